@@ -1,0 +1,141 @@
+//! What goes into an account and what comes out.
+
+use crate::event::{AccountMode, Recorded};
+use crate::id::{AccountId, Currency, InstrumentId, RequestId, StrategyId};
+use crate::instrument::Instrument;
+use crate::market::Side;
+use crate::money::Money;
+use crate::order::{AmendOrder, Order, OrderKey, SubmitOrder};
+use crate::risk::{Limits, MarketRef, ReasonCode, TradingState};
+use crate::venue::{VenueCommand, VenueReport};
+
+/// Something that an account decides on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountInput {
+    /// The first input of a new account.
+    Open {
+        account_id: AccountId,
+        base_currency: Currency,
+        mode: AccountMode,
+    },
+    /// Pays in (positive) or out.
+    AdjustCash {
+        request_id: Option<RequestId>,
+        currency: Currency,
+        amount: Money,
+        reason: String,
+    },
+    SetLimits {
+        request_id: Option<RequestId>,
+        limits: Limits,
+        expected_sequence: Option<u64>,
+    },
+    /// Makes an instrument known; the same definition again changes nothing.
+    DefineInstrument(Box<Instrument>),
+    SetTradingState {
+        request_id: Option<RequestId>,
+        state: TradingState,
+        by: String,
+        reason: String,
+    },
+    Submit {
+        request: Box<SubmitOrder>,
+        market: MarketRef,
+    },
+    Amend {
+        request: AmendOrder,
+        market: MarketRef,
+    },
+    Cancel {
+        key: OrderKey,
+        request_id: Option<RequestId>,
+        reason_code: ReasonCode,
+    },
+    /// Cancels each working order that the filter names.
+    CancelAll {
+        filter: CancelFilter,
+        reason_code: ReasonCode,
+    },
+    /// A venue's report with its place in that venue's stream of reports to this account; 0 for
+    /// answers to a query, which have none.
+    Report {
+        venue_sequence: u64,
+        report: VenueReport,
+    },
+    /// The session could not deliver a command, or lost the connection after it: the orders
+    /// that have no answer become unknown.
+    SessionLost { reason_code: ReasonCode },
+    /// A venue session is ready: every order whose outcome is open is asked for.
+    SessionReady,
+    /// Time has passed: an order without an answer for too long becomes unknown and is asked for.
+    Tick,
+}
+
+/// Which working orders a cancel means. `None` is any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CancelFilter {
+    pub instrument_id: Option<InstrumentId>,
+    pub strategy_id: Option<StrategyId>,
+    pub side: Option<Side>,
+}
+
+/// The answer to a command. At most one for each input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// The order as it stands now, denied ones too.
+    Order(Box<Order>),
+    /// The orders that a `CancelAll` touched.
+    Orders(Vec<Order>),
+    /// Done; the journal sequence of the event, or of the state where nothing had to change.
+    Done {
+        sequence: u64,
+    },
+    Refused(Refusal),
+}
+
+/// A command that could not be taken; it left no event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("client_order_id \"{0}\" is already used for another order")]
+    AlreadyExists(crate::ClientOrderId),
+    #[error("no such order")]
+    OrderNotFound,
+    #[error("unknown instrument \"{0}\"")]
+    UnknownInstrument(InstrumentId),
+    #[error("sequence is {actual}, not {expected}")]
+    StaleSequence { expected: u64, actual: u64 },
+    /// The order is in a state in which this is not possible.
+    #[error("order is {0}, it can no longer be changed")]
+    OrderClosed(&'static str),
+    #[error("order has a change under way")]
+    ChangePending,
+    /// A well-formed amend that breaks a rule.
+    #[error("{}: {detail}", code.as_str())]
+    Rule { code: ReasonCode, detail: String },
+    #[error("the account is not open")]
+    NotOpen,
+    #[error("{field} {detail}")]
+    Invalid { field: &'static str, detail: String },
+}
+
+/// What follows from one input, in order. A shell makes `events` durable first, then sends
+/// `commands`, answers `reply` and publishes the events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// One atomic unit of the journal; already folded into the account.
+    pub events: Vec<Recorded>,
+    pub commands: Vec<VenueCommand>,
+    pub reply: Option<Reply>,
+}
+
+impl Effects {
+    pub fn clear(&mut self) {
+        self.events.clear();
+        self.commands.clear();
+        self.reply = None;
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.commands.is_empty() && self.reply.is_none()
+    }
+}

@@ -1,0 +1,239 @@
+//! What an account decided: the only thing that its journal holds.
+//!
+//! Events are facts in the past tense. Folding the same events gives the same account, so every
+//! number that a decision needed later is in the event itself. A change of a variant's fields
+//! needs a new [`SCHEMA`] and a conversion from the old one; variants are only ever added at the
+//! end, since their number is part of the encoding.
+
+use crate::id::{AccountId, ClientOrderId, Currency, OrderId, RequestId, VenueOrderId};
+use crate::instrument::Instrument;
+use crate::money::Money;
+use crate::number::{Price, Quantity};
+use crate::order::SubmitOrder;
+use crate::risk::{Limits, MarketRef, ReasonCode, TradingState};
+use crate::time::UnixNanos;
+use crate::venue::{Execution, VenueEnd};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Version of the encoding that this build writes.
+pub const SCHEMA: u16 = 1;
+
+/// An event in its place. One journal record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Dense from 1 within an account.
+    pub sequence: u64,
+    /// When it was decided; in a replay the time of the recording.
+    pub ts: UnixNanos,
+    /// The venue's report sequence that this event came from; 0 when it came from elsewhere.
+    /// The largest one seen is where a venue session resumes.
+    pub venue_sequence: u64,
+    pub event: Event,
+}
+
+/// A decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    AccountOpened {
+        account_id: AccountId,
+        base_currency: Currency,
+        mode: AccountMode,
+    },
+    CashAdjusted {
+        request_id: Option<RequestId>,
+        currency: Currency,
+        amount: Money,
+        reason: String,
+    },
+    LimitsSet {
+        request_id: Option<RequestId>,
+        limits: Limits,
+    },
+    /// The definition by which everything behind it is counted. Comes before the first order of
+    /// an instrument and again when the venue changes it.
+    InstrumentDefined { instrument: Box<Instrument> },
+    TradingStateChanged {
+        request_id: Option<RequestId>,
+        state: TradingState,
+        by: String,
+        reason: String,
+    },
+
+    /// An order was taken. The market as it was seen is kept with it.
+    OrderInitialized {
+        order_id: OrderId,
+        request: Box<SubmitOrder>,
+        market: MarketRef,
+    },
+    /// Our own checks said no.
+    OrderDenied {
+        order_id: OrderId,
+        reason_code: ReasonCode,
+        reason: String,
+    },
+    /// The order leaves for the venue once this is durable.
+    OrderSubmitted { order_id: OrderId },
+    OrderAccepted {
+        order_id: OrderId,
+        venue_order_id: VenueOrderId,
+        ts_event: UnixNanos,
+    },
+    /// The venue said no.
+    OrderRejected {
+        order_id: OrderId,
+        reason_code: ReasonCode,
+        reason: String,
+        ts_event: UnixNanos,
+    },
+    /// The outcome is not known; what the order could still do stays reserved.
+    OrderUnknown {
+        order_id: OrderId,
+        reason_code: ReasonCode,
+    },
+    OrderPendingAmend {
+        order_id: OrderId,
+        request_id: Option<RequestId>,
+        quantity: Quantity,
+        limit_price: Option<Price>,
+    },
+    OrderAmended {
+        order_id: OrderId,
+        quantity: Quantity,
+        limit_price: Option<Price>,
+        ts_event: UnixNanos,
+    },
+    /// The amend was refused; the state before it holds again.
+    OrderAmendRejected {
+        order_id: OrderId,
+        reason: String,
+        ts_event: UnixNanos,
+    },
+    OrderPendingCancel {
+        order_id: OrderId,
+        request_id: Option<RequestId>,
+        reason_code: ReasonCode,
+    },
+    /// The cancel was refused; the state before it holds again.
+    OrderCancelRejected {
+        order_id: OrderId,
+        reason: String,
+        ts_event: UnixNanos,
+    },
+    OrderCanceled {
+        order_id: OrderId,
+        reason_code: ReasonCode,
+        ts_event: UnixNanos,
+    },
+    OrderExpired {
+        order_id: OrderId,
+        reason_code: ReasonCode,
+        ts_event: UnixNanos,
+    },
+    OrderTriggered {
+        order_id: OrderId,
+        ts_event: UnixNanos,
+    },
+    /// An execution. `late` when the order had already ended: it is real all the same.
+    OrderFilled {
+        order_id: OrderId,
+        execution: Box<Execution>,
+        late: bool,
+    },
+    /// The venue says that the order ended, but not all fills that it counts have come yet.
+    OrderEndHeld {
+        order_id: OrderId,
+        end: VenueEnd,
+        reason_code: ReasonCode,
+        cumulative_quantity: Quantity,
+        ts_event: UnixNanos,
+    },
+    /// A report that cannot be true. Kept for a person, applied nowhere.
+    ReportQuarantined {
+        client_order_id: ClientOrderId,
+        reason: QuarantineReason,
+        detail: String,
+    },
+    /// An execution of an order that this account never sent, booked to `EXTERNAL`.
+    ExternalFilled { execution: Box<Execution> },
+}
+
+/// How an account trades.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum AccountMode {
+    Paper,
+    Backtest,
+    Live,
+}
+
+/// Why a report was set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum QuarantineReason {
+    /// More was filled than was ordered. The execution itself is booked all the same.
+    Overfill,
+    /// A known execution id with other content.
+    ConflictingExecution,
+    /// The order's state has no such transition.
+    IllegalTransition,
+    /// No order of ours, and not an execution.
+    UnknownOrder,
+}
+
+/// Why bytes are no event. `NewerSchema` asks for a newer build; the others are damage.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum DecodeError {
+    #[error("event has schema {found}, this build reads up to {SCHEMA}")]
+    NewerSchema { found: u16 },
+    #[error("event bytes do not decode: {0}")]
+    Bytes(postcard::Error),
+}
+
+impl Recorded {
+    /// Returns the canonical bytes: what the journal keeps and the state hash rolls over.
+    pub fn encode(&self) -> Vec<u8> {
+        // Serialising into a growing vector fails only for types that refuse to be serialised,
+        // and none of ours does.
+        postcard::to_stdvec(self).expect("events serialise")
+    }
+
+    /// Reads what [`Recorded::encode`] wrote under `schema`.
+    ///
+    /// Errors: [`DecodeError`].
+    pub fn decode(schema: u16, bytes: &[u8]) -> Result<Recorded, DecodeError> {
+        if schema > SCHEMA {
+            return Err(DecodeError::NewerSchema { found: schema });
+        }
+        postcard::from_bytes(bytes).map_err(DecodeError::Bytes)
+    }
+}
+
+impl Event {
+    /// Returns the order that the event is about, if it is about one.
+    pub fn order_id(&self) -> Option<&OrderId> {
+        match self {
+            Event::OrderInitialized { order_id, .. }
+            | Event::OrderDenied { order_id, .. }
+            | Event::OrderSubmitted { order_id }
+            | Event::OrderAccepted { order_id, .. }
+            | Event::OrderRejected { order_id, .. }
+            | Event::OrderUnknown { order_id, .. }
+            | Event::OrderPendingAmend { order_id, .. }
+            | Event::OrderAmended { order_id, .. }
+            | Event::OrderAmendRejected { order_id, .. }
+            | Event::OrderPendingCancel { order_id, .. }
+            | Event::OrderCancelRejected { order_id, .. }
+            | Event::OrderCanceled { order_id, .. }
+            | Event::OrderExpired { order_id, .. }
+            | Event::OrderTriggered { order_id, .. }
+            | Event::OrderFilled { order_id, .. }
+            | Event::OrderEndHeld { order_id, .. } => Some(order_id),
+            Event::AccountOpened { .. }
+            | Event::CashAdjusted { .. }
+            | Event::LimitsSet { .. }
+            | Event::InstrumentDefined { .. }
+            | Event::TradingStateChanged { .. }
+            | Event::ReportQuarantined { .. }
+            | Event::ExternalFilled { .. } => None,
+        }
+    }
+}

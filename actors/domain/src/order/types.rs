@@ -1,0 +1,154 @@
+//! The values of an order's life, in the words that broker APIs use.
+
+use crate::id::{
+    AccountId, ClientOrderId, InstrumentId, OrderId, RequestId, StrategyId, VenueOrderId,
+};
+use crate::market::Side;
+use crate::money::Money;
+use crate::number::{Price, Quantity};
+use crate::risk::ReasonCode;
+use crate::time::UnixNanos;
+use serde::{Deserialize, Serialize};
+
+/// FIX 40.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum OrderType {
+    /// Takes what is there, at any price.
+    Market,
+    /// Never trades worse than its limit price.
+    Limit,
+}
+
+/// FIX 59.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum TimeInForce {
+    /// Good till canceled.
+    Gtc,
+    /// Immediate or cancel: what does not trade at once is canceled.
+    Ioc,
+    /// Fill or kill: trades wholly at once, or not at all.
+    Fok,
+}
+
+/// FIX 39, and our two states of not knowing and not having asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum OrderStatus {
+    /// Durable here, not yet on its way.
+    PendingNew,
+    /// Refused by our own checks; never left the house.
+    Denied,
+    /// Sent, or about to be sent; the venue has not answered.
+    Submitted,
+    /// Sent, and the outcome is not known: its worst case stays reserved.
+    Unknown,
+    /// Working at the venue.
+    Accepted,
+    /// Refused by the venue.
+    Rejected,
+    /// A conditional order whose condition was met.
+    Triggered,
+    PartiallyFilled,
+    Filled,
+    PendingAmend,
+    PendingCancel,
+    Canceled,
+    Expired,
+}
+
+impl OrderStatus {
+    pub const ALL: [OrderStatus; 13] = [
+        OrderStatus::PendingNew,
+        OrderStatus::Denied,
+        OrderStatus::Submitted,
+        OrderStatus::Unknown,
+        OrderStatus::Accepted,
+        OrderStatus::Rejected,
+        OrderStatus::Triggered,
+        OrderStatus::PartiallyFilled,
+        OrderStatus::Filled,
+        OrderStatus::PendingAmend,
+        OrderStatus::PendingCancel,
+        OrderStatus::Canceled,
+        OrderStatus::Expired,
+    ];
+
+    /// Returns true when nothing more is expected of the order. Late fills and busts still count.
+    pub fn is_terminal(self) -> bool {
+        matches!(
+            self,
+            OrderStatus::Denied
+                | OrderStatus::Rejected
+                | OrderStatus::Filled
+                | OrderStatus::Canceled
+                | OrderStatus::Expired
+        )
+    }
+}
+
+/// A well-formed order as a client or strategy asks for it; rules are checked by the account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubmitOrder {
+    pub client_order_id: ClientOrderId,
+    pub strategy_id: StrategyId,
+    pub instrument_id: InstrumentId,
+    pub side: Side,
+    pub order_type: OrderType,
+    /// FIX 38. Above zero by the grammar of the edge.
+    pub quantity: Quantity,
+    /// FIX 44. Present exactly for limit orders, checked at the edge.
+    pub limit_price: Option<Price>,
+    pub time_in_force: TimeInForce,
+    /// Refused by the venue where it would trade at once.
+    pub post_only: bool,
+    /// May only bring the position nearer to zero.
+    pub reduce_only: bool,
+    /// The client's own marks, carried along; at most 256 bytes.
+    pub tags: String,
+}
+
+/// Which order is meant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum OrderKey {
+    OrderId(OrderId),
+    ClientOrderId(ClientOrderId),
+}
+
+/// FIX cancel/replace. `None` leaves a value as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AmendOrder {
+    pub key: OrderKey,
+    pub request_id: RequestId,
+    /// The new total quantity, filled part included.
+    pub quantity: Option<Quantity>,
+    pub limit_price: Option<Price>,
+    /// The order's `sequence` as the caller saw it; another one now is a conflict.
+    pub expected_sequence: Option<u64>,
+}
+
+/// An order as the account knows it. `filled + leaves + canceled == quantity` at all times.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    pub order_id: OrderId,
+    pub account_id: AccountId,
+    pub venue_order_id: Option<VenueOrderId>,
+    pub request: SubmitOrder,
+    pub status: OrderStatus,
+    /// The total quantity now, after amends.
+    pub quantity: Quantity,
+    pub limit_price: Option<Price>,
+    /// FIX 14.
+    pub filled_quantity: Quantity,
+    /// FIX 151: still open for execution.
+    pub leaves_quantity: Quantity,
+    /// What was canceled, expired, denied or rejected.
+    pub canceled_quantity: Quantity,
+    /// Sum of `price * quantity * multiplier` of the fills, in the quote currency.
+    pub filled_notional: Money,
+    pub reason_code: Option<ReasonCode>,
+    /// Why, in words, for a person; empty when there is nothing to say.
+    pub reason: String,
+    pub ts_created: UnixNanos,
+    pub ts_updated: UnixNanos,
+    /// Journal sequence of the last event that touched it.
+    pub sequence: u64,
+}

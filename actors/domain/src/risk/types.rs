@@ -1,0 +1,129 @@
+//! Limits, trading state and reason codes.
+
+use crate::money::Money;
+use crate::number::Price;
+use crate::time::UnixNanos;
+use serde::{Deserialize, Serialize};
+
+/// Why an order was refused or ended, as a stable code (FIX 103 and 58 in our words).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ReasonCode {
+    PriceIncrement,
+    QuantityIncrement,
+    MinQuantity,
+    MaxQuantity,
+    MinNotional,
+    MaxNotional,
+    PriceCollar,
+    NoReferencePrice,
+    InsufficientBuyingPower,
+    PositionLimit,
+    ExposureLimit,
+    OpenOrderLimit,
+    OrderRate,
+    ReduceOnly,
+    TradingHalted,
+    TradingReducing,
+    SelfTrade,
+    NumericRange,
+    /// The venue said no.
+    VenueRejected,
+    /// The venue would have had to trade a post-only order at once.
+    PostOnlyWouldTrade,
+    /// An immediate order's rest, or a fill-or-kill order, found no counterpart.
+    NoLiquidity,
+    /// A person or strategy asked for the cancel.
+    CanceledByUser,
+    /// The kill switch or a trading state asked for the cancel.
+    CanceledByRisk,
+    /// The venue proved that it never had the order.
+    NotAtVenue,
+    /// Sent, and no answer came.
+    NoAnswer,
+    /// The process ended before the answer came.
+    Restarted,
+    /// Found by reconciliation.
+    Reconciled,
+}
+
+impl ReasonCode {
+    /// Returns the code as clients see it, for example `MIN_NOTIONAL`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ReasonCode::PriceIncrement => "PRICE_INCREMENT",
+            ReasonCode::QuantityIncrement => "QUANTITY_INCREMENT",
+            ReasonCode::MinQuantity => "MIN_QUANTITY",
+            ReasonCode::MaxQuantity => "MAX_QUANTITY",
+            ReasonCode::MinNotional => "MIN_NOTIONAL",
+            ReasonCode::MaxNotional => "MAX_NOTIONAL",
+            ReasonCode::PriceCollar => "PRICE_COLLAR",
+            ReasonCode::NoReferencePrice => "NO_REFERENCE_PRICE",
+            ReasonCode::InsufficientBuyingPower => "INSUFFICIENT_BUYING_POWER",
+            ReasonCode::PositionLimit => "POSITION_LIMIT",
+            ReasonCode::ExposureLimit => "EXPOSURE_LIMIT",
+            ReasonCode::OpenOrderLimit => "OPEN_ORDER_LIMIT",
+            ReasonCode::OrderRate => "ORDER_RATE",
+            ReasonCode::ReduceOnly => "REDUCE_ONLY",
+            ReasonCode::TradingHalted => "TRADING_HALTED",
+            ReasonCode::TradingReducing => "TRADING_REDUCING",
+            ReasonCode::SelfTrade => "SELF_TRADE",
+            ReasonCode::NumericRange => "NUMERIC_RANGE",
+            ReasonCode::VenueRejected => "VENUE_REJECTED",
+            ReasonCode::PostOnlyWouldTrade => "POST_ONLY_WOULD_TRADE",
+            ReasonCode::NoLiquidity => "NO_LIQUIDITY",
+            ReasonCode::CanceledByUser => "CANCELED_BY_USER",
+            ReasonCode::CanceledByRisk => "CANCELED_BY_RISK",
+            ReasonCode::NotAtVenue => "NOT_AT_VENUE",
+            ReasonCode::NoAnswer => "NO_ANSWER",
+            ReasonCode::Restarted => "RESTARTED",
+            ReasonCode::Reconciled => "RECONCILED",
+        }
+    }
+}
+
+/// What is allowed at present, per account and for the platform; the stricter one holds.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub enum TradingState {
+    #[default]
+    Active,
+    /// Only what brings a position nearer to zero.
+    Reducing,
+    /// No new order and no amend; cancels pass.
+    Halted,
+}
+
+/// Limits of an account. `None` is no limit; each bound is inclusive.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Notional of one order, in its quote currency.
+    pub max_order_notional: Option<Money>,
+    /// Absolute position of one instrument with all working orders of one side filled, as
+    /// notional at the reference price, in its quote currency.
+    pub max_position_notional: Option<Money>,
+    /// Working orders, all instruments.
+    pub max_open_orders: Option<u32>,
+    /// New orders and amends in any window of one second.
+    pub max_orders_per_second: Option<u32>,
+    /// Share of the reference price by which a limit price may be worse than it.
+    pub price_collar: Option<crate::money::Rate>,
+    /// True where an order must be covered by cash (spot buys, margin); a backtest may switch
+    /// it off, and cash may then go negative.
+    pub check_buying_power: bool,
+    /// Spot positions may go below zero.
+    pub allow_short_spot: bool,
+    /// Age in nanoseconds up to which a reference price counts as fresh.
+    pub max_reference_age_ns: Option<i64>,
+}
+
+/// The market as the shell saw it when it handed an order to the account. It is part of the
+/// input and kept with the decision, so that the decision can be repeated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarketRef {
+    /// Best bid and ask, or the last trade on both where there is no quote.
+    pub bid: Option<Price>,
+    pub ask: Option<Price>,
+    /// When the price was made, in the clock of `now`.
+    pub ts: UnixNanos,
+}

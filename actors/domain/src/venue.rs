@@ -1,0 +1,234 @@
+//! What an account says to a venue and what a venue reports back, free of any wire.
+
+use crate::Currency;
+use crate::id::{ClientOrderId, ExecId, InstrumentId, VenueOrderId};
+use crate::market::Side;
+use crate::money::Money;
+use crate::number::{Price, Quantity};
+use crate::order::{OrderType, TimeInForce};
+use crate::time::UnixNanos;
+use serde::{Deserialize, Serialize};
+
+/// A new order as it goes to the venue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewOrder {
+    pub client_order_id: ClientOrderId,
+    pub instrument_id: InstrumentId,
+    pub side: Side,
+    pub order_type: OrderType,
+    pub quantity: Quantity,
+    pub limit_price: Option<Price>,
+    pub time_in_force: TimeInForce,
+    pub post_only: bool,
+    pub reduce_only: bool,
+}
+
+/// A command to a venue. Leaves only after the event that decided it is durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VenueCommand {
+    New(NewOrder),
+    Amend {
+        client_order_id: ClientOrderId,
+        instrument_id: InstrumentId,
+        /// The new total quantity, filled part included.
+        quantity: Quantity,
+        limit_price: Option<Price>,
+    },
+    Cancel {
+        client_order_id: ClientOrderId,
+        instrument_id: InstrumentId,
+    },
+    /// Asks what became of an order; answered by `Status` or `NotFound`.
+    Query {
+        client_order_id: ClientOrderId,
+        instrument_id: InstrumentId,
+    },
+}
+
+impl VenueCommand {
+    pub fn client_order_id(&self) -> &ClientOrderId {
+        match self {
+            VenueCommand::New(order) => &order.client_order_id,
+            VenueCommand::Amend {
+                client_order_id, ..
+            }
+            | VenueCommand::Cancel {
+                client_order_id, ..
+            }
+            | VenueCommand::Query {
+                client_order_id, ..
+            } => client_order_id,
+        }
+    }
+
+    pub fn instrument_id(&self) -> &InstrumentId {
+        match self {
+            VenueCommand::New(order) => &order.instrument_id,
+            VenueCommand::Amend { instrument_id, .. }
+            | VenueCommand::Cancel { instrument_id, .. }
+            | VenueCommand::Query { instrument_id, .. } => instrument_id,
+        }
+    }
+}
+
+/// One execution (FIX 150=F). De-duplicated by `exec_id`; a repeat with other content is
+/// quarantined.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Execution {
+    pub exec_id: ExecId,
+    pub client_order_id: ClientOrderId,
+    pub instrument_id: InstrumentId,
+    pub side: Side,
+    /// FIX 32.
+    pub last_quantity: Quantity,
+    /// FIX 31.
+    pub last_price: Price,
+    /// Positive is paid by us.
+    pub fee: Money,
+    pub fee_currency: Currency,
+    /// True when our order was resting.
+    pub maker: bool,
+    pub ts_event: UnixNanos,
+}
+
+/// How an order ended at the venue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum VenueEnd {
+    Canceled,
+    Expired,
+}
+
+/// Where an order stands at the venue, as the answer to a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum VenueStatus {
+    Working,
+    Filled,
+    Canceled,
+    Expired,
+    Rejected,
+}
+
+/// A report of a venue about one order. Reports may come late, twice, or in another order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VenueReport {
+    Accepted {
+        client_order_id: ClientOrderId,
+        venue_order_id: VenueOrderId,
+        ts_event: UnixNanos,
+    },
+    /// The new order was refused.
+    Rejected {
+        client_order_id: ClientOrderId,
+        reason: RejectReason,
+        text: String,
+        ts_event: UnixNanos,
+    },
+    Filled(Execution),
+    /// The order ended with `cumulative_quantity` filled in all; it counts only when our own
+    /// filled quantity equals that.
+    Ended {
+        client_order_id: ClientOrderId,
+        end: VenueEnd,
+        reason: EndReason,
+        cumulative_quantity: Quantity,
+        ts_event: UnixNanos,
+    },
+    /// The new total quantity and price hold.
+    Amended {
+        client_order_id: ClientOrderId,
+        quantity: Quantity,
+        limit_price: Option<Price>,
+        ts_event: UnixNanos,
+    },
+    AmendRejected {
+        client_order_id: ClientOrderId,
+        text: String,
+        ts_event: UnixNanos,
+    },
+    CancelRejected {
+        client_order_id: ClientOrderId,
+        text: String,
+        ts_event: UnixNanos,
+    },
+    /// Answer to a query. `executions` are all that the venue has for this order.
+    Status {
+        client_order_id: ClientOrderId,
+        venue_order_id: VenueOrderId,
+        status: VenueStatus,
+        quantity: Quantity,
+        limit_price: Option<Price>,
+        executions: Vec<Execution>,
+        ts_event: UnixNanos,
+    },
+    /// Answer to a query: no such order. With `proof`, nothing that we sent can still arrive.
+    NotFound {
+        client_order_id: ClientOrderId,
+        proof: bool,
+        ts_event: UnixNanos,
+    },
+}
+
+impl VenueReport {
+    pub fn client_order_id(&self) -> &ClientOrderId {
+        match self {
+            VenueReport::Filled(execution) => &execution.client_order_id,
+            VenueReport::Accepted {
+                client_order_id, ..
+            }
+            | VenueReport::Rejected {
+                client_order_id, ..
+            }
+            | VenueReport::Ended {
+                client_order_id, ..
+            }
+            | VenueReport::Amended {
+                client_order_id, ..
+            }
+            | VenueReport::AmendRejected {
+                client_order_id, ..
+            }
+            | VenueReport::CancelRejected {
+                client_order_id, ..
+            }
+            | VenueReport::Status {
+                client_order_id, ..
+            }
+            | VenueReport::NotFound {
+                client_order_id, ..
+            } => client_order_id,
+        }
+    }
+}
+
+/// Why a venue refused a new order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum RejectReason {
+    /// A post-only order would have traded at once.
+    PostOnlyWouldTrade,
+    UnknownInstrument,
+    DuplicateClientOrderId,
+    /// A market order without anything to trade with.
+    NoLiquidity,
+    Other,
+}
+
+/// Why an order ended at the venue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum EndReason {
+    /// We asked for it.
+    Requested,
+    /// The rest of an IOC or market order, or a FOK order that could not be filled whole.
+    NoLiquidity,
+    Other,
+}
+
+/// A simulated venue that decides fills from market events, inside one total order: every market
+/// event is shown to it before any strategy sees it, and every command is answered by the
+/// reports that it puts out at once or on a later event.
+pub trait VenueModel {
+    /// Takes the next market event and puts out the reports that follow from it.
+    fn on_market(&mut self, event: &crate::market::MarketEvent, out: &mut Vec<VenueReport>);
+
+    /// Takes a command at `now` and puts out the reports that follow at once.
+    fn on_command(&mut self, now: UnixNanos, command: &VenueCommand, out: &mut Vec<VenueReport>);
+}
