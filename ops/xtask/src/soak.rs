@@ -1,0 +1,41 @@
+//! `cargo xtask soak`: the long forms of tests whose short forms `test` runs.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::Done;
+use crate::suites::{self, Long, Runner};
+
+const LONG: [Long; 3] = [
+    Long {
+        name: "kill",
+        runner: Runner::BlackBox("kill"),
+        counts: &[("APEX_KILLS", "200")],
+        limit: Duration::from_secs(2 * 3600),
+    },
+    Long {
+        name: "strace",
+        runner: Runner::BlackBox("strace"),
+        counts: &[("APEX_STRACE_ANSWERS", "100000")],
+        limit: Duration::from_secs(2 * 3600),
+    },
+    Long {
+        name: "sim",
+        runner: Runner::Package("apex-sim"),
+        counts: &[("APEX_SIM_SEEDS", "200000")],
+        limit: Duration::from_secs(2 * 3600),
+    },
+];
+
+/// Runs one long form, or all of them.
+pub fn soak(name: Option<&str>) -> Result<Done> {
+    let chosen: Vec<&Long> = LONG
+        .iter()
+        .filter(|long| name.is_none_or(|name| name == long.name))
+        .collect();
+    if chosen.is_empty() {
+        return Ok(Done::WrongUsage);
+    }
+    suites::long(&chosen)
+}
