@@ -61,10 +61,16 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("xtask", &[]),
 ];
 
-/// Crates from outside that only some may use, with the reason.
-const ONLY_FOR: [(&[&str], &[&str], &str); 3] = [
-    (
-        &[
+/// Crates from outside that only some may use.
+struct Restricted {
+    names: &'static [&'static str],
+    users: &'static [&'static str],
+    why: &'static str,
+}
+
+const RESTRICTED: [Restricted; 3] = [
+    Restricted {
+        names: &[
             "prost",
             "prost-types",
             "tonic",
@@ -73,18 +79,18 @@ const ONLY_FOR: [(&[&str], &[&str], &str); 3] = [
             "tonic-health",
         ],
         // `apextrade` is itself a gRPC client in its operator commands (tonic's channel).
-        &[
+        users: &[
             "apex-proto",
             "apex-gateway",
             "apex-remote",
             "apextrade",
             "apex-benches",
         ],
-        "the wire is known to proto, gateway and remote alone, so that it can change; use the \
-         conversions of apex-proto or the handles of apex-bus",
-    ),
-    (
-        &[
+        why: "the wire is known to proto, gateway and remote alone, so that it can change; use \
+              the conversions of apex-proto or the handles of apex-bus",
+    },
+    Restricted {
+        names: &[
             "tokio-postgres",
             "deadpool-postgres",
             "refinery",
@@ -93,15 +99,15 @@ const ONLY_FOR: [(&[&str], &[&str], &str); 3] = [
             "redb",
             "fjall",
         ],
-        &["apex-storage", "apex-persistence", "apex-scheduler"],
-        "a database is known to storage, persistence and scheduler alone, so that a backend can \
-         be swapped; use a port of apex-storage",
-    ),
-    (
-        &["anyhow"],
-        &["apextrade", "xtask"],
-        "a caller must be able to tell errors apart; use a `thiserror` enum of the crate",
-    ),
+        users: &["apex-storage", "apex-persistence", "apex-scheduler"],
+        why: "a database is known to storage, persistence and scheduler alone, so that a backend \
+              can be swapped; use a port of apex-storage",
+    },
+    Restricted {
+        names: &["anyhow"],
+        users: &["apextrade", "xtask"],
+        why: "a caller must be able to tell errors apart; use a `thiserror` enum of the crate",
+    },
 ];
 
 /// What a pure crate has no use for: runtimes, clocks, randomness, sockets, files, logs.
@@ -178,10 +184,10 @@ fn refuse(package: &str, dependency: &Dependency) -> Option<String> {
              simulation exact; take what it gives as an argument"
         ));
     }
-    ONLY_FOR
+    RESTRICTED
         .iter()
-        .find(|(names, allowed, _)| names.contains(&name) && !allowed.contains(&package))
-        .map(|(_, _, why)| format!("`{package}` may not use `{name}`: {why}"))
+        .find(|rule| rule.names.contains(&name) && !rule.users.contains(&package))
+        .map(|rule| format!("`{package}` may not use `{name}`: {}", rule.why))
 }
 
 fn package_name(manifest: &str) -> Option<String> {

@@ -1,0 +1,92 @@
+"""What every black-box test may ask for. `cargo xtask test` sets APEXTRADE_BIN."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import apexlib
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def binary():
+    """The built `apextrade`."""
+    path = os.environ.get("APEXTRADE_BIN")
+    if not path:
+        pytest.fail("APEXTRADE_BIN is not set: run `cargo xtask test --only blackbox`")
+    assert os.access(path, os.X_OK), f"APEXTRADE_BIN={path} cannot be executed"
+    return Path(path).resolve()
+
+
+@pytest.fixture(scope="session")
+def test_data():
+    """The folder of recorded market data; tests that need it are skipped, by name, without it."""
+    path = Path(os.environ.get("APEX_TEST_DATA") or ROOT.parent / "shared" / "data")
+    if not path.is_dir():
+        pytest.skip(f"recorded market data is not at {path}: set APEX_TEST_DATA")
+    return path.resolve()
+
+
+@pytest.fixture
+def free_port():
+    return apexlib.free_port()
+
+
+@pytest.fixture
+def data_dir(tmp_path):
+    """An empty data folder: a first start."""
+    path = tmp_path / "data"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def server(binary, data_dir):
+    """`apextrade up` on the simulated market, ready; stopped after the test."""
+    with apexlib.Server(binary, data_dir) as started:
+        yield started
+
+
+@pytest.fixture
+def make_server(binary, tmp_path):
+    """Makes servers that are not started yet: `make_server("up", "--feed", "sim")`.
+
+    Each has a data folder of its own unless `data_dir` says otherwise; all are killed at the end.
+    """
+    made = []
+
+    def make(*arguments, data_dir=None, **options):
+        folder = Path(data_dir or tmp_path / f"data{len(made)}")
+        folder.mkdir(parents=True, exist_ok=True)
+        options.setdefault("name", f"server{len(made)}")
+        made.append(apexlib.Server(binary, folder, arguments or ("up",), **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.kill()
+
+
+@pytest.fixture
+def cli(binary):
+    """Runs a command of the binary: `cli("verify", "--json", "--data-dir", d).json`."""
+    return lambda *arguments, **options: apexlib.run_cli(binary, *arguments, **options)
+
+
+def count(name, short):
+    """A count from the environment (`cargo xtask soak` sets it), or the short form's."""
+    return int(os.environ.get(name, short))
+
+
+@pytest.fixture(scope="session")
+def kills():
+    """How many times the kill test kills: 20 in CI, 200 in the long form."""
+    return count("APEX_KILLS", 20)
+
+
+@pytest.fixture(scope="session")
+def strace_answers():
+    """How many answers the strace test checks."""
+    return count("APEX_STRACE_ANSWERS", 2000)
