@@ -2,4 +2,6 @@
 
 pub mod types;
 
-pub use types::{AmendOrder, Order, OrderKey, OrderStatus, OrderType, SubmitOrder, TimeInForce};
+pub use types::{
+    AmendOrder, Misfit, Order, OrderKey, OrderStatus, OrderType, SubmitOrder, TimeInForce,
+};

@@ -9,6 +9,7 @@ use crate::number::{Price, Quantity};
 use crate::risk::ReasonCode;
 use crate::time::UnixNanos;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// FIX 40.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -104,6 +105,51 @@ pub struct SubmitOrder {
     pub reduce_only: bool,
     /// The client's own marks, carried along; at most 256 bytes.
     pub tags: String,
+    /// Set by the edge when a number was asked for with more decimals than the instrument has.
+    /// The number itself is then the one asked for, cut towards zero (a quantity may be zero
+    /// then), and the account denies the order with [`Misfit::reason_code`].
+    pub misfit: Option<Misfit>,
+}
+
+/// A well-formed number that no mantissa of its instrument can hold, such as a price of 12.345
+/// where prices have two decimals. It holds the text that was asked for, so that the same
+/// `client_order_id` with another number is another order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Misfit {
+    /// The limit price.
+    Price(String),
+    /// The quantity.
+    Quantity(String),
+}
+
+impl Misfit {
+    /// Returns the code with which the order is denied.
+    pub fn reason_code(&self) -> ReasonCode {
+        match self {
+            Misfit::Price(_) => ReasonCode::PriceIncrement,
+            Misfit::Quantity(_) => ReasonCode::QuantityIncrement,
+        }
+    }
+}
+
+impl fmt::Display for Misfit {
+    /// Writes the reason for a person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Misfit::Price(asked) => {
+                write!(
+                    f,
+                    "limit_price {asked} has more decimals than the instrument's prices"
+                )
+            }
+            Misfit::Quantity(asked) => {
+                write!(
+                    f,
+                    "quantity {asked} has more decimals than the instrument's quantities"
+                )
+            }
+        }
+    }
 }
 
 /// Which order is meant.
