@@ -16,6 +16,7 @@ pub mod event;
 pub mod id;
 pub mod instrument;
 pub mod market;
+pub mod matching;
 pub mod money;
 pub mod number;
 pub mod order;

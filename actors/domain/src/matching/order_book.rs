@@ -1,0 +1,335 @@
+//! A limit order book of single orders, matched by price, then time.
+//!
+//! Self-trades are not prevented here: the book knows owners only as a tag that it hands back.
+
+mod levels;
+
+use crate::market::{Level, Side};
+use crate::number::{Price, Quantity};
+use crate::order::TimeInForce;
+use levels::Orders;
+use thiserror::Error;
+
+#[cfg(test)]
+mod tests;
+
+/// Number of an order within one book, dense from 1 in the order of arrival.
+pub type BookOrderId = u64;
+
+/// An order on its way into the book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlaceOrder {
+    /// The caller's own mark, handed back in each trade.
+    pub owner: u64,
+    pub side: Side,
+    /// `None` takes any price and never rests, whatever `time_in_force` says.
+    pub limit_price: Option<Price>,
+    /// Total quantity, above zero and above `filled`.
+    pub quantity: Quantity,
+    /// What was filled before the order came into this book; zero for a new order.
+    pub filled: Quantity,
+    pub time_in_force: TimeInForce,
+    /// Refused instead of trading at once.
+    pub post_only: bool,
+}
+
+/// Why an order was not taken; the book is unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum PlaceError {
+    #[error("quantity must be above zero and above what is filled")]
+    Quantity,
+    #[error("post-only order would trade at once")]
+    PostOnlyWouldTrade,
+    #[error("post-only order needs a limit price")]
+    PostOnlyWithoutPrice,
+}
+
+/// Why an order was not amended; order and book are unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum AmendError {
+    #[error("no such order")]
+    NotFound,
+    #[error("quantity is not above the filled quantity")]
+    Quantity,
+    #[error("post-only order would trade at once")]
+    PostOnlyWouldTrade,
+}
+
+/// What is left of an order after the book was done with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The rest waits in the book.
+    Resting,
+    Filled,
+    /// The rest, or all of a fill-or-kill order, found no counterpart and is gone.
+    Canceled,
+}
+
+/// The result of placing or amending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    pub id: BookOrderId,
+    /// Filled in all, earlier fills included.
+    pub filled: Quantity,
+    pub outcome: Outcome,
+}
+
+/// One match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BookTrade {
+    /// The resting order's price.
+    pub price: Price,
+    pub quantity: Quantity,
+    /// The side of the incoming order.
+    pub aggressor: Side,
+    pub taker: BookOrderId,
+    pub taker_owner: u64,
+    pub maker: BookOrderId,
+    pub maker_owner: u64,
+    /// What still rests of the maker's order.
+    pub maker_leaves: Quantity,
+}
+
+/// What an operation did. Operations add to it; the caller clears it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BookChanges {
+    pub trades: Vec<BookTrade>,
+    /// Levels whose quantity may have changed, in the order of change; may hold one twice.
+    pub touched: Vec<(Side, Price)>,
+}
+
+impl BookChanges {
+    pub fn clear(&mut self) {
+        self.trades.clear();
+        self.touched.clear();
+    }
+}
+
+/// A resting order as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RestingOrder {
+    pub id: BookOrderId,
+    pub owner: u64,
+    pub side: Side,
+    pub price: Price,
+    pub quantity: Quantity,
+    pub filled: Quantity,
+    pub post_only: bool,
+}
+
+impl RestingOrder {
+    /// Returns what is open for execution, FIX 151; above zero while it rests.
+    pub fn leaves(&self) -> Quantity {
+        Quantity(self.quantity.0 - self.filled.0)
+    }
+}
+
+/// Returns true when an order of `side` limited to `limit` (`None` is any price) may trade at
+/// `price`.
+pub fn reaches(side: Side, limit: Option<Price>, price: Price) -> bool {
+    match (side, limit) {
+        (_, None) => true,
+        (Side::Buy, Some(limit)) => price <= limit,
+        (Side::Sell, Some(limit)) => price >= limit,
+    }
+}
+
+/// The book of one instrument. The same operations in the same order give the same book and the
+/// same trades. After each operation the best bid is below the best ask.
+#[derive(Clone, Debug)]
+pub struct OrderBook {
+    orders: Orders,
+    next_id: BookOrderId,
+}
+
+impl Default for OrderBook {
+    fn default() -> OrderBook {
+        OrderBook::new()
+    }
+}
+
+impl OrderBook {
+    pub fn new() -> OrderBook {
+        OrderBook {
+            orders: Orders::default(),
+            next_id: 1,
+        }
+    }
+
+    /// Matches an order and rests what is left where it may rest.
+    ///
+    /// Errors: [`PlaceError`]; a refused order gets no number.
+    pub fn place(
+        &mut self,
+        order: PlaceOrder,
+        changes: &mut BookChanges,
+    ) -> Result<Placed, PlaceError> {
+        if order.quantity.0 <= 0 || order.filled.0 < 0 || order.filled >= order.quantity {
+            return Err(PlaceError::Quantity);
+        }
+        if order.post_only {
+            let Some(price) = order.limit_price else {
+                return Err(PlaceError::PostOnlyWithoutPrice);
+            };
+            if self.would_trade(order.side, Some(price)) {
+                return Err(PlaceError::PostOnlyWouldTrade);
+            }
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        if order.time_in_force == TimeInForce::Fok {
+            let wanted = i128::from(order.quantity.0) - i128::from(order.filled.0);
+            if self.available(order.side, order.limit_price, wanted) < wanted {
+                return Ok(Placed {
+                    id,
+                    filled: order.filled,
+                    outcome: Outcome::Canceled,
+                });
+            }
+        }
+        Ok(self.run(id, &order, changes))
+    }
+
+    /// Takes an order out. Returns it as it was, or `None` when it does not rest here.
+    pub fn cancel(&mut self, id: BookOrderId, changes: &mut BookChanges) -> Option<RestingOrder> {
+        let order = self.orders.remove(id)?;
+        changes.touched.push((order.side, order.price));
+        Some(order)
+    }
+
+    /// Changes total quantity (filled part included) and price. Less quantity at the same price
+    /// keeps the place in the queue; anything else goes to the back, and may trade. The number
+    /// stays.
+    ///
+    /// Errors: [`AmendError`], and nothing has changed.
+    pub fn amend(
+        &mut self,
+        id: BookOrderId,
+        quantity: Quantity,
+        limit_price: Option<Price>,
+        changes: &mut BookChanges,
+    ) -> Result<Placed, AmendError> {
+        let order = self.orders.get(id).ok_or(AmendError::NotFound)?;
+        if quantity <= order.filled {
+            return Err(AmendError::Quantity);
+        }
+        let price = limit_price.unwrap_or(order.price);
+        if order.post_only && self.would_trade(order.side, Some(price)) {
+            return Err(AmendError::PostOnlyWouldTrade);
+        }
+        changes.touched.push((order.side, order.price));
+        if price == order.price && quantity <= order.quantity {
+            self.orders.reduce(id, quantity);
+            return Ok(Placed {
+                id,
+                filled: order.filled,
+                outcome: Outcome::Resting,
+            });
+        }
+        self.orders.remove(id);
+        let moved = PlaceOrder {
+            owner: order.owner,
+            side: order.side,
+            limit_price: Some(price),
+            quantity,
+            filled: order.filled,
+            time_in_force: TimeInForce::Gtc,
+            post_only: order.post_only,
+        };
+        Ok(self.run(id, &moved, changes))
+    }
+
+    /// Matches and rests; every check was made.
+    fn run(&mut self, id: BookOrderId, order: &PlaceOrder, changes: &mut BookChanges) -> Placed {
+        let wanted = Quantity(order.quantity.0 - order.filled.0);
+        let traded = self.orders.sweep(id, order, wanted, changes);
+        let filled = Quantity(order.filled.0 + traded.0);
+        let outcome = match order.limit_price {
+            _ if filled == order.quantity => Outcome::Filled,
+            Some(price) if order.time_in_force == TimeInForce::Gtc => {
+                changes.touched.push((order.side, price));
+                self.orders.push_back(RestingOrder {
+                    id,
+                    owner: order.owner,
+                    side: order.side,
+                    price,
+                    quantity: order.quantity,
+                    filled,
+                    post_only: order.post_only,
+                });
+                Outcome::Resting
+            }
+            _ => Outcome::Canceled,
+        };
+        Placed {
+            id,
+            filled,
+            outcome,
+        }
+    }
+
+    /// Returns true when an order of `side` at `limit` would trade at once.
+    pub fn would_trade(&self, side: Side, limit: Option<Price>) -> bool {
+        self.orders
+            .best(side.opposite())
+            .is_some_and(|level| reaches(side, limit, level.price))
+    }
+
+    /// Returns how much an order of `side` at `limit` could trade at once, counted up to `enough`.
+    fn available(&self, side: Side, limit: Option<Price>, enough: i128) -> i128 {
+        let mut sum = 0_i128;
+        for (price, quantity) in self.orders.levels(side.opposite()) {
+            if sum >= enough || !reaches(side, limit, price) {
+                break;
+            }
+            sum += quantity;
+        }
+        sum
+    }
+
+    /// Returns the resting order of this number.
+    pub fn order(&self, id: BookOrderId) -> Option<RestingOrder> {
+        self.orders.get(id)
+    }
+
+    /// Returns the best level of a side, its quantity saturated at the range of `i64`.
+    pub fn best(&self, side: Side) -> Option<Level> {
+        self.orders.best(side)
+    }
+
+    /// Returns the quantity at a price, zero where there is none.
+    pub fn quantity_at(&self, side: Side, price: Price) -> Quantity {
+        self.orders.quantity_at(side, price)
+    }
+
+    /// Returns up to `limit` levels, best first.
+    pub fn depth(&self, side: Side, limit: usize) -> Vec<Level> {
+        self.orders
+            .levels(side)
+            .take(limit)
+            .map(|(price, quantity)| Level {
+                price,
+                quantity: levels::saturate(quantity),
+            })
+            .collect()
+    }
+
+    /// Returns the number of price levels of a side.
+    pub fn level_count(&self, side: Side) -> usize {
+        self.orders.level_count(side)
+    }
+
+    /// Returns the resting orders of a side in the order in which they would be filled.
+    pub fn resting(&self, side: Side) -> Vec<RestingOrder> {
+        self.orders.in_priority(side)
+    }
+
+    /// Returns the number of resting orders.
+    pub fn len(&self) -> usize {
+        self.orders.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
