@@ -9,6 +9,14 @@ const FILE_LINES: usize = 500;
 /// A function past this no longer fits a screen, with room for a long table.
 const FUNCTION_LINES: usize = 100;
 
+/// Where floats belong: indicators and statistics, which are no money.
+const FLOAT_FOLDERS: [&str; 4] = [
+    "/indicator/",
+    "/indicator.rs",
+    "/statistics/",
+    "/statistics.rs",
+];
+
 pub fn check(source: &Source<'_>, findings: &mut Vec<Finding>) {
     let code = code_only(source.text);
     file_length(source, findings);
@@ -153,15 +161,16 @@ fn crate_documentation(source: &Source<'_>, findings: &mut Vec<Finding>) {
 
 /// What clippy cannot ban inside the domain: floats (only some are wrong) and printing (tests may).
 fn pure_domain(source: &Source<'_>, code: &str, findings: &mut Vec<Finding>) {
-    let floats_allowed =
-        source.path.contains("/indicator/") || source.path.contains("/indicator.rs");
+    let floats_allowed = FLOAT_FOLDERS
+        .iter()
+        .any(|folder| source.path.contains(folder));
     // By house custom the tests are the last thing in a file.
     let product = code.split("#[cfg(test)]").next().unwrap_or(code);
     for (index, line) in product.lines().enumerate() {
         if !floats_allowed && (has_word(line, "f64") || has_word(line, "f32")) {
             findings.push(source.finding(
                 index + 1,
-                "a float outside `indicator/`: floats lose cents and differ by machine; use \
+                "a float outside `indicator` and `statistics`: floats lose cents and differ by machine; use \
                  mantissas or `Decimal`",
             ));
         }
