@@ -14,6 +14,7 @@
 pub mod account;
 pub mod event;
 pub mod id;
+pub mod indicator;
 pub mod instrument;
 pub mod market;
 pub mod matching;

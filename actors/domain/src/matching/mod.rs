@@ -1,6 +1,10 @@
 //! Matching: what a venue does with orders, as pure machines.
 //!
 //! [`order_book`] matches single orders by price and time. [`book_fill`] is a
-//! [`crate::venue::VenueModel`] that fills our orders against replayed market data.
+//! [`crate::venue::VenueModel`] that fills our orders against replayed market data;
+//! [`BarFill`] is one over bars, quotes or prints, where there is no book.
 
+mod bar_fill;
 pub mod order_book;
+
+pub use bar_fill::{BarFill, BarFillOptions, FillModel};
