@@ -1,1 +1,32 @@
-//! Ports and backends.
+//! Where ApexTrade keeps what must not be lost, and how it is read back.
+//!
+//! **For**: ports (traits) for the journal of an account and for small keyed records, with the
+//! backends behind them: `embedded` (files in a data folder, the default) and `memory` (tests and
+//! benches), one conformance suite that every backend passes, and `verify`, which checks a journal
+//! without touching it.
+//!
+//! **Not for**: knowing what a record means. Payloads are opaque bytes; the domain encodes and
+//! decodes its events. Nothing here decides about orders, and nothing here is async: a port blocks,
+//! and a shell runs it on a thread of its own.
+//!
+//! **Start reading** at [`port::journal`] (what a journal promises), then `embedded/frame.rs` (the
+//! bytes on disk), `embedded/journal.rs` (how a commit becomes durable) and `embedded/tail.rs` (how
+//! an unfinished last write is told from damage).
+
+pub mod conformance;
+pub mod disk;
+pub mod embedded;
+mod error;
+pub mod memory;
+pub mod port;
+pub mod verify;
+
+pub use embedded::{DataDir, EmbeddedJournal, EmbeddedRecords, Options};
+pub use error::{Damage, Position, StorageError};
+pub use memory::{MemoryJournal, MemoryRecords, MemoryStore};
+pub use port::journal::{
+    ChainHash, Class, DurableSequence, Head, Journal, JournalError, JournalState, Record,
+    RecordIter, RecordRef, Snapshot, Unit,
+};
+pub use port::records::Records;
+pub use verify::{FirstBad, VerifyReport, accounts, verify};

@@ -1,0 +1,49 @@
+//! What every backend has to show: suites of numbered cases.
+//!
+//! A backend runs a suite in one test: `journal_suite(|| MyBackend::new())`. Each case gets a fresh
+//! backend and panics, naming itself, when the backend breaks a promise of the port.
+
+mod journal;
+mod records;
+#[cfg(test)]
+mod tests;
+
+use crate::port::journal::{Journal, JournalError};
+use crate::port::records::Records;
+
+pub use journal::journal_suite;
+pub use records::records_suite;
+
+/// An account's journal that can be opened again and again, and made to fail.
+pub trait JournalBackend {
+    /// Opens the journal; the one opened before is closed already.
+    ///
+    /// # Errors
+    /// As the backend's own `open`.
+    fn open(&self) -> Result<Box<dyn Journal>, JournalError>;
+
+    /// Returns the controls for faults; `None` when this backend cannot be made to fail, and the
+    /// cases that need it are left out.
+    fn faults(&self) -> Option<&dyn Faults> {
+        None
+    }
+}
+
+/// What a backend under test can be made to suffer.
+pub trait Faults {
+    /// Takes all space away that is not allocated yet.
+    fn fill_disk(&self);
+    /// Gives it back.
+    fn free_disk(&self);
+    /// Makes the next commit fail as a failed fsync does.
+    fn fail_next_sync(&self);
+}
+
+/// A records store that can be opened again and again.
+pub trait RecordsBackend {
+    /// Opens the store; the one opened before is closed already.
+    ///
+    /// # Errors
+    /// As the backend's own `open`.
+    fn open(&self) -> Result<Box<dyn Records>, crate::StorageError>;
+}

@@ -1,0 +1,187 @@
+//! The backends of this crate run the suites.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::journal::{commit, expected, open, order, read};
+use super::*;
+use crate::disk::{Crash, SimDisk};
+use crate::embedded::Preallocation;
+use crate::{DataDir, EmbeddedJournal, EmbeddedRecords, MemoryRecords, MemoryStore, Options};
+
+struct Memory(MemoryStore);
+
+impl JournalBackend for Memory {
+    fn open(&self) -> Result<Box<dyn Journal>, JournalError> {
+        Ok(Box::new(self.0.open("paper")?))
+    }
+
+    fn faults(&self) -> Option<&dyn Faults> {
+        Some(self)
+    }
+}
+
+impl Faults for Memory {
+    fn fill_disk(&self) {
+        self.0.set_full(true);
+    }
+
+    fn free_disk(&self) {
+        self.0.set_full(false);
+    }
+
+    fn fail_next_sync(&self) {
+        self.0.fail_next_sync();
+    }
+}
+
+struct Simulated(SimDisk, Arc<DataDir>, Preallocation);
+
+fn simulated(preallocation: Preallocation) -> Simulated {
+    let disk = SimDisk::new();
+    let dir = DataDir::on_disk(Arc::new(disk.clone()), Path::new("/data"));
+    Simulated(disk, dir, preallocation)
+}
+
+impl JournalBackend for Simulated {
+    fn open(&self) -> Result<Box<dyn Journal>, JournalError> {
+        let options = Options {
+            segment_bytes: 16 * 1024,
+            reserve_bytes: 8 * 1024,
+            preallocation: self.2,
+        };
+        Ok(Box::new(EmbeddedJournal::open(&self.1, "paper", options)?))
+    }
+
+    fn faults(&self) -> Option<&dyn Faults> {
+        Some(self)
+    }
+}
+
+impl Faults for Simulated {
+    fn fill_disk(&self) {
+        self.0.set_capacity(Some(self.0.used_bytes()));
+    }
+
+    fn free_disk(&self) {
+        self.0.set_capacity(None);
+    }
+
+    fn fail_next_sync(&self) {
+        self.0.fail_sync_after(0, ".seg");
+    }
+}
+
+struct Real {
+    dir: Arc<DataDir>,
+    _folder: tempfile::TempDir,
+}
+
+impl JournalBackend for Real {
+    fn open(&self) -> Result<Box<dyn Journal>, JournalError> {
+        let options = Options {
+            segment_bytes: 64 * 1024,
+            ..Options::default()
+        };
+        Ok(Box::new(EmbeddedJournal::open(
+            &self.dir, "paper", options,
+        )?))
+    }
+}
+
+#[test]
+fn the_memory_journal_keeps_the_promises() {
+    journal_suite(|| Memory(MemoryStore::new()));
+}
+
+#[test]
+fn the_embedded_journal_keeps_the_promises_on_a_bad_disk() {
+    journal_suite(|| simulated(Preallocation::Inline));
+    journal_suite(|| simulated(Preallocation::Helper));
+}
+
+#[test]
+fn the_embedded_journal_keeps_the_promises_on_a_real_disk() {
+    journal_suite(|| {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let dir = DataDir::open(folder.path()).expect("a free folder");
+        Real {
+            dir,
+            _folder: folder,
+        }
+    });
+}
+
+#[test]
+fn both_backends_make_the_same_chain() {
+    let backends: [&dyn JournalBackend; 2] = [
+        &Memory(MemoryStore::new()),
+        &simulated(Preallocation::Inline),
+    ];
+    let heads = backends.map(|backend| {
+        let mut journal = open(backend);
+        commit(&mut *journal, &order(1..=3));
+        commit(&mut *journal, &order(4..=40));
+        journal.head()
+    });
+    assert_eq!(heads[0], heads[1]);
+}
+
+#[test]
+fn a_commit_is_one_write_and_one_sync() {
+    let backend = simulated(Preallocation::Inline);
+    let mut journal = open(&backend);
+    commit(&mut *journal, &order(1..=2));
+    let (writes, syncs) = backend.0.writes_and_syncs();
+    commit(&mut *journal, &order(3..=60));
+    assert_eq!(backend.0.writes_and_syncs(), (writes + 1, syncs + 1));
+    assert_eq!(read(&*open_again(&backend, journal), 1), expected(1..=60));
+}
+
+fn open_again(backend: &Simulated, journal: Box<dyn Journal>) -> Box<dyn Journal> {
+    drop(journal);
+    let crashed = backend.0.crash(Crash::LoseUnsynced);
+    let dir = DataDir::on_disk(Arc::new(crashed.clone()), Path::new("/data"));
+    open(&Simulated(crashed, dir, Preallocation::Inline))
+}
+
+struct RecordsOn {
+    dir: Arc<DataDir>,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl RecordsBackend for RecordsOn {
+    fn open(&self) -> Result<Box<dyn Records>, crate::StorageError> {
+        Ok(Box::new(EmbeddedRecords::open(&self.dir)?))
+    }
+}
+
+#[test]
+fn the_embedded_records_keep_the_promises() {
+    records_suite(|| RecordsOn {
+        dir: simulated(Preallocation::Inline).1,
+        _folder: None,
+    });
+    records_suite(|| {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let dir = DataDir::open(folder.path()).expect("a free folder");
+        RecordsOn {
+            dir,
+            _folder: Some(folder),
+        }
+    });
+}
+
+/// Records in memory that outlive a handle, as the reopening case needs.
+struct Shared(Arc<MemoryRecords>);
+
+impl RecordsBackend for Shared {
+    fn open(&self) -> Result<Box<dyn Records>, crate::StorageError> {
+        Ok(Box::new(Arc::clone(&self.0)))
+    }
+}
+
+#[test]
+fn the_memory_records_keep_the_promises() {
+    records_suite(|| Shared(Arc::new(MemoryRecords::new())));
+}

@@ -1,0 +1,56 @@
+//! Sizes of an embedded journal, and what opening it found.
+
+/// Where spares are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preallocation {
+    /// On a helper thread, so that no commit waits for it.
+    Helper,
+    /// Within the call that finds the need: the same steps in the same order each time, for tests.
+    Inline,
+}
+
+/// Sizes of an embedded journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Size of a segment in bytes; at least 4 KiB. 16 MiB holds some 110,000 records of 128 bytes,
+    /// so a spare is made every few seconds at the highest rate, and costs a start 50 ms.
+    pub segment_bytes: u64,
+    /// Size of the reserve in bytes; at least 4 KiB. 1 MiB takes some 7,000 cancels and reports.
+    pub reserve_bytes: u64,
+    /// Where spares are made.
+    pub preallocation: Preallocation,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            segment_bytes: 16 << 20,
+            reserve_bytes: 1 << 20,
+            preallocation: Preallocation::Helper,
+        }
+    }
+}
+
+/// What was found when a journal was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Opened {
+    /// Records found.
+    pub records: u64,
+    /// Commit batches found.
+    pub frames: u64,
+    /// Bytes of an unfinished last write, which was cut. Nothing of it had been acknowledged.
+    pub torn_tail_bytes: u64,
+}
+
+const SMALLEST_FILE_BYTES: u64 = 4096;
+
+impl Options {
+    /// Returns sizes that hold at least a few records each.
+    pub(crate) fn within_limits(self) -> Options {
+        Options {
+            segment_bytes: self.segment_bytes.max(SMALLEST_FILE_BYTES),
+            reserve_bytes: self.reserve_bytes.max(SMALLEST_FILE_BYTES),
+            ..self
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Walks a whole journal, checks every byte, and changes nothing.
+//!
+//! Opening a journal and `verify` both go through here, so they cannot disagree.
+
+use std::path::Path;
+
+use super::frame::{Header, VERSION, genesis, next_record};
+use super::read::{SegmentName, SegmentReader, file_name};
+use super::tail::{Tail, judge};
+use crate::disk::Disk;
+use crate::error::{Damage, Position, StorageError};
+use crate::port::journal::{Head, RecordRef};
+
+/// Why a walk ended before the end of the files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// An unfinished last write, this many bytes long, at the place where the walk ended.
+    Torn(u64),
+    /// Damage.
+    Bad(Position, Damage),
+    /// A frame of a version of the format that this build does not know.
+    Version(String, u16),
+}
+
+/// What a journal holds.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    /// The segments, in order, up to where the walk ended.
+    pub(crate) segments: Vec<SegmentName>,
+    /// Bytes of whole frames in the last of them.
+    pub(crate) used_bytes: u64,
+    /// The last whole record.
+    pub(crate) head: Head,
+    pub(crate) frames: u64,
+    pub(crate) records: u64,
+    pub(crate) finding: Option<Finding>,
+}
+
+/// Walks the journal in a folder and shows each record of each whole frame, in order.
+pub(crate) fn scan(
+    disk: &dyn Disk,
+    folder: &Path,
+    account_id: &str,
+    each: &mut dyn FnMut(RecordRef<'_>),
+) -> Result<Scan, StorageError> {
+    let mut scan = Scan {
+        segments: Vec::new(),
+        used_bytes: 0,
+        head: Head {
+            sequence: 0,
+            chain: genesis(account_id),
+        },
+        frames: 0,
+        records: 0,
+        finding: None,
+    };
+    let names = match segment_names(disk, folder)? {
+        Ok(names) => names,
+        Err((position, damage)) => {
+            scan.finding = Some(Finding::Bad(position, damage));
+            return Ok(scan);
+        }
+    };
+    for (index, name) in names.iter().enumerate() {
+        let (expected, found) = (scan.head.sequence + 1, name.first);
+        if found != expected {
+            let damage = Damage::MissingSegment { expected, found };
+            scan.finding = Some(Finding::Bad(name.position(0, expected), damage));
+            break;
+        }
+        let newest = index + 1 == names.len();
+        scan.segments.push(name.clone());
+        scan.finding = scan_segment(disk, name, newest, &mut scan, each)?;
+        if scan.finding.is_some() {
+            break;
+        }
+    }
+    Ok(scan)
+}
+
+fn scan_segment(
+    disk: &dyn Disk,
+    name: &SegmentName,
+    newest: bool,
+    scan: &mut Scan,
+    each: &mut dyn FnMut(RecordRef<'_>),
+) -> Result<Option<Finding>, StorageError> {
+    let mut reader = SegmentReader::open(disk, &name.path)?;
+    scan.used_bytes = 0;
+    loop {
+        let (at, expected) = (reader.at(), scan.head.sequence + 1);
+        let bad = |damage| Ok(Some(Finding::Bad(name.position(at, expected), damage)));
+        let Some((header, frame)) = reader.frame()? else {
+            return Ok(match judge(&reader.rest()?, at, newest) {
+                Tail::End => None,
+                Tail::Torn(bytes) => Some(Finding::Torn(bytes)),
+                Tail::Bad(damage) => return bad(damage),
+                Tail::Version(found) => Some(Finding::Version(file_name(&name.path), found)),
+            });
+        };
+        if let Err(damage) = check_frame(&header, frame, &scan.head) {
+            return bad(damage);
+        }
+        // `check_frame` has decoded it once; now that it is known to be good, show it.
+        let mut body = header.body(frame).unwrap_or_default();
+        while let Some(record) = next_record(&mut body) {
+            each(record);
+        }
+        scan.head = Head {
+            sequence: header.last,
+            chain: header.chain,
+        };
+        scan.frames += 1;
+        scan.records += u64::from(header.records);
+        reader.skip(&header);
+        scan.used_bytes = reader.at();
+    }
+}
+
+/// Checks that a whole frame is the one that has to follow, and that it decodes.
+fn check_frame(header: &Header, frame: &[u8], head: &Head) -> Result<(), Damage> {
+    let mut expected = head.sequence + 1;
+    if header.first != expected {
+        return Err(Damage::Sequence {
+            expected,
+            found: header.first,
+        });
+    }
+    let Some(mut body) = header.body(frame) else {
+        return Err(Damage::Checksum);
+    };
+    if !header.follows(&head.chain, frame, body) {
+        return Err(Damage::Chain);
+    }
+    let mut records = 0;
+    while let Some(record) = next_record(&mut body) {
+        if record.sequence != expected {
+            return Err(Damage::Sequence {
+                expected,
+                found: record.sequence,
+            });
+        }
+        expected += 1;
+        records += 1;
+    }
+    if !body.is_empty() || records != header.records || header.last != expected - 1 {
+        return Err(Damage::Malformed("batch"));
+    }
+    Ok(())
+}
+
+type Names = Result<Vec<SegmentName>, (Position, Damage)>;
+
+fn segment_names(disk: &dyn Disk, folder: &Path) -> Result<Names, StorageError> {
+    let files = disk
+        .files(folder)
+        .map_err(|e| StorageError::io_fatal("list", folder, e))?;
+    let mut names = Vec::new();
+    for path in files {
+        if path.extension().is_none_or(|extension| extension != "seg") {
+            continue;
+        }
+        let first = path
+            .file_stem()
+            .and_then(|stem| stem.to_str()?.parse::<u64>().ok());
+        match first.map(|first| SegmentName::new(folder, first)) {
+            Some(name) if name.path == path => names.push(name),
+            _ => {
+                let position = Position {
+                    segment: file_name(&path),
+                    offset: 0,
+                    sequence: 0,
+                };
+                return Ok(Err((position, Damage::Malformed("segment name"))));
+            }
+        }
+    }
+    names.sort_by_key(|name| name.first);
+    Ok(Ok(names))
+}
+
+impl Scan {
+    /// Returns the error that refuses this journal; an unfinished last write is none.
+    pub(crate) fn refusal(&self) -> Option<StorageError> {
+        match self.finding.clone()? {
+            Finding::Torn(_) => None,
+            Finding::Bad(position, reason) => Some(StorageError::Damaged { position, reason }),
+            Finding::Version(file, found) => Some(StorageError::NewerVersion {
+                file,
+                found,
+                supported: VERSION,
+            }),
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! What can go wrong, by what the caller does next.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Why a storage call was not carried out. Variants are told apart by what the caller does next.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StorageError {
+    /// No space is left for this. Nothing was written and nothing was staged: refuse new work with
+    /// a clear status, go on with reads, try again when `probe` says that there is space.
+    #[error("disk full: no space for {what}")]
+    Full {
+        /// What did not fit, for a person.
+        what: String,
+    },
+    /// The system could not make written bytes durable. The outcome of the commit is unknown and
+    /// stays so: abort the process and recover. It is never retried as success.
+    #[error("fsync of \"{}\" failed", path.display())]
+    FsyncFailed {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// A read or a write failed. For a journal: abort the process and recover.
+    #[error("{action} \"{}\" failed", path.display())]
+    Io {
+        /// What was tried: `write`, `read`, `rename`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// Stored bytes are not what was written. Do not trade on it: restore from a backup.
+    #[error("damaged at {position}: {reason}")]
+    Damaged {
+        /// Where the first bad byte range begins.
+        position: Position,
+        /// How it was noticed.
+        reason: Damage,
+    },
+    /// Someone else has it open. Stop the other one, or use another data folder.
+    #[error("\"{}\" is in use by {holder}", path.display())]
+    Locked {
+        /// The lock file or the folder of the account.
+        path: PathBuf,
+        /// Who holds it, for a person: `process 4711`.
+        holder: String,
+    },
+    /// Written by a newer build. Upgrade this one; nothing was changed.
+    #[error("\"{file}\" has format version {found}, this build reads up to {supported}")]
+    NewerVersion {
+        /// The file's name.
+        file: String,
+        /// The version found.
+        found: u16,
+        /// The newest version this build reads.
+        supported: u16,
+    },
+    /// The staged batch cannot take these units as well: commit, then append them again.
+    #[error("staged batch is full at {limit_bytes} bytes")]
+    BatchFull {
+        /// The largest batch in bytes.
+        limit_bytes: usize,
+    },
+    /// The units can never be stored in one batch. A bug or an absurd input of the caller.
+    #[error("unit of {bytes} bytes is over the limit of {limit_bytes}")]
+    TooLarge {
+        /// Size asked for.
+        bytes: usize,
+        /// Largest size accepted.
+        limit_bytes: usize,
+    },
+    /// A record's sequence is not the one after the last. A bug of the caller.
+    #[error("sequence {found} where {expected} must follow")]
+    Sequence {
+        /// The only sequence that could be appended.
+        expected: u64,
+        /// What was given.
+        found: u64,
+    },
+    /// A snapshot of records that are not durable was refused. A bug of the caller.
+    #[error("snapshot at sequence {snapshot} is ahead of the durable sequence {durable}")]
+    SnapshotAhead {
+        /// Sequence of the snapshot.
+        snapshot: u64,
+        /// Durable sequence of the journal.
+        durable: u64,
+    },
+    /// A snapshot could not be stored; the one before it stands. Go on, try again later.
+    #[error("snapshot \"{}\" could not be written", path.display())]
+    SnapshotFailed {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// A name that cannot be a file name of ours. Refuse the input it came from.
+    #[error("{what} {name:?} is not of the form {form}")]
+    BadName {
+        /// What it should name.
+        what: &'static str,
+        /// As given.
+        name: String,
+        /// The accepted form.
+        form: &'static str,
+    },
+    /// There is nothing there.
+    #[error("no journal in \"{}\"", path.display())]
+    NotFound {
+        /// The folder looked in.
+        path: PathBuf,
+    },
+}
+
+/// A place in a file of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// File name of the segment or table.
+    pub segment: String,
+    /// Byte offset from the start of that file.
+    pub offset: u64,
+    /// The sequence expected there; 0 where sequences have no meaning.
+    pub sequence: u64,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Position {
+            segment,
+            offset,
+            sequence,
+        } = self;
+        write!(f, "segment {segment} byte {offset} (sequence {sequence})")
+    }
+}
+
+/// How damage was noticed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Damage {
+    /// Bytes do not match their checksum, and it is not an unfinished last write.
+    Checksum,
+    /// A whole frame does not continue the hash chain: replaced, reordered or of another account.
+    Chain,
+    /// A whole frame does not continue the sequence: lost, repeated or reordered frames.
+    Sequence {
+        /// What had to follow.
+        expected: u64,
+        /// What the frame holds.
+        found: u64,
+    },
+    /// The next segment file does not begin where the last one ended.
+    MissingSegment {
+        /// Where a segment had to begin.
+        expected: u64,
+        /// Where the next one there begins.
+        found: u64,
+    },
+    /// Bytes that no write of ours can have left, after the last frame.
+    BytesAfterEnd,
+    /// A checksummed part does not decode.
+    Malformed(&'static str),
+    /// The journal ends before a snapshot that was taken of it: its last part is gone.
+    EndsBeforeSnapshot {
+        /// Sequence of that snapshot.
+        snapshot: u64,
+    },
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Damage::Checksum => write!(f, "checksum mismatch"),
+            Damage::Chain => write!(f, "hash chain mismatch"),
+            Damage::Sequence { expected, found } => {
+                write!(f, "sequence {found} where {expected} must follow")
+            }
+            Damage::MissingSegment { expected, found } => {
+                write!(
+                    f,
+                    "segment from {expected} is missing, the next begins at {found}"
+                )
+            }
+            Damage::BytesAfterEnd => write!(f, "bytes after the last frame"),
+            Damage::Malformed(what) => write!(f, "malformed {what}"),
+            Damage::EndsBeforeSnapshot { snapshot } => {
+                write!(f, "journal ends before its snapshot at sequence {snapshot}")
+            }
+        }
+    }
+}
+
+impl StorageError {
+    /// Returns whether the process has to abort and recover, since what is durable is not known.
+    pub fn must_abort(&self) -> bool {
+        matches!(
+            self,
+            StorageError::FsyncFailed { .. } | StorageError::Io { .. }
+        )
+    }
+
+    /// Sorts an I/O error by what the caller does next: no space is `Full`, all else is `Io`.
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        if no_space(&source) {
+            return StorageError::Full {
+                what: format!("{action} \"{}\"", path.display()),
+            };
+        }
+        StorageError::Io {
+            action,
+            path: path.to_owned(),
+            source: Arc::new(source),
+        }
+    }
+
+    /// Like [`StorageError::io`], but no space is an `Io` too: for a write into space that was
+    /// already allocated, where a part may have been written and the outcome is unknown.
+    pub(crate) fn io_fatal(action: &'static str, path: &Path, source: io::Error) -> Self {
+        StorageError::Io {
+            action,
+            path: path.to_owned(),
+            source: Arc::new(source),
+        }
+    }
+
+    pub(crate) fn fsync(path: &Path, source: io::Error) -> Self {
+        StorageError::FsyncFailed {
+            path: path.to_owned(),
+            source: Arc::new(source),
+        }
+    }
+}
+
+/// Returns whether the system says that there is no space, or no quota, left.
+pub(crate) fn no_space(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}

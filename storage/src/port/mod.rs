@@ -1,0 +1,4 @@
+//! What storage promises to the rest of the house, whatever is behind it.
+
+pub mod journal;
+pub mod records;
