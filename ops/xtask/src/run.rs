@@ -66,9 +66,8 @@ pub fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
 /// When the program cannot be started. A program that fails or runs out of time is an [`Outcome`].
 pub fn step(command: &mut Command, limit: Duration) -> Result<Outcome> {
     let shown = show(command);
-    println!("==> {shown}");
-    // Our line must stand before the program's own output, also when both go to a file.
-    let _ = std::io::stdout().flush();
+    // On standard error: the standard output of `up --json` is exactly one JSON object.
+    eprintln!("==> {shown}");
     let begin = Instant::now();
     let mut child = command
         .stdin(Stdio::null())
@@ -105,7 +104,7 @@ pub fn step(command: &mut Command, limit: Duration) -> Result<Outcome> {
             None,
         ),
     };
-    println!("<== {word}, {seconds:.1} s: {shown}");
+    eprintln!("<== {word}, {seconds:.1} s: {shown}");
     let lines = std::mem::take(&mut *kept.lock().unwrap_or_else(|poison| poison.into_inner()));
     Ok(Outcome {
         ok,

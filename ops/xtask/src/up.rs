@@ -20,7 +20,7 @@ pub const BUILD_LIMIT: Duration = Duration::from_secs(45 * 60);
 /// SIGTERM reach it directly. Only Rust is needed.
 pub fn up(arguments: &[String]) -> Result<Done> {
     if run::root().join("gateway/web").is_dir() && !run::on_path("node") {
-        println!(
+        eprintln!(
             "Node.js is missing: the web UI is left out, all else is served \
              (Debian: apt-get install nodejs npm)"
         );

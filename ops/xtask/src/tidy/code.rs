@@ -188,15 +188,11 @@ fn pure_domain(source: &Source<'_>, code: &str, findings: &mut Vec<Finding>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::messages_of;
     use super::*;
 
     fn messages(path: &str, text: &str) -> Vec<String> {
-        let mut findings = Vec::new();
-        check(&Source { path, text }, &mut findings);
-        findings
-            .into_iter()
-            .map(|finding| finding.message)
-            .collect()
+        messages_of(check, &Source { path, text })
     }
 
     fn lines(count: usize) -> String {

@@ -122,6 +122,17 @@ fn list(root: &Path, folder: &Path, paths: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
+/// What one rule file says about a made-up source.
+#[cfg(test)]
+fn messages_of(check: fn(&Source<'_>, &mut Vec<Finding>), source: &Source<'_>) -> Vec<String> {
+    let mut findings = Vec::new();
+    check(source, &mut findings);
+    findings
+        .into_iter()
+        .map(|finding| finding.message)
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

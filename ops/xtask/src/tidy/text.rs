@@ -103,15 +103,11 @@ fn names_path(line: &str, path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::messages_of;
     use super::*;
 
     fn messages(path: &str, text: &str) -> Vec<String> {
-        let mut findings = Vec::new();
-        check(&Source { path, text }, &mut findings);
-        findings
-            .into_iter()
-            .map(|finding| finding.message)
-            .collect()
+        messages_of(check, &Source { path, text })
     }
 
     #[test]
