@@ -1,1 +1,15 @@
-//! Venues.
+//! Venues: what comes over their wires and lies in their files, turned into the platform's words.
+//!
+//! Everything here is about foreign bytes. A codec takes a frame and gives typed values with exact
+//! decimals or a typed error that says what is wrong and where; it never panics, whatever it is
+//! fed. Recordings and CSV files are read in the same spirit: a broken line is counted and
+//! skipped, a wholly wrong file is refused.
+//!
+//! What is not here: books, bars, orders and every other decision (`apex-domain`), the replay of
+//! several recordings as one feed (`apex-market-data`), protobuf (`apex-proto`).
+//!
+//! Start reading at [`csv`] for files of bars, quotes and ticks.
+
+pub mod csv;
+pub mod decimal;
+pub mod input;

@@ -1,0 +1,226 @@
+//! From rows to events, once the increments are known.
+
+use super::header::{CsvKind, Layout};
+use super::infer::{self, Shape, Shapes};
+use super::row::{Fields, Row, RowError};
+use super::{BadRows, Loaded};
+use apex_domain::market::{Bar, BarSpec, Level, MarketEvent, Quote, Trade};
+use apex_domain::{InstrumentId, Price, Quantity, UnixNanos};
+
+/// Makes events of rows, with the shapes of the instruments known.
+pub struct Builder<'a> {
+    layout: &'a Layout,
+    pub shapes: Shapes,
+    pub events: Vec<MarketEvent>,
+    pub bad_rows: BadRows,
+    oddities: Oddities,
+}
+
+/// What is counted to be said once.
+#[derive(Default)]
+struct Oddities {
+    out_of_order: u64,
+    contradicting_bars: u64,
+    crossed: u64,
+    locked: u64,
+    suspicious: u64,
+    denoised: u64,
+}
+
+impl<'a> Builder<'a> {
+    pub fn new(layout: &'a Layout, shapes: Shapes) -> Builder<'a> {
+        Builder {
+            layout,
+            events: Vec::with_capacity(shapes.rows()),
+            shapes,
+            bad_rows: BadRows::default(),
+            oddities: Oddities::default(),
+        }
+    }
+
+    /// Takes one line behind the header. A row of another instrument is passed over.
+    ///
+    /// Errors: [`RowError`]; the row made no event.
+    pub fn take(&mut self, line: &[u8]) -> Result<(), RowError> {
+        let fields = Fields::cut(line, self.layout)?;
+        let Some(shape) = self.shapes.of(self.layout, &fields)? else {
+            return Ok(());
+        };
+        let row = fields.row(self.layout)?;
+        let event = event(self.layout, &row, shape)?;
+        if row.ts < shape.last_ts {
+            self.oddities.out_of_order += 1;
+        }
+        shape.last_ts = row.ts;
+        self.oddities.suspicious += u64::from(row.suspicious);
+        self.oddities.denoised += u64::from(row.denoised);
+        match &event {
+            MarketEvent::Quote(quote) => {
+                self.oddities.crossed += u64::from(quote.is_crossed());
+                self.oddities.locked += u64::from(quote.is_locked());
+            }
+            MarketEvent::Bar(bar) => {
+                let low = bar.low > bar.open.min(bar.close);
+                let high = bar.high < bar.open.max(bar.close);
+                self.oddities.contradicting_bars += u64::from(low || high);
+            }
+            _ => {}
+        }
+        self.events.push(event);
+        Ok(())
+    }
+
+    pub fn finish(mut self) -> Loaded {
+        // Stable: rows of one time keep the order of the file.
+        if !self.events.is_sorted_by_key(MarketEvent::ts_init) {
+            self.events.sort_by_key(MarketEvent::ts_init);
+        }
+        let has_sizes = !self.layout.quantities.is_empty();
+        let warnings = self.warnings();
+        Loaded {
+            kind: self.layout.kind,
+            assumptions: infer::assumptions(self.layout, &self.shapes),
+            instruments: self.shapes.into_instruments(),
+            events: self.events,
+            bad_rows: self.bad_rows,
+            has_sizes,
+            inferred: true,
+            warnings,
+        }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let oddities = &self.oddities;
+        let mut warnings: Vec<String> = [
+            (
+                self.bad_rows.count,
+                "rows could not be read and were left out",
+            ),
+            (
+                oddities.out_of_order,
+                "rows were older than the row before and were sorted by time",
+            ),
+            (
+                oddities.contradicting_bars,
+                "bars have a high or low that contradicts open or close",
+            ),
+            (oddities.crossed, "quotes are crossed (bid above ask)"),
+            (oddities.locked, "quotes are locked (bid equals ask)"),
+            (
+                oddities.suspicious,
+                "rows are marked suspicious by their source and were kept",
+            ),
+            (
+                oddities.denoised,
+                "rows state sizes with the noise of binary floats, which were rounded",
+            ),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, text)| format!("{count} {text}"))
+        .collect();
+        if let Some(bad) = self.bad_rows.first.first() {
+            warnings.push(format!(
+                "the first row that could not be read: line {} {}",
+                bad.line, bad.reason
+            ));
+        }
+        warnings
+    }
+}
+
+/// Makes the event of a row.
+///
+/// Errors: `Number` when a value does not fit at the decimals of the instrument.
+fn event(layout: &Layout, row: &Row, shape: &mut Shape) -> Result<MarketEvent, RowError> {
+    let price = |slot: usize| -> Result<Option<Price>, RowError> {
+        row.prices[slot]
+            .map(|value| value.at(shape.price_decimals).map(Price))
+            .transpose()
+            .map_err(|reason| RowError::Number {
+                column: layout.prices[slot] + 1,
+                reason,
+            })
+    };
+    let quantity = |slot: usize| -> Result<Quantity, RowError> {
+        row.quantities[slot].map_or(Ok(Quantity::ZERO), |value| {
+            let value = if shape.noisy_sizes {
+                value.rounded(shape.quantity_decimals)
+            } else {
+                value
+            };
+            value
+                .at(shape.quantity_decimals)
+                .map(Quantity)
+                .map_err(|reason| RowError::Number {
+                    column: layout.quantities[slot] + 1,
+                    reason,
+                })
+        })
+    };
+    let needed = |slot: usize| {
+        price(slot)?.ok_or(RowError::Empty {
+            column: layout.prices[slot] + 1,
+        })
+    };
+    let level =
+        |price: Option<Price>, quantity: Quantity| price.map(|price| Level { price, quantity });
+    let instrument_id = shape.instrument_id.clone();
+    let ts = row.ts;
+    let quote = |bid, ask| quote_at(instrument_id.clone(), bid, ask, ts);
+    Ok(match layout.kind {
+        CsvKind::Bars => MarketEvent::Bar(Bar {
+            instrument_id,
+            spec: BarSpec::External,
+            open: needed(0)?,
+            high: needed(1)?,
+            low: needed(2)?,
+            close: needed(3)?,
+            volume: i128::from(quantity(0)?.0),
+            trade_count: 0,
+            ts_open: ts,
+            ts_init: ts,
+        }),
+        CsvKind::QuoteBars => quote(
+            level(price(3)?, quantity(0)?),
+            level(price(7)?, quantity(1)?),
+        ),
+        CsvKind::Quotes => quote(
+            level(price(0)?, quantity(0)?),
+            level(price(1)?, quantity(1)?),
+        ),
+        CsvKind::Ticks if !row.is_trade => {
+            let sides = [(needed(0)?, quantity(0)?), (needed(1)?, quantity(1)?)];
+            for (kept, (price, quantity)) in shape.sides.iter_mut().zip(sides) {
+                if price.0 != 0 || !quantity.is_zero() {
+                    *kept = Some(Level { price, quantity });
+                }
+            }
+            quote(shape.sides[0], shape.sides[1])
+        }
+        CsvKind::Ticks | CsvKind::Trades => MarketEvent::Trade(Trade {
+            instrument_id,
+            price: needed(0)?,
+            quantity: quantity(0)?,
+            aggressor: row.aggressor,
+            trade_id: row.trade_id,
+            ts_event: ts,
+            ts_init: ts,
+        }),
+    })
+}
+
+fn quote_at(
+    instrument_id: InstrumentId,
+    bid: Option<Level>,
+    ask: Option<Level>,
+    ts: UnixNanos,
+) -> MarketEvent {
+    MarketEvent::Quote(Quote {
+        instrument_id,
+        bid,
+        ask,
+        ts_event: ts,
+        ts_init: ts,
+    })
+}
