@@ -33,6 +33,8 @@ struct Node {
     durable: Vec<u8>,
     /// Writes since the last sync: offset and bytes.
     unsynced: Vec<(u64, Vec<u8>)>,
+    /// The last write that a failed sync dropped: a part of it may have reached the disk.
+    dropped: Option<(u64, Vec<u8>)>,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +47,8 @@ struct State {
     capacity_bytes: Option<u64>,
     /// A sync of a file opened under a name with this ending fails when the count is down to zero.
     failing_sync: Option<(u64, &'static str)>,
+    /// Changing operations until the power goes and everything fails.
+    operations_left: Option<u64>,
     syncs: u64,
     writes: u64,
     longest_write: Option<usize>,
@@ -82,6 +86,12 @@ impl SimDisk {
     /// syncs succeed and the one after them fail with EIO.
     pub fn fail_sync_after(&self, successes: u64, ending: &'static str) {
         self.lock().failing_sync = Some((successes, ending));
+    }
+
+    /// Lets this many more changing operations (writes, syncs, new names) succeed; then the power
+    /// is gone and every further one fails. `crash` shows what is left.
+    pub fn cut_power_after(&self, operations: u64) {
+        self.lock().operations_left = Some(operations);
     }
 
     /// Lets no write take more than this many bytes at once; `None` lifts it.
@@ -139,25 +149,29 @@ impl SimDisk {
             Node {
                 durable: bytes.clone(),
                 seen: bytes,
-                unsynced: Vec::new(),
+                ..Node::default()
             },
         );
     }
 }
 
 impl Node {
+    fn in_flight(&self) -> Option<&(u64, Vec<u8>)> {
+        self.unsynced.last().or(self.dropped.as_ref())
+    }
+
     fn after(&self, crash: Crash) -> Node {
         let mut left = self.durable.clone();
         match crash {
             Crash::KeepAll => left.clone_from(&self.seen),
             Crash::LoseUnsynced => {}
             Crash::KeepPrefix(bytes) => {
-                if let Some((offset, written)) = self.unsynced.last() {
+                if let Some((offset, written)) = self.in_flight() {
                     put(&mut left, *offset, &written[..bytes.min(written.len())]);
                 }
             }
             Crash::KeepSectors(mask) => {
-                if let Some((offset, written)) = self.unsynced.last() {
+                if let Some((offset, written)) = self.in_flight() {
                     keep_sectors(&mut left, *offset, written, mask);
                 }
             }
@@ -165,7 +179,7 @@ impl Node {
         Node {
             seen: left.clone(),
             durable: left,
-            unsynced: Vec::new(),
+            ..Node::default()
         }
     }
 }
@@ -201,6 +215,18 @@ impl State {
             .sum()
     }
 
+    /// Counts a changing operation; fails it when the power is gone.
+    fn spend(&mut self) -> io::Result<()> {
+        match &mut self.operations_left {
+            Some(0) => Err(io::Error::other("power is gone")),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
     fn name(&mut self, path: &Path) -> u64 {
         if let Some(id) = self.names.get(path) {
             return *id;
@@ -222,6 +248,7 @@ impl Disk for SimDisk {
                 id,
             }));
         }
+        state.spend()?;
         // A new file, also over an old name: a crash keeps the old one until the folder is synced.
         state.names.remove(path);
         let id = state.name(path);
@@ -262,18 +289,22 @@ impl Disk for SimDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.lock();
+        state.spend()?;
         let id = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
         state.names.insert(to.to_owned(), id);
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.lock().names.remove(path);
+        let mut state = self.lock();
+        state.spend()?;
+        state.names.remove(path);
         Ok(())
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         let mut state = self.lock();
+        state.spend()?;
         let inside = |path: &PathBuf| path.parent() == Some(folder);
         let mut durable = std::mem::take(&mut state.durable_names);
         durable.retain(|path, _| !inside(path));
@@ -321,6 +352,7 @@ impl DiskFile for SimFile {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         let mut state = self.disk.lock();
+        state.spend()?;
         state.writes += 1;
         let mut take = bytes.len().min(state.longest_write.unwrap_or(usize::MAX));
         let used = state.used_bytes();
@@ -340,6 +372,7 @@ impl DiskFile for SimFile {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.disk.lock();
+        state.spend()?;
         state.syncs += 1;
         let mut fails = false;
         if let Some((left, ending)) = state.failing_sync
@@ -351,6 +384,7 @@ impl DiskFile for SimFile {
         let node = state.nodes.entry(self.id).or_default();
         let written = std::mem::take(&mut node.unsynced);
         if fails {
+            node.dropped = written.into_iter().next_back();
             return Err(io::Error::from_raw_os_error(
                 rustix::io::Errno::IO.raw_os_error(),
             ));
@@ -367,11 +401,12 @@ impl DiskFile for SimFile {
     }
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
-        self.with(|node| {
-            node.seen.resize(bytes as usize, 0);
-            node.unsynced
-                .retain(|(offset, written)| offset + written.len() as u64 <= bytes);
-        });
+        let mut state = self.disk.lock();
+        state.spend()?;
+        let node = state.nodes.entry(self.id).or_default();
+        node.seen.resize(bytes as usize, 0);
+        node.unsynced
+            .retain(|(offset, written)| offset + written.len() as u64 <= bytes);
         Ok(())
     }
 }

@@ -50,6 +50,7 @@ pub(crate) struct SegmentReader {
     window_at: u64,
     /// Where the next frame begins.
     at: u64,
+    length: u64,
 }
 
 impl SegmentReader {
@@ -57,8 +58,12 @@ impl SegmentReader {
         let file = disk
             .open(path, Open::Read)
             .map_err(|e| StorageError::io("open", path, e))?;
+        let length = file
+            .length()
+            .map_err(|e| StorageError::io_fatal("read", path, e))?;
         Ok(SegmentReader {
             file,
+            length,
             path: path.to_owned(),
             window: Vec::new(),
             window_at: 0,
@@ -81,7 +86,9 @@ impl SegmentReader {
             self.window_at = self.at;
             skip = 0;
             let have = self.window.len();
-            self.window.resize(wanted.max(WINDOW_BYTES), 0);
+            let left = usize::try_from(self.length - self.at).unwrap_or(usize::MAX);
+            self.window
+                .resize(wanted.max(WINDOW_BYTES).min(left).max(have), 0);
             let read = self
                 .file
                 .read_at(&mut self.window[have..], self.at + have as u64)
@@ -113,7 +120,7 @@ impl SegmentReader {
     /// Returns everything from here to the end of the file.
     pub(crate) fn rest(&mut self) -> Result<Vec<u8>, StorageError> {
         let failed = |e| StorageError::io_fatal("read", &self.path, e);
-        let length = self.file.length().map_err(failed)?.saturating_sub(self.at);
+        let length = self.length.saturating_sub(self.at);
         let mut bytes = vec![0; length as usize];
         let read = self.file.read_at(&mut bytes, self.at).map_err(failed)?;
         bytes.truncate(read);

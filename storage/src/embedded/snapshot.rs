@@ -110,7 +110,7 @@ fn names(disk: &dyn Disk, folder: &Path) -> Result<Vec<(u64, PathBuf)>, StorageE
 
 fn read(disk: &dyn Disk, path: &Path, account_id: &str, sequence: u64) -> Result<Vec<u8>, String> {
     let mut content = read_all(disk, path, MAX_BYTES).map_err(|error| error.to_string())?;
-    if content.len() < HEADER_BYTES || content[..4] != MAGIC {
+    if content.len() < HEADER_BYTES || content[..4] != MAGIC || content[6..8] != [0; 2] {
         return Err("not a snapshot".into());
     }
     let version = u16::from_le_bytes([content[4], content[5]]);
