@@ -1,1 +1,22 @@
-//! Wire formats.
+//! The wire: .proto files, the code generated from them, and the conversions between it and the
+//! domain.
+//!
+//! What is not here: sockets, statuses, permissions. A conversion that fails gives
+//! [`FieldErrors`], which says which fields are wrong and why; what becomes of that is the
+//! gateway's business.
+//!
+//! Start reading at `apextrade/v1/order.proto`, then [`convert::order`].
+
+pub mod convert;
+pub mod field;
+
+pub use field::{FieldError, FieldErrors};
+
+/// The package `apextrade.v1`: messages, clients and servers.
+#[allow(clippy::all, missing_debug_implementations)] // Generated code is not ours to style.
+pub mod v1 {
+    tonic::include_proto!("apextrade.v1");
+}
+
+/// All .proto files in compiled form, for reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/apextrade.bin"));

@@ -1,0 +1,51 @@
+//! Commands to an account that are not about orders.
+
+use super::text;
+use crate::field::{FieldErrors, Fields};
+use crate::v1;
+use apex_domain::{AccountId, Currency, Money, RequestId};
+use std::collections::BTreeMap;
+
+/// A payment in or out, as it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdjustCash {
+    pub account_id: AccountId,
+    pub request_id: RequestId,
+    pub currency: Currency,
+    pub amount: Money,
+    pub reason: String,
+}
+
+/// Reads a payment.
+///
+/// Errors: every field that cannot be read; an amount of zero.
+pub fn read_adjust_cash(request: &v1::AdjustCashRequest) -> Result<AdjustCash, FieldErrors> {
+    let mut fields = Fields::new();
+    let f = &mut fields;
+    let account_id = text::account_id(f, &request.account_id);
+    let request_id = text::request_id(f, &request.request_id);
+    let currency = text::required(f, "currency", &request.currency, Currency::new);
+    let amount = text::money(f, "amount", &request.amount);
+    if amount.is_some_and(Money::is_zero) {
+        f.refuse("amount", "must not be zero");
+    }
+    let reason = text::free(f, "reason", &request.reason);
+    let value = (|| {
+        Some(AdjustCash {
+            account_id: account_id?,
+            request_id: request_id?,
+            currency: currency?,
+            amount: amount?,
+            reason: reason?,
+        })
+    })();
+    fields.finish(value)
+}
+
+/// Writes amounts by currency.
+pub fn amounts(amounts: &BTreeMap<Currency, Money>) -> BTreeMap<String, String> {
+    amounts
+        .iter()
+        .map(|(currency, amount)| (currency.to_string(), amount.to_string()))
+        .collect()
+}
