@@ -228,7 +228,7 @@ impl BookFill {
         let Some(order) = self.ledger.open(id) else {
             out.push(VenueReport::CancelRejected {
                 client_order_id: id.clone(),
-                text: self.not_open(id).to_owned(),
+                text: self.ledger.why_not_open(id).to_owned(),
                 ts_event: now,
             });
             return;
@@ -237,14 +237,6 @@ impl BookFill {
             market.resting(order.side).remove(id);
         }
         out.extend(self.ledger.end(id, EndReason::Requested, now));
-    }
-
-    fn not_open(&self, id: &ClientOrderId) -> &'static str {
-        if self.ledger.knows(id) {
-            "order has ended"
-        } else {
-            "no such order"
-        }
     }
 
     fn amend(
@@ -297,7 +289,10 @@ impl BookFill {
         quantity: Quantity,
         limit_price: Option<Price>,
     ) -> Result<(), String> {
-        let order = self.ledger.open(id).ok_or_else(|| self.not_open(id))?;
+        let order = self
+            .ledger
+            .open(id)
+            .ok_or_else(|| self.ledger.why_not_open(id))?;
         let Some(market) = self.markets.get(&order.instrument_id) else {
             return Err("unknown instrument".to_owned());
         };

@@ -92,7 +92,6 @@ struct Fill {
 #[derive(Clone, Debug)]
 pub(super) struct VenueOrder {
     /// The venue's number of it; the owner tag in an order book.
-    #[allow(dead_code)] // Read by the exchange, which lands next.
     pub(super) number: u64,
     venue_order_id: VenueOrderId,
     pub(super) instrument_id: InstrumentId,
@@ -139,6 +138,15 @@ pub(super) struct Ledger {
 impl Ledger {
     pub(super) fn knows(&self, id: &ClientOrderId) -> bool {
         self.orders.contains_key(id)
+    }
+
+    /// Says why an order is not working.
+    pub(super) fn why_not_open(&self, id: &ClientOrderId) -> &'static str {
+        if self.knows(id) {
+            "order has ended"
+        } else {
+            "no such order"
+        }
     }
 
     /// Returns a working order.

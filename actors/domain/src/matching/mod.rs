@@ -3,17 +3,24 @@
 //! [`order_book`] matches single orders by price and time. [`book_fill`] is a
 //! [`crate::venue::VenueModel`] that fills our orders against replayed market data;
 //! [`BarFill`] is one over bars, quotes or prints, where there is no book.
+//! [`exchange`] is a market of simulated traders on real order books.
 
+mod agents;
 mod bar_fill;
 pub mod book_fill;
+pub mod exchange;
 mod ledger;
 pub mod order_book;
+pub mod random;
 mod resting;
 mod rules;
+mod sim_instrument;
 #[cfg(test)]
 mod tests;
 mod visible_book;
 
 pub use bar_fill::{BarFill, BarFillOptions, FillModel};
 pub use book_fill::BookFill;
+pub use exchange::{ExchangeEvent, ExchangeInput, SimError, SimExchange, SimOptions};
 pub use ledger::RestoredOrder;
+pub use sim_instrument::SimInstrument;

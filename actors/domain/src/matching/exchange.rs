@@ -1,0 +1,274 @@
+//! A whole simulated exchange: simulated traders and the orders of accounts in the same books.
+//!
+//! It is a machine: the same seed and the same inputs with the same times give the same events.
+//! It holds no positions and no money; accounts check those before an order comes here.
+
+mod market;
+mod orders;
+
+use super::agents::Agents;
+use super::ledger::{Ledger, Numbering, RestoredOrder};
+use super::random::Random;
+use super::sim_instrument::SimInstrument;
+use crate::id::{AccountId, IdError, InstrumentId};
+use crate::instrument::{Instrument, InstrumentError};
+use crate::market::MarketEvent;
+use crate::time::{NANOS_PER_MILLI, UnixNanos};
+use crate::venue::{VenueCommand, VenueReport, VenueStatus};
+use market::{SimMarket, Stamp};
+use orders::{Change, LiveOrder};
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+#[cfg(test)]
+mod tests;
+
+/// How often the simulated traders get a turn.
+pub const TURN_NS: i64 = 10 * NANOS_PER_MILLI;
+
+/// The most turns of one step: what a halted process missed beyond a second does not happen,
+/// so that waking up is no burst.
+const TURNS_PER_STEP: i64 = 100;
+
+/// How an exchange is made.
+#[derive(Clone, Debug)]
+pub struct SimOptions {
+    /// Begins each order and execution id that the exchange gives.
+    pub venue: String,
+    pub seed: u64,
+    /// Where the counters of ids begin: 1 for an exchange without a past, above all earlier ones
+    /// after a restart.
+    pub first_number: u64,
+    pub instruments: Vec<SimInstrument>,
+}
+
+impl SimOptions {
+    /// Returns the default market with this seed, named SIM.
+    pub fn new(seed: u64) -> SimOptions {
+        SimOptions {
+            venue: "SIM".to_owned(),
+            seed,
+            first_number: 1,
+            instruments: SimInstrument::defaults(),
+        }
+    }
+}
+
+/// Why an exchange cannot be made. The options have to be mended.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SimError {
+    #[error("venue name of the simulated exchange: {0}")]
+    Venue(#[from] IdError),
+    #[error(transparent)]
+    Instrument(#[from] InstrumentError),
+    #[error("instrument {0} is listed twice")]
+    Repeated(InstrumentId),
+}
+
+/// Something that the exchange decides on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExchangeInput {
+    /// The simulated traders act for the time since the last step.
+    Step,
+    /// An account's command. Commands of one account are worked off in the order in which they
+    /// are given here.
+    Command {
+        account_id: AccountId,
+        command: VenueCommand,
+    },
+}
+
+/// What follows from an input, in the order in which it happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExchangeEvent {
+    Market(MarketEvent),
+    Report {
+        account_id: AccountId,
+        report: VenueReport,
+    },
+}
+
+/// The exchange.
+#[derive(Clone, Debug)]
+pub struct SimExchange {
+    numbering: Numbering,
+    markets: BTreeMap<InstrumentId, SimMarket>,
+    ledgers: BTreeMap<AccountId, Ledger>,
+    /// Working orders of accounts, by the number that is their owner tag in a book.
+    live: BTreeMap<u64, LiveOrder>,
+    started: bool,
+    /// Up to where the simulated traders have acted.
+    acted_until: UnixNanos,
+    /// The exchange's own time, which never goes back.
+    clock: UnixNanos,
+}
+
+impl SimExchange {
+    /// Makes an exchange with empty books. They are filled by the first input.
+    ///
+    /// Errors: [`SimError`].
+    pub fn new(options: SimOptions) -> Result<SimExchange, SimError> {
+        // Numbers begin at 1, since 0 marks the simulated traders.
+        let numbering = Numbering::new(&options.venue, options.first_number.max(1))?;
+        let mut markets = BTreeMap::new();
+        for (n, definition) in options.instruments.into_iter().enumerate() {
+            definition.validate()?;
+            let id = definition.instrument.instrument_id.clone();
+            let agents = Agents::new(Random::stream(options.seed, n as u64), &definition);
+            let market = SimMarket::new(definition, agents);
+            if markets.insert(id.clone(), market).is_some() {
+                return Err(SimError::Repeated(id));
+            }
+        }
+        Ok(SimExchange {
+            numbering,
+            markets,
+            ledgers: BTreeMap::new(),
+            live: BTreeMap::new(),
+            started: false,
+            acted_until: UnixNanos::MIN,
+            clock: UnixNanos::MIN,
+        })
+    }
+
+    /// Returns the definitions of all instruments, in the order of their ids.
+    pub fn instruments(&self) -> Vec<Instrument> {
+        self.markets
+            .values()
+            .map(|market| market.definition.instrument.clone())
+            .collect()
+    }
+
+    /// Returns the book and the quote of each instrument as they are, for someone who begins to
+    /// listen; deltas that come later continue at the snapshot's update id.
+    pub fn snapshots(&self, now: UnixNanos) -> Vec<MarketEvent> {
+        let stamp = Stamp::at(now);
+        self.markets
+            .values()
+            .flat_map(|market| [market.snapshot(stamp), market.quote(stamp)])
+            .collect()
+    }
+
+    /// Puts orders of an earlier run back, before the first input: first come, first in the
+    /// queue. The market then opens round them. Orders that trade with each other, which orders
+    /// of one earlier run do not, are filled and reported.
+    pub fn restore(
+        &mut self,
+        now: UnixNanos,
+        orders: &[(AccountId, RestoredOrder)],
+        out: &mut Vec<ExchangeEvent>,
+    ) {
+        self.clock = now;
+        for (account_id, restored) in orders {
+            let ledger = self.ledgers.entry(account_id.clone()).or_default();
+            let number = ledger.restore(&mut self.numbering, restored);
+            if number.is_some() && restored.status == VenueStatus::Working {
+                self.place(account_id, &restored.order.client_order_id, out);
+            }
+        }
+    }
+
+    /// Decides on one input and adds what follows to `out`.
+    pub fn apply(&mut self, now: UnixNanos, input: ExchangeInput, out: &mut Vec<ExchangeEvent>) {
+        if !self.started {
+            self.open(now, out);
+        }
+        match input {
+            ExchangeInput::Step => self.step(now, out),
+            ExchangeInput::Command {
+                account_id,
+                command,
+            } => self.command(now, &account_id, &command, out),
+        }
+    }
+
+    fn open(&mut self, now: UnixNanos, out: &mut Vec<ExchangeEvent>) {
+        self.acted_until = now;
+        self.clock = now;
+        let stamp = Stamp::at(now);
+        for id in self.instrument_ids() {
+            if let Some(market) = self.markets.get_mut(&id) {
+                market
+                    .agents
+                    .open(&market.definition, &mut market.book, &mut market.changes);
+            }
+            self.publish(&id, stamp, out);
+            if let Some(market) = self.markets.get_mut(&id) {
+                market.open(stamp, out);
+            }
+        }
+        self.started = true;
+    }
+
+    fn step(&mut self, now: UnixNanos, out: &mut Vec<ExchangeEvent>) {
+        let behind = now.since(self.acted_until) / TURN_NS;
+        if behind > TURNS_PER_STEP {
+            self.acted_until = now.plus(-TURNS_PER_STEP * TURN_NS);
+        }
+        let ids = self.instrument_ids();
+        for _ in 0..behind.min(TURNS_PER_STEP) {
+            self.acted_until = self.acted_until.plus(TURN_NS);
+            // A turn may lie before a command that was taken since the last step; what happens
+            // after it is not dated before it.
+            self.clock = self.clock.max(self.acted_until);
+            let stamp = Stamp {
+                event: self.clock,
+                init: now,
+            };
+            for id in &ids {
+                if let Some(market) = self.markets.get_mut(id) {
+                    market
+                        .agents
+                        .turn(&market.definition, &mut market.book, &mut market.changes);
+                }
+                self.publish(id, stamp, out);
+            }
+        }
+    }
+
+    fn instrument_ids(&self) -> Vec<InstrumentId> {
+        self.markets.keys().cloned().collect()
+    }
+
+    fn command(
+        &mut self,
+        now: UnixNanos,
+        account_id: &AccountId,
+        command: &VenueCommand,
+        out: &mut Vec<ExchangeEvent>,
+    ) {
+        self.clock = self.clock.max(now);
+        match command {
+            VenueCommand::New(order) => self.new_order(account_id, order, out),
+            VenueCommand::Amend {
+                client_order_id,
+                quantity,
+                limit_price,
+                ..
+            } => {
+                let change = Change {
+                    quantity: *quantity,
+                    limit_price: *limit_price,
+                };
+                self.amend_order(account_id, client_order_id, change, out);
+            }
+            VenueCommand::Cancel {
+                client_order_id, ..
+            } => self.cancel_order(account_id, client_order_id, out),
+            VenueCommand::Query {
+                client_order_id, ..
+            } => {
+                let markets = &self.markets;
+                let currency = |id: &InstrumentId| {
+                    let market = markets.get(id)?;
+                    Some(market.definition.instrument.quote_currency.clone())
+                };
+                let ledger = self.ledgers.entry(account_id.clone()).or_default();
+                out.push(ExchangeEvent::Report {
+                    account_id: account_id.clone(),
+                    report: ledger.query(client_order_id, currency, self.clock),
+                });
+            }
+        }
+    }
+}

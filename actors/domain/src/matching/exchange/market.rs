@@ -1,0 +1,148 @@
+//! One instrument of the exchange, and how its book is told to the outside.
+
+use super::ExchangeEvent;
+use crate::InstrumentId;
+use crate::market::{BookDelta, BookSnapshot, Level, MarketEvent, Quote, Side, Trade};
+use crate::matching::agents::Agents;
+use crate::matching::order_book::{BookChanges, BookTrade, OrderBook};
+use crate::matching::sim_instrument::SimInstrument;
+use crate::number::Price;
+use crate::time::UnixNanos;
+
+/// When something happened and when it was told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stamp {
+    pub(super) event: UnixNanos,
+    pub(super) init: UnixNanos,
+}
+
+impl Stamp {
+    pub(super) fn at(now: UnixNanos) -> Stamp {
+        Stamp {
+            event: now,
+            init: now,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct SimMarket {
+    pub(super) definition: SimInstrument,
+    pub(super) agents: Agents,
+    pub(super) book: OrderBook,
+    /// What happened in the book and was not told yet.
+    pub(super) changes: BookChanges,
+    update_id: u64,
+    trade_id: u64,
+    /// Best bid and ask as they were told last.
+    told: (Option<Level>, Option<Level>),
+}
+
+impl SimMarket {
+    pub(super) fn new(definition: SimInstrument, agents: Agents) -> SimMarket {
+        SimMarket {
+            definition,
+            agents,
+            book: OrderBook::new(),
+            changes: BookChanges::default(),
+            update_id: 0,
+            trade_id: 0,
+            told: (None, None),
+        }
+    }
+
+    fn id(&self) -> InstrumentId {
+        self.definition.instrument.instrument_id.clone()
+    }
+
+    fn top(&self) -> (Option<Level>, Option<Level>) {
+        (self.book.best(Side::Buy), self.book.best(Side::Sell))
+    }
+
+    /// Tells the whole book for the first time.
+    pub(super) fn open(&mut self, stamp: Stamp, out: &mut Vec<ExchangeEvent>) {
+        self.update_id += 1;
+        self.told = self.top();
+        out.push(ExchangeEvent::Market(self.snapshot(stamp)));
+        out.push(ExchangeEvent::Market(self.quote(stamp)));
+    }
+
+    pub(super) fn snapshot(&self, stamp: Stamp) -> MarketEvent {
+        MarketEvent::Snapshot(BookSnapshot {
+            instrument_id: self.id(),
+            update_id: self.update_id,
+            bids: self.book.depth(Side::Buy, usize::MAX),
+            asks: self.book.depth(Side::Sell, usize::MAX),
+            stale: false,
+            ts_event: stamp.event,
+            ts_init: stamp.init,
+        })
+    }
+
+    pub(super) fn quote(&self, stamp: Stamp) -> MarketEvent {
+        let (bid, ask) = self.top();
+        MarketEvent::Quote(Quote {
+            instrument_id: self.id(),
+            bid,
+            ask,
+            ts_event: stamp.event,
+            ts_init: stamp.init,
+        })
+    }
+
+    pub(super) fn trade(&mut self, trade: &BookTrade, stamp: Stamp) -> MarketEvent {
+        self.trade_id += 1;
+        MarketEvent::Trade(Trade {
+            instrument_id: self.id(),
+            price: trade.price,
+            quantity: trade.quantity,
+            aggressor: Some(trade.aggressor),
+            trade_id: self.trade_id,
+            ts_event: stamp.event,
+            ts_init: stamp.init,
+        })
+    }
+
+    /// Tells the levels that changed as one delta, and the quote where it is another one.
+    pub(super) fn tell_levels(
+        &mut self,
+        touched: &mut Vec<(Side, Price)>,
+        stamp: Stamp,
+        out: &mut Vec<ExchangeEvent>,
+    ) {
+        if touched.is_empty() {
+            return;
+        }
+        touched.sort_unstable();
+        touched.dedup();
+        let (mut bids, mut asks) = (Vec::new(), Vec::new());
+        for &(side, price) in touched.iter() {
+            let level = Level {
+                price,
+                quantity: self.book.quantity_at(side, price),
+            };
+            match side {
+                Side::Buy => bids.push(level),
+                Side::Sell => asks.push(level),
+            }
+        }
+        // Best first, as in a snapshot.
+        bids.reverse();
+        self.update_id += 1;
+        out.push(ExchangeEvent::Market(MarketEvent::Book(BookDelta {
+            instrument_id: self.id(),
+            first_update_id: self.update_id,
+            last_update_id: self.update_id,
+            previous_update_id: None,
+            bids,
+            asks,
+            ts_event: stamp.event,
+            ts_init: stamp.init,
+        })));
+        let top = self.top();
+        if top != self.told {
+            self.told = top;
+            out.push(ExchangeEvent::Market(self.quote(stamp)));
+        }
+    }
+}
