@@ -1,0 +1,313 @@
+//! What one strategy knows: its position, its working orders, the prices it was shown.
+//!
+//! A strategy may run in a process of its own, far from the account. So it keeps its own small
+//! copy, folded from the account's recorded events, and never asks the account. Folding a
+//! journal from its start gives the same ledger as having been there.
+
+use crate::mark::Mark;
+use crate::order_fold::TrackedOrder;
+use apex_domain::event::{Event, Recorded};
+use apex_domain::instrument::Instrument;
+use apex_domain::market::MarketEvent;
+use apex_domain::order::{Order, SubmitOrder};
+use apex_domain::{AccountId, ClientOrderId, InstrumentId, OrderId, RequestId, StrategyId};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Ended orders that are kept whole, so that a late fill still finds its order. Late fills come
+/// within seconds, so some thousands of orders reach far enough back; a later one still counts
+/// in the position by its client order id.
+const ENDED_ORDERS_KEPT: usize = 4_096;
+
+/// A client order id has 36 characters; the counter behind the strategy's name gets at most 10.
+const PREFIX_LENGTH: usize = 25;
+
+/// What a strategy knows of one instrument.
+#[derive(Debug)]
+struct Holding {
+    instrument: Arc<Instrument>,
+    mark: Mark,
+    /// Own position in units of the quantity's last decimal; positive is long.
+    position: i64,
+    /// Signed sum of what own working orders may still fill, orders under way included.
+    working: i64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Ledger {
+    account_id: AccountId,
+    strategy_id: StrategyId,
+    prefix: String,
+    counter: u64,
+    holdings: BTreeMap<InstrumentId, Holding>,
+    orders: BTreeMap<OrderId, TrackedOrder>,
+    order_ids: BTreeMap<ClientOrderId, OrderId>,
+    /// Ended orders, oldest first; see [`ENDED_ORDERS_KEPT`].
+    ended: VecDeque<OrderId>,
+    /// Orders that were asked for and that the account has not yet taken: instrument and signed
+    /// quantity.
+    under_way: BTreeMap<ClientOrderId, (InstrumentId, i64)>,
+    saved_state: Option<Vec<u8>>,
+}
+
+impl Ledger {
+    pub fn new(
+        account_id: AccountId,
+        strategy_id: StrategyId,
+        instruments: &[Arc<Instrument>],
+    ) -> Ledger {
+        let mut ledger = Ledger {
+            account_id,
+            prefix: order_prefix(&strategy_id),
+            strategy_id,
+            counter: 0,
+            holdings: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            order_ids: BTreeMap::new(),
+            ended: VecDeque::new(),
+            under_way: BTreeMap::new(),
+            saved_state: None,
+        };
+        for instrument in instruments {
+            ledger.define(instrument);
+        }
+        ledger
+    }
+
+    /// Makes an instrument known, or takes its new definition.
+    pub fn define(&mut self, instrument: &Arc<Instrument>) {
+        self.holdings
+            .entry(instrument.instrument_id.clone())
+            .and_modify(|holding| holding.instrument = Arc::clone(instrument))
+            .or_insert_with(|| Holding {
+                instrument: Arc::clone(instrument),
+                mark: Mark::default(),
+                position: 0,
+                working: 0,
+            });
+    }
+
+    pub fn strategy_id(&self) -> &StrategyId {
+        &self.strategy_id
+    }
+
+    pub fn instrument(&self, id: &InstrumentId) -> Option<&Instrument> {
+        self.holdings.get(id).map(|holding| &*holding.instrument)
+    }
+
+    pub fn instruments(&self) -> impl Iterator<Item = &Instrument> {
+        self.holdings.values().map(|holding| &*holding.instrument)
+    }
+
+    pub fn position(&self, id: &InstrumentId) -> i64 {
+        self.holdings.get(id).map_or(0, |holding| holding.position)
+    }
+
+    pub fn working(&self, id: &InstrumentId) -> i64 {
+        self.holdings.get(id).map_or(0, |holding| holding.working)
+    }
+
+    pub fn mark(&self, id: &InstrumentId) -> Option<&Mark> {
+        self.holdings.get(id).map(|holding| &holding.mark)
+    }
+
+    pub fn order(&self, client_order_id: &ClientOrderId) -> Option<&Order> {
+        let order_id = self.order_ids.get(client_order_id)?;
+        self.orders.get(order_id).map(|tracked| &tracked.order)
+    }
+
+    /// Returns the own orders that have not ended, in order of id.
+    pub fn working_orders(&self) -> impl Iterator<Item = &Order> {
+        self.orders
+            .values()
+            .map(|tracked| &tracked.order)
+            .filter(|order| !order.status.is_terminal())
+    }
+
+    pub fn saved_state(&self) -> Option<&[u8]> {
+        self.saved_state.as_deref()
+    }
+
+    pub fn save_state(&mut self, bytes: Vec<u8>) {
+        self.saved_state = Some(bytes);
+    }
+
+    /// Returns the number of the last id that was made, which goes on after a restart.
+    pub fn counter(&self) -> u64 {
+        self.counter
+    }
+
+    /// Goes on counting ids behind `counter`.
+    pub fn resume_counter(&mut self, counter: u64) {
+        self.counter = self.counter.max(counter);
+    }
+
+    /// Makes the next client order id, `<strategy_id>-<counter>`.
+    pub fn next_order_id(&mut self) -> ClientOrderId {
+        self.counter += 1;
+        ClientOrderId::new(&format!("{}-{}", self.prefix, self.counter))
+            // 25 characters, a dash and, up to ten thousand million orders, 10 digits of the
+            // allowed alphabet.
+            .expect("prefix and counter are an id")
+    }
+
+    /// Makes the next id of an amend.
+    pub fn next_request_id(&mut self) -> RequestId {
+        self.counter += 1;
+        RequestId::new(&format!("{}-{}", self.prefix, self.counter))
+            // As above; request ids may even be longer.
+            .expect("prefix and counter are an id")
+    }
+
+    /// Takes an event of the market that the strategy is allowed to see.
+    pub fn observe(&mut self, event: &MarketEvent) {
+        if let Some(holding) = self.holdings.get_mut(event.instrument_id()) {
+            holding.mark.observe(event);
+        }
+    }
+
+    /// Counts an order as working from the moment in which it is asked for.
+    pub fn asked_for(&mut self, request: &SubmitOrder) {
+        let signed = request.side.sign() * request.quantity.0;
+        self.add_working(&request.instrument_id, signed);
+        self.under_way.insert(
+            request.client_order_id.clone(),
+            (request.instrument_id.clone(), signed),
+        );
+    }
+
+    /// The order never came to be.
+    pub fn forget_asked(&mut self, client_order_id: &ClientOrderId) {
+        if let Some((instrument_id, signed)) = self.under_way.remove(client_order_id) {
+            self.add_working(&instrument_id, -signed);
+        }
+    }
+
+    fn add_working(&mut self, id: &InstrumentId, signed: i64) {
+        if let Some(holding) = self.holdings.get_mut(id) {
+            holding.working = holding.working.saturating_add(signed);
+        }
+    }
+
+    /// Folds one recorded event. Returns the own order that it is about, if it is about one.
+    pub fn fold(&mut self, recorded: &Recorded) -> Option<OrderId> {
+        match &recorded.event {
+            Event::OrderInitialized {
+                order_id, request, ..
+            } => {
+                if request.strategy_id != self.strategy_id {
+                    return None;
+                }
+                self.begin(order_id, request, recorded);
+                Some(order_id.clone())
+            }
+            Event::InstrumentDefined { instrument } => {
+                if let Some(holding) = self.holdings.get_mut(&instrument.instrument_id)
+                    && *holding.instrument != **instrument
+                {
+                    holding.instrument = Arc::new((**instrument).clone());
+                }
+                None
+            }
+            event => {
+                let order_id = event.order_id()?;
+                if !self.orders.contains_key(order_id) {
+                    self.forgotten_fill(event);
+                    return None;
+                }
+                self.advance(order_id, recorded);
+                Some(order_id.clone())
+            }
+        }
+    }
+
+    fn begin(&mut self, order_id: &OrderId, request: &SubmitOrder, recorded: &Recorded) {
+        self.forget_asked(&request.client_order_id);
+        if let Some(number) = self.number_of(&request.client_order_id) {
+            self.resume_counter(number);
+        }
+        let tracked =
+            TrackedOrder::new(self.account_id.clone(), order_id.clone(), request, recorded);
+        self.add_working(&request.instrument_id, tracked.signed_leaves());
+        self.order_ids
+            .insert(request.client_order_id.clone(), order_id.clone());
+        self.orders.insert(order_id.clone(), tracked);
+    }
+
+    fn advance(&mut self, order_id: &OrderId, recorded: &Recorded) {
+        let Some(tracked) = self.orders.get_mut(order_id) else {
+            return;
+        };
+        let Some(holding) = self.holdings.get_mut(&tracked.order.request.instrument_id) else {
+            return;
+        };
+        let before = tracked.signed_leaves();
+        let was_ended = tracked.order.status.is_terminal();
+        tracked.fold(recorded, &holding.instrument);
+        let change = tracked.signed_leaves() - before;
+        holding.working = holding.working.saturating_add(change);
+        if let Event::OrderFilled { execution, .. } = &recorded.event {
+            let signed = execution.side.sign() * execution.last_quantity.0;
+            holding.position = holding.position.saturating_add(signed);
+        }
+        if tracked.order.status.is_terminal() && !was_ended {
+            self.ended.push_back(order_id.clone());
+            self.drop_oldest_ended();
+        }
+    }
+
+    fn drop_oldest_ended(&mut self) {
+        while self.ended.len() > ENDED_ORDERS_KEPT {
+            let Some(oldest) = self.ended.pop_front() else {
+                return;
+            };
+            if let Some(tracked) = self.orders.remove(&oldest) {
+                self.order_ids
+                    .remove(&tracked.order.request.client_order_id);
+            }
+        }
+    }
+
+    /// Counts a fill of an own order that is no longer kept.
+    fn forgotten_fill(&mut self, event: &Event) {
+        if let Event::OrderFilled { execution, .. } = event
+            && self.number_of(&execution.client_order_id).is_some()
+            && let Some(holding) = self.holdings.get_mut(&execution.instrument_id)
+        {
+            let signed = execution.side.sign() * execution.last_quantity.0;
+            holding.position = holding.position.saturating_add(signed);
+        }
+    }
+
+    /// Returns the counter in an id that this ledger made.
+    fn number_of(&self, client_order_id: &ClientOrderId) -> Option<u64> {
+        client_order_id
+            .as_str()
+            .strip_prefix(self.prefix.as_str())?
+            .strip_prefix('-')?
+            .parse()
+            .ok()
+    }
+
+    pub(crate) fn tracked(&self, order_id: &OrderId) -> Option<&Order> {
+        self.orders.get(order_id).map(|tracked| &tracked.order)
+    }
+}
+
+/// Returns what the strategy's client order ids begin with: its own id, or, where that is too
+/// long, its beginning and a hash of the whole.
+fn order_prefix(strategy_id: &StrategyId) -> String {
+    let id = strategy_id.as_str();
+    if id.len() <= PREFIX_LENGTH {
+        return id.to_owned();
+    }
+    // FNV-1a: it only has to tell apart the few strategies of one account.
+    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!("{}.{:012x}", &id[..12], hash >> 16)
+}
+
+#[cfg(test)]
+mod tests;

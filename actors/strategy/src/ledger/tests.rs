@@ -1,0 +1,283 @@
+use super::*;
+use crate::command::OrderRequest;
+use crate::context::Context;
+use crate::testing::{account_id, instrument, instrument_id, strategy_id};
+use apex_domain::market::Side;
+use apex_domain::order::OrderStatus;
+use apex_domain::risk::{MarketRef, ReasonCode};
+use apex_domain::venue::Execution;
+use apex_domain::{Currency, ExecId, Money, Price, Quantity, UnixNanos, VenueOrderId};
+
+fn ledger(id: &str) -> Ledger {
+    Ledger::new(account_id(), strategy_id(id), &[Arc::new(instrument())])
+}
+
+/// Lets a strategy's handler run on the ledger and returns the orders that it asked for.
+fn ask(ledger: &mut Ledger, handler: impl FnOnce(&mut Context<'_>)) -> Vec<SubmitOrder> {
+    let mut commands = Vec::new();
+    handler(&mut Context {
+        now: UnixNanos(1),
+        ledger,
+        commands: &mut commands,
+    });
+    commands
+        .into_iter()
+        .filter_map(|command| match command {
+            crate::StrategyCommand::Submit(request) => Some(*request),
+            _ => None,
+        })
+        .collect()
+}
+
+fn record(sequence: u64, event: Event) -> Recorded {
+    Recorded {
+        sequence,
+        ts: UnixNanos(1),
+        venue_sequence: 0,
+        event,
+    }
+}
+
+fn order_id(text: &str) -> OrderId {
+    OrderId::new(text).unwrap()
+}
+
+fn initialized(id: &str, request: &SubmitOrder) -> Recorded {
+    record(
+        1,
+        Event::OrderInitialized {
+            order_id: order_id(id),
+            request: Box::new(request.clone()),
+            market: MarketRef::default(),
+        },
+    )
+}
+
+fn filled(id: &str, request: &SubmitOrder, quantity: i64) -> Recorded {
+    let execution = Execution {
+        exec_id: ExecId::new("x").unwrap(),
+        client_order_id: request.client_order_id.clone(),
+        instrument_id: instrument_id(),
+        side: request.side,
+        last_quantity: Quantity(quantity),
+        last_price: Price(100),
+        fee: Money::ZERO,
+        fee_currency: Currency::new("USD").unwrap(),
+        maker: false,
+        ts_event: UnixNanos(1),
+    };
+    record(
+        9,
+        Event::OrderFilled {
+            order_id: order_id(id),
+            execution: Box::new(execution),
+            late: false,
+        },
+    )
+}
+
+#[test]
+fn a_target_orders_the_difference_from_position_and_working_orders() {
+    let id = instrument_id();
+    let mut ledger = ledger("s");
+    let first = ask(&mut ledger, |ctx| {
+        ctx.target(&id, 100);
+        // The first order counts although nobody has taken it yet.
+        assert_eq!(ctx.target(&id, 100), None);
+        ctx.target(&id, 150);
+    });
+    assert_eq!([first[0].quantity.0, first[1].quantity.0], [100, 50]);
+    ledger.fold(&initialized("o1", &first[0]));
+    ledger.fold(&initialized("o2", &first[1]));
+    assert_eq!((ledger.position(&id), ledger.working(&id)), (0, 150));
+    ledger.fold(&filled("o1", &first[0], 40));
+    assert_eq!((ledger.position(&id), ledger.working(&id)), (40, 110));
+    assert!(ask(&mut ledger, |ctx| assert!(ctx.target(&id, 150).is_none())).is_empty());
+    let flip = ask(&mut ledger, |ctx| {
+        ctx.target(&id, -150);
+    });
+    assert_eq!((flip[0].side, flip[0].quantity.0), (Side::Sell, 300));
+}
+
+#[test]
+fn what_ended_no_longer_counts_as_working() {
+    let id = instrument_id();
+    let mut ledger = ledger("s");
+    let asked = ask(&mut ledger, |ctx| {
+        for _ in 0..3 {
+            ctx.submit(OrderRequest::market(id.clone(), Side::Sell, Quantity(10)));
+        }
+    });
+    ledger.forget_asked(&asked[0].client_order_id);
+    assert_eq!(ledger.working(&id), -20);
+    ledger.fold(&initialized("o1", &asked[1]));
+    let denied = Event::OrderDenied {
+        order_id: order_id("o1"),
+        reason_code: ReasonCode::MinNotional,
+        reason: "too small".to_owned(),
+    };
+    ledger.fold(&record(2, denied));
+    assert_eq!(ledger.working(&id), -10);
+    let order = ledger.order(&asked[1].client_order_id).unwrap();
+    assert_eq!(order.status, OrderStatus::Denied);
+    assert_eq!(
+        (order.leaves_quantity.0, order.canceled_quantity.0),
+        (0, 10)
+    );
+    ledger.fold(&initialized("o2", &asked[2]));
+    ledger.fold(&filled("o2", &asked[2], 4));
+    let canceled = Event::OrderCanceled {
+        order_id: order_id("o2"),
+        reason_code: ReasonCode::CanceledByUser,
+        ts_event: UnixNanos(2),
+    };
+    ledger.fold(&record(3, canceled));
+    assert_eq!((ledger.position(&id), ledger.working(&id)), (-4, 0));
+    // A late fill is real.
+    ledger.fold(&filled("o2", &asked[2], 6));
+    assert_eq!((ledger.position(&id), ledger.working(&id)), (-10, 0));
+    assert_eq!(ledger.working_orders().count(), 0);
+}
+
+#[test]
+fn a_change_under_way_leaves_the_order_working() {
+    let id = instrument_id();
+    let mut ledger = ledger("s");
+    let asked = ask(&mut ledger, |ctx| {
+        ctx.submit(OrderRequest::limit(
+            id.clone(),
+            Side::Buy,
+            Quantity(10),
+            Price(5),
+        ));
+    });
+    let at = UnixNanos(2);
+    let status = |ledger: &Ledger| ledger.order(&asked[0].client_order_id).unwrap().status;
+    ledger.fold(&initialized("o", &asked[0]));
+    let events = [
+        (
+            Event::OrderSubmitted {
+                order_id: order_id("o"),
+            },
+            OrderStatus::Submitted,
+        ),
+        (
+            Event::OrderAccepted {
+                order_id: order_id("o"),
+                venue_order_id: VenueOrderId::new("V1").unwrap(),
+                ts_event: at,
+            },
+            OrderStatus::Accepted,
+        ),
+        (
+            Event::OrderPendingAmend {
+                order_id: order_id("o"),
+                request_id: None,
+                quantity: Quantity(4),
+                limit_price: Some(Price(6)),
+            },
+            OrderStatus::PendingAmend,
+        ),
+        (
+            Event::OrderAmended {
+                order_id: order_id("o"),
+                quantity: Quantity(4),
+                limit_price: Some(Price(6)),
+                ts_event: at,
+            },
+            OrderStatus::Accepted,
+        ),
+        (
+            Event::OrderPendingCancel {
+                order_id: order_id("o"),
+                request_id: None,
+                reason_code: ReasonCode::CanceledByUser,
+            },
+            OrderStatus::PendingCancel,
+        ),
+        (
+            Event::OrderCancelRejected {
+                order_id: order_id("o"),
+                reason: String::new(),
+                ts_event: at,
+            },
+            OrderStatus::Accepted,
+        ),
+    ];
+    for (event, expected) in events {
+        ledger.fold(&record(5, event));
+        assert_eq!(status(&ledger), expected);
+    }
+    assert_eq!(ledger.working(&id), 4);
+}
+
+#[test]
+fn ids_go_on_where_the_journal_ends() {
+    let mut ledger = ledger("trend");
+    let asked = ask(&mut ledger, |ctx| {
+        for _ in 0..3 {
+            ctx.submit(OrderRequest::market(
+                instrument_id(),
+                Side::Buy,
+                Quantity(1),
+            ));
+        }
+    });
+    assert_eq!(asked[2].client_order_id.as_str(), "trend-3");
+    let mut restarted = self::ledger("trend");
+    for (index, request) in asked.iter().enumerate() {
+        restarted.fold(&initialized(&format!("o{index}"), request));
+    }
+    assert_eq!(restarted.next_order_id().as_str(), "trend-4");
+}
+
+#[test]
+fn a_long_strategy_id_still_gives_different_short_order_ids() {
+    let id = |last: char| {
+        let mut ledger = ledger(&format!("{}{last}", "s".repeat(63)));
+        ledger.resume_counter(9_999_999_998);
+        ledger.next_order_id()
+    };
+    assert_eq!(id('a').as_str().len(), 36);
+    assert_ne!(id('a'), id('b'));
+}
+
+#[test]
+fn orders_of_others_are_none_of_its_business() {
+    let mut other = ledger("other");
+    let asked = ask(&mut other, |ctx| {
+        ctx.target(&instrument_id(), 5);
+    });
+    let mut ledger = ledger("s");
+    assert_eq!(ledger.fold(&initialized("o", &asked[0])), None);
+    assert_eq!(ledger.fold(&filled("o", &asked[0], 5)), None);
+    assert_eq!(ledger.position(&instrument_id()), 0);
+}
+
+#[test]
+fn a_fill_of_an_order_that_is_no_longer_kept_still_counts() {
+    let mut ledger = ledger("s");
+    let mut first = None;
+    for number in 0..=ENDED_ORDERS_KEPT {
+        let asked = ask(&mut ledger, |ctx| {
+            ctx.submit(OrderRequest::market(
+                instrument_id(),
+                Side::Buy,
+                Quantity(2),
+            ));
+        });
+        let id = format!("o{number}");
+        ledger.fold(&initialized(&id, &asked[0]));
+        let canceled = Event::OrderCanceled {
+            order_id: order_id(&id),
+            reason_code: ReasonCode::NoLiquidity,
+            ts_event: UnixNanos(2),
+        };
+        ledger.fold(&record(3, canceled));
+        first.get_or_insert_with(|| asked[0].clone());
+    }
+    let first = first.unwrap();
+    assert!(ledger.order(&first.client_order_id).is_none());
+    ledger.fold(&filled("o0", &first, 2));
+    assert_eq!(ledger.position(&instrument_id()), 2);
+}

@@ -1,0 +1,461 @@
+//! Strategies, a simulated venue and market data in one total order.
+//!
+//! [`LockStep`] is a machine without I/O. It does not own the account: it says what the account
+//! has to take next and is told what came of it. So a backtest with the account in memory and a
+//! replay with the account behind an actor and a journal run the very same order of things:
+//!
+//! 1. The clock moves to the next market event's `ts_init`; it never goes back.
+//! 2. Timers that are due fire, oldest first.
+//! 3. The venue sees the event; its fills go to the account, and what the account decides goes
+//!    to the strategies.
+//! 4. The marks move, then the strategies see the event, in the order in which they were added.
+//! 5. Their commands go to the account one by one, and its commands to the venue at once.
+//!
+//! Each step, with everything that follows from it, is finished before the next one begins, and
+//! one market event before the next one is taken.
+//!
+//! ```text
+//! step.push_market(event);
+//! while let Some((now, input)) = step.poll() {
+//!     account.apply(now, input, &mut effects);   // or: ask the actor, wait for it to be durable
+//!     step.on_effects(&effects);
+//! }
+//! ```
+//!
+//! What strategies see of position and orders is folded from the effects' events by each one's
+//! own [`Ledger`](crate::ledger::Ledger), never read from the account: that also works where the
+//! account is in another process, and a replay of the journal restores it.
+
+mod notes;
+
+pub use notes::{Note, Notes};
+
+use crate::command::StrategyCommand;
+use crate::error::StrategyError;
+use crate::mark::Mark;
+use crate::runner::{Runner, RunnerStatus};
+use crate::strategy::Strategy;
+use apex_domain::account::{AccountInput, CancelFilter, Effects, Reply};
+use apex_domain::instrument::Instrument;
+use apex_domain::market::MarketEvent;
+use apex_domain::order::OrderKey;
+use apex_domain::risk::{MarketRef, ReasonCode};
+use apex_domain::venue::{VenueModel, VenueReport};
+use apex_domain::{AccountId, ClientOrderId, InstrumentId, StrategyId, UnixNanos};
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+
+/// A command of a strategy on its way to the account: whose, and about which order.
+#[derive(Debug)]
+struct Origin {
+    strategy: usize,
+    client_order_id: ClientOrderId,
+}
+
+/// Where the work on the present market event stands.
+#[derive(Debug)]
+enum Stage {
+    /// Between two events.
+    Idle,
+    /// The venue has seen it, the strategies have not.
+    Venue(MarketEvent),
+}
+
+/// See the module.
+pub struct LockStep {
+    account_id: AccountId,
+    clock: UnixNanos,
+    venue: Box<dyn VenueModel + Send>,
+    venue_sequence: u64,
+    instruments: Vec<Arc<Instrument>>,
+    marks: BTreeMap<InstrumentId, Mark>,
+    runners: Vec<Runner>,
+    /// Market events that were pushed and not yet taken. The caller bounds it: it pushes a batch
+    /// of its own size and polls until nothing is left.
+    queue: VecDeque<MarketEvent>,
+    /// What the account has to take, in order. Bounded by the budget of commands per call and
+    /// the reports of the orders at work: no market event is taken before it is empty.
+    inputs: VecDeque<(AccountInput, Option<Origin>)>,
+    /// The command that the account has and has not answered.
+    awaited: Option<Origin>,
+    /// True from `poll` until `on_effects`.
+    is_waiting: bool,
+    stage: Stage,
+    /// By time, then in the order of asking.
+    timers: BTreeMap<(UnixNanos, u64), (usize, String)>,
+    timer_number: u64,
+    /// Timers fired since the last market event and timers waiting, by strategy.
+    timers_fired: Vec<usize>,
+    timers_waiting: Vec<usize>,
+    /// Strategies whose quarantine was seen to.
+    quarantined: Vec<bool>,
+    reports: Vec<VenueReport>,
+    notes: Notes,
+}
+
+impl fmt::Debug for LockStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LockStep")
+            .field("account_id", &self.account_id)
+            .field("clock", &self.clock)
+            .field("runners", &self.runners)
+            .finish_non_exhaustive()
+    }
+}
+
+impl LockStep {
+    /// Makes an engine for the orders of one account. The instruments are those that strategies
+    /// can see; the account has to know them too.
+    pub fn new(
+        account_id: AccountId,
+        venue: Box<dyn VenueModel + Send>,
+        instruments: impl IntoIterator<Item = Instrument>,
+    ) -> LockStep {
+        LockStep {
+            account_id,
+            clock: UnixNanos::MIN,
+            venue,
+            venue_sequence: 0,
+            instruments: instruments.into_iter().map(Arc::new).collect(),
+            marks: BTreeMap::new(),
+            runners: Vec::new(),
+            queue: VecDeque::new(),
+            inputs: VecDeque::new(),
+            awaited: None,
+            is_waiting: false,
+            stage: Stage::Idle,
+            timers: BTreeMap::new(),
+            timer_number: 0,
+            timers_fired: Vec::new(),
+            timers_waiting: Vec::new(),
+            quarantined: Vec::new(),
+            reports: Vec::new(),
+            notes: Notes::default(),
+        }
+    }
+
+    /// Goes on numbering the venue's reports behind `venue_sequence`, the largest one that the
+    /// account's journal holds.
+    pub fn resume_venue_sequence(&mut self, venue_sequence: u64) {
+        self.venue_sequence = self.venue_sequence.max(venue_sequence);
+    }
+
+    /// Adds a strategy; it is started by [`LockStep::start`].
+    ///
+    /// Errors: `DuplicateId`.
+    pub fn add_strategy(
+        &mut self,
+        strategy_id: StrategyId,
+        strategy: Box<dyn Strategy>,
+    ) -> Result<(), StrategyError> {
+        let account_id = self.account_id.clone();
+        self.add_runner(Runner::new(
+            account_id,
+            strategy_id,
+            strategy,
+            &self.instruments,
+        ))
+    }
+
+    /// Adds a strategy whose ledger was brought up to date, or whose budget is another one.
+    ///
+    /// Errors: `DuplicateId`.
+    pub fn add_runner(&mut self, runner: Runner) -> Result<(), StrategyError> {
+        if self.runner(runner.strategy_id()).is_some() {
+            return Err(StrategyError::DuplicateId(runner.strategy_id().clone()));
+        }
+        self.runners.push(runner);
+        self.timers_fired.push(0);
+        self.timers_waiting.push(0);
+        self.quarantined.push(false);
+        Ok(())
+    }
+
+    /// Makes a new instrument known to strategies.
+    pub fn define(&mut self, instrument: Instrument) {
+        let instrument = Arc::new(instrument);
+        for runner in &mut self.runners {
+            runner.ledger_mut().define(&instrument);
+        }
+        self.instruments.push(instrument);
+    }
+
+    /// Returns a strategy with its ledger and status.
+    pub fn runner(&self, strategy_id: &StrategyId) -> Option<&Runner> {
+        self.runners
+            .iter()
+            .find(|runner| runner.strategy_id() == strategy_id)
+    }
+
+    pub fn runners(&self) -> &[Runner] {
+        &self.runners
+    }
+
+    /// Returns the time of the newest event that was taken.
+    pub fn now(&self) -> UnixNanos {
+        self.clock
+    }
+
+    /// Returns what an instrument was last seen at.
+    pub fn mark(&self, id: &InstrumentId) -> Option<&Mark> {
+        self.marks.get(id)
+    }
+
+    /// Returns bid and ask as an order that comes from elsewhere has to be given them.
+    pub fn market_ref(&self, id: &InstrumentId) -> MarketRef {
+        self.marks.get(id).map(Mark::reference).unwrap_or_default()
+    }
+
+    /// Takes out what people should read: logs, refusals, quarantines.
+    pub fn take_notes(&mut self) -> Notes {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Starts the strategies that are not started yet. Poll after it, as after everything that
+    /// may give the account something to do.
+    pub fn start(&mut self, now: UnixNanos) {
+        self.clock = self.clock.max(now);
+        for index in 0..self.runners.len() {
+            self.runners[index].start(self.clock);
+            self.collect(index);
+        }
+    }
+
+    /// Stops the strategies. Timers that wait are forgotten.
+    pub fn stop(&mut self) {
+        self.timers.clear();
+        self.timers_waiting.fill(0);
+        for index in 0..self.runners.len() {
+            self.runners[index].stop(self.clock);
+            self.collect(index);
+        }
+    }
+
+    /// Hands over the next market event, in the order of the recording.
+    pub fn push_market(&mut self, event: MarketEvent) {
+        self.queue.push_back(event);
+    }
+
+    /// Returns what the account has to take next, and when; `None` when everything that was
+    /// pushed is done, or while an answer is outstanding. Each input has to be answered by
+    /// [`LockStep::on_effects`] before the next one comes.
+    pub fn poll(&mut self) -> Option<(UnixNanos, AccountInput)> {
+        if self.is_waiting {
+            return None;
+        }
+        loop {
+            if let Some((input, origin)) = self.inputs.pop_front() {
+                self.awaited = origin;
+                self.is_waiting = true;
+                return Some((self.clock, input));
+            }
+            match std::mem::replace(&mut self.stage, Stage::Idle) {
+                Stage::Venue(event) => self.show_strategies(&event),
+                Stage::Idle => {
+                    let next = self.queue.front()?.ts_init();
+                    if self.fire_timer(next) {
+                        continue;
+                    }
+                    if let Some(event) = self.queue.pop_front() {
+                        self.show_venue(event);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes what came of the last input: events go to the strategies, commands to the venue. May
+    /// also be called, when nothing is outstanding, with the effects of an input from elsewhere.
+    pub fn on_effects(&mut self, effects: &Effects) {
+        self.is_waiting = false;
+        let origin = self.awaited.take();
+        if let (Some(Reply::Refused(refusal)), Some(origin)) = (&effects.reply, origin) {
+            let runner = &mut self.runners[origin.strategy];
+            self.notes
+                .refused(self.clock, &origin.client_order_id, runner, refusal);
+            runner.refused(self.clock, &origin.client_order_id, refusal);
+            self.collect(origin.strategy);
+        }
+        // The venue first, as in life: an order is sent before the strategy hears of it.
+        for command in &effects.commands {
+            self.venue
+                .on_command(self.clock, command, &mut self.reports);
+        }
+        self.queue_reports();
+        for recorded in &effects.events {
+            for index in 0..self.runners.len() {
+                self.runners[index].recorded(self.clock, recorded);
+                self.collect(index);
+            }
+        }
+    }
+
+    fn show_venue(&mut self, event: MarketEvent) {
+        self.clock = self.clock.max(event.ts_init());
+        self.timers_fired.fill(0);
+        self.venue.on_market(&event, &mut self.reports);
+        self.queue_reports();
+        self.stage = Stage::Venue(event);
+    }
+
+    fn show_strategies(&mut self, event: &MarketEvent) {
+        match self.marks.get_mut(event.instrument_id()) {
+            Some(mark) => mark.observe(event),
+            None => {
+                let mut mark = Mark::default();
+                mark.observe(event);
+                self.marks.insert(event.instrument_id().clone(), mark);
+            }
+        }
+        for index in 0..self.runners.len() {
+            // The clock was moved to the event, so the event cannot be later.
+            if let Err(error) = self.runners[index].market(self.clock, event) {
+                self.runners[index].quarantine(error.to_string());
+            }
+            self.collect(index);
+        }
+    }
+
+    /// Fires the next timer that is due at `until`. Returns false when there is none.
+    fn fire_timer(&mut self, until: UnixNanos) -> bool {
+        let Some(entry) = self.timers.first_entry() else {
+            return false;
+        };
+        let (at, _) = *entry.key();
+        if at > until {
+            return false;
+        }
+        let (index, tag) = entry.remove();
+        self.timers_waiting[index] -= 1;
+        self.timers_fired[index] += 1;
+        self.clock = self.clock.max(at);
+        let limit = self.runners[index].budget().timers_between_events;
+        if self.timers_fired[index] > limit {
+            self.runners[index].quarantine(format!(
+                "more than {limit} timers fired between two market events"
+            ));
+        } else {
+            self.runners[index].timer(self.clock, &tag);
+        }
+        self.collect(index);
+        true
+    }
+
+    fn queue_reports(&mut self) {
+        for report in self.reports.drain(..) {
+            // An answer to a query has no place in the venue's stream of reports.
+            let is_answer = matches!(
+                report,
+                VenueReport::Status { .. } | VenueReport::NotFound { .. }
+            );
+            let venue_sequence = if is_answer {
+                0
+            } else {
+                self.venue_sequence += 1;
+                self.venue_sequence
+            };
+            let input = AccountInput::Report {
+                venue_sequence,
+                report,
+            };
+            self.inputs.push_back((input, None));
+        }
+    }
+
+    /// Takes a strategy's commands over, and sees to one that went into quarantine.
+    fn collect(&mut self, index: usize) {
+        if self.runners[index].has_commands() {
+            for command in self.runners[index].take_commands() {
+                self.carry_out(index, command);
+            }
+        }
+        if let RunnerStatus::Quarantined { reason } = self.runners[index].status()
+            && !self.quarantined[index]
+        {
+            self.quarantined[index] = true;
+            let reason = reason.clone();
+            let strategy_id = self.runners[index].strategy_id().clone();
+            self.notes
+                .quarantined(self.clock, strategy_id.clone(), reason);
+            self.timers.retain(|_, (owner, _)| *owner != index);
+            self.timers_waiting[index] = 0;
+            // Nobody looks after its orders any more.
+            let input = AccountInput::CancelAll {
+                filter: CancelFilter {
+                    strategy_id: Some(strategy_id),
+                    ..CancelFilter::default()
+                },
+                reason_code: ReasonCode::CanceledByRisk,
+            };
+            self.inputs.push_back((input, None));
+        }
+    }
+
+    fn carry_out(&mut self, index: usize, command: StrategyCommand) {
+        match command {
+            StrategyCommand::Submit(request) => {
+                let origin = Origin {
+                    strategy: index,
+                    client_order_id: request.client_order_id.clone(),
+                };
+                let market = self.market_ref(&request.instrument_id);
+                let input = AccountInput::Submit { request, market };
+                self.inputs.push_back((input, Some(origin)));
+            }
+            StrategyCommand::Amend(request) => {
+                let OrderKey::ClientOrderId(client_order_id) = request.key.clone() else {
+                    return;
+                };
+                let market = self.runners[index]
+                    .ledger()
+                    .order(&client_order_id)
+                    .map(|order| self.market_ref(&order.request.instrument_id))
+                    .unwrap_or_default();
+                let origin = Origin {
+                    strategy: index,
+                    client_order_id,
+                };
+                let input = AccountInput::Amend { request, market };
+                self.inputs.push_back((input, Some(origin)));
+            }
+            StrategyCommand::Cancel(client_order_id) => {
+                let input = AccountInput::Cancel {
+                    key: OrderKey::ClientOrderId(client_order_id.clone()),
+                    request_id: None,
+                    reason_code: ReasonCode::CanceledByUser,
+                };
+                let origin = Origin {
+                    strategy: index,
+                    client_order_id,
+                };
+                self.inputs.push_back((input, Some(origin)));
+            }
+            StrategyCommand::CancelAll(filter) => {
+                let input = AccountInput::CancelAll {
+                    filter,
+                    reason_code: ReasonCode::CanceledByUser,
+                };
+                self.inputs.push_back((input, None));
+            }
+            StrategyCommand::Timer { at, tag } => self.arm(index, at, tag),
+            // The ledger holds it already; a host writes it down from the same command.
+            StrategyCommand::SaveState(_) => {}
+            StrategyCommand::Log(text) => {
+                let strategy_id = self.runners[index].strategy_id().clone();
+                self.notes.log(self.clock, strategy_id, text);
+            }
+        }
+    }
+
+    fn arm(&mut self, index: usize, at: UnixNanos, tag: String) {
+        let limit = self.runners[index].budget().waiting_timers;
+        if self.timers_waiting[index] >= limit {
+            self.runners[index].quarantine(format!("more than {limit} timers wait"));
+            return;
+        }
+        self.timer_number += 1;
+        self.timers_waiting[index] += 1;
+        self.timers.insert((at, self.timer_number), (index, tag));
+    }
+}

@@ -1,0 +1,83 @@
+//! What the tests of this crate share.
+
+use apex_domain::instrument::{FeeSchedule, Instrument, InstrumentKind};
+use apex_domain::market::{Bar, BarSpec, Level, MarketEvent, Quote, Trade};
+use apex_domain::{
+    AccountId, Currency, InstrumentId, Money, Price, Quantity, Rate, StrategyId, UnixNanos,
+};
+
+pub fn instrument_id() -> InstrumentId {
+    InstrumentId::new("DATA.SIM").unwrap()
+}
+
+pub fn account_id() -> AccountId {
+    AccountId::new("backtest").unwrap()
+}
+
+pub fn strategy_id(text: &str) -> StrategyId {
+    StrategyId::new(text).unwrap()
+}
+
+/// Whole units of quantity, cents of price, nothing charged.
+pub fn instrument() -> Instrument {
+    Instrument {
+        instrument_id: instrument_id(),
+        kind: InstrumentKind::Linear,
+        base_currency: Currency::new("DATA").unwrap(),
+        quote_currency: Currency::new("USD").unwrap(),
+        price_decimals: 2,
+        quantity_decimals: 0,
+        price_increment: Price(1),
+        quantity_increment: Quantity(1),
+        min_quantity: Quantity(1),
+        max_quantity: Quantity(1_000_000_000),
+        min_notional: Money::ZERO,
+        multiplier: Rate::parse("1").unwrap(),
+        initial_margin: Rate::parse("1").unwrap(),
+        fees: FeeSchedule::default(),
+        synthetic: false,
+    }
+}
+
+/// A bar that never left `price`.
+pub fn bar(ts: i64, price: i64) -> MarketEvent {
+    let price = Price(price);
+    MarketEvent::Bar(Bar {
+        instrument_id: instrument_id(),
+        spec: BarSpec::External,
+        open: price,
+        high: price,
+        low: price,
+        close: price,
+        volume: 0,
+        trade_count: 0,
+        ts_open: UnixNanos(ts),
+        ts_init: UnixNanos(ts),
+    })
+}
+
+pub fn quote(ts: i64, bid: Option<i64>, ask: Option<i64>) -> MarketEvent {
+    let level = |price: i64| Level {
+        price: Price(price),
+        quantity: Quantity(1),
+    };
+    MarketEvent::Quote(Quote {
+        instrument_id: instrument_id(),
+        bid: bid.map(level),
+        ask: ask.map(level),
+        ts_event: UnixNanos(ts),
+        ts_init: UnixNanos(ts),
+    })
+}
+
+pub fn trade(ts: i64, price: i64) -> MarketEvent {
+    MarketEvent::Trade(Trade {
+        instrument_id: instrument_id(),
+        price: Price(price),
+        quantity: Quantity(1),
+        aggressor: None,
+        trade_id: 0,
+        ts_event: UnixNanos(ts),
+        ts_init: UnixNanos(ts),
+    })
+}
