@@ -10,4 +10,5 @@
 //!
 //! Start reading at [`topic::Topic`], then [`topic::Subscription::drain`], then [`supervision`].
 
+pub mod supervision;
 pub mod topic;

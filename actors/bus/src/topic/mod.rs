@@ -32,6 +32,8 @@ mod stats;
 mod subscription;
 
 #[cfg(test)]
+mod behaviour_tests;
+#[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 mod stress_tests;
