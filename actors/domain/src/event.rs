@@ -177,6 +177,9 @@ pub enum QuarantineReason {
     IllegalTransition,
     /// No order of ours, and not an execution.
     UnknownOrder,
+    /// An execution that cannot be booked: its instrument is not known, its quantity is not
+    /// above zero, or no number of ours holds the result.
+    Unbookable,
 }
 
 /// Why bytes are no event. `NewerSchema` asks for a newer build; the others are damage.

@@ -13,18 +13,23 @@
 
 pub mod account;
 pub mod event;
+pub mod hash;
 pub mod id;
 pub mod indicator;
 pub mod instrument;
+pub mod invariant;
 pub mod market;
 pub mod matching;
 pub mod money;
 pub mod number;
 pub mod order;
+pub mod portfolio;
 pub mod risk;
 pub mod time;
 pub mod venue;
 
+pub use account::Account;
+pub use hash::state_hash;
 pub use id::{
     AccountId, ClientOrderId, Currency, ExecId, InstrumentId, OrderId, RequestId, StrategyId,
     VenueOrderId,

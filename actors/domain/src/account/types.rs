@@ -139,3 +139,18 @@ impl Effects {
         self.events.is_empty() && self.commands.is_empty() && self.reply.is_none()
     }
 }
+
+/// An execution as it was booked.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ExecutionRecord {
+    /// Journal sequence of its event.
+    pub sequence: u64,
+    /// When it was booked.
+    pub ts: crate::UnixNanos,
+    /// `None` for an execution of no order of ours.
+    pub order_id: Option<crate::OrderId>,
+    pub strategy_id: StrategyId,
+    pub execution: crate::venue::Execution,
+    /// The order had already ended.
+    pub late: bool,
+}

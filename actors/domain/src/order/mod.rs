@@ -1,5 +1,8 @@
 //! Orders: what is asked for, what became of it.
 
+pub(crate) mod entry;
+pub(crate) mod store;
+pub mod table;
 pub mod types;
 
 pub use types::{

@@ -73,6 +73,25 @@ impl OrderStatus {
         OrderStatus::Expired,
     ];
 
+    /// Returns the state as clients see it, for example `PARTIALLY_FILLED`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OrderStatus::PendingNew => "PENDING_NEW",
+            OrderStatus::Denied => "DENIED",
+            OrderStatus::Submitted => "SUBMITTED",
+            OrderStatus::Unknown => "UNKNOWN",
+            OrderStatus::Accepted => "ACCEPTED",
+            OrderStatus::Rejected => "REJECTED",
+            OrderStatus::Triggered => "TRIGGERED",
+            OrderStatus::PartiallyFilled => "PARTIALLY_FILLED",
+            OrderStatus::Filled => "FILLED",
+            OrderStatus::PendingAmend => "PENDING_AMEND",
+            OrderStatus::PendingCancel => "PENDING_CANCEL",
+            OrderStatus::Canceled => "CANCELED",
+            OrderStatus::Expired => "EXPIRED",
+        }
+    }
+
     /// Returns true when nothing more is expected of the order. Late fills and busts still count.
     pub fn is_terminal(self) -> bool {
         matches!(
@@ -171,7 +190,8 @@ pub struct AmendOrder {
     pub expected_sequence: Option<u64>,
 }
 
-/// An order as the account knows it. `filled + leaves + canceled == quantity` at all times.
+/// An order as the account knows it. `filled + leaves + canceled == quantity` at all times; an
+/// overfill raises `quantity` to what was filled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     pub order_id: OrderId,

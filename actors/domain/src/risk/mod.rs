@@ -1,5 +1,9 @@
-//! What an account may do: limits, trading state, and the reasons for a refusal.
+//! What an account may do: limits, trading state, the checks, and the reasons for a refusal.
 
+pub mod checks;
+pub mod exposure;
+pub(crate) mod funds;
 pub mod types;
 
+pub use checks::{CHECKS, Denial};
 pub use types::{Limits, MarketRef, ReasonCode, TradingState};

@@ -44,6 +44,8 @@ pub enum ReasonCode {
     Restarted,
     /// Found by reconciliation.
     Reconciled,
+    /// The venue ended it for a reason of its own.
+    VenueCanceled,
 }
 
 impl ReasonCode {
@@ -77,6 +79,7 @@ impl ReasonCode {
             ReasonCode::NoAnswer => "NO_ANSWER",
             ReasonCode::Restarted => "RESTARTED",
             ReasonCode::Reconciled => "RECONCILED",
+            ReasonCode::VenueCanceled => "VENUE_CANCELED",
         }
     }
 }

@@ -1,0 +1,230 @@
+//! Commands about the account itself: opening, cash, limits, instruments, trading state.
+
+use super::machine::{Account, Step};
+use super::requests::Subject;
+use super::types::{Refusal, Reply};
+use crate::event::{AccountMode, Event};
+use crate::id::{AccountId, Currency, RequestId};
+use crate::instrument::{Instrument, InstrumentError};
+use crate::money::Money;
+use crate::number::Decimal;
+use crate::risk::{Limits, ReasonCode, TradingState};
+
+impl Account {
+    pub(super) fn open(
+        &mut self,
+        step: &mut Step<'_>,
+        account_id: AccountId,
+        base_currency: Currency,
+        mode: AccountMode,
+    ) {
+        if !self.is_open() {
+            self.record(
+                step,
+                Event::AccountOpened {
+                    account_id,
+                    base_currency,
+                    mode,
+                },
+            );
+            return self.done(step);
+        }
+        let same = self.account_id.as_ref() == Some(&account_id)
+            && self.base_currency.as_ref() == Some(&base_currency)
+            && self.mode == Some(mode);
+        if same {
+            step.effects.reply = Some(Reply::Done { sequence: 1 });
+        } else {
+            step.refuse(Refusal::Invalid {
+                field: "account_id",
+                detail: "is already open with another content".to_owned(),
+            });
+        }
+    }
+
+    pub(super) fn adjust_cash(
+        &mut self,
+        step: &mut Step<'_>,
+        request_id: Option<RequestId>,
+        currency: Currency,
+        amount: Money,
+        reason: String,
+    ) {
+        let subject = Subject::Cash(currency.clone(), amount);
+        if self.answer_again(step, request_id.as_ref(), &subject) {
+            return;
+        }
+        let invalid = |detail: &str| Refusal::Invalid {
+            field: "amount",
+            detail: detail.to_owned(),
+        };
+        if amount.is_zero() {
+            return step.refuse(invalid("must not be zero"));
+        }
+        let Ok(after) = self.portfolio.cash_after(&currency, amount) else {
+            return step.refuse(invalid("is out of range"));
+        };
+        let covered = !self.limits.check_buying_power || after.0 >= Decimal::ZERO;
+        if amount.0 < Decimal::ZERO && !covered {
+            return step.refuse(Refusal::Rule {
+                code: ReasonCode::InsufficientBuyingPower,
+                detail: format!("{currency} would be {after}"),
+            });
+        }
+        self.record(
+            step,
+            Event::CashAdjusted {
+                request_id,
+                currency,
+                amount,
+                reason,
+            },
+        );
+        self.done(step);
+    }
+
+    pub(super) fn set_limits(
+        &mut self,
+        step: &mut Step<'_>,
+        request_id: Option<RequestId>,
+        limits: Limits,
+        expected_sequence: Option<u64>,
+    ) {
+        let subject = Subject::Limits(Box::new(limits.clone()));
+        if self.answer_again(step, request_id.as_ref(), &subject) {
+            return;
+        }
+        match expected_sequence {
+            Some(expected) if expected != self.limits_sequence => {
+                step.refuse(Refusal::StaleSequence {
+                    expected,
+                    actual: self.limits_sequence,
+                });
+            }
+            _ => {
+                self.record(step, Event::LimitsSet { request_id, limits });
+                self.done(step);
+            }
+        }
+    }
+
+    pub(super) fn define(&mut self, step: &mut Step<'_>, instrument: Box<Instrument>) {
+        if let Err(error) = instrument.validate() {
+            let field = match &error {
+                InstrumentError::NotPositive { field, .. }
+                | InstrumentError::Decimals { field, .. } => field,
+                InstrumentError::Bounds { .. } => "min_quantity",
+            };
+            return step.refuse(Refusal::Invalid {
+                field,
+                detail: format!("is not acceptable: {error}"),
+            });
+        }
+        if let Some(known) = self.instruments.get(&instrument.instrument_id) {
+            if *known == *instrument {
+                return self.done(step);
+            }
+            if let Some(field) = changed_unit(known, &instrument) {
+                return step.refuse(Refusal::Invalid {
+                    field,
+                    detail: "cannot change: what is booked is counted by it".to_owned(),
+                });
+            }
+        }
+        self.record(step, Event::InstrumentDefined { instrument });
+        self.done(step);
+    }
+
+    pub(super) fn set_trading_state(
+        &mut self,
+        step: &mut Step<'_>,
+        request_id: Option<RequestId>,
+        state: TradingState,
+        by: String,
+        reason: String,
+    ) {
+        let subject = Subject::TradingState(state);
+        if self.answer_again(step, request_id.as_ref(), &subject) {
+            return;
+        }
+        if state != self.trading_state {
+            self.record(
+                step,
+                Event::TradingStateChanged {
+                    request_id,
+                    state,
+                    by,
+                    reason,
+                },
+            );
+        }
+        self.done(step);
+    }
+
+    /// Stops new orders because of something that a person has to look at.
+    pub(super) fn halt(&mut self, step: &mut Step<'_>, reason: String) {
+        if self.trading_state == TradingState::Halted {
+            return;
+        }
+        self.record(
+            step,
+            Event::TradingStateChanged {
+                request_id: None,
+                state: TradingState::Halted,
+                by: "system".to_owned(),
+                reason,
+            },
+        );
+    }
+
+    pub(super) fn done(&self, step: &mut Step<'_>) {
+        step.effects.reply = Some(Reply::Done {
+            sequence: self.sequence,
+        });
+    }
+
+    /// Answers a repeated request as the first time and returns true; also when the id was used
+    /// for something else, which is refused.
+    fn answer_again(
+        &self,
+        step: &mut Step<'_>,
+        request_id: Option<&RequestId>,
+        subject: &Subject,
+    ) -> bool {
+        let Some(answered) = self.requests.get(request_id) else {
+            return false;
+        };
+        if answered.subject == *subject {
+            step.effects.reply = Some(Reply::Done {
+                sequence: answered.sequence,
+            });
+        } else {
+            step.refuse(request_id_taken());
+        }
+        true
+    }
+}
+
+pub(super) fn request_id_taken() -> Refusal {
+    Refusal::Invalid {
+        field: "request_id",
+        detail: "is already used for another request".to_owned(),
+    }
+}
+
+/// Returns the first field that says what booked numbers mean and differs.
+fn changed_unit(known: &Instrument, new: &Instrument) -> Option<&'static str> {
+    [
+        ("kind", known.kind != new.kind),
+        ("base_currency", known.base_currency != new.base_currency),
+        ("quote_currency", known.quote_currency != new.quote_currency),
+        ("price_decimals", known.price_decimals != new.price_decimals),
+        (
+            "quantity_decimals",
+            known.quantity_decimals != new.quantity_decimals,
+        ),
+        ("multiplier", known.multiplier != new.multiplier),
+    ]
+    .into_iter()
+    .find_map(|(field, changed)| changed.then_some(field))
+}

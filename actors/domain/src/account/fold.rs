@@ -1,0 +1,196 @@
+//! What each event does to the state. Nothing is decided here.
+
+use super::machine::Account;
+use super::recovery::FoldError;
+use super::requests::Subject;
+use super::types::ExecutionRecord;
+use crate::event::{Event, Recorded};
+use crate::id::{OrderId, StrategyId};
+use crate::number::NumberError;
+use crate::order::OrderStatus;
+use crate::order::entry::{EntryError, OrderEntry};
+use crate::order::store::OrderIndex;
+use crate::risk::checks::RATE_WINDOW_NS;
+use crate::time::UnixNanos;
+use crate::venue::Execution;
+
+impl Account {
+    pub(super) fn take(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
+        let (sequence, ts) = (recorded.sequence, recorded.ts);
+        match &recorded.event {
+            Event::AccountOpened {
+                account_id,
+                base_currency,
+                mode,
+            } => {
+                self.account_id = Some(account_id.clone());
+                self.base_currency = Some(base_currency.clone());
+                self.mode = Some(*mode);
+            }
+            Event::CashAdjusted {
+                request_id,
+                currency,
+                amount,
+                ..
+            } => {
+                let balance = self
+                    .portfolio
+                    .cash_after(currency, *amount)
+                    .map_err(|source| FoldError::Number { sequence, source })?;
+                self.portfolio.set_cash(currency.clone(), balance);
+                let subject = Subject::Cash(currency.clone(), *amount);
+                self.requests
+                    .remember(request_id.as_ref(), subject, sequence, ts);
+            }
+            Event::LimitsSet { request_id, limits } => {
+                self.limits = limits.clone();
+                self.limits_sequence = sequence;
+                let subject = Subject::Limits(Box::new(limits.clone()));
+                self.requests
+                    .remember(request_id.as_ref(), subject, sequence, ts);
+            }
+            Event::InstrumentDefined { instrument } => {
+                self.instruments
+                    .insert(instrument.instrument_id.clone(), (**instrument).clone());
+            }
+            Event::TradingStateChanged {
+                request_id, state, ..
+            } => {
+                self.trading_state = *state;
+                let subject = Subject::TradingState(*state);
+                self.requests
+                    .remember(request_id.as_ref(), subject, sequence, ts);
+            }
+            Event::OrderInitialized {
+                order_id,
+                request,
+                market,
+            } => {
+                let account_id = self.account_id.clone().ok_or(FoldError::NotOpen)?;
+                self.orders.push(OrderEntry::new(
+                    account_id,
+                    order_id.clone(),
+                    (**request).clone(),
+                    market,
+                    sequence,
+                    ts,
+                ));
+            }
+            Event::OrderFilled {
+                order_id,
+                execution,
+                late,
+            } => {
+                let index = self.take_order_event(recorded, order_id)?;
+                let strategy_id = self.orders.get(index).order.request.strategy_id.clone();
+                self.book(recorded, execution, Some(order_id), strategy_id, *late)?;
+            }
+            Event::ExternalFilled { execution } => {
+                self.book(recorded, execution, None, StrategyId::external(), false)?;
+            }
+            Event::ReportQuarantined { .. } => {}
+            order_event => {
+                if let Some(order_id) = order_event.order_id() {
+                    let index = self.take_order_event(recorded, order_id)?;
+                    self.remember_order_request(recorded, index);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_order_event(
+        &mut self,
+        recorded: &Recorded,
+        order_id: &OrderId,
+    ) -> Result<OrderIndex, FoldError> {
+        let (sequence, ts) = (recorded.sequence, recorded.ts);
+        let unknown = || FoldError::UnknownOrder {
+            sequence,
+            order_id: order_id.clone(),
+        };
+        let index = self.orders.find_order_id(order_id).ok_or_else(unknown)?;
+        let entry = self.orders.get(index);
+        let instrument = self
+            .instruments
+            .get(&entry.order.request.instrument_id)
+            .ok_or(FoldError::UnknownInstrument { sequence })?;
+        let counts_for_rate = match recorded.event {
+            // A second submit is a repetition of the same order, not a new one.
+            Event::OrderSubmitted { .. } => entry.base == OrderStatus::PendingNew,
+            Event::OrderPendingAmend { .. } => true,
+            _ => false,
+        };
+        self.orders
+            .update(index, |entry| {
+                entry.fold(&recorded.event, instrument, sequence, ts)
+            })
+            .map_err(|error| match error {
+                EntryError::Transition(_) => FoldError::Transition {
+                    sequence,
+                    order_id: order_id.clone(),
+                },
+                EntryError::Number(source) => FoldError::Number { sequence, source },
+            })?;
+        if counts_for_rate {
+            self.count_for_rate(ts);
+        }
+        Ok(index)
+    }
+
+    fn count_for_rate(&mut self, ts: UnixNanos) {
+        let window_start = ts.plus(-RATE_WINDOW_NS);
+        while self.recent.front().is_some_and(|old| *old <= window_start) {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(ts);
+    }
+
+    fn remember_order_request(&mut self, recorded: &Recorded, index: OrderIndex) {
+        let (request_id, subject) = match &recorded.event {
+            Event::OrderPendingAmend { request_id, .. } => (request_id, Subject::Amend(index)),
+            Event::OrderPendingCancel { request_id, .. } => (request_id, Subject::Cancel(index)),
+            _ => return,
+        };
+        self.requests
+            .remember(request_id.as_ref(), subject, recorded.sequence, recorded.ts);
+    }
+
+    /// Brings an execution to the positions, cash and the list of executions.
+    fn book(
+        &mut self,
+        recorded: &Recorded,
+        execution: &Execution,
+        order_id: Option<&OrderId>,
+        strategy_id: StrategyId,
+        late: bool,
+    ) -> Result<(), FoldError> {
+        let sequence = recorded.sequence;
+        let number = |source: NumberError| FoldError::Number { sequence, source };
+        let instrument = self
+            .instruments
+            .get(&execution.instrument_id)
+            .ok_or(FoldError::UnknownInstrument { sequence })?;
+        let booking = self
+            .portfolio
+            .plan(instrument, &strategy_id, execution)
+            .map_err(number)?;
+        self.portfolio.commit(booking);
+        self.index_execution(execution, self.executions.len());
+        self.executions.push(ExecutionRecord {
+            sequence,
+            ts: recorded.ts,
+            order_id: order_id.cloned(),
+            strategy_id,
+            execution: execution.clone(),
+            late,
+        });
+        Ok(())
+    }
+
+    pub(super) fn index_execution(&mut self, execution: &Execution, position: usize) {
+        let key = (execution.exec_id.clone(), execution.instrument_id.clone());
+        // As for orders: memory ends long before four billion.
+        self.execution_index.insert(key, position as u32);
+    }
+}

@@ -1,0 +1,197 @@
+//! The machine itself: its state, and where each input goes.
+
+use super::requests::Requests;
+use super::types::{AccountInput, Effects, ExecutionRecord, Refusal, Reply};
+use crate::event::{AccountMode, Event, Recorded};
+use crate::hash;
+use crate::id::{AccountId, Currency, ExecId, InstrumentId};
+use crate::instrument::Instrument;
+use crate::order::store::{OrderIndex, OrderStore};
+use crate::portfolio::Portfolio;
+use crate::risk::{Limits, TradingState};
+use crate::time::UnixNanos;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+
+/// One account. Equal events give equal accounts, whether they were decided here or folded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    pub(super) account_id: Option<AccountId>,
+    pub(super) base_currency: Option<Currency>,
+    pub(super) mode: Option<AccountMode>,
+    pub(super) sequence: u64,
+    pub(super) rolled: u64,
+    pub(super) venue_sequence: u64,
+    /// Time of the last event; event times never run backwards.
+    pub(super) last_ts: Option<UnixNanos>,
+    pub(super) trading_state: TradingState,
+    pub(super) limits: Limits,
+    /// Sequence of the event that set the limits; 0 before.
+    pub(super) limits_sequence: u64,
+    pub(super) instruments: BTreeMap<InstrumentId, Instrument>,
+    pub(super) orders: OrderStore,
+    pub(super) executions: Vec<ExecutionRecord>,
+    /// By instrument too, since some venues number executions by instrument.
+    #[serde(skip)]
+    pub(super) execution_index: BTreeMap<(ExecId, InstrumentId), u32>,
+    pub(super) portfolio: Portfolio,
+    pub(super) requests: Requests,
+    /// Times of the orders and amends of the last second.
+    pub(super) recent: VecDeque<UnixNanos>,
+    #[serde(skip)]
+    pub(super) asked: Asked,
+}
+
+/// When the venue was last asked for an order. Not state: it is forgotten with the process, and
+/// then asked again, so it takes no part in comparing accounts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asked(pub BTreeMap<OrderIndex, UnixNanos>);
+
+impl PartialEq for Asked {
+    fn eq(&self, _: &Asked) -> bool {
+        true
+    }
+}
+
+impl Eq for Asked {}
+
+/// One input on its way through the machine.
+pub(super) struct Step<'a> {
+    pub now: UnixNanos,
+    /// Venue sequence of the report that is being taken; 0 otherwise.
+    pub venue_sequence: u64,
+    pub effects: &'a mut Effects,
+}
+
+impl Step<'_> {
+    pub fn refuse(&mut self, refusal: Refusal) {
+        self.effects.reply = Some(Reply::Refused(refusal));
+    }
+}
+
+impl Account {
+    /// Returns an account before its first input, which must be `Open`.
+    pub fn new() -> Account {
+        Account::default()
+    }
+
+    /// Decides on `input` at `now` and folds what it decided. `effects` is cleared first and
+    /// then holds what follows: the events are one atomic unit of the journal.
+    ///
+    /// `now` that runs backwards counts as the time of the last event.
+    pub fn apply(&mut self, now: UnixNanos, input: AccountInput, effects: &mut Effects) {
+        effects.clear();
+        let now = self.last_ts.map_or(now, |last| last.max(now));
+        let mut step = Step {
+            now,
+            venue_sequence: 0,
+            effects,
+        };
+        self.dispatch(&mut step, input);
+        #[cfg(debug_assertions)]
+        self.assert_invariants(effects);
+    }
+
+    fn dispatch(&mut self, step: &mut Step<'_>, input: AccountInput) {
+        if let AccountInput::Open {
+            account_id,
+            base_currency,
+            mode,
+        } = input
+        {
+            return self.open(step, account_id, base_currency, mode);
+        }
+        if !self.is_open() {
+            return match input {
+                AccountInput::Report { .. }
+                | AccountInput::SessionLost { .. }
+                | AccountInput::SessionReady
+                | AccountInput::Tick => {}
+                _ => step.refuse(Refusal::NotOpen),
+            };
+        }
+        match input {
+            // Taken above.
+            AccountInput::Open { .. } => {}
+            AccountInput::AdjustCash {
+                request_id,
+                currency,
+                amount,
+                reason,
+            } => self.adjust_cash(step, request_id, currency, amount, reason),
+            AccountInput::SetLimits {
+                request_id,
+                limits,
+                expected_sequence,
+            } => self.set_limits(step, request_id, limits, expected_sequence),
+            AccountInput::DefineInstrument(instrument) => self.define(step, instrument),
+            AccountInput::SetTradingState {
+                request_id,
+                state,
+                by,
+                reason,
+            } => self.set_trading_state(step, request_id, state, by, reason),
+            AccountInput::Submit { request, market } => self.submit(step, request, market),
+            AccountInput::Amend { request, market } => self.amend(step, request, market),
+            AccountInput::Cancel {
+                key,
+                request_id,
+                reason_code,
+            } => self.cancel(step, &key, request_id, reason_code),
+            AccountInput::CancelAll {
+                filter,
+                reason_code,
+            } => self.cancel_all(step, &filter, reason_code),
+            AccountInput::Report {
+                venue_sequence,
+                report,
+            } => {
+                step.venue_sequence = venue_sequence;
+                self.report(step, report);
+            }
+            AccountInput::SessionLost { reason_code } => self.session_lost(step, reason_code),
+            AccountInput::SessionReady => self.session_ready(step),
+            AccountInput::Tick => self.tick(step),
+        }
+    }
+
+    /// Gives a decision its place, folds it and puts it out.
+    pub(super) fn record(&mut self, step: &mut Step<'_>, event: Event) {
+        let recorded = Recorded {
+            sequence: self.sequence + 1,
+            ts: step.now,
+            venue_sequence: step.venue_sequence,
+            event,
+        };
+        // What was decided on this very state fits it: the decision looked at the same table and
+        // tried the same arithmetic. Anything else is a broken invariant, and the process ends.
+        self.fold(&recorded).expect("own decision folds");
+        step.effects.events.push(recorded);
+    }
+
+    pub(super) fn advance(&mut self, recorded: &Recorded) {
+        self.sequence = recorded.sequence;
+        self.rolled = hash::roll(self.rolled, recorded);
+        self.venue_sequence = self.venue_sequence.max(recorded.venue_sequence);
+        self.last_ts = Some(recorded.ts);
+    }
+
+    /// Every apply in debug builds: the orders it touched, and the whole account while it is
+    /// small. A large one is checked whole now and then, since that walks all of its history.
+    #[cfg(debug_assertions)]
+    fn assert_invariants(&self, effects: &Effects) {
+        use crate::{invariant, order::OrderKey};
+        if effects.events.is_empty() {
+            return;
+        }
+        for order_id in effects.events.iter().filter_map(|e| e.event.order_id()) {
+            if let Some(order) = self.order(&OrderKey::OrderId(order_id.clone())) {
+                invariant::check_order(order).expect("order invariant holds");
+            }
+        }
+        let size = self.orders.entries().len() + self.executions.len();
+        if size <= 256 || self.sequence.is_multiple_of(4_096) {
+            invariant::check_account(self).expect("account invariant holds");
+        }
+    }
+}

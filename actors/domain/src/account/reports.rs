@@ -1,0 +1,389 @@
+//! What a venue says: each report becomes events, nothing, or a quarantine.
+//!
+//! Three rules hold over all: an execution with a new id always reaches position and portfolio;
+//! an end counts only when our filled quantity equals the venue's; and what cannot be is set
+//! aside for a person instead of being applied.
+
+use super::machine::{Account, Step};
+use crate::event::{Event, QuarantineReason};
+use crate::id::{ClientOrderId, StrategyId, VenueOrderId};
+use crate::number::{Price, Quantity};
+use crate::order::store::OrderIndex;
+use crate::order::table::{EventKind, Next};
+use crate::risk::ReasonCode;
+use crate::time::UnixNanos;
+use crate::venue::{EndReason, RejectReason, VenueEnd, VenueReport};
+
+mod executions;
+mod queries;
+
+/// The end of an order as the venue tells it.
+struct Ending {
+    end: VenueEnd,
+    reason_code: ReasonCode,
+    /// What was filled in all.
+    cumulative_quantity: Quantity,
+    ts_event: UnixNanos,
+}
+
+impl Account {
+    pub(super) fn report(&mut self, step: &mut Step<'_>, report: VenueReport) {
+        if step.venue_sequence > 0 && step.venue_sequence <= self.venue_sequence {
+            return;
+        }
+        let report = match report {
+            VenueReport::Filled(execution) => return self.execution(step, execution),
+            VenueReport::Status { .. } => return self.status(step, report),
+            other => other,
+        };
+        let Some(index) = self.orders.find_client(report.client_order_id()) else {
+            // Nobody waits for this "no": the order is not ours.
+            if !matches!(report, VenueReport::NotFound { .. }) {
+                let detail = format!("no such order: {report:?}");
+                let id = report.client_order_id().clone();
+                self.quarantine(step, id, QuarantineReason::UnknownOrder, detail);
+            }
+            return;
+        };
+        match report {
+            VenueReport::Accepted {
+                venue_order_id,
+                ts_event,
+                ..
+            } => self.accepted(step, index, venue_order_id, ts_event),
+            VenueReport::Rejected {
+                reason,
+                text,
+                ts_event,
+                ..
+            } => self.rejected(step, index, reason, text, ts_event),
+            VenueReport::Ended {
+                end,
+                reason,
+                cumulative_quantity,
+                ts_event,
+                ..
+            } => {
+                let ending = Ending {
+                    end,
+                    reason_code: self.end_reason(index, reason),
+                    cumulative_quantity,
+                    ts_event,
+                };
+                self.ended(step, index, ending);
+            }
+            VenueReport::Amended {
+                quantity,
+                limit_price,
+                ts_event,
+                ..
+            } => self.amended(step, index, quantity, limit_price, ts_event),
+            VenueReport::AmendRejected { text, ts_event, .. } => {
+                self.amend_rejected(step, index, text, ts_event);
+            }
+            VenueReport::CancelRejected { text, ts_event, .. } => {
+                self.cancel_rejected(step, index, text, ts_event);
+            }
+            VenueReport::NotFound {
+                proof, ts_event, ..
+            } => self.not_found(step, index, proof, ts_event),
+            // Taken above.
+            VenueReport::Filled(_) | VenueReport::Status { .. } => {}
+        }
+    }
+
+    fn accepted(
+        &mut self,
+        step: &mut Step<'_>,
+        index: OrderIndex,
+        venue_order_id: VenueOrderId,
+        ts_event: UnixNanos,
+    ) {
+        let entry = self.orders.get(index);
+        let known = entry.order.venue_order_id.is_some();
+        if known && entry.verdict(EventKind::Accepted) == Next::Stay {
+            return;
+        }
+        if self.is_possible(step, index, EventKind::Accepted) {
+            let order_id = self.orders.get(index).order.order_id.clone();
+            self.record(
+                step,
+                Event::OrderAccepted {
+                    order_id,
+                    venue_order_id,
+                    ts_event,
+                },
+            );
+        }
+    }
+
+    fn rejected(
+        &mut self,
+        step: &mut Step<'_>,
+        index: OrderIndex,
+        reason: RejectReason,
+        text: String,
+        ts_event: UnixNanos,
+    ) {
+        if reason == RejectReason::DuplicateClientOrderId {
+            // No refusal: it proves that the venue has the order from an earlier send.
+            return self.ask_what_became_of(step, index);
+        }
+        if !self.is_possible(step, index, EventKind::Rejected) {
+            return;
+        }
+        let reason_code = match reason {
+            RejectReason::PostOnlyWouldTrade => ReasonCode::PostOnlyWouldTrade,
+            RejectReason::NoLiquidity => ReasonCode::NoLiquidity,
+            _ => ReasonCode::VenueRejected,
+        };
+        let order_id = self.orders.get(index).order.order_id.clone();
+        self.record(
+            step,
+            Event::OrderRejected {
+                order_id,
+                reason_code,
+                reason: text,
+                ts_event,
+            },
+        );
+    }
+
+    fn ask_what_became_of(&mut self, step: &mut Step<'_>, index: OrderIndex) {
+        let entry = self.orders.get(index);
+        if !entry.is_working() || entry.is_acknowledged() {
+            return;
+        }
+        if entry.base == crate::order::OrderStatus::Submitted {
+            self.unknown(step, index, ReasonCode::NoAnswer);
+        }
+        self.query(step, index);
+    }
+
+    fn end_reason(&self, index: OrderIndex, reason: EndReason) -> ReasonCode {
+        let cancel = self.orders.get(index).cancel.as_ref();
+        match reason {
+            EndReason::Requested => cancel.map_or(ReasonCode::CanceledByUser, |c| c.reason_code),
+            EndReason::NoLiquidity => ReasonCode::NoLiquidity,
+            EndReason::Other => ReasonCode::VenueCanceled,
+        }
+    }
+
+    /// Ends an order, or holds its end until the fills that the venue counted have come.
+    fn ended(&mut self, step: &mut Step<'_>, index: OrderIndex, ending: Ending) {
+        let Ending {
+            end,
+            reason_code,
+            cumulative_quantity,
+            ts_event,
+        } = ending;
+        let entry = self.orders.get(index);
+        let filled = entry.order.filled_quantity;
+        let client_order_id = entry.order.request.client_order_id.clone();
+        let order_id = entry.order.order_id.clone();
+        if !entry.is_working() {
+            // Ended already. What it counts beyond our fills is asked for and comes late.
+            if self.is_redundant(step, index, end_kind(end)) && cumulative_quantity > filled {
+                self.query(step, index);
+            }
+            return;
+        }
+        if cumulative_quantity == filled {
+            return self.end(step, index, end, reason_code, ts_event);
+        }
+        if cumulative_quantity < filled {
+            let detail = format!("ended with {cumulative_quantity:?} of our {filled:?} filled");
+            let reason = QuarantineReason::IllegalTransition;
+            self.quarantine(step, client_order_id, reason, detail);
+        } else {
+            let held = entry.held.as_ref();
+            let known = held.is_some_and(|held| held.cumulative_quantity == cumulative_quantity);
+            if known {
+                return;
+            }
+            self.record(
+                step,
+                Event::OrderEndHeld {
+                    order_id,
+                    end,
+                    reason_code,
+                    cumulative_quantity,
+                    ts_event,
+                },
+            );
+        }
+        self.query(step, index);
+    }
+
+    fn end(
+        &mut self,
+        step: &mut Step<'_>,
+        index: OrderIndex,
+        end: VenueEnd,
+        reason_code: ReasonCode,
+        ts_event: UnixNanos,
+    ) {
+        if !self.is_possible(step, index, end_kind(end)) {
+            return;
+        }
+        let order_id = self.orders.get(index).order.order_id.clone();
+        let event = match end {
+            VenueEnd::Canceled => Event::OrderCanceled {
+                order_id,
+                reason_code,
+                ts_event,
+            },
+            VenueEnd::Expired => Event::OrderExpired {
+                order_id,
+                reason_code,
+                ts_event,
+            },
+        };
+        self.record(step, event);
+    }
+
+    fn amended(
+        &mut self,
+        step: &mut Step<'_>,
+        index: OrderIndex,
+        quantity: Quantity,
+        limit_price: Option<Price>,
+        ts_event: UnixNanos,
+    ) {
+        let entry = self.orders.get(index);
+        let limit_price = limit_price.or(entry.order.limit_price);
+        let same = quantity == entry.order.quantity && limit_price == entry.order.limit_price;
+        if same && entry.is_acknowledged() && entry.amend.is_none() {
+            return;
+        }
+        if !self.is_possible(step, index, EventKind::Amended) {
+            return;
+        }
+        let entry = self.orders.get(index);
+        if quantity < entry.order.filled_quantity || quantity.is_zero() {
+            let filled = entry.order.filled_quantity;
+            let detail = format!("amended to {quantity:?} with {filled:?} filled");
+            let id = entry.order.request.client_order_id.clone();
+            return self.quarantine(step, id, QuarantineReason::IllegalTransition, detail);
+        }
+        let order_id = entry.order.order_id.clone();
+        self.record(
+            step,
+            Event::OrderAmended {
+                order_id,
+                quantity,
+                limit_price,
+                ts_event,
+            },
+        );
+    }
+
+    fn amend_rejected(
+        &mut self,
+        step: &mut Step<'_>,
+        index: OrderIndex,
+        reason: String,
+        ts_event: UnixNanos,
+    ) {
+        let entry = self.orders.get(index);
+        if entry.amend.is_none() || !self.is_possible(step, index, EventKind::AmendRejected) {
+            return;
+        }
+        let order_id = self.orders.get(index).order.order_id.clone();
+        self.record(
+            step,
+            Event::OrderAmendRejected {
+                order_id,
+                reason,
+                ts_event,
+            },
+        );
+        self.query_if_working(step, index);
+    }
+
+    fn cancel_rejected(
+        &mut self,
+        step: &mut Step<'_>,
+        index: OrderIndex,
+        reason: String,
+        ts_event: UnixNanos,
+    ) {
+        let entry = self.orders.get(index);
+        if entry.cancel.is_none() || !self.is_possible(step, index, EventKind::CancelRejected) {
+            return;
+        }
+        let order_id = self.orders.get(index).order.order_id.clone();
+        self.record(
+            step,
+            Event::OrderCancelRejected {
+                order_id,
+                reason,
+                ts_event,
+            },
+        );
+        self.query_if_working(step, index);
+    }
+
+    /// A refused change often means that the order is no longer what we think it is.
+    fn query_if_working(&mut self, step: &mut Step<'_>, index: OrderIndex) {
+        if self.orders.get(index).is_working() {
+            self.query(step, index);
+        }
+    }
+
+    /// Returns true when the table lets `kind` be recorded now. What it calls illegal is
+    /// quarantined on the way.
+    fn is_possible(&mut self, step: &mut Step<'_>, index: OrderIndex, kind: EventKind) -> bool {
+        match self.judge(step, index, kind) {
+            Next::Illegal | Next::Redundant => false,
+            Next::To(_) | Next::Stay | Next::Below | Next::Restore => true,
+        }
+    }
+
+    fn is_redundant(&mut self, step: &mut Step<'_>, index: OrderIndex, kind: EventKind) -> bool {
+        self.judge(step, index, kind) == Next::Redundant
+    }
+
+    fn judge(&mut self, step: &mut Step<'_>, index: OrderIndex, kind: EventKind) -> Next {
+        let entry = self.orders.get(index);
+        let next = entry.verdict(kind);
+        if next == Next::Illegal {
+            let status = entry.order.status.as_str();
+            let detail = format!("{kind:?} reported for an order that is {status}");
+            let id = entry.order.request.client_order_id.clone();
+            self.quarantine(step, id, QuarantineReason::IllegalTransition, detail);
+        }
+        next
+    }
+
+    fn quarantine(
+        &mut self,
+        step: &mut Step<'_>,
+        client_order_id: ClientOrderId,
+        reason: QuarantineReason,
+        detail: String,
+    ) {
+        self.record(
+            step,
+            Event::ReportQuarantined {
+                client_order_id,
+                reason,
+                detail,
+            },
+        );
+    }
+
+    /// Returns the strategy that an execution of this order is booked to.
+    fn owner(&self, index: Option<OrderIndex>) -> StrategyId {
+        index.map_or_else(StrategyId::external, |index| {
+            self.orders.get(index).order.request.strategy_id.clone()
+        })
+    }
+}
+
+fn end_kind(end: VenueEnd) -> EventKind {
+    match end {
+        VenueEnd::Canceled => EventKind::Canceled,
+        VenueEnd::Expired => EventKind::Expired,
+    }
+}

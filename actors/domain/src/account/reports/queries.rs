@@ -1,0 +1,206 @@
+//! Answers to queries: where the venue says an order stands, or that it has none.
+
+use super::{
+    Account, Ending, Event, EventKind, Next, OrderIndex, Price, Quantity, QuarantineReason,
+    ReasonCode, RejectReason, Step, UnixNanos, VenueEnd, VenueReport,
+};
+use crate::order::OrderStatus;
+use crate::risk::TradingState;
+use crate::venue::{Execution, VenueStatus};
+
+impl Account {
+    /// Takes over what the venue has: the order itself, its terms, its fills, then its state.
+    pub(super) fn status(&mut self, step: &mut Step<'_>, report: VenueReport) {
+        let VenueReport::Status {
+            client_order_id,
+            venue_order_id,
+            status,
+            quantity,
+            limit_price,
+            executions,
+            ts_event,
+        } = report
+        else {
+            return;
+        };
+        let Some(index) = self.orders.find_client(&client_order_id) else {
+            if executions.is_empty() {
+                let detail = format!("no such order, said to be {status:?}");
+                let reason = QuarantineReason::UnknownOrder;
+                self.quarantine(step, client_order_id, reason, detail);
+            }
+            return self.book_missing(step, executions);
+        };
+        // An answer may be older than reports that overtook it; its fills are true all the same.
+        let fresh = ts_event >= self.orders.get(index).venue_ts;
+        let filled = Quantity(executions.iter().fold(0, |sum, execution| {
+            execution.last_quantity.0.saturating_add(sum)
+        }));
+        if status != VenueStatus::Rejected {
+            self.accepted(step, index, venue_order_id, ts_event);
+            if fresh {
+                self.take_terms(step, index, quantity, limit_price, ts_event);
+            }
+        }
+        self.book_missing(step, executions);
+        if !self.orders.get(index).is_working() {
+            return;
+        }
+        match status {
+            // What we asked for and the venue does not show may be lost or still on its way: it
+            // is sent again, since both amend and cancel may safely arrive twice.
+            VenueStatus::Working if fresh => self.repeat_changes(step, index),
+            VenueStatus::Working => {}
+            VenueStatus::Filled => self.found_filled(step, index, fresh, ts_event),
+            VenueStatus::Canceled => {
+                self.found_ended(step, index, VenueEnd::Canceled, filled, ts_event);
+            }
+            VenueStatus::Expired => {
+                self.found_ended(step, index, VenueEnd::Expired, filled, ts_event);
+            }
+            VenueStatus::Rejected => {
+                let text = "found refused at the venue".to_owned();
+                self.rejected(step, index, RejectReason::Other, text, ts_event);
+            }
+        }
+    }
+
+    fn book_missing(&mut self, step: &mut Step<'_>, executions: Vec<Execution>) {
+        for execution in executions {
+            self.execution(step, execution);
+        }
+    }
+
+    /// Quantity and price as the venue has them: the answer to an amend that got lost.
+    fn take_terms(
+        &mut self,
+        step: &mut Step<'_>,
+        index: OrderIndex,
+        quantity: Quantity,
+        limit_price: Option<Price>,
+        ts_event: UnixNanos,
+    ) {
+        let entry = self.orders.get(index);
+        let limit_price = limit_price.or(entry.order.limit_price);
+        let same = quantity == entry.order.quantity && limit_price == entry.order.limit_price;
+        if entry.is_working() && !same {
+            self.amended(step, index, quantity, limit_price, ts_event);
+        }
+    }
+
+    fn repeat_changes(&self, step: &mut Step<'_>, index: OrderIndex) {
+        let entry = self.orders.get(index);
+        if entry.held.is_some() {
+            return;
+        }
+        if entry.cancel.is_some() {
+            step.effects.commands.push(entry.cancel_command());
+        } else {
+            step.effects.commands.extend(entry.amend_command());
+        }
+    }
+
+    /// All fills are booked, and yet the order is open here: an amend that the venue never took
+    /// keeps it so, or the venue contradicts itself.
+    fn found_filled(
+        &mut self,
+        step: &mut Step<'_>,
+        index: OrderIndex,
+        fresh: bool,
+        ts_event: UnixNanos,
+    ) {
+        let entry = self.orders.get(index);
+        if entry.order.leaves_quantity.is_zero() && entry.amend.is_some() {
+            let reason = "the order was filled before".to_owned();
+            return self.amend_rejected(step, index, reason, ts_event);
+        }
+        if fresh && !entry.order.leaves_quantity.is_zero() {
+            let leaves = entry.order.leaves_quantity.0;
+            let detail = format!("said to be filled, {leaves} are open by its executions");
+            let id = entry.order.request.client_order_id.clone();
+            self.quarantine(step, id, QuarantineReason::IllegalTransition, detail);
+        }
+    }
+
+    fn found_ended(
+        &mut self,
+        step: &mut Step<'_>,
+        index: OrderIndex,
+        end: VenueEnd,
+        filled: Quantity,
+        ts_event: UnixNanos,
+    ) {
+        let entry = self.orders.get(index);
+        let reason_code = match (&entry.cancel, &entry.held) {
+            (_, Some(held)) => held.reason_code,
+            (Some(cancel), None) => cancel.reason_code,
+            (None, None) => ReasonCode::Reconciled,
+        };
+        let ending = Ending {
+            end,
+            reason_code,
+            cumulative_quantity: filled,
+            ts_event,
+        };
+        self.ended(step, index, ending);
+    }
+
+    /// The venue has no such order. Only proof counts, and only proof that is younger than our
+    /// last send and than everything the venue said about the order since.
+    pub(super) fn not_found(
+        &mut self,
+        step: &mut Step<'_>,
+        index: OrderIndex,
+        proof: bool,
+        ts_event: UnixNanos,
+    ) {
+        let entry = self.orders.get(index);
+        let fresh = ts_event > entry.submitted_at && ts_event >= entry.venue_ts;
+        if !proof || !fresh || !entry.is_working() || entry.held.is_some() {
+            return;
+        }
+        let halted = self.trading_state == TradingState::Halted;
+        if entry.is_acknowledged() || entry.cancel.is_some() {
+            self.end_not_there(step, index, ReasonCode::NotAtVenue, ts_event);
+        } else if halted {
+            // A halt stops what has not reached the venue yet.
+            self.end_not_there(step, index, ReasonCode::CanceledByRisk, ts_event);
+        } else {
+            self.send_again(step, index, ts_event);
+        }
+    }
+
+    fn end_not_there(
+        &mut self,
+        step: &mut Step<'_>,
+        index: OrderIndex,
+        reason_code: ReasonCode,
+        ts_event: UnixNanos,
+    ) {
+        self.end(step, index, VenueEnd::Canceled, reason_code, ts_event);
+    }
+
+    fn send_again(&mut self, step: &mut Step<'_>, index: OrderIndex, ts_event: UnixNanos) {
+        let entry = self.orders.get(index);
+        let order_id = entry.order.order_id.clone();
+        if entry.amend.is_some() {
+            let event = Event::OrderAmendRejected {
+                order_id: order_id.clone(),
+                reason: "the order had not reached the venue".to_owned(),
+                ts_event,
+            };
+            self.record(step, event);
+        }
+        let entry = self.orders.get(index);
+        let possible = matches!(
+            entry.verdict(EventKind::Submitted),
+            Next::To(OrderStatus::Submitted) | Next::Stay
+        );
+        if possible {
+            self.record(step, Event::OrderSubmitted { order_id });
+            let command = self.orders.get(index).new_command();
+            step.effects.commands.push(command);
+            self.asked.0.remove(&index);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Which request ids were answered, for the same answer when one is repeated.
+
+use crate::id::{Currency, RequestId};
+use crate::money::Money;
+use crate::order::store::OrderIndex;
+use crate::risk::{Limits, TradingState};
+use crate::time::{NANOS_PER_SECOND, UnixNanos};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+
+/// How long a request id is kept: seven days, as the contract promises.
+const KEEP_NS: i64 = 7 * 24 * 3_600 * NANOS_PER_SECOND;
+
+/// What a request changed. Another content under the same id is another request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Subject {
+    Cash(Currency, Money),
+    Limits(Box<Limits>),
+    TradingState(TradingState),
+    Amend(OrderIndex),
+    Cancel(OrderIndex),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Answered {
+    pub subject: Subject,
+    pub sequence: u64,
+}
+
+/// Answered requests. Forgotten by the time of later requests' events, never by a clock, so that
+/// a recovered account remembers the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Requests {
+    answered: BTreeMap<RequestId, Answered>,
+    by_age: VecDeque<(UnixNanos, RequestId)>,
+}
+
+impl Requests {
+    pub fn get(&self, request_id: Option<&RequestId>) -> Option<&Answered> {
+        self.answered.get(request_id?)
+    }
+
+    pub fn remember(
+        &mut self,
+        request_id: Option<&RequestId>,
+        subject: Subject,
+        sequence: u64,
+        ts: UnixNanos,
+    ) {
+        while let Some((oldest, id)) = self.by_age.front() {
+            if ts.since(*oldest) <= KEEP_NS {
+                break;
+            }
+            self.answered.remove(id);
+            self.by_age.pop_front();
+        }
+        if let Some(request_id) = request_id {
+            let answered = Answered { subject, sequence };
+            if self.answered.insert(request_id.clone(), answered).is_none() {
+                self.by_age.push_back((ts, request_id.clone()));
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The account as a whole, driven by scripts of inputs.
+
+mod orders;
+mod support;

@@ -1,0 +1,238 @@
+//! What can be read from an account.
+
+use super::machine::Account;
+use super::types::ExecutionRecord;
+use crate::event::AccountMode;
+use crate::id::{AccountId, Currency, InstrumentId, StrategyId};
+use crate::instrument::{Instrument, InstrumentKind};
+use crate::money::Money;
+use crate::number::{Decimal, Price};
+use crate::order::{Order, OrderKey};
+use crate::portfolio::{Portfolio, Position};
+use crate::risk::exposure::Exposure;
+use crate::risk::{Limits, TradingState};
+use crate::time::UnixNanos;
+use std::collections::BTreeMap;
+
+/// What an account is worth at given marks, in its base currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Equity {
+    /// Cash, spot positions at their mark, and the open profit of contracts.
+    pub equity: Money,
+    /// Open profit of all positions.
+    pub unrealized_pnl: Money,
+    /// True when a mark or a conversion was missing: what it concerned is left out.
+    pub partial: bool,
+}
+
+impl Account {
+    /// Returns the sequence of the last event; 0 before the first.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Returns the hash rolled over every event.
+    pub fn state_hash(&self) -> u64 {
+        self.rolled
+    }
+
+    /// Returns the largest venue sequence that an event carries: a session resumes behind it.
+    pub fn venue_sequence(&self) -> u64 {
+        self.venue_sequence
+    }
+
+    pub fn account_id(&self) -> Option<&AccountId> {
+        self.account_id.as_ref()
+    }
+
+    pub fn base_currency(&self) -> Option<&Currency> {
+        self.base_currency.as_ref()
+    }
+
+    pub fn mode(&self) -> Option<AccountMode> {
+        self.mode
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.account_id.is_some()
+    }
+
+    /// Returns the time of the last event.
+    pub fn last_ts(&self) -> Option<UnixNanos> {
+        self.last_ts
+    }
+
+    pub fn order(&self, key: &OrderKey) -> Option<&Order> {
+        let index = self.orders.find(key)?;
+        Some(&self.orders.get(index).order)
+    }
+
+    /// Returns all orders by creation.
+    pub fn orders(&self) -> impl DoubleEndedIterator<Item = &Order> + ExactSizeIterator {
+        self.orders.entries().iter().map(|entry| &entry.order)
+    }
+
+    /// Returns the orders that can still trade, by creation.
+    pub fn working_orders(&self) -> impl Iterator<Item = &Order> {
+        let working = self.orders.working().iter();
+        working.map(|index| &self.orders.get(*index).order)
+    }
+
+    /// Returns every booked execution in the order of booking.
+    pub fn executions(&self) -> &[ExecutionRecord] {
+        &self.executions
+    }
+
+    /// Returns every position by instrument, then strategy; flat ones too.
+    pub fn positions(&self) -> impl Iterator<Item = &Position> {
+        self.portfolio.positions()
+    }
+
+    /// Returns the signed position of all strategies together.
+    pub fn net_position(&self, instrument_id: &InstrumentId) -> i64 {
+        self.portfolio.net(instrument_id).quantity
+    }
+
+    /// Returns the signed position of one strategy.
+    pub fn strategy_position(&self, strategy: &StrategyId, instrument: &InstrumentId) -> i64 {
+        let position = self.portfolio.position(strategy, instrument);
+        position.map_or(0, |position| position.quantity)
+    }
+
+    /// Returns open buys less open sells of one strategy.
+    pub fn working_quantity(&self, strategy: &StrategyId, instrument: &InstrumentId) -> i64 {
+        self.orders
+            .exposures()
+            .working_quantity(strategy, instrument)
+    }
+
+    pub(crate) fn order_store(&self) -> &crate::order::store::OrderStore {
+        &self.orders
+    }
+
+    /// Returns what the working orders of an instrument could still do at worst.
+    pub fn exposure(&self, instrument_id: &InstrumentId) -> Exposure {
+        self.orders.exposures().of(instrument_id)
+    }
+
+    pub fn portfolio(&self) -> &Portfolio {
+        &self.portfolio
+    }
+
+    pub fn cash(&self) -> &BTreeMap<Currency, Money> {
+        self.portfolio.cash()
+    }
+
+    /// Returns fees paid by currency; negative is a rebate.
+    pub fn fees(&self) -> &BTreeMap<Currency, Money> {
+        self.portfolio.fees()
+    }
+
+    /// Returns realised profit by currency, before fees.
+    pub fn realized_pnl(&self) -> &BTreeMap<Currency, Money> {
+        self.portfolio.realized_pnl()
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Returns the sequence of the event that set the limits, for `expected_sequence`; 0 before.
+    pub fn limits_sequence(&self) -> u64 {
+        self.limits_sequence
+    }
+
+    pub fn trading_state(&self) -> TradingState {
+        self.trading_state
+    }
+
+    pub fn instruments(&self) -> &BTreeMap<InstrumentId, Instrument> {
+        &self.instruments
+    }
+
+    /// Returns what the account is worth with each instrument at its mark. Other currencies are
+    /// converted at the mark of a spot instrument between them and the base currency.
+    pub fn equity(&self, marks: &BTreeMap<InstrumentId, Price>) -> Equity {
+        let mut sum = Equity::default();
+        for (currency, money) in self.cash() {
+            self.add_to(&mut sum, marks, currency, money.0, Decimal::ZERO);
+        }
+        for position in self.positions().filter(|position| !position.is_flat()) {
+            let instrument = self.instruments.get(&position.instrument_id);
+            let mark = marks.get(&position.instrument_id);
+            let (Some(instrument), Some(mark)) = (instrument, mark) else {
+                sum.partial = true;
+                continue;
+            };
+            let Ok(open) = position.unrealized_pnl(instrument, *mark) else {
+                sum.partial = true;
+                continue;
+            };
+            let value = match instrument.kind {
+                // Cash paid the cost, so the whole value counts.
+                InstrumentKind::Spot => open.checked_add(position.open_cost),
+                InstrumentKind::Linear => Ok(open),
+            };
+            match value {
+                Ok(value) => {
+                    let currency = &instrument.quote_currency;
+                    self.add_to(&mut sum, marks, currency, value.0, open.0);
+                }
+                Err(_) => sum.partial = true,
+            }
+        }
+        sum
+    }
+
+    fn add_to(
+        &self,
+        sum: &mut Equity,
+        marks: &BTreeMap<InstrumentId, Price>,
+        currency: &Currency,
+        equity: Decimal,
+        unrealized: Decimal,
+    ) {
+        let added = (|| {
+            let equity = self.convert(marks, currency, equity)?;
+            let unrealized = self.convert(marks, currency, unrealized)?;
+            Some((
+                sum.equity.0.checked_add(equity)?,
+                sum.unrealized_pnl.0.checked_add(unrealized)?,
+            ))
+        })();
+        match added {
+            Some((equity, unrealized)) => {
+                sum.equity = Money(equity);
+                sum.unrealized_pnl = Money(unrealized);
+            }
+            None => sum.partial = true,
+        }
+    }
+
+    /// Returns `amount` in the base currency; `None` without a way to convert it.
+    fn convert(
+        &self,
+        marks: &BTreeMap<InstrumentId, Price>,
+        currency: &Currency,
+        amount: Decimal,
+    ) -> Option<Decimal> {
+        let base = self.base_currency.as_ref()?;
+        if currency == base || amount.is_zero() {
+            return Some(amount);
+        }
+        marks.iter().find_map(|(id, mark)| {
+            let instrument = self.instruments.get(id)?;
+            if instrument.kind != InstrumentKind::Spot {
+                return None;
+            }
+            let price = instrument.price_decimal(*mark);
+            if instrument.base_currency == *currency && instrument.quote_currency == *base {
+                amount.checked_mul(price)
+            } else if instrument.base_currency == *base && instrument.quote_currency == *currency {
+                amount.checked_div(price)
+            } else {
+                None
+            }
+        })
+    }
+}

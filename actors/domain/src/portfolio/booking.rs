@@ -1,0 +1,141 @@
+//! What one execution does to a portfolio, computed whole before anything is changed.
+
+use super::position::{Holding, Position, signed_notional};
+use super::{NetPosition, Portfolio};
+use crate::id::{Currency, StrategyId};
+use crate::instrument::{Instrument, InstrumentKind};
+use crate::money::Money;
+use crate::number::{Decimal, NumberError};
+use crate::venue::Execution;
+use std::collections::BTreeMap;
+
+/// New values of everything that an execution touches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Booking {
+    pub position: Position,
+    pub net: NetPosition,
+    pub cash: BTreeMap<Currency, Money>,
+    pub realized_pnl: BTreeMap<Currency, Money>,
+    pub fees: BTreeMap<Currency, Money>,
+}
+
+/// Returns the part of a fee that is paid in units of the position (spot, fee in the base asset),
+/// as a mantissa at the quantity decimals, rounded towards zero; what is finer is paid from base
+/// cash. Zero for every other fee.
+pub(crate) fn fee_units(
+    instrument: &Instrument,
+    execution: &Execution,
+) -> Result<i64, NumberError> {
+    let in_base = instrument.kind == InstrumentKind::Spot
+        && execution.fee_currency == instrument.base_currency
+        && instrument.base_currency != instrument.quote_currency;
+    if !in_base {
+        return Ok(0);
+    }
+    let decimals = u32::from(instrument.quantity_decimals);
+    let mut units = execution.fee.0.trunc_with_scale(decimals);
+    units.rescale(decimals);
+    if units.scale() != decimals {
+        return Err(NumberError::OutOfRange);
+    }
+    i64::try_from(units.mantissa()).map_err(|_| NumberError::OutOfRange)
+}
+
+pub(super) fn plan(
+    portfolio: &Portfolio,
+    instrument: &Instrument,
+    strategy_id: &StrategyId,
+    execution: &Execution,
+) -> Result<Booking, NumberError> {
+    const RANGE: NumberError = NumberError::OutOfRange;
+    let price = execution.last_price;
+    let delta = execution
+        .last_quantity
+        .0
+        .checked_mul(execution.side.sign())
+        .ok_or(RANGE)?;
+    let before = portfolio
+        .position(strategy_id, &instrument.instrument_id)
+        .cloned()
+        .unwrap_or_else(|| Position::flat(instrument.instrument_id.clone(), strategy_id.clone()));
+    let holding = Holding {
+        quantity: before.quantity,
+        open_cost: before.open_cost.0,
+        realized: Decimal::ZERO,
+    };
+    let units = fee_units(instrument, execution)?;
+    let after = holding.trade(delta, price, instrument)?.transfer(
+        units.checked_neg().ok_or(RANGE)?,
+        price,
+        instrument,
+    )?;
+
+    let mut cash = Balances::of(portfolio.cash());
+    match instrument.kind {
+        InstrumentKind::Spot => {
+            let paid = signed_notional(instrument, price, delta)?.0;
+            cash.add(&instrument.quote_currency, -paid)?;
+        }
+        InstrumentKind::Linear => cash.add(&instrument.quote_currency, after.realized)?,
+    }
+    let fee_in_units = Decimal::new(units, u32::from(instrument.quantity_decimals));
+    let fee_in_cash = execution.fee.0.checked_sub(fee_in_units).ok_or(RANGE)?;
+    cash.add(&execution.fee_currency, -fee_in_cash)?;
+    let mut realized_pnl = Balances::of(portfolio.realized_pnl());
+    realized_pnl.add(&instrument.quote_currency, after.realized)?;
+    let mut fees = Balances::of(portfolio.fees());
+    fees.add(&execution.fee_currency, execution.fee.0)?;
+
+    let net = portfolio.net(&instrument.instrument_id);
+    let moved = after.quantity.checked_sub(before.quantity).ok_or(RANGE)?;
+    let cost_moved = after
+        .open_cost
+        .checked_sub(before.open_cost.0)
+        .ok_or(RANGE)?;
+    Ok(Booking {
+        net: NetPosition {
+            quantity: net.quantity.checked_add(moved).ok_or(RANGE)?,
+            open_cost: net.open_cost.checked_add(Money(cost_moved))?,
+        },
+        position: Position {
+            quantity: after.quantity,
+            open_cost: Money(after.open_cost),
+            realized_pnl: before.realized_pnl.checked_add(Money(after.realized))?,
+            ..before
+        },
+        cash: cash.changed,
+        realized_pnl: realized_pnl.changed,
+        fees: fees.changed,
+    })
+}
+
+/// Balances with changes laid over them.
+struct Balances<'a> {
+    old: &'a BTreeMap<Currency, Money>,
+    changed: BTreeMap<Currency, Money>,
+}
+
+impl<'a> Balances<'a> {
+    fn of(old: &'a BTreeMap<Currency, Money>) -> Balances<'a> {
+        Balances {
+            old,
+            changed: BTreeMap::new(),
+        }
+    }
+
+    /// Adds to a balance; an amount of zero leaves no trace of a currency that was not there.
+    fn add(&mut self, currency: &Currency, amount: Decimal) -> Result<(), NumberError> {
+        if amount.is_zero() {
+            return Ok(());
+        }
+        let balance = self
+            .changed
+            .get(currency)
+            .or_else(|| self.old.get(currency))
+            .copied()
+            .unwrap_or_default();
+        let balance = balance.checked_add(Money(amount))?;
+        self.changed.insert(currency.clone(), balance);
+        Ok(())
+    }
+}

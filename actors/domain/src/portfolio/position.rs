@@ -1,0 +1,216 @@
+//! One netted position and the arithmetic of a trade.
+
+use crate::id::{InstrumentId, StrategyId};
+use crate::instrument::Instrument;
+use crate::money::Money;
+use crate::number::{Decimal, NumberError, Price, Quantity, pow10};
+use serde::{Deserialize, Serialize};
+
+/// Decimals to which a released cost and an average price are rounded, half to even.
+pub const COST_DECIMALS: u32 = 16;
+
+/// A position of one strategy in one instrument.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    pub instrument_id: InstrumentId,
+    pub strategy_id: StrategyId,
+    /// Positive is long, negative short; a mantissa at the instrument's quantity decimals.
+    pub quantity: i64,
+    /// Sum of `price * quantity * multiplier` of what is open, in the quote currency, with the
+    /// sign of the quantity.
+    pub open_cost: Money,
+    /// Profit of what was closed, in the quote currency, before fees.
+    pub realized_pnl: Money,
+}
+
+impl Position {
+    pub(crate) fn flat(instrument_id: InstrumentId, strategy_id: StrategyId) -> Position {
+        Position {
+            instrument_id,
+            strategy_id,
+            quantity: 0,
+            open_cost: Money::ZERO,
+            realized_pnl: Money::ZERO,
+        }
+    }
+
+    pub fn is_flat(&self) -> bool {
+        self.quantity == 0
+    }
+
+    /// Returns the average price of what is open, to 16 decimals, half to even; `None` when flat
+    /// or beyond what a decimal holds.
+    pub fn average_price(&self, instrument: &Instrument) -> Option<Decimal> {
+        let quantity = Decimal::new(self.quantity, u32::from(instrument.quantity_decimals));
+        let units = quantity.checked_mul(instrument.multiplier.0)?;
+        let average = self.open_cost.0.checked_div(units)?;
+        Some(average.round_dp(COST_DECIMALS))
+    }
+
+    /// Returns what closing at `mark` would realise, in the quote currency, before fees.
+    ///
+    /// Errors: `OutOfRange`.
+    pub fn unrealized_pnl(
+        &self,
+        instrument: &Instrument,
+        mark: Price,
+    ) -> Result<Money, NumberError> {
+        signed_notional(instrument, mark, self.quantity)?.checked_sub(self.open_cost)
+    }
+}
+
+/// Returns `price * quantity * multiplier` of a signed quantity.
+pub(crate) fn signed_notional(
+    instrument: &Instrument,
+    price: Price,
+    quantity: i64,
+) -> Result<Money, NumberError> {
+    instrument.notional(price, Quantity(quantity))
+}
+
+/// Quantity and cost of what is open, and what a change of it realised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Holding {
+    pub quantity: i64,
+    pub open_cost: Decimal,
+    pub realized: Decimal,
+}
+
+impl Holding {
+    /// Returns the holding after `delta` was traded at `price`. What opens adds its notional to
+    /// the cost, what closes releases its share of the cost, and a trade through zero does both.
+    ///
+    /// Errors: `OutOfRange`.
+    pub fn trade(
+        self,
+        delta: i64,
+        price: Price,
+        instrument: &Instrument,
+    ) -> Result<Holding, NumberError> {
+        self.change(delta, price, instrument, true)
+    }
+
+    /// Returns the holding after `delta` came or went without a price, as a fee in the base
+    /// asset does: what closes leaves at its average cost and realises nothing (the fee itself
+    /// is the loss), what opens counts at `price`.
+    ///
+    /// Errors: `OutOfRange`.
+    pub fn transfer(
+        self,
+        delta: i64,
+        price: Price,
+        instrument: &Instrument,
+    ) -> Result<Holding, NumberError> {
+        self.change(delta, price, instrument, false)
+    }
+
+    fn change(
+        self,
+        delta: i64,
+        price: Price,
+        instrument: &Instrument,
+        realize: bool,
+    ) -> Result<Holding, NumberError> {
+        const RANGE: NumberError = NumberError::OutOfRange;
+        let mut out = self;
+        out.quantity = self.quantity.checked_add(delta).ok_or(RANGE)?;
+        let closes = self.quantity != 0 && (self.quantity < 0) != (delta < 0);
+        // Signed like `delta`: the part of it that meets the open position.
+        let closing = match (closes, delta < 0) {
+            (false, _) => 0,
+            (true, true) => delta.max(self.quantity.checked_neg().ok_or(RANGE)?),
+            (true, false) => delta.min(self.quantity.checked_neg().ok_or(RANGE)?),
+        };
+        if closing != 0 {
+            let released = share(self.open_cost, -closing, self.quantity).ok_or(RANGE)?;
+            out.open_cost = out.open_cost.checked_sub(released).ok_or(RANGE)?;
+            if realize {
+                let proceeds = signed_notional(instrument, price, -closing)?.0;
+                let profit = proceeds.checked_sub(released).ok_or(RANGE)?;
+                out.realized = out.realized.checked_add(profit).ok_or(RANGE)?;
+            }
+        }
+        let opening = delta - closing;
+        if opening != 0 {
+            let cost = signed_notional(instrument, price, opening)?.0;
+            out.open_cost = out.open_cost.checked_add(cost).ok_or(RANGE)?;
+        }
+        Ok(out)
+    }
+}
+
+/// Returns `cost * part / whole` to 16 decimals, half to even; all of it when `part == whole`.
+/// This is the one place where the portfolio rounds. `part` has the sign of `whole`.
+fn share(cost: Decimal, part: i64, whole: i64) -> Option<Decimal> {
+    if part == whole {
+        return Some(cost);
+    }
+    exact_share(cost, part, whole).or_else(|| {
+        // Beyond 38 digits on the way: the quotient is rounded to 28 digits first.
+        let part = Decimal::from(part.unsigned_abs());
+        let whole = Decimal::from(whole.unsigned_abs());
+        let share = cost.checked_mul(part.checked_div(whole)?)?;
+        Some(share.round_dp(COST_DECIMALS))
+    })
+}
+
+/// Integer arithmetic, rounded once. `None` when an intermediate passes 128 bits.
+fn exact_share(cost: Decimal, part: i64, whole: i64) -> Option<Decimal> {
+    let whole = i128::from(whole.unsigned_abs());
+    let part = i128::from(part.unsigned_abs());
+    let cost = cost.normalize();
+    let mut numerator = cost.mantissa().checked_mul(part)?;
+    let mut denominator = whole;
+    let scale = cost.scale();
+    if scale <= COST_DECIMALS {
+        numerator = numerator.checked_mul(pow10((COST_DECIMALS - scale) as u8)?)?;
+    } else {
+        denominator = denominator.checked_mul(pow10((scale - COST_DECIMALS) as u8)?)?;
+    }
+    let quotient = numerator.div_euclid(denominator);
+    let twice = numerator.rem_euclid(denominator).checked_mul(2)?;
+    let up = twice > denominator || (twice == denominator && quotient % 2 != 0);
+    let rounded = quotient + i128::from(up);
+    Decimal::try_from_i128_with_scale(rounded, COST_DECIMALS)
+        .ok()
+        .map(|value| value.normalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decimal(text: &str) -> Decimal {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_share_is_rounded_half_to_even_at_the_sixteenth_decimal() {
+        assert_eq!(
+            share(decimal("2883"), 9, 29),
+            Some(decimal("894.7241379310344828"))
+        );
+        // Ties: 0.5 and 1.5 units of the last decimal, both signs.
+        for (cost, expected) in [
+            ("0.0000000000000001", "0"),
+            ("0.0000000000000003", "0.0000000000000002"),
+            ("-0.0000000000000001", "0"),
+            ("-0.0000000000000003", "-0.0000000000000002"),
+        ] {
+            assert_eq!(
+                share(decimal(cost), 1, 2),
+                Some(decimal(expected)),
+                "{cost}"
+            );
+        }
+        assert_eq!(share(decimal("-7"), -1, -2), Some(decimal("-3.5")));
+    }
+
+    #[test]
+    fn shares_beyond_128_bits_take_the_long_way() {
+        let cost = decimal("7922816251426433759354395.0335");
+        assert_eq!(exact_share(cost, 999_999_999_999, 2_000_000_000_000), None);
+        let share = share(cost, 1_000_000_000_000, 2_000_000_000_000).unwrap();
+        assert_eq!(share, decimal("3961408125713216879677197.5168"));
+    }
+}

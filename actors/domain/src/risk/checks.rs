@@ -1,0 +1,487 @@
+//! The checks that each new order and each amend passes, as one list in a stated order.
+//!
+//! Each check is pure and looks only at its [`Question`]. The first one that says no gives the
+//! order its reason code; a preview asks them all.
+
+use super::exposure::Exposure;
+use super::{Limits, MarketRef, ReasonCode, TradingState};
+use crate::instrument::{Instrument, InstrumentKind};
+use crate::market::Side;
+use crate::money::Money;
+use crate::number::{self, Decimal, NumberError, Price, Quantity};
+use crate::order::{Misfit, OrderType};
+use crate::portfolio::NetPosition;
+use crate::time::{NANOS_PER_SECOND, UnixNanos};
+
+/// Everything that a check may look at. Sums do not hold the order itself.
+#[derive(Clone, Debug)]
+pub struct Question<'a> {
+    pub now: UnixNanos,
+    pub instrument: &'a Instrument,
+    pub limits: &'a Limits,
+    pub trading_state: TradingState,
+    pub market: MarketRef,
+    pub side: Side,
+    pub order_type: OrderType,
+    /// Total quantity of the order.
+    pub quantity: Quantity,
+    /// What of it is still open: less than `quantity` when a part was filled.
+    pub open: Quantity,
+    pub limit_price: Option<Price>,
+    pub reduce_only: bool,
+    /// A number that the edge could not hold.
+    pub misfit: Option<&'a Misfit>,
+    /// For an amend what the order could do before it; an amend that only does less is not
+    /// measured against position and buying power again.
+    pub before: Option<Before>,
+    /// Position of all strategies together.
+    pub net: NetPosition,
+    /// The other working orders of this instrument.
+    pub exposure: Exposure,
+    /// Working orders of the account, this one not counted.
+    pub open_orders: usize,
+    /// Orders and amends of the last second.
+    pub recent_orders: usize,
+    pub funds: &'a dyn Funds,
+}
+
+/// The open part of an order before an amend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Before {
+    pub open: Quantity,
+    pub limit_price: Option<Price>,
+}
+
+/// What an account can pay with; asked only by the check that needs it.
+pub trait Funds: std::fmt::Debug {
+    /// Returns cash in the instrument's quote currency, less everything that orders and positions
+    /// of other instruments hold of it. Errors: `OutOfRange`.
+    fn free_of_others(&self) -> Result<Decimal, NumberError>;
+
+    /// Returns units of the base asset that can be delivered, less those that working sells of
+    /// other instruments hold. Errors: `OutOfRange`.
+    fn base_holdings(&self) -> Result<Decimal, NumberError>;
+}
+
+/// A refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    pub reason_code: ReasonCode,
+    /// For a person.
+    pub reason: String,
+}
+
+impl From<NumberError> for Denial {
+    fn from(error: NumberError) -> Denial {
+        deny(
+            ReasonCode::NumericRange,
+            format!("a number of this order {error}"),
+        )
+    }
+}
+
+fn deny(reason_code: ReasonCode, reason: impl Into<String>) -> Denial {
+    Denial {
+        reason_code,
+        reason: reason.into(),
+    }
+}
+
+type Check = fn(&Question<'_>) -> Result<(), Denial>;
+
+/// The checks in their order: what needs no market first, what needs the whole account last.
+pub const CHECKS: [(&str, Check); 12] = [
+    ("trading_state", trading_state),
+    ("price_increment", price_increment),
+    ("quantity_increment", quantity_increment),
+    ("quantity_bounds", quantity_bounds),
+    ("reduce_only", reduce_only),
+    ("reference_price", reference_price),
+    ("notional", notional),
+    ("price_collar", price_collar),
+    ("open_orders", open_orders),
+    ("order_rate", order_rate),
+    ("position_limit", position_limit),
+    ("buying_power", buying_power),
+];
+
+/// Asks the checks in order. Errors: the first refusal.
+pub fn check(question: &Question<'_>) -> Result<(), Denial> {
+    CHECKS.iter().try_for_each(|(_, check)| check(question))
+}
+
+/// Returns each refusal with the name of its check.
+pub fn failures(question: &Question<'_>) -> Vec<(&'static str, Denial)> {
+    CHECKS
+        .iter()
+        .filter_map(|(name, check)| check(question).err().map(|denial| (*name, denial)))
+        .collect()
+}
+
+impl Question<'_> {
+    /// Returns the fresh price that an order of this side would meet at worst.
+    fn reference(&self) -> Option<Price> {
+        let price = match self.side {
+            Side::Buy => self.market.ask,
+            Side::Sell => self.market.bid,
+        }?;
+        let age = self.now.since(self.market.ts);
+        match self.limits.max_reference_age_ns {
+            Some(limit) if age > limit => None,
+            _ => Some(price),
+        }
+    }
+
+    /// Returns the price that the order is counted at: its limit, or the reference.
+    fn price(&self) -> Result<Price, Denial> {
+        self.limit_price
+            .or_else(|| self.reference())
+            .ok_or_else(no_reference)
+    }
+
+    /// Returns the worst position on this side, signed: every working order of the side filled.
+    fn worst_position(&self) -> i128 {
+        let working = self.exposure.side(self.side).quantity + i128::from(self.open.0);
+        i128::from(self.net.quantity) + working * i128::from(self.side.sign())
+    }
+
+    /// Returns true when nothing is left of the position to reduce by this order.
+    fn passes_zero(&self) -> bool {
+        let worst = self.worst_position();
+        match self.side {
+            Side::Buy => self.net.quantity >= 0 || worst > 0,
+            Side::Sell => self.net.quantity <= 0 || worst < 0,
+        }
+    }
+
+    /// Returns false for an amend after which the order can do no more than before.
+    fn does_more(&self) -> bool {
+        self.before
+            .is_none_or(|before| self.open > before.open || self.limit_price > before.limit_price)
+    }
+}
+
+fn no_reference() -> Denial {
+    deny(
+        ReasonCode::NoReferencePrice,
+        "there is no fresh price of this side to measure the order by",
+    )
+}
+
+fn trading_state(q: &Question<'_>) -> Result<(), Denial> {
+    match q.trading_state {
+        TradingState::Active => Ok(()),
+        TradingState::Halted => Err(deny(ReasonCode::TradingHalted, "trading is halted")),
+        TradingState::Reducing if q.passes_zero() => Err(deny(
+            ReasonCode::TradingReducing,
+            "only orders that reduce a position are taken",
+        )),
+        TradingState::Reducing => Ok(()),
+    }
+}
+
+fn price_increment(q: &Question<'_>) -> Result<(), Denial> {
+    if let Some(misfit @ Misfit::Price(_)) = q.misfit {
+        return Err(deny(misfit.reason_code(), misfit.to_string()));
+    }
+    match q.limit_price {
+        Some(price) if !q.instrument.is_on_price_increment(price) => Err(deny(
+            ReasonCode::PriceIncrement,
+            format!(
+                "limit_price {} is no multiple of {}",
+                q.instrument.format_price(price),
+                q.instrument.format_price(q.instrument.price_increment)
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn quantity_increment(q: &Question<'_>) -> Result<(), Denial> {
+    if let Some(misfit @ Misfit::Quantity(_)) = q.misfit {
+        return Err(deny(misfit.reason_code(), misfit.to_string()));
+    }
+    if q.instrument.is_on_quantity_increment(q.quantity) {
+        return Ok(());
+    }
+    Err(deny(
+        ReasonCode::QuantityIncrement,
+        format!(
+            "quantity {} is no multiple of {}",
+            q.instrument.format_quantity(q.quantity),
+            q.instrument
+                .format_quantity(q.instrument.quantity_increment)
+        ),
+    ))
+}
+
+fn quantity_bounds(q: &Question<'_>) -> Result<(), Denial> {
+    let (min, max) = (q.instrument.min_quantity, q.instrument.max_quantity);
+    let text = |quantity| q.instrument.format_quantity(quantity);
+    if q.quantity < min {
+        let reason = format!("quantity {} is below {}", text(q.quantity), text(min));
+        return Err(deny(ReasonCode::MinQuantity, reason));
+    }
+    if q.quantity > max {
+        let reason = format!("quantity {} is above {}", text(q.quantity), text(max));
+        return Err(deny(ReasonCode::MaxQuantity, reason));
+    }
+    Ok(())
+}
+
+fn reduce_only(q: &Question<'_>) -> Result<(), Denial> {
+    if q.reduce_only && q.passes_zero() {
+        return Err(deny(
+            ReasonCode::ReduceOnly,
+            format!(
+                "position {} does not cover this and the other working orders of the side",
+                number::format_mantissa(q.net.quantity.into(), q.instrument.quantity_decimals)
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn reference_price(q: &Question<'_>) -> Result<(), Denial> {
+    if q.order_type == OrderType::Market && q.reference().is_none() {
+        return Err(no_reference());
+    }
+    Ok(())
+}
+
+/// Smallest and largest notional of one order. A market order without a price was told so by the
+/// check before.
+fn notional(q: &Question<'_>) -> Result<(), Denial> {
+    let price = q.price()?;
+    let notional = q.instrument.notional(price, q.quantity)?.0.abs();
+    let raw = i128::from(price.0).abs() * i128::from(q.open.0);
+    if q.exposure.side(q.side).notional.checked_add(raw).is_none() {
+        return Err(NumberError::OutOfRange.into());
+    }
+    if notional < q.instrument.min_notional.0 {
+        let reason = format!(
+            "notional {} is below {}",
+            Money(notional),
+            q.instrument.min_notional
+        );
+        return Err(deny(ReasonCode::MinNotional, reason));
+    }
+    match q.limits.max_order_notional {
+        Some(max) if notional > max.0 => Err(deny(
+            ReasonCode::MaxNotional,
+            format!("notional {} is above {max}", Money(notional)),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A limit price may be worse than the market by a share of it only. Without a fresh market there
+/// is nothing to measure by, and the order passes.
+fn price_collar(q: &Question<'_>) -> Result<(), Denial> {
+    let (Some(collar), Some(limit), Some(reference)) =
+        (q.limits.price_collar, q.limit_price, q.reference())
+    else {
+        return Ok(());
+    };
+    let market = q.instrument.price_decimal(reference);
+    let room = market
+        .abs()
+        .checked_mul(collar.0)
+        .ok_or(NumberError::OutOfRange)?;
+    let price = q.instrument.price_decimal(limit);
+    let worse = match q.side {
+        Side::Buy => price.checked_sub(market),
+        Side::Sell => market.checked_sub(price),
+    }
+    .ok_or(NumberError::OutOfRange)?;
+    if worse <= room {
+        return Ok(());
+    }
+    Err(deny(
+        ReasonCode::PriceCollar,
+        format!("limit_price {price} is worse than {market} by more than {collar} of it"),
+    ))
+}
+
+fn open_orders(q: &Question<'_>) -> Result<(), Denial> {
+    match q.limits.max_open_orders {
+        Some(max) if q.open_orders >= max as usize => Err(deny(
+            ReasonCode::OpenOrderLimit,
+            format!("{} orders are open, {max} are allowed", q.open_orders),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn order_rate(q: &Question<'_>) -> Result<(), Denial> {
+    match q.limits.max_orders_per_second {
+        Some(max) if q.recent_orders >= max as usize => Err(deny(
+            ReasonCode::OrderRate,
+            format!("{max} orders and amends in one second are allowed"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn position_limit(q: &Question<'_>) -> Result<(), Denial> {
+    let Some(max) = q.limits.max_position_notional else {
+        return Ok(());
+    };
+    let worst = q.worst_position();
+    let grows = worst.unsigned_abs() > i128::from(q.net.quantity).unsigned_abs();
+    if !grows || !q.does_more() {
+        return Ok(());
+    }
+    let price = match q.reference() {
+        Some(price) => price,
+        None => q.price()?,
+    };
+    let quantity = i64::try_from(worst).map_err(|_| NumberError::OutOfRange)?;
+    let notional = q.instrument.notional(price, Quantity(quantity))?.0.abs();
+    if notional > max.0 {
+        return Err(deny(
+            ReasonCode::PositionLimit,
+            format!(
+                "the position could reach a notional of {}, {max} is allowed",
+                Money(notional)
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn buying_power(q: &Question<'_>) -> Result<(), Denial> {
+    if !q.limits.check_buying_power || !q.does_more() {
+        return Ok(());
+    }
+    match (q.instrument.kind, q.side) {
+        (InstrumentKind::Spot, Side::Buy) => spot_buy(q),
+        (InstrumentKind::Spot, Side::Sell) if q.limits.allow_short_spot => Ok(()),
+        (InstrumentKind::Spot, Side::Sell) => spot_sell(q),
+        (InstrumentKind::Linear, _) => linear(q),
+    }
+}
+
+fn insufficient(needed: Decimal, available: Decimal, currency: &crate::Currency) -> Denial {
+    deny(
+        ReasonCode::InsufficientBuyingPower,
+        format!(
+            "needs {} {currency}, {} is free",
+            Money(needed),
+            Money(available)
+        ),
+    )
+}
+
+fn spot_buy(q: &Question<'_>) -> Result<(), Denial> {
+    let others = spot_buy_reserve(q.instrument, &q.exposure)?;
+    let free = add(q.funds.free_of_others()?, -others)?;
+    let needed = q.instrument.notional(q.price()?, q.open)?.0.abs();
+    let needed = with_taker_fee(q.instrument, needed)?;
+    if needed > free {
+        return Err(insufficient(needed, free, &q.instrument.quote_currency));
+    }
+    Ok(())
+}
+
+fn spot_sell(q: &Question<'_>) -> Result<(), Denial> {
+    let decimals = q.instrument.quantity_decimals;
+    let selling = number::decimal_of(q.exposure.sell.quantity, decimals)?;
+    let free = add(q.funds.base_holdings()?, -selling)?;
+    let needed = q.instrument.quantity_decimal(q.open);
+    if needed > free {
+        return Err(insufficient(needed, free, &q.instrument.base_currency));
+    }
+    Ok(())
+}
+
+/// A contract needs its initial margin at the worst side, and the fees of getting there. What
+/// does not raise the margin, such as closing, always passes.
+fn linear(q: &Question<'_>) -> Result<(), Denial> {
+    let before = linear_margin(q.instrument, q.net, &q.exposure)?;
+    let mut exposure = q.exposure;
+    let side = match q.side {
+        Side::Buy => &mut exposure.buy,
+        Side::Sell => &mut exposure.sell,
+    };
+    let raw = i128::from(q.price()?.0).abs() * i128::from(q.open.0);
+    side.notional = side
+        .notional
+        .checked_add(raw)
+        .ok_or(NumberError::OutOfRange)?;
+    let after = linear_margin(q.instrument, q.net, &exposure)?;
+    if after.margin <= before.margin {
+        return Ok(());
+    }
+    let needed = after.total()?;
+    let free = q.funds.free_of_others()?;
+    if needed > free {
+        return Err(insufficient(needed, free, &q.instrument.quote_currency));
+    }
+    Ok(())
+}
+
+fn add(a: Decimal, b: Decimal) -> Result<Decimal, NumberError> {
+    a.checked_add(b).ok_or(NumberError::OutOfRange)
+}
+
+fn multiply(a: Decimal, b: Decimal) -> Result<Decimal, NumberError> {
+    a.checked_mul(b).ok_or(NumberError::OutOfRange)
+}
+
+/// Returns what the open orders of one side are worth, in the quote currency.
+fn side_notional(instrument: &Instrument, raw: i128) -> Result<Decimal, NumberError> {
+    let decimals = instrument.price_decimals + instrument.quantity_decimals;
+    multiply(number::decimal_of(raw, decimals)?, instrument.multiplier.0)
+}
+
+/// A rebate is not counted on before it came.
+fn with_taker_fee(instrument: &Instrument, notional: Decimal) -> Result<Decimal, NumberError> {
+    let rate = instrument.fees.taker.0.max(Decimal::ZERO);
+    add(notional, multiply(notional, rate)?)
+}
+
+/// Returns the quote currency that the working buys of a spot instrument hold, fee included.
+pub(crate) fn spot_buy_reserve(
+    instrument: &Instrument,
+    exposure: &Exposure,
+) -> Result<Decimal, NumberError> {
+    with_taker_fee(
+        instrument,
+        side_notional(instrument, exposure.buy.notional)?,
+    )
+}
+
+/// What a contract holds of its quote currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LinearMargin {
+    /// Initial margin of the position at cost with all working orders of the worse side filled.
+    pub margin: Decimal,
+    /// Taker fees of the working orders.
+    pub fees: Decimal,
+}
+
+impl LinearMargin {
+    pub fn total(self) -> Result<Decimal, NumberError> {
+        add(self.margin, self.fees)
+    }
+}
+
+pub(crate) fn linear_margin(
+    instrument: &Instrument,
+    net: NetPosition,
+    exposure: &Exposure,
+) -> Result<LinearMargin, NumberError> {
+    let buys = side_notional(instrument, exposure.buy.notional)?;
+    let sells = side_notional(instrument, exposure.sell.notional)?;
+    let long = add(net.open_cost.0, buys)?.abs();
+    let short = add(net.open_cost.0, -sells)?.abs();
+    let working = add(buys, sells)?;
+    Ok(LinearMargin {
+        margin: multiply(long.max(short), instrument.initial_margin.0)?,
+        fees: add(with_taker_fee(instrument, working)?, -working)?,
+    })
+}
+
+/// How far back the order rate counts, exclusive.
+pub(crate) const RATE_WINDOW_NS: i64 = NANOS_PER_SECOND;
