@@ -46,6 +46,8 @@ pub(crate) fn unit(class: Class, first: u64, count: u64) -> Unit {
 struct Progress {
     acknowledged: u64,
     staged: u64,
+    /// Sequence of the last snapshot that was stored; 0 without one.
+    snapshot: u64,
 }
 
 /// Commits batches of 1 to 3 records, with a snapshot now and then, until something fails.
@@ -68,8 +70,11 @@ fn work(disk: &SimDisk, batches: u64) -> Progress {
         };
         assert_eq!(durable.0, progress.staged);
         progress.acknowledged = durable.0;
-        if batch % 5 == 4 && journal.snapshot_write(durable.0, b"state").is_err() {
-            break;
+        if batch % 5 == 4 {
+            if journal.snapshot_write(durable.0, b"state").is_err() {
+                break;
+            }
+            progress.snapshot = durable.0;
         }
     }
     progress
@@ -82,6 +87,12 @@ fn check(disk: &SimDisk, progress: Progress, case: &str) {
     let last = journal.head().sequence;
     let complete = last == progress.acknowledged || last == progress.staged;
     assert!(complete, "{case}: ends at {last}, {progress:?}");
+    let snapshot = journal.snapshot_latest().expect("snapshots can be read");
+    let kept = snapshot.map_or(0, |snapshot| snapshot.sequence);
+    assert!(
+        kept >= progress.snapshot,
+        "{case}: snapshot {kept}, {progress:?}"
+    );
     let records = journal.read_from(1).expect("an open journal can be read");
     let records: Vec<_> = records.map(|item| item.expect("a stored record")).collect();
     assert_eq!(
@@ -192,6 +203,7 @@ fn a_last_frame_cut_at_any_byte_is_cut_off_and_reported() {
     let progress = Progress {
         acknowledged: 2,
         staged: 3,
+        snapshot: 0,
     };
     let whole = 72 + 15 + record(3).payload.len() + 12;
     for kept in 0..=whole {
@@ -301,6 +313,7 @@ fn a_disk_full_at_any_byte_refuses_and_recovers() {
             Progress {
                 acknowledged,
                 staged,
+                snapshot: 0,
             },
             &case,
         );
@@ -336,6 +349,7 @@ fn the_reserve_takes_essentials_when_the_segment_is_used_up() {
     let progress = Progress {
         acknowledged: last,
         staged: last,
+        snapshot: 0,
     };
     check(&disk.crash(Crash::LoseUnsynced), progress, "all used up");
 }
@@ -414,11 +428,23 @@ proptest! {
                     journal = open(&disk).expect("a crash is no damage");
                     let last = journal.head().sequence;
                     prop_assert!(last == progress.acknowledged || last == progress.staged);
-                    progress = Progress { acknowledged: last, staged: last };
+                    progress = Progress { acknowledged: last, staged: last, snapshot: 0 };
                 }
             }
         }
         drop(journal);
         check(&disk.crash(Crash::LoseUnsynced), progress, "the end");
+    }
+}
+
+#[test]
+fn space_prepared_ahead_outlives_a_power_cut() {
+    let disk = SimDisk::new();
+    drop(open(&disk).expect("an empty disk"));
+    let left = disk.crash(Crash::LoseUnsynced);
+    let folder = Path::new(ROOT).join("journal").join(ACCOUNT);
+    for spare in ["next.spare", "reserve.spare"] {
+        let content = left.content(&folder.join(spare)).expect("a spare");
+        assert_eq!(content, vec![0; 4096], "{spare}");
     }
 }

@@ -150,12 +150,9 @@ impl EmbeddedJournal {
         let full = || StorageError::Full {
             what: "the journal".into(),
         };
-        if self.exhausted || (!self.has_space() && class == Class::Order) {
-            return Err(full());
-        }
+        // First, since waiting for the spare may show that the disk is full.
         let place = self.place(self.staged.length_with(more_bytes))?;
-        // Waiting for the spare may just have shown that the disk is full.
-        if !self.has_space() && class == Class::Order {
+        if self.exhausted || (!self.has_space() && class == Class::Order) {
             return Err(full());
         }
         if place.is_some() {

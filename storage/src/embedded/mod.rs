@@ -32,6 +32,8 @@ mod tail;
 mod crash_tests;
 #[cfg(test)]
 mod damage_tests;
+#[cfg(test)]
+mod records_tests;
 
 pub use data_dir::DataDir;
 pub use journal::EmbeddedJournal;
