@@ -10,9 +10,9 @@ use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 
 use crate::StorageError;
-use crate::disk::{Disk, Open, all_zero, read_all, write_all};
+use crate::disk::{Disk, DiskFile, Open, all_zero, read_all, write_all};
 
-const CHUNK_BYTES: usize = 256 * 1024;
+const CHUNK_BYTES: usize = 1024 * 1024;
 
 /// One zero-filled file kept ready, or in the making, or missing for want of space.
 #[derive(Debug)]
@@ -192,8 +192,14 @@ fn fill(disk: &dyn Disk, path: &Path, bytes: u64) -> Result<(), StorageError> {
         // At most CHUNK_BYTES, so the cast keeps the value.
         let chunk = &zeros[..(bytes - at).min(CHUNK_BYTES as u64) as usize];
         write_all(&*file, chunk, at).map_err(|e| StorageError::io("preallocate", path, e))?;
+        // Chunk by chunk, so that a commit never queues behind a whole segment of zeros.
+        sync(&*file, path)?;
         at += chunk.len() as u64;
     }
+    Ok(())
+}
+
+fn sync(file: &dyn DiskFile, path: &Path) -> Result<(), StorageError> {
     // Delayed allocation may find out only now that there is no space.
     file.sync_data()
         .map_err(|e| match crate::error::no_space(&e) {
