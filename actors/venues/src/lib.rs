@@ -8,8 +8,12 @@
 //! What is not here: books, bars, orders and every other decision (`apex-domain`), the replay of
 //! several recordings as one feed (`apex-market-data`), protobuf (`apex-proto`).
 //!
-//! Start reading at [`csv`] for files of bars, quotes and ticks.
+//! Start reading at [`binance`] for a wire, at [`capture`] for recordings of it and at [`csv`] for
+//! files of bars, quotes and ticks.
 
+pub mod binance;
+pub mod capture;
 pub mod csv;
+pub mod currency;
 pub mod decimal;
 pub mod input;

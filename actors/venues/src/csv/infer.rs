@@ -3,10 +3,11 @@
 use super::CsvError;
 use super::header::{CsvKind, Layout};
 use super::row::{Fields, Row, RowError};
+use crate::currency::currencies;
 use apex_domain::instrument::{FeeSchedule, InstrumentKind};
 use apex_domain::market::Level;
 use apex_domain::number::Decimal;
-use apex_domain::{Currency, Instrument, InstrumentId, Money, Price, Quantity, Rate, UnixNanos};
+use apex_domain::{Instrument, InstrumentId, Money, Price, Quantity, Rate, UnixNanos};
 use std::collections::BTreeMap;
 
 /// What the data without a symbol is called.
@@ -240,31 +241,6 @@ impl Shapes {
 
 fn unnamed() -> InstrumentId {
     InstrumentId::new(UNNAMED).expect("the constant is SYMBOL.VENUE")
-}
-
-/// Takes a symbol apart into base and quote currency by the quote currencies that markets use;
-/// a symbol that ends in none of them (a share, unnamed data) is counted in dollars.
-pub fn currencies(symbol: &str) -> (Currency, Currency) {
-    const QUOTES: [&str; 16] = [
-        "FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USD", "EUR", "GBP", "JPY", "CHF", "AUD", "CAD",
-        "TRY", "BTC", "ETH", "BNB",
-    ];
-    let plain: String = symbol
-        .trim_end_matches("-PERP")
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric())
-        .take(16)
-        .collect();
-    let split = QUOTES.iter().find_map(|quote| {
-        let base = plain.strip_suffix(quote)?;
-        (base.len() >= 3).then_some((base, *quote))
-    });
-    let (base, quote) = split.unwrap_or((&plain, "USD"));
-    let currency = |text: &str| Currency::new(text).ok();
-    (
-        currency(base).unwrap_or_else(|| Currency::new("DATA").expect("the constant is a name")),
-        currency(quote).expect("the table holds names"),
-    )
 }
 
 /// Says what was taken for granted.
