@@ -12,6 +12,8 @@
 //! then [`order`] for the life of an order and [`market`] for what comes in.
 
 pub mod account;
+pub mod bar;
+pub mod book;
 pub mod event;
 pub mod hash;
 pub mod id;
