@@ -42,14 +42,28 @@ impl ChildSpec {
     /// supervisor, to which it must link the actor, as `Actor::spawn_linked` does. A restarted
     /// shell is a new actor: whoever holds its `ActorRef` must get it from where `start` puts it.
     ///
-    /// ```ignore
-    /// ChildSpec::new("feed", OnPanic::Restart(Backoff::default()), move |supervisor| {
-    ///     let arguments = arguments.clone();
+    /// ```
+    /// use apex_bus::supervision::{Backoff, ChildSpec, OnPanic};
+    /// use ractor::Actor;
+    /// # use ractor::{ActorProcessingErr, ActorRef};
+    /// # struct Feed;
+    /// # impl Actor for Feed {
+    /// #     type Msg = ();
+    /// #     type State = ();
+    /// #     type Arguments = u16;
+    /// #     async fn pre_start(&self, _: ActorRef<()>, _: u16) -> Result<(), ActorProcessingErr> {
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    ///
+    /// let port = 9_443;
+    /// let feed = ChildSpec::new("feed", OnPanic::Restart(Backoff::default()), move |supervisor| {
     ///     async move {
-    ///         let (feed, _) = Actor::spawn_linked(None, Feed, arguments, supervisor).await?;
+    ///         let (feed, _) = Feed::spawn_linked(None, Feed, port, supervisor).await?;
     ///         Ok(feed.get_cell())
     ///     }
-    /// })
+    /// });
+    /// # let _ = feed;
     /// ```
     pub fn new<F>(
         name: &str,

@@ -11,6 +11,7 @@
 
 mod backoff;
 mod child;
+mod state;
 mod supervisor;
 
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod tests;
 
 pub use backoff::Backoff;
 pub use child::{ChildChange, ChildEvent, ChildSpec, ChildState, ChildStatus, OnPanic};
+pub use state::SupervisorState;
 pub use supervisor::{
     Abort, AbortHook, Own, Supervisor, SupervisorArguments, SupervisorMessage, abort_process,
 };

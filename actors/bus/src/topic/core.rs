@@ -10,12 +10,13 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::desk::Desk;
 use super::error::{PublishError, SubscribeError};
 use super::item::{Capacity, Item, Policy};
 use super::latest::{LatestReader, LatestTable};
 use super::ring::Ring;
 use super::seat::{Counts, Doorbell, MAX_SUBSCRIBERS, OwnLine, Seat, Sleepers};
-use super::stats::{SubscriberStats, TopicStats};
+use super::stats::TopicStats;
 
 /// Where a topic keeps its values.
 #[derive(Debug)]
@@ -45,44 +46,6 @@ impl Reader {
 pub(super) enum Take {
     Part,
     Whole,
-}
-
-/// The publishers' side. Publishers of one process take turns at this lock; a subscriber takes it
-/// only to come and to go.
-#[derive(Debug)]
-struct Desk {
-    head: u64,
-    /// No subscriber's cursor is below this; looked up again only when it leaves too little room.
-    gate: u64,
-    seats: Vec<Option<Arc<Seat>>>,
-    refused: u64,
-    departed: Counts,
-    departed_unread: u64,
-}
-
-impl Desk {
-    fn present(&self) -> impl Iterator<Item = &Arc<Seat>> {
-        self.seats.iter().flatten()
-    }
-
-    fn slowest(&self) -> Option<&Arc<Seat>> {
-        self.present().min_by_key(|seat| seat.cursor())
-    }
-
-    /// Returns how many of `wanted` values fit without overwriting what a subscriber needs.
-    fn room(&mut self, capacity: u64, wanted: u64) -> u64 {
-        let room = capacity - (self.head - self.gate);
-        if room >= wanted {
-            return wanted;
-        }
-        // Each cursor is read once: a second read of the slowest could already be past another.
-        self.gate = self
-            .present()
-            .map(|seat| seat.cursor())
-            .min()
-            .unwrap_or(self.head);
-        (capacity - (self.head - self.gate)).min(wanted)
-    }
 }
 
 pub(super) struct Core<T> {
@@ -121,14 +84,7 @@ impl<T: Clone + Send + Sync + 'static> Core<T> {
             closed: AtomicBool::new(false),
             publisher_waits: AtomicBool::new(false),
             room: Notify::new(),
-            desk: Mutex::new(Desk {
-                head: 0,
-                gate: 0,
-                seats: Vec::new(),
-                refused: 0,
-                departed: Counts::default(),
-                departed_unread: 0,
-            }),
+            desk: Mutex::new(Desk::default()),
         }
     }
 
@@ -196,10 +152,7 @@ impl<T: Clone + Send + Sync + 'static> Core<T> {
 
     fn full(&self, desk: &Desk) -> PublishError {
         let topic = self.name.clone();
-        // Without subscribers only a batch larger than the ring does not fit.
-        let subscriber = desk
-            .slowest()
-            .map_or_else(|| "nobody".into(), |seat| seat.name.clone());
+        let subscriber = desk.slowest();
         match self.policy {
             Policy::Halt => PublishError::Halt { topic, subscriber },
             _ => PublishError::Full { topic, subscriber },
@@ -227,9 +180,7 @@ impl<T: Clone + Send + Sync + 'static> Core<T> {
         }
         let mut desk = self.desk();
         desk.refused += rest;
-        let subscriber = desk
-            .slowest()
-            .map_or_else(|| "nobody".into(), |seat| seat.name.clone());
+        let subscriber = desk.slowest();
         Err(PublishError::Slow {
             topic: self.name.clone(),
             subscriber,
@@ -259,23 +210,15 @@ impl<T: Clone + Send + Sync + 'static> Core<T> {
                 topic: self.name.clone(),
             });
         }
-        let free = desk
-            .seats
-            .iter()
-            .position(Option::is_none)
-            .unwrap_or(desk.seats.len());
-        if free == MAX_SUBSCRIBERS {
+        let Some(free) = desk.free_place() else {
             return Err(SubscribeError::TooManySubscribers {
                 topic: self.name.clone(),
                 subscriber: name,
                 limit: MAX_SUBSCRIBERS,
             });
-        }
+        };
         let next = desk.head;
         let seat = Arc::new(Seat::new(name, free, next, doorbell));
-        if free == desk.seats.len() {
-            desk.seats.push(None);
-        }
         desk.seats[free] = Some(seat.clone());
         self.sleepers.set(free);
         let reader = match &self.store {
@@ -288,12 +231,8 @@ impl<T: Clone + Send + Sync + 'static> Core<T> {
     /// Gives a seat back, and frees a publisher that waited for it.
     pub(super) fn leave(&self, seat: &Seat) {
         let mut desk = self.desk();
-        desk.seats[seat.index] = None;
+        desk.remove(seat);
         self.sleepers.clear(seat.index);
-        let counts = seat.counts();
-        desk.departed.received += counts.received;
-        desk.departed.dropped += counts.dropped;
-        desk.departed_unread += desk.head - seat.start - counts.received - counts.dropped;
         drop(desk);
         self.notice_room();
     }
@@ -359,30 +298,7 @@ impl<T: Clone + Send + Sync + 'static> Core<T> {
     }
 
     pub(super) fn stats(&self) -> TopicStats {
-        // Under the desk's lock the head stands still, and no subscriber can have more than it.
-        let desk = self.desk();
-        let subscribers = desk.present().map(|seat| {
-            let counts = seat.counts();
-            let published = desk.head - seat.start;
-            SubscriberStats {
-                name: seat.name.clone(),
-                published,
-                received: counts.received,
-                dropped: counts.dropped,
-                pending: published - counts.received - counts.dropped,
-            }
-        });
-        TopicStats {
-            name: self.name.clone(),
-            policy: self.policy,
-            capacity: self.capacity.slots(),
-            published: desk.head,
-            refused: desk.refused,
-            subscribers: subscribers.collect(),
-            departed_received: desk.departed.received,
-            departed_dropped: desk.departed.dropped,
-            departed_unread: desk.departed_unread,
-        }
+        self.desk().stats(&self.name, self.policy, self.capacity)
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {

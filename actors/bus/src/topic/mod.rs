@@ -22,6 +22,7 @@
 //! not once per value, which costs about a nanosecond per value in batches.
 
 mod core;
+mod desk;
 mod error;
 mod item;
 mod latest;

@@ -9,6 +9,10 @@ use super::core::{Core, Reader};
 use super::item::Item;
 use super::seat::{Counts, Seat};
 
+/// Items copied from the ring at once: two runs' worth, which stay in the processor's first-level
+/// cache until they are handed over. When it is full, the drain hands over and copies again.
+const INBOX: usize = 128;
+
 /// What a subscriber does after a drain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "an actor that is to drain again must cast the doorbell message to itself"]
@@ -30,7 +34,7 @@ pub struct Subscription<T: Clone + Send + Sync + 'static> {
     seat: Arc<Seat>,
     reader: Reader,
     /// Copied from the ring and not handed over yet. Empty between drains, unless the receiver of
-    /// an item panicked; never more than one drain's budget.
+    /// an item panicked; never more than `INBOX`.
     inbox: VecDeque<Item<T>>,
     /// Whether the sleeping bit was left set, so that it is cleared at the next drain.
     asleep: bool,
@@ -102,18 +106,20 @@ impl<T: Clone + Send + Sync + 'static> Subscription<T> {
 
     /// Hands over what is there now, at most `max` items, and returns how many.
     fn hand_over(&mut self, max: usize, each: &mut impl FnMut(Item<T>)) -> usize {
-        if self.inbox.is_empty() {
-            self.core.read(&mut self.reader, max, &mut self.inbox);
-        }
         let mut tally = Tally {
             core: &self.core,
             seat: &self.seat,
             batch: Counts::default(),
         };
         let mut count = 0;
-        while count < max
-            && let Some(item) = self.inbox.pop_front()
-        {
+        while count < max {
+            if self.inbox.is_empty() {
+                let some = (max - count).min(INBOX);
+                self.core.read(&mut self.reader, some, &mut self.inbox);
+            }
+            let Some(item) = self.inbox.pop_front() else {
+                break;
+            };
             tally.count(&item);
             count += 1;
             each(item);
