@@ -138,3 +138,18 @@ pub(crate) fn all_zero(bytes: &[u8]) -> bool {
         .chunks(ZEROS.len())
         .all(|block| block == &ZEROS[..block.len()])
 }
+
+/// Returns whether a file holds only zeros from an offset to its end, with little memory.
+pub(crate) fn zero_from(file: &dyn DiskFile, mut at: u64) -> io::Result<bool> {
+    let mut block = vec![0; 64 * 1024];
+    loop {
+        let read = file.read_at(&mut block, at)?;
+        if !all_zero(&block[..read]) {
+            return Ok(false);
+        }
+        if read < block.len() {
+            return Ok(true);
+        }
+        at += read as u64;
+    }
+}

@@ -33,6 +33,8 @@ mod crash_tests;
 #[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
+mod foreign_tests;
+#[cfg(test)]
 mod records_tests;
 
 pub use data_dir::DataDir;

@@ -12,10 +12,10 @@ pub enum Preallocation {
 /// Sizes of an embedded journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Size of a segment in bytes; at least 4 KiB. 16 MiB holds some 110,000 records of 128 bytes,
+    /// Size of a segment in bytes; 4 KiB to 1 GiB. 16 MiB holds some 110,000 records of 128 bytes,
     /// so a spare is made every few seconds at the highest rate, and costs a start 50 ms.
     pub segment_bytes: u64,
-    /// Size of the reserve in bytes; at least 4 KiB. 1 MiB takes some 7,000 cancels and reports.
+    /// Size of the reserve in bytes; 4 KiB to 1 GiB. 1 MiB takes some 7,000 cancels and reports.
     pub reserve_bytes: u64,
     /// Where spares are made.
     pub preallocation: Preallocation,
@@ -44,12 +44,20 @@ pub struct Opened {
 
 const SMALLEST_FILE_BYTES: u64 = 4096;
 
+/// Largest segment. The end of a damaged one is held in memory to look for frames behind the bad
+/// place, and a file beyond this is none of ours.
+pub(crate) const MAX_SEGMENT_BYTES: u64 = 1 << 30;
+
 impl Options {
     /// Returns sizes that hold at least a few records each.
     pub(crate) fn within_limits(self) -> Options {
         Options {
-            segment_bytes: self.segment_bytes.max(SMALLEST_FILE_BYTES),
-            reserve_bytes: self.reserve_bytes.max(SMALLEST_FILE_BYTES),
+            segment_bytes: self
+                .segment_bytes
+                .clamp(SMALLEST_FILE_BYTES, MAX_SEGMENT_BYTES),
+            reserve_bytes: self
+                .reserve_bytes
+                .clamp(SMALLEST_FILE_BYTES, MAX_SEGMENT_BYTES),
             ..self
         }
     }

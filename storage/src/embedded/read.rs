@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::frame::{HEADER_BYTES, Header, NoHeader, next_record};
-use crate::disk::{Disk, DiskFile, Open};
+use crate::disk::{Disk, DiskFile, Open, zero_from};
 use crate::error::{Damage, Position, StorageError};
 use crate::port::journal::Record;
 
@@ -115,6 +115,16 @@ impl SegmentReader {
     /// Moves past a frame that `frame` returned.
     pub(crate) fn skip(&mut self, header: &Header) {
         self.at += header.frame_bytes() as u64;
+    }
+
+    /// Returns the length of the file.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Returns whether there are only zeros from here to the end of the file.
+    pub(crate) fn rest_is_zero(&self) -> Result<bool, StorageError> {
+        zero_from(&*self.file, self.at).map_err(|e| StorageError::io_fatal("read", &self.path, e))
     }
 
     /// Returns everything from here to the end of the file.

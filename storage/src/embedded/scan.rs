@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use super::frame::{Header, VERSION, genesis, next_record};
+use super::options::MAX_SEGMENT_BYTES;
 use super::read::{SegmentName, SegmentReader, file_name};
 use super::tail::{Tail, judge};
 use crate::disk::Disk;
@@ -87,10 +88,17 @@ fn scan_segment(
 ) -> Result<Option<Finding>, StorageError> {
     let mut reader = SegmentReader::open(disk, &name.path)?;
     scan.used_bytes = 0;
+    if reader.length() > MAX_SEGMENT_BYTES {
+        let at = name.position(0, scan.head.sequence + 1);
+        return Ok(Some(Finding::Bad(at, Damage::Malformed("segment length"))));
+    }
     loop {
         let (at, expected) = (reader.at(), scan.head.sequence + 1);
         let bad = |damage| Ok(Some(Finding::Bad(name.position(at, expected), damage)));
         let Some((header, frame)) = reader.frame()? else {
+            if reader.rest_is_zero()? {
+                return Ok(None);
+            }
             return Ok(match judge(&reader.rest()?, at, newest) {
                 Tail::End => None,
                 Tail::Torn(bytes) => Some(Finding::Torn(bytes)),

@@ -4,13 +4,14 @@
 //! its final name is always whole. Writing real zeros (and not only reserving space) lets a later
 //! fdatasync write data alone, since no length, no allocation and no "unwritten" mark changes.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 
 use crate::StorageError;
-use crate::disk::{Disk, DiskFile, Open, all_zero, read_all, write_all};
+use crate::disk::{Disk, DiskFile, Open, write_all, zero_from};
 
 const CHUNK_BYTES: usize = 1024 * 1024;
 
@@ -41,10 +42,11 @@ impl Spare {
         let building = path.with_extension("building");
         disk.remove(&building)
             .map_err(|e| StorageError::io("remove", &building, e))?;
-        let whole = match read_all(disk, &path, bytes) {
-            Ok(content) => content.len() as u64 == bytes && all_zero(&content),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-            Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => false,
+        let whole = match disk.open(&path, Open::Read) {
+            Ok(file) => {
+                file.length().map_err(failed)? == bytes && zero_from(&*file, 0).map_err(failed)?
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => return Err(failed(error)),
         };
         if !whole {
@@ -163,7 +165,7 @@ fn helper_died(path: &Path) -> StorageError {
     StorageError::io_fatal(
         "preallocate",
         path,
-        std::io::Error::other("helper thread panicked"),
+        io::Error::other("helper thread panicked"),
     )
 }
 
