@@ -1,0 +1,180 @@
+//! Handles: how the rest of the house talks to actors without knowing where they run.
+
+use crate::market::MarketHub;
+use crate::message::{
+    AccountAnswer, AccountCommand, AccountEvent, AccountMessage, AccountQuery, AccountSummary,
+    CommandError, OrderFilter, Page,
+};
+use crate::topic::Topic;
+use apex_domain::account::Reply;
+use apex_domain::order::{Order, OrderKey};
+use apex_domain::venue::Execution;
+use apex_domain::AccountId;
+use ractor::rpc::CallResult;
+use ractor::{ActorRef, RpcReplyPort};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+/// Commands that one account may have under way. A group commit holds the answers of a few
+/// milliseconds: at 100,000 orders/s that is some hundred. Full: [`CommandError::Overloaded`].
+const COMMANDS_UNDER_WAY: usize = 4_096;
+
+/// How long a caller waits for an answer. A group commit takes milliseconds; a disk that stalls
+/// for longer than this is a fault that the caller has to hear of.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An account, wherever it runs. Cheap to clone.
+#[derive(Clone)]
+pub struct AccountHandle {
+    account_id: AccountId,
+    actor: ActorRef<AccountMessage>,
+    under_way: Arc<Semaphore>,
+}
+
+impl fmt::Debug for AccountHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccountHandle").field("account_id", &self.account_id).finish()
+    }
+}
+
+impl AccountHandle {
+    pub fn new(account_id: AccountId, actor: ActorRef<AccountMessage>) -> AccountHandle {
+        let under_way = Arc::new(Semaphore::new(COMMANDS_UNDER_WAY));
+        AccountHandle { account_id, actor, under_way }
+    }
+
+    pub fn account_id(&self) -> &AccountId {
+        &self.account_id
+    }
+
+    /// Hands a command to the account and returns its answer once it is durable.
+    ///
+    /// Errors: [`CommandError`]; after `Timeout` the outcome is open and must be asked for.
+    pub async fn command(&self, command: AccountCommand) -> Result<Reply, CommandError> {
+        let _permit = self
+            .under_way
+            .try_acquire()
+            .map_err(|_| CommandError::Overloaded { limit: COMMANDS_UNDER_WAY })?;
+        self.call(|reply| AccountMessage::Command(command, reply)).await?
+    }
+
+    /// Returns the order, if the account has it.
+    ///
+    /// Errors: `Timeout`, `Stopped`.
+    pub async fn order(&self, key: OrderKey) -> Result<Option<Order>, CommandError> {
+        match self.query(AccountQuery::Order(key)).await? {
+            AccountAnswer::Order(order) => Ok(order.map(|order| *order)),
+            _ => Err(CommandError::Stopped),
+        }
+    }
+
+    /// Returns a page of orders, newest first, and the cursor of the next page.
+    ///
+    /// Errors: `Timeout`, `Stopped`.
+    pub async fn orders(
+        &self,
+        filter: OrderFilter,
+        page: Page,
+    ) -> Result<(Vec<Order>, Option<u64>), CommandError> {
+        match self.query(AccountQuery::Orders { filter, page }).await? {
+            AccountAnswer::Orders { orders, next } => Ok((orders, next)),
+            _ => Err(CommandError::Stopped),
+        }
+    }
+
+    /// Returns a page of executions with their journal sequences, oldest first, and the cursor
+    /// of the next page.
+    ///
+    /// Errors: `Timeout`, `Stopped`.
+    pub async fn executions(
+        &self,
+        page: Page,
+    ) -> Result<(Vec<(u64, Execution)>, Option<u64>), CommandError> {
+        match self.query(AccountQuery::Executions { page }).await? {
+            AccountAnswer::Executions { executions, next } => Ok((executions, next)),
+            _ => Err(CommandError::Stopped),
+        }
+    }
+
+    /// Returns the account as it stands.
+    ///
+    /// Errors: `Timeout`, `Stopped`.
+    pub async fn summary(&self) -> Result<AccountSummary, CommandError> {
+        match self.query(AccountQuery::Summary).await? {
+            AccountAnswer::Summary(summary) => Ok(*summary),
+            _ => Err(CommandError::Stopped),
+        }
+    }
+
+    async fn query(&self, query: AccountQuery) -> Result<AccountAnswer, CommandError> {
+        self.call(|reply| AccountMessage::Query(query, reply)).await
+    }
+
+    async fn call<R: Send + 'static>(
+        &self,
+        message: impl FnOnce(RpcReplyPort<R>) -> AccountMessage,
+    ) -> Result<R, CommandError> {
+        match self.actor.call(message, Some(ANSWER_TIMEOUT)).await {
+            Ok(CallResult::Success(answer)) => Ok(answer),
+            Ok(CallResult::Timeout) => {
+                Err(CommandError::Timeout { timeout_ms: ANSWER_TIMEOUT.as_millis() as u64 })
+            }
+            Ok(CallResult::SenderError) | Err(_) => Err(CommandError::Stopped),
+        }
+    }
+}
+
+/// Why the past of an account cannot be read.
+#[derive(Debug, Error)]
+pub enum HistoryError {
+    #[error("account \"{0}\" has no journal here")]
+    NoJournal(AccountId),
+    #[error("journal of account \"{account_id}\" cannot be read: {detail}")]
+    Unreadable { account_id: AccountId, detail: String },
+}
+
+/// The durable past of accounts, for streams that resume. Blocking: call it off the runtime's
+/// worker threads.
+pub trait EventHistory: Send + Sync {
+    /// Returns up to `limit` events with sequences above `after`, each with the order as it
+    /// stood after it.
+    ///
+    /// Errors: [`HistoryError`].
+    fn events(
+        &self,
+        account_id: &AccountId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<AccountEvent>, HistoryError>;
+}
+
+/// How the process runs, for the mode band of every client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunMode {
+    /// A live feed and a simulated venue.
+    Paper,
+    /// A simulated market.
+    Simulated,
+    Replay,
+}
+
+/// Everything that a front end needs of a running node. Cheap to clone.
+#[derive(Clone)]
+pub struct Platform {
+    pub mode: RunMode,
+    pub accounts: Arc<BTreeMap<AccountId, AccountHandle>>,
+    pub market: MarketHub,
+    /// Durable events of all accounts of this node.
+    pub account_events: Topic<AccountEvent>,
+    pub history: Arc<dyn EventHistory>,
+}
+
+impl fmt::Debug for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Platform").field("accounts", &self.accounts.keys()).finish()
+    }
+}

@@ -1,0 +1,169 @@
+//! The market as one process sees it: a topic for each kind of data, and a board with the newest
+//! of each instrument.
+
+use crate::topic::{Capacity, Keyed, Topic};
+use apex_domain::market::{Bar, BookSnapshot, FeedState, FeedStatus, Quote, Trade};
+use apex_domain::risk::MarketRef;
+use apex_domain::{Instrument, InstrumentId, UnixNanos};
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Instruments that one process can carry on a conflated topic. Far above what one machine can
+/// keep books of; a further instrument would be refused by the topic.
+const INSTRUMENTS: Capacity = Capacity::new(1 << 12);
+
+/// Prints that a slow reader may lie behind before it gets a gap: about 10 s of a busy market.
+const TRADES: Capacity = Capacity::new(1 << 14);
+
+/// Finished bars that a slow reader may lie behind: one second of bars of all instruments.
+const BARS: Capacity = Capacity::new(1 << 12);
+
+impl Keyed for Quote {
+    type Key = InstrumentId;
+    fn key(&self) -> InstrumentId {
+        self.instrument_id.clone()
+    }
+}
+
+impl Keyed for BookSnapshot {
+    type Key = InstrumentId;
+    fn key(&self) -> InstrumentId {
+        self.instrument_id.clone()
+    }
+}
+
+impl Keyed for FeedState {
+    type Key = InstrumentId;
+    fn key(&self) -> InstrumentId {
+        self.instrument_id.clone()
+    }
+}
+
+/// The newest of one instrument.
+#[derive(Clone, Debug)]
+pub struct MarketView {
+    pub instrument: Instrument,
+    pub quote: Option<Quote>,
+    pub last_trade: Option<Trade>,
+    /// The top of the book, at most [`BOOK_DEPTH`] levels a side.
+    pub book: Option<Arc<BookSnapshot>>,
+    pub last_bar: Option<Bar>,
+    pub feed: FeedStatus,
+    /// When the feed last said anything of it, in the feed's clock.
+    pub ts_last: UnixNanos,
+}
+
+/// Levels a side that are published. Deeper levels stay in the feed.
+pub const BOOK_DEPTH: usize = 20;
+
+/// Topics and board of the market data of one process. Cheap to clone.
+#[derive(Clone)]
+pub struct MarketHub {
+    pub quotes: Topic<Quote>,
+    pub trades: Topic<Trade>,
+    pub books: Topic<Arc<BookSnapshot>>,
+    pub bars: Topic<Bar>,
+    pub feed_states: Topic<FeedState>,
+    board: Arc<RwLock<BTreeMap<InstrumentId, MarketView>>>,
+}
+
+impl std::fmt::Debug for MarketHub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MarketHub").finish_non_exhaustive()
+    }
+}
+
+impl Default for MarketHub {
+    fn default() -> MarketHub {
+        MarketHub::new()
+    }
+}
+
+impl MarketHub {
+    pub fn new() -> MarketHub {
+        MarketHub {
+            quotes: Topic::conflate("quotes", INSTRUMENTS),
+            trades: Topic::gap("trades", TRADES),
+            books: Topic::conflate("books", INSTRUMENTS),
+            bars: Topic::gap("bars", BARS),
+            feed_states: Topic::conflate("feed_states", INSTRUMENTS),
+            board: Arc::default(),
+        }
+    }
+
+    /// Makes an instrument known, or changes its definition.
+    pub fn define(&self, instrument: Instrument) {
+        let mut board = self.write();
+        match board.get_mut(&instrument.instrument_id) {
+            Some(view) => view.instrument = instrument,
+            None => {
+                let view = MarketView {
+                    instrument: instrument.clone(),
+                    quote: None,
+                    last_trade: None,
+                    book: None,
+                    last_bar: None,
+                    feed: FeedStatus::Closed,
+                    ts_last: UnixNanos::default(),
+                };
+                board.insert(instrument.instrument_id, view);
+            }
+        }
+    }
+
+    /// Changes the newest of an instrument; nothing happens when it was never defined.
+    pub fn update(&self, instrument_id: &InstrumentId, change: impl FnOnce(&mut MarketView)) {
+        if let Some(view) = self.write().get_mut(instrument_id) {
+            change(view);
+        }
+    }
+
+    pub fn view(&self, instrument_id: &InstrumentId) -> Option<MarketView> {
+        self.read().get(instrument_id).cloned()
+    }
+
+    pub fn instrument(&self, instrument_id: &InstrumentId) -> Option<Instrument> {
+        self.read().get(instrument_id).map(|view| view.instrument.clone())
+    }
+
+    /// Returns all instruments in order of id.
+    pub fn instruments(&self) -> Vec<Instrument> {
+        self.read().values().map(|view| view.instrument.clone()).collect()
+    }
+
+    /// Returns the views of all instruments in order of id.
+    pub fn views(&self) -> Vec<MarketView> {
+        self.read().values().cloned().collect()
+    }
+
+    /// Returns the price to which a decision refers: the newest quote, or the last trade where
+    /// there is no quote; empty when nothing is known.
+    pub fn reference(&self, instrument_id: &InstrumentId) -> MarketRef {
+        self.read().get(instrument_id).map_or_else(MarketRef::default, MarketView::reference)
+    }
+
+    // A panic while the board was held leaves it whole: each change is one assignment.
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<InstrumentId, MarketView>> {
+        self.board.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<InstrumentId, MarketView>> {
+        self.board.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl MarketView {
+    /// See [`MarketHub::reference`].
+    pub fn reference(&self) -> MarketRef {
+        if let Some(quote) = &self.quote {
+            let (bid, ask) = (quote.bid.map(|l| l.price), quote.ask.map(|l| l.price));
+            return MarketRef { bid, ask, ts: quote.ts_init };
+        }
+        match &self.last_trade {
+            Some(trade) => {
+                MarketRef { bid: Some(trade.price), ask: Some(trade.price), ts: trade.ts_init }
+            }
+            None => MarketRef::default(),
+        }
+    }
+}

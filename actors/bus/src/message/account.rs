@@ -1,0 +1,160 @@
+//! What an account actor takes and answers.
+
+use apex_domain::account::{CancelFilter, Effects, Refusal, Reply};
+use apex_domain::event::{AccountMode, Recorded};
+use apex_domain::order::{AmendOrder, Order, OrderKey, SubmitOrder};
+use apex_domain::portfolio::Position;
+use apex_domain::risk::{Limits, ReasonCode, TradingState};
+use apex_domain::venue::{Execution, VenueReport};
+use apex_domain::{
+    AccountId, Currency, Instrument, InstrumentId, Money, RequestId, StrategyId, UnixNanos,
+};
+use ractor::RpcReplyPort;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// A client's command. The shell adds the clock and the market as it sees them.
+#[derive(Clone, Debug)]
+pub enum AccountCommand {
+    Submit(Box<SubmitOrder>),
+    Amend(AmendOrder),
+    Cancel { key: OrderKey, request_id: Option<RequestId>, reason_code: ReasonCode },
+    CancelAll { filter: CancelFilter, reason_code: ReasonCode },
+    SetTradingState { request_id: Option<RequestId>, state: TradingState, by: String, reason: String },
+    SetLimits { request_id: Option<RequestId>, limits: Limits, expected_sequence: Option<u64> },
+    AdjustCash { request_id: Option<RequestId>, currency: Currency, amount: Money, reason: String },
+    DefineInstrument(Box<Instrument>),
+}
+
+/// Why a command has no answer from the account. Nothing was decided, unless the variant says
+/// otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CommandError {
+    /// Refused without an event; the caller mends the command.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The journal has no space: new orders and amends wait until there is, cancels go on.
+    #[error("the journal is full: free disk space, then send the order again")]
+    JournalFull,
+    /// Too many commands are under way; try again a little later.
+    #[error("the account has {limit} commands under way, try again in a moment")]
+    Overloaded { limit: usize },
+    /// The answer did not come in time. The command may still be carried out: ask by its id.
+    #[error("no answer within {timeout_ms} ms, the outcome is not known: ask by client_order_id")]
+    Timeout { timeout_ms: u64 },
+    /// The account is stopping or has stopped.
+    #[error("the account is not running")]
+    Stopped,
+}
+
+/// How the journal of an account stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JournalHealth {
+    Ready,
+    /// Only cancels, the kill switch and reports are taken.
+    Reserve,
+    /// Nothing is taken.
+    Full,
+}
+
+/// A change of the link to the venue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VenueLink {
+    /// Logged on; reports resume behind what the account has seen.
+    Ready,
+    /// Nothing can be sent, and what was sent last may or may not have arrived.
+    Lost { reason: String },
+}
+
+/// Which orders a list wants, newest first. `None` is any.
+#[derive(Clone, Debug, Default)]
+pub struct OrderFilter {
+    pub instrument_id: Option<InstrumentId>,
+    pub strategy_id: Option<StrategyId>,
+    /// Only orders that are not terminal.
+    pub working_only: bool,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Orders created before this journal sequence (newest first), or executions behind it;
+    /// `None` starts at the end that the list starts from.
+    pub cursor: Option<u64>,
+    /// At most this many, 1 to 1,000.
+    pub limit: usize,
+}
+
+/// A question to an account. Answered from its state once that state is durable.
+#[derive(Clone, Debug)]
+pub enum AccountQuery {
+    Order(OrderKey),
+    Orders { filter: OrderFilter, page: Page },
+    Executions { page: Page },
+    Summary,
+}
+
+/// The answer to an [`AccountQuery`], of the same name.
+#[derive(Clone, Debug)]
+pub enum AccountAnswer {
+    Order(Option<Box<Order>>),
+    /// The orders, and the cursor of the next page if there is one.
+    Orders { orders: Vec<Order>, next: Option<u64> },
+    Executions { executions: Vec<(u64, Execution)>, next: Option<u64> },
+    Summary(Box<AccountSummary>),
+}
+
+/// An account at one moment.
+#[derive(Clone, Debug)]
+pub struct AccountSummary {
+    pub account_id: AccountId,
+    pub base_currency: Currency,
+    pub mode: AccountMode,
+    pub trading_state: TradingState,
+    pub limits: Limits,
+    pub cash: BTreeMap<Currency, Money>,
+    pub realized_pnl: BTreeMap<Currency, Money>,
+    pub fees: BTreeMap<Currency, Money>,
+    /// In base currency, from the newest marks.
+    pub equity: Money,
+    pub unrealized_pnl: Money,
+    /// A mark or a conversion rate is missing: equity holds less than all.
+    pub partial: bool,
+    pub positions: Vec<Position>,
+    pub working_orders: usize,
+    pub orders: usize,
+    pub executions: usize,
+    pub sequence: u64,
+    pub state_hash: u64,
+    pub journal: JournalHealth,
+    pub venue_connected: bool,
+}
+
+/// A durable event of an account, as it is published: the order as it stood right after it.
+#[derive(Clone, Debug)]
+pub struct AccountEvent {
+    pub account_id: AccountId,
+    pub recorded: Arc<Recorded>,
+    pub order: Option<Arc<Order>>,
+}
+
+/// The mailbox of an account actor.
+#[derive(Debug)]
+pub enum AccountMessage {
+    Command(AccountCommand, RpcReplyPort<Result<Reply, CommandError>>),
+    Query(AccountQuery, RpcReplyPort<AccountAnswer>),
+    /// One input of a lock-step run at the run's own time, answered with all that followed once
+    /// it is durable. The commands to the venue are in the answer and not sent by the shell.
+    Step {
+        now: UnixNanos,
+        input: Box<apex_domain::account::AccountInput>,
+        reply: RpcReplyPort<Result<Effects, CommandError>>,
+    },
+    Report { venue_sequence: u64, report: VenueReport },
+    Link(VenueLink),
+    /// The journal writer: everything up to here is durable.
+    Durable { sequence: u64 },
+    Journal(JournalHealth),
+    Tick,
+}

@@ -1,0 +1,8 @@
+//! What actors say to each other, one file an actor.
+
+pub mod account;
+
+pub use account::{
+    AccountAnswer, AccountCommand, AccountEvent, AccountMessage, AccountQuery, AccountSummary,
+    CommandError, JournalHealth, OrderFilter, Page, VenueLink,
+};
