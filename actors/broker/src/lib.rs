@@ -1,1 +1,13 @@
-//! Account and broker shells.
+//! The shell round an account: takes commands, has their events made durable, and only then
+//! answers, sends to the venue and publishes.
+//!
+//! What is not here: any decision about an order (apex-domain), the journal's writing
+//! (apex-persistence), a venue's wire (apex-venues).
+//!
+//! Start reading at [`actor`], then [`outbox`], the gate that nothing passes before it is durable.
+
+pub mod actor;
+pub mod outbox;
+mod query;
+
+pub use actor::{AccountActor, AccountArgs, Journal};

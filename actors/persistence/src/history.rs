@@ -1,0 +1,103 @@
+//! The durable past of accounts, read back for streams that resume.
+
+use crate::recover::{RecoverError, fold};
+use crate::writer::JournalQueue;
+use apex_bus::handle::{EventHistory, HistoryError};
+use apex_bus::message::AccountEvent;
+use apex_domain::AccountId;
+use apex_domain::account::Account;
+use apex_domain::order::OrderKey;
+use apex_storage::JournalError;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Reads events from the journals of this process and folds them, so that each comes with its
+/// order as it stood then.
+#[derive(Debug)]
+pub struct JournalHistory {
+    accounts: BTreeMap<AccountId, Reader>,
+}
+
+#[derive(Debug)]
+struct Reader {
+    journal: JournalQueue,
+    /// The account as of the last event that was read: the next page of the same stream goes on
+    /// from here. A stream that starts further back begins anew.
+    at: Mutex<Account>,
+}
+
+impl JournalHistory {
+    pub fn new(journals: impl IntoIterator<Item = (AccountId, JournalQueue)>) -> JournalHistory {
+        let reader = |journal| Reader { journal, at: Mutex::new(Account::new()) };
+        let accounts = journals.into_iter().map(|(id, journal)| (id, reader(journal))).collect();
+        JournalHistory { accounts }
+    }
+}
+
+impl EventHistory for JournalHistory {
+    fn events(
+        &self,
+        account_id: &AccountId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<AccountEvent>, HistoryError> {
+        let reader = self
+            .accounts
+            .get(account_id)
+            .ok_or_else(|| HistoryError::NoJournal(account_id.clone()))?;
+        let mut account = reader.lock();
+        if account.sequence() > after {
+            *account = Account::new();
+        }
+        reader.page(&mut account, account_id, after, limit).map_err(|error| {
+            // A half-read account is of no use to the next page.
+            *account = Account::new();
+            HistoryError::Unreadable { account_id: account_id.clone(), detail: error.to_string() }
+        })
+    }
+}
+
+impl Reader {
+    fn lock(&self) -> MutexGuard<'_, Account> {
+        self.at.lock().unwrap_or_else(|poisoned| {
+            // A panic in the middle of a fold: start from the first record again.
+            let mut account = poisoned.into_inner();
+            *account = Account::new();
+            account
+        })
+    }
+
+    fn page(
+        &self,
+        account: &mut Account,
+        account_id: &AccountId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<AccountEvent>, RecoverError> {
+        let mut events = Vec::new();
+        let Some(records) = self.journal.read(account.sequence() + 1) else {
+            return Ok(events);
+        };
+        for record in records? {
+            let record = record.map_err(|error: JournalError| RecoverError::Journal(error))?;
+            let recorded = fold(account, &record)?;
+            if recorded.sequence <= after {
+                continue;
+            }
+            let order = recorded
+                .event
+                .order_id()
+                .and_then(|id| account.order(&OrderKey::OrderId(id.clone())))
+                .map(|order| Arc::new(order.clone()));
+            events.push(AccountEvent {
+                account_id: account_id.clone(),
+                recorded: Arc::new(recorded),
+                order,
+            });
+            if events.len() >= limit {
+                break;
+            }
+        }
+        Ok(events)
+    }
+}

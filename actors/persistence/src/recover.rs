@@ -1,0 +1,65 @@
+//! From a journal back to an account.
+
+use crate::KIND_ACCOUNT_EVENT;
+use apex_domain::account::Account;
+use apex_domain::event::{DecodeError, Recorded};
+use apex_storage::{Journal, JournalError, Record};
+use thiserror::Error;
+
+/// Why an account could not be rebuilt. None of these is mended by trying again.
+#[derive(Debug, Error)]
+pub enum RecoverError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("record {sequence} of kind {kind} is not known to this build")]
+    Kind { sequence: u64, kind: u8 },
+    #[error("record {sequence} cannot be read")]
+    Decode { sequence: u64, #[source] source: DecodeError },
+    #[error("record {sequence} does not fit the state before it: {detail}")]
+    Fold { sequence: u64, detail: String },
+}
+
+/// A rebuilt account and how much of it was read.
+#[derive(Debug)]
+pub struct Recovered {
+    pub account: Account,
+    /// Records that were folded behind the snapshot, or all without one.
+    pub records: u64,
+}
+
+/// Rebuilds an account from its newest snapshot and the records behind it.
+///
+/// Errors: [`RecoverError`].
+pub fn recover(journal: &dyn Journal) -> Result<Recovered, RecoverError> {
+    let mut account = Account::new();
+    if let Some(snapshot) = journal.snapshot_latest()? {
+        match Account::restore(&snapshot.bytes) {
+            Ok(restored) if restored.sequence() == snapshot.sequence => account = restored,
+            // A snapshot is a short cut and never the truth: without it all is read.
+            Ok(_) => tracing::warn!(snapshot.sequence, "snapshot is of another sequence, ignored"),
+            Err(error) => tracing::warn!(snapshot.sequence, %error, "snapshot ignored"),
+        }
+    }
+    let mut records = 0;
+    for record in journal.read_from(account.sequence() + 1)? {
+        fold(&mut account, &record?)?;
+        records += 1;
+    }
+    Ok(Recovered { account, records })
+}
+
+/// Folds one journal record into `account` and returns its event.
+///
+/// Errors: [`RecoverError`].
+pub fn fold(account: &mut Account, record: &Record) -> Result<Recorded, RecoverError> {
+    let sequence = record.sequence;
+    if record.kind != KIND_ACCOUNT_EVENT {
+        return Err(RecoverError::Kind { sequence, kind: record.kind });
+    }
+    let recorded = Recorded::decode(record.schema, &record.payload)
+        .map_err(|source| RecoverError::Decode { sequence, source })?;
+    account
+        .fold(&recorded)
+        .map_err(|error| RecoverError::Fold { sequence, detail: error.to_string() })?;
+    Ok(recorded)
+}
