@@ -49,17 +49,21 @@ pub struct AccountArgs {
 
 impl fmt::Debug for AccountArgs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AccountArgs").field("account", &self.account.account_id()).finish()
+        f.debug_struct("AccountArgs")
+            .field("account", &self.account.account_id())
+            .finish()
     }
 }
 
-/// The shell of one account. A broken invariant in it aborts the process: its supervisor sees to
-/// that, since a panicking actor discards the commands in its mailbox.
+/// The shell of one account. A broken invariant in it aborts the process.
 #[derive(Debug)]
 pub struct AccountActor;
 
 enum Answer {
-    Command(RpcReplyPort<Result<Reply, CommandError>>, Result<Reply, CommandError>),
+    Command(
+        RpcReplyPort<Result<Reply, CommandError>>,
+        Result<Reply, CommandError>,
+    ),
     Query(RpcReplyPort<AccountAnswer>, AccountAnswer),
     Step(RpcReplyPort<Result<Effects, CommandError>>, Effects),
 }
@@ -113,8 +117,24 @@ impl Actor for AccountActor {
         message: AccountMessage,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
+        let account_id = state.account_id.clone();
+        let _whole = AbortOnPanic(&account_id);
         state.take(message);
         Ok(())
+    }
+}
+
+/// Ends the process when a decision panics: the state may be half changed, and the mailbox, which
+/// a failing actor discards, holds commands that callers wait for. Start-up recovers from the
+/// journal.
+struct AbortOnPanic<'a>(&'a AccountId);
+
+impl Drop for AbortOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("apextrade: account {} broke an invariant; aborting, start again", self.0);
+            std::process::abort();
+        }
     }
 }
 
@@ -135,8 +155,17 @@ impl State {
                     events,
                 });
             }
-            AccountMessage::Report { venue_sequence, report } => {
-                self.react(now, AccountInput::Report { venue_sequence, report });
+            AccountMessage::Report {
+                venue_sequence,
+                report,
+            } => {
+                self.react(
+                    now,
+                    AccountInput::Report {
+                        venue_sequence,
+                        report,
+                    },
+                );
             }
             AccountMessage::Link(link) => self.link(now, link),
             AccountMessage::Durable { sequence } => self.outbox.durable(sequence),
@@ -151,7 +180,10 @@ impl State {
 
     /// Refuses what must not even be decided now.
     fn admit(&self, command: &AccountCommand) -> Result<(), CommandError> {
-        let adds_exposure = matches!(command, AccountCommand::Submit(_) | AccountCommand::Amend(_));
+        let adds_exposure = matches!(
+            command,
+            AccountCommand::Submit(_) | AccountCommand::Amend(_)
+        );
         match self.journal_health {
             JournalHealth::Ready => {}
             JournalHealth::Full => return Err(CommandError::JournalFull),
@@ -181,7 +213,11 @@ impl State {
     ) {
         if let Some(known) = self.known(&command) {
             let answer = Answer::Command(reply, Ok(known));
-            self.hold(Held { answer: Some(answer), commands: Vec::new(), events: Vec::new() });
+            self.hold(Held {
+                answer: Some(answer),
+                commands: Vec::new(),
+                events: Vec::new(),
+            });
             return;
         }
         if let Err(error) = self.admit(&command) {
@@ -201,7 +237,9 @@ impl State {
 
     /// An order that is here already is answered even when no new one could be taken.
     fn known(&self, command: &AccountCommand) -> Option<Reply> {
-        let AccountCommand::Submit(request) = command else { return None };
+        let AccountCommand::Submit(request) = command else {
+            return None;
+        };
         let key = OrderKey::ClientOrderId(request.client_order_id.clone());
         let order = self.args.account.order(&key)?;
         (order.request == **request).then(|| Reply::Order(Box::new(order.clone())))
@@ -224,21 +262,53 @@ impl State {
                     });
                 AccountInput::Amend { request, market }
             }
-            AccountCommand::Cancel { key, request_id, reason_code } => {
-                AccountInput::Cancel { key, request_id, reason_code }
-            }
-            AccountCommand::CancelAll { filter, reason_code } => {
-                AccountInput::CancelAll { filter, reason_code }
-            }
-            AccountCommand::SetTradingState { request_id, state, by, reason } => {
-                AccountInput::SetTradingState { request_id, state, by, reason }
-            }
-            AccountCommand::SetLimits { request_id, limits, expected_sequence } => {
-                AccountInput::SetLimits { request_id, limits, expected_sequence }
-            }
-            AccountCommand::AdjustCash { request_id, currency, amount, reason } => {
-                AccountInput::AdjustCash { request_id, currency, amount, reason }
-            }
+            AccountCommand::Cancel {
+                key,
+                request_id,
+                reason_code,
+            } => AccountInput::Cancel {
+                key,
+                request_id,
+                reason_code,
+            },
+            AccountCommand::CancelAll {
+                filter,
+                reason_code,
+            } => AccountInput::CancelAll {
+                filter,
+                reason_code,
+            },
+            AccountCommand::SetTradingState {
+                request_id,
+                state,
+                by,
+                reason,
+            } => AccountInput::SetTradingState {
+                request_id,
+                state,
+                by,
+                reason,
+            },
+            AccountCommand::SetLimits {
+                request_id,
+                limits,
+                expected_sequence,
+            } => AccountInput::SetLimits {
+                request_id,
+                limits,
+                expected_sequence,
+            },
+            AccountCommand::AdjustCash {
+                request_id,
+                currency,
+                amount,
+                reason,
+            } => AccountInput::AdjustCash {
+                request_id,
+                currency,
+                amount,
+                reason,
+            },
             AccountCommand::DefineInstrument(instrument) => {
                 AccountInput::DefineInstrument(instrument)
             }
@@ -266,7 +336,11 @@ impl State {
             }
         };
         let answer = Some(Answer::Query(reply, answer));
-        self.hold(Held { answer, commands: Vec::new(), events: Vec::new() });
+        self.hold(Held {
+            answer,
+            commands: Vec::new(),
+            events: Vec::new(),
+        });
     }
 
     fn link(&mut self, now: UnixNanos, link: VenueLink) {
@@ -278,7 +352,12 @@ impl State {
             VenueLink::Lost { reason } => {
                 tracing::warn!(account_id = %self.account_id, reason, "venue session lost");
                 self.venue_connected = false;
-                self.react(now, AccountInput::SessionLost { reason_code: ReasonCode::NoAnswer });
+                self.react(
+                    now,
+                    AccountInput::SessionLost {
+                        reason_code: ReasonCode::NoAnswer,
+                    },
+                );
             }
         }
     }
@@ -297,7 +376,9 @@ impl State {
             self.args.journal.append(&effects.events);
             let sequence = self.args.account.sequence();
             if sequence - self.snapshot_at >= SNAPSHOT_EVERY {
-                self.args.journal.snapshot(sequence, self.args.account.snapshot());
+                self.args
+                    .journal
+                    .snapshot(sequence, self.args.account.snapshot());
                 self.snapshot_at = sequence;
             }
         }
@@ -306,14 +387,21 @@ impl State {
 
     fn carry_out(&mut self, effects: Effects, answer: Option<Answer>) {
         let events = self.published(&effects.events);
-        self.hold(Held { answer, commands: effects.commands, events });
+        self.hold(Held {
+            answer,
+            commands: effects.commands,
+            events,
+        });
     }
 
     fn published(&self, events: &[Recorded]) -> Vec<AccountEvent> {
         let publish = |recorded: &Recorded| {
             let order = recorded.event.order_id().and_then(|order_id| {
                 let key = OrderKey::OrderId(order_id.clone());
-                self.args.account.order(&key).map(|order| Arc::new(order.clone()))
+                self.args
+                    .account
+                    .order(&key)
+                    .map(|order| Arc::new(order.clone()))
             });
             AccountEvent {
                 account_id: self.account_id.clone(),
@@ -357,6 +445,8 @@ impl State {
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("State").field("account_id", &self.account_id).finish()
+        f.debug_struct("State")
+            .field("account_id", &self.account_id)
+            .finish()
     }
 }

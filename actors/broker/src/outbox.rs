@@ -13,7 +13,10 @@ pub struct Outbox<T> {
 impl<T> Outbox<T> {
     /// An empty gate, with everything up to `durable` known to be on the disk.
     pub fn new(durable: u64) -> Outbox<T> {
-        Outbox { held: VecDeque::new(), durable }
+        Outbox {
+            held: VecDeque::new(),
+            durable,
+        }
     }
 
     /// Holds `what` until `sequence` is durable.
@@ -66,7 +69,10 @@ mod tests {
         outbox.hold(1, "same order again");
         assert_eq!(outbox.next(), None);
         outbox.durable(1);
-        assert_eq!((outbox.next(), outbox.next()), (Some("order"), Some("same order again")));
+        assert_eq!(
+            (outbox.next(), outbox.next()),
+            (Some("order"), Some("same order again"))
+        );
     }
 
     #[test]

@@ -17,8 +17,14 @@ fn limit(page: &Page) -> usize {
 
 fn matches(filter: &OrderFilter, order: &Order) -> bool {
     let request = &order.request;
-    filter.instrument_id.as_ref().is_none_or(|id| *id == request.instrument_id)
-        && filter.strategy_id.as_ref().is_none_or(|id| *id == request.strategy_id)
+    filter
+        .instrument_id
+        .as_ref()
+        .is_none_or(|id| *id == request.instrument_id)
+        && filter
+            .strategy_id
+            .as_ref()
+            .is_none_or(|id| *id == request.strategy_id)
         && !(filter.working_only && order.status.is_terminal())
 }
 
@@ -38,7 +44,10 @@ pub fn orders(account: &Account, filter: &OrderFilter, page: &Page) -> AccountAn
         next = Some(created);
     }
     let more = orders.len() == limit;
-    AccountAnswer::Orders { orders, next: next.filter(|_| more) }
+    AccountAnswer::Orders {
+        orders,
+        next: next.filter(|_| more),
+    }
 }
 
 /// Returns a page of executions, oldest first.
@@ -49,13 +58,18 @@ pub fn executions(account: &Account, page: &Page) -> AccountAnswer {
         .take(limit)
         .map(|(sequence, execution)| (sequence, execution.clone()))
         .collect();
-    let next = executions.last().map(|(sequence, _)| *sequence).filter(|_| executions.len() == limit);
+    let next = executions
+        .last()
+        .map(|(sequence, _)| *sequence)
+        .filter(|_| executions.len() == limit);
     AccountAnswer::Executions { executions, next }
 }
 
 /// The mid of bid and ask of each instrument that the account holds, or the side that exists.
 pub fn marks(account: &Account, hub: &MarketHub) -> BTreeMap<InstrumentId, Price> {
-    let ids = account.positions().map(|position| position.instrument_id.clone());
+    let ids = account
+        .positions()
+        .map(|position| position.instrument_id.clone());
     ids.filter_map(|id| {
         let reference = hub.reference(&id);
         let price = match (reference.bid, reference.ask) {
@@ -79,7 +93,10 @@ pub fn summary(account: &Account, hub: &MarketHub, links: &Links) -> Option<Acco
     let equity = account.equity(&marks(account, hub));
     Some(AccountSummary {
         account_id: account.account_id()?.clone(),
-        base_currency: account.base_currency().cloned().or_else(|| Currency::new("USD").ok())?,
+        base_currency: account
+            .base_currency()
+            .cloned()
+            .or_else(|| Currency::new("USD").ok())?,
         mode: account.mode().unwrap_or(AccountMode::Paper),
         trading_state: account.trading_state(),
         limits: account.limits().clone(),

@@ -28,8 +28,14 @@ struct Reader {
 
 impl JournalHistory {
     pub fn new(journals: impl IntoIterator<Item = (AccountId, JournalQueue)>) -> JournalHistory {
-        let reader = |journal| Reader { journal, at: Mutex::new(Account::new()) };
-        let accounts = journals.into_iter().map(|(id, journal)| (id, reader(journal))).collect();
+        let reader = |journal| Reader {
+            journal,
+            at: Mutex::new(Account::new()),
+        };
+        let accounts = journals
+            .into_iter()
+            .map(|(id, journal)| (id, reader(journal)))
+            .collect();
         JournalHistory { accounts }
     }
 }
@@ -49,11 +55,16 @@ impl EventHistory for JournalHistory {
         if account.sequence() > after {
             *account = Account::new();
         }
-        reader.page(&mut account, account_id, after, limit).map_err(|error| {
-            // A half-read account is of no use to the next page.
-            *account = Account::new();
-            HistoryError::Unreadable { account_id: account_id.clone(), detail: error.to_string() }
-        })
+        reader
+            .page(&mut account, account_id, after, limit)
+            .map_err(|error| {
+                // A half-read account is of no use to the next page.
+                *account = Account::new();
+                HistoryError::Unreadable {
+                    account_id: account_id.clone(),
+                    detail: error.to_string(),
+                }
+            })
     }
 }
 

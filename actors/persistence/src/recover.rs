@@ -14,7 +14,11 @@ pub enum RecoverError {
     #[error("record {sequence} of kind {kind} is not known to this build")]
     Kind { sequence: u64, kind: u8 },
     #[error("record {sequence} cannot be read")]
-    Decode { sequence: u64, #[source] source: DecodeError },
+    Decode {
+        sequence: u64,
+        #[source]
+        source: DecodeError,
+    },
     #[error("record {sequence} does not fit the state before it: {detail}")]
     Fold { sequence: u64, detail: String },
 }
@@ -36,7 +40,10 @@ pub fn recover(journal: &dyn Journal) -> Result<Recovered, RecoverError> {
         match Account::restore(&snapshot.bytes) {
             Ok(restored) if restored.sequence() == snapshot.sequence => account = restored,
             // A snapshot is a short cut and never the truth: without it all is read.
-            Ok(_) => tracing::warn!(snapshot.sequence, "snapshot is of another sequence, ignored"),
+            Ok(_) => tracing::warn!(
+                snapshot.sequence,
+                "snapshot is of another sequence, ignored"
+            ),
             Err(error) => tracing::warn!(snapshot.sequence, %error, "snapshot ignored"),
         }
     }
@@ -54,12 +61,18 @@ pub fn recover(journal: &dyn Journal) -> Result<Recovered, RecoverError> {
 pub fn fold(account: &mut Account, record: &Record) -> Result<Recorded, RecoverError> {
     let sequence = record.sequence;
     if record.kind != KIND_ACCOUNT_EVENT {
-        return Err(RecoverError::Kind { sequence, kind: record.kind });
+        return Err(RecoverError::Kind {
+            sequence,
+            kind: record.kind,
+        });
     }
     let recorded = Recorded::decode(record.schema, &record.payload)
         .map_err(|source| RecoverError::Decode { sequence, source })?;
     account
         .fold(&recorded)
-        .map_err(|error| RecoverError::Fold { sequence, detail: error.to_string() })?;
+        .map_err(|error| RecoverError::Fold {
+            sequence,
+            detail: error.to_string(),
+        })?;
     Ok(recorded)
 }

@@ -30,8 +30,14 @@ pub trait Notices: Send {
 
 enum Work {
     Unit(Vec<Record>),
-    Snapshot { sequence: u64, bytes: Vec<u8> },
-    Read { from: u64, answer: SyncSender<Result<RecordIter, JournalError>> },
+    Snapshot {
+        sequence: u64,
+        bytes: Vec<u8>,
+    },
+    Read {
+        from: u64,
+        answer: SyncSender<Result<RecordIter, JournalError>>,
+    },
     Stop,
 }
 
@@ -88,15 +94,22 @@ impl Writer {
     /// Starts a thread that owns `journal`.
     ///
     /// Errors: the system's, when it has no thread to give.
-    pub fn start(
-        journal: Box<dyn Journal>,
-        notices: Box<dyn Notices>,
-    ) -> std::io::Result<Writer> {
+    pub fn start(journal: Box<dyn Journal>, notices: Box<dyn Notices>) -> std::io::Result<Writer> {
         let (sender, receiver) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("journal".into())
-            .spawn(move || Loop { journal, notices, backlog: VecDeque::new() }.run(&receiver))?;
-        Ok(Writer { queue: JournalQueue { sender }, thread: Some(thread) })
+            .spawn(move || {
+                Loop {
+                    journal,
+                    notices,
+                    backlog: VecDeque::new(),
+                }
+                .run(&receiver)
+            })?;
+        Ok(Writer {
+            queue: JournalQueue { sender },
+            thread: Some(thread),
+        })
     }
 
     pub fn queue(&self) -> JournalQueue {
@@ -159,7 +172,10 @@ impl Loop {
                 // What was decided before the disk ran full must be kept as well as a report:
                 // new orders are refused at the account, where nothing was decided yet.
                 Ok(Work::Unit(records)) => {
-                    self.backlog.push_back(Unit { class: Class::Essential, records });
+                    self.backlog.push_back(Unit {
+                        class: Class::Essential,
+                        records,
+                    });
                 }
                 Ok(Work::Snapshot { sequence, bytes }) => self.snapshot(sequence, &bytes),
                 Ok(Work::Read { from, answer }) => {

@@ -1,0 +1,234 @@
+//! One account: its journal recovered, its writer thread and its actor started.
+
+use crate::NodeError;
+use apex_broker::{AccountActor, AccountArgs};
+use apex_bus::clock::Clock;
+use apex_bus::handle::AccountHandle;
+use apex_bus::market::MarketHub;
+use apex_bus::message::{AccountEvent, AccountMessage, JournalHealth};
+use apex_bus::topic::Topic;
+use apex_bus::venue::VenueSession;
+use apex_domain::account::{Account, AccountInput, Effects, Reply};
+use apex_domain::event::{AccountMode, Recorded};
+use apex_domain::risk::Limits;
+use apex_domain::{AccountId, Currency, Instrument, Money, UnixNanos};
+use apex_persistence::{JournalQueue, Notices, Writer, recover, to_record};
+use apex_storage::{Class, DataDir, EmbeddedJournal, Journal, JournalError, Options, Unit};
+use ractor::{Actor, ActorRef};
+use std::sync::{Arc, OnceLock};
+
+/// Cash of a new paper account, of each quote currency.
+const PAPER_CASH: i64 = 10_000_000;
+
+/// New orders a second of a new paper account.
+const PAPER_ORDER_RATE: u32 = 5_000;
+
+/// Age up to which a quote is a reference for a market order. The feeds here speak many times a
+/// second; a minute without a word is an outage.
+const REFERENCE_AGE_NS: i64 = 60_000_000_000;
+
+/// How an account is opened on its first start.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    pub account_id: AccountId,
+    pub mode: AccountMode,
+    /// What the account trades; brought up to date at each start.
+    pub instruments: Vec<Instrument>,
+    /// The time of the opening: the recording's first in a replay, so that two runs are alike.
+    pub now: UnixNanos,
+}
+
+/// A running account.
+#[derive(Debug)]
+pub struct AccountRuntime {
+    pub handle: AccountHandle,
+    pub actor: ActorRef<AccountMessage>,
+    pub journal: JournalQueue,
+    writer: Writer,
+}
+
+/// What the shells round it are given.
+pub struct Surroundings {
+    pub market: MarketHub,
+    pub clock: Clock,
+    pub venue: Arc<dyn VenueSession>,
+    pub events: Topic<AccountEvent>,
+}
+
+/// An account as read back, before its actor runs.
+pub struct OpenAccount {
+    pub account: Account,
+    journal: EmbeddedJournal,
+}
+
+/// Opens the journal, folds it, and opens the account if it is new.
+///
+/// Errors: [`NodeError`]; damage is refused with its position.
+pub fn open(data_dir: &Arc<DataDir>, opening: &Opening) -> Result<OpenAccount, NodeError> {
+    let id = opening.account_id.as_str();
+    let mut journal = EmbeddedJournal::open(data_dir, id, Options::default())?;
+    let recovered = recover(&journal)?;
+    tracing::info!(
+        account_id = id,
+        records = recovered.records,
+        sequence = recovered.account.sequence(),
+        "account recovered"
+    );
+    let mut account = recovered.account;
+    for input in opening_inputs(&account, opening) {
+        decide_durably(&mut account, &mut journal, opening.now, input)?;
+    }
+    Ok(OpenAccount { account, journal })
+}
+
+fn opening_inputs(account: &Account, opening: &Opening) -> Vec<AccountInput> {
+    let mut inputs = Vec::new();
+    if !account.is_open() {
+        inputs.extend(first_inputs(opening));
+    }
+    for instrument in &opening.instruments {
+        inputs.push(AccountInput::DefineInstrument(Box::new(instrument.clone())));
+    }
+    inputs
+}
+
+fn first_inputs(opening: &Opening) -> Vec<AccountInput> {
+    let mut currencies: Vec<Currency> = Vec::new();
+    for instrument in &opening.instruments {
+        if !currencies.contains(&instrument.quote_currency) {
+            currencies.push(instrument.quote_currency.clone());
+        }
+    }
+    // Without any instrument there is no quote currency; dollars are what a person expects.
+    let base_currency = currencies.first().cloned().or_else(|| Currency::new("USD").ok());
+    let open = base_currency.map(|base_currency| AccountInput::Open {
+        account_id: opening.account_id.clone(),
+        base_currency,
+        mode: opening.mode,
+    });
+    let limits = Limits {
+        max_orders_per_second: Some(PAPER_ORDER_RATE),
+        check_buying_power: true,
+        max_reference_age_ns: Some(REFERENCE_AGE_NS),
+        ..Limits::default()
+    };
+    let cash = currencies.into_iter().map(|currency| AccountInput::AdjustCash {
+        request_id: None,
+        currency,
+        amount: Money(PAPER_CASH.into()),
+        reason: "opening balance".to_owned(),
+    });
+    let limits =
+        AccountInput::SetLimits { request_id: None, limits, expected_sequence: None };
+    open.into_iter().chain(cash).chain([limits]).collect()
+}
+
+/// Decides before the writer runs: straight into the journal.
+fn decide_durably(
+    account: &mut Account,
+    journal: &mut EmbeddedJournal,
+    now: UnixNanos,
+    input: AccountInput,
+) -> Result<(), NodeError> {
+    let mut effects = Effects::default();
+    account.apply(now, input, &mut effects);
+    if let Some(Reply::Refused(refusal)) = effects.reply {
+        return Err(NodeError::Opening(refusal));
+    }
+    if effects.events.is_empty() {
+        return Ok(());
+    }
+    let records = effects.events.iter().map(to_record).collect();
+    journal.append(&[Unit { class: Class::Essential, records }])?;
+    journal.commit()?;
+    Ok(())
+}
+
+impl OpenAccount {
+    /// Starts the writer thread and the actor.
+    ///
+    /// Errors: [`NodeError`] when there is no thread or the actor does not start.
+    pub async fn start(self, around: Surroundings) -> Result<AccountRuntime, NodeError> {
+        let Some(account_id) = self.account.account_id().cloned() else {
+            return Err(NodeError::NotOpened);
+        };
+        let address = Arc::new(OnceLock::new());
+        let notices = ToAccount { account_id: account_id.clone(), address: address.clone() };
+        let writer = Writer::start(Box::new(self.journal), Box::new(notices))
+            .map_err(NodeError::Thread)?;
+        let args = AccountArgs {
+            account: self.account,
+            journal: Arc::new(Queue(writer.queue())),
+            market: around.market,
+            clock: around.clock,
+            venue: around.venue,
+            events: around.events,
+        };
+        let name = format!("account-{account_id}");
+        let (actor, _running) = Actor::spawn(None, AccountActor, args)
+            .await
+            .map_err(|error| NodeError::Spawn { name: name.clone(), detail: error.to_string() })?;
+        // The writer has nothing to tell before the account hands it something.
+        let _ = address.set(actor.clone());
+        let handle = AccountHandle::new(account_id, actor.clone());
+        Ok(AccountRuntime { handle, actor, journal: writer.queue(), writer })
+    }
+}
+
+fn abort(why: &str) -> ! {
+    // Standard error may be closed; the abort must happen all the same.
+    tracing::error!(why, "aborting: start-up recovers from the journal");
+    eprintln!("apextrade: {why}; aborting, start again to recover from the journal");
+    std::process::abort()
+}
+
+impl AccountRuntime {
+    /// Stops the actor after the messages that it has, then makes durable what it decided.
+    pub async fn stop(self) {
+        let _ = self.actor.drain_and_wait(None).await;
+        // Joining waits for the disk, which does not belong on the runtime's threads.
+        let writer = self.writer;
+        let _ = tokio::task::spawn_blocking(move || writer.stop()).await;
+    }
+}
+
+struct Queue(JournalQueue);
+
+impl apex_broker::Journal for Queue {
+    fn append(&self, events: &[Recorded]) {
+        self.0.append(events.iter().map(to_record).collect());
+    }
+
+    fn snapshot(&self, sequence: u64, bytes: Vec<u8>) {
+        self.0.snapshot(sequence, bytes);
+    }
+}
+
+/// Tells the account what its writer did.
+struct ToAccount {
+    account_id: AccountId,
+    address: Arc<OnceLock<ActorRef<AccountMessage>>>,
+}
+
+impl ToAccount {
+    fn cast(&self, message: AccountMessage) {
+        if let Some(actor) = self.address.get() {
+            // An account that has stopped waits for nothing any more.
+            let _ = actor.cast(message);
+        }
+    }
+}
+
+impl Notices for ToAccount {
+    fn durable(&self, sequence: u64) {
+        self.cast(AccountMessage::Durable { sequence });
+    }
+
+    fn health(&self, health: JournalHealth) {
+        self.cast(AccountMessage::Journal(health));
+    }
+
+    fn failed(&self, error: &JournalError) -> ! {
+        abort(&format!("journal of account {} failed: {error}", self.account_id))
+    }
+}

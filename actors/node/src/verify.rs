@@ -1,0 +1,122 @@
+//! Checks every journal of a data folder and rebuilds the state from it alone.
+
+use crate::NodeError;
+use apex_domain::AccountId;
+use apex_domain::account::Account;
+use apex_persistence::recover;
+use apex_storage::RecordRef;
+use serde::Serialize;
+use std::path::Path;
+
+/// What was found, in the form that `apextrade verify --json` prints.
+#[derive(Clone, Debug, Serialize)]
+pub struct Verification {
+    pub ok: bool,
+    /// Records of all accounts.
+    pub records: u64,
+    /// Bytes of unfinished last writes; no damage.
+    pub torn_tail_bytes: u64,
+    pub first_bad: Option<FirstBad>,
+    /// Over all accounts in order of id; empty when something is damaged.
+    pub state_hash: String,
+    pub accounts: Vec<AccountVerification>,
+}
+
+/// Where the first damage lies.
+#[derive(Clone, Debug, Serialize)]
+pub struct FirstBad {
+    pub account_id: String,
+    pub segment: String,
+    pub offset: u64,
+    pub sequence: u64,
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct AccountVerification {
+    pub account_id: String,
+    pub records: u64,
+    pub last_sequence: u64,
+    pub chain: String,
+    pub state_hash: String,
+}
+
+/// Checks all journals below `data_dir` without changing anything and without its lock.
+///
+/// Errors: `Storage` when the folder cannot be read. Damage is no error but `ok: false`.
+pub fn verify(data_dir: &Path) -> Result<Verification, NodeError> {
+    let mut verification = Verification {
+        ok: true,
+        records: 0,
+        torn_tail_bytes: 0,
+        first_bad: None,
+        state_hash: String::new(),
+        accounts: Vec::new(),
+    };
+    let mut states: Vec<(AccountId, u64, u64)> = Vec::new();
+    for account_id in apex_storage::accounts(data_dir)? {
+        verify_account(data_dir, &account_id, &mut verification, &mut states)?;
+    }
+    if verification.ok {
+        let hash = apex_domain::hash::state_hash(
+            states.iter().map(|(id, sequence, rolled)| (id, *sequence, *rolled)),
+        );
+        verification.state_hash = format!("{hash:016x}");
+    }
+    Ok(verification)
+}
+
+fn verify_account(
+    data_dir: &Path,
+    account_id: &str,
+    verification: &mut Verification,
+    states: &mut Vec<(AccountId, u64, u64)>,
+) -> Result<(), NodeError> {
+    let mut account = Account::new();
+    let mut unreadable: Option<(u64, String)> = None;
+    let mut each = |record: RecordRef<'_>| {
+        if unreadable.is_none()
+            && let Err(error) = recover::fold(&mut account, &record.to_record())
+        {
+            unreadable = Some((record.sequence, error.to_string()));
+        }
+    };
+    let report = apex_storage::verify(data_dir, account_id, &mut each)?;
+    verification.records += report.records;
+    verification.torn_tail_bytes += report.torn_tail_bytes;
+    let bad = report
+        .first_bad
+        .map(|bad| FirstBad {
+            account_id: account_id.to_owned(),
+            segment: bad.segment,
+            offset: bad.offset,
+            sequence: bad.sequence,
+            reason: bad.reason,
+        })
+        .or_else(|| {
+            unreadable.map(|(sequence, reason)| FirstBad {
+                account_id: account_id.to_owned(),
+                segment: String::new(),
+                offset: 0,
+                sequence,
+                reason,
+            })
+        });
+    if let Some(bad) = bad {
+        verification.ok = false;
+        verification.first_bad.get_or_insert(bad);
+        return Ok(());
+    }
+    verification.accounts.push(AccountVerification {
+        account_id: account_id.to_owned(),
+        records: report.records,
+        last_sequence: report.head.sequence,
+        chain: report.head.chain.to_string(),
+        state_hash: format!("{:016x}", account.state_hash()),
+    });
+    // An empty journal belongs to no account yet and adds nothing.
+    if let Some(id) = account.account_id() {
+        states.push((id.clone(), account.sequence(), account.state_hash()));
+    }
+    Ok(())
+}

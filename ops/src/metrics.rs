@@ -1,0 +1,121 @@
+//! Metrics: one registry a process, written out in the Prometheus text format.
+
+use prometheus::core::Collector;
+use prometheus::{Encoder, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+
+/// The figures of one process. Cheap to clone; names are `apex_<area>_<name>_<unit>[_total]`.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Values published on a topic, by topic.
+    pub bus_published: IntCounterVec,
+    /// Values that a subscriber was told it missed, by topic and subscriber.
+    pub bus_dropped: IntCounterVec,
+    /// Journal sequence that is durable, by account.
+    pub journal_sequence: IntGaugeVec,
+    /// 1 while the journal takes everything, 0 while it is short of space, by account.
+    pub journal_ready: IntGaugeVec,
+    /// Orders that are not terminal, by account.
+    pub working_orders: IntGaugeVec,
+    /// 1 while the venue's session stands, by account.
+    pub venue_connected: IntGaugeVec,
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        Metrics::new()
+    }
+}
+
+impl Metrics {
+    pub fn new() -> Metrics {
+        let registry = Registry::new();
+        let account = &["account_id"];
+        Metrics {
+            bus_published: counter(
+                &registry,
+                "apex_bus_published_values_total",
+                "values published on a topic",
+                &["topic"],
+            ),
+            bus_dropped: counter(
+                &registry,
+                "apex_bus_dropped_values_total",
+                "values a subscriber was told it missed",
+                &["topic", "subscriber"],
+            ),
+            journal_sequence: gauge(
+                &registry,
+                "apex_journal_sequence",
+                "last journal sequence",
+                account,
+            ),
+            journal_ready: gauge(
+                &registry,
+                "apex_journal_ready",
+                "1 while the journal takes everything",
+                account,
+            ),
+            working_orders: gauge(
+                &registry,
+                "apex_account_working_orders",
+                "orders that are not terminal",
+                account,
+            ),
+            venue_connected: gauge(
+                &registry,
+                "apex_venue_connected",
+                "1 while the venue's session stands",
+                account,
+            ),
+            registry,
+        }
+    }
+
+    /// Returns everything in the Prometheus text format.
+    pub fn render(&self) -> String {
+        let mut bytes = Vec::new();
+        // Writing text of our own names into memory fails only for a metric without a name.
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+fn counter(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    // Names and labels are constants of this file, and its test makes them all.
+    let counter = IntCounterVec::new(Opts::new(name, help), labels).expect("a valid metric name");
+    register(registry, counter)
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    // As above.
+    let gauge = IntGaugeVec::new(Opts::new(name, help), labels).expect("a valid metric name");
+    register(registry, gauge)
+}
+
+fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> C {
+    // The registry is new and each name stands once in this file.
+    registry
+        .register(Box::new(collector.clone()))
+        .expect("a metric name used once");
+    collector
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_written_with_their_labels() {
+        let metrics = Metrics::new();
+        metrics
+            .journal_sequence
+            .with_label_values(&["paper"])
+            .set(7);
+        assert!(
+            metrics
+                .render()
+                .contains("apex_journal_sequence{account_id=\"paper\"} 7")
+        );
+    }
+}
