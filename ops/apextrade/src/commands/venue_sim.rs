@@ -1,0 +1,1 @@
+//! `apextrade venue-sim`.
