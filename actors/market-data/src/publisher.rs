@@ -1,0 +1,125 @@
+//! From market events to the process's board and topics.
+
+use apex_bus::market::{BOOK_DEPTH, MarketHub};
+use apex_domain::InstrumentId;
+use apex_domain::bar::TimeBars;
+use apex_domain::book::L2Book;
+use apex_domain::market::{Bar, BookSnapshot, FeedStatus, MarketEvent, Quote, Trade};
+use apex_domain::time::{NANOS_PER_SECOND, UnixNanos};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Bars that every instrument gets: seconds for strategies and charts, minutes for people.
+const BAR_INTERVALS: [i64; 2] = [NANOS_PER_SECOND, 60 * NANOS_PER_SECOND];
+
+/// Keeps what is published of each instrument: its book's top and its bars. Bars and books are
+/// made here, before the topics, so that a reader who is too slow misses whole bars at the most
+/// and never trades out of one.
+#[derive(Debug)]
+pub struct Publisher {
+    hub: MarketHub,
+    instruments: BTreeMap<InstrumentId, Series>,
+}
+
+#[derive(Debug)]
+struct Series {
+    book: L2Book,
+    bars: Vec<TimeBars>,
+}
+
+impl Series {
+    fn new(id: &InstrumentId) -> Series {
+        let bars = BAR_INTERVALS.iter().map(|interval| TimeBars::new(id.clone(), *interval));
+        Series { book: L2Book::verified(id.clone()), bars: bars.collect() }
+    }
+}
+
+impl Publisher {
+    pub fn new(hub: MarketHub) -> Publisher {
+        Publisher { hub, instruments: BTreeMap::new() }
+    }
+
+    /// Publishes one event, and puts the bars that it finished into `bars`.
+    pub fn publish(&mut self, event: &MarketEvent, bars: &mut Vec<Bar>) {
+        let id = event.instrument_id();
+        let series =
+            self.instruments.entry(id.clone()).or_insert_with(|| Series::new(id));
+        let first_bar = bars.len();
+        match event {
+            MarketEvent::Quote(quote) => publish_quote(&self.hub, quote),
+            MarketEvent::Trade(trade) => {
+                for builder in &mut series.bars {
+                    builder.on_trade(trade, bars);
+                }
+                publish_trade(&self.hub, trade);
+            }
+            MarketEvent::Book(delta) => {
+                series.book.apply_verified(delta);
+                publish_book(&self.hub, &series.book, delta.ts_event, delta.ts_init);
+            }
+            MarketEvent::Snapshot(snapshot) => {
+                series.book.replace(snapshot);
+                publish_book(&self.hub, &series.book, snapshot.ts_event, snapshot.ts_init);
+            }
+            MarketEvent::Bar(bar) => bars.push(bar.clone()),
+            MarketEvent::FeedState(state) => {
+                self.hub.update(id, |view| view.feed = state.status);
+                let _ = self.hub.feed_states.try_publish(state.clone());
+            }
+        }
+        self.publish_bars(&bars[first_bar..]);
+    }
+
+    /// Closes the cells that have ended by `now`, in the feed's event time.
+    pub fn on_time(&mut self, now: UnixNanos, bars: &mut Vec<Bar>) {
+        let first_bar = bars.len();
+        for series in self.instruments.values_mut() {
+            for builder in &mut series.bars {
+                builder.on_time(now, bars);
+            }
+        }
+        self.publish_bars(&bars[first_bar..]);
+    }
+
+    fn publish_bars(&self, bars: &[Bar]) {
+        for bar in bars {
+            self.hub.update(&bar.instrument_id, |view| view.last_bar = Some(bar.clone()));
+        }
+        if !bars.is_empty() {
+            // Gap and conflated topics take everything; they tell their slow readers.
+            let _ = self.hub.bars.try_publish_batch(bars);
+        }
+    }
+}
+
+fn publish_quote(hub: &MarketHub, quote: &Quote) {
+    hub.update(&quote.instrument_id, |view| {
+        view.ts_last = quote.ts_init;
+        view.feed = FeedStatus::Live;
+        view.quote = Some(quote.clone());
+    });
+    let _ = hub.quotes.try_publish(quote.clone());
+}
+
+fn publish_trade(hub: &MarketHub, trade: &Trade) {
+    hub.update(&trade.instrument_id, |view| {
+        view.ts_last = trade.ts_init;
+        view.last_trade = Some(trade.clone());
+    });
+    let _ = hub.trades.try_publish(trade.clone());
+}
+
+fn publish_book(hub: &MarketHub, book: &L2Book, ts_event: UnixNanos, ts_init: UnixNanos) {
+    let (bids, asks) = book.top(BOOK_DEPTH);
+    let top = Arc::new(BookSnapshot {
+        instrument_id: book.instrument_id().clone(),
+        update_id: book.update_id(),
+        bids,
+        asks,
+        stale: false,
+        ts_event,
+        ts_init,
+    });
+    hub.update(book.instrument_id(), |view| view.book = Some(top.clone()));
+    let _ = hub.books.try_publish(top);
+}

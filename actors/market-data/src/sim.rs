@@ -1,0 +1,192 @@
+//! The simulated market inside a process: feed and venue in one actor, since both are one book.
+
+use crate::publisher::Publisher;
+use apex_bus::clock::Clock;
+use apex_bus::market::MarketHub;
+use apex_bus::message::{AccountMessage, VenueLink};
+use apex_bus::venue::{NotSent, VenueSession};
+use apex_domain::AccountId;
+use apex_domain::matching::{ExchangeEvent, ExchangeInput, SimExchange};
+use apex_domain::venue::{VenueCommand, VenueReport};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// How often the simulated traders act. Two of their turns; a person sees no step in it, and an
+/// idle process wakes fifty times a second.
+const STEP: Duration = Duration::from_millis(20);
+
+/// Commands that may wait for the market. As many as an account may have under way; full: the
+/// command is not taken, and the account asks for its outcome.
+const COMMANDS_WAITING: usize = 8_192;
+
+/// What the market takes.
+#[derive(Debug)]
+pub enum SimMarketMessage {
+    Step,
+    Command(VenueCommand),
+}
+
+/// What the market is started with.
+pub struct SimMarketArgs {
+    pub exchange: SimExchange,
+    /// What putting orders of an earlier run back has already led to.
+    pub restored: Vec<ExchangeEvent>,
+    pub hub: MarketHub,
+    pub clock: Clock,
+    pub account_id: AccountId,
+    pub account: ActorRef<AccountMessage>,
+    /// The largest report number that the account has seen.
+    pub venue_sequence: u64,
+    pub waiting: Arc<AtomicUsize>,
+}
+
+impl fmt::Debug for SimMarketArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimMarketArgs").field("account_id", &self.account_id).finish()
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct SimMarketActor;
+
+/// The market with its shell's state.
+pub struct SimMarketState {
+    exchange: SimExchange,
+    publisher: Publisher,
+    clock: Clock,
+    account_id: AccountId,
+    account: ActorRef<AccountMessage>,
+    venue_sequence: u64,
+    waiting: Arc<AtomicUsize>,
+    /// Reused, so that a step allocates nothing of its own.
+    events: Vec<ExchangeEvent>,
+}
+
+impl fmt::Debug for SimMarketState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimMarketState").field("account_id", &self.account_id).finish()
+    }
+}
+
+impl Actor for SimMarketActor {
+    type Msg = SimMarketMessage;
+    type State = SimMarketState;
+    type Arguments = SimMarketArgs;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<SimMarketMessage>,
+        args: SimMarketArgs,
+    ) -> Result<SimMarketState, ActorProcessingErr> {
+        let mut state = SimMarketState {
+            exchange: args.exchange,
+            publisher: Publisher::new(args.hub),
+            clock: args.clock,
+            account_id: args.account_id,
+            account: args.account,
+            venue_sequence: args.venue_sequence,
+            waiting: args.waiting,
+            events: args.restored,
+        };
+        // The first step opens the books, so that there is a market before anyone is let in.
+        state.apply(ExchangeInput::Step);
+        let _ = state.account.cast(AccountMessage::Link(VenueLink::Ready));
+        myself.send_interval(STEP, || SimMarketMessage::Step);
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<SimMarketMessage>,
+        message: SimMarketMessage,
+        state: &mut SimMarketState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            SimMarketMessage::Step => state.apply(ExchangeInput::Step),
+            SimMarketMessage::Command(command) => {
+                state.waiting.fetch_sub(1, Ordering::AcqRel);
+                let account_id = state.account_id.clone();
+                state.apply(ExchangeInput::Command { account_id, command });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl SimMarketState {
+    fn apply(&mut self, input: ExchangeInput) {
+        let now = self.clock.now();
+        let mut events = std::mem::take(&mut self.events);
+        self.exchange.apply(now, input, &mut events);
+        let mut bars = Vec::new();
+        for event in events.drain(..) {
+            match event {
+                ExchangeEvent::Market(event) => self.publisher.publish(&event, &mut bars),
+                ExchangeEvent::Report { report, .. } => self.report(report),
+            }
+        }
+        self.publisher.on_time(now, &mut bars);
+        self.events = events;
+    }
+
+    fn report(&mut self, report: VenueReport) {
+        let is_answer =
+            matches!(report, VenueReport::Status { .. } | VenueReport::NotFound { .. });
+        let venue_sequence = if is_answer {
+            0
+        } else {
+            self.venue_sequence += 1;
+            self.venue_sequence
+        };
+        // An account that has stopped wants no report.
+        let _ = self.account.cast(AccountMessage::Report { venue_sequence, report });
+    }
+}
+
+/// An account's session with the market inside.
+#[derive(Clone, Debug)]
+pub struct SimSession {
+    market: Arc<std::sync::OnceLock<ActorRef<SimMarketMessage>>>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Default for SimSession {
+    fn default() -> SimSession {
+        SimSession::new()
+    }
+}
+
+impl SimSession {
+    /// A session that takes nothing until [`SimSession::connect`].
+    pub fn new() -> SimSession {
+        SimSession { market: Arc::default(), waiting: Arc::default() }
+    }
+
+    /// Returns the count of waiting commands that the market has to share.
+    pub fn waiting(&self) -> Arc<AtomicUsize> {
+        self.waiting.clone()
+    }
+
+    /// Lets commands through to `market`; a second call changes nothing.
+    pub fn connect(&self, market: ActorRef<SimMarketMessage>) {
+        let _ = self.market.set(market);
+    }
+}
+
+impl VenueSession for SimSession {
+    fn send(&self, command: VenueCommand) -> Result<(), NotSent> {
+        let market = self.market.get().ok_or(NotSent)?;
+        if self.waiting.fetch_add(1, Ordering::AcqRel) >= COMMANDS_WAITING {
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            return Err(NotSent);
+        }
+        market.cast(SimMarketMessage::Command(command)).map_err(|_| {
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            NotSent
+        })
+    }
+}
