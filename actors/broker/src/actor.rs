@@ -132,7 +132,10 @@ struct AbortOnPanic<'a>(&'a AccountId);
 impl Drop for AbortOnPanic<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("apextrade: account {} broke an invariant; aborting, start again", self.0);
+            eprintln!(
+                "apextrade: account {} broke an invariant; aborting, start again",
+                self.0
+            );
             std::process::abort();
         }
     }
@@ -419,7 +422,7 @@ impl State {
     /// Lets out what is durable: first to the venue, since that is what waits for money, then the
     /// answer, then to those who watch.
     fn release(&mut self) {
-        while let Some(held) = self.outbox.next() {
+        while let Some(held) = self.outbox.pop_ready() {
             for command in held.commands {
                 let client_order_id = command.client_order_id().clone();
                 if self.args.venue.send(command).is_err() {

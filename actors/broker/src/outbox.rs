@@ -30,7 +30,7 @@ impl<T> Outbox<T> {
     }
 
     /// Returns the next thing that may leave.
-    pub fn next(&mut self) -> Option<T> {
+    pub fn pop_ready(&mut self) -> Option<T> {
         match self.held.front() {
             Some((sequence, _)) if *sequence <= self.durable => {
                 self.held.pop_front().map(|(_, what)| what)
@@ -57,9 +57,9 @@ mod tests {
         let mut outbox = Outbox::new(0);
         outbox.hold(2, "a");
         outbox.durable(1);
-        assert_eq!(outbox.next(), None);
+        assert_eq!(outbox.pop_ready(), None);
         outbox.durable(2);
-        assert_eq!(outbox.next(), Some("a"));
+        assert_eq!(outbox.pop_ready(), Some("a"));
     }
 
     #[test]
@@ -67,10 +67,10 @@ mod tests {
         let mut outbox = Outbox::new(0);
         outbox.hold(1, "order");
         outbox.hold(1, "same order again");
-        assert_eq!(outbox.next(), None);
+        assert_eq!(outbox.pop_ready(), None);
         outbox.durable(1);
         assert_eq!(
-            (outbox.next(), outbox.next()),
+            (outbox.pop_ready(), outbox.pop_ready()),
             (Some("order"), Some("same order again"))
         );
     }
@@ -80,6 +80,6 @@ mod tests {
         let mut outbox = Outbox::new(5);
         outbox.durable(3);
         outbox.hold(5, ());
-        assert_eq!(outbox.next(), Some(()));
+        assert_eq!(outbox.pop_ready(), Some(()));
     }
 }

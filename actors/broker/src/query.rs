@@ -53,16 +53,13 @@ pub fn orders(account: &Account, filter: &OrderFilter, page: &Page) -> AccountAn
 /// Returns a page of executions, oldest first.
 pub fn executions(account: &Account, page: &Page) -> AccountAnswer {
     let limit = limit(page);
-    let executions: Vec<_> = account
-        .executions_after(page.cursor.unwrap_or(0))
-        .take(limit)
-        .map(|(sequence, execution)| (sequence, execution.clone()))
-        .collect();
-    let next = executions
-        .last()
-        .map(|(sequence, _)| *sequence)
-        .filter(|_| executions.len() == limit);
-    AccountAnswer::Executions { executions, next }
+    let all = account.executions_after(page.cursor.unwrap_or(0));
+    let executions = all[..limit.min(all.len())].to_vec();
+    let last = executions.last().map(|execution| execution.sequence);
+    AccountAnswer::Executions {
+        next: last.filter(|_| all.len() > limit),
+        executions,
+    }
 }
 
 /// The mid of bid and ask of each instrument that the account holds, or the side that exists.
@@ -108,8 +105,8 @@ pub fn summary(account: &Account, hub: &MarketHub, links: &Links) -> Option<Acco
         partial: equity.partial,
         positions: account.positions().cloned().collect(),
         working_orders: account.working_orders().count(),
-        orders: account.order_count(),
-        executions: account.execution_count(),
+        orders: account.orders().len(),
+        executions: account.executions().len(),
         sequence: account.sequence(),
         state_hash: account.state_hash(),
         journal: links.journal,

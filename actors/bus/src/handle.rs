@@ -6,10 +6,9 @@ use crate::message::{
     CommandError, OrderFilter, Page,
 };
 use crate::topic::Topic;
-use apex_domain::account::Reply;
-use apex_domain::order::{Order, OrderKey};
-use apex_domain::venue::Execution;
 use apex_domain::AccountId;
+use apex_domain::account::{ExecutionRecord, Reply};
+use apex_domain::order::{Order, OrderKey};
 use ractor::rpc::CallResult;
 use ractor::{ActorRef, RpcReplyPort};
 use std::collections::BTreeMap;
@@ -37,14 +36,20 @@ pub struct AccountHandle {
 
 impl fmt::Debug for AccountHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AccountHandle").field("account_id", &self.account_id).finish()
+        f.debug_struct("AccountHandle")
+            .field("account_id", &self.account_id)
+            .finish()
     }
 }
 
 impl AccountHandle {
     pub fn new(account_id: AccountId, actor: ActorRef<AccountMessage>) -> AccountHandle {
         let under_way = Arc::new(Semaphore::new(COMMANDS_UNDER_WAY));
-        AccountHandle { account_id, actor, under_way }
+        AccountHandle {
+            account_id,
+            actor,
+            under_way,
+        }
     }
 
     pub fn account_id(&self) -> &AccountId {
@@ -58,8 +63,11 @@ impl AccountHandle {
         let _permit = self
             .under_way
             .try_acquire()
-            .map_err(|_| CommandError::Overloaded { limit: COMMANDS_UNDER_WAY })?;
-        self.call(|reply| AccountMessage::Command(command, reply)).await?
+            .map_err(|_| CommandError::Overloaded {
+                limit: COMMANDS_UNDER_WAY,
+            })?;
+        self.call(|reply| AccountMessage::Command(command, reply))
+            .await?
     }
 
     /// Returns the order, if the account has it.
@@ -86,14 +94,14 @@ impl AccountHandle {
         }
     }
 
-    /// Returns a page of executions with their journal sequences, oldest first, and the cursor
+    /// Returns a page of executions, oldest first, and the cursor
     /// of the next page.
     ///
     /// Errors: `Timeout`, `Stopped`.
     pub async fn executions(
         &self,
         page: Page,
-    ) -> Result<(Vec<(u64, Execution)>, Option<u64>), CommandError> {
+    ) -> Result<(Vec<ExecutionRecord>, Option<u64>), CommandError> {
         match self.query(AccountQuery::Executions { page }).await? {
             AccountAnswer::Executions { executions, next } => Ok((executions, next)),
             _ => Err(CommandError::Stopped),
@@ -120,9 +128,9 @@ impl AccountHandle {
     ) -> Result<R, CommandError> {
         match self.actor.call(message, Some(ANSWER_TIMEOUT)).await {
             Ok(CallResult::Success(answer)) => Ok(answer),
-            Ok(CallResult::Timeout) => {
-                Err(CommandError::Timeout { timeout_ms: ANSWER_TIMEOUT.as_millis() as u64 })
-            }
+            Ok(CallResult::Timeout) => Err(CommandError::Timeout {
+                timeout_ms: ANSWER_TIMEOUT.as_millis() as u64,
+            }),
             Ok(CallResult::SenderError) | Err(_) => Err(CommandError::Stopped),
         }
     }
@@ -134,7 +142,10 @@ pub enum HistoryError {
     #[error("account \"{0}\" has no journal here")]
     NoJournal(AccountId),
     #[error("journal of account \"{account_id}\" cannot be read: {detail}")]
-    Unreadable { account_id: AccountId, detail: String },
+    Unreadable {
+        account_id: AccountId,
+        detail: String,
+    },
 }
 
 /// The durable past of accounts, for streams that resume. Blocking: call it off the runtime's
@@ -175,6 +186,8 @@ pub struct Platform {
 
 impl fmt::Debug for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Platform").field("accounts", &self.accounts.keys()).finish()
+        f.debug_struct("Platform")
+            .field("accounts", &self.accounts.keys())
+            .finish()
     }
 }

@@ -10,5 +10,10 @@
 //!
 //! Start reading at [`topic::Topic`], then [`topic::Subscription::drain`], then [`supervision`].
 
+pub mod clock;
+pub mod handle;
+pub mod market;
+pub mod message;
 pub mod supervision;
 pub mod topic;
+pub mod venue;

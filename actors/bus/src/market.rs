@@ -123,12 +123,17 @@ impl MarketHub {
     }
 
     pub fn instrument(&self, instrument_id: &InstrumentId) -> Option<Instrument> {
-        self.read().get(instrument_id).map(|view| view.instrument.clone())
+        self.read()
+            .get(instrument_id)
+            .map(|view| view.instrument.clone())
     }
 
     /// Returns all instruments in order of id.
     pub fn instruments(&self) -> Vec<Instrument> {
-        self.read().values().map(|view| view.instrument.clone()).collect()
+        self.read()
+            .values()
+            .map(|view| view.instrument.clone())
+            .collect()
     }
 
     /// Returns the views of all instruments in order of id.
@@ -139,16 +144,22 @@ impl MarketHub {
     /// Returns the price to which a decision refers: the newest quote, or the last trade where
     /// there is no quote; empty when nothing is known.
     pub fn reference(&self, instrument_id: &InstrumentId) -> MarketRef {
-        self.read().get(instrument_id).map_or_else(MarketRef::default, MarketView::reference)
+        self.read()
+            .get(instrument_id)
+            .map_or_else(MarketRef::default, MarketView::reference)
     }
 
     // A panic while the board was held leaves it whole: each change is one assignment.
     fn read(&self) -> RwLockReadGuard<'_, BTreeMap<InstrumentId, MarketView>> {
-        self.board.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.board
+            .read()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<InstrumentId, MarketView>> {
-        self.board.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.board
+            .write()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -157,12 +168,18 @@ impl MarketView {
     pub fn reference(&self) -> MarketRef {
         if let Some(quote) = &self.quote {
             let (bid, ask) = (quote.bid.map(|l| l.price), quote.ask.map(|l| l.price));
-            return MarketRef { bid, ask, ts: quote.ts_init };
+            return MarketRef {
+                bid,
+                ask,
+                ts: quote.ts_init,
+            };
         }
         match &self.last_trade {
-            Some(trade) => {
-                MarketRef { bid: Some(trade.price), ask: Some(trade.price), ts: trade.ts_init }
-            }
+            Some(trade) => MarketRef {
+                bid: Some(trade.price),
+                ask: Some(trade.price),
+                ts: trade.ts_init,
+            },
             None => MarketRef::default(),
         }
     }

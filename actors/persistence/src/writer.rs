@@ -198,7 +198,7 @@ impl Loop {
             let units = self.backlog.make_contiguous();
             match self.journal.append(units) {
                 Ok(()) => self.backlog.clear(),
-                Err(JournalError::BatchFull) => {}
+                Err(JournalError::BatchFull { .. }) => {}
                 Err(JournalError::Full { .. }) => {
                     if !self.write_one_by_one() {
                         return;
@@ -218,7 +218,7 @@ impl Loop {
         for unit in &self.backlog {
             match self.journal.append(std::slice::from_ref(unit)) {
                 Ok(()) => taken += 1,
-                Err(JournalError::BatchFull | JournalError::Full { .. }) => break,
+                Err(JournalError::BatchFull { .. } | JournalError::Full { .. }) => break,
                 Err(error) => self.notices.failed(&error),
             }
         }

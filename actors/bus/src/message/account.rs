@@ -1,11 +1,11 @@
 //! What an account actor takes and answers.
 
-use apex_domain::account::{CancelFilter, Effects, Refusal, Reply};
+use apex_domain::account::{CancelFilter, Effects, ExecutionRecord, Refusal, Reply};
 use apex_domain::event::{AccountMode, Recorded};
 use apex_domain::order::{AmendOrder, Order, OrderKey, SubmitOrder};
 use apex_domain::portfolio::Position;
 use apex_domain::risk::{Limits, ReasonCode, TradingState};
-use apex_domain::venue::{Execution, VenueReport};
+use apex_domain::venue::VenueReport;
 use apex_domain::{
     AccountId, Currency, Instrument, InstrumentId, Money, RequestId, StrategyId, UnixNanos,
 };
@@ -19,11 +19,32 @@ use thiserror::Error;
 pub enum AccountCommand {
     Submit(Box<SubmitOrder>),
     Amend(AmendOrder),
-    Cancel { key: OrderKey, request_id: Option<RequestId>, reason_code: ReasonCode },
-    CancelAll { filter: CancelFilter, reason_code: ReasonCode },
-    SetTradingState { request_id: Option<RequestId>, state: TradingState, by: String, reason: String },
-    SetLimits { request_id: Option<RequestId>, limits: Limits, expected_sequence: Option<u64> },
-    AdjustCash { request_id: Option<RequestId>, currency: Currency, amount: Money, reason: String },
+    Cancel {
+        key: OrderKey,
+        request_id: Option<RequestId>,
+        reason_code: ReasonCode,
+    },
+    CancelAll {
+        filter: CancelFilter,
+        reason_code: ReasonCode,
+    },
+    SetTradingState {
+        request_id: Option<RequestId>,
+        state: TradingState,
+        by: String,
+        reason: String,
+    },
+    SetLimits {
+        request_id: Option<RequestId>,
+        limits: Limits,
+        expected_sequence: Option<u64>,
+    },
+    AdjustCash {
+        request_id: Option<RequestId>,
+        currency: Currency,
+        amount: Money,
+        reason: String,
+    },
     DefineInstrument(Box<Instrument>),
 }
 
@@ -103,8 +124,14 @@ pub enum AccountQuery {
 pub enum AccountAnswer {
     Order(Option<Box<Order>>),
     /// The orders, and the cursor of the next page if there is one.
-    Orders { orders: Vec<Order>, next: Option<u64> },
-    Executions { executions: Vec<(u64, Execution)>, next: Option<u64> },
+    Orders {
+        orders: Vec<Order>,
+        next: Option<u64>,
+    },
+    Executions {
+        executions: Vec<ExecutionRecord>,
+        next: Option<u64>,
+    },
     Summary(Box<AccountSummary>),
 }
 
@@ -154,10 +181,15 @@ pub enum AccountMessage {
         input: Box<apex_domain::account::AccountInput>,
         reply: RpcReplyPort<Result<Effects, CommandError>>,
     },
-    Report { venue_sequence: u64, report: VenueReport },
+    Report {
+        venue_sequence: u64,
+        report: VenueReport,
+    },
     Link(VenueLink),
     /// The journal writer: everything up to here is durable.
-    Durable { sequence: u64 },
+    Durable {
+        sequence: u64,
+    },
     Journal(JournalHealth),
     Tick,
 }

@@ -72,6 +72,25 @@ impl Account {
         self.orders.entries().iter().map(|entry| &entry.order)
     }
 
+    /// Returns the orders that were created before the event of `sequence`, newest first, each
+    /// with the sequence of its own first event: the cursor of a list that is read in pages.
+    pub fn orders_before(&self, sequence: u64) -> impl Iterator<Item = (u64, &Order)> {
+        let entries = self.orders.entries();
+        let end = entries.partition_point(|entry| entry.created < sequence);
+        entries[..end]
+            .iter()
+            .rev()
+            .map(|entry| (entry.created, &entry.order))
+    }
+
+    /// Returns the executions that were booked after the event of `sequence`, oldest first.
+    pub fn executions_after(&self, sequence: u64) -> &[ExecutionRecord] {
+        let start = self
+            .executions
+            .partition_point(|execution| execution.sequence <= sequence);
+        &self.executions[start..]
+    }
+
     /// Returns the orders that can still trade, by creation.
     pub fn working_orders(&self) -> impl Iterator<Item = &Order> {
         let working = self.orders.working().iter();
