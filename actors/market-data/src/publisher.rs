@@ -3,14 +3,19 @@
 use apex_bus::market::{BOOK_DEPTH, MarketHub};
 use apex_domain::InstrumentId;
 use apex_domain::bar::TimeBars;
-use apex_domain::book::L2Book;
-use apex_domain::market::{Bar, BookSnapshot, FeedStatus, MarketEvent, Quote, Trade};
+use apex_domain::book::Ladder;
+use apex_domain::market::{
+    Bar, BookDelta, BookSnapshot, FeedStatus, MarketEvent, Quote, Side, Trade,
+};
 use apex_domain::time::{NANOS_PER_SECOND, UnixNanos};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Bars that every instrument gets: seconds for strategies and charts, minutes for people.
 const BAR_INTERVALS: [i64; 2] = [NANOS_PER_SECOND, 60 * NANOS_PER_SECOND];
+
+/// Cells that a late trade can still change: two minutes of seconds, two hours of minutes.
+const CELLS_KEPT: usize = 120;
 
 /// Keeps what is published of each instrument: its book's top and its bars. Bars and books are
 /// made here, before the topics, so that a reader who is too slow misses whole bars at the most
@@ -23,27 +28,66 @@ pub struct Publisher {
 
 #[derive(Debug)]
 struct Series {
-    book: L2Book,
+    bids: Ladder,
+    asks: Ladder,
+    update_id: u64,
     bars: Vec<TimeBars>,
 }
 
 impl Series {
     fn new(id: &InstrumentId) -> Series {
-        let bars = BAR_INTERVALS.iter().map(|interval| TimeBars::new(id.clone(), *interval));
-        Series { book: L2Book::verified(id.clone()), bars: bars.collect() }
+        let bars = BAR_INTERVALS
+            .iter()
+            .map(|interval| TimeBars::new(id.clone(), *interval, CELLS_KEPT));
+        Series {
+            bids: Ladder::new(Side::Buy),
+            asks: Ladder::new(Side::Sell),
+            update_id: 0,
+            bars: bars.collect(),
+        }
+    }
+
+    /// Takes a change that the feed has checked against the venue's numbering.
+    fn change(&mut self, delta: &BookDelta) {
+        delta.bids.iter().for_each(|level| self.bids.set(*level));
+        delta.asks.iter().for_each(|level| self.asks.set(*level));
+        self.update_id = delta.last_update_id;
+    }
+
+    fn replace(&mut self, snapshot: &BookSnapshot) {
+        self.bids.replace(&snapshot.bids);
+        self.asks.replace(&snapshot.asks);
+        self.update_id = snapshot.update_id;
+    }
+
+    fn top(&self, id: &InstrumentId, ts_event: UnixNanos, ts_init: UnixNanos) -> BookSnapshot {
+        BookSnapshot {
+            instrument_id: id.clone(),
+            update_id: self.update_id,
+            bids: self.bids.iter().take(BOOK_DEPTH).collect(),
+            asks: self.asks.iter().take(BOOK_DEPTH).collect(),
+            stale: false,
+            ts_event,
+            ts_init,
+        }
     }
 }
 
 impl Publisher {
     pub fn new(hub: MarketHub) -> Publisher {
-        Publisher { hub, instruments: BTreeMap::new() }
+        Publisher {
+            hub,
+            instruments: BTreeMap::new(),
+        }
     }
 
     /// Publishes one event, and puts the bars that it finished into `bars`.
     pub fn publish(&mut self, event: &MarketEvent, bars: &mut Vec<Bar>) {
         let id = event.instrument_id();
-        let series =
-            self.instruments.entry(id.clone()).or_insert_with(|| Series::new(id));
+        let series = self
+            .instruments
+            .entry(id.clone())
+            .or_insert_with(|| Series::new(id));
         let first_bar = bars.len();
         match event {
             MarketEvent::Quote(quote) => publish_quote(&self.hub, quote),
@@ -54,12 +98,15 @@ impl Publisher {
                 publish_trade(&self.hub, trade);
             }
             MarketEvent::Book(delta) => {
-                series.book.apply_verified(delta);
-                publish_book(&self.hub, &series.book, delta.ts_event, delta.ts_init);
+                series.change(delta);
+                publish_book(&self.hub, series.top(id, delta.ts_event, delta.ts_init));
             }
             MarketEvent::Snapshot(snapshot) => {
-                series.book.replace(snapshot);
-                publish_book(&self.hub, &series.book, snapshot.ts_event, snapshot.ts_init);
+                series.replace(snapshot);
+                publish_book(
+                    &self.hub,
+                    series.top(id, snapshot.ts_event, snapshot.ts_init),
+                );
             }
             MarketEvent::Bar(bar) => bars.push(bar.clone()),
             MarketEvent::FeedState(state) => {
@@ -70,12 +117,12 @@ impl Publisher {
         self.publish_bars(&bars[first_bar..]);
     }
 
-    /// Closes the cells that have ended by `now`, in the feed's event time.
-    pub fn on_time(&mut self, now: UnixNanos, bars: &mut Vec<Bar>) {
+    /// Closes the cells that have ended by `now`, which is the venue's time, seen at `ts_init`.
+    pub fn on_time(&mut self, now: UnixNanos, ts_init: UnixNanos, bars: &mut Vec<Bar>) {
         let first_bar = bars.len();
         for series in self.instruments.values_mut() {
             for builder in &mut series.bars {
-                builder.on_time(now, bars);
+                builder.on_time(now, ts_init, bars);
             }
         }
         self.publish_bars(&bars[first_bar..]);
@@ -83,7 +130,8 @@ impl Publisher {
 
     fn publish_bars(&self, bars: &[Bar]) {
         for bar in bars {
-            self.hub.update(&bar.instrument_id, |view| view.last_bar = Some(bar.clone()));
+            self.hub
+                .update(&bar.instrument_id, |view| view.last_bar = Some(bar.clone()));
         }
         if !bars.is_empty() {
             // Gap and conflated topics take everything; they tell their slow readers.
@@ -109,17 +157,8 @@ fn publish_trade(hub: &MarketHub, trade: &Trade) {
     let _ = hub.trades.try_publish(trade.clone());
 }
 
-fn publish_book(hub: &MarketHub, book: &L2Book, ts_event: UnixNanos, ts_init: UnixNanos) {
-    let (bids, asks) = book.top(BOOK_DEPTH);
-    let top = Arc::new(BookSnapshot {
-        instrument_id: book.instrument_id().clone(),
-        update_id: book.update_id(),
-        bids,
-        asks,
-        stale: false,
-        ts_event,
-        ts_init,
-    });
-    hub.update(book.instrument_id(), |view| view.book = Some(top.clone()));
-    let _ = hub.books.try_publish(top);
+fn publish_book(hub: &MarketHub, top: BookSnapshot) {
+    let top = Arc::new(top);
+    hub.update(&top.instrument_id, |view| view.book = Some(top.clone()));
+    let _ = hub.books.try_publish(top.clone());
 }

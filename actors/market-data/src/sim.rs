@@ -45,7 +45,9 @@ pub struct SimMarketArgs {
 
 impl fmt::Debug for SimMarketArgs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SimMarketArgs").field("account_id", &self.account_id).finish()
+        f.debug_struct("SimMarketArgs")
+            .field("account_id", &self.account_id)
+            .finish()
     }
 }
 
@@ -68,7 +70,9 @@ pub struct SimMarketState {
 
 impl fmt::Debug for SimMarketState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SimMarketState").field("account_id", &self.account_id).finish()
+        f.debug_struct("SimMarketState")
+            .field("account_id", &self.account_id)
+            .finish()
     }
 }
 
@@ -110,7 +114,10 @@ impl Actor for SimMarketActor {
             SimMarketMessage::Command(command) => {
                 state.waiting.fetch_sub(1, Ordering::AcqRel);
                 let account_id = state.account_id.clone();
-                state.apply(ExchangeInput::Command { account_id, command });
+                state.apply(ExchangeInput::Command {
+                    account_id,
+                    command,
+                });
             }
         }
         Ok(())
@@ -129,13 +136,15 @@ impl SimMarketState {
                 ExchangeEvent::Report { report, .. } => self.report(report),
             }
         }
-        self.publisher.on_time(now, &mut bars);
+        self.publisher.on_time(now, now, &mut bars);
         self.events = events;
     }
 
     fn report(&mut self, report: VenueReport) {
-        let is_answer =
-            matches!(report, VenueReport::Status { .. } | VenueReport::NotFound { .. });
+        let is_answer = matches!(
+            report,
+            VenueReport::Status { .. } | VenueReport::NotFound { .. }
+        );
         let venue_sequence = if is_answer {
             0
         } else {
@@ -143,7 +152,10 @@ impl SimMarketState {
             self.venue_sequence
         };
         // An account that has stopped wants no report.
-        let _ = self.account.cast(AccountMessage::Report { venue_sequence, report });
+        let _ = self.account.cast(AccountMessage::Report {
+            venue_sequence,
+            report,
+        });
     }
 }
 
@@ -163,7 +175,10 @@ impl Default for SimSession {
 impl SimSession {
     /// A session that takes nothing until [`SimSession::connect`].
     pub fn new() -> SimSession {
-        SimSession { market: Arc::default(), waiting: Arc::default() }
+        SimSession {
+            market: Arc::default(),
+            waiting: Arc::default(),
+        }
     }
 
     /// Returns the count of waiting commands that the market has to share.
@@ -184,9 +199,11 @@ impl VenueSession for SimSession {
             self.waiting.fetch_sub(1, Ordering::AcqRel);
             return Err(NotSent);
         }
-        market.cast(SimMarketMessage::Command(command)).map_err(|_| {
-            self.waiting.fetch_sub(1, Ordering::AcqRel);
-            NotSent
-        })
+        market
+            .cast(SimMarketMessage::Command(command))
+            .map_err(|_| {
+                self.waiting.fetch_sub(1, Ordering::AcqRel);
+                NotSent
+            })
     }
 }
