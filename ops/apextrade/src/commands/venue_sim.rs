@@ -1,1 +1,0 @@
-//! `apextrade venue-sim`.
