@@ -213,16 +213,12 @@ impl EmbeddedJournal {
     fn write_staged(&mut self) -> Result<Head, StorageError> {
         let place = self.place(self.staged.length_with(0))?;
         // `append` staged only what has a place, and nothing takes a place away.
-        let place = place.ok_or_else(|| StorageError::Full {
-            what: "a staged batch".into(),
-        })?;
+        let place = place.ok_or_else(|| self.misplaced())?;
         self.roll(place)?;
-        let (frame, sequence, chain) = self.staged.seal(&self.head.chain);
         let Some(current) = &mut self.current else {
-            return Err(StorageError::Full {
-                what: "a staged batch".into(),
-            });
+            return Err(self.misplaced());
         };
+        let (frame, sequence, chain) = self.staged.seal(&self.head.chain);
         // Out of space here means a file system that allocates on overwriting: a part may be
         // written, so it is not `Full`.
         write_all(&*current.file, frame, current.used_bytes)
@@ -233,6 +229,12 @@ impl EmbeddedJournal {
             .map_err(|e| StorageError::fsync(&current.path, e))?;
         current.used_bytes += frame.len() as u64;
         Ok(Head { sequence, chain })
+    }
+
+    /// The error of a broken invariant of ours: not `Full`, since the batch was accepted.
+    fn misplaced(&self) -> StorageError {
+        let cause = std::io::Error::other("a staged batch has no place");
+        StorageError::io_fatal("write to", &self.folder, cause)
     }
 
     fn usable(&self) -> Result<(), StorageError> {
