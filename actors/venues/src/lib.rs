@@ -9,7 +9,7 @@
 //! several recordings as one feed (`apex-market-data`), protobuf (`apex-proto`).
 //!
 //! Start reading at [`binance`] for a wire, at [`capture`] for recordings of it and at [`csv`] for
-//! files of bars, quotes and ticks.
+//! files of bars, quotes and ticks. [`sim`] is a venue of our own in a process of its own.
 
 pub mod binance;
 pub mod capture;
@@ -17,3 +17,4 @@ pub mod csv;
 pub mod currency;
 pub mod decimal;
 pub mod input;
+pub mod sim;

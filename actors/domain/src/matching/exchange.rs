@@ -14,7 +14,7 @@ use crate::id::{AccountId, IdError, InstrumentId};
 use crate::instrument::{Instrument, InstrumentError};
 use crate::market::MarketEvent;
 use crate::time::{NANOS_PER_MILLI, UnixNanos};
-use crate::venue::{VenueCommand, VenueReport, VenueStatus};
+use crate::venue::{NewOrder, VenueCommand, VenueReport, VenueStatus};
 use market::{SimMarket, Stamp};
 use orders::{Change, LiveOrder};
 use std::collections::BTreeMap;
@@ -75,6 +75,12 @@ pub enum ExchangeInput {
     Command {
         account_id: AccountId,
         command: VenueCommand,
+    },
+    /// Refuses a new order whatever it says; for a venue that is told to misbehave.
+    Refuse {
+        account_id: AccountId,
+        order: NewOrder,
+        text: String,
     },
 }
 
@@ -179,6 +185,14 @@ impl SimExchange {
                 account_id,
                 command,
             } => self.command(now, &account_id, &command, out),
+            ExchangeInput::Refuse {
+                account_id,
+                order,
+                text,
+            } => {
+                self.clock = self.clock.max(now);
+                self.refuse(&account_id, &order, text, out);
+            }
         }
     }
 

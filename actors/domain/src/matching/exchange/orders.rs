@@ -58,6 +58,34 @@ impl SimExchange {
         self.place(account_id, &order.client_order_id, out);
     }
 
+    pub(super) fn refuse(
+        &mut self,
+        account_id: &AccountId,
+        order: &NewOrder,
+        text: String,
+        out: &mut Vec<ExchangeEvent>,
+    ) {
+        let refused = match self.check_unused(account_id, order) {
+            Ok(()) => Refused::other(text),
+            Err(duplicate) => duplicate,
+        };
+        let ledger = self.ledgers.entry(account_id.clone()).or_default();
+        let Refused { reason, text } = refused;
+        let rejected = ledger.reject(&mut self.numbering, order, reason, text, self.clock);
+        report(out, account_id, rejected);
+    }
+
+    fn check_unused(&self, account_id: &AccountId, order: &NewOrder) -> Result<(), Refused> {
+        let ledger = self.ledgers.get(account_id);
+        if ledger.is_some_and(|ledger| ledger.knows(&order.client_order_id)) {
+            return Err(Refused {
+                reason: RejectReason::DuplicateClientOrderId,
+                text: "client_order_id was used before".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
     fn check(&self, account_id: &AccountId, order: &NewOrder) -> Result<(), Refused> {
         let refuse = |reason, text: &str| {
             Err(Refused {
@@ -65,13 +93,7 @@ impl SimExchange {
                 text: text.to_owned(),
             })
         };
-        let ledger = self.ledgers.get(account_id);
-        if ledger.is_some_and(|ledger| ledger.knows(&order.client_order_id)) {
-            return refuse(
-                RejectReason::DuplicateClientOrderId,
-                "client_order_id was used before",
-            );
-        }
+        self.check_unused(account_id, order)?;
         let Some(market) = self.markets.get(&order.instrument_id) else {
             return refuse(RejectReason::UnknownInstrument, "unknown instrument");
         };

@@ -1,0 +1,118 @@
+//! The simulated venue's protocol: one JSON object a line, both ways, over TCP.
+//!
+//! - A connection begins with [`ClientMessage::Logon`], answered by [`ServerMessage::LoggedOn`]
+//!   or [`ServerMessage::Error`]. An account has one session: a logon closes an older one, and
+//!   nothing that still comes from the older socket is processed.
+//! - The commands of a session are processed in the order in which they are sent. With the rule
+//!   above this makes `NotFound` a proof: what was sent before the query can no longer arrive.
+//! - Reports of an account are numbered from 1 without gaps, over all its sessions and restarts
+//!   of the venue. A logon states the next number that the client wants; everything from there
+//!   on is sent again, so a client that remembers the last number it made durable loses none.
+//!   Answers to a query carry the number 0 and are not repeated.
+//! - Prices and quantities are mantissas at the decimals of the instruments stated at logon.
+//! - Either side sends a heartbeat when it has nothing else to say, and takes the other for dead
+//!   after [`SILENT_HEARTBEATS`] intervals without a line.
+
+use apex_domain::market::MarketEvent;
+use apex_domain::venue::{VenueCommand, VenueReport};
+use apex_domain::{AccountId, Instrument};
+use serde::{Deserialize, Serialize};
+
+/// Version of the protocol; another one is refused at logon.
+pub const PROTOCOL: u16 = 1;
+
+/// The longest line that a client may send. A command has under 500 bytes.
+pub const CLIENT_LINE_BYTES: usize = 64 * 1024;
+
+/// The longest line that a venue may send: a book, or an order with some ten thousand
+/// executions.
+pub const SERVER_LINE_BYTES: usize = 4 * 1024 * 1024;
+
+/// After this many heartbeat intervals without a line a peer is taken for dead.
+pub const SILENT_HEARTBEATS: u32 = 3;
+
+/// What a client says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientMessage {
+    /// The first message of a connection.
+    Logon {
+        protocol: u16,
+        account_id: AccountId,
+        /// The first report that is wanted; 1 for all.
+        next_report_sequence: u64,
+        /// How often either side speaks at least.
+        heartbeat_ms: u64,
+    },
+    Command(VenueCommand),
+    /// Market data of all instruments from here on, beginning with their books.
+    SubscribeMarket,
+    Heartbeat,
+    /// For tests: what the venue is to do wrong from here on, for all accounts.
+    SetFaults(Faults),
+}
+
+/// What the venue says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerMessage {
+    LoggedOn {
+        session: u64,
+        /// The number of the last report that exists; 0 when there is none.
+        last_report_sequence: u64,
+        instruments: Vec<Instrument>,
+    },
+    Report {
+        /// 0 for the answer to a query.
+        sequence: u64,
+        report: VenueReport,
+    },
+    Market(MarketEvent),
+    /// The client did not read fast enough and missed this many market events. The books follow
+    /// anew.
+    MarketGap {
+        missed: u64,
+    },
+    Heartbeat,
+    /// The venue closes the connection after it.
+    Error {
+        code: ErrorCode,
+        text: String,
+    },
+}
+
+/// Why the venue closes a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// A line was no message, or too long. Mend the client.
+    BadMessage,
+    /// The first message was no logon, or one of another version. Mend the client.
+    BadLogon,
+    /// The client wants a report behind the next one: it knows more than the venue, whose
+    /// journal must have been lost. An operator has to look.
+    UnknownSequence,
+    /// The account logged on again elsewhere.
+    Replaced,
+    /// Too many connections. Try again later.
+    Full,
+    /// The client did not read its answers. Log on again.
+    Slow,
+}
+
+/// What the venue does wrong on purpose. The default is nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Faults {
+    /// Cuts the connection that sends this many-th command from now on, after the command was
+    /// worked off and before it is answered. Once.
+    pub drop_after_commands: Option<u64>,
+    /// Waits this long before each report is sent.
+    pub answer_delay_ms: u64,
+    /// Sends each report twice.
+    pub duplicate_reports: bool,
+    /// Works off commands and sends no report and no answer while it holds.
+    pub mute: bool,
+    /// Refuses every new order.
+    pub reject_all: bool,
+}
