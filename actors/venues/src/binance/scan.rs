@@ -150,7 +150,7 @@ impl<'a> Cursor<'a> {
         // One digit at least on each side of the point, and few enough to be exact; anything else
         // takes the careful way, which also finds the right error.
         let plain = if point == usize::MAX {
-            length >= 1 && length <= 18
+            (1..=18).contains(&length)
         } else {
             point > start && point + 1 < self.at && length <= 19
         };

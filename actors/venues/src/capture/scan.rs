@@ -136,7 +136,7 @@ impl Shape {
                 );
             }
             Message::BookTicker(ticker) => {
-                self.levels(&[ticker.bid.clone(), ticker.ask.clone()]);
+                self.levels(&[ticker.bid, ticker.ask]);
             }
             Message::Trade(print) | Message::AggTrade(print) => {
                 self.price(print.price);
