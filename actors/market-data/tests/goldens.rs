@@ -246,7 +246,8 @@ fn instruments_are_inferred_from_the_recording() {
     assert_eq!(
         found,
         [
-            (BTC.to_owned(), Spot, 2, 5, "BTC".to_owned()),
+            // Three levels of the book have six decimals, all trades five at most.
+            (BTC.to_owned(), Spot, 2, 6, "BTC".to_owned()),
             (PERP.to_owned(), Linear, 1, 3, "BTC".to_owned())
         ]
     );

@@ -188,7 +188,10 @@ mod tests {
     use flate2::{Compression, write::GzEncoder};
     use std::io::Write;
 
-    fn steps(bytes: Vec<u8>) -> Vec<Result<(u64, i64, String), (u64, LineError)>> {
+    /// Line, time and frame, or the line and what is wrong with it.
+    type Read = Result<(u64, i64, String), (u64, LineError)>;
+
+    fn steps(bytes: Vec<u8>) -> Vec<Read> {
         let mut reader = CaptureReader::from_bytes(bytes).unwrap();
         let mut out = Vec::new();
         while let Some(step) = reader.advance() {
