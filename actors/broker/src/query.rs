@@ -97,6 +97,7 @@ pub fn summary(account: &Account, hub: &MarketHub, links: &Links) -> Option<Acco
         mode: account.mode().unwrap_or(AccountMode::Paper),
         trading_state: account.trading_state(),
         limits: account.limits().clone(),
+        limits_sequence: account.limits_sequence(),
         cash: account.cash().clone(),
         realized_pnl: account.realized_pnl().clone(),
         fees: account.fees().clone(),

@@ -143,6 +143,8 @@ pub struct AccountSummary {
     pub mode: AccountMode,
     pub trading_state: TradingState,
     pub limits: Limits,
+    /// Journal sequence at which the limits were set: what a change of them is compared with.
+    pub limits_sequence: u64,
     pub cash: BTreeMap<Currency, Money>,
     pub realized_pnl: BTreeMap<Currency, Money>,
     pub fees: BTreeMap<Currency, Money>,
