@@ -2,6 +2,7 @@
 
 use super::order;
 use crate::v1;
+use apex_domain::account::ExecutionRecord;
 use apex_domain::event::{Event, Recorded};
 use apex_domain::order::Order;
 use apex_domain::{AccountId, Instrument};
@@ -16,12 +17,21 @@ pub fn order_event(
 ) -> Option<v1::OrderEvent> {
     let kind = kind(&recorded.event)?;
     let execution = match &recorded.event {
-        Event::OrderFilled { execution, .. } => Some(order::execution(
-            account_id,
-            recorded.sequence,
+        Event::OrderFilled {
+            order_id,
             execution,
-            instrument,
-        )),
+            late,
+        } => {
+            let record = ExecutionRecord {
+                sequence: recorded.sequence,
+                ts: recorded.ts,
+                order_id: Some(order_id.clone()),
+                strategy_id: after.request.strategy_id.clone(),
+                execution: execution.as_ref().clone(),
+                late: *late,
+            };
+            Some(order::execution(account_id, &record, instrument))
+        }
         _ => None,
     };
     Some(v1::OrderEvent {

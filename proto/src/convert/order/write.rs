@@ -2,8 +2,8 @@
 
 use crate::convert::enums;
 use crate::v1;
+use apex_domain::account::ExecutionRecord;
 use apex_domain::order::{Misfit, Order};
-use apex_domain::venue::Execution;
 use apex_domain::{AccountId, Instrument};
 
 /// Decimals of an average price, half to even.
@@ -72,13 +72,13 @@ fn average_price(order: &Order, instrument: &Instrument) -> Option<String> {
     Some(average.round_dp(AVERAGE_DECIMALS).normalize().to_string())
 }
 
-/// Writes an execution that was booked by the event `sequence` of `account_id`.
+/// Writes an execution as `account_id` booked it.
 pub fn execution(
     account_id: &AccountId,
-    sequence: u64,
-    execution: &Execution,
+    record: &ExecutionRecord,
     instrument: &Instrument,
 ) -> v1::Execution {
+    let execution = &record.execution;
     v1::Execution {
         exec_id: execution.exec_id.to_string(),
         account_id: account_id.to_string(),
@@ -91,6 +91,13 @@ pub fn execution(
         fee_currency: execution.fee_currency.to_string(),
         maker: execution.maker,
         ts_event_ns: execution.ts_event.0,
-        sequence,
+        sequence: record.sequence,
+        order_id: record
+            .order_id
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        strategy_id: record.strategy_id.to_string(),
+        late: record.late,
     }
 }
