@@ -21,4 +21,4 @@ pub use types::{AccountInput, CancelFilter, Effects, ExecutionRecord, Refusal, R
 pub use views::Equity;
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -115,6 +115,3 @@ impl Portfolio {
         &self.fees
     }
 }
-
-#[cfg(test)]
-mod tests;

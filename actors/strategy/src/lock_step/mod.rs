@@ -27,8 +27,6 @@
 //! account is in another process, and a replay of the journal restores it.
 
 mod notes;
-#[cfg(test)]
-mod tests;
 
 pub use notes::{Note, Notes};
 
@@ -313,7 +311,7 @@ impl LockStep {
         for index in 0..self.runners.len() {
             // The clock was moved to the event, so the event cannot be later.
             if let Err(error) = self.runners[index].market(self.clock, event) {
-                self.runners[index].quarantine(format!("was handed {error}"));
+                self.runners[index].quarantine(error.to_string());
             }
             self.collect(index);
         }
@@ -335,7 +333,7 @@ impl LockStep {
         let limit = self.runners[index].budget().timers_between_events;
         if self.timers_fired[index] > limit {
             self.runners[index].quarantine(format!(
-                "fired more than {limit} timers between two market events"
+                "more than {limit} timers fired between two market events"
             ));
         } else {
             self.runners[index].timer(self.clock, &tag);
@@ -453,7 +451,7 @@ impl LockStep {
     fn arm(&mut self, index: usize, at: UnixNanos, tag: String) {
         let limit = self.runners[index].budget().waiting_timers;
         if self.timers_waiting[index] >= limit {
-            self.runners[index].quarantine(format!("armed more than {limit} timers"));
+            self.runners[index].quarantine(format!("more than {limit} timers wait"));
             return;
         }
         self.timer_number += 1;

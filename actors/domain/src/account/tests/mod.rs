@@ -1,9 +1,4 @@
 //! The account as a whole, driven by scripts of inputs.
 
-mod golden;
 mod orders;
-mod queries;
-mod recovery;
-mod reports;
-pub(crate) mod support;
-mod transitions;
+mod support;

@@ -1,0 +1,49 @@
+//! The check before every gRPC call.
+
+use super::{ApiKeys, Policy, policy};
+use crate::status;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use tonic::Status;
+
+/// Lets a call through when its method is open, or when its token is valid and its role may call
+/// the method; the [`super::Caller`] then travels with the request.
+pub async fn check(State(keys): State<ApiKeys>, mut request: Request, next: Next) -> Response {
+    let policy = policy(request.uri().path());
+    if policy == Policy::Open {
+        return next.run(request).await;
+    }
+    let caller = match authenticate(&keys, request.headers()) {
+        Ok(caller) => caller,
+        Err(status) => return status.into_http(),
+    };
+    if !policy.allows(caller.role) {
+        return status::role_not_allowed(caller.role.as_str()).into_http();
+    }
+    request.extensions_mut().insert(caller);
+    next.run(request).await
+}
+
+fn authenticate(keys: &ApiKeys, headers: &HeaderMap) -> Result<super::Caller, Status> {
+    // Two authorization headers are nobody's: which one counts would be a guess.
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(status::unauthenticated());
+    };
+    let token = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim())
+        .ok_or_else(status::unauthenticated)?;
+    keys.verify(token)
+        .map_err(|error| {
+            tracing::warn!(%error, "a call could not be authenticated");
+            status::credentials_unavailable()
+        })?
+        .ok_or_else(status::unauthenticated)
+}

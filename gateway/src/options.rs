@@ -1,0 +1,129 @@
+//! What a gateway is started with.
+
+use crate::auth::ApiKeys;
+use crate::readiness::Readiness;
+use crate::strategy_sessions::StrategySessions;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bounds of the edge. Stock HTTP/2 has none: one unauthenticated connection could hold tens of
+/// thousands of streams open, and a silent socket would never be closed.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections at a time. Each costs some tens of kilobytes. Full: further ones are closed
+    /// at once.
+    pub connections: usize,
+    /// Connections at a time from one address. A browser holds six, a client library one; the
+    /// rest is room for many processes behind one address.
+    pub connections_per_address: usize,
+    /// Open streams of one connection. A client that wants more waits for one to end.
+    pub streams_per_connection: u32,
+    /// Time from connecting to the first request; a silent socket is closed after it.
+    pub first_request: Duration,
+    /// Time after which a connection is asked to go away, so that load spreads and permissions
+    /// are looked at anew. Streams under way may end first.
+    pub connection_age: Duration,
+    /// Time for the answer to a call that is no stream. Above the 10 s that an account has for
+    /// its answer, so that its own word arrives.
+    pub request: Duration,
+    /// Bytes of one message of a client. The largest command is under 2 KiB; a list of instrument
+    /// ids is the largest request.
+    pub message_bytes: usize,
+    /// Bytes of the header of one request.
+    pub header_bytes: u32,
+    /// A connection that was silent for this long is pinged, and closed when nothing comes back
+    /// within `keepalive_timeout`.
+    pub keepalive_interval: Duration,
+    pub keepalive_timeout: Duration,
+    /// Server streams at a time, per kind (orders, market data, accounts, strategies). A market
+    /// topic seats 256 readers, and strategies and recorders need some. Full:
+    /// `RESOURCE_EXHAUSTED`.
+    pub streams_per_kind: usize,
+    /// How long a stream waits for a client that does not read before it is cut.
+    pub stalled_client: Duration,
+    /// Silence after which a stream says that it is alive.
+    pub heartbeat: Duration,
+    /// Time in which market data is collected into one batch.
+    pub coalesce: Duration,
+    /// Time that calls under way get when the gateway stops.
+    pub shutdown: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connections: 1_024,
+            connections_per_address: 128,
+            streams_per_connection: 256,
+            first_request: Duration::from_secs(10),
+            connection_age: Duration::from_secs(24 * 3_600),
+            request: Duration::from_secs(15),
+            message_bytes: 256 * 1_024,
+            header_bytes: 16 * 1_024,
+            keepalive_interval: Duration::from_secs(30),
+            keepalive_timeout: Duration::from_secs(20),
+            streams_per_kind: 192,
+            stalled_client: Duration::from_secs(30),
+            heartbeat: Duration::from_secs(15),
+            coalesce: Duration::from_millis(5),
+            shutdown: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Writes the metrics of the process in the text format of Prometheus.
+pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What a gateway is started with. Begin with [`GatewayOptions::new`].
+#[derive(Clone)]
+pub struct GatewayOptions {
+    /// Port 0 takes a free one; [`crate::Running::address`] tells which.
+    pub listen: SocketAddr,
+    /// Who may call.
+    pub keys: ApiKeys,
+    /// Of this build, for `GetSystemStatus` and `/health`.
+    pub version: String,
+    /// Names under which this gateway is reached, besides loopback's. Empty beyond loopback takes
+    /// any: there nginx in front decides.
+    pub hosts: Vec<String>,
+    /// Origins of browsers that may call, besides the gateway's own; `https://trade.example`.
+    pub origins: Vec<String>,
+    /// Reflection is off behind nginx.
+    pub reflection: bool,
+    /// What the node needs beyond what the gateway sees by itself.
+    pub readiness: Option<Arc<dyn Readiness>>,
+    /// `/metrics` is not there without it.
+    pub metrics: Option<MetricsText>,
+    /// Takes the sessions of `StrategyService.Connect`; without it the method is unimplemented.
+    pub strategies: Option<Arc<dyn StrategySessions>>,
+    pub limits: Limits,
+}
+
+impl GatewayOptions {
+    pub fn new(listen: SocketAddr, keys: ApiKeys) -> GatewayOptions {
+        GatewayOptions {
+            listen,
+            keys,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            reflection: true,
+            readiness: None,
+            metrics: None,
+            strategies: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl fmt::Debug for GatewayOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GatewayOptions")
+            .field("listen", &self.listen)
+            .field("hosts", &self.hosts)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

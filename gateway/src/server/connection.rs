@@ -1,0 +1,202 @@
+//! Connections: how many, how long, and what each may do.
+
+use crate::options::Limits;
+use crate::shared::stopped;
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tower::ServiceExt;
+
+/// Pause after the system could not give a connection (no more file descriptors): trying again at
+/// once would only burn the processor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Open connections by address. Only counted, never iterated.
+#[derive(Clone, Default)]
+struct Counts(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// One connection's place; given back when it is dropped.
+struct Place {
+    counts: Counts,
+    address: IpAddr,
+}
+
+impl Counts {
+    fn take(&self, address: IpAddr, limit: usize) -> Option<Place> {
+        let mut counts = self
+            .0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let count = counts.entry(address).or_default();
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        Some(Place {
+            counts: self.clone(),
+            address,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self
+            .counts
+            .0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// Accepts connections until it is told to stop, then waits for those that are open.
+pub(super) async fn accept(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let builder = builder(&limits);
+    let counts = Counts::default();
+    let mut connections = JoinSet::new();
+    let told = stopping.clone();
+    loop {
+        tokio::select! {
+            biased;
+            () = stopped(&mut stopping) => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    // A closed socket says it fastest; there is no protocol yet to say it in.
+                    if connections.len() >= limits.connections {
+                        tracing::warn!(%peer, "connection refused: too many are open");
+                        continue;
+                    }
+                    let Some(place) = counts.take(peer.ip(), limits.connections_per_address) else {
+                        tracing::warn!(%peer, "connection refused: too many of this address");
+                        continue;
+                    };
+                    let connection = Connection {
+                        router: router.clone(),
+                        first_request: limits.first_request,
+                        age: limits.connection_age,
+                        stopping: told.clone(),
+                    };
+                    let builder = builder.clone();
+                    connections.spawn(async move {
+                        connection.serve(builder, stream).await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "no connection could be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // Also the longest a kept-alive HTTP/1 connection may stay idle.
+        .header_read_timeout(limits.first_request)
+        .max_buf_size((limits.header_bytes as usize).max(8_192));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams_per_connection)
+        .max_header_list_size(limits.header_bytes)
+        .keep_alive_interval(limits.keepalive_interval)
+        .keep_alive_timeout(limits.keepalive_timeout);
+    builder
+}
+
+struct Connection {
+    router: Router,
+    first_request: Duration,
+    age: Duration,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Connection {
+    async fn serve(mut self, builder: auto::Builder<TokioExecutor>, stream: TcpStream) {
+        // A command is small and waits for its answer: it must not wait for a full segment too.
+        let _ = stream.set_nodelay(true);
+        let has_request = Arc::new(AtomicBool::new(false));
+        let seen = has_request.clone();
+        let router = self.router.clone();
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            seen.store(true, Ordering::Relaxed);
+            router.clone().oneshot(request)
+        });
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let begun = Instant::now();
+        let silent = sleep_until(begun + self.first_request);
+        let old = sleep_until(begun + self.age);
+        tokio::pin!(silent, old);
+        let (mut is_checked, mut is_leaving) = (false, false);
+        loop {
+            tokio::select! {
+                // A client that breaks off or talks nonsense is its own affair.
+                _ = connection.as_mut() => return,
+                () = silent.as_mut(), if !is_checked => {
+                    is_checked = true;
+                    if !has_request.load(Ordering::Relaxed) {
+                        return;
+                    }
+                }
+                () = old.as_mut(), if !is_leaving => {
+                    is_leaving = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = stopped(&mut self.stopping), if !is_leaving => {
+                    is_leaving = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_so_many_places_and_gets_them_back() {
+        let counts = Counts::default();
+        let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        let first = counts.take(one, 2).unwrap();
+        let second = counts.take(one, 2).unwrap();
+        assert!(counts.take(one, 2).is_none());
+        assert!(counts.take(other, 2).is_some());
+        drop(first);
+        assert!(counts.take(one, 2).is_some());
+        drop(second);
+        assert!(counts.0.lock().unwrap().is_empty());
+    }
+}

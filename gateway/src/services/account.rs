@@ -1,0 +1,252 @@
+//! `AccountService`.
+
+use super::account_stream;
+use super::order::{enter, unexpected};
+use crate::page::{self, Place};
+use crate::shared::{Definitions, Shared, caller};
+use crate::{status, stream};
+use apex_bus::market::MarketHub;
+use apex_bus::message::{AccountCommand, AccountSummary, JournalHealth};
+use apex_domain::account::Reply;
+use apex_domain::portfolio::Position;
+use apex_domain::{AccountId, Instrument, InstrumentId, Price};
+use apex_proto::convert::{account as wire, enums};
+use apex_proto::v1;
+use apex_proto::v1::account_service_server::AccountService;
+use tonic::{Request, Response, Status};
+
+/// Accounts of this node.
+#[derive(Clone, Debug)]
+pub struct AccountServer {
+    shared: Shared,
+}
+
+impl AccountServer {
+    pub fn new(shared: Shared) -> AccountServer {
+        AccountServer { shared }
+    }
+}
+
+fn not_in_the_past(as_of_ns: i64) -> Result<(), Status> {
+    if as_of_ns == 0 {
+        return Ok(());
+    }
+    Err(status::invalid_field("as_of_ns", "is not supported yet"))
+}
+
+#[tonic::async_trait]
+impl AccountService for AccountServer {
+    async fn list_accounts(
+        &self,
+        request: Request<v1::ListAccountsRequest>,
+    ) -> Result<Response<v1::ListAccountsResponse>, Status> {
+        let caller = caller(&request)?;
+        let list = request.get_ref();
+        let size = page::size(list.page_size)?;
+        let mut place = Place::read(&list.page_token)?;
+        let mut accounts = Vec::new();
+        let mut next = None;
+        for handle in self.shared.accounts(&caller) {
+            if enter(&mut place, handle.account_id()).is_none() {
+                continue;
+            }
+            if accounts.len() == size {
+                next = Some(Place {
+                    account_id: handle.account_id().clone(),
+                    cursor: None,
+                });
+                break;
+            }
+            let summary = handle
+                .summary()
+                .await
+                .map_err(|error| status::command(&error))?;
+            accounts.push(account(&summary));
+        }
+        Ok(Response::new(v1::ListAccountsResponse {
+            accounts,
+            next_page_token: next.map(|place| place.write()).unwrap_or_default(),
+        }))
+    }
+
+    async fn get_account(
+        &self,
+        request: Request<v1::GetAccountRequest>,
+    ) -> Result<Response<v1::Account>, Status> {
+        let caller = caller(&request)?;
+        not_in_the_past(request.get_ref().as_of_ns)?;
+        let id = AccountId::new(&request.get_ref().account_id)
+            .map_err(|error| status::invalid_field("account_id", error))?;
+        let handle = self.shared.account(&caller, &id)?;
+        let summary = handle
+            .summary()
+            .await
+            .map_err(|error| status::command(&error))?;
+        Ok(Response::new(account(&summary)))
+    }
+
+    async fn list_positions(
+        &self,
+        request: Request<v1::ListPositionsRequest>,
+    ) -> Result<Response<v1::ListPositionsResponse>, Status> {
+        let caller = caller(&request)?;
+        let list = request.get_ref();
+        not_in_the_past(list.as_of_ns)?;
+        let filter = super::order::read_filter(&list.instrument_id, "", false)?.instrument_id;
+        let size = page::size(list.page_size)?;
+        let mut place = Place::read(&list.page_token)?;
+        let mut definitions = self.shared.definitions();
+        let mut positions = Vec::new();
+        let mut next = None;
+        'accounts: for handle in self.shared.scope(&caller, &list.account_id)? {
+            let Some(cursor) = enter(&mut place, handle.account_id()) else {
+                continue;
+            };
+            let summary = handle
+                .summary()
+                .await
+                .map_err(|error| status::command(&error))?;
+            // The cursor counts positions: a position, once there, stays in its place.
+            for (index, position) in (0_u64..).zip(&summary.positions) {
+                let is_wanted = (list.include_flat || !position.is_flat())
+                    && filter
+                        .as_ref()
+                        .is_none_or(|id| *id == position.instrument_id);
+                if index < cursor.unwrap_or(0) || !is_wanted {
+                    continue;
+                }
+                if positions.len() == size {
+                    let account_id = handle.account_id().clone();
+                    next = Some(Place {
+                        account_id,
+                        cursor: Some(index),
+                    });
+                    break 'accounts;
+                }
+                positions.push(self.position(&summary.account_id, position, &mut definitions)?);
+            }
+        }
+        Ok(Response::new(v1::ListPositionsResponse {
+            positions,
+            next_page_token: next.map(|place| place.write()).unwrap_or_default(),
+        }))
+    }
+
+    type StreamAccountStream = stream::Receiver<v1::StreamAccountResponse>;
+
+    async fn stream_account(
+        &self,
+        request: Request<v1::StreamAccountRequest>,
+    ) -> Result<Response<Self::StreamAccountStream>, Status> {
+        let caller = caller(&request)?;
+        account_stream::begin(&self.shared, caller, request.get_ref()).map(Response::new)
+    }
+
+    async fn adjust_cash(
+        &self,
+        request: Request<v1::AdjustCashRequest>,
+    ) -> Result<Response<v1::Account>, Status> {
+        let caller = caller(&request)?;
+        let adjust =
+            wire::read_adjust_cash(request.get_ref()).map_err(|errors| status::invalid(&errors))?;
+        let handle = self.shared.account(&caller, &adjust.account_id)?;
+        let command = AccountCommand::AdjustCash {
+            request_id: Some(adjust.request_id),
+            currency: adjust.currency,
+            amount: adjust.amount,
+            reason: adjust.reason,
+        };
+        match handle.command(command).await {
+            Ok(Reply::Done { .. }) => {}
+            Ok(other) => return Err(unexpected(&other)),
+            Err(error) => return Err(status::command(&error)),
+        }
+        let summary = handle
+            .summary()
+            .await
+            .map_err(|error| status::command(&error))?;
+        Ok(Response::new(account(&summary)))
+    }
+}
+
+impl AccountServer {
+    fn position(
+        &self,
+        account_id: &AccountId,
+        position: &Position,
+        definitions: &mut Definitions,
+    ) -> Result<v1::Position, Status> {
+        let instrument = definitions.get(&position.instrument_id)?;
+        let mark = mark(
+            &self.shared.platform.market,
+            &position.instrument_id,
+            position.quantity,
+        );
+        Ok(write_position(account_id, position, instrument, mark))
+    }
+}
+
+/// Returns the price at which a position could be closed: the bid of a long one, the ask of a
+/// short one, the last trade where there is no quote.
+pub(super) fn mark(market: &MarketHub, id: &InstrumentId, quantity: i64) -> Option<Price> {
+    let reference = market.reference(id);
+    if quantity >= 0 {
+        reference.bid
+    } else {
+        reference.ask
+    }
+}
+
+pub(super) fn write_position(
+    account_id: &AccountId,
+    position: &Position,
+    instrument: &Instrument,
+    mark: Option<Price>,
+) -> v1::Position {
+    let unrealized = mark.and_then(|mark| position.unrealized_pnl(instrument, mark).ok());
+    let quantity = apex_domain::number::format_mantissa(
+        i128::from(position.quantity),
+        instrument.quantity_decimals,
+    );
+    v1::Position {
+        account_id: account_id.to_string(),
+        instrument_id: position.instrument_id.to_string(),
+        strategy_id: position.strategy_id.to_string(),
+        quantity,
+        average_price: position
+            .average_price(instrument)
+            .map(|price| price.normalize().to_string())
+            .unwrap_or_default(),
+        realized_pnl: position.realized_pnl.to_string(),
+        unrealized_pnl: unrealized.map(|pnl| pnl.to_string()).unwrap_or_default(),
+        currency: instrument.quote_currency.to_string(),
+    }
+}
+
+/// Writes an account as it stands.
+pub(super) fn account(summary: &AccountSummary) -> v1::Account {
+    let journal = match summary.journal {
+        JournalHealth::Ready => v1::JournalHealth::Ready,
+        JournalHealth::Reserve => v1::JournalHealth::Reserve,
+        JournalHealth::Full => v1::JournalHealth::Full,
+    };
+    v1::Account {
+        account_id: summary.account_id.to_string(),
+        base_currency: summary.base_currency.to_string(),
+        mode: enums::account_mode(summary.mode).into(),
+        trading_state: enums::trading_state(summary.trading_state).into(),
+        equity: summary.equity.to_string(),
+        unrealized_pnl: summary.unrealized_pnl.to_string(),
+        partial: summary.partial,
+        cash: wire::amounts(&summary.cash),
+        realized_pnl: wire::amounts(&summary.realized_pnl),
+        fees: wire::amounts(&summary.fees),
+        working_orders: summary.working_orders as u64,
+        orders: summary.orders as u64,
+        executions: summary.executions as u64,
+        sequence: summary.sequence,
+        state_hash: format!("{:016x}", summary.state_hash),
+        journal: journal.into(),
+        venue_connected: summary.venue_connected,
+    }
+}

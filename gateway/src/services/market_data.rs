@@ -1,0 +1,56 @@
+//! `MarketDataService`.
+
+use super::instrument::read_id;
+use super::market_stream;
+use crate::shared::{Shared, caller};
+use crate::{status, stream};
+use apex_bus::market::BOOK_DEPTH;
+use apex_proto::convert::market as wire;
+use apex_proto::v1;
+use apex_proto::v1::market_data_service_server::MarketDataService;
+use tonic::{Request, Response, Status};
+
+/// Market data of this process.
+#[derive(Clone, Debug)]
+pub struct MarketDataServer {
+    shared: Shared,
+}
+
+impl MarketDataServer {
+    pub fn new(shared: Shared) -> MarketDataServer {
+        MarketDataServer { shared }
+    }
+}
+
+#[tonic::async_trait]
+impl MarketDataService for MarketDataServer {
+    type SubscribeStream = stream::Receiver<v1::MarketDataBatch>;
+
+    async fn subscribe(
+        &self,
+        request: Request<v1::SubscribeRequest>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let caller = caller(&request)?;
+        market_stream::begin(&self.shared, caller, request.get_ref()).map(Response::new)
+    }
+
+    async fn get_book(
+        &self,
+        request: Request<v1::GetBookRequest>,
+    ) -> Result<Response<v1::Book>, Status> {
+        let id = read_id(&request.get_ref().instrument_id)?;
+        let depth = match usize::try_from(request.get_ref().depth) {
+            Ok(0) => BOOK_DEPTH,
+            Ok(depth) => depth.min(BOOK_DEPTH),
+            Err(_) => return Err(status::invalid_field("depth", "must not be negative")),
+        };
+        let view = self.shared.platform.market.view(&id);
+        let view = view.ok_or_else(|| status::instrument_not_found(&id))?;
+        let book = view.book.ok_or_else(|| status::no_book(&id))?;
+        Ok(Response::new(wire::decimal_book(
+            &book,
+            &view.instrument,
+            depth,
+        )))
+    }
+}

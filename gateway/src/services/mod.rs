@@ -1,0 +1,69 @@
+//! The services of the API, one file an area. Each method reads its request, asks the platform,
+//! and writes the answer; what goes wrong becomes a status in [`crate::status`].
+
+pub mod account;
+pub mod account_stream;
+pub mod auth;
+pub mod instrument;
+pub mod market_data;
+pub mod market_stream;
+pub mod order;
+pub mod order_stream;
+pub mod risk;
+pub mod strategy;
+pub mod system;
+
+use crate::shared::Shared;
+use apex_proto::v1;
+use tonic::service::Routes;
+
+/// What [`routes`] needs beyond what the services share.
+pub(crate) struct Parts {
+    pub shared: Shared,
+    pub system: system::SystemServer,
+    pub strategies: strategy::StrategyServer,
+}
+
+/// Puts the services together, each with the bound on the size of a client's message.
+pub(crate) fn routes(parts: Parts) -> Routes {
+    use v1::account_service_server::AccountServiceServer;
+    use v1::auth_service_server::AuthServiceServer;
+    use v1::instrument_service_server::InstrumentServiceServer;
+    use v1::market_data_service_server::MarketDataServiceServer;
+    use v1::order_service_server::OrderServiceServer;
+    use v1::risk_service_server::RiskServiceServer;
+    use v1::strategy_service_server::StrategyServiceServer;
+    use v1::system_service_server::SystemServiceServer;
+
+    let Parts {
+        shared,
+        system,
+        strategies,
+    } = parts;
+    let bytes = shared.limits.message_bytes;
+    macro_rules! server {
+        ($server:ident, $service:expr) => {
+            $server::new($service).max_decoding_message_size(bytes)
+        };
+    }
+    Routes::new(server!(
+        OrderServiceServer,
+        order::OrderServer::new(shared.clone())
+    ))
+    .add_service(server!(
+        AccountServiceServer,
+        account::AccountServer::new(shared.clone())
+    ))
+    .add_service(server!(
+        MarketDataServiceServer,
+        market_data::MarketDataServer::new(shared.clone())
+    ))
+    .add_service(server!(
+        InstrumentServiceServer,
+        instrument::InstrumentServer::new(shared.clone())
+    ))
+    .add_service(server!(RiskServiceServer, risk::RiskServer::new(shared)))
+    .add_service(server!(SystemServiceServer, system))
+    .add_service(server!(AuthServiceServer, auth::AuthServer))
+    .add_service(server!(StrategyServiceServer, strategies))
+}

@@ -1,0 +1,361 @@
+//! `OrderService`.
+
+use super::order_stream;
+use crate::auth::Caller;
+use crate::page::{self, Place};
+use crate::shared::{Shared, caller};
+use crate::{status, stream};
+use apex_bus::handle::AccountHandle;
+use apex_bus::message::{AccountCommand, CommandError, OrderFilter, Page};
+use apex_domain::account::{Refusal, Reply};
+use apex_domain::order::{Order, OrderKey, OrderStatus, SubmitOrder};
+use apex_domain::risk::ReasonCode;
+use apex_domain::{AccountId, InstrumentId, StrategyId};
+use apex_proto::convert::order::{self as wire, AmendError, OrderRef};
+use apex_proto::field::Fields;
+use apex_proto::v1::order_service_server::OrderService;
+use apex_proto::{convert::text, v1};
+use tonic::{Request, Response, Status};
+
+/// Orders of the accounts of this node.
+#[derive(Clone, Debug)]
+pub struct OrderServer {
+    shared: Shared,
+}
+
+impl OrderServer {
+    pub fn new(shared: Shared) -> OrderServer {
+        OrderServer { shared }
+    }
+
+    fn write(&self, order: &Order) -> Result<Response<v1::Order>, Status> {
+        let mut definitions = self.shared.definitions();
+        let instrument = definitions.get(&order.request.instrument_id)?;
+        Ok(Response::new(wire::order(order, instrument)))
+    }
+
+    /// Submits, and makes the instrument known to the account first where it does not know it.
+    async fn submit(
+        &self,
+        account: &AccountHandle,
+        request: SubmitOrder,
+    ) -> Result<Reply, CommandError> {
+        let instrument_id = request.instrument_id.clone();
+        let command = AccountCommand::Submit(Box::new(request));
+        match account.command(command.clone()).await {
+            Err(CommandError::Refused(Refusal::UnknownInstrument(id))) => {
+                let Some(instrument) = self.shared.platform.market.instrument(&instrument_id)
+                else {
+                    return Err(CommandError::Refused(Refusal::UnknownInstrument(id)));
+                };
+                account
+                    .command(AccountCommand::DefineInstrument(Box::new(instrument)))
+                    .await?;
+                account.command(command).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Returns the account that has the order, and the order.
+    async fn find(
+        &self,
+        caller: &Caller,
+        order: &OrderRef,
+    ) -> Result<(&AccountHandle, Order), Status> {
+        if let Some(account_id) = &order.account_id {
+            let account = self.shared.account(caller, account_id)?;
+            let found = account
+                .order(order.key.clone())
+                .await
+                .map_err(|e| status::command(&e))?;
+            return found
+                .map(|order| (account, order))
+                .ok_or_else(status::order_not_found);
+        }
+        for account in self.candidates(caller, &order.key) {
+            let found = account
+                .order(order.key.clone())
+                .await
+                .map_err(|e| status::command(&e))?;
+            if let Some(order) = found {
+                return Ok((account, order));
+            }
+        }
+        Err(status::order_not_found())
+    }
+
+    /// Returns the accounts to ask for an order, the one that its id names first: an order id is
+    /// the account's id and a number.
+    fn candidates(&self, caller: &Caller, key: &OrderKey) -> Vec<&AccountHandle> {
+        let named = match key {
+            OrderKey::OrderId(id) => id.as_str().rsplit_once('-').map(|(account, _)| account),
+            OrderKey::ClientOrderId(_) => None,
+        };
+        let mut accounts = self.shared.accounts(caller);
+        accounts.sort_by_key(|account| Some(account.account_id().as_str()) != named);
+        accounts
+    }
+}
+
+#[tonic::async_trait]
+impl OrderService for OrderServer {
+    async fn submit_order(
+        &self,
+        request: Request<v1::SubmitOrderRequest>,
+    ) -> Result<Response<v1::Order>, Status> {
+        let caller = caller(&request)?;
+        let market = &self.shared.platform.market;
+        let (account_id, order) = wire::read_submit(request.get_ref(), |id| market.instrument(id))
+            .map_err(|errors| status::invalid(&errors))?;
+        let account = self.shared.account(&caller, &account_id)?;
+        match self
+            .submit(account, order)
+            .await
+            .map_err(|e| status::command(&e))?
+        {
+            Reply::Order(order) if order.status == OrderStatus::Denied => {
+                Err(status::denied(&order))
+            }
+            Reply::Order(order) => self.write(&order),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn amend_order(
+        &self,
+        request: Request<v1::AmendOrderRequest>,
+    ) -> Result<Response<v1::Order>, Status> {
+        let caller = caller(&request)?;
+        let draft =
+            wire::read_amend(request.get_ref()).map_err(|errors| status::invalid(&errors))?;
+        let (account, order) = self.find(&caller, &draft.order).await?;
+        let mut definitions = self.shared.definitions();
+        let instrument = definitions.get(&order.request.instrument_id)?;
+        let amend = draft.at(instrument).map_err(|error| match error {
+            AmendError::Fields(errors) => status::invalid(&errors),
+            AmendError::Misfit(misfit) => status::misfit(&misfit),
+        })?;
+        match account.command(AccountCommand::Amend(amend)).await {
+            Ok(Reply::Order(order)) => self.write(&order),
+            Ok(other) => Err(unexpected(&other)),
+            Err(error) => Err(status::command(&error)),
+        }
+    }
+
+    async fn cancel_order(
+        &self,
+        request: Request<v1::CancelOrderRequest>,
+    ) -> Result<Response<v1::Order>, Status> {
+        let caller = caller(&request)?;
+        let (order, request_id) =
+            wire::read_cancel(request.get_ref()).map_err(|errors| status::invalid(&errors))?;
+        let (account, _) = self.find(&caller, &order).await?;
+        let command = AccountCommand::Cancel {
+            key: order.key,
+            request_id,
+            reason_code: ReasonCode::CanceledByUser,
+        };
+        match account.command(command).await {
+            Ok(Reply::Order(order)) => self.write(&order),
+            Ok(other) => Err(unexpected(&other)),
+            Err(error) => Err(status::command(&error)),
+        }
+    }
+
+    async fn cancel_all_orders(
+        &self,
+        request: Request<v1::CancelAllOrdersRequest>,
+    ) -> Result<Response<v1::CancelAllOrdersResponse>, Status> {
+        let caller = caller(&request)?;
+        let (account_id, filter) =
+            wire::read_cancel_all(request.get_ref()).map_err(|errors| status::invalid(&errors))?;
+        let account = self.shared.account(&caller, &account_id)?;
+        let reason_code = ReasonCode::CanceledByUser;
+        let reply = account
+            .command(AccountCommand::CancelAll {
+                filter,
+                reason_code,
+            })
+            .await
+            .map_err(|error| status::command(&error))?;
+        let Reply::Orders(orders) = reply else {
+            return Err(unexpected(&reply));
+        };
+        let orders = write_all(&self.shared, &orders)?;
+        Ok(Response::new(v1::CancelAllOrdersResponse { orders }))
+    }
+
+    async fn get_order(
+        &self,
+        request: Request<v1::GetOrderRequest>,
+    ) -> Result<Response<v1::Order>, Status> {
+        let caller = caller(&request)?;
+        let get = request.get_ref();
+        let order = wire::read_order_ref(&get.account_id, &get.order_id, &get.client_order_id)
+            .map_err(|errors| status::invalid(&errors))?;
+        let (_, order) = self.find(&caller, &order).await?;
+        self.write(&order)
+    }
+
+    async fn list_orders(
+        &self,
+        request: Request<v1::ListOrdersRequest>,
+    ) -> Result<Response<v1::ListOrdersResponse>, Status> {
+        let caller = caller(&request)?;
+        let list = request.get_ref();
+        let filter = read_filter(&list.instrument_id, &list.strategy_id, list.working_only)?;
+        let size = page::size(list.page_size)?;
+        let mut place = Place::read(&list.page_token)?;
+        let mut found: Vec<Order> = Vec::new();
+        let mut next = None;
+        for account in self.shared.scope(&caller, &list.account_id)? {
+            let Some(cursor) = enter(&mut place, account.account_id()) else {
+                continue;
+            };
+            if found.len() == size {
+                next = Some(Place {
+                    account_id: account.account_id().clone(),
+                    cursor,
+                });
+                break;
+            }
+            let page = Page {
+                cursor,
+                limit: size - found.len(),
+            };
+            let (orders, cursor) = account
+                .orders(filter.clone(), page)
+                .await
+                .map_err(|e| status::command(&e))?;
+            found.extend(orders);
+            if cursor.is_some() {
+                next = Some(Place {
+                    account_id: account.account_id().clone(),
+                    cursor,
+                });
+                break;
+            }
+        }
+        Ok(Response::new(v1::ListOrdersResponse {
+            orders: write_all(&self.shared, &found)?,
+            next_page_token: next.map(|place| place.write()).unwrap_or_default(),
+        }))
+    }
+
+    async fn list_executions(
+        &self,
+        request: Request<v1::ListExecutionsRequest>,
+    ) -> Result<Response<v1::ListExecutionsResponse>, Status> {
+        let caller = caller(&request)?;
+        let list = request.get_ref();
+        let size = page::size(list.page_size)?;
+        let mut place = Place::read(&list.page_token)?;
+        let mut definitions = self.shared.definitions();
+        let mut found = Vec::new();
+        let mut next = None;
+        for account in self.shared.scope(&caller, &list.account_id)? {
+            let account_id = account.account_id();
+            let Some(cursor) = enter(&mut place, account_id) else {
+                continue;
+            };
+            if found.len() == size {
+                next = Some(Place {
+                    account_id: account_id.clone(),
+                    cursor,
+                });
+                break;
+            }
+            let page = Page {
+                cursor,
+                limit: size - found.len(),
+            };
+            let (executions, cursor) = account
+                .executions(page)
+                .await
+                .map_err(|e| status::command(&e))?;
+            for record in &executions {
+                let instrument = definitions.get(&record.execution.instrument_id)?;
+                found.push(wire::execution(account_id, record, instrument));
+            }
+            if cursor.is_some() {
+                next = Some(Place {
+                    account_id: account_id.clone(),
+                    cursor,
+                });
+                break;
+            }
+        }
+        Ok(Response::new(v1::ListExecutionsResponse {
+            executions: found,
+            next_page_token: next.map(|place| place.write()).unwrap_or_default(),
+        }))
+    }
+
+    type StreamOrdersStream = stream::Receiver<v1::StreamOrdersResponse>;
+
+    async fn stream_orders(
+        &self,
+        request: Request<v1::StreamOrdersRequest>,
+    ) -> Result<Response<Self::StreamOrdersStream>, Status> {
+        let caller = caller(&request)?;
+        order_stream::begin(&self.shared, caller, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+}
+
+fn write_all(shared: &Shared, orders: &[Order]) -> Result<Vec<v1::Order>, Status> {
+    let mut definitions = shared.definitions();
+    orders
+        .iter()
+        .map(|order| {
+            Ok(wire::order(
+                order,
+                definitions.get(&order.request.instrument_id)?,
+            ))
+        })
+        .collect()
+}
+
+/// Reads which orders a list wants.
+pub(super) fn read_filter(
+    instrument_id: &str,
+    strategy_id: &str,
+    working_only: bool,
+) -> Result<OrderFilter, Status> {
+    let mut fields = Fields::new();
+    let f = &mut fields;
+    let instrument_id = text::optional(f, "instrument_id", instrument_id, InstrumentId::in_command);
+    let strategy_id = text::optional(f, "strategy_id", strategy_id, StrategyId::new);
+    let filter = instrument_id.zip(strategy_id);
+    let filter = filter.map(|(instrument_id, strategy_id)| OrderFilter {
+        instrument_id,
+        strategy_id,
+        working_only,
+    });
+    fields
+        .finish(filter)
+        .map_err(|errors| status::invalid(&errors))
+}
+
+/// Returns where to begin in this account, or `None` when the page begins behind it. Accounts
+/// come in order of id; the place counts for the first one that is not before it.
+pub(super) fn enter(place: &mut Option<Place>, account_id: &AccountId) -> Option<Option<u64>> {
+    match place {
+        Some(wanted) if *account_id < wanted.account_id => None,
+        Some(wanted) if *account_id == wanted.account_id => {
+            let cursor = wanted.cursor;
+            *place = None;
+            Some(cursor)
+        }
+        _ => Some(None),
+    }
+}
+
+/// An account answered with something that its contract does not have for this command. That is
+/// a fault of ours, and the outcome has to be asked for.
+pub(super) fn unexpected(reply: &Reply) -> Status {
+    tracing::error!(?reply, "an account gave an answer of the wrong kind");
+    status::command(&CommandError::Stopped)
+}

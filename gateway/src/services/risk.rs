@@ -1,0 +1,226 @@
+//! `RiskService`.
+
+use super::order::unexpected;
+use crate::auth::Caller;
+use crate::shared::{Shared, caller};
+use crate::status;
+use apex_bus::handle::AccountHandle;
+use apex_bus::message::AccountCommand;
+use apex_domain::account::{CancelFilter, Reply};
+use apex_domain::risk::{ReasonCode, TradingState};
+use apex_domain::{AccountId, RequestId};
+use apex_proto::convert::{enums, risk as wire, text};
+use apex_proto::field::Fields;
+use apex_proto::v1;
+use apex_proto::v1::risk_service_server::RiskService;
+use tonic::{Request, Response, Status};
+
+/// Limits and trading states of the accounts of this node.
+#[derive(Clone, Debug)]
+pub struct RiskServer {
+    shared: Shared,
+}
+
+/// A change of the trading state, as it was asked for.
+struct Change {
+    state: TradingState,
+    request_id: Option<RequestId>,
+    reason: String,
+    cancel: bool,
+}
+
+impl RiskServer {
+    pub fn new(shared: Shared) -> RiskServer {
+        RiskServer { shared }
+    }
+
+    async fn limits(&self, handle: &AccountHandle) -> Result<Response<v1::Limits>, Status> {
+        let summary = handle
+            .summary()
+            .await
+            .map_err(|error| status::command(&error))?;
+        let sequence = summary.limits_sequence;
+        Ok(Response::new(wire::limits(
+            &summary.account_id,
+            &summary.limits,
+            sequence,
+        )))
+    }
+
+    /// Changes the state of every account in scope: all of them are closed to new orders before
+    /// the first cancel is asked for.
+    async fn change(
+        &self,
+        caller: &Caller,
+        account_id: &str,
+        change: Change,
+    ) -> Result<Response<v1::TradingStateResponse>, Status> {
+        let handles = self.shared.scope(caller, account_id)?;
+        let mut accounts = Vec::new();
+        for handle in &handles {
+            let command = AccountCommand::SetTradingState {
+                request_id: change.request_id.clone(),
+                state: change.state,
+                by: caller.user_id.clone(),
+                reason: change.reason.clone(),
+            };
+            match handle.command(command).await {
+                Ok(Reply::Done { sequence }) => {
+                    accounts.push(written(handle.account_id(), change.state, sequence));
+                }
+                Ok(other) => return Err(unexpected(&other)),
+                Err(error) => return Err(status::command(&error)),
+            }
+        }
+        if change.cancel {
+            for (handle, account) in handles.iter().zip(&mut accounts) {
+                account.cancels_requested = cancel_all(handle).await?;
+            }
+        }
+        Ok(Response::new(v1::TradingStateResponse { accounts }))
+    }
+}
+
+async fn cancel_all(handle: &AccountHandle) -> Result<u64, Status> {
+    let command = AccountCommand::CancelAll {
+        filter: CancelFilter::default(),
+        reason_code: ReasonCode::CanceledByRisk,
+    };
+    match handle.command(command).await {
+        Ok(Reply::Orders(orders)) => Ok(orders.len() as u64),
+        Ok(other) => Err(unexpected(&other)),
+        Err(error) => Err(status::command(&error)),
+    }
+}
+
+fn written(account_id: &AccountId, state: TradingState, sequence: u64) -> v1::AccountTradingState {
+    v1::AccountTradingState {
+        account_id: account_id.to_string(),
+        trading_state: enums::trading_state(state).into(),
+        sequence,
+        cancels_requested: 0,
+    }
+}
+
+/// Reads what the three changes have in common.
+fn read(
+    state: TradingState,
+    request_id: &str,
+    reason: &str,
+    halt: Option<&v1::HaltRequest>,
+) -> Result<Change, Status> {
+    let mut fields = Fields::new();
+    let f = &mut fields;
+    let request_id = text::optional(f, "request_id", request_id, RequestId::new);
+    let reason = text::free(f, "reason", reason);
+    text::not_yet(f, "flatten", halt.is_some_and(|halt| halt.flatten));
+    let cancel = halt.is_some_and(|halt| halt.cancel);
+    let change = request_id.zip(reason);
+    let change = change.map(|(request_id, reason)| Change {
+        state,
+        request_id,
+        reason,
+        cancel,
+    });
+    fields
+        .finish(change)
+        .map_err(|errors| status::invalid(&errors))
+}
+
+#[tonic::async_trait]
+impl RiskService for RiskServer {
+    async fn get_limits(
+        &self,
+        request: Request<v1::GetLimitsRequest>,
+    ) -> Result<Response<v1::Limits>, Status> {
+        let caller = caller(&request)?;
+        let id = AccountId::new(&request.get_ref().account_id)
+            .map_err(|error| status::invalid_field("account_id", error))?;
+        self.limits(self.shared.account(&caller, &id)?).await
+    }
+
+    async fn set_limits(
+        &self,
+        request: Request<v1::SetLimitsRequest>,
+    ) -> Result<Response<v1::Limits>, Status> {
+        let caller = caller(&request)?;
+        let set =
+            wire::read_set_limits(request.get_ref()).map_err(|errors| status::invalid(&errors))?;
+        let handle = self.shared.account(&caller, &set.account_id)?;
+        let command = AccountCommand::SetLimits {
+            request_id: Some(set.request_id),
+            limits: set.limits,
+            expected_sequence: set.expected_sequence,
+        };
+        match handle.command(command).await {
+            Ok(Reply::Done { .. }) => self.limits(handle).await,
+            Ok(other) => Err(unexpected(&other)),
+            Err(error) => Err(status::command(&error)),
+        }
+    }
+
+    async fn halt(
+        &self,
+        request: Request<v1::HaltRequest>,
+    ) -> Result<Response<v1::TradingStateResponse>, Status> {
+        let caller = caller(&request)?;
+        let halt = request.get_ref();
+        let change = read(
+            TradingState::Halted,
+            &halt.request_id,
+            &halt.reason,
+            Some(halt),
+        )?;
+        self.change(&caller, &halt.account_id, change).await
+    }
+
+    async fn reduce(
+        &self,
+        request: Request<v1::ReduceRequest>,
+    ) -> Result<Response<v1::TradingStateResponse>, Status> {
+        let caller = caller(&request)?;
+        let reduce = request.get_ref();
+        let change = read(
+            TradingState::Reducing,
+            &reduce.request_id,
+            &reduce.reason,
+            None,
+        )?;
+        self.change(&caller, &reduce.account_id, change).await
+    }
+
+    async fn resume(
+        &self,
+        request: Request<v1::ResumeRequest>,
+    ) -> Result<Response<v1::TradingStateResponse>, Status> {
+        let caller = caller(&request)?;
+        let resume = request.get_ref();
+        let change = read(
+            TradingState::Active,
+            &resume.request_id,
+            &resume.reason,
+            None,
+        )?;
+        self.change(&caller, &resume.account_id, change).await
+    }
+
+    async fn get_trading_state(
+        &self,
+        request: Request<v1::GetTradingStateRequest>,
+    ) -> Result<Response<v1::TradingStateResponse>, Status> {
+        let caller = caller(&request)?;
+        let mut accounts = Vec::new();
+        for handle in self.shared.scope(&caller, &request.get_ref().account_id)? {
+            let summary = handle
+                .summary()
+                .await
+                .map_err(|error| status::command(&error))?;
+            accounts.push(written(
+                &summary.account_id,
+                summary.trading_state,
+                summary.sequence,
+            ));
+        }
+        Ok(Response::new(v1::TradingStateResponse { accounts }))
+    }
+}

@@ -1,0 +1,156 @@
+//! What all services of one gateway share.
+
+use crate::auth::{ApiKeys, Caller};
+use crate::fanout::Fanout;
+use crate::options::Limits;
+use crate::status;
+use crate::stream;
+use apex_bus::handle::{AccountHandle, Platform};
+use apex_bus::market::MarketHub;
+use apex_domain::{AccountId, Instrument, InstrumentId, UnixNanos};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, watch};
+use tonic::{Request, Status};
+
+/// What all services of one gateway share. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    pub platform: Platform,
+    pub keys: ApiKeys,
+    pub limits: Limits,
+    pub fanout: Fanout,
+    pub streams: Streams,
+    /// True once the gateway stops: streams end with a reason.
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// Free places for server streams, by kind.
+#[derive(Clone, Debug)]
+pub struct Streams {
+    pub orders: Arc<Semaphore>,
+    pub market_data: Arc<Semaphore>,
+    pub accounts: Arc<Semaphore>,
+    pub strategies: Arc<Semaphore>,
+}
+
+impl Streams {
+    pub fn new(per_kind: usize) -> Streams {
+        let places = || Arc::new(Semaphore::new(per_kind));
+        Streams {
+            orders: places(),
+            market_data: places(),
+            accounts: places(),
+            strategies: places(),
+        }
+    }
+}
+
+/// Returns who called. The token check puts it there before any service is reached.
+///
+/// Errors: `UNAUTHENTICATED` when a service is served without that check.
+pub fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
+    request
+        .extensions()
+        .get::<Caller>()
+        .cloned()
+        .ok_or_else(status::unauthenticated)
+}
+
+/// Returns once the gateway stops, or is gone.
+pub async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // An error means that the gateway was dropped without a word, which comes to the same.
+    drop(stopping.wait_for(|stopping| *stopping).await);
+}
+
+/// Returns the time as clients are told it.
+pub fn wall_clock() -> UnixNanos {
+    apex_bus::clock::Clock::Wall.now()
+}
+
+impl Shared {
+    /// Returns an account that is granted to the caller.
+    ///
+    /// Errors: `PERMISSION_DENIED` when it is not, whether it exists or not; `NOT_FOUND`.
+    pub fn account(&self, caller: &Caller, id: &AccountId) -> Result<&AccountHandle, Status> {
+        if !caller.may(id) {
+            return Err(status::account_not_granted());
+        }
+        self.platform
+            .accounts
+            .get(id)
+            .ok_or_else(|| status::account_not_found(id))
+    }
+
+    /// Returns the accounts that are granted to the caller, in order of id.
+    pub fn accounts(&self, caller: &Caller) -> Vec<&AccountHandle> {
+        let granted = |handle: &&AccountHandle| caller.may(handle.account_id());
+        self.platform.accounts.values().filter(granted).collect()
+    }
+
+    /// Returns the named account, or all that are granted when none is named.
+    ///
+    /// Errors: as [`Shared::account`]; an id that is none.
+    pub fn scope(&self, caller: &Caller, account_id: &str) -> Result<Vec<&AccountHandle>, Status> {
+        if account_id.is_empty() {
+            return Ok(self.accounts(caller));
+        }
+        let id = AccountId::new(account_id)
+            .map_err(|error| status::invalid_field("account_id", error))?;
+        self.account(caller, &id).map(|handle| vec![handle])
+    }
+
+    /// Opens a stream, if there is a place for one.
+    ///
+    /// Errors: `RESOURCE_EXHAUSTED`.
+    pub fn open<T>(
+        &self,
+        places: &Arc<Semaphore>,
+    ) -> Result<(stream::Sender<T>, stream::Receiver<T>), Status> {
+        let permit = places
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| status::too_many_streams(self.limits.streams_per_kind))?;
+        Ok(stream::channel(self.limits.stalled_client, permit))
+    }
+
+    /// Returns the caller as its key stands now, for streams that run on.
+    ///
+    /// Errors: `UNAUTHENTICATED` once the key was revoked.
+    pub fn renew(&self, caller: &Caller) -> Result<Caller, Status> {
+        match self.keys.renew(&caller.key_id) {
+            Ok(Some(caller)) => Ok(caller),
+            Ok(None) => Err(status::unauthenticated()),
+            // Cannot be asked now: what held when the stream began holds until it can be.
+            Err(_) => Ok(caller.clone()),
+        }
+    }
+
+    pub fn definitions(&self) -> Definitions {
+        Definitions {
+            market: self.platform.market.clone(),
+            known: BTreeMap::new(),
+        }
+    }
+}
+
+/// Definitions of instruments, each fetched once.
+#[derive(Debug)]
+pub struct Definitions {
+    market: MarketHub,
+    known: BTreeMap<InstrumentId, Instrument>,
+}
+
+impl Definitions {
+    /// Returns the definition by which numbers of the instrument are written.
+    ///
+    /// Errors: `UNAVAILABLE` while this process does not have it.
+    pub fn get(&mut self, id: &InstrumentId) -> Result<&Instrument, Status> {
+        if !self.known.contains_key(id) {
+            let found = self.market.instrument(id);
+            let instrument = found.ok_or_else(|| status::no_definition(id))?;
+            self.known.insert(id.clone(), instrument);
+        }
+        self.known.get(id).ok_or_else(|| status::no_definition(id))
+    }
+}

@@ -1,0 +1,396 @@
+//! The only place where gRPC statuses are made.
+//!
+//! | what happened | code | details |
+//! |---|---|---|
+//! | a field cannot be read, is out of range or names something unknown | `INVALID_ARGUMENT` | `BadRequest` |
+//! | a rule says no | `FAILED_PRECONDITION` | `ErrorInfo`, reason = the reason code |
+//! | the same id with other content | `ALREADY_EXISTS` | `ErrorInfo` |
+//! | the thing changed in between | `ABORTED` | `ErrorInfo` |
+//! | too fast, too much | `RESOURCE_EXHAUSTED` | `ErrorInfo`, `RetryInfo` |
+//! | something needed is not there now | `UNAVAILABLE` | `ErrorInfo`, `RetryInfo` |
+//! | the outcome is not known | `DEADLINE_EXCEEDED` | `ErrorInfo` |
+//!
+//! `UNKNOWN` and `INTERNAL` are made nowhere: whatever a caller can cause has a name.
+
+use apex_bus::handle::HistoryError;
+use apex_bus::message::CommandError;
+use apex_bus::topic::SubscribeError;
+use apex_domain::account::Refusal;
+use apex_domain::order::{Misfit, Order};
+use apex_domain::{AccountId, InstrumentId};
+use apex_proto::FieldErrors;
+use std::collections::HashMap;
+use std::time::Duration;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+/// `ErrorInfo.domain` of everything that the platform says.
+pub const DOMAIN: &str = "apextrade";
+
+/// A command that finds an account busy may come again after a group commit or two.
+const RETRY_BUSY: Duration = Duration::from_millis(50);
+
+/// A dependency that is away comes back in seconds at best.
+const RETRY_DEPENDENCY: Duration = Duration::from_secs(1);
+
+fn with_reason(
+    code: Code,
+    reason: &str,
+    message: impl Into<String>,
+    metadata: &[(&str, &str)],
+) -> Status {
+    let metadata: HashMap<String, String> = metadata
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
+    Status::with_error_details(
+        code,
+        message,
+        ErrorDetails::with_error_info(reason, DOMAIN, metadata),
+    )
+}
+
+fn with_retry(code: Code, reason: &str, message: impl Into<String>, after: Duration) -> Status {
+    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
+    details.set_retry_info(Some(after));
+    Status::with_error_details(code, message, details)
+}
+
+/// Fields that cannot be taken.
+pub fn invalid(errors: &FieldErrors) -> Status {
+    let violations: Vec<FieldViolation> = errors
+        .errors()
+        .iter()
+        .map(|error| FieldViolation::new(error.field.clone(), error.description.clone()))
+        .collect();
+    let details = ErrorDetails::with_bad_request(violations);
+    Status::with_error_details(Code::InvalidArgument, errors.to_string(), details)
+}
+
+/// One field that cannot be taken.
+pub fn invalid_field(field: &str, description: impl std::fmt::Display) -> Status {
+    invalid(&FieldErrors::one(field, description))
+}
+
+/// An order that our own checks refused and that is kept as denied.
+pub fn denied(order: &Order) -> Status {
+    let code = order.reason_code.map_or("DENIED", |code| code.as_str());
+    let message = format!("order denied: {code}: {}", order.reason);
+    let metadata = [
+        ("order_id", order.order_id.as_str()),
+        ("client_order_id", order.request.client_order_id.as_str()),
+        ("account_id", order.account_id.as_str()),
+    ];
+    with_reason(Code::FailedPrecondition, code, message, &metadata)
+}
+
+/// An amend to a number that fits no increment.
+pub fn misfit(misfit: &Misfit) -> Status {
+    let code = misfit.reason_code().as_str();
+    with_reason(
+        Code::FailedPrecondition,
+        code,
+        format!("{code}: {misfit}"),
+        &[],
+    )
+}
+
+/// A command that has no answer from its account.
+pub fn command(error: &CommandError) -> Status {
+    let message = error.to_string();
+    match error {
+        CommandError::Refused(refusal) => refused(refusal),
+        CommandError::JournalFull => {
+            with_retry(Code::Unavailable, "JOURNAL_FULL", message, RETRY_DEPENDENCY)
+        }
+        CommandError::VenueDown => {
+            with_retry(Code::Unavailable, "VENUE_DOWN", message, RETRY_DEPENDENCY)
+        }
+        CommandError::Overloaded { .. } => {
+            with_retry(Code::ResourceExhausted, "OVERLOADED", message, RETRY_BUSY)
+        }
+        CommandError::Timeout { .. } => {
+            with_reason(Code::DeadlineExceeded, "OUTCOME_UNKNOWN", message, &[])
+        }
+        CommandError::Stopped => with_retry(
+            Code::Unavailable,
+            "ACCOUNT_STOPPED",
+            message,
+            RETRY_DEPENDENCY,
+        ),
+    }
+}
+
+fn refused(refusal: &Refusal) -> Status {
+    let message = refusal.to_string();
+    match refusal {
+        Refusal::AlreadyExists(id) => {
+            let metadata = [("client_order_id", id.as_str())];
+            with_reason(
+                Code::AlreadyExists,
+                "CLIENT_ORDER_ID_REUSED",
+                message,
+                &metadata,
+            )
+        }
+        Refusal::OrderNotFound => order_not_found(),
+        Refusal::UnknownInstrument(_) => invalid_field("instrument_id", message),
+        Refusal::StaleSequence { expected, actual } => {
+            let (expected, actual) = (expected.to_string(), actual.to_string());
+            let metadata = [("expected_sequence", &*expected), ("sequence", &*actual)];
+            with_reason(Code::Aborted, "STALE_SEQUENCE", message, &metadata)
+        }
+        Refusal::OrderClosed(_) => {
+            with_reason(Code::FailedPrecondition, "ORDER_CLOSED", message, &[])
+        }
+        Refusal::ChangePending => {
+            with_reason(Code::FailedPrecondition, "CHANGE_PENDING", message, &[])
+        }
+        Refusal::Rule { code, .. } => {
+            with_reason(Code::FailedPrecondition, code.as_str(), message, &[])
+        }
+        Refusal::NotOpen => with_retry(
+            Code::Unavailable,
+            "ACCOUNT_NOT_OPEN",
+            message,
+            RETRY_DEPENDENCY,
+        ),
+        Refusal::Invalid { field, detail } => invalid_field(field, detail),
+    }
+}
+
+pub fn order_not_found() -> Status {
+    with_reason(Code::NotFound, "ORDER_NOT_FOUND", "no such order", &[])
+}
+
+pub fn account_not_found(account_id: &AccountId) -> Status {
+    let message = format!("no account \"{account_id}\"");
+    with_reason(Code::NotFound, "ACCOUNT_NOT_FOUND", message, &[])
+}
+
+pub fn instrument_not_found(instrument_id: &InstrumentId) -> Status {
+    let message = format!("no instrument \"{instrument_id}\"");
+    with_reason(Code::NotFound, "INSTRUMENT_NOT_FOUND", message, &[])
+}
+
+pub fn no_book(instrument_id: &InstrumentId) -> Status {
+    let message = format!("instrument \"{instrument_id}\" has no book yet");
+    with_retry(Code::Unavailable, "NO_BOOK", message, RETRY_DEPENDENCY)
+}
+
+/// An order of an instrument whose definition this process does not have (yet).
+pub fn no_definition(instrument_id: &InstrumentId) -> Status {
+    let message = format!("the definition of instrument \"{instrument_id}\" is not loaded");
+    with_retry(
+        Code::Unavailable,
+        "NO_DEFINITION",
+        message,
+        RETRY_DEPENDENCY,
+    )
+}
+
+/// No credentials, or bad ones. Why exactly is not told.
+pub fn unauthenticated() -> Status {
+    let message = "send `authorization: Bearer <token>` with a valid token";
+    with_reason(Code::Unauthenticated, "UNAUTHENTICATED", message, &[])
+}
+
+/// The credentials cannot be checked now.
+pub fn credentials_unavailable() -> Status {
+    let message = "credentials cannot be checked now";
+    with_retry(
+        Code::Unavailable,
+        "CREDENTIALS_UNAVAILABLE",
+        message,
+        RETRY_DEPENDENCY,
+    )
+}
+
+/// The caller's role does not allow the method.
+pub fn role_not_allowed(role: &str) -> Status {
+    let message = format!("role {role} may not call this method");
+    with_reason(Code::PermissionDenied, "ROLE", message, &[("role", role)])
+}
+
+/// The account is not granted to the caller, or does not exist.
+pub fn account_not_granted() -> Status {
+    let message = "the account is not granted to this user";
+    with_reason(Code::PermissionDenied, "ACCOUNT_NOT_GRANTED", message, &[])
+}
+
+/// The Host header names nothing that this gateway is called.
+pub fn wrong_host() -> Status {
+    let message = "the Host (:authority) is none of this gateway's names";
+    with_reason(Code::PermissionDenied, "HOST", message, &[])
+}
+
+/// The Origin header is not of this gateway and not allowed.
+pub fn wrong_origin() -> Status {
+    let message = "the Origin is not allowed";
+    with_reason(Code::PermissionDenied, "ORIGIN", message, &[])
+}
+
+/// A stream that has reached a bound of its kind.
+pub fn too_many_streams(limit: usize) -> Status {
+    let message = format!("{limit} streams of this kind are open, try again later");
+    with_retry(
+        Code::ResourceExhausted,
+        "STREAMS",
+        message,
+        RETRY_DEPENDENCY,
+    )
+}
+
+/// The end of a stream whose client did not read.
+pub fn stalled_client(after: Duration) -> Status {
+    let message = format!(
+        "the client did not read for {} s: resume when it does",
+        after.as_secs()
+    );
+    with_retry(
+        Code::ResourceExhausted,
+        "STALLED_CLIENT",
+        message,
+        RETRY_DEPENDENCY,
+    )
+}
+
+/// A topic that has no seat, or is closed.
+pub fn subscribe(error: &SubscribeError) -> Status {
+    match error {
+        SubscribeError::Closed { .. } => shutting_down(),
+        SubscribeError::TooManySubscribers { limit, .. } => too_many_streams(*limit),
+    }
+}
+
+pub fn shutting_down() -> Status {
+    let message = "the gateway is shutting down: resume at another one or later";
+    with_retry(
+        Code::Unavailable,
+        "SHUTTING_DOWN",
+        message,
+        RETRY_DEPENDENCY,
+    )
+}
+
+/// The journal of an account cannot be read.
+pub fn history(error: &HistoryError) -> Status {
+    with_retry(
+        Code::Unavailable,
+        "HISTORY",
+        error.to_string(),
+        RETRY_DEPENDENCY,
+    )
+}
+
+/// The call took longer than the gateway allows.
+pub fn request_timeout(limit: Duration) -> Status {
+    let message = format!(
+        "no answer within {} ms, the outcome is not known",
+        limit.as_millis()
+    );
+    with_reason(Code::DeadlineExceeded, "OUTCOME_UNKNOWN", message, &[])
+}
+
+/// The method is part of the API but not of this process.
+pub fn not_here(what: &str) -> Status {
+    Status::new(Code::Unimplemented, format!("this gateway has no {what}"))
+}
+
+/// A strategy session that cannot begin.
+pub fn session(refusal: &crate::SessionRefusal) -> Status {
+    use crate::SessionRefusal as Refusal;
+    let message = refusal.to_string();
+    match refusal {
+        Refusal::Field { field, description } => invalid_field(field, description),
+        Refusal::NotGranted => account_not_granted(),
+        Refusal::AlreadyConnected => {
+            with_reason(Code::AlreadyExists, "SESSION_EXISTS", message, &[])
+        }
+        Refusal::Quarantined { .. } => {
+            with_reason(Code::FailedPrecondition, "QUARANTINED", message, &[])
+        }
+        Refusal::Unavailable { .. } => {
+            with_retry(Code::Unavailable, "STRATEGIES", message, RETRY_DEPENDENCY)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apex_domain::ClientOrderId;
+    use apex_domain::risk::ReasonCode;
+
+    #[test]
+    fn every_refusal_has_a_named_code() {
+        let id = ClientOrderId::new("c-1").unwrap();
+        let instrument = InstrumentId::new("A.SIM").unwrap();
+        let rule = Refusal::Rule {
+            code: ReasonCode::OrderRate,
+            detail: "too fast".into(),
+        };
+        let cases = [
+            (
+                Refusal::AlreadyExists(id),
+                Code::AlreadyExists,
+                "CLIENT_ORDER_ID_REUSED",
+            ),
+            (Refusal::OrderNotFound, Code::NotFound, "ORDER_NOT_FOUND"),
+            (
+                Refusal::StaleSequence {
+                    expected: 1,
+                    actual: 2,
+                },
+                Code::Aborted,
+                "STALE_SEQUENCE",
+            ),
+            (
+                Refusal::OrderClosed("FILLED"),
+                Code::FailedPrecondition,
+                "ORDER_CLOSED",
+            ),
+            (
+                Refusal::ChangePending,
+                Code::FailedPrecondition,
+                "CHANGE_PENDING",
+            ),
+            (rule, Code::FailedPrecondition, "ORDER_RATE"),
+            (Refusal::NotOpen, Code::Unavailable, "ACCOUNT_NOT_OPEN"),
+        ];
+        for (refusal, code, reason) in cases {
+            let status = command(&CommandError::Refused(refusal));
+            let details = status.get_error_details();
+            let found = details.error_info().map(|info| info.reason.as_str());
+            assert_eq!((status.code(), found), (code, Some(reason)));
+        }
+        let unknown = command(&CommandError::Refused(Refusal::UnknownInstrument(
+            instrument,
+        )));
+        assert_eq!(unknown.code(), Code::InvalidArgument);
+        let details = unknown.get_error_details();
+        assert_eq!(
+            details.bad_request().unwrap().field_violations[0].field,
+            "instrument_id"
+        );
+    }
+
+    #[test]
+    fn what_may_be_tried_again_says_when() {
+        for error in [
+            CommandError::JournalFull,
+            CommandError::Overloaded { limit: 1 },
+            CommandError::Stopped,
+        ] {
+            let details = command(&error).get_error_details();
+            assert!(
+                details
+                    .retry_info()
+                    .is_some_and(|retry| retry.retry_delay.is_some())
+            );
+        }
+        let timeout = command(&CommandError::Timeout { timeout_ms: 1 });
+        assert_eq!(timeout.code(), Code::DeadlineExceeded);
+        assert!(timeout.get_error_details().retry_info().is_none());
+    }
+}

@@ -1,0 +1,50 @@
+//! The door through which remote strategies come in. The node implements it.
+
+use crate::auth::Caller;
+use apex_proto::v1;
+use thiserror::Error;
+use tokio::sync::mpsc;
+
+/// Messages that may lie between the wire and the session, each way. A session answers batch by
+/// batch, so a few are under way at most; when it is full, the other side waits.
+pub const SESSION_QUEUE: usize = 64;
+
+/// One connected strategy. The session ends when `responses` is dropped; the client is gone when
+/// `requests` gives `None`.
+#[derive(Debug)]
+pub struct StrategySession {
+    /// Who called. Whether the account of [`v1::Hello`] is granted is for the session to check
+    /// with [`Caller::may`].
+    pub caller: Caller,
+    pub requests: mpsc::Receiver<v1::StrategyRequest>,
+    pub responses: mpsc::Sender<v1::StrategyResponse>,
+}
+
+/// Why a session does not begin.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SessionRefusal {
+    #[error("{field} {description}")]
+    Field {
+        field: &'static str,
+        description: String,
+    },
+    #[error("the account is not granted to this user")]
+    NotGranted,
+    #[error("the strategy has a session already")]
+    AlreadyConnected,
+    #[error("the strategy is quarantined: {reason}")]
+    Quarantined { reason: String },
+    #[error("strategies cannot be run now: {reason}")]
+    Unavailable { reason: String },
+}
+
+/// Takes the sessions of `StrategyService.Connect`.
+#[tonic::async_trait]
+pub trait StrategySessions: Send + Sync {
+    /// Takes a session over and returns at once; the session lives on in the implementor's own
+    /// task. `hello` is its first message.
+    ///
+    /// Errors: [`SessionRefusal`]; the stream then ends with it.
+    async fn begin(&self, hello: v1::Hello, session: StrategySession)
+    -> Result<(), SessionRefusal>;
+}

@@ -1,0 +1,149 @@
+//! A bounded server stream that ends with a reason.
+
+use crate::status;
+use futures::Stream;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tonic::Status;
+
+/// Messages between a stream's task and its connection. The connection has its own window of
+/// flow control; this only has to cover the time between two wake-ups. Full: the task waits, up
+/// to its patience.
+const QUEUE: usize = 16;
+
+type End = Arc<Mutex<Option<Status>>>;
+
+/// The task's end of a stream.
+#[derive(Debug)]
+pub struct Sender<T> {
+    queue: mpsc::Sender<T>,
+    end: End,
+    patience: Duration,
+}
+
+/// The connection's end of a stream.
+#[derive(Debug)]
+pub struct Receiver<T> {
+    queue: mpsc::Receiver<T>,
+    end: End,
+    /// Held as long as the client has the stream.
+    _permit: OwnedSemaphorePermit,
+}
+
+/// The stream is over: the client went away or was cut. The task returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Over;
+
+/// Makes a stream whose client is cut when it does not read for `patience`.
+pub fn channel<T>(patience: Duration, permit: OwnedSemaphorePermit) -> (Sender<T>, Receiver<T>) {
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    let end = End::default();
+    (
+        Sender {
+            queue: sender,
+            end: end.clone(),
+            patience,
+        },
+        Receiver {
+            queue: receiver,
+            end,
+            _permit: permit,
+        },
+    )
+}
+
+impl<T> Sender<T> {
+    /// Sends a message, waiting for the client up to the patience.
+    ///
+    /// Errors: [`Over`]; a client that did not read then finds the reason as the stream's end.
+    pub async fn send(&self, message: T) -> Result<(), Over> {
+        match tokio::time::timeout(self.patience, self.queue.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Over),
+            Err(_) => Err(self.end(status::stalled_client(self.patience))),
+        }
+    }
+
+    /// Ends the stream with a reason, behind what was sent.
+    pub fn end(&self, reason: Status) -> Over {
+        // The lock is held for one assignment, so it is never poisoned half-way.
+        *self
+            .end
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(reason);
+        Over
+    }
+
+    /// Returns when the client has gone away.
+    pub async fn closed(&self) {
+        self.queue.closed().await;
+    }
+}
+
+impl<T> Stream for Receiver<T> {
+    type Item = Result<T, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.queue.poll_recv(context) {
+            Poll::Ready(Some(message)) => Poll::Ready(Some(Ok(message))),
+            Poll::Ready(None) => {
+                let mut end = self
+                    .end
+                    .lock()
+                    .unwrap_or_else(|poisoned| poisoned.into_inner());
+                Poll::Ready(end.take().map(Err))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::StreamExt;
+    use tokio::sync::Semaphore;
+    use tonic::Code;
+
+    fn pair(streams: &Arc<Semaphore>) -> (Sender<u32>, Receiver<u32>) {
+        let permit = streams.clone().try_acquire_owned().unwrap();
+        channel(Duration::from_secs(30), permit)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_read_is_cut_with_a_reason() {
+        let streams = Arc::new(Semaphore::new(1));
+        let (sender, mut receiver) = pair(&streams);
+        for number in 0..QUEUE as u32 {
+            sender.send(number).await.unwrap();
+        }
+        // Nobody reads: the paused clock runs to the end of the patience.
+        assert_eq!(sender.send(99).await, Err(Over));
+        drop(sender);
+        let mut got = Vec::new();
+        let end = loop {
+            match receiver.next().await {
+                Some(Ok(number)) => got.push(number),
+                Some(Err(status)) => break status,
+                None => panic!("the stream ended without a reason"),
+            }
+        };
+        assert_eq!(got.len(), QUEUE);
+        assert_eq!(end.code(), Code::ResourceExhausted);
+        assert!(receiver.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_stream_gives_its_permit_back_when_the_client_is_gone() {
+        let streams = Arc::new(Semaphore::new(1));
+        let (sender, receiver) = pair(&streams);
+        assert_eq!(streams.available_permits(), 0);
+        drop(receiver);
+        assert_eq!(streams.available_permits(), 1);
+        assert_eq!(sender.send(1).await, Err(Over));
+        sender.closed().await;
+    }
+}
