@@ -17,4 +17,5 @@ pub mod csv;
 pub mod currency;
 pub mod decimal;
 pub mod input;
+pub mod registry;
 pub mod sim;

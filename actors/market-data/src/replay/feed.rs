@@ -8,7 +8,7 @@ use apex_domain::book::{L2Book, SequenceRule};
 use apex_domain::market::{FeedStatus, MarketEvent};
 use apex_domain::time::{NANOS_PER_MILLI, NANOS_PER_SECOND};
 use apex_domain::{Instrument, InstrumentId, UnixNanos};
-use apex_venues::binance::{Codec, Market, Message};
+use apex_venues::binance::{Codec, Message};
 use apex_venues::capture::Step;
 use std::collections::BTreeMap;
 
@@ -119,10 +119,7 @@ impl ReplayFeed {
         let mut symbols: Vec<(String, usize)> = Vec::new();
         for file in files {
             let info = self.recordings[*file].info();
-            let rule = match info.market {
-                Market::Spot => SequenceRule::BinanceSpot,
-                Market::UsdM => SequenceRule::BinanceUsdM,
-            };
+            let rule = info.market.sequence_rule();
             for symbol in &info.symbols {
                 if symbols.iter().any(|(known, _)| *known == symbol.symbol) {
                     continue;

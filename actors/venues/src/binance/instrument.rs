@@ -1,6 +1,7 @@
 //! Names and inferred definitions of the venue's instruments.
 
 use crate::currency::currencies;
+use apex_domain::book::SequenceRule;
 use apex_domain::id::IdError;
 use apex_domain::instrument::{FeeSchedule, InstrumentKind};
 use apex_domain::number::Decimal;
@@ -12,6 +13,16 @@ pub enum Market {
     Spot,
     /// Perpetual contracts margined in the quote currency.
     UsdM,
+}
+
+impl Market {
+    /// Returns how the market numbers the changes of its books.
+    pub fn sequence_rule(self) -> SequenceRule {
+        match self {
+            Market::Spot => SequenceRule::BinanceSpot,
+            Market::UsdM => SequenceRule::BinanceUsdM,
+        }
+    }
 }
 
 /// Returns the platform's id of a symbol: `BTCUSDT.BINANCE`, or `BTCUSDT-PERP.BINANCE` on USD-M.
