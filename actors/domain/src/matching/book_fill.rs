@@ -29,6 +29,8 @@ use crate::venue::{
 use std::collections::BTreeMap;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 #[derive(Clone, Debug)]

@@ -239,6 +239,8 @@ impl Journal {
             .truncate(false)
             .open(&path)
             .map_err(io)?;
+        // Two venues in one folder would mix their batches. The lock goes with the process.
+        file.try_lock().map_err(|error| io(error.into()))?;
         let (recovered, length) = read_to(&path, &mut Vec::new())?;
         file.set_len(length).map_err(io)?;
         file.seek(SeekFrom::Start(length)).map_err(io)?;

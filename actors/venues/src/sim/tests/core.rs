@@ -125,6 +125,16 @@ fn a_damaged_journal_is_refused_with_its_line() {
     assert_eq!(left.lines().count(), 4);
 }
 
+#[test]
+fn a_folder_has_one_venue_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = venue(folder.path());
+    let second = Venue::open(folder.path(), false, SimOptions::new(7), UnixNanos(0));
+    assert!(matches!(second, Err(SimVenueError::Journal { .. })));
+    drop(first);
+    venue(folder.path());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
