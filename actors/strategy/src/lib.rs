@@ -1,5 +1,5 @@
 //! Strategies: the trait they are written against, the engine that runs them in step with a
-//! simulated venue.
+//! simulated venue, and backtests.
 //!
 //! A strategy sees delivered data and its own orders through a [`Context`] and answers with
 //! commands. It never knows whether it runs in a backtest, a replay, on paper or live.
@@ -8,8 +8,9 @@
 //! account (it decides about risk, orders and money, and belongs to the caller), and any clock.
 //!
 //! Start reading at [`Strategy`]; then `examples/ema_cross.rs` to write one, [`lock_step`] for
-//! the order in which things happen.
+//! the order in which things happen, and [`backtest`] for a whole run.
 
+pub mod backtest;
 pub mod command;
 pub mod context;
 pub mod ema_cross;

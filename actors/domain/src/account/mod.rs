@@ -21,4 +21,4 @@ pub use types::{AccountInput, CancelFilter, Effects, ExecutionRecord, Refusal, R
 pub use views::Equity;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -285,8 +285,8 @@ impl Account {
         reason: String,
         ts_event: UnixNanos,
     ) {
-        let entry = self.orders.get(index);
-        if entry.amend.is_none() || !self.is_possible(step, index, EventKind::AmendRejected) {
+        let asked = self.orders.get(index).amend.is_some();
+        if !self.is_possible(step, index, EventKind::AmendRejected) || !asked {
             return;
         }
         let order_id = self.orders.get(index).order.order_id.clone();
@@ -308,8 +308,8 @@ impl Account {
         reason: String,
         ts_event: UnixNanos,
     ) {
-        let entry = self.orders.get(index);
-        if entry.cancel.is_none() || !self.is_possible(step, index, EventKind::CancelRejected) {
+        let asked = self.orders.get(index).cancel.is_some();
+        if !self.is_possible(step, index, EventKind::CancelRejected) || !asked {
             return;
         }
         let order_id = self.orders.get(index).order.order_id.clone();

@@ -37,20 +37,21 @@ impl Account {
     }
 
     pub(super) fn tick(&mut self, step: &mut Step<'_>) {
-        let asked = &mut self.asked.0;
-        asked.retain(|index, _| self.orders.unsettled().contains(index));
-        let due: Vec<OrderIndex> = self
-            .orders
-            .unsettled()
+        // What was asked before must not move this decision: it is not in the journal.
+        for index in self.unanswered() {
+            if step.now.since(self.orders.get(index).submitted_at) > NO_ANSWER_NS {
+                self.unknown(step, index, ReasonCode::NoAnswer);
+            }
+        }
+        let unsettled = self.orders.unsettled();
+        self.asked.0.retain(|index, _| unsettled.contains(index));
+        let due: Vec<OrderIndex> = unsettled
             .iter()
             .copied()
             .filter(|index| step.now.since(self.waiting_since(*index)) > NO_ANSWER_NS)
             .take(QUERIES_PER_TICK)
             .collect();
         for index in due {
-            if self.orders.get(index).base == OrderStatus::Submitted {
-                self.unknown(step, index, ReasonCode::NoAnswer);
-            }
             self.query(step, index);
         }
     }

@@ -115,3 +115,6 @@ impl Portfolio {
         &self.fees
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,3 +7,6 @@ pub mod types;
 
 pub use checks::{CHECKS, Denial};
 pub use types::{Limits, MarketRef, ReasonCode, TradingState};
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,8 @@
 //! account is in another process, and a replay of the journal restores it.
 
 mod notes;
+#[cfg(test)]
+mod tests;
 
 pub use notes::{Note, Notes};
 
@@ -311,7 +313,7 @@ impl LockStep {
         for index in 0..self.runners.len() {
             // The clock was moved to the event, so the event cannot be later.
             if let Err(error) = self.runners[index].market(self.clock, event) {
-                self.runners[index].quarantine(error.to_string());
+                self.runners[index].quarantine(format!("was handed {error}"));
             }
             self.collect(index);
         }
@@ -333,7 +335,7 @@ impl LockStep {
         let limit = self.runners[index].budget().timers_between_events;
         if self.timers_fired[index] > limit {
             self.runners[index].quarantine(format!(
-                "more than {limit} timers fired between two market events"
+                "fired more than {limit} timers between two market events"
             ));
         } else {
             self.runners[index].timer(self.clock, &tag);
@@ -451,7 +453,7 @@ impl LockStep {
     fn arm(&mut self, index: usize, at: UnixNanos, tag: String) {
         let limit = self.runners[index].budget().waiting_timers;
         if self.timers_waiting[index] >= limit {
-            self.runners[index].quarantine(format!("more than {limit} timers wait"));
+            self.runners[index].quarantine(format!("armed more than {limit} timers"));
             return;
         }
         self.timer_number += 1;

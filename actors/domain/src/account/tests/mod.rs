@@ -1,4 +1,9 @@
 //! The account as a whole, driven by scripts of inputs.
 
+mod golden;
 mod orders;
-mod support;
+mod queries;
+mod recovery;
+mod reports;
+pub(crate) mod support;
+mod transitions;

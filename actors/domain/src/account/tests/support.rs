@@ -232,7 +232,6 @@ impl World {
         self.report(report)
     }
 
-    #[expect(dead_code, reason = "used by the tests of reports")]
     pub fn status(
         &mut self,
         client: &str,

@@ -1,0 +1,269 @@
+//! Sessions that come and go, time that passes, and what queries bring to light.
+
+use super::support::*;
+use crate::account::AccountInput;
+use crate::event::Event;
+use crate::market::Side;
+use crate::number::Quantity;
+use crate::order::OrderStatus;
+use crate::risk::{ReasonCode, TradingState};
+use crate::time::NANOS_PER_SECOND;
+use crate::venue::{VenueCommand, VenueReport, VenueStatus};
+
+fn lost(world: &mut World) {
+    world.apply(AccountInput::SessionLost {
+        reason_code: ReasonCode::Restarted,
+    });
+}
+
+fn buy(client: &str) -> crate::order::SubmitOrder {
+    limit(client, SPOT, Side::Buy, 1_000, 10_000)
+}
+
+#[test]
+fn a_lost_session_makes_unanswered_orders_unknown_and_keeps_their_reserve() {
+    let mut world = World::ready();
+    world.working(buy("a"));
+    world.submit(buy("b"));
+    let reserved = world.account.exposure(&id(SPOT));
+    lost(&mut world);
+    assert_eq!(world.events(), ["OrderUnknown"]);
+    assert_eq!(world.state("a"), OrderStatus::Accepted);
+    assert_eq!(world.state("b"), OrderStatus::Unknown);
+    assert_eq!(world.account.exposure(&id(SPOT)), reserved);
+    lost(&mut world);
+    assert!(world.effects.is_empty());
+}
+
+#[test]
+fn a_ready_session_asks_for_every_open_order() {
+    let mut world = World::ready();
+    world.working(buy("a"));
+    world.submit(buy("b"));
+    world.working(buy("c"));
+    world.ended("c", 0);
+    world.apply(AccountInput::SessionReady);
+    let asked: Vec<_> = world
+        .commands()
+        .iter()
+        .map(|c| c.client_order_id().clone())
+        .collect();
+    assert_eq!(asked, [cid("a"), cid("b")]);
+    assert!(
+        world
+            .commands()
+            .iter()
+            .all(|c| matches!(c, VenueCommand::Query { .. }))
+    );
+}
+
+#[test]
+fn an_order_without_an_answer_becomes_unknown_and_is_asked_for() {
+    let mut world = World::ready();
+    world.submit(buy("a"));
+    world.now = world.now.plus(4 * NANOS_PER_SECOND);
+    world.apply(AccountInput::Tick);
+    assert!(world.effects.is_empty());
+    world.now = world.now.plus(NANOS_PER_SECOND);
+    world.apply(AccountInput::Tick);
+    assert_eq!(world.events(), ["OrderUnknown"]);
+    assert!(matches!(world.commands(), [VenueCommand::Query { .. }]));
+    // Not again at once, but again after the same time.
+    world.apply(AccountInput::Tick);
+    assert!(world.effects.is_empty());
+    world.now = world.now.plus(5 * NANOS_PER_SECOND);
+    world.apply(AccountInput::Tick);
+    assert!(world.events().is_empty());
+    assert!(matches!(world.commands(), [VenueCommand::Query { .. }]));
+    world.assert_recovers();
+}
+
+#[test]
+fn a_pending_cancel_is_asked_for_and_never_decided_by_time() {
+    let mut world = World::ready();
+    world.working(buy("a"));
+    world.cancel("a");
+    world.now = world.now.plus(6 * NANOS_PER_SECOND);
+    world.apply(AccountInput::Tick);
+    assert!(matches!(world.commands(), [VenueCommand::Query { .. }]));
+    assert_eq!(world.state("a"), OrderStatus::PendingCancel);
+    // The venue still works it: the cancel got lost, and goes out again.
+    world.status("a", VenueStatus::Working, vec![]);
+    assert!(world.events().is_empty());
+    assert!(matches!(world.commands(), [VenueCommand::Cancel { .. }]));
+    world.status("a", VenueStatus::Canceled, vec![]);
+    assert_eq!(world.events(), ["OrderCanceled"]);
+}
+
+#[test]
+fn an_answer_books_the_missing_fills_and_then_the_state() {
+    let mut world = World::ready();
+    world.submit(buy("a"));
+    lost(&mut world);
+    let fills = vec![
+        execution("a", "x1", SPOT, Side::Buy, 400, 10_000),
+        execution("a", "x2", SPOT, Side::Buy, 100, 10_000),
+    ];
+    world.status("a", VenueStatus::Canceled, fills.clone());
+    assert_eq!(
+        world.events(),
+        [
+            "OrderAccepted",
+            "OrderFilled",
+            "OrderFilled",
+            "OrderCanceled"
+        ]
+    );
+    let order = world.order("a");
+    assert_eq!(order.reason_code, Some(ReasonCode::Reconciled));
+    assert_eq!(order.canceled_quantity, Quantity(500));
+    world.status("a", VenueStatus::Canceled, fills);
+    assert!(world.effects.is_empty());
+    world.assert_recovers();
+}
+
+#[test]
+fn an_answer_settles_an_unknown_order() {
+    for (status, fills, expected) in [
+        (VenueStatus::Working, vec![], OrderStatus::Accepted),
+        (VenueStatus::Rejected, vec![], OrderStatus::Rejected),
+        (VenueStatus::Expired, vec![], OrderStatus::Expired),
+        (
+            VenueStatus::Filled,
+            vec![execution("a", "x1", SPOT, Side::Buy, 1_000, 10_000)],
+            OrderStatus::Filled,
+        ),
+    ] {
+        let mut world = World::ready();
+        world.submit(buy("a"));
+        lost(&mut world);
+        world.status("a", status, fills);
+        assert_eq!(world.state("a"), expected);
+    }
+}
+
+#[test]
+fn an_answer_brings_the_terms_of_an_amend_whose_report_got_lost() {
+    let mut world = World::ready();
+    world.working(buy("a"));
+    world.amend("a", Some(2_000), None);
+    world.status("a", VenueStatus::Working, vec![]);
+    assert!(matches!(world.commands(), [VenueCommand::Amend { .. }]));
+    let report = VenueReport::Status {
+        client_order_id: cid("a"),
+        venue_order_id: world.order("a").venue_order_id.unwrap(),
+        status: VenueStatus::Working,
+        quantity: Quantity(2_000),
+        limit_price: None,
+        executions: vec![],
+        ts_event: world.now,
+    };
+    world.report(report);
+    assert_eq!(world.events(), ["OrderAmended"]);
+    assert_eq!(world.order("a").leaves_quantity, Quantity(2_000));
+}
+
+#[test]
+fn only_proof_makes_an_order_go_out_again() {
+    let mut world = World::ready();
+    world.submit(buy("a"));
+    lost(&mut world);
+    world.not_found("a", false);
+    assert!(world.effects.is_empty());
+    world.not_found("a", true);
+    // Durable before the wire, as the first time.
+    assert_eq!(world.events(), ["OrderSubmitted"]);
+    assert!(
+        matches!(world.commands(), [VenueCommand::New(order)] if order.client_order_id == cid("a"))
+    );
+    assert_eq!(world.state("a"), OrderStatus::Submitted);
+    world.assert_recovers();
+}
+
+#[test]
+fn proof_from_before_the_last_send_proves_nothing() {
+    let mut world = World::ready();
+    world.submit(buy("a"));
+    let old = world.now;
+    world.report(VenueReport::NotFound {
+        client_order_id: cid("a"),
+        proof: true,
+        ts_event: old,
+    });
+    assert!(world.effects.is_empty());
+    world.not_found("a", true);
+    let sent = world.now;
+    world.report(VenueReport::NotFound {
+        client_order_id: cid("a"),
+        proof: true,
+        ts_event: sent,
+    });
+    assert!(
+        world.effects.is_empty(),
+        "the second send is younger than this"
+    );
+}
+
+#[test]
+fn a_known_order_that_the_venue_no_longer_has_is_canceled_with_its_fills_kept() {
+    let mut world = World::ready();
+    world.working(buy("a"));
+    world.fill("a", "x1", 400, 10_000);
+    world.not_found("a", true);
+    let order = world.order("a");
+    assert_eq!(order.status, OrderStatus::Canceled);
+    assert_eq!(order.reason_code, Some(ReasonCode::NotAtVenue));
+    assert_eq!(order.filled_quantity, Quantity(400));
+    assert_eq!(world.account.net_position(&id(SPOT)), 400);
+}
+
+#[test]
+fn a_halt_keeps_what_has_not_reached_the_venue_from_going_out_again() {
+    let mut world = World::ready();
+    world.submit(buy("a"));
+    world.apply(AccountInput::SetTradingState {
+        request_id: None,
+        state: TradingState::Halted,
+        by: "ops".to_owned(),
+        reason: String::new(),
+    });
+    world.not_found("a", true);
+    assert!(world.commands().is_empty());
+    assert_eq!(
+        world.order("a").reason_code,
+        Some(ReasonCode::CanceledByRisk)
+    );
+}
+
+#[test]
+fn an_order_that_was_amended_before_it_arrived_goes_out_as_it_was() {
+    let mut world = World::ready();
+    world.submit(buy("a"));
+    world.amend("a", Some(2_000), None);
+    assert_eq!(world.state("a"), OrderStatus::PendingAmend);
+    world.not_found("a", true);
+    assert_eq!(world.events(), ["OrderAmendRejected", "OrderSubmitted"]);
+    assert!(
+        matches!(world.commands(), [VenueCommand::New(order)] if order.quantity == Quantity(1_000))
+    );
+    world.assert_recovers();
+}
+
+#[test]
+fn an_answer_with_fills_of_an_order_that_is_not_ours_books_them() {
+    let mut world = World::ready();
+    world.report(VenueReport::Status {
+        client_order_id: cid("stranger"),
+        venue_order_id: crate::VenueOrderId::new("v").unwrap(),
+        status: VenueStatus::Filled,
+        quantity: Quantity(5),
+        limit_price: None,
+        executions: vec![execution("stranger", "x", PERP, Side::Buy, 5, 10_000)],
+        ts_event: world.now,
+    });
+    assert!(matches!(
+        world.effects.events[0].event,
+        Event::ExternalFilled { .. }
+    ));
+    assert_eq!(world.account.net_position(&id(PERP)), 5);
+}

@@ -1,0 +1,436 @@
+//! One run from its first event to its report.
+
+use super::BacktestError;
+use super::equity::EquityCurve;
+use super::options::{BacktestOptions, Fill, Margin};
+use super::report::{BacktestReport, FillRow, PositionRow};
+use super::statistics::RoundTrips;
+use crate::lock_step::LockStep;
+use crate::mark::Mark;
+use crate::strategy::Strategy;
+use apex_domain::account::{Account, AccountInput, Effects, Reply};
+use apex_domain::event::{AccountMode, Event};
+use apex_domain::instrument::{FeeSchedule, Instrument};
+use apex_domain::market::{MarketEvent, Side};
+use apex_domain::matching::{BarFill, BarFillOptions, BookFill, FillModel};
+use apex_domain::number::Decimal;
+use apex_domain::risk::{Limits, ReasonCode};
+use apex_domain::venue::{Execution, VenueModel};
+use apex_domain::{AccountId, Currency, InstrumentId, Price, StrategyId, UnixNanos};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// Refusals and quarantines that are repeated in the report; a person reads some lines, not
+/// thousands.
+const NOTES_IN_REPORT: usize = 20;
+
+pub(super) struct Session {
+    options: BacktestOptions,
+    fill: Fill,
+    instruments: BTreeMap<InstrumentId, Instrument>,
+    account: Account,
+    step: LockStep,
+    effects: Effects,
+    curve: EquityCurve,
+    trips: RoundTrips,
+    fills: Vec<FillRow>,
+    orders: u64,
+    /// Orders that were refused, by reason.
+    refused: BTreeMap<&'static str, u64>,
+    events: u64,
+    bars: u64,
+    quotes: u64,
+    begun: Instant,
+}
+
+impl Session {
+    pub fn open(
+        options: &BacktestOptions,
+        strategy: Box<dyn Strategy>,
+        mut instruments: Vec<Instrument>,
+        first: &MarketEvent,
+    ) -> Result<Session, BacktestError> {
+        let currency = one_currency(&instruments)?;
+        if let Some(fee) = options.fee()? {
+            for instrument in &mut instruments {
+                instrument.fees = FeeSchedule {
+                    maker: fee,
+                    taker: fee,
+                    decimals: instrument.fees.decimals,
+                };
+            }
+        }
+        let fill = options.fill.unwrap_or_else(|| Fill::fitting(first));
+        // Constant texts within the alphabet of ids.
+        let account_id = AccountId::new("backtest").expect("a constant id");
+        let strategy_id = StrategyId::new(if options.strategy.is_empty() {
+            "strategy"
+        } else {
+            &options.strategy
+        })
+        .unwrap_or_else(|_| StrategyId::manual());
+        let venue = venue(fill, options, &instruments)?;
+        let mut step = LockStep::new(account_id.clone(), venue, instruments.iter().cloned());
+        step.add_strategy(strategy_id, strategy)?;
+        let mut session = Session {
+            options: options.clone(),
+            fill,
+            account: Account::new(),
+            step,
+            effects: Effects::default(),
+            curve: EquityCurve::new(options.start_cash.0, &instruments),
+            trips: RoundTrips::default(),
+            fills: Vec::new(),
+            orders: 0,
+            refused: BTreeMap::new(),
+            events: 0,
+            bars: 0,
+            quotes: 0,
+            begun: Instant::now(),
+            instruments: instruments
+                .into_iter()
+                .map(|instrument| (instrument.instrument_id.clone(), instrument))
+                .collect(),
+        };
+        let now = first.ts_init();
+        session.set_up(now, account_id, currency)?;
+        session.step.start(now);
+        session.settle()?;
+        Ok(session)
+    }
+
+    fn set_up(
+        &mut self,
+        now: UnixNanos,
+        account_id: AccountId,
+        currency: Currency,
+    ) -> Result<(), BacktestError> {
+        let margin = self.options.margin == Margin::Account;
+        let mut inputs = vec![
+            AccountInput::Open {
+                account_id,
+                base_currency: currency.clone(),
+                mode: AccountMode::Backtest,
+            },
+            AccountInput::SetLimits {
+                request_id: None,
+                limits: Limits {
+                    check_buying_power: margin,
+                    allow_short_spot: !margin,
+                    ..Limits::default()
+                },
+                expected_sequence: None,
+            },
+        ];
+        if !self.options.start_cash.is_zero() {
+            inputs.push(AccountInput::AdjustCash {
+                request_id: None,
+                currency,
+                amount: self.options.start_cash,
+                reason: "start cash".to_owned(),
+            });
+        }
+        for instrument in self.instruments.values() {
+            inputs.push(AccountInput::DefineInstrument(Box::new(instrument.clone())));
+        }
+        for input in inputs {
+            self.effects.clear();
+            self.account.apply(now, input, &mut self.effects);
+            if let Some(Reply::Refused(refusal)) = self.effects.reply.take() {
+                return Err(BacktestError::Account(refusal));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the next market event with everything that follows from it.
+    pub fn take(&mut self, event: MarketEvent) -> Result<(), BacktestError> {
+        self.events += 1;
+        match &event {
+            MarketEvent::Bar(_) => self.bars += 1,
+            MarketEvent::Quote(_) => self.quotes += 1,
+            _ => {}
+        }
+        let id = event.instrument_id().clone();
+        self.step.push_market(event);
+        self.settle()?;
+        let mark = self.step.mark(&id);
+        self.curve.mark(self.step.now(), &id, |position| {
+            mark.and_then(|mark| mark.closing_price(position))
+        })
+    }
+
+    fn settle(&mut self) -> Result<(), BacktestError> {
+        while let Some((now, input)) = self.step.poll() {
+            self.effects.clear();
+            self.account.apply(now, input, &mut self.effects);
+            self.step.on_effects(&self.effects);
+            self.note_events()?;
+        }
+        Ok(())
+    }
+
+    fn note_events(&mut self) -> Result<(), BacktestError> {
+        for index in 0..self.effects.events.len() {
+            match &self.effects.events[index].event {
+                Event::OrderInitialized { .. } => self.orders += 1,
+                Event::OrderDenied { reason_code, .. }
+                | Event::OrderRejected { reason_code, .. } => {
+                    *self.refused.entry(reason_code.as_str()).or_default() += 1;
+                }
+                Event::OrderCanceled {
+                    reason_code: ReasonCode::NoLiquidity,
+                    ..
+                } => {
+                    let reason = ReasonCode::NoLiquidity.as_str();
+                    *self.refused.entry(reason).or_default() += 1;
+                }
+                Event::OrderFilled { execution, .. } => {
+                    let execution = execution.clone();
+                    self.note_fill(&execution)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn note_fill(&mut self, execution: &Execution) -> Result<(), BacktestError> {
+        self.curve.fill(execution)?;
+        let Some(instrument) = self.instruments.get(&execution.instrument_id) else {
+            return Ok(());
+        };
+        self.trips.fill(instrument, execution)?;
+        self.fills.push(FillRow {
+            ts_ns: execution.ts_event.0,
+            side: match execution.side {
+                Side::Buy => "SIDE_BUY",
+                Side::Sell => "SIDE_SELL",
+            },
+            quantity: instrument.format_quantity(execution.last_quantity),
+            price: instrument.format_price(execution.last_price),
+            fee: execution.fee.to_string(),
+            instrument_id: (self.instruments.len() > 1)
+                .then(|| execution.instrument_id.to_string()),
+        });
+        Ok(())
+    }
+
+    /// Stops the strategy and sums up.
+    pub fn finish(mut self) -> Result<BacktestReport, BacktestError> {
+        self.step.stop();
+        self.settle()?;
+        let wall_seconds = self.begun.elapsed().as_secs_f64();
+        let equity = self.curve.equity();
+        let sum = |money: &BTreeMap<Currency, apex_domain::Money>| {
+            let total: Decimal = money.values().map(|money| money.0).sum();
+            total.normalize().to_string()
+        };
+        let mut positions: Vec<PositionRow> = self
+            .instruments
+            .values()
+            .map(|instrument| PositionRow {
+                instrument_id: instrument.instrument_id.to_string(),
+                position: self.position(instrument),
+            })
+            .collect();
+        let position = positions
+            .first()
+            .map(|row| row.position.clone())
+            .unwrap_or_default();
+        if positions.len() == 1 {
+            positions.clear();
+        }
+        Ok(BacktestReport {
+            events: self.events,
+            wall_seconds,
+            events_per_second: (self.events as f64 / wall_seconds.max(1e-9)).round(),
+            orders: self.orders,
+            final_equity: equity.normalize().to_string(),
+            realized_pnl: sum(self.account.realized_pnl()),
+            fees: sum(self.account.fees()),
+            max_drawdown: self.curve.max_drawdown().normalize().to_string(),
+            position,
+            positions,
+            metrics: self.trips.metrics(
+                self.options.start_cash.0,
+                equity,
+                &self.curve.daily_changes(),
+            ),
+            warnings: self.warnings(equity),
+            assumptions: self.assumptions(),
+            state_hash: format!("{:016x}", self.account.state_hash()),
+            fills: self.fills,
+        })
+    }
+
+    fn position(&self, instrument: &Instrument) -> String {
+        let position = self.curve.position(&instrument.instrument_id);
+        let value = Decimal::new(position, u32::from(instrument.quantity_decimals));
+        value.normalize().to_string()
+    }
+
+    fn warnings(&mut self, equity: Decimal) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for (reason, count) in &self.refused {
+            warnings.push(format!(
+                "{count} orders were refused or ended unfilled: {reason}"
+            ));
+        }
+        let notes = self.step.take_notes();
+        let count = notes.lines().count();
+        warnings.extend(
+            notes
+                .lines()
+                .take(NOTES_IN_REPORT)
+                .map(|note| format!("{}: {}", note.strategy_id, note.text)),
+        );
+        if count > NOTES_IN_REPORT {
+            let more = (count - NOTES_IN_REPORT) as u64 + notes.dropped();
+            warnings.push(format!("{more} more notes of the strategy are left out"));
+        }
+        if self.fill == Fill::Touch && self.quotes == 0 {
+            warnings.push("fill touch without quotes: filled at the last close or print".into());
+        }
+        if matches!(self.fill, Fill::NextOpen | Fill::BarClose) && self.bars == 0 {
+            let fill = self.fill.as_str();
+            warnings.push(format!(
+                "fill {fill} without bars: filled at quotes or prints"
+            ));
+        }
+        // The curve and the account count in different ways; they have to agree.
+        let marks: BTreeMap<InstrumentId, Price> = self
+            .instruments
+            .keys()
+            .filter_map(|id| {
+                let position = self.curve.position(id);
+                let price = self
+                    .step
+                    .mark(id)
+                    .and_then(|mark: &Mark| mark.closing_price(position));
+                Some((id.clone(), price?))
+            })
+            .collect();
+        let account = self.account.equity(&marks).equity.0;
+        // A closing fill releases its share of the cost rounded to 16 decimals.
+        if (account - equity).abs() > Decimal::new(1, 9) {
+            warnings.push(format!(
+                "the account counts an equity of {account}, the cash flows give {equity}"
+            ));
+        }
+        warnings
+    }
+
+    fn assumptions(&self) -> Vec<String> {
+        let options = &self.options;
+        let mut said = Vec::new();
+        let has_fees = self
+            .instruments
+            .values()
+            .any(|instrument| !instrument.fees.maker.is_zero() || !instrument.fees.taker.is_zero());
+        said.push(match options.fee_bps {
+            Some(bps) => format!(
+                "fee of {} basis points of each fill's notional",
+                bps.normalize()
+            ),
+            None if has_fees => "fees by the instruments' schedules".to_owned(),
+            None => "no fee".to_owned(),
+        });
+        said.push(if options.slippage_bps.is_zero() {
+            "no slippage".to_owned()
+        } else {
+            format!(
+                "market orders fill {} basis points worse, rounded up to the price increment",
+                options.slippage_bps.normalize()
+            )
+        });
+        said.push("no risk limit".to_owned());
+        said.push(match options.margin {
+            Margin::None => "margin none: cash may go negative and shorts are allowed".to_owned(),
+            Margin::Account => {
+                "margin account: orders must be covered by the account's buying power".to_owned()
+            }
+        });
+        said.push("no corporate actions".to_owned());
+        said.push(
+            match self.fill {
+                Fill::NextOpen => {
+                    "fill next-open: market orders fill whole at the next bar's open (on quotes \
+                     at the next quote), with no latency"
+                }
+                Fill::BarClose => {
+                    "fill bar-close: market orders fill whole at the close of the deciding bar, \
+                     with no latency"
+                }
+                Fill::Touch => {
+                    "fill touch: market orders fill whole at the deciding quote, a buy at the \
+                     ask, a sell at the bid, whatever its size, with no latency"
+                }
+                Fill::Book => "fill book: orders trade with the recorded book, with no latency",
+            }
+            .to_owned(),
+        );
+        said.push(
+            "an open position stays open and is marked at the last close, or for quotes at the \
+             bid when long and at the ask when short"
+                .to_owned(),
+        );
+        said.push("realized_pnl is before fees".to_owned());
+        said.push(format!(
+            "seed {}: nothing in this run is random",
+            options.seed
+        ));
+        said
+    }
+}
+
+fn one_currency(instruments: &[Instrument]) -> Result<Currency, BacktestError> {
+    let first = &instruments
+        .first()
+        .ok_or(BacktestError::NoInstruments)?
+        .quote_currency;
+    match instruments
+        .iter()
+        .find(|instrument| instrument.quote_currency != *first)
+    {
+        Some(other) => Err(BacktestError::Currencies {
+            first: first.clone(),
+            second: other.quote_currency.clone(),
+        }),
+        None => Ok(first.clone()),
+    }
+}
+
+fn venue(
+    fill: Fill,
+    options: &BacktestOptions,
+    instruments: &[Instrument],
+) -> Result<Box<dyn VenueModel + Send>, BacktestError> {
+    let slippage = options.slippage()?;
+    let model = match fill {
+        Fill::NextOpen => FillModel::NextOpen,
+        Fill::BarClose => FillModel::BarClose,
+        Fill::Touch => FillModel::Touch,
+        Fill::Book => {
+            if !slippage.is_zero() {
+                return Err(BacktestError::Option {
+                    option: "slippage-bps",
+                    value: options.slippage_bps.to_string(),
+                    expected: "the book model has its own slippage, leave it out",
+                });
+            }
+            let mut venue = BookFill::new("backtest", 1)
+                // A constant text within the alphabet of ids.
+                .expect("a constant id");
+            for instrument in instruments {
+                venue.define(instrument.clone());
+            }
+            return Ok(Box::new(venue));
+        }
+    };
+    let options = BarFillOptions {
+        fill: model,
+        slippage,
+    };
+    Ok(Box::new(BarFill::new(options, instruments.iter().cloned())))
+}

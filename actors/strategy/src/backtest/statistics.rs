@@ -1,0 +1,179 @@
+//! Round trips and the figures made of them.
+
+use super::report::Metrics;
+use apex_domain::instrument::Instrument;
+use apex_domain::number::{Decimal, NumberError};
+use apex_domain::venue::Execution;
+use apex_domain::{InstrumentId, Quantity};
+use std::collections::BTreeMap;
+
+/// Trading days of a year, the usual convention.
+const DAYS_PER_YEAR: f64 = 252.0;
+
+/// Decimals of a stated ratio.
+const RATIO_DECIMALS: u32 = 6;
+
+/// An open round trip: what is held and what it has cost or brought so far, fees included.
+#[derive(Debug, Default)]
+struct Trip {
+    position: i64,
+    cash: Decimal,
+}
+
+/// Gathers round trips: each begins where a position leaves zero and ends where it comes back to
+/// zero or goes to the other side.
+#[derive(Debug, Default)]
+pub(super) struct RoundTrips {
+    open: BTreeMap<InstrumentId, Trip>,
+    wins: u64,
+    losses: u64,
+    even: u64,
+    won: Decimal,
+    lost: Decimal,
+}
+
+impl RoundTrips {
+    /// Books an execution. Through zero, its fee is divided by quantity.
+    ///
+    /// Errors: `OutOfRange`.
+    pub fn fill(
+        &mut self,
+        instrument: &Instrument,
+        execution: &Execution,
+    ) -> Result<(), NumberError> {
+        let signed = execution.side.sign() * execution.last_quantity.0;
+        let trip = self
+            .open
+            .entry(execution.instrument_id.clone())
+            .or_default();
+        let closing = if trip.position.signum() == -signed.signum() {
+            signed.signum() * signed.abs().min(trip.position.abs())
+        } else {
+            0
+        };
+        for part in [closing, signed - closing] {
+            if part == 0 {
+                continue;
+            }
+            let paid = instrument.notional(execution.last_price, Quantity(part))?.0;
+            let fee = if part == signed {
+                execution.fee.0
+            } else {
+                execution.fee.0 * Decimal::from(part) / Decimal::from(signed)
+            };
+            trip.position += part;
+            trip.cash = trip
+                .cash
+                .checked_sub(paid)
+                .and_then(|cash| cash.checked_sub(fee))
+                .ok_or(NumberError::OutOfRange)?;
+            if trip.position == 0 {
+                let profit = std::mem::take(&mut trip.cash);
+                if profit > Decimal::ZERO {
+                    self.wins += 1;
+                    self.won += profit;
+                } else if profit < Decimal::ZERO {
+                    self.losses += 1;
+                    self.lost -= profit;
+                } else {
+                    self.even += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the figures.
+    pub fn metrics(&self, start_cash: Decimal, equity: Decimal, daily: &[f64]) -> Metrics {
+        let trades = self.wins + self.losses + self.even;
+        let per_trade =
+            |value: Decimal| ratio(value, Decimal::from(trades)).map(|value| value.to_string());
+        let total_return = (start_cash > Decimal::ZERO)
+            .then(|| ratio(equity - start_cash, start_cash))
+            .flatten();
+        Metrics {
+            total_return: total_return.map(|value| value.to_string()),
+            trades,
+            wins: self.wins,
+            losses: self.losses,
+            win_rate: per_trade(Decimal::from(self.wins)),
+            profit_factor: ratio(self.won, self.lost).map(|value| value.to_string()),
+            average_trade: per_trade(self.won - self.lost),
+            sharpe: sharpe(daily).map(|value| format!("{value:.6}")),
+        }
+    }
+}
+
+/// Returns the quotient to [`RATIO_DECIMALS`], or `None` where there is none.
+fn ratio(numerator: Decimal, denominator: Decimal) -> Option<Decimal> {
+    let value = numerator.checked_div(denominator)?;
+    Some(value.round_dp(RATIO_DECIMALS).normalize())
+}
+
+/// See [`Metrics::sharpe`].
+fn sharpe(daily: &[f64]) -> Option<f64> {
+    let count = daily.len() as f64;
+    if daily.len() < 2 {
+        return None;
+    }
+    let mean = daily.iter().sum::<f64>() / count;
+    let variance = daily.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    let value = mean / variance.sqrt() * DAYS_PER_YEAR.sqrt();
+    value.is_finite().then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{instrument, instrument_id};
+    use apex_domain::market::Side;
+    use apex_domain::{ClientOrderId, Currency, ExecId, Money, Price, UnixNanos};
+
+    fn fill(trips: &mut RoundTrips, side: Side, quantity: i64, price: i64, fee: &str) {
+        let execution = Execution {
+            exec_id: ExecId::new("x").unwrap(),
+            client_order_id: ClientOrderId::new("c").unwrap(),
+            instrument_id: instrument_id(),
+            side,
+            last_quantity: Quantity(quantity),
+            last_price: Price(price * 100),
+            fee: Money::parse(fee).unwrap(),
+            fee_currency: Currency::new("USD").unwrap(),
+            maker: false,
+            ts_event: UnixNanos(0),
+        };
+        trips.fill(&instrument(), &execution).unwrap();
+    }
+
+    #[test]
+    fn round_trips_end_at_zero_and_through_zero() {
+        let mut trips = RoundTrips::default();
+        fill(&mut trips, Side::Buy, 1, 100, "0");
+        fill(&mut trips, Side::Buy, 1, 110, "0");
+        fill(&mut trips, Side::Sell, 3, 120, "0.3");
+        fill(&mut trips, Side::Buy, 1, 125, "0");
+        let metrics = trips.metrics(Decimal::ZERO, Decimal::ZERO, &[]);
+        assert_eq!((metrics.trades, metrics.wins, metrics.losses), (2, 1, 1));
+        // 30 less two thirds of the fee, and 5 with the last third.
+        assert_eq!(metrics.profit_factor.as_deref(), Some("5.843137"));
+        assert_eq!(metrics.average_trade.as_deref(), Some("12.35"));
+        assert_eq!(metrics.win_rate.as_deref(), Some("0.5"));
+    }
+
+    #[test]
+    fn what_cannot_be_computed_is_absent() {
+        let none = RoundTrips::default().metrics(Decimal::ZERO, Decimal::ONE, &[1.0]);
+        assert_eq!(none, Metrics::default());
+        assert_eq!(sharpe(&[0.0, 0.0]), None, "no variation");
+        assert_eq!(sharpe(&[]), None);
+    }
+
+    #[test]
+    fn sharpe_is_the_mean_over_the_sample_deviation_of_a_year() {
+        // Mean 2, sample standard deviation 1.
+        let value = sharpe(&[1.0, 2.0, 3.0]).unwrap();
+        assert!((value - 2.0 * 252_f64.sqrt()).abs() < 1e-12);
+        let metrics = RoundTrips::default().metrics(Decimal::from(100), Decimal::from(125), &[]);
+        assert_eq!(metrics.total_return.as_deref(), Some("0.25"));
+    }
+}
