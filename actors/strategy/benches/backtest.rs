@@ -100,23 +100,21 @@ fn median(mut seconds: Vec<f64>) -> (f64, f64, f64) {
     (seconds[RUNS / 2], seconds[0], seconds[RUNS - 1])
 }
 
-fn main() {
-    // Cargo adds `--bench`; the first plain number is ours.
-    let count = std::env::args()
-        .skip(1)
-        .find_map(|argument| argument.parse().ok())
-        .unwrap_or(1_000_000);
-    let events = bars(count);
+/// Runs the engine and returns its seconds and the number of fills.
+fn engine(events: &[MarketEvent], warmup: &str) -> (Vec<f64>, usize) {
+    let parameters = [("quantity", "1"), ("warmup", warmup)];
     let options = BacktestOptions {
         strategy: "ema-cross".to_owned(),
-        parameters: vec![("quantity".to_owned(), "1".to_owned())],
+        parameters: parameters
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec(),
         fill: Some(Fill::NextOpen),
         ..BacktestOptions::default()
     };
     let mut fills = 0;
-    let engine = (0..RUNS)
+    let seconds = (0..RUNS)
         .map(|_| {
-            let copy = events.clone();
+            let copy = events.to_vec();
             let begun = Instant::now();
             let report = run(&options, copy, vec![instrument()]).expect("the options are valid");
             let seconds = begun.elapsed().as_secs_f64();
@@ -125,6 +123,20 @@ fn main() {
             seconds
         })
         .collect();
+    (seconds, fills)
+}
+
+fn main() {
+    // Cargo adds `--bench`; the first plain number is ours.
+    let count = std::env::args()
+        .skip(1)
+        .find_map(|argument| argument.parse().ok())
+        .unwrap_or(1_000_000);
+    let events = bars(count);
+    let (seconds, fills) = engine(&events, "20");
+    let trading = median(seconds);
+    let (seconds, none) = engine(&events, "1000000000");
+    let watching = median(seconds);
     let mut fills_by_hand = 0;
     let baseline = (0..RUNS)
         .map(|_| {
@@ -137,16 +149,23 @@ fn main() {
         })
         .collect();
     assert_eq!(fills, fills_by_hand, "both made the same decisions");
-    let (engine, baseline) = (median(engine), median(baseline));
+    assert_eq!(none, 0, "nothing trades before the warm-up");
+    let baseline = median(baseline);
     println!("{count} bars, {fills} fills, {RUNS} runs, median (fastest to slowest)");
-    for (name, (middle, best, worst)) in [("engine", engine), ("by hand", baseline)] {
+    for (name, (middle, best, worst)) in [
+        ("engine, trading", trading),
+        ("engine, no order", watching),
+        ("by hand", baseline),
+    ] {
         let rate = |seconds: f64| count as f64 / seconds / 1e6;
         println!(
-            "{name:8} {:8.2} million bars/s ({:.2} to {:.2})",
+            "{name:16} {:8.2} million bars/s ({:.2} to {:.2})",
             rate(middle),
             rate(best),
             rate(worst)
         );
     }
-    println!("ratio    {:8.1}", engine.0 / baseline.0);
+    println!("trading / by hand: {:.1}", trading.0 / baseline.0);
+    let per_order = (trading.0 - watching.0) / fills.max(1) as f64;
+    println!("an order and its fill: {:.2} us", per_order * 1e6);
 }

@@ -15,9 +15,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Ended orders that are kept whole, so that a late fill still finds its order. Late fills come
-/// within seconds, so some thousands of orders reach far enough back; a later one still counts
-/// in the position by its client order id.
-const ENDED_ORDERS_KEPT: usize = 4_096;
+/// within seconds, so a thousand orders reach far enough back; a later one still counts in the
+/// position by its client order id.
+const ENDED_ORDERS_KEPT: usize = 1_024;
 
 /// A client order id has 36 characters; the counter behind the strategy's name gets at most 10.
 const PREFIX_LENGTH: usize = 25;
@@ -212,12 +212,11 @@ impl Ledger {
             }
             event => {
                 let order_id = event.order_id()?;
-                if !self.orders.contains_key(order_id) {
-                    self.forgotten_fill(event);
-                    return None;
+                if self.advance(order_id, recorded) {
+                    return Some(order_id.clone());
                 }
-                self.advance(order_id, recorded);
-                Some(order_id.clone())
+                self.forgotten_fill(event);
+                None
             }
         }
     }
@@ -235,12 +234,13 @@ impl Ledger {
         self.orders.insert(order_id.clone(), tracked);
     }
 
-    fn advance(&mut self, order_id: &OrderId, recorded: &Recorded) {
+    /// Folds an event into its order. Returns false when the order is not kept here.
+    fn advance(&mut self, order_id: &OrderId, recorded: &Recorded) -> bool {
         let Some(tracked) = self.orders.get_mut(order_id) else {
-            return;
+            return false;
         };
         let Some(holding) = self.holdings.get_mut(&tracked.order.request.instrument_id) else {
-            return;
+            return false;
         };
         let before = tracked.signed_leaves();
         let was_ended = tracked.order.status.is_terminal();
@@ -255,6 +255,7 @@ impl Ledger {
             self.ended.push_back(order_id.clone());
             self.drop_oldest_ended();
         }
+        true
     }
 
     fn drop_oldest_ended(&mut self) {

@@ -58,8 +58,9 @@ pub struct BarFillOptions {
 pub struct BarFill {
     options: BarFillOptions,
     listings: BTreeMap<InstrumentId, Listing>,
-    orders: BTreeMap<ClientOrderId, Placed>,
-    last_order: u64,
+    /// Every order that was ever accepted, in that order.
+    orders: Vec<Placed>,
+    by_client: BTreeMap<ClientOrderId, usize>,
     last_execution: u64,
 }
 
@@ -69,7 +70,8 @@ struct Listing {
     source: Option<Source>,
     /// The market as it stands: what an order that arrives now can trade with.
     last: Option<Reach>,
-    working: Vec<ClientOrderId>,
+    /// Places in `BarFill::orders`, oldest first.
+    working: Vec<usize>,
     /// What all fills here add up to; positive is long. Reduce-only orders are held to it.
     position: i64,
 }
@@ -123,8 +125,8 @@ impl BarFill {
         BarFill {
             options,
             listings,
-            orders: BTreeMap::new(),
-            last_order: 0,
+            orders: Vec::new(),
+            by_client: BTreeMap::new(),
             last_execution: 0,
         }
     }
@@ -139,8 +141,8 @@ impl BarFill {
             });
             return;
         }
-        self.last_order += 1;
-        let venue_order_id = VenueOrderId::new(&format!("V{}", self.last_order))
+        let index = self.orders.len();
+        let venue_order_id = VenueOrderId::new(&format!("V{}", index + 1))
             // A letter and at most 20 digits are within its alphabet and length.
             .expect("a number is an id");
         out.push(VenueReport::Accepted {
@@ -155,21 +157,22 @@ impl BarFill {
             fresh: true,
             execution: None,
         };
-        self.orders.insert(order.client_order_id.clone(), placed);
+        self.orders.push(placed);
+        self.by_client.insert(order.client_order_id.clone(), index);
         let last = self
             .listings
             .get(&order.instrument_id)
             .and_then(|listing| listing.last);
         let rests = match last {
             Some(last) if self.options.fill != FillModel::NextOpen => {
-                self.confront(&order.client_order_id, &last, out)
+                self.confront(index, &last, out)
             }
             _ => true,
         };
         if let Some(listing) = self.listings.get_mut(&order.instrument_id)
             && rests
         {
-            listing.working.push(order.client_order_id.clone());
+            listing.working.push(index);
         }
     }
 
@@ -180,7 +183,7 @@ impl BarFill {
                 "instrument is not listed here",
             ));
         };
-        if self.orders.contains_key(&order.client_order_id) {
+        if self.by_client.contains_key(&order.client_order_id) {
             return Err((
                 RejectReason::DuplicateClientOrderId,
                 "client_order_id is already used",
@@ -218,20 +221,16 @@ impl BarFill {
     }
 
     /// Shows one piece of data to a working order. Returns true when it still works after that.
-    fn confront(&mut self, id: &ClientOrderId, reach: &Reach, out: &mut Vec<VenueReport>) -> bool {
-        let Some(placed) = self.orders.get_mut(id) else {
-            return false;
-        };
+    fn confront(&mut self, index: usize, reach: &Reach, out: &mut Vec<VenueReport>) -> bool {
+        let placed = &mut self.orders[index];
         let outcome = rules::outcome(&placed.order, placed.fresh, reach);
         placed.fresh = false;
         let filled = match outcome {
             Outcome::Rests => return true,
             Outcome::Ends => None,
-            Outcome::Fills { price, maker } => self.execute(id, price, maker, reach.ts, out),
+            Outcome::Fills { price, maker } => self.execute(index, price, maker, reach.ts, out),
         };
-        let Some(placed) = self.orders.get_mut(id) else {
-            return false;
-        };
+        let placed = &mut self.orders[index];
         let filled = filled.unwrap_or(Quantity::ZERO);
         if filled == placed.order.quantity {
             placed.status = VenueStatus::Filled;
@@ -239,7 +238,7 @@ impl BarFill {
         }
         placed.status = VenueStatus::Canceled;
         out.push(VenueReport::Ended {
-            client_order_id: id.clone(),
+            client_order_id: placed.order.client_order_id.clone(),
             end: VenueEnd::Canceled,
             reason: match outcome {
                 Outcome::Ends => EndReason::NoLiquidity,
@@ -255,13 +254,13 @@ impl BarFill {
     /// Books an execution. Returns its quantity, or `None` when nothing could be executed.
     fn execute(
         &mut self,
-        id: &ClientOrderId,
+        index: usize,
         price: Price,
         maker: bool,
         ts_event: UnixNanos,
         out: &mut Vec<VenueReport>,
     ) -> Option<Quantity> {
-        let placed = self.orders.get_mut(id)?;
+        let placed = &mut self.orders[index];
         let order = &placed.order;
         let listing = self.listings.get_mut(&order.instrument_id)?;
         let quantity = if order.reduce_only {
@@ -291,7 +290,7 @@ impl BarFill {
             exec_id: ExecId::new(&format!("X{}", self.last_execution))
                 // A letter and at most 20 digits are within its alphabet and length.
                 .expect("a number is an id"),
-            client_order_id: id.clone(),
+            client_order_id: order.client_order_id.clone(),
             instrument_id: order.instrument_id.clone(),
             side: order.side,
             last_quantity: quantity,
@@ -306,9 +305,13 @@ impl BarFill {
         Some(quantity)
     }
 
-    /// Returns a working order and its listing, or why a change of it is refused.
-    fn working(&mut self, id: &ClientOrderId) -> Result<(&mut Placed, &mut Listing), &'static str> {
-        let placed = self.orders.get_mut(id).ok_or("no such order")?;
+    /// Returns a working order, its place and its listing, or why a change of it is refused.
+    fn working(
+        &mut self,
+        id: &ClientOrderId,
+    ) -> Result<(usize, &mut Placed, &mut Listing), &'static str> {
+        let index = *self.by_client.get(id).ok_or("no such order")?;
+        let placed = &mut self.orders[index];
         if placed.status != VenueStatus::Working {
             return Err("order is no longer working");
         }
@@ -316,7 +319,7 @@ impl BarFill {
             .listings
             .get_mut(&placed.order.instrument_id)
             .ok_or("instrument is not listed here")?;
-        Ok((placed, listing))
+        Ok((index, placed, listing))
     }
 
     fn cancel(&mut self, now: UnixNanos, id: &ClientOrderId) -> VenueReport {
@@ -326,9 +329,9 @@ impl BarFill {
                 text: text.to_owned(),
                 ts_event: now,
             },
-            Ok((placed, listing)) => {
+            Ok((index, placed, listing)) => {
                 placed.status = VenueStatus::Canceled;
-                listing.working.retain(|other| other != id);
+                listing.working.retain(|other| *other != index);
                 VenueReport::Ended {
                     client_order_id: id.clone(),
                     end: VenueEnd::Canceled,
@@ -350,14 +353,14 @@ impl BarFill {
     ) {
         let refusal = match self.working(id) {
             Err(text) => text,
-            Ok((placed, _)) if limit_price.is_some() != placed.order.limit_price.is_some() => {
+            Ok((_, placed, _)) if limit_price.is_some() != placed.order.limit_price.is_some() => {
                 "limit_price does not fit the order type"
             }
             Ok(_) if quantity.0 <= 0 => "quantity must be above zero",
-            Ok((placed, listing)) if would_trade(placed, listing, limit_price) => {
+            Ok((_, placed, listing)) if would_trade(placed, listing, limit_price) => {
                 "post-only order would trade at once"
             }
-            Ok((placed, listing)) => {
+            Ok((index, placed, listing)) => {
                 placed.order.quantity = quantity;
                 placed.order.limit_price = limit_price;
                 placed.fresh = true;
@@ -371,10 +374,10 @@ impl BarFill {
                 // The new price may trade with what stands on the market.
                 if let Some(last) = last
                     && self.options.fill != FillModel::NextOpen
-                    && !self.confront(id, &last, out)
+                    && !self.confront(index, &last, out)
                     && let Some(listing) = self.listings.get_mut(&instrument_id)
                 {
-                    listing.working.retain(|other| other != id);
+                    listing.working.retain(|other| *other != index);
                 }
                 return;
             }
@@ -387,7 +390,7 @@ impl BarFill {
     }
 
     fn status(&self, now: UnixNanos, id: &ClientOrderId) -> VenueReport {
-        match self.orders.get(id) {
+        match self.by_client.get(id).map(|index| &self.orders[*index]) {
             // Commands arrive at once and in order here, so what is not known was never sent.
             None => VenueReport::NotFound {
                 client_order_id: id.clone(),
@@ -427,7 +430,7 @@ impl VenueModel for BarFill {
             return;
         }
         let mut working = std::mem::take(&mut listing.working);
-        working.retain(|id| self.confront(id, &reach, out));
+        working.retain(|index| self.confront(*index, &reach, out));
         if let Some(listing) = self.listings.get_mut(event.instrument_id()) {
             listing.working = working;
         }
