@@ -1,8 +1,9 @@
 //! How fast recorded frames are read: the codec alone, the whole feed, and a generic JSON parser
 //! over the same frames in the same run for comparison; then CSV rows.
 //!
-//! Run: `cargo bench --profile fast -p apex-market-data --bench replay`. Each figure is the best
-//! of several rounds, on one core. Without the recordings it says so and ends.
+//! Run: `cargo bench --profile fast -p apex-market-data --bench replay`. Each figure is the
+//! median of seven rounds with their range, on one core. Without the recordings it says so and
+//! ends.
 
 use apex_market_data::replay::{Frame, Recording, ReplayFeed, ReplayOptions};
 use apex_venues::binance::Codec;
@@ -26,14 +27,28 @@ fn data() -> Option<PathBuf> {
     None
 }
 
-/// Returns the seconds of the fastest of several rounds.
-fn best(mut round: impl FnMut()) -> f64 {
-    let seconds = (0..ROUNDS).map(|_| {
-        let start = Instant::now();
-        round();
-        start.elapsed().as_secs_f64()
-    });
-    seconds.fold(f64::INFINITY, f64::min)
+/// Seconds of a round.
+#[derive(Clone, Copy)]
+struct Seconds {
+    median: f64,
+    fastest: f64,
+    slowest: f64,
+}
+
+fn rounds(mut round: impl FnMut()) -> Seconds {
+    let mut seconds: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            let start = Instant::now();
+            round();
+            start.elapsed().as_secs_f64()
+        })
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    Seconds {
+        median: seconds[ROUNDS / 2],
+        fastest: seconds[0],
+        slowest: seconds[ROUNDS - 1],
+    }
 }
 
 fn frames(path: &Path) -> Vec<Vec<u8>> {
@@ -47,14 +62,17 @@ fn frames(path: &Path) -> Vec<Vec<u8>> {
     frames
 }
 
-fn report(what: &str, count: usize, bytes: usize, seconds: f64) -> f64 {
-    let rate = count as f64 / seconds;
-    let megabytes = bytes as f64 / seconds / 1e6;
+/// Prints a rate and returns its median.
+fn report(what: &str, count: usize, bytes: usize, seconds: Seconds) -> f64 {
+    let millions = |seconds: f64| count as f64 / seconds / 1e6;
     println!(
-        "  {what:<34} {:>8.3} million/s {megabytes:>8.0} MB/s",
-        rate / 1e6
+        "  {what:<32} {:>7.3} million/s ({:.3} to {:.3}), {:.0} MB/s",
+        millions(seconds.median),
+        millions(seconds.slowest),
+        millions(seconds.fastest),
+        bytes as f64 / seconds.median / 1e6
     );
-    rate
+    millions(seconds.median)
 }
 
 fn recording(path: &Path) {
@@ -66,7 +84,7 @@ fn recording(path: &Path) {
         frames.len(),
         bytes / 1_000_000
     );
-    let generic = best(|| {
+    let generic = rounds(|| {
         for frame in &frames {
             black_box(serde_json::from_slice::<serde_json::Value>(frame).is_ok());
         }
@@ -78,22 +96,22 @@ fn recording(path: &Path) {
         generic,
     );
     let mut codec = Codec::new();
-    let codec = best(|| {
+    let codec = rounds(|| {
         for frame in &frames {
             black_box(codec.parse(frame).is_ok());
         }
     });
     let codec = report("codec, parse only", frames.len(), bytes, codec);
     let file = std::fs::read(path).expect("the recording is readable");
-    let lines = best(|| {
+    let lines = rounds(|| {
         let mut reader = CaptureReader::from_bytes(file.clone()).expect("bytes are readable");
         while reader.advance().is_some() {}
     });
     report("inflate and split into lines", frames.len(), bytes, lines);
-    let scan = best(|| drop(black_box(Recording::bytes("bench", file.clone()))));
+    let scan = rounds(|| drop(black_box(Recording::bytes("bench", file.clone()))));
     report("first look (inflate, parse)", frames.len(), bytes, scan);
     let known = Recording::bytes("bench", file).expect("it is a recording");
-    let feed = best(|| {
+    let feed = rounds(|| {
         let options = ReplayOptions::default();
         let mut feed = ReplayFeed::new(vec![known.clone()], options).expect("it plays");
         let mut frame = Frame::default();
@@ -110,13 +128,20 @@ fn recording(path: &Path) {
 }
 
 fn csv(path: &Path) {
-    let mut rows = 0;
-    let seconds = best(|| {
+    let (mut rows, bytes) = (0, text_bytes(path));
+    let seconds = rounds(|| {
         let loaded = CsvSource::open(path, &CsvOptions::default()).expect("the file loads");
         rows = black_box(loaded.events.len());
     });
     println!("{} ({rows} rows)", path.display());
-    report("load (inflate to events)", rows, 0, seconds);
+    report("load (inflate to events)", rows, bytes, seconds);
+}
+
+/// Returns how long the inflated file is.
+fn text_bytes(path: &Path) -> usize {
+    let mut reader = apex_venues::input::open(path).expect("the file is readable");
+    let bytes = std::io::copy(&mut reader, &mut std::io::sink()).expect("the file is readable");
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 fn main() {

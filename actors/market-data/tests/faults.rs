@@ -246,6 +246,30 @@ fn a_number_off_the_increments_of_all_others_is_a_bad_frame() {
     );
 }
 
+#[test]
+fn a_time_far_from_all_others_is_a_bad_frame() {
+    let Some(mut lines) = lines() else { return };
+    let clean = play(&lines);
+    let at = (100..).find(|at| lines[*at].contains("\"trade\"")).unwrap();
+    lines[at] = lines[at].replacen("\"T\":17", "\"T\":27", 1);
+    lines[at + 1].replace_range(..1, "2");
+    let played = play(&lines);
+    assert_eq!(played.bad_lines(), [at as u64 + 1, at as u64 + 2]);
+    let bars = |played: &Played| {
+        let summary = played.feed.summary();
+        summary.instruments["BTCUSDT.BINANCE"]
+            .minute_bars
+            .keys()
+            .copied()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(bars(&played), bars(&clean));
+    assert_eq!(
+        played.feed.bad_frames()[1].reason,
+        "is a day or more from the line before"
+    );
+}
+
 fn super_precise(mut lines: Vec<String>, at: usize) -> Vec<String> {
     lines[at] = lines[at].replacen("\"q\":\"", "\"q\":\"0.123456789012345678\",\"was\":\"", 1);
     lines

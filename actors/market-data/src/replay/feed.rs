@@ -1,23 +1,22 @@
 //! The feed over all recordings.
 
+use super::deliver::{Shift, Target};
+use super::merge::merged;
 use super::recording::Recording;
 use super::state::{Counts, InstrumentState};
 use super::track::{self, Track};
 use super::{BAD_FRAMES_KEPT, BadFrame, CLONES_MAX, Frame, ReplayError, ReplayOptions};
-use apex_domain::book::{L2Book, SequenceRule};
+use apex_domain::book::L2Book;
 use apex_domain::market::{FeedStatus, MarketEvent};
 use apex_domain::time::{NANOS_PER_MILLI, NANOS_PER_SECOND};
 use apex_domain::{Instrument, InstrumentId, UnixNanos};
-use apex_venues::binance::{Codec, Message};
+use apex_venues::binance::Codec;
 use apex_venues::capture::Step;
 use std::collections::BTreeMap;
 
 /// How much later than its original a clone's frames come, times its number, so that the clones do
 /// not all act in the same instant.
 const CLONE_DELAY_NS: i64 = NANOS_PER_MILLI;
-
-/// How far a clone's update and trade ids are moved, times its number.
-const CLONE_IDS: u64 = 1_000_000_000_000;
 
 /// Replays recordings. See the module for what it does with them.
 #[derive(Debug)]
@@ -39,26 +38,6 @@ pub struct ReplayFeed {
     bad: Vec<BadFrame>,
     skipped: u64,
     unused: u64,
-}
-
-/// How far the times and ids of a frame are moved on.
-#[derive(Clone, Copy, Debug)]
-struct Shift {
-    ns: i64,
-    lap: u64,
-    clone: u64,
-}
-
-impl Shift {
-    fn ts(self, ts: UnixNanos) -> UnixNanos {
-        ts.plus(self.ns)
-    }
-
-    fn id(self, id: u64, span: u64) -> u64 {
-        let lap = self.lap.wrapping_mul(span);
-        id.wrapping_add(lap)
-            .wrapping_add(self.clone.wrapping_mul(CLONE_IDS))
-    }
 }
 
 impl ReplayFeed {
@@ -355,149 +334,4 @@ impl ReplayFeed {
     pub fn unused(&self) -> u64 {
         self.unused
     }
-}
-
-/// Where a message goes.
-struct Target<'a> {
-    track: &'a Track,
-    shift: Shift,
-    ts: UnixNanos,
-    skipping: bool,
-}
-
-impl Target<'_> {
-    /// Hands a message to its instrument. Returns false when it is of no use here.
-    ///
-    /// Errors: a text that says why the frame is bad.
-    fn take(
-        &self,
-        message: &Message<'_>,
-        instruments: &mut [InstrumentState],
-        events: &mut Vec<MarketEvent>,
-    ) -> Result<bool, String> {
-        let index = match message {
-            Message::ServerShutdown { .. } => {
-                for (_, index) in &self.track.symbols {
-                    instruments[*index].set_status(FeedStatus::Stale, self.ts, events);
-                }
-                return Ok(true);
-            }
-            Message::Control(_) | Message::Other { .. } | Message::AggTrade(_) => return Ok(false),
-            Message::Snapshot(_) => match self.track.symbols.as_slice() {
-                [(_, index)] => *index,
-                _ => return Err("is a snapshot without a symbol among several".to_owned()),
-            },
-            _ => {
-                let symbol = message.symbol().unwrap_or_default();
-                let index = self.track.instrument_of(symbol);
-                index.ok_or_else(|| format!("names the unknown symbol {symbol:?}"))?
-            }
-        };
-        let state = &mut instruments[index];
-        if !self.skipping {
-            state.recover(self.ts, events);
-        }
-        self.hand_over(message, state, events)
-            .map_err(|misfit| misfit.to_string())?;
-        if self.skipping {
-            events.clear();
-        }
-        Ok(true)
-    }
-
-    fn hand_over(
-        &self,
-        message: &Message<'_>,
-        state: &mut InstrumentState,
-        events: &mut Vec<MarketEvent>,
-    ) -> Result<(), apex_venues::binance::Misfit> {
-        let (shift, ts) = (self.shift, self.ts);
-        match message {
-            Message::Depth(depth) => {
-                let mut delta = depth.delta(&state.instrument, ts)?;
-                let span = state.update_id_span;
-                delta.first_update_id = shift.id(delta.first_update_id, span);
-                delta.last_update_id = shift.id(delta.last_update_id, span);
-                delta.previous_update_id = delta.previous_update_id.map(|id| shift.id(id, span));
-                delta.ts_event = shift.ts(delta.ts_event);
-                state.on_depth(delta, events);
-            }
-            Message::Snapshot(snapshot) => {
-                let mut snapshot = snapshot.snapshot(&state.instrument, ts)?;
-                snapshot.update_id = shift.id(snapshot.update_id, state.update_id_span);
-                if snapshot.ts_event != ts {
-                    snapshot.ts_event = shift.ts(snapshot.ts_event);
-                }
-                state.on_snapshot(snapshot, events);
-            }
-            Message::BookTicker(ticker) => {
-                let mut quote = ticker.quote(&state.instrument, ts)?;
-                if ticker.event_time_ns.is_some() {
-                    quote.ts_event = shift.ts(quote.ts_event);
-                }
-                if self.skipping {
-                    state.skip_quote(quote);
-                } else {
-                    state.on_quote(quote, events);
-                }
-            }
-            Message::Trade(print) if !self.skipping => {
-                let mut trade = print.trade(&state.instrument, ts)?;
-                trade.trade_id = shift.id(trade.trade_id, state.trade_id_span);
-                trade.ts_event = shift.ts(trade.ts_event);
-                state.on_trade(trade, events);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-/// Makes the state of one symbol of a row, as precise as the most precise of its recordings.
-fn merged(
-    recordings: &[Recording],
-    files: &[usize],
-    symbol: &str,
-    rule: SequenceRule,
-    clone: u32,
-    options: &ReplayOptions,
-) -> Result<InstrumentState, ReplayError> {
-    let infos: Vec<_> = files
-        .iter()
-        .flat_map(|file| &recordings[*file].info().symbols)
-        .filter(|info| info.symbol == symbol)
-        .collect();
-    let most = |of: fn(&apex_venues::capture::SymbolInfo) -> u8| {
-        infos.iter().map(|i| of(i)).max().unwrap_or(0)
-    };
-    let mut instrument = infos[0].instrument.clone();
-    instrument.price_decimals = most(|info| info.instrument.price_decimals);
-    instrument.quantity_decimals = most(|info| info.instrument.quantity_decimals);
-    if clone > 0 {
-        let id = &instrument.instrument_id;
-        let name = format!("{}-C{clone}.{}", id.symbol(), id.venue());
-        instrument.instrument_id = InstrumentId::new(&name).map_err(ReplayError::CloneName)?;
-        instrument.synthetic = true;
-    }
-    let span = |of: fn(&apex_venues::capture::SymbolInfo) -> (u64, u64)| {
-        let known = || {
-            infos
-                .iter()
-                .map(|info| of(info))
-                .filter(|ids| *ids != (0, 0))
-        };
-        let first = known().map(|ids| ids.0).min().unwrap_or(0);
-        let last = known().map(|ids| ids.1).max().unwrap_or(0);
-        (last - first).saturating_add(1)
-    };
-    let wire = (
-        most(|info| info.wire_price_decimals),
-        most(|info| info.wire_quantity_decimals),
-    );
-    let has_book = infos.iter().any(|info| info.update_ids != (0, 0));
-    let mut state =
-        InstrumentState::new(instrument, rule, wire, has_book, &options.bar_intervals_ns);
-    state.update_id_span = span(|info| info.update_ids);
-    state.trade_id_span = span(|info| info.trade_ids);
-    Ok(state)
 }

@@ -10,6 +10,8 @@
 //!   recording that was given first goes first.
 //! - A recording's clock may run behind the exchange's: nothing here assumes that an event was seen
 //!   after it happened.
+//! - What is said to have happened more than an hour away from when it was received is garbled: the
+//!   frame counts as unreadable, since one such time would open bars in a far future.
 //! - A line that cannot be read is counted and skipped. If it held a change of a book, the next
 //!   change shows the hole, and the book is stale from there to the next snapshot.
 //! - With `repeat`, everything begins anew after the last frame, times and ids moved on, so that
@@ -17,7 +19,9 @@
 //! - A clone is one more instrument fed by the same frames, a little later; it is marked
 //!   synthetic.
 
+mod deliver;
 mod feed;
+mod merge;
 mod recording;
 mod state;
 mod summary;

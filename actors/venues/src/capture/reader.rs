@@ -10,6 +10,10 @@ use thiserror::Error;
 /// is no frame, and is passed over without being held.
 pub const MAX_LINE_BYTES: usize = 8 * 1024 * 1024;
 
+/// How far, in nanoseconds, a line may be from the one before without a second one that agrees: a
+/// day. A quiet instrument pauses for hours.
+const MAX_JUMP_NS: u64 = 86_400_000_000_000;
+
 /// How much inflated text is read ahead: one call to the inflater for some hundred lines.
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -18,6 +22,8 @@ const BUFFER_BYTES: usize = 64 * 1024;
 pub enum LineError {
     #[error("does not begin with a time in nanoseconds and a space")]
     Time,
+    #[error("is a day or more from the line before")]
+    TimeJump,
     #[error("is longer than {MAX_LINE_BYTES} bytes")]
     TooLong,
     #[error("the compressed file is damaged or cut off here")]
@@ -53,6 +59,10 @@ pub struct CaptureReader {
     frame: (usize, usize),
     line: u64,
     is_done: bool,
+    /// Time of the last line that was taken.
+    last_ts: Option<i64>,
+    /// Time of the line before, when it was refused for being far from `last_ts`.
+    jumped_to: Option<i64>,
 }
 
 impl std::fmt::Debug for CaptureReader {
@@ -85,6 +95,8 @@ impl CaptureReader {
             frame: (0, 0),
             line: 0,
             is_done: false,
+            last_ts: None,
+            jumped_to: None,
         }
     }
 
@@ -176,9 +188,26 @@ impl CaptureReader {
         if at == 0 || self.buffer[..end].get(at) != Some(&b' ') {
             return self.bad(LineError::Time);
         }
+        if !self.is_plausible(ts) {
+            return self.bad(LineError::TimeJump);
+        }
         self.frame = (at + 1, end);
         let (line, ts) = (self.line, UnixNanos(ts));
         Step::Line { line, ts }
+    }
+
+    /// Returns false for a time that is far from the line before. One garbled time would send a
+    /// replay decades ahead; when the next line is near it, the recorder did pause, and that line
+    /// is taken.
+    fn is_plausible(&mut self, ts: i64) -> bool {
+        let near = |other: Option<i64>| other.is_some_and(|other| ts.abs_diff(other) < MAX_JUMP_NS);
+        let is_plausible = self.last_ts.is_none() || near(self.last_ts) || near(self.jumped_to);
+        if is_plausible {
+            (self.last_ts, self.jumped_to) = (Some(ts), None);
+        } else {
+            self.jumped_to = Some(ts);
+        }
+        is_plausible
     }
 }
 
@@ -233,6 +262,18 @@ mod tests {
             let expected = [Err((1, LineError::Time)), Ok((2, 5, "ok".to_owned()))];
             assert_eq!(found, expected, "{line:?}");
         }
+    }
+
+    #[test]
+    fn a_time_far_from_its_neighbours_is_bad_but_a_pause_goes_on() {
+        let day = MAX_JUMP_NS;
+        let text = format!("5 a\n{day}9 b\n6 c\n{day}0 d\n{day}1 e\n{day}2 f\n");
+        let lines: Vec<_> = steps(text.into_bytes())
+            .into_iter()
+            .map(|read| read.map(|(line, _, _)| line))
+            .collect();
+        let jump = |line| Err((line, LineError::TimeJump));
+        assert_eq!(lines, [Ok(1), jump(2), Ok(3), jump(4), Ok(5), Ok(6)]);
     }
 
     #[test]
