@@ -2,7 +2,7 @@
 
 use apex_domain::indicator::Ema;
 use apex_domain::market::{Bar, MarketEvent};
-use apex_domain::number::parse_decimal;
+use apex_domain::number::{Decimal, parse_decimal};
 use apex_strategy::backtest::{BacktestOptions, BacktestReport, Fill, run};
 use apex_venues::csv::{CsvOptions, CsvSource, Loaded};
 use serde_json::Value;
@@ -199,6 +199,83 @@ fn btcperp_minute_gives_every_stated_fill_and_cent() {
         "expect_ema_cross_btcperp_minute.json",
         "1",
     ));
+}
+
+/// The rule of `act_on=state`, `mode=long_short` on quotes, written once more as a plain loop:
+/// target of one above, minus one below, filled at the deciding quote.
+fn quotes_by_hand(loaded: &Loaded) -> Vec<String> {
+    let decimals = loaded.instruments[0].price_decimals;
+    let (mut fast, mut slow) = (Ema::new(10), Ema::new(20));
+    let (mut index, mut position) = (0, 0);
+    let mut fills = Vec::new();
+    for event in &loaded.events {
+        let MarketEvent::Quote(quote) = event else {
+            continue;
+        };
+        let (Some(bid), Some(ask)) = (quote.bid, quote.ask) else {
+            continue;
+        };
+        let sum = (bid.price.0 + ask.price.0) as f64;
+        let middle = sum / 10_f64.powi(i32::from(decimals)) / 2.0;
+        let (above, below) = (fast.update(middle), slow.update(middle));
+        index += 1;
+        if index <= 20 || above == below {
+            continue;
+        }
+        let target = if above > below { 1 } else { -1 };
+        let change: i32 = target - position;
+        position = target;
+        if change != 0 {
+            let (side, price) = if change > 0 {
+                ("BUY", ask.price)
+            } else {
+                ("SELL", bid.price)
+            };
+            let price = Decimal::new(price.0, u32::from(decimals)).normalize();
+            fills.push(format!(
+                "{} {side} {} {price}",
+                quote.ts_event.0,
+                change.abs()
+            ));
+        }
+    }
+    fills
+}
+
+#[test]
+fn quotes_of_every_recording_fill_at_the_deciding_quote() {
+    let Some(folder) = bars_folder("quotes") else {
+        return;
+    };
+    for (file, symbol) in [
+        ("gbpusd_fxcm_minute_201202.csv.gz", None),
+        ("us_equity_minute_201310_quote.csv.gz", Some("SPY")),
+        ("coinbase_minute_quote.csv.gz", Some("BTCUSD.COINBASE")),
+        ("../ticks/ibm_20131007.csv.gz", None),
+        ("../ticks/eurusd_fxcm_20140506.csv.gz", None),
+    ] {
+        let options = CsvOptions {
+            instrument: symbol.map(str::to_owned),
+        };
+        let loaded = CsvSource::open(&folder.join(file), &options).unwrap();
+        let parameters = [
+            ("quantity", "1"),
+            ("mode", "long_short"),
+            ("act_on", "state"),
+        ];
+        let options = BacktestOptions {
+            strategy: "ema-cross".to_owned(),
+            parameters: parameters
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .to_vec(),
+            ..BacktestOptions::default()
+        };
+        let report = run(&options, loaded.events.clone(), loaded.instruments.clone()).unwrap();
+        let expected = quotes_by_hand(&loaded);
+        assert!(expected.len() > 50, "{file} gives {} fills", expected.len());
+        assert_eq!(filled(&report), expected, "{file}");
+        assert_eq!(report.warnings, [""; 0], "{file}");
+    }
 }
 
 #[test]
