@@ -1,28 +1,26 @@
 //! One run from its first event to its report.
 
+mod remarks;
+
 use super::BacktestError;
 use super::equity::EquityCurve;
 use super::options::{BacktestOptions, Fill, Margin};
 use super::report::{BacktestReport, FillRow, PositionRow};
 use super::statistics::RoundTrips;
 use crate::lock_step::LockStep;
-use crate::mark::Mark;
 use crate::strategy::Strategy;
 use apex_domain::account::{Account, AccountInput, Effects, Reply};
 use apex_domain::event::{AccountMode, Event};
+use apex_domain::hash;
 use apex_domain::instrument::{FeeSchedule, Instrument};
 use apex_domain::market::{MarketEvent, Side};
 use apex_domain::matching::{BarFill, BarFillOptions, BookFill, FillModel};
 use apex_domain::number::Decimal;
 use apex_domain::risk::{Limits, ReasonCode};
 use apex_domain::venue::{Execution, VenueModel};
-use apex_domain::{AccountId, Currency, InstrumentId, Price, StrategyId, UnixNanos};
+use apex_domain::{AccountId, Currency, InstrumentId, StrategyId, UnixNanos};
 use std::collections::BTreeMap;
 use std::time::Instant;
-
-/// Refusals and quarantines that are repeated in the report; a person reads some lines, not
-/// thousands.
-const NOTES_IN_REPORT: usize = 20;
 
 pub(super) struct Session {
     options: BacktestOptions,
@@ -259,128 +257,24 @@ impl Session {
             ),
             warnings: self.warnings(equity),
             assumptions: self.assumptions(),
-            state_hash: format!("{:016x}", self.account.state_hash()),
+            state_hash: self.state_hash(),
             fills: self.fills,
         })
+    }
+
+    /// Returns the platform's hash over this one account, as a replay prints it.
+    fn state_hash(&self) -> String {
+        let account = self
+            .account
+            .account_id()
+            .map(|id| (id, self.account.sequence(), self.account.state_hash()));
+        format!("{:016x}", hash::state_hash(account.into_iter()))
     }
 
     fn position(&self, instrument: &Instrument) -> String {
         let position = self.curve.position(&instrument.instrument_id);
         let value = Decimal::new(position, u32::from(instrument.quantity_decimals));
         value.normalize().to_string()
-    }
-
-    fn warnings(&mut self, equity: Decimal) -> Vec<String> {
-        let mut warnings = Vec::new();
-        for (reason, count) in &self.refused {
-            warnings.push(format!(
-                "{count} orders were refused or ended unfilled: {reason}"
-            ));
-        }
-        let notes = self.step.take_notes();
-        let count = notes.lines().count();
-        warnings.extend(
-            notes
-                .lines()
-                .take(NOTES_IN_REPORT)
-                .map(|note| format!("{}: {}", note.strategy_id, note.text)),
-        );
-        if count > NOTES_IN_REPORT {
-            let more = (count - NOTES_IN_REPORT) as u64 + notes.dropped();
-            warnings.push(format!("{more} more notes of the strategy are left out"));
-        }
-        if self.fill == Fill::Touch && self.quotes == 0 {
-            warnings.push("fill touch without quotes: filled at the last close or print".into());
-        }
-        if matches!(self.fill, Fill::NextOpen | Fill::BarClose) && self.bars == 0 {
-            let fill = self.fill.as_str();
-            warnings.push(format!(
-                "fill {fill} without bars: filled at quotes or prints"
-            ));
-        }
-        // The curve and the account count in different ways; they have to agree.
-        let marks: BTreeMap<InstrumentId, Price> = self
-            .instruments
-            .keys()
-            .filter_map(|id| {
-                let position = self.curve.position(id);
-                let price = self
-                    .step
-                    .mark(id)
-                    .and_then(|mark: &Mark| mark.closing_price(position));
-                Some((id.clone(), price?))
-            })
-            .collect();
-        let account = self.account.equity(&marks).equity.0;
-        // A closing fill releases its share of the cost rounded to 16 decimals.
-        if (account - equity).abs() > Decimal::new(1, 9) {
-            warnings.push(format!(
-                "the account counts an equity of {account}, the cash flows give {equity}"
-            ));
-        }
-        warnings
-    }
-
-    fn assumptions(&self) -> Vec<String> {
-        let options = &self.options;
-        let mut said = Vec::new();
-        let has_fees = self
-            .instruments
-            .values()
-            .any(|instrument| !instrument.fees.maker.is_zero() || !instrument.fees.taker.is_zero());
-        said.push(match options.fee_bps {
-            Some(bps) => format!(
-                "fee of {} basis points of each fill's notional",
-                bps.normalize()
-            ),
-            None if has_fees => "fees by the instruments' schedules".to_owned(),
-            None => "no fee".to_owned(),
-        });
-        said.push(if options.slippage_bps.is_zero() {
-            "no slippage".to_owned()
-        } else {
-            format!(
-                "market orders fill {} basis points worse, rounded up to the price increment",
-                options.slippage_bps.normalize()
-            )
-        });
-        said.push("no risk limit".to_owned());
-        said.push(match options.margin {
-            Margin::None => "margin none: cash may go negative and shorts are allowed".to_owned(),
-            Margin::Account => {
-                "margin account: orders must be covered by the account's buying power".to_owned()
-            }
-        });
-        said.push("no corporate actions".to_owned());
-        said.push(
-            match self.fill {
-                Fill::NextOpen => {
-                    "fill next-open: market orders fill whole at the next bar's open (on quotes \
-                     at the next quote), with no latency"
-                }
-                Fill::BarClose => {
-                    "fill bar-close: market orders fill whole at the close of the deciding bar, \
-                     with no latency"
-                }
-                Fill::Touch => {
-                    "fill touch: market orders fill whole at the deciding quote, a buy at the \
-                     ask, a sell at the bid, whatever its size, with no latency"
-                }
-                Fill::Book => "fill book: orders trade with the recorded book, with no latency",
-            }
-            .to_owned(),
-        );
-        said.push(
-            "an open position stays open and is marked at the last close, or for quotes at the \
-             bid when long and at the ask when short"
-                .to_owned(),
-        );
-        said.push("realized_pnl is before fees".to_owned());
-        said.push(format!(
-            "seed {}: nothing in this run is random",
-            options.seed
-        ));
-        said
     }
 }
 

@@ -19,7 +19,11 @@ const MAY_USE: [(&str, &[&str]); 18] = [
         "apex-broker",
         &["apex-domain", "apex-bus", "apex-venues", "apex-ops"],
     ),
-    ("apex-strategy", &["apex-domain", "apex-bus", "apex-ops"]),
+    // It reads no file itself; its golden tests load market data through `apex-venues`.
+    (
+        "apex-strategy",
+        &["apex-domain", "apex-bus", "apex-venues", "apex-ops"],
+    ),
     (
         "apex-scheduler",
         &["apex-domain", "apex-bus", "apex-storage", "apex-ops"],
