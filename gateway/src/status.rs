@@ -292,6 +292,11 @@ pub fn request_timeout(limit: Duration) -> Status {
     with_reason(Code::DeadlineExceeded, "OUTCOME_UNKNOWN", message, &[])
 }
 
+/// Bytes that are no message of the method.
+pub fn undecodable() -> Status {
+    invalid_field("message", "cannot be decoded as the request of this method")
+}
+
 /// The method is part of the API but not of this process.
 pub fn not_here(what: &str) -> Status {
     Status::new(Code::Unimplemented, format!("this gateway has no {what}"))

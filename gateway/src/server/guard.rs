@@ -127,6 +127,21 @@ pub(super) async fn time_limit(
     }
 }
 
+/// Calls bytes that cannot be decoded the caller's fault. The codec calls them `INTERNAL`, which
+/// nothing of ours ever says.
+pub(super) async fn undecodable(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let is_internal = response
+        .headers()
+        .get(Status::GRPC_STATUS)
+        .is_some_and(|code| matches!(code.as_bytes(), b"2" | b"13"));
+    if is_internal {
+        status::undecodable().into_http()
+    } else {
+        response
+    }
+}
+
 /// Reads `grpc-timeout`: up to eight digits and a unit.
 fn client_limit(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;

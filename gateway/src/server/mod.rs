@@ -141,6 +141,7 @@ fn router(
     // From the outside in: web translation, time limit, token.
     let grpc = routes
         .into_axum_router()
+        .layer(axum::middleware::from_fn(guard::undecodable))
         .layer(axum::middleware::from_fn_with_state(
             options.keys.clone(),
             auth::check,

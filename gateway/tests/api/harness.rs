@@ -1,0 +1,428 @@
+//! A gateway on a free port, with what it needs.
+
+use apex_broker::{AccountActor, AccountArgs, Journal};
+use apex_bus::clock::Clock;
+use apex_bus::handle::{AccountHandle, EventHistory, HistoryError, Platform, RunMode};
+use apex_bus::market::MarketHub;
+use apex_bus::message::{AccountEvent, AccountMessage, VenueLink};
+use apex_bus::topic::{Capacity, Topic};
+use apex_bus::venue::{NotSent, VenueSession};
+use apex_domain::account::{Account, AccountInput, Effects};
+use apex_domain::event::{AccountMode, Recorded};
+use apex_domain::instrument::{FeeSchedule, InstrumentKind};
+use apex_domain::market::{BookSnapshot, FeedStatus, Level, Quote};
+use apex_domain::order::{OrderKey, OrderType};
+use apex_domain::venue::{EndReason, Execution, VenueCommand, VenueEnd, VenueReport};
+use apex_domain::{
+    AccountId, Currency, ExecId, Instrument, InstrumentId, Money, Price, Quantity, Rate, UnixNanos,
+    VenueOrderId,
+};
+use apex_gateway::auth::{ApiKeys, Grants, KeyRecord, MemoryCredentials, NewKey, Role};
+use apex_gateway::{GatewayOptions, Running, serve};
+use apex_proto::v1;
+use ractor::{Actor, ActorRef};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+use tonic::metadata::AsciiMetadataValue;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+
+pub const BTC: &str = "BTCUSDT.SIM";
+
+/// A client's channel that sends a token with each call.
+pub type Authorized = InterceptedService<Channel, Bearer>;
+
+#[derive(Clone)]
+pub struct Bearer(Option<AsciiMetadataValue>);
+
+impl tonic::service::Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(value) = &self.0 {
+            request
+                .metadata_mut()
+                .insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
+}
+
+pub struct Harness {
+    pub running: Running,
+    pub market: MarketHub,
+    pub keys: Arc<MemoryCredentials>,
+    pub admin: NewKey,
+    pub actors: BTreeMap<AccountId, ActorRef<AccountMessage>>,
+    pub records: Arc<MemoryJournals>,
+}
+
+/// Events that the topic holds: small, so that a test can make it overflow.
+pub const EVENTS: u32 = 64;
+
+impl Harness {
+    pub async fn start() -> Harness {
+        Harness::with(|_| {}).await
+    }
+
+    pub async fn with(adjust: impl FnOnce(&mut GatewayOptions)) -> Harness {
+        let market = MarketHub::new();
+        market.define(btc());
+        market.update(&btc().instrument_id, |view| {
+            view.quote = Some(quote(6_000_000, 6_000_100));
+            view.book = Some(Arc::new(book()));
+            view.feed = FeedStatus::Live;
+        });
+        let events = Topic::gap("account_events", Capacity::new(EVENTS));
+        let records = Arc::new(MemoryJournals::default());
+        let mut accounts = BTreeMap::new();
+        let mut actors = BTreeMap::new();
+        for name in ["other", "paper"] {
+            let id = AccountId::new(name).unwrap();
+            let actor = start_account(&id, &market, &events, &records).await;
+            accounts.insert(id.clone(), AccountHandle::new(id.clone(), actor.clone()));
+            actors.insert(id, actor);
+        }
+        let platform = Platform {
+            mode: RunMode::Simulated,
+            accounts: Arc::new(accounts),
+            market: market.clone(),
+            account_events: events,
+            history: records.clone(),
+        };
+        let admin = ApiKeys::create(&[1; 40], "admin", Role::Admin, Grants::All);
+        let keys = Arc::new(MemoryCredentials::new([admin.record.clone()]));
+        let address = "127.0.0.1:0".parse().unwrap();
+        let mut options = GatewayOptions::new(address, ApiKeys::new(keys.clone()));
+        adjust(&mut options);
+        let running = serve(options, platform).await.unwrap();
+        Harness {
+            running,
+            market,
+            keys,
+            admin,
+            actors,
+            records,
+        }
+    }
+
+    pub async fn channel(&self) -> Channel {
+        let url = format!("http://{}", self.running.address());
+        Endpoint::from_shared(url).unwrap().connect().await.unwrap()
+    }
+
+    /// Returns a channel with the admin's token.
+    pub async fn admin(&self) -> Authorized {
+        self.as_token(&self.admin.token).await
+    }
+
+    pub async fn as_token(&self, token: &str) -> Authorized {
+        let value = format!("Bearer {token}").parse().unwrap();
+        InterceptedService::new(self.channel().await, Bearer(Some(value)))
+    }
+
+    pub async fn as_nobody(&self) -> Authorized {
+        InterceptedService::new(self.channel().await, Bearer(None))
+    }
+
+    /// Adds a user and returns its token and key.
+    pub fn user(&self, seed: u8, role: Role, accounts: &[&str]) -> (String, KeyRecord) {
+        let accounts = accounts
+            .iter()
+            .map(|id| AccountId::new(id).unwrap())
+            .collect();
+        let new = ApiKeys::create(&[seed; 40], "user", role, Grants::Only(accounts));
+        self.keys.put(new.record.clone());
+        (new.token, new.record)
+    }
+
+    pub async fn orders(&self) -> v1::order_service_client::OrderServiceClient<Authorized> {
+        v1::order_service_client::OrderServiceClient::new(self.admin().await)
+    }
+}
+
+pub fn btc() -> Instrument {
+    Instrument {
+        instrument_id: InstrumentId::new(BTC).unwrap(),
+        kind: InstrumentKind::Spot,
+        base_currency: Currency::new("BTC").unwrap(),
+        quote_currency: Currency::new("USDT").unwrap(),
+        price_decimals: 2,
+        quantity_decimals: 5,
+        price_increment: Price(1),
+        quantity_increment: Quantity(1),
+        min_quantity: Quantity(1),
+        max_quantity: Quantity(1_000_000_000),
+        min_notional: Money::parse("5").unwrap(),
+        multiplier: Rate::parse("1").unwrap(),
+        initial_margin: Rate::parse("1").unwrap(),
+        fees: FeeSchedule::default(),
+        synthetic: true,
+    }
+}
+
+fn level(price: i64, quantity: i64) -> Level {
+    Level {
+        price: Price(price),
+        quantity: Quantity(quantity),
+    }
+}
+
+pub fn quote(bid: i64, ask: i64) -> Quote {
+    let now = Clock::Wall.now();
+    Quote {
+        instrument_id: InstrumentId::new(BTC).unwrap(),
+        bid: Some(level(bid, 100_000)),
+        ask: Some(level(ask, 100_000)),
+        ts_event: now,
+        ts_init: now,
+    }
+}
+
+pub fn book() -> BookSnapshot {
+    BookSnapshot {
+        instrument_id: InstrumentId::new(BTC).unwrap(),
+        update_id: 7,
+        bids: vec![level(6_000_000, 100_000), level(5_999_900, 200_000)],
+        asks: vec![level(6_000_100, 100_000)],
+        stale: false,
+        ts_event: UnixNanos(1),
+        ts_init: UnixNanos(2),
+    }
+}
+
+/// A good order to buy far below the market.
+pub fn resting(client_order_id: &str) -> v1::SubmitOrderRequest {
+    v1::SubmitOrderRequest {
+        account_id: "paper".into(),
+        client_order_id: client_order_id.into(),
+        instrument_id: BTC.into(),
+        side: v1::Side::Buy.into(),
+        order_type: v1::OrderType::Limit.into(),
+        quantity: "0.01".into(),
+        limit_price: "50000".into(),
+        ..Default::default()
+    }
+}
+
+async fn start_account(
+    id: &AccountId,
+    market: &MarketHub,
+    events: &Topic<AccountEvent>,
+    records: &Arc<MemoryJournals>,
+) -> ActorRef<AccountMessage> {
+    let mut account = Account::new();
+    let mut effects = Effects::default();
+    let usdt = Currency::new("USDT").unwrap();
+    for input in [
+        AccountInput::Open {
+            account_id: id.clone(),
+            base_currency: usdt.clone(),
+            mode: AccountMode::Paper,
+        },
+        AccountInput::AdjustCash {
+            request_id: None,
+            currency: usdt,
+            amount: Money::parse("1000000").unwrap(),
+            reason: String::new(),
+        },
+        AccountInput::DefineInstrument(Box::new(btc())),
+    ] {
+        effects.clear();
+        account.apply(Clock::Wall.now(), input, &mut effects);
+        records.append(id, &effects.events);
+    }
+    let actor = Arc::new(OnceLock::new());
+    let args = AccountArgs {
+        account,
+        journal: Arc::new(MemoryJournal {
+            id: id.clone(),
+            records: records.clone(),
+            actor: actor.clone(),
+        }),
+        market: market.clone(),
+        clock: Clock::Wall,
+        venue: Arc::new(EagerVenue {
+            market: market.clone(),
+            actor: actor.clone(),
+            sequence: AtomicU64::new(0),
+        }),
+        events: events.clone(),
+    };
+    let (reference, _) = Actor::spawn(None, AccountActor, args).await.unwrap();
+    actor.set(reference.clone()).unwrap();
+    reference
+        .cast(AccountMessage::Link(VenueLink::Ready))
+        .unwrap();
+    reference
+}
+
+type Mailbox = Arc<OnceLock<ActorRef<AccountMessage>>>;
+
+fn tell(actor: &Mailbox, message: AccountMessage) {
+    // Only a test that is over has no actor any more.
+    if let Some(actor) = actor.get() {
+        let _ = actor.cast(message);
+    }
+}
+
+/// Journals whose records are durable at once.
+#[derive(Debug, Default)]
+pub struct MemoryJournals {
+    records: Mutex<BTreeMap<AccountId, Vec<Recorded>>>,
+}
+
+impl MemoryJournals {
+    fn append(&self, id: &AccountId, events: &[Recorded]) {
+        self.records
+            .lock()
+            .unwrap()
+            .entry(id.clone())
+            .or_default()
+            .extend_from_slice(events);
+    }
+
+    pub fn len(&self, id: &str) -> usize {
+        self.records.lock().unwrap()[&AccountId::new(id).unwrap()].len()
+    }
+}
+
+impl EventHistory for MemoryJournals {
+    fn events(
+        &self,
+        account_id: &AccountId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<AccountEvent>, HistoryError> {
+        let records = self.records.lock().unwrap();
+        let no_journal = || HistoryError::NoJournal(account_id.clone());
+        let records = records.get(account_id).ok_or_else(no_journal)?;
+        let mut account = Account::new();
+        let mut events = Vec::new();
+        for recorded in records {
+            account.fold(recorded).unwrap();
+            if recorded.sequence > after && events.len() < limit {
+                let key = recorded
+                    .event
+                    .order_id()
+                    .map(|id| OrderKey::OrderId(id.clone()));
+                let order = key
+                    .and_then(|key| account.order(&key).cloned())
+                    .map(Arc::new);
+                events.push(AccountEvent {
+                    account_id: account_id.clone(),
+                    recorded: Arc::new(recorded.clone()),
+                    order,
+                });
+            }
+        }
+        Ok(events)
+    }
+}
+
+struct MemoryJournal {
+    id: AccountId,
+    records: Arc<MemoryJournals>,
+    actor: Mailbox,
+}
+
+impl Journal for MemoryJournal {
+    fn append(&self, events: &[Recorded]) {
+        self.records.append(&self.id, events);
+        if let Some(last) = events.last() {
+            tell(
+                &self.actor,
+                AccountMessage::Durable {
+                    sequence: last.sequence,
+                },
+            );
+        }
+    }
+
+    fn snapshot(&self, _sequence: u64, _bytes: Vec<u8>) {}
+}
+
+/// A venue that accepts everything, fills market orders whole, and lets the rest lie.
+struct EagerVenue {
+    market: MarketHub,
+    actor: Mailbox,
+    sequence: AtomicU64,
+}
+
+impl EagerVenue {
+    fn report(&self, report: VenueReport) {
+        let venue_sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+        tell(
+            &self.actor,
+            AccountMessage::Report {
+                venue_sequence,
+                report,
+            },
+        );
+    }
+}
+
+impl VenueSession for EagerVenue {
+    fn send(&self, command: VenueCommand) -> Result<(), NotSent> {
+        let ts_event = Clock::Wall.now();
+        match command {
+            VenueCommand::New(order) => {
+                let number = self.sequence.load(Ordering::Relaxed);
+                self.report(VenueReport::Accepted {
+                    client_order_id: order.client_order_id.clone(),
+                    venue_order_id: VenueOrderId::new(&format!("V{number}")).unwrap(),
+                    ts_event,
+                });
+                if order.order_type == OrderType::Market {
+                    let reference = self.market.reference(&order.instrument_id);
+                    self.report(VenueReport::Filled(Execution {
+                        exec_id: ExecId::new(&format!("E{number}")).unwrap(),
+                        client_order_id: order.client_order_id,
+                        instrument_id: order.instrument_id,
+                        side: order.side,
+                        last_quantity: order.quantity,
+                        last_price: reference.ask.unwrap(),
+                        fee: Money::parse("0.5").unwrap(),
+                        fee_currency: Currency::new("USDT").unwrap(),
+                        maker: false,
+                        ts_event,
+                    }));
+                }
+            }
+            VenueCommand::Cancel {
+                client_order_id, ..
+            } => {
+                self.report(VenueReport::Ended {
+                    client_order_id,
+                    end: VenueEnd::Canceled,
+                    reason: EndReason::Requested,
+                    cumulative_quantity: Quantity::ZERO,
+                    ts_event,
+                });
+            }
+            VenueCommand::Amend {
+                client_order_id,
+                quantity,
+                limit_price,
+                ..
+            } => {
+                self.report(VenueReport::Amended {
+                    client_order_id,
+                    quantity,
+                    limit_price,
+                    ts_event,
+                });
+            }
+            VenueCommand::Query { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+/// No test waits longer for something that has to come; it is a failure, not a pace.
+pub async fn soon<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(20), future)
+        .await
+        .expect("it came within 20 s")
+}

@@ -1,0 +1,9 @@
+//! The gateway over a real socket: a real account behind it, a journal in memory and a venue that
+//! answers at once.
+
+mod edge;
+mod harness;
+mod market;
+mod orders;
+mod streams;
+mod who;
