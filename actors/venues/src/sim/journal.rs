@@ -3,6 +3,13 @@
 //! All lines of one command are one batch, written by one `write` before anything of it is
 //! answered, so they survive the death of the process. Surviving the death of the machine needs
 //! the option `sync`. A torn last batch was never answered and is cut off at the next start.
+//!
+//! A limit order that was taken, and its acceptance (cut here; one line each in the file):
+//!
+//! ```json
+//! {"batch":1,"last":false,"ts":1,"account_id":"a","entry":{"order":{"client_order_id":"x","instrument_id":"BTCUSDT.SIM","side":"Buy",...}}}
+//! {"batch":1,"last":true,"ts":1,"account_id":"a","entry":{"report":{"sequence":1,"report":{"Accepted":{"client_order_id":"x",...}}}}}
+//! ```
 
 use super::SimVenueError;
 use apex_domain::matching::RestoredOrder;

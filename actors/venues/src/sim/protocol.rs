@@ -17,6 +17,7 @@ use apex_domain::market::MarketEvent;
 use apex_domain::venue::{VenueCommand, VenueReport};
 use apex_domain::{AccountId, Instrument};
 use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
 /// Version of the protocol; another one is refused at logon.
 pub const PROTOCOL: u16 = 1;
@@ -115,4 +116,63 @@ pub struct Faults {
     pub mute: bool,
     /// Refuses every new order.
     pub reject_all: bool,
+}
+
+impl FromStr for Faults {
+    type Err = String;
+
+    /// Reads faults as a command line states them, separated by commas: `drop-after=N`,
+    /// `delay-ms=N`, `duplicate`, `mute`, `reject-all`.
+    ///
+    /// Errors: the word that is none of these.
+    fn from_str(text: &str) -> Result<Faults, String> {
+        let mut faults = Faults::default();
+        for word in text.split(',').filter(|word| !word.is_empty()) {
+            let number = |value: &str| {
+                value
+                    .parse::<u64>()
+                    .map_err(|_| format!("\"{word}\" has no whole number"))
+            };
+            match word.split_once('=') {
+                Some(("drop-after", value)) => faults.drop_after_commands = Some(number(value)?),
+                Some(("delay-ms", value)) => faults.answer_delay_ms = number(value)?,
+                None if word == "duplicate" => faults.duplicate_reports = true,
+                None if word == "mute" => faults.mute = true,
+                None if word == "reject-all" => faults.reject_all = true,
+                _ => {
+                    return Err(format!(
+                        "\"{word}\" is no fault: drop-after=N, delay-ms=N, duplicate, mute, reject-all"
+                    ));
+                }
+            }
+        }
+        Ok(faults)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_read_from_a_command_line() {
+        let faults: Faults = "drop-after=3,delay-ms=20,mute".parse().unwrap();
+        let expected = Faults {
+            drop_after_commands: Some(3),
+            answer_delay_ms: 20,
+            mute: true,
+            ..Faults::default()
+        };
+        assert_eq!(faults, expected);
+        assert_eq!("".parse(), Ok(Faults::default()));
+        for text in [
+            "mutes",
+            "mute=1",
+            "drop-after",
+            "drop-after=x",
+            "delay-ms=-1",
+        ] {
+            assert!(text.parse::<Faults>().is_err(), "{text}");
+        }
+    }
 }

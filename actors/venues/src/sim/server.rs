@@ -17,8 +17,8 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
-/// Messages of all sessions that wait for the core. It works off some hundred thousand a second,
-/// so this is milliseconds; when it is full, the sockets wait.
+/// Messages of all sessions that wait for the core. Each is worked off within microseconds, so
+/// more would only be memory; when it is full, the sockets wait.
 const CORE_INPUTS: usize = 1_024;
 
 /// Connections at once. Each account has one; more is a client that reconnects without closing.

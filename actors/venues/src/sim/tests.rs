@@ -15,6 +15,7 @@ use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::runtime::{self, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -94,8 +95,18 @@ pub(super) fn short(sequence: u64, report: &VenueReport) -> String {
 /// A venue in a folder, listening on a port of its own.
 pub(super) struct TestVenue {
     pub(super) address: String,
-    stop: oneshot::Sender<()>,
+    stop: Option<oneshot::Sender<()>>,
     server: JoinHandle<Result<(), SimVenueError>>,
+    /// The server's own, so that it can be ended together with all its tasks.
+    runtime: Option<Runtime>,
+}
+
+impl Drop for TestVenue {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl TestVenue {
@@ -107,22 +118,40 @@ impl TestVenue {
     }
 
     pub(super) async fn start_with(options: ServerOptions) -> TestVenue {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
+        let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let (bound, listening) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
-        let server = tokio::spawn(serve(listener, options, async {
-            let _dropped = stopped.await;
-        }));
+        let server = runtime.spawn(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            bound.send(listener.local_addr().unwrap()).unwrap();
+            let stopped = async {
+                let _dropped = stopped.await;
+            };
+            serve(listener, options, stopped).await
+        });
         TestVenue {
-            address,
-            stop,
+            address: listening.await.unwrap().to_string(),
+            stop: Some(stop),
             server,
+            runtime: Some(runtime),
         }
     }
 
-    pub(super) async fn stop(self) {
-        self.stop.send(()).unwrap();
-        self.server.await.unwrap().unwrap();
+    pub(super) async fn stop(mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+        (&mut self.server).await.unwrap().unwrap();
+    }
+
+    /// Ends the server where it stands, connections and all.
+    pub(super) async fn kill(mut self) {
+        let runtime = self.runtime.take();
+        // Waits until the last of its tasks is gone.
+        let dropped = tokio::task::spawn_blocking(move || drop(runtime));
+        dropped.await.unwrap();
     }
 
     pub(super) async fn log_on(&self, next: u64) -> Peer {

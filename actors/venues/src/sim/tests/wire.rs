@@ -5,7 +5,7 @@ use crate::sim::protocol::{ErrorCode, Faults};
 use crate::sim::{LostReason, journal};
 use apex_domain::market::MarketEvent;
 use apex_domain::venue::VenueStatus;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -145,6 +145,55 @@ async fn a_venue_that_starts_again_has_its_orders_numbers_and_used_ids() {
     unique.dedup();
     assert_eq!(unique.len(), ids.len(), "{ids:?}");
     venue.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_venue_that_is_killed_at_any_moment_has_every_answered_order_once() {
+    const ROUNDS: usize = 20;
+    const ORDERS: usize = 40;
+    let folder = folder();
+    // As an account keeps it: the reports it made durable, and what it sent.
+    let mut reports: Vec<VenueReport> = Vec::new();
+    let mut answered: BTreeSet<String> = BTreeSet::new();
+    let mut sent: BTreeSet<String> = BTreeSet::new();
+    for round in 0..=ROUNDS {
+        let venue = TestVenue::start(folder.path()).await;
+        let mut peer = venue.log_on(reports.len() as u64 + 1).await;
+        sent.extend((0..ORDERS).map(|n| format!("o{round}-{n}")));
+        // Those of before without an answer are sent again with the same id and content.
+        for id in sent.difference(&answered) {
+            peer.send(new(id, Some(DEEP), 100));
+        }
+        // A further number of answers is waited for in each round; in the last one, all.
+        let wanted = if round == ROUNDS {
+            usize::MAX
+        } else {
+            round * 2
+        };
+        let enough = reports.len().saturating_add(wanted);
+        while reports.len() < enough && answered.len() < sent.len() {
+            let VenueEvent::Report { sequence, report } = peer.event().await else {
+                panic!("session is lost");
+            };
+            assert_eq!(sequence, reports.len() as u64 + 1, "gap or repeat");
+            answered.insert(report.client_order_id().to_string());
+            reports.push(report);
+        }
+        venue.kill().await;
+    }
+    let truth = ground_truth(&folder);
+    let mut at_venue: Vec<&str> = truth
+        .orders
+        .iter()
+        .map(|(_, order)| order.order.client_order_id.as_str())
+        .collect();
+    at_venue.sort_unstable();
+    let expected: Vec<&str> = sent.iter().map(String::as_str).collect();
+    assert_eq!(at_venue, expected, "each order once, none missing");
+    let accepted = reports
+        .iter()
+        .filter(|report| matches!(report, VenueReport::Accepted { .. }));
+    assert_eq!(accepted.count(), ORDERS * (ROUNDS + 1));
 }
 
 #[tokio::test]
