@@ -19,7 +19,7 @@ use super::rules::{self, Refused};
 use super::visible_book::VisibleBook;
 use crate::id::{ClientOrderId, IdError, InstrumentId};
 use crate::instrument::Instrument;
-use crate::market::{FeedStatus, MarketEvent, Side, Trade};
+use crate::market::{MarketEvent, Side, Trade};
 use crate::number::{Price, Quantity};
 use crate::order::{OrderType, TimeInForce};
 use crate::time::UnixNanos;
@@ -419,10 +419,8 @@ impl VenueModel for BookFill {
                 market.book.apply_snapshot(snapshot);
                 market.see_all();
             }
-            MarketEvent::FeedState(state) => {
-                let live = matches!(state.status, FeedStatus::Live | FeedStatus::Replaying);
-                market.book.set_stale(!live);
-            }
+            // No news of the market itself: nothing fills by it.
+            MarketEvent::FeedState(state) => return market.book.set_status(state.status),
         }
         self.cross(id, event.ts_init(), out);
     }

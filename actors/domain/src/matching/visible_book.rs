@@ -4,7 +4,7 @@
 //! until the venue states that level anew.
 
 use super::order_book::reaches;
-use crate::market::{BookDelta, BookSnapshot, Level, Quote, Side};
+use crate::market::{BookDelta, BookSnapshot, FeedStatus, Level, Quote, Side};
 use crate::number::{Price, Quantity};
 use std::collections::BTreeMap;
 
@@ -28,8 +28,11 @@ pub(super) struct VisibleBook {
     bids: BTreeMap<Price, VisibleLevel>,
     asks: BTreeMap<Price, VisibleLevel>,
     has_depth: bool,
-    /// A gap was found and the levels may be wrong: nothing trades with them.
-    stale: bool,
+    /// A gap was found and the levels may be wrong: nothing trades with them until a whole book
+    /// comes.
+    gapped: bool,
+    /// The feed is silent or closed: nothing trades with the levels until it lives again.
+    silent: bool,
 }
 
 impl VisibleBook {
@@ -52,8 +55,17 @@ impl VisibleBook {
         self.has_depth
     }
 
-    pub(super) fn set_stale(&mut self, stale: bool) {
-        self.stale = stale;
+    /// Takes the state of the feed. A feed may call itself live just before it sends the book
+    /// that mends a gap, so that alone does not make the old levels good again.
+    pub(super) fn set_status(&mut self, status: FeedStatus) {
+        match status {
+            FeedStatus::Gapped | FeedStatus::Recovering => self.gapped = true,
+            FeedStatus::Stale | FeedStatus::Closed => self.silent = true,
+            FeedStatus::Live | FeedStatus::Replaying => {
+                self.silent = false;
+                self.gapped &= self.has_depth;
+            }
+        }
     }
 
     pub(super) fn apply_delta(&mut self, delta: &BookDelta) {
@@ -67,7 +79,7 @@ impl VisibleBook {
 
     pub(super) fn apply_snapshot(&mut self, snapshot: &BookSnapshot) {
         self.begin_depth();
-        self.stale = snapshot.stale;
+        self.gapped = snapshot.stale;
         self.bids.clear();
         self.asks.clear();
         for (side, levels) in [(Side::Buy, &snapshot.bids), (Side::Sell, &snapshot.asks)] {
@@ -145,7 +157,7 @@ impl VisibleBook {
     fn takeable(&self, side: Side) -> Box<dyn Iterator<Item = (Price, VisibleLevel)> + '_> {
         let pick = |(price, level): (&Price, &VisibleLevel)| (*price, *level);
         let left = |(_, level): &(Price, VisibleLevel)| level.left() > 0;
-        if self.stale {
+        if self.gapped || self.silent {
             return Box::new(std::iter::empty());
         }
         match side {

@@ -1,7 +1,7 @@
 //! Cases of the trade against a small recorded market.
 
 use super::*;
-use crate::market::{BookDelta, BookSnapshot, FeedState, Level, Quote};
+use crate::market::{BookDelta, BookSnapshot, FeedState, FeedStatus, Level, Quote};
 use crate::venue::{VenueEnd, VenueReport as Report};
 
 const ID: &str = "BTCUSDT.SIM";
@@ -319,6 +319,9 @@ fn a_feed_that_is_not_live_has_no_liquidity() {
         ["a rejected NoLiquidity"]
     );
     assert_eq!(s.submit(new("b", Side::Buy, Some(10), 1)), ["b accepted"]);
+    // Said just before the new book: the old levels do not come back by it.
+    assert!(s.market(state(FeedStatus::Live)).is_empty());
+    assert!(s.book(&[(8, 1)], &[]).is_empty());
     let snapshot = MarketEvent::Snapshot(BookSnapshot {
         instrument_id: InstrumentId::new(ID).unwrap(),
         update_id: 9,
@@ -329,6 +332,16 @@ fn a_feed_that_is_not_live_has_no_liquidity() {
         ts_init: UnixNanos(2_001),
     });
     assert_eq!(s.market(snapshot), ["b filled 1@10 maker"]);
+    s.market(state(FeedStatus::Stale));
+    assert_eq!(
+        s.submit(new("c", Side::Buy, None, 1)),
+        ["c rejected NoLiquidity"]
+    );
+    s.market(state(FeedStatus::Live));
+    assert_eq!(
+        s.submit(new("d", Side::Buy, None, 1)),
+        ["d accepted", "d filled 1@10"]
+    );
 }
 
 fn amend(id: &str, quantity: i64, price: Option<i64>) -> VenueCommand {
