@@ -188,4 +188,16 @@ impl MarketEvent {
             MarketEvent::FeedState(state) => state.ts_init,
         }
     }
+
+    /// Replaces the time at which it was first seen, where it came through another process.
+    pub fn set_ts_init(&mut self, now: UnixNanos) {
+        match self {
+            MarketEvent::Quote(quote) => quote.ts_init = now,
+            MarketEvent::Trade(trade) => trade.ts_init = now,
+            MarketEvent::Book(delta) => delta.ts_init = now,
+            MarketEvent::Snapshot(snapshot) => snapshot.ts_init = now,
+            MarketEvent::Bar(bar) => bar.ts_init = now,
+            MarketEvent::FeedState(state) => state.ts_init = now,
+        }
+    }
 }

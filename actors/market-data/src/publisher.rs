@@ -23,6 +23,8 @@ const CELLS_KEPT: usize = 120;
 #[derive(Debug)]
 pub struct Publisher {
     hub: MarketHub,
+    /// Bars that are made of the trades; none where the feed makes its own.
+    bar_intervals: &'static [i64],
     instruments: BTreeMap<InstrumentId, Series>,
 }
 
@@ -35,8 +37,8 @@ struct Series {
 }
 
 impl Series {
-    fn new(id: &InstrumentId) -> Series {
-        let bars = BAR_INTERVALS
+    fn new(id: &InstrumentId, bar_intervals: &[i64]) -> Series {
+        let bars = bar_intervals
             .iter()
             .map(|interval| TimeBars::new(id.clone(), *interval, CELLS_KEPT));
         Series {
@@ -77,6 +79,16 @@ impl Publisher {
     pub fn new(hub: MarketHub) -> Publisher {
         Publisher {
             hub,
+            bar_intervals: &BAR_INTERVALS,
+            instruments: BTreeMap::new(),
+        }
+    }
+
+    /// Returns a publisher for a feed that gives its bars as events.
+    pub fn without_bars(hub: MarketHub) -> Publisher {
+        Publisher {
+            hub,
+            bar_intervals: &[],
             instruments: BTreeMap::new(),
         }
     }
@@ -87,7 +99,7 @@ impl Publisher {
         let series = self
             .instruments
             .entry(id.clone())
-            .or_insert_with(|| Series::new(id));
+            .or_insert_with(|| Series::new(id, self.bar_intervals));
         let first_bar = bars.len();
         match event {
             MarketEvent::Quote(quote) => publish_quote(&self.hub, quote),

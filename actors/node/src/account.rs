@@ -12,7 +12,7 @@ use apex_domain::account::{Account, AccountInput, Effects, Reply};
 use apex_domain::event::{AccountMode, Recorded};
 use apex_domain::risk::Limits;
 use apex_domain::{AccountId, Currency, Instrument, Money, UnixNanos};
-use apex_persistence::{JournalQueue, Notices, Writer, recover, to_record};
+use apex_persistence::{JournalQueue, Notices, RecoverError, Writer, recover, to_record};
 use apex_storage::{Class, DataDir, EmbeddedJournal, Journal, JournalError, Options, Unit};
 use ractor::{Actor, ActorRef};
 use std::sync::{Arc, OnceLock};
@@ -48,6 +48,7 @@ pub struct AccountRuntime {
 }
 
 /// What the shells round it are given.
+#[derive(Clone)]
 pub struct Surroundings {
     pub market: MarketHub,
     pub clock: Clock,
@@ -61,12 +62,31 @@ pub struct OpenAccount {
     journal: EmbeddedJournal,
 }
 
-/// Opens the journal, folds it, and opens the account if it is new.
+impl std::fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Surroundings")
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for OpenAccount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenAccount")
+            .field("account", &self.account.account_id())
+            .finish()
+    }
+}
+
+/// Opens the journal and folds it.
 ///
 /// Errors: [`NodeError`]; damage is refused with its position.
-pub fn open(data_dir: &Arc<DataDir>, opening: &Opening) -> Result<OpenAccount, NodeError> {
-    let id = opening.account_id.as_str();
-    let mut journal = EmbeddedJournal::open(data_dir, id, Options::default())?;
+pub fn recover_account(
+    data_dir: &Arc<DataDir>,
+    account_id: &AccountId,
+) -> Result<OpenAccount, NodeError> {
+    let id = account_id.as_str();
+    let journal = EmbeddedJournal::open(data_dir, id, Options::default())?;
     let recovered = recover(&journal)?;
     tracing::info!(
         account_id = id,
@@ -74,11 +94,10 @@ pub fn open(data_dir: &Arc<DataDir>, opening: &Opening) -> Result<OpenAccount, N
         sequence = recovered.account.sequence(),
         "account recovered"
     );
-    let mut account = recovered.account;
-    for input in opening_inputs(&account, opening) {
-        decide_durably(&mut account, &mut journal, opening.now, input)?;
-    }
-    Ok(OpenAccount { account, journal })
+    Ok(OpenAccount {
+        account: recovered.account,
+        journal,
+    })
 }
 
 fn opening_inputs(account: &Account, opening: &Opening) -> Vec<AccountInput> {
@@ -100,7 +119,10 @@ fn first_inputs(opening: &Opening) -> Vec<AccountInput> {
         }
     }
     // Without any instrument there is no quote currency; dollars are what a person expects.
-    let base_currency = currencies.first().cloned().or_else(|| Currency::new("USD").ok());
+    let base_currency = currencies
+        .first()
+        .cloned()
+        .or_else(|| Currency::new("USD").ok());
     let open = base_currency.map(|base_currency| AccountInput::Open {
         account_id: opening.account_id.clone(),
         base_currency,
@@ -112,14 +134,19 @@ fn first_inputs(opening: &Opening) -> Vec<AccountInput> {
         max_reference_age_ns: Some(REFERENCE_AGE_NS),
         ..Limits::default()
     };
-    let cash = currencies.into_iter().map(|currency| AccountInput::AdjustCash {
+    let cash = currencies
+        .into_iter()
+        .map(|currency| AccountInput::AdjustCash {
+            request_id: None,
+            currency,
+            amount: Money(PAPER_CASH.into()),
+            reason: "opening balance".to_owned(),
+        });
+    let limits = AccountInput::SetLimits {
         request_id: None,
-        currency,
-        amount: Money(PAPER_CASH.into()),
-        reason: "opening balance".to_owned(),
-    });
-    let limits =
-        AccountInput::SetLimits { request_id: None, limits, expected_sequence: None };
+        limits,
+        expected_sequence: None,
+    };
     open.into_iter().chain(cash).chain([limits]).collect()
 }
 
@@ -139,12 +166,42 @@ fn decide_durably(
         return Ok(());
     }
     let records = effects.events.iter().map(to_record).collect();
-    journal.append(&[Unit { class: Class::Essential, records }])?;
+    journal.append(&[Unit {
+        class: Class::Essential,
+        records,
+    }])?;
     journal.commit()?;
     Ok(())
 }
 
 impl OpenAccount {
+    /// Opens the account if it is new, and brings its instruments up to date, durably.
+    ///
+    /// Errors: [`NodeError`].
+    pub fn prepare(mut self, opening: &Opening) -> Result<OpenAccount, NodeError> {
+        for input in opening_inputs(&self.account, opening) {
+            decide_durably(&mut self.account, &mut self.journal, opening.now, input)?;
+        }
+        Ok(self)
+    }
+
+    /// Shows every event of the journal, in order.
+    ///
+    /// Errors: [`NodeError`] when the journal cannot be read.
+    pub fn for_each_event(&self, each: &mut dyn FnMut(&Recorded)) -> Result<(), NodeError> {
+        for record in self.journal.read_from(1)? {
+            let record = record?;
+            let recorded = Recorded::decode(record.schema, &record.payload).map_err(|source| {
+                RecoverError::Decode {
+                    sequence: record.sequence,
+                    source,
+                }
+            })?;
+            each(&recorded);
+        }
+        Ok(())
+    }
+
     /// Starts the writer thread and the actor.
     ///
     /// Errors: [`NodeError`] when there is no thread or the actor does not start.
@@ -153,9 +210,12 @@ impl OpenAccount {
             return Err(NodeError::NotOpened);
         };
         let address = Arc::new(OnceLock::new());
-        let notices = ToAccount { account_id: account_id.clone(), address: address.clone() };
-        let writer = Writer::start(Box::new(self.journal), Box::new(notices))
-            .map_err(NodeError::Thread)?;
+        let notices = ToAccount {
+            account_id: account_id.clone(),
+            address: address.clone(),
+        };
+        let writer =
+            Writer::start(Box::new(self.journal), Box::new(notices)).map_err(NodeError::Thread)?;
         let args = AccountArgs {
             account: self.account,
             journal: Arc::new(Queue(writer.queue())),
@@ -167,11 +227,19 @@ impl OpenAccount {
         let name = format!("account-{account_id}");
         let (actor, _running) = Actor::spawn(None, AccountActor, args)
             .await
-            .map_err(|error| NodeError::Spawn { name: name.clone(), detail: error.to_string() })?;
+            .map_err(|error| NodeError::Spawn {
+                name: name.clone(),
+                detail: error.to_string(),
+            })?;
         // The writer has nothing to tell before the account hands it something.
         let _ = address.set(actor.clone());
         let handle = AccountHandle::new(account_id, actor.clone());
-        Ok(AccountRuntime { handle, actor, journal: writer.queue(), writer })
+        Ok(AccountRuntime {
+            handle,
+            actor,
+            journal: writer.queue(),
+            writer,
+        })
     }
 }
 
@@ -229,6 +297,9 @@ impl Notices for ToAccount {
     }
 
     fn failed(&self, error: &JournalError) -> ! {
-        abort(&format!("journal of account {} failed: {error}", self.account_id))
+        abort(&format!(
+            "journal of account {} failed: {error}",
+            self.account_id
+        ))
     }
 }

@@ -2,6 +2,7 @@
 
 use apex_persistence::RecoverError;
 use apex_storage::StorageError;
+use std::path::PathBuf;
 use thiserror::Error;
 
 /// Each says what has to be mended; none goes away by trying again at once.
@@ -17,6 +18,44 @@ pub enum NodeError {
     NotOpened,
     #[error("no thread for the journal's writer")]
     Thread(#[source] std::io::Error),
+    #[error("credentials of this data folder: {0}")]
+    Credentials(String),
+    #[error("cannot write token file \"{}\"", path.display())]
+    Token {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Gateway(#[from] apex_gateway::GatewayError),
+    #[error(transparent)]
+    Venue(#[from] apex_venues::sim::SimVenueError),
+    #[error(transparent)]
+    Market(#[from] apex_domain::matching::SimError),
+    #[error(transparent)]
+    Replay(#[from] apex_market_data::replay::ReplayError),
+    #[error(transparent)]
+    Strategy(#[from] apex_strategy::StrategyError),
+    #[error("cannot write \"{}\"", path.display())]
+    Archive {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("replay stopped: {0}")]
+    Step(String),
+    #[error("{0}")]
+    Usage(String),
     #[error("{name} did not start: {detail}")]
     Spawn { name: String, detail: String },
+}
+
+impl NodeError {
+    /// An actor did not start.
+    pub fn spawn(name: &str, error: &ractor::SpawnErr) -> NodeError {
+        NodeError::Spawn {
+            name: name.to_owned(),
+            detail: error.to_string(),
+        }
+    }
 }

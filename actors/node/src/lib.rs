@@ -1,1 +1,24 @@
-//! Roles of one process.
+//! The roles of one process, put together: storage, accounts, market, venue, strategies, gateway.
+//!
+//! What is not here: how any of them works. A role is short enough to read in a minute; what it
+//! is made of lives in the crates below.
+//!
+//! Start reading at [`up`] for what every node has, then [`sim`] and [`replay`] for the two kinds
+//! of market.
+
+pub mod account;
+pub mod choice;
+pub mod credentials;
+pub mod error;
+pub mod metrics;
+pub mod replay;
+mod restore;
+pub mod sim;
+
+pub mod stop;
+pub mod up;
+pub mod venue_link;
+pub mod verify;
+
+pub use choice::StrategyChoice;
+pub use error::NodeError;

@@ -59,7 +59,9 @@ pub fn verify(data_dir: &Path) -> Result<Verification, NodeError> {
     }
     if verification.ok {
         let hash = apex_domain::hash::state_hash(
-            states.iter().map(|(id, sequence, rolled)| (id, *sequence, *rolled)),
+            states
+                .iter()
+                .map(|(id, sequence, rolled)| (id, *sequence, *rolled)),
         );
         verification.state_hash = format!("{hash:016x}");
     }

@@ -7,7 +7,9 @@ mod keys;
 mod layer;
 mod policy;
 
-pub use keys::{ApiKeys, Credentials, CredentialsError, KeyRecord, MemoryCredentials, NewKey};
+pub use keys::{
+    ApiKeys, Credentials, CredentialsError, KeyRecord, MemoryCredentials, NewKey, RANDOM_BYTES,
+};
 pub use layer::check;
 pub use policy::{Policy, policy};
 

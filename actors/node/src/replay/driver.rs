@@ -3,16 +3,17 @@
 
 use crate::NodeError;
 use crate::replay::pace::{Pace, Pause};
+use crate::stop::stopped;
 use apex_bus::clock::Clock;
 use apex_bus::message::AccountMessage;
 use apex_bus::venue::{NotSent, VenueSession};
 use apex_domain::UnixNanos;
 use apex_domain::account::{AccountInput, Effects};
-use apex_domain::market::{Bar, MarketEvent};
+use apex_domain::market::MarketEvent;
 use apex_domain::venue::VenueCommand;
 use apex_market_data::Publisher;
 use apex_market_data::replay::ReplayFeed;
-use apex_strategy::lock_step::LockStep;
+use apex_strategy::LockStep;
 use ractor::ActorRef;
 use ractor::rpc::CallResult;
 use std::time::Duration;
@@ -65,7 +66,9 @@ pub struct ReplayDriver {
 
 impl std::fmt::Debug for ReplayDriver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReplayDriver").field("step", &self.step).finish_non_exhaustive()
+        f.debug_struct("ReplayDriver")
+            .field("step", &self.step)
+            .finish_non_exhaustive()
     }
 }
 
@@ -108,7 +111,7 @@ impl ReplayDriver {
         loop {
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                () = stopped(&mut stop) => return Ok(()),
                 command = self.commands.recv() => match command {
                     Some(command) => self.take_command(command).await?,
                     None => return Ok(()),
@@ -118,13 +121,8 @@ impl ReplayDriver {
     }
 
     async fn take_events(&mut self, events: &[MarketEvent]) -> Result<(), NodeError> {
-        let mut bars: Vec<Bar> = Vec::new();
         for event in events {
-            self.publisher.publish(event, &mut bars);
-            // A bar that this event closed ended before it.
-            for bar in bars.drain(..) {
-                self.step.push_market(MarketEvent::Bar(bar));
-            }
+            self.publisher.publish(event, &mut Vec::new());
             self.step.push_market(event.clone());
             self.settle().await?;
         }
@@ -145,7 +143,10 @@ impl ReplayDriver {
     }
 
     async fn take_command(&mut self, command: VenueCommand) -> Result<(), NodeError> {
-        let effects = Effects { commands: vec![command], ..Effects::default() };
+        let effects = Effects {
+            commands: vec![command],
+            ..Effects::default()
+        };
         self.step.on_effects(&effects);
         self.settle().await
     }
@@ -157,7 +158,7 @@ impl ReplayDriver {
             self.step.on_effects(&effects);
         }
         for note in self.step.take_notes().lines() {
-            tracing::info!(%note, "strategy");
+            tracing::info!(strategy_id = %note.strategy_id, "{}", note.text);
         }
         Ok(())
     }
@@ -189,7 +190,7 @@ impl ReplayDriver {
         loop {
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => return Ok(true),
+                () = stopped(&mut stop) => return Ok(true),
                 Some(command) = self.commands.recv() => self.take_command(command).await?,
                 () = tokio::time::sleep_until(due) => return Ok(false),
             }
@@ -203,7 +204,7 @@ impl ReplayDriver {
         loop {
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => return Ok(true),
+                () = stopped(&mut stop) => return Ok(true),
                 Some(command) = self.commands.recv() => self.take_command(command).await?,
                 () = pause.resumed() => return Ok(false),
             }
@@ -217,13 +218,18 @@ async fn decide(
     now: UnixNanos,
     input: AccountInput,
 ) -> Result<Effects, NodeError> {
-    let message = |reply| AccountMessage::Step { now, input: Box::new(input), reply };
+    let message = |reply| AccountMessage::Step {
+        now,
+        input: Box::new(input),
+        reply,
+    };
     match account.call(message, Some(STEP_TIMEOUT)).await {
         Ok(CallResult::Success(Ok(effects))) => Ok(effects),
         Ok(CallResult::Success(Err(error))) => Err(NodeError::Step(error.to_string())),
-        Ok(CallResult::Timeout) => {
-            Err(NodeError::Step(format!("no answer within {} s", STEP_TIMEOUT.as_secs())))
-        }
+        Ok(CallResult::Timeout) => Err(NodeError::Step(format!(
+            "no answer within {} s",
+            STEP_TIMEOUT.as_secs()
+        ))),
         Ok(CallResult::SenderError) | Err(_) => {
             Err(NodeError::Step("the account has stopped".to_owned()))
         }

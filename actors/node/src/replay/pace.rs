@@ -68,7 +68,9 @@ impl Pace {
     /// Returns when a frame of the recording's time `ts` (nanoseconds) is due, or `None` when it
     /// is due at once.
     pub fn due(&self, ts: i64) -> Option<Instant> {
-        let Speed::Factor(factor) = self.speed else { return None };
+        let Speed::Factor(factor) = self.speed else {
+            return None;
+        };
         let (at, last_ts) = self.last?;
         let recorded = ts.saturating_sub(last_ts).max(0) as f64;
         // A gap of years in a recording is no reason to wait longer than a day.
@@ -100,7 +102,10 @@ mod tests {
         assert_eq!(pace.due(1_000), None, "the first frame is due at once");
         let start = Instant::now();
         pace.passed(1_000, Some(start));
-        assert_eq!(pace.due(1_000_001_000), Some(start + Duration::from_millis(100)));
+        assert_eq!(
+            pace.due(1_000_001_000),
+            Some(start + Duration::from_millis(100))
+        );
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod tests;
 mod venue;
 
 pub use client::{
-    CommandSender, ConnectOptions, EventStream, LostReason, SimVenueClient, VenueEvent,
+    CommandSender, ConnectOptions, EventStream, LostReason, SendError, SimVenueClient, VenueEvent,
 };
 pub use protocol::Faults;
 pub use server::{ServerOptions, serve};

@@ -1,0 +1,96 @@
+//! Who may call: the keys of this data folder, and the first one for its owner.
+
+use crate::NodeError;
+use apex_gateway::auth::{ApiKeys, Grants, KeyRecord, MemoryCredentials, RANDOM_BYTES, Role};
+use apex_storage::Records;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+const TABLE: &str = "api_keys";
+
+/// The keys of a node, and the ones that it uses itself.
+pub struct Keys {
+    pub keys: ApiKeys,
+    memory: Arc<MemoryCredentials>,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keys").finish_non_exhaustive()
+    }
+}
+
+/// Reads the keys, and makes one for the user `admin` when its token file is missing: on the
+/// first start, or after the file was deleted, which is how a lost token is replaced.
+///
+/// Errors: [`NodeError`] when records or token file cannot be read or written.
+pub fn open(records: &dyn Records, token_file: &Path) -> Result<Keys, NodeError> {
+    let mut known = Vec::new();
+    for (key_id, bytes) in records.list(TABLE)? {
+        let record: KeyRecord = serde_json::from_slice(&bytes)
+            .map_err(|error| NodeError::Credentials(format!("key {key_id}: {error}")))?;
+        known.push(record);
+    }
+    let memory = Arc::new(MemoryCredentials::new(known));
+    if !token_file.exists() {
+        let token = create(records, &memory, "admin")?;
+        write_private(token_file, &token).map_err(|source| NodeError::Token {
+            path: token_file.to_owned(),
+            source,
+        })?;
+    }
+    Ok(Keys {
+        keys: ApiKeys::new(memory.clone()),
+        memory,
+    })
+}
+
+fn create(
+    records: &dyn Records,
+    memory: &MemoryCredentials,
+    user_id: &str,
+) -> Result<String, NodeError> {
+    let new = ApiKeys::create(&random()?, user_id, Role::Admin, Grants::All);
+    let bytes = serde_json::to_vec(&new.record)
+        .map_err(|error| NodeError::Credentials(error.to_string()))?;
+    records.put(TABLE, &new.record.key_id, &bytes)?;
+    memory.put(new.record);
+    Ok(new.token)
+}
+
+fn random() -> Result<[u8; RANDOM_BYTES], NodeError> {
+    let mut bytes = [0; RANDOM_BYTES];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| NodeError::Credentials(format!("no randomness: {error}")))?;
+    Ok(bytes)
+}
+
+impl Keys {
+    /// Makes a key that lives as long as this process: for its own strategy hosts.
+    ///
+    /// Errors: `Credentials` when the system gives no randomness.
+    pub fn for_process(&self, user_id: &str) -> Result<String, NodeError> {
+        let new = ApiKeys::create(&random()?, user_id, Role::Trader, Grants::All);
+        self.memory.put(new.record);
+        Ok(new.token)
+    }
+}
+
+/// Writes a file that only its owner can read, whole or not at all.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let temporary = path.with_extension("token.new");
+    // A left-over of a start that was cut off.
+    let _ = std::fs::remove_file(&temporary);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, path)
+}

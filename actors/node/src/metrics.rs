@@ -1,0 +1,100 @@
+//! The figures of a node: of its topics at each scrape, of its accounts every few seconds.
+
+use apex_bus::handle::Platform;
+use apex_bus::message::JournalHealth;
+use apex_bus::topic::TopicStats;
+use apex_ops::metrics::Metrics;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often accounts are asked for their figures: several times in a usual scrape interval.
+const REFRESH: Duration = Duration::from_secs(5);
+
+/// Figures of a node. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct NodeMetrics {
+    platform: Platform,
+    metrics: Metrics,
+}
+
+impl NodeMetrics {
+    /// Begins to collect, as long as the runtime lives.
+    pub fn new(platform: Platform) -> NodeMetrics {
+        let metrics = NodeMetrics {
+            platform,
+            metrics: Metrics::new(),
+        };
+        let own = metrics.clone();
+        tokio::spawn(async move {
+            let mut interval = tokio::time::interval(REFRESH);
+            loop {
+                interval.tick().await;
+                own.refresh_accounts().await;
+            }
+        });
+        metrics
+    }
+
+    /// Returns what writes the figures as text.
+    pub fn text(&self) -> Arc<dyn Fn() -> String + Send + Sync> {
+        let own = self.clone();
+        Arc::new(move || {
+            own.refresh_topics();
+            own.metrics.render()
+        })
+    }
+
+    /// Returns the numbers of every topic.
+    pub fn topics(&self) -> Vec<TopicStats> {
+        let market = &self.platform.market;
+        vec![
+            market.quotes.stats(),
+            market.trades.stats(),
+            market.books.stats(),
+            market.bars.stats(),
+            market.feed_states.stats(),
+            self.platform.account_events.stats(),
+        ]
+    }
+
+    fn refresh_topics(&self) {
+        for topic in self.topics() {
+            set(
+                &self.metrics.bus_published.with_label_values(&[&topic.name]),
+                topic.published,
+            );
+            for subscriber in &topic.subscribers {
+                let labels = [topic.name.as_ref(), subscriber.name.as_ref()];
+                set(
+                    &self.metrics.bus_dropped.with_label_values(&labels),
+                    subscriber.dropped,
+                );
+            }
+        }
+    }
+
+    async fn refresh_accounts(&self) {
+        for (account_id, handle) in &*self.platform.accounts {
+            let Ok(summary) = handle.summary().await else {
+                continue;
+            };
+            let labels = [account_id.as_str()];
+            let gauge = |gauge: &prometheus::IntGaugeVec, value: i64| {
+                gauge.with_label_values(&labels).set(value);
+            };
+            gauge(&self.metrics.journal_sequence, summary.sequence as i64);
+            let ready = summary.journal == JournalHealth::Ready;
+            gauge(&self.metrics.journal_ready, i64::from(ready));
+            gauge(&self.metrics.working_orders, summary.working_orders as i64);
+            gauge(
+                &self.metrics.venue_connected,
+                i64::from(summary.venue_connected),
+            );
+        }
+    }
+}
+
+/// Moves a counter on to a total that is kept elsewhere.
+fn set(counter: &prometheus::IntCounter, total: u64) {
+    counter.inc_by(total.saturating_sub(counter.get()));
+}

@@ -1,0 +1,136 @@
+//! One folder, many replays: a finished one is moved aside before the next begins.
+//!
+//! A replay starts from an empty account, so that it ends in the same state each time. A replay
+//! that did not finish is continued instead: its journal may hold orders of clients, and what was
+//! acknowledged is never lost. Nothing is ever deleted.
+
+use crate::NodeError;
+use std::path::{Path, PathBuf};
+
+/// Says that the journal here is a replay's, with what became of it.
+const MARK: &str = "replay";
+const RUNNING: &str = "running\n";
+const FINISHED: &str = "finished\n";
+
+/// Folders that belong to a run.
+const OF_A_RUN: [&str; 2] = ["journal", "snapshots"];
+
+/// Makes a folder ready for a replay. The caller holds the folder's lock.
+///
+/// Errors: `Usage` when the folder holds an account that is no replay's; `Archive`.
+pub fn make_room(root: &Path) -> Result<(), NodeError> {
+    let mark = std::fs::read_to_string(root.join(MARK)).ok();
+    match mark.as_deref() {
+        Some(FINISHED) => move_aside(root)?,
+        Some(_) => tracing::info!("an unfinished replay is continued on its journal"),
+        None if root.join("journal").exists() => {
+            return Err(NodeError::Usage(format!(
+                "data folder \"{}\" holds an account that is no replay's: use another --data-dir",
+                root.display()
+            )));
+        }
+        None => {}
+    }
+    write_mark(root, RUNNING)
+}
+
+/// Notes that the replay ran to the end of its recording.
+///
+/// Errors: `Archive`.
+pub fn mark_finished(root: &Path) -> Result<(), NodeError> {
+    write_mark(root, FINISHED)
+}
+
+/// Refuses a folder that belongs to replays, for everything else that would go on with it.
+///
+/// Errors: `Usage`.
+pub fn refuse_replay(root: &Path) -> Result<(), NodeError> {
+    if root.join(MARK).exists() {
+        return Err(NodeError::Usage(format!(
+            "data folder \"{}\" holds a replay: use another --data-dir",
+            root.display()
+        )));
+    }
+    Ok(())
+}
+
+fn write_mark(root: &Path, text: &str) -> Result<(), NodeError> {
+    let failed = |source| NodeError::Archive {
+        path: root.join(MARK),
+        source,
+    };
+    let temporary = root.join("replay.new");
+    std::fs::write(&temporary, text).map_err(failed)?;
+    std::fs::rename(&temporary, root.join(MARK)).map_err(failed)
+}
+
+fn move_aside(root: &Path) -> Result<(), NodeError> {
+    let target = free_name(root);
+    let failed = |source| NodeError::Archive {
+        path: target.clone(),
+        source,
+    };
+    std::fs::create_dir_all(&target).map_err(failed)?;
+    for folder in OF_A_RUN {
+        if root.join(folder).exists() {
+            std::fs::rename(root.join(folder), target.join(folder)).map_err(failed)?;
+        }
+    }
+    tracing::info!(to = %target.display(), "the finished replay was moved aside");
+    Ok(())
+}
+
+fn free_name(root: &Path) -> PathBuf {
+    let mut number = 1_u64;
+    loop {
+        let name = root.join("archive").join(format!("replay-{number}"));
+        if !name.exists() {
+            return name;
+        }
+        number += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn journal(root: &Path, text: &str) {
+        std::fs::create_dir_all(root.join("journal")).unwrap();
+        std::fs::write(root.join("journal/a"), text).unwrap();
+    }
+
+    #[test]
+    fn a_finished_replay_is_moved_aside_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for n in 1..=2 {
+            make_room(root).unwrap();
+            assert!(!root.join("journal").exists());
+            journal(root, &n.to_string());
+            mark_finished(root).unwrap();
+        }
+        make_room(root).unwrap();
+        for n in 1..=2 {
+            let kept = root.join(format!("archive/replay-{n}/journal/a"));
+            assert_eq!(std::fs::read_to_string(kept).unwrap(), n.to_string());
+        }
+    }
+
+    #[test]
+    fn an_unfinished_replay_keeps_its_journal() {
+        let folder = tempfile::tempdir().unwrap();
+        make_room(folder.path()).unwrap();
+        journal(folder.path(), "orders");
+        make_room(folder.path()).unwrap();
+        assert!(folder.path().join("journal/a").exists());
+    }
+
+    #[test]
+    fn an_account_that_is_no_replay_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        journal(folder.path(), "orders");
+        assert!(matches!(make_room(folder.path()), Err(NodeError::Usage(_))));
+        assert!(folder.path().join("journal/a").exists());
+    }
+}

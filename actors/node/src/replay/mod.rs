@@ -1,0 +1,167 @@
+//! A node on recorded data: the market is a recording, the venue fills from its books, and
+//! everything runs in one total order, so that two runs end in the same state.
+
+pub mod archive;
+pub mod driver;
+pub mod pace;
+pub mod summary;
+
+use crate::NodeError;
+use crate::account::{OpenAccount, Opening};
+use crate::choice::StrategyChoice;
+use crate::restore;
+use crate::up::{Base, Node, NodeOptions, paper_account};
+use apex_bus::clock::Clock;
+use apex_bus::handle::RunMode;
+use apex_bus::message::{AccountMessage, VenueLink};
+use apex_domain::event::AccountMode;
+use apex_domain::matching::BookFill;
+use apex_domain::time::NANOS_PER_SECOND;
+use apex_domain::{Instrument, UnixNanos};
+use apex_market_data::Publisher;
+use apex_market_data::replay::{Recording, ReplayFeed, ReplayOptions};
+use apex_strategy::registry::{self, DataSource};
+use apex_strategy::{LockStep, Runner};
+use driver::{Ended, ReplayDriver};
+use pace::{Pace, Pause, Speed};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+use summary::Summary;
+use tokio::sync::watch;
+
+/// What is replayed, and how.
+#[derive(Clone, Debug)]
+pub struct ReplayRun {
+    pub files: Vec<PathBuf>,
+    pub speed: Speed,
+    pub repeat: bool,
+    pub clones: u32,
+    /// Seconds into the recording at which it starts.
+    pub seek_seconds: u64,
+    pub strategy: Option<StrategyChoice>,
+    /// End with the recording; otherwise clients are served on a market that stands still.
+    pub exit_at_end: bool,
+}
+
+/// Runs a replay to its end, or until `stop`. `ready` is told the address once it serves.
+///
+/// Errors: [`NodeError`]. Returns the summary of what was replayed.
+pub async fn run(
+    options: &NodeOptions,
+    run: ReplayRun,
+    pause: Pause,
+    stop: watch::Receiver<bool>,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<Summary, NodeError> {
+    let (feed, first_ts) = open_feed(&run).await?;
+    let instruments = feed.instruments();
+    let clock = Clock::replay();
+    clock.advance(first_ts);
+    let base = Base::open(&options.data_dir, clock)?;
+    archive::make_room(base.data_dir.root())?;
+    let opened = base.open_account(&opening(instruments.clone(), first_ts))?;
+    let step = lock_step(&opened, &instruments, first_ts, run.strategy.as_ref())?;
+
+    let (session, commands) = driver::session();
+    let account = base.start_account(opened, Arc::new(session)).await?;
+    let _ = account.actor.cast(AccountMessage::Link(VenueLink::Ready));
+    let actor = account.actor.clone();
+    let platform = base.platform(RunMode::Replay, &account);
+    let node = Node::serve(&base, options, account, platform, None).await?;
+    ready(node.address());
+
+    let mut driver = ReplayDriver {
+        feed,
+        publisher: Publisher::without_bars(base.market.clone()),
+        step,
+        account: actor,
+        clock: base.clock.clone(),
+        commands,
+        pace: Pace::new(run.speed),
+        pause,
+        stop,
+    };
+    let started = Instant::now();
+    let ended = driver.run().await?;
+    let wall_seconds = started.elapsed().as_secs_f64();
+    let summary = summary::collect(&node, &driver.feed, wall_seconds).await?;
+    if ended == Ended::EndOfRecording {
+        archive::mark_finished(base.data_dir.root())?;
+        if !run.exit_at_end {
+            driver.stand_still().await?;
+        }
+    }
+    node.stop().await;
+    Ok(summary)
+}
+
+/// Looks at the recordings and makes the feed, with the time at which it begins, off the runtime's threads: it reads whole files.
+async fn open_feed(run: &ReplayRun) -> Result<(ReplayFeed, UnixNanos), NodeError> {
+    let run = run.clone();
+    let open = move || -> Result<(ReplayFeed, UnixNanos), NodeError> {
+        let recordings: Result<Vec<_>, _> =
+            run.files.iter().map(|file| Recording::file(file)).collect();
+        let recordings = recordings.map_err(apex_market_data::replay::ReplayError::from)?;
+        let first = recordings
+            .iter()
+            .map(|recording| recording.info().first_ts)
+            .min();
+        let start_at = first.filter(|_| run.seek_seconds > 0).map(|first| {
+            let seconds = i64::try_from(run.seek_seconds).unwrap_or(i64::MAX);
+            first.plus(seconds.saturating_mul(NANOS_PER_SECOND))
+        });
+        let options = ReplayOptions {
+            repeat: run.repeat,
+            clones: run.clones,
+            start_at,
+            bar_intervals_ns: vec![NANOS_PER_SECOND, 60 * NANOS_PER_SECOND],
+        };
+        let first_ts = start_at.or(first).unwrap_or_default();
+        Ok((ReplayFeed::new(recordings, options)?, first_ts))
+    };
+    match tokio::task::spawn_blocking(open).await {
+        Ok(feed) => feed,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+fn opening(instruments: Vec<Instrument>, now: UnixNanos) -> Opening {
+    Opening {
+        account_id: paper_account(),
+        mode: AccountMode::Paper,
+        instruments,
+        now,
+    }
+}
+
+/// Puts venue and strategy together, as the account's journal left them.
+fn lock_step(
+    opened: &OpenAccount,
+    instruments: &[Instrument],
+    now: UnixNanos,
+    strategy: Option<&StrategyChoice>,
+) -> Result<LockStep, NodeError> {
+    let account = &opened.account;
+    // As many ids were given as there are records at the most.
+    let mut venue = BookFill::new("REPLAY", account.sequence() + 1)
+        .map_err(|error| NodeError::Usage(error.to_string()))?;
+    for instrument in instruments {
+        venue.define(instrument.clone());
+    }
+    venue.restore(now, &restore::working_orders(account));
+    let account_id = paper_account();
+    let mut step = LockStep::new(account_id.clone(), Box::new(venue), instruments.to_vec());
+    step.resume_venue_sequence(account.venue_sequence());
+    if let Some(choice) = strategy {
+        let strategy = registry::find(&choice.name)?.build(DataSource::Feed, &choice.params)?;
+        let shared: Vec<_> = instruments.iter().cloned().map(Arc::new).collect();
+        let mut runner = Runner::new(account_id, choice.strategy_id()?, strategy, &shared);
+        opened.for_each_event(&mut |recorded| {
+            runner.ledger_mut().fold(recorded);
+        })?;
+        step.add_runner(runner)?;
+    }
+    Ok(step)
+}

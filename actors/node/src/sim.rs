@@ -1,0 +1,158 @@
+//! A node on a simulated market: inside this process, or in one of its own.
+
+use crate::NodeError;
+use crate::account::{self, Opening};
+use crate::replay::archive::refuse_replay;
+use crate::restore;
+use crate::up::{Base, Node, NodeOptions, paper_account};
+use crate::venue_link::{self, Link};
+use apex_bus::clock::Clock;
+use apex_bus::handle::RunMode;
+use apex_domain::event::AccountMode;
+use apex_domain::matching::{RestoredOrder, SimExchange, SimOptions};
+use apex_domain::{AccountId, Instrument};
+use apex_gateway::StrategySessions;
+use apex_market_data::{Publisher, SimMarketActor, SimMarketArgs, SimSession};
+use ractor::Actor;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// A running node and what feeds it.
+#[derive(Debug)]
+pub struct Live {
+    pub node: Node,
+    pub base: Base,
+    feed: Feed,
+}
+
+#[derive(Debug)]
+enum Feed {
+    Inside(ractor::ActorRef<apex_market_data::SimMarketMessage>),
+    Link(JoinHandle<()>),
+}
+
+/// Makes the strategy sessions of a node, once its platform stands.
+pub type MakeSessions =
+    Box<dyn FnOnce(&Base, &apex_bus::handle::Platform) -> Arc<dyn StrategySessions> + Send>;
+
+impl Live {
+    /// Ends feed, gateway and account, in the order in which nothing is asked of who has gone.
+    pub async fn stop(self) {
+        self.node.stop().await;
+        match self.feed {
+            Feed::Inside(market) => {
+                let _ = market.drain_and_wait(None).await;
+            }
+            Feed::Link(link) => {
+                let _ = link.await;
+            }
+        }
+    }
+}
+
+/// Starts a node on the market inside.
+///
+/// Errors: [`NodeError`].
+pub async fn inside(
+    options: &NodeOptions,
+    seed: u64,
+    sessions: Option<MakeSessions>,
+) -> Result<Live, NodeError> {
+    let base = Base::open(&options.data_dir, Clock::Wall)?;
+    refuse_replay(base.data_dir.root())?;
+    let instruments = exchange(seed, 1)?.instruments();
+    let opened = base.open_account(&opening(&base.clock, instruments))?;
+    let venue_sequence = opened.account.venue_sequence();
+    let restored_orders = restore::working_orders(&opened.account);
+    let session = SimSession::new();
+    let account = base
+        .start_account(opened, Arc::new(session.clone()))
+        .await?;
+
+    // Each id that the exchange ever gave came with a numbered report.
+    let mut exchange = exchange(seed, venue_sequence + 1)?;
+    let mut restored = Vec::new();
+    let account_id = account.handle.account_id().clone();
+    let orders: Vec<(AccountId, RestoredOrder)> = restored_orders
+        .into_iter()
+        .map(|order| (account_id.clone(), order))
+        .collect();
+    exchange.restore(base.clock.now(), &orders, &mut restored);
+    let args = SimMarketArgs {
+        exchange,
+        restored,
+        hub: base.market.clone(),
+        clock: base.clock.clone(),
+        account_id,
+        account: account.actor.clone(),
+        venue_sequence,
+        waiting: session.waiting(),
+    };
+    let (market, _running) = Actor::spawn(None, SimMarketActor, args)
+        .await
+        .map_err(|error| NodeError::spawn("the simulated market", &error))?;
+    session.connect(market.clone());
+
+    let platform = base.platform(RunMode::Simulated, &account);
+    let strategies = sessions.map(|make| make(&base, &platform));
+    let node = Node::serve(&base, options, account, platform, strategies).await?;
+    Ok(Live {
+        node,
+        base,
+        feed: Feed::Inside(market),
+    })
+}
+
+/// Starts a node at a simulated venue in another process.
+///
+/// Errors: [`NodeError`]; a venue that does not answer is an error.
+pub async fn linked(
+    options: &NodeOptions,
+    address: String,
+    stop: watch::Receiver<bool>,
+    sessions: Option<MakeSessions>,
+) -> Result<Live, NodeError> {
+    let base = Base::open(&options.data_dir, Clock::Wall)?;
+    refuse_replay(base.data_dir.root())?;
+    let account_id = paper_account();
+    let recovered = account::recover_account(&base.data_dir, &account_id)?;
+    let venue_sequence = recovered.account.venue_sequence();
+    let client = venue_link::connect(&address, &account_id, venue_sequence).await?;
+    let opened = base.prepare(recovered, &opening(&base.clock, client.instruments.clone()))?;
+    let (session, commands) = venue_link::session();
+    let account = base.start_account(opened, Arc::new(session)).await?;
+    let link = Link {
+        address,
+        account_id,
+        account: account.actor.clone(),
+        commands,
+        publisher: Publisher::new(base.market.clone()),
+        hub: base.market.clone(),
+        clock: base.clock.clone(),
+        venue_sequence,
+        stop,
+    };
+    let platform = base.platform(RunMode::Simulated, &account);
+    let strategies = sessions.map(|make| make(&base, &platform));
+    let node = Node::serve(&base, options, account, platform, strategies).await?;
+    let feed = Feed::Link(tokio::spawn(link.run(client)));
+    Ok(Live { node, base, feed })
+}
+
+fn exchange(seed: u64, first_number: u64) -> Result<SimExchange, NodeError> {
+    let options = SimOptions {
+        first_number,
+        ..SimOptions::new(seed)
+    };
+    Ok(SimExchange::new(options)?)
+}
+
+fn opening(clock: &Clock, instruments: Vec<Instrument>) -> Opening {
+    Opening {
+        account_id: paper_account(),
+        mode: AccountMode::Paper,
+        instruments,
+        now: clock.now(),
+    }
+}

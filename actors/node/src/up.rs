@@ -1,0 +1,187 @@
+//! Every role in one process: data folder, account, market, venue, gateway.
+
+use crate::NodeError;
+use crate::account::{self, AccountRuntime, OpenAccount, Opening, Surroundings};
+use crate::credentials::{self, Keys};
+use crate::metrics::NodeMetrics;
+use apex_bus::clock::Clock;
+use apex_bus::handle::{Platform, RunMode};
+use apex_bus::market::MarketHub;
+use apex_bus::message::AccountEvent;
+use apex_bus::topic::{Capacity, Topic};
+use apex_bus::venue::VenueSession;
+use apex_domain::AccountId;
+use apex_gateway::{GatewayOptions, Running, StrategySessions};
+use apex_persistence::JournalHistory;
+use apex_storage::{DataDir, EmbeddedRecords, Records};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Account events that a slow watcher may lie behind before it has to read the journal: a second
+/// at 16,000 orders/s with four events each.
+const ACCOUNT_EVENTS: Capacity = Capacity::new(1 << 16);
+
+/// The paper account that every data folder has.
+pub const PAPER_ACCOUNT: &str = "paper";
+
+/// What is the same for every kind of run.
+#[derive(Clone, Debug)]
+pub struct NodeOptions {
+    pub data_dir: PathBuf,
+    /// Port 0 takes a free one.
+    pub listen: SocketAddr,
+}
+
+/// The parts of a node that stand before its market does.
+pub struct Base {
+    pub data_dir: Arc<DataDir>,
+    pub records: Arc<dyn Records>,
+    pub keys: Keys,
+    pub market: MarketHub,
+    pub events: Topic<AccountEvent>,
+    pub clock: Clock,
+}
+
+impl std::fmt::Debug for Base {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Base")
+            .field("data_dir", &self.data_dir)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A node that serves.
+pub struct Node {
+    pub account: AccountRuntime,
+    pub platform: Platform,
+    pub metrics: NodeMetrics,
+    gateway: Running,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node")
+            .field("gateway", &self.gateway)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Returns the id of the account that `up` trades.
+pub fn paper_account() -> AccountId {
+    // A constant that fits the alphabet; a test makes it.
+    AccountId::new(PAPER_ACCOUNT).expect("a valid account id")
+}
+
+/// Returns the file with the token of the user `admin`.
+pub fn token_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("admin.token")
+}
+
+impl Base {
+    /// Takes the data folder and reads who may call.
+    ///
+    /// Errors: [`NodeError`]; a folder that another process uses is refused with its id.
+    pub fn open(data_dir: &Path, clock: Clock) -> Result<Base, NodeError> {
+        let dir = DataDir::open(data_dir)?;
+        let records: Arc<dyn Records> = Arc::new(EmbeddedRecords::open(&dir)?);
+        let keys = credentials::open(&*records, &token_file(data_dir))?;
+        Ok(Base {
+            data_dir: dir,
+            records,
+            keys,
+            market: MarketHub::new(),
+            events: Topic::gap("account_events", ACCOUNT_EVENTS),
+            clock,
+        })
+    }
+
+    /// Reads the account back and opens it if it is new; its instruments become known.
+    ///
+    /// Errors: [`NodeError`].
+    pub fn open_account(&self, opening: &Opening) -> Result<OpenAccount, NodeError> {
+        let account = account::recover_account(&self.data_dir, &opening.account_id)?;
+        self.prepare(account, opening)
+    }
+
+    /// Opens an account that was read back, if it is new; its instruments become known.
+    ///
+    /// Errors: [`NodeError`].
+    pub fn prepare(
+        &self,
+        account: OpenAccount,
+        opening: &Opening,
+    ) -> Result<OpenAccount, NodeError> {
+        for instrument in &opening.instruments {
+            self.market.define(instrument.clone());
+        }
+        account.prepare(opening)
+    }
+
+    /// Starts the account's actor.
+    ///
+    /// Errors: [`NodeError`].
+    pub async fn start_account(
+        &self,
+        account: OpenAccount,
+        venue: Arc<dyn VenueSession>,
+    ) -> Result<AccountRuntime, NodeError> {
+        let around = Surroundings {
+            market: self.market.clone(),
+            clock: self.clock.clone(),
+            venue,
+            events: self.events.clone(),
+        };
+        account.start(around).await
+    }
+
+    /// Returns what front ends and strategies need of this node.
+    pub fn platform(&self, mode: RunMode, account: &AccountRuntime) -> Platform {
+        let account_id = account.handle.account_id().clone();
+        let history = JournalHistory::new([(account_id.clone(), account.journal.clone())]);
+        Platform {
+            mode,
+            accounts: Arc::new(BTreeMap::from([(account_id, account.handle.clone())])),
+            market: self.market.clone(),
+            account_events: self.events.clone(),
+            history: Arc::new(history),
+        }
+    }
+}
+
+impl Node {
+    /// Serves a platform.
+    ///
+    /// Errors: [`NodeError`] when the address cannot be bound.
+    pub async fn serve(
+        base: &Base,
+        options: &NodeOptions,
+        account: AccountRuntime,
+        platform: Platform,
+        strategies: Option<Arc<dyn StrategySessions>>,
+    ) -> Result<Node, NodeError> {
+        let metrics = NodeMetrics::new(platform.clone());
+        let mut gateway = GatewayOptions::new(options.listen, base.keys.keys.clone());
+        gateway.metrics = Some(metrics.text());
+        gateway.strategies = strategies;
+        let gateway = apex_gateway::serve(gateway, platform.clone()).await?;
+        Ok(Node {
+            account,
+            platform,
+            metrics,
+            gateway,
+        })
+    }
+
+    /// Returns the address with the real port.
+    pub fn address(&self) -> SocketAddr {
+        self.gateway.address()
+    }
+
+    /// Lets calls end, then the account; what was decided is durable when this returns.
+    pub async fn stop(self) {
+        self.gateway.stop().await;
+        self.account.stop().await;
+    }
+}

@@ -1,0 +1,225 @@
+//! The session with a simulated venue in another process: connects, forwards, and connects again.
+
+use crate::stop::stopped;
+use apex_bus::clock::Clock;
+use apex_bus::market::MarketHub;
+use apex_bus::message::{AccountMessage, VenueLink};
+use apex_bus::venue::{NotSent, VenueSession};
+use apex_domain::market::{FeedState, FeedStatus, MarketEvent};
+use apex_domain::venue::VenueCommand;
+use apex_domain::{AccountId, Instrument};
+use apex_market_data::Publisher;
+use apex_venues::sim::{
+    CommandSender, ConnectOptions, EventStream, SendError, SimVenueClient, SimVenueError,
+    VenueEvent,
+};
+use ractor::ActorRef;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// Commands that may wait for the venue. After a reconnect an account asks for each of its
+/// working orders at once, so this is the number of those that reconnect without a second
+/// question. Full: the command is not taken, and the account asks for its outcome later.
+const COMMANDS_WAITING: usize = 1 << 16;
+
+/// Pause before connecting again: doubled each time, from the first to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// How long to wait when the session's own queue is full: its socket takes some thousand commands
+/// in this time.
+const FULL_PAUSE: Duration = Duration::from_millis(5);
+
+/// The account's end of the link.
+#[derive(Clone, Debug)]
+pub struct LinkSession {
+    commands: mpsc::Sender<VenueCommand>,
+}
+
+impl VenueSession for LinkSession {
+    fn send(&self, command: VenueCommand) -> Result<(), NotSent> {
+        self.commands.try_send(command).map_err(|_| NotSent)
+    }
+}
+
+/// Returns a session and the end at which its commands come out.
+pub fn session() -> (LinkSession, mpsc::Receiver<VenueCommand>) {
+    let (commands, receiver) = mpsc::channel(COMMANDS_WAITING);
+    (LinkSession { commands }, receiver)
+}
+
+/// Everything that the link needs of the node.
+pub struct Link {
+    pub address: String,
+    pub account_id: AccountId,
+    pub account: ActorRef<AccountMessage>,
+    pub commands: mpsc::Receiver<VenueCommand>,
+    pub publisher: Publisher,
+    pub hub: MarketHub,
+    pub clock: Clock,
+    /// The last report that the account has.
+    pub venue_sequence: u64,
+    pub stop: watch::Receiver<bool>,
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Connects for the first time.
+///
+/// Errors: those of the client; a venue that does not answer at start-up is an error and no
+/// reason to trade elsewhere.
+pub async fn connect(
+    address: &str,
+    account_id: &AccountId,
+    venue_sequence: u64,
+) -> Result<SimVenueClient, SimVenueError> {
+    let next = venue_sequence.saturating_add(1);
+    let options = ConnectOptions {
+        market_data: true,
+        ..ConnectOptions::new(address.to_owned(), account_id.clone(), next)
+    };
+    SimVenueClient::connect(options).await
+}
+
+impl Link {
+    /// Runs until the process is to end.
+    pub async fn run(mut self, first: SimVenueClient) {
+        let mut client = Some(first);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match client.take() {
+                Some(client) => {
+                    pause = FIRST_PAUSE;
+                    let reason = self.serve(client).await;
+                    self.lost(reason);
+                }
+                None => tracing::warn!(address = self.address, "venue not reached, trying again"),
+            }
+            if self.pause(pause).await {
+                return;
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            client = connect(&self.address, &self.account_id, self.venue_sequence)
+                .await
+                .ok();
+        }
+    }
+
+    /// Returns true when the process is to end.
+    async fn pause(&mut self, pause: Duration) -> bool {
+        tokio::select! {
+            biased;
+            () = stopped(&mut self.stop) => true,
+            () = tokio::time::sleep(pause) => false,
+        }
+    }
+
+    /// Forwards until the session is lost; returns why.
+    async fn serve(&mut self, client: SimVenueClient) -> String {
+        self.define(&client.instruments);
+        let (sender, mut events) = client.split();
+        // What waited for the lost session must not go into this one: its outcome is asked for.
+        while self.commands.try_recv().is_ok() {}
+        let _ = self.account.cast(AccountMessage::Link(VenueLink::Ready));
+        let mut stop = self.stop.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = stopped(&mut stop) => return "the process stops".to_owned(),
+                event = events.next() => match event {
+                    Some(VenueEvent::Lost(reason)) => return reason.to_string(),
+                    Some(event) => self.take(event),
+                    None => return "closed".to_owned(),
+                },
+                Some(command) = self.commands.recv() => {
+                    if let Err(reason) = self.forward(&sender, &mut events, command).await {
+                        return reason;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Hands a command over, taking events meanwhile, so that neither side waits for the other.
+    async fn forward(
+        &mut self,
+        sender: &CommandSender,
+        events: &mut EventStream,
+        command: VenueCommand,
+    ) -> Result<(), String> {
+        loop {
+            match sender.send(command.clone()) {
+                Ok(()) => return Ok(()),
+                Err(error @ SendError::Closed) => return Err(error.to_string()),
+                Err(SendError::Full) => {}
+            }
+            tokio::select! {
+                biased;
+                event = events.next() => match event {
+                    Some(VenueEvent::Lost(reason)) => return Err(reason.to_string()),
+                    Some(event) => self.take(event),
+                    None => return Err("closed".to_owned()),
+                },
+                () = tokio::time::sleep(FULL_PAUSE) => {}
+            }
+        }
+    }
+
+    fn take(&mut self, event: VenueEvent) {
+        match event {
+            VenueEvent::Report { sequence, report } => {
+                self.venue_sequence = self.venue_sequence.max(sequence);
+                let message = AccountMessage::Report {
+                    venue_sequence: sequence,
+                    report,
+                };
+                let _ = self.account.cast(message);
+            }
+            VenueEvent::Market(event) => self.market(event),
+            VenueEvent::MarketGap { missed } => {
+                tracing::warn!(
+                    missed,
+                    "market data of the venue has a gap, its books follow anew"
+                );
+            }
+            VenueEvent::Lost(_) => {}
+        }
+    }
+
+    /// Publishes with our own time of arrival: the venue's clock is not ours.
+    fn market(&mut self, mut event: MarketEvent) {
+        let now = self.clock.now();
+        event.set_ts_init(now);
+        let mut bars = Vec::new();
+        self.publisher.publish(&event, &mut bars);
+    }
+
+    fn define(&self, instruments: &[Instrument]) {
+        for instrument in instruments {
+            self.hub.define(instrument.clone());
+        }
+    }
+
+    fn lost(&mut self, reason: String) {
+        let _ = self
+            .account
+            .cast(AccountMessage::Link(VenueLink::Lost { reason }));
+        let ts_init = self.clock.now();
+        for instrument in self.hub.instruments() {
+            let instrument_id = instrument.instrument_id;
+            let state = FeedState {
+                instrument_id,
+                status: FeedStatus::Stale,
+                ts_init,
+            };
+            self.publisher
+                .publish(&MarketEvent::FeedState(state), &mut Vec::new());
+        }
+    }
+}
