@@ -1,3 +1,29 @@
 //! The one binary: roles and commands of the platform.
+//!
+//! Each command is a file in `commands`; this file only reads the command line, sets up logging
+//! and turns the outcome into an exit status: 0 done, 1 failed with one line that says what, why
+//! and what to do, 2 wrong usage.
 
-fn main() {}
+mod cli;
+mod commands;
+mod config;
+mod output;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+/// Keeps freed memory in per-thread pools: the bus frees on another thread than it allocates.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match commands::run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            // One line: what, why and what to do, each cause behind the one before.
+            eprintln!("apextrade: {}", output::one_line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}

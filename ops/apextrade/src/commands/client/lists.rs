@@ -1,0 +1,220 @@
+//! `apextrade positions`, `accounts` and `instruments`.
+
+use super::{Gateway, fields, pages, print_json, say_cut};
+use crate::cli::{InstrumentsArgs, ListArgs};
+use crate::commands::block_on;
+use crate::config::Settings;
+use crate::output::table;
+use anyhow::Result;
+use apex_proto::v1;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+/// Lists positions that are not flat.
+///
+/// Errors: a gateway that does not answer, and a refusal.
+pub fn positions(args: ListArgs, settings: &Settings) -> Result<ExitCode> {
+    let (positions, more) = block_on(async {
+        let gateway = Gateway::open(&args.client, settings).await?;
+        pages(args.limit, |page_size, page_token| {
+            let request = v1::ListPositionsRequest {
+                account_id: args.account.clone().unwrap_or_default(),
+                page_size,
+                page_token,
+                ..Default::default()
+            };
+            let gateway = &gateway;
+            async move {
+                let answer = gateway
+                    .answer(gateway.accounts().list_positions(request))
+                    .await?;
+                Ok((answer.positions, answer.next_page_token))
+            }
+        })
+        .await
+    })?;
+    if args.client.json {
+        let positions: Vec<_> = positions.iter().map(fields::position).collect();
+        print_json(&json!({ "positions": positions }));
+    } else {
+        print_positions(&positions);
+    }
+    say_cut(more, args.limit);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_positions(positions: &[v1::Position]) {
+    let rows: Vec<Vec<String>> = positions
+        .iter()
+        .map(|position| {
+            vec![
+                position.account_id.clone(),
+                position.instrument_id.clone(),
+                position.strategy_id.clone(),
+                position.quantity.clone(),
+                position.average_price.clone(),
+                position.realized_pnl.clone(),
+                position.unrealized_pnl.clone(),
+                position.currency.clone(),
+            ]
+        })
+        .collect();
+    let headings = [
+        "ACCOUNT",
+        "INSTRUMENT",
+        "STRATEGY",
+        "QUANTITY",
+        "AVERAGE PRICE",
+        "REALIZED",
+        "UNREALIZED",
+        "CURRENCY",
+    ];
+    table(&headings, &rows);
+}
+
+/// Lists accounts, or shows the one that was asked for.
+///
+/// Errors: a gateway that does not answer, and a refusal.
+pub fn accounts(args: ListArgs, settings: &Settings) -> Result<ExitCode> {
+    let (accounts, more) = block_on(async {
+        let gateway = Gateway::open(&args.client, settings).await?;
+        if let Some(account_id) = args.account.clone() {
+            let request = v1::GetAccountRequest {
+                account_id,
+                as_of_ns: 0,
+            };
+            let account = gateway
+                .answer(gateway.accounts().get_account(request))
+                .await?;
+            return Ok((vec![account], false));
+        }
+        pages(args.limit, |page_size, page_token| {
+            let request = v1::ListAccountsRequest {
+                page_size,
+                page_token,
+            };
+            let gateway = &gateway;
+            async move {
+                let answer = gateway
+                    .answer(gateway.accounts().list_accounts(request))
+                    .await?;
+                Ok((answer.accounts, answer.next_page_token))
+            }
+        })
+        .await
+    })?;
+    if args.client.json {
+        let accounts: Vec<_> = accounts.iter().map(fields::account).collect();
+        print_json(&json!({ "accounts": accounts }));
+    } else {
+        print_accounts(&accounts);
+    }
+    say_cut(more, args.limit);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_accounts(accounts: &[v1::Account]) {
+    let rows: Vec<Vec<String>> = accounts
+        .iter()
+        .map(|account| {
+            let partial = if account.partial { " (partial)" } else { "" };
+            vec![
+                account.account_id.clone(),
+                fields::word(&fields::mode(account.mode), "ACCOUNT_MODE_"),
+                fields::word(
+                    &fields::trading_state(account.trading_state),
+                    "TRADING_STATE_",
+                ),
+                format!("{} {}{partial}", account.equity, account.base_currency),
+                account.unrealized_pnl.clone(),
+                amounts(&account.cash),
+                account.working_orders.to_string(),
+                account.executions.to_string(),
+            ]
+        })
+        .collect();
+    let headings = [
+        "ACCOUNT",
+        "MODE",
+        "STATE",
+        "EQUITY",
+        "UNREALIZED",
+        "CASH",
+        "WORKING",
+        "EXECUTIONS",
+    ];
+    table(&headings, &rows);
+}
+
+fn amounts(amounts: &BTreeMap<String, String>) -> String {
+    let words: Vec<String> = amounts
+        .iter()
+        .map(|(currency, amount)| format!("{amount} {currency}"))
+        .collect();
+    words.join(", ")
+}
+
+/// Lists instruments.
+///
+/// Errors: a gateway that does not answer, and a refusal.
+pub fn instruments(args: InstrumentsArgs, settings: &Settings) -> Result<ExitCode> {
+    let (instruments, more) = block_on(async {
+        let gateway = Gateway::open(&args.client, settings).await?;
+        pages(args.limit, |page_size, page_token| {
+            let request = v1::ListInstrumentsRequest {
+                venue: args.venue.clone().unwrap_or_default(),
+                page_size,
+                page_token,
+            };
+            let gateway = &gateway;
+            async move {
+                let answer = gateway
+                    .answer(gateway.instruments().list_instruments(request))
+                    .await?;
+                Ok((answer.instruments, answer.next_page_token))
+            }
+        })
+        .await
+    })?;
+    if args.client.json {
+        let instruments: Vec<_> = instruments.iter().map(fields::instrument).collect();
+        print_json(&json!({ "instruments": instruments }));
+    } else {
+        print_instruments(&instruments);
+    }
+    say_cut(more, args.limit);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_instruments(instruments: &[v1::Instrument]) {
+    let rows: Vec<Vec<String>> = instruments
+        .iter()
+        .map(|instrument| {
+            vec![
+                instrument.instrument_id.clone(),
+                fields::word(
+                    &fields::instrument_kind(instrument.kind),
+                    "INSTRUMENT_KIND_",
+                ),
+                instrument.quote_currency.clone(),
+                instrument.price_increment.clone(),
+                instrument.quantity_increment.clone(),
+                instrument.min_quantity.clone(),
+                instrument.min_notional.clone(),
+                fields::word(&fields::feed_status(instrument.feed_status), "FEED_STATUS_"),
+            ]
+        })
+        .collect();
+    let headings = [
+        "INSTRUMENT",
+        "KIND",
+        "QUOTE",
+        "PRICE STEP",
+        "QUANTITY STEP",
+        "MIN QUANTITY",
+        "MIN NOTIONAL",
+        "FEED",
+    ];
+    table(&headings, &rows);
+}

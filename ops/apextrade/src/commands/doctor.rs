@@ -1,0 +1,147 @@
+//! `apextrade doctor`: what is configured, what answers, what is missing and how to get it.
+
+use crate::cli::DoctorArgs;
+use crate::commands::health::get_status;
+use crate::config::Settings;
+use crate::output::table;
+use anyhow::Result;
+use serde::Serialize;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    ok: bool,
+    detail: String,
+    /// What to do; empty when there is nothing to do.
+    fix: String,
+}
+
+impl Check {
+    fn good(name: &'static str, detail: String) -> Check {
+        Check {
+            name,
+            ok: true,
+            detail,
+            fix: String::new(),
+        }
+    }
+
+    fn bad(name: &'static str, detail: String, fix: String) -> Check {
+        Check {
+            name,
+            ok: false,
+            detail,
+            fix,
+        }
+    }
+}
+
+/// Prints one line a check; exit status 1 when one of them is not well.
+pub fn run(args: &DoctorArgs, settings: &Settings) -> Result<ExitCode> {
+    let data_dir = args.data.data_dir.as_ref().unwrap_or(&settings.data_dir);
+    let checks = [
+        data_folder(data_dir),
+        journal(data_dir),
+        token(data_dir),
+        gateway(&settings.listen),
+    ];
+    if args.json {
+        crate::say!("{}", serde_json::to_string(&checks)?);
+    } else {
+        let row = |check: &Check| {
+            let mark = if check.ok { "ok" } else { "FAIL" };
+            vec![
+                check.name.to_owned(),
+                mark.to_owned(),
+                check.detail.clone(),
+                check.fix.clone(),
+            ]
+        };
+        table(
+            &["check", "", "detail", "fix"],
+            &checks.iter().map(row).collect::<Vec<_>>(),
+        );
+    }
+    let well = checks.iter().all(|check| check.ok);
+    Ok(if well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn data_folder(data_dir: &Path) -> Check {
+    const NAME: &str = "data folder";
+    if !data_dir.exists() {
+        return Check::good(
+            NAME,
+            format!("{} will be made at first start", data_dir.display()),
+        );
+    }
+    // A write and a sync say more than permission bits.
+    let written = tempfile_in(data_dir);
+    match written {
+        Ok(()) => Check::good(NAME, format!("{} can be written", data_dir.display())),
+        Err(error) => Check::bad(
+            NAME,
+            format!("{}: {error}", data_dir.display()),
+            "free space or give this user the right to write there".to_owned(),
+        ),
+    }
+}
+
+fn tempfile_in(data_dir: &Path) -> std::io::Result<()> {
+    let path = data_dir.join(format!(".doctor-{}", std::process::id()));
+    let written = std::fs::File::create(&path).and_then(|mut file| {
+        file.write_all(b"doctor")?;
+        file.sync_all()
+    });
+    let _ = std::fs::remove_file(&path);
+    written
+}
+
+fn journal(data_dir: &Path) -> Check {
+    const NAME: &str = "journal";
+    if !data_dir.exists() {
+        return Check::good(NAME, "none yet".to_owned());
+    }
+    match apex_node::verify::verify(data_dir) {
+        Ok(found) if found.ok => Check::good(NAME, format!("{} records, whole", found.records)),
+        Ok(_) => Check::bad(
+            NAME,
+            "damaged".to_owned(),
+            "see `apextrade verify`, then restore from a backup".to_owned(),
+        ),
+        Err(error) => Check::bad(NAME, error.to_string(), "see the message".to_owned()),
+    }
+}
+
+fn token(data_dir: &Path) -> Check {
+    const NAME: &str = "admin token";
+    let path = data_dir.join("admin.token");
+    if path.exists() {
+        Check::good(NAME, path.display().to_string())
+    } else {
+        Check::good(NAME, "made at first start".to_owned())
+    }
+}
+
+fn gateway(listen: &str) -> Check {
+    const NAME: &str = "gateway";
+    match get_status(&format!("http://{listen}"), "/ready") {
+        Ok(200) => Check::good(NAME, format!("{listen} is ready")),
+        Ok(status) => Check::bad(
+            NAME,
+            format!("{listen} answers /ready with {status}"),
+            format!("see http://{listen}/ready for what is missing"),
+        ),
+        Err(_) => Check::bad(
+            NAME,
+            format!("nothing answers on {listen}"),
+            "start it with `apextrade up`".to_owned(),
+        ),
+    }
+}

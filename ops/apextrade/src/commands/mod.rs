@@ -1,0 +1,76 @@
+//! One file a command.
+
+mod backtest;
+mod client;
+mod doctor;
+mod health;
+mod up;
+mod venue_sim;
+mod verify;
+
+use crate::cli::{Cli, Command};
+use crate::config::{self, Settings};
+use anyhow::{Context, Result};
+use apex_ops::logs::{self, Format};
+use clap::CommandFactory;
+use std::future::Future;
+use std::process::ExitCode;
+
+/// Runs what the command line asks for.
+///
+/// Errors: what could not be done; the caller prints it and exits with 1.
+pub fn run(cli: Cli) -> Result<ExitCode> {
+    if let Command::Completions { shell } = cli.command {
+        clap_complete::generate(
+            shell,
+            &mut Cli::command(),
+            "apextrade",
+            &mut std::io::stdout(),
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    let settings = config::load(cli.config.as_deref())?;
+    let format = Format::from_setting(settings.log_format.as_deref())?;
+    let filter = log_filter(&cli.command, &settings);
+    logs::init(&filter, format)?;
+    match cli.command {
+        Command::Up(args) => up::run(args, &settings),
+        Command::Replay(args) => up::replay(args, &settings),
+        Command::VenueSim(args) => venue_sim::run(args, &settings),
+        Command::Backtest(args) => backtest::run(&args),
+        Command::Verify(args) => verify::run(&args, &settings),
+        Command::Doctor(args) => doctor::run(&args, &settings),
+        Command::Health(args) => health::run(&args),
+        Command::Orders(args) => client::orders::run(args, &settings),
+        Command::Positions(args) => client::lists::positions(args, &settings),
+        Command::Accounts(args) => client::lists::accounts(args, &settings),
+        Command::Instruments(args) => client::lists::instruments(args, &settings),
+        Command::Risk(args) => client::risk::run(args, &settings),
+        Command::StrategyHost => up::strategy_host(),
+        Command::Completions { .. } => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Commands that answer and end only log what went wrong, unless asked for more.
+fn log_filter(command: &Command, settings: &Settings) -> String {
+    let serves = matches!(
+        command,
+        Command::Up(_) | Command::VenueSim(_) | Command::StrategyHost
+    );
+    if serves || settings.log != "info" {
+        settings.log.clone()
+    } else {
+        "warn".to_owned()
+    }
+}
+
+/// Runs a future on a runtime of its own.
+///
+/// Errors: the future's, or the system's when it has no threads to give.
+pub fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(future)
+}

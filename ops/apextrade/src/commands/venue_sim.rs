@@ -1,0 +1,41 @@
+//! `apextrade venue-sim`.
+
+use crate::cli::VenueSimArgs;
+use crate::commands::block_on;
+use crate::config::Settings;
+use anyhow::{Context, Result};
+use apex_venues::sim::{ServerOptions, serve};
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Serves the simulated venue until SIGINT or SIGTERM. The first line on standard output is the
+/// address, so that a caller who asked for port 0 knows it.
+pub fn run(args: VenueSimArgs, settings: &Settings) -> Result<ExitCode> {
+    let data_dir = args
+        .data
+        .data_dir
+        .unwrap_or_else(|| settings.data_dir.join("venue"));
+    std::fs::create_dir_all(&data_dir)
+        .with_context(|| format!("cannot make folder \"{}\"", data_dir.display()))?;
+    let mut options = ServerOptions::new(data_dir, args.seed);
+    options.step_interval = Duration::from_millis(args.step_ms);
+    block_on(async move {
+        let listener = TcpListener::bind(&args.listen)
+            .await
+            .with_context(|| format!("cannot listen on \"{}\"", args.listen))?;
+        crate::say!("{}", listener.local_addr()?);
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let end = async move {
+            tokio::select! {
+                biased;
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        serve(listener, options, end).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}

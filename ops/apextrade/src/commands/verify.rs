@@ -1,0 +1,56 @@
+//! `apextrade verify`.
+
+use crate::cli::VerifyArgs;
+use crate::config::Settings;
+use anyhow::{Context, Result};
+use apex_node::verify::{Verification, verify};
+use std::process::ExitCode;
+
+/// Checks every journal of the data folder. Exit status 1 when something is damaged.
+pub fn run(args: &VerifyArgs, settings: &Settings) -> Result<ExitCode> {
+    let data_dir = args.data.data_dir.as_ref().unwrap_or(&settings.data_dir);
+    let found = verify(data_dir)
+        .with_context(|| format!("cannot verify data folder \"{}\"", data_dir.display()))?;
+    if args.json {
+        crate::say!("{}", serde_json::to_string(&found)?);
+    } else {
+        print(&found);
+    }
+    Ok(if found.ok {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn print(found: &Verification) {
+    for account in &found.accounts {
+        crate::say!(
+            "account {}: {} records, chain {}",
+            account.account_id,
+            account.records,
+            account.chain
+        );
+    }
+    if found.torn_tail_bytes > 0 {
+        crate::say!(
+            "unfinished last write: {} bytes, no damage",
+            found.torn_tail_bytes
+        );
+    }
+    match &found.first_bad {
+        None => crate::say!(
+            "ok: {} records, state hash {}",
+            found.records,
+            found.state_hash
+        ),
+        Some(bad) => crate::say!(
+            "damaged: account {}, segment {}, byte {}, sequence {}: {}; restore from a backup",
+            bad.account_id,
+            bad.segment,
+            bad.offset,
+            bad.sequence,
+            bad.reason
+        ),
+    }
+}

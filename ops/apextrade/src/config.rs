@@ -1,0 +1,199 @@
+//! Settings: defaults, then the settings file, then the environment, then flags.
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Every key, as in the settings file; in the environment `APEX_` and upper case.
+const KEYS: &[&str] = &[
+    "listen",
+    "data_dir",
+    "log",
+    "log_format",
+    "gateway",
+    "database_url",
+    "timescale_url",
+    "redis_url",
+    "s3_endpoint",
+    "s3_bucket",
+    "s3_access_key",
+    "s3_secret_key",
+];
+
+/// Connections that this build cannot use yet. One that is set is an error and never ignored.
+const SERVERS: &[&str] = &["database_url", "timescale_url", "redis_url", "s3_endpoint"];
+
+/// Settings of the tests, which may run the product with their own environment.
+const TEST_KEYS: &[&str] = &["test_data", "soak", "kills", "strace_answers", "sim_seeds"];
+
+/// What runs the process, after all sources were put together.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub listen: String,
+    pub data_dir: PathBuf,
+    /// True when the folder was set somewhere and is not the default.
+    pub data_dir_given: bool,
+    pub log: String,
+    pub log_format: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Value {
+    Text(String),
+    Number(i64),
+    Flag(bool),
+}
+
+/// Reads the settings.
+///
+/// Errors: a file that cannot be read, a key that is not known (with the nearest one that is),
+/// and a server connection, since this build keeps everything in its data folder.
+pub fn load(file: Option<&Path>) -> Result<Settings> {
+    let mut values = match file {
+        Some(path) => read_file(path)?,
+        None if Path::new("apextrade.toml").exists() => read_file(Path::new("apextrade.toml"))?,
+        None => BTreeMap::new(),
+    };
+    values.extend(from_environment(std::env::vars())?);
+    settings(&values)
+}
+
+fn settings(values: &BTreeMap<String, String>) -> Result<Settings> {
+    for key in SERVERS {
+        if values.contains_key(*key) {
+            bail!(
+                "{} is set, but this build keeps everything in its data folder: unset it",
+                environment_name(key)
+            );
+        }
+    }
+    let get = |key: &str, default: &str| {
+        values
+            .get(key)
+            .cloned()
+            .unwrap_or_else(|| default.to_owned())
+    };
+    Ok(Settings {
+        listen: get("listen", "127.0.0.1:8000"),
+        data_dir: PathBuf::from(get("data_dir", "./data")),
+        data_dir_given: values.contains_key("data_dir"),
+        log: get("log", "info"),
+        log_format: values.get("log_format").cloned(),
+    })
+}
+
+fn read_file(path: &Path) -> Result<BTreeMap<String, String>> {
+    use figment::providers::{Format, Toml};
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read settings file \"{}\"", path.display()))?;
+    let table: BTreeMap<String, Value> = figment::Figment::from(Toml::string(&text))
+        .extract()
+        .map_err(|error| anyhow!("settings file \"{}\": {error}", path.display()))?;
+    let mut values = BTreeMap::new();
+    for (key, value) in table {
+        known(&key).with_context(|| format!("settings file \"{}\"", path.display()))?;
+        let text = match value {
+            Value::Text(text) => text,
+            Value::Number(number) => number.to_string(),
+            Value::Flag(flag) => flag.to_string(),
+        };
+        values.insert(key, text);
+    }
+    Ok(values)
+}
+
+fn from_environment(
+    variables: impl Iterator<Item = (String, String)>,
+) -> Result<BTreeMap<String, String>> {
+    let mut values = BTreeMap::new();
+    for (name, value) in variables {
+        let Some(key) = name.strip_prefix("APEX_").map(str::to_ascii_lowercase) else {
+            continue;
+        };
+        if TEST_KEYS.contains(&key.as_str()) || value.is_empty() {
+            continue;
+        }
+        if let Some(key) = key.strip_suffix("_file") {
+            known(key).with_context(|| format!("environment variable {name}"))?;
+            let secret = std::fs::read_to_string(&value)
+                .with_context(|| format!("cannot read the file that {name} names"))?;
+            values.insert(key.to_owned(), secret.trim_end().to_owned());
+        } else {
+            known(&key).with_context(|| format!("environment variable {name}"))?;
+            values.insert(key, value);
+        }
+    }
+    Ok(values)
+}
+
+fn known(key: &str) -> Result<()> {
+    if KEYS.contains(&key) {
+        return Ok(());
+    }
+    let nearest = KEYS
+        .iter()
+        .min_by_key(|known| distance(known, key))
+        .copied()
+        .unwrap_or("");
+    bail!("unknown setting \"{key}\", the nearest known one is \"{nearest}\"")
+}
+
+fn environment_name(key: &str) -> String {
+    format!("APEX_{}", key.to_ascii_uppercase())
+}
+
+/// Levenshtein distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let substitute = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = substitute.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Result<BTreeMap<String, String>> {
+        from_environment(
+            pairs
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned())),
+        )
+    }
+
+    #[test]
+    fn an_unknown_setting_names_the_nearest_known_one() {
+        let error = environment(&[("APEX_LISTN", "x")]).unwrap_err();
+        assert!(format!("{error:#}").contains("\"listen\""), "{error:#}");
+    }
+
+    #[test]
+    fn a_server_that_is_configured_is_not_silently_ignored() {
+        let values = environment(&[("APEX_DATABASE_URL", "postgres://x")]).unwrap();
+        let error = settings(&values).unwrap_err();
+        assert!(error.to_string().contains("APEX_DATABASE_URL"), "{error}");
+    }
+
+    #[test]
+    fn the_environment_is_read_by_prefix_and_empty_values_are_as_unset() {
+        let values = environment(&[
+            ("APEX_LISTEN", "127.0.0.1:1"),
+            ("APEX_LOG", ""),
+            ("PATH", "x"),
+        ])
+        .unwrap();
+        assert_eq!(values.len(), 1);
+        assert_eq!(settings(&values).unwrap().listen, "127.0.0.1:1");
+    }
+}
