@@ -11,7 +11,8 @@ use crate::portfolio::Portfolio;
 use crate::risk::{Limits, TradingState};
 use crate::time::UnixNanos;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 /// One account. Equal events give equal accounts, whether they were decided here or folded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,10 +43,16 @@ pub struct Account {
     pub(super) asked: Asked,
 }
 
-/// When the venue was last asked for an order. Not state: it is forgotten with the process, and
-/// then asked again, so it takes no part in comparing accounts.
+/// What the venue was asked. Not state: it is forgotten with the process, and then asked again,
+/// so it takes no part in comparing accounts.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Asked(pub BTreeMap<OrderIndex, UnixNanos>);
+pub(super) struct Asked {
+    /// When it was last asked for an order.
+    pub at: BTreeMap<OrderIndex, UnixNanos>,
+    /// Working orders that it has said nothing about since the session became ready: a query may
+    /// have been lost on its way into the session.
+    pub unconfirmed: BTreeSet<OrderIndex>,
+}
 
 impl PartialEq for Asked {
     fn eq(&self, _: &Asked) -> bool {
@@ -166,6 +173,12 @@ impl Account {
         // What was decided on this very state fits it: the decision looked at the same table and
         // tried the same arithmetic. Anything else is a broken invariant, and the process ends.
         self.fold(&recorded).expect("own decision folds");
+        if step.effects.keep_orders {
+            let order = recorded.event.order_id();
+            let order = order.and_then(|id| self.orders.find_order_id(id));
+            let order = order.map(|index| Arc::new(self.orders.get(index).order.clone()));
+            step.effects.orders.push(order);
+        }
         step.effects.events.push(recorded);
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Time alone never decides an outcome: it only makes the account ask.
 
-use super::machine::{Account, Step};
+use super::machine::{Account, Asked, Step};
 use crate::event::Event;
 use crate::order::OrderStatus;
 use crate::order::store::OrderIndex;
@@ -23,16 +23,18 @@ impl Account {
         for index in self.unanswered() {
             self.unknown(step, index, reason_code);
         }
-        self.asked.0.clear();
+        self.asked = Asked::default();
     }
 
     /// Asks for every order that could be at the venue: whatever happened while nobody listened
-    /// comes to light.
+    /// comes to light. Those whose outcome is open first, since a session may take fewer.
     pub(super) fn session_ready(&mut self, step: &mut Step<'_>) {
-        for index in self.orders.working() {
-            let command = self.orders.get(*index).query_command();
-            step.effects.commands.push(command);
-            self.asked.0.insert(*index, step.now);
+        let unsettled = self.orders.unsettled();
+        let settled = self.orders.working().difference(unsettled).copied();
+        let all: Vec<OrderIndex> = unsettled.iter().copied().chain(settled).collect();
+        self.asked.unconfirmed = all.iter().copied().collect();
+        for index in all {
+            self.query(step, index);
         }
     }
 
@@ -43,23 +45,39 @@ impl Account {
                 self.unknown(step, index, ReasonCode::NoAnswer);
             }
         }
-        let unsettled = self.orders.unsettled();
-        self.asked.0.retain(|index, _| unsettled.contains(index));
-        let due: Vec<OrderIndex> = unsettled
-            .iter()
-            .copied()
-            .filter(|index| step.now.since(self.waiting_since(*index)) > NO_ANSWER_NS)
-            .take(QUERIES_PER_TICK)
-            .collect();
-        for index in due {
+        for index in self.due(step.now) {
             self.query(step, index);
         }
+    }
+
+    /// Returns what to ask for, those who have waited longest first: when a session takes fewer
+    /// queries than there are orders, each has its turn.
+    fn due(&mut self, now: UnixNanos) -> Vec<OrderIndex> {
+        let (unsettled, working) = (self.orders.unsettled(), self.orders.working());
+        let asked = &mut self.asked;
+        asked.unconfirmed.retain(|index| working.contains(index));
+        let unconfirmed = &asked.unconfirmed;
+        let open = |index: &OrderIndex| unsettled.contains(index) || unconfirmed.contains(index);
+        asked.at.retain(|index, _| open(index));
+        let mut due: Vec<(UnixNanos, OrderIndex)> = unsettled
+            .union(&self.asked.unconfirmed)
+            .map(|index| (self.waiting_since(*index), *index))
+            .filter(|(since, _)| now.since(*since) > NO_ANSWER_NS)
+            .collect();
+        due.sort_unstable();
+        due.truncate(QUERIES_PER_TICK);
+        due.into_iter().map(|(_, index)| index).collect()
     }
 
     pub(super) fn query(&mut self, step: &mut Step<'_>, index: OrderIndex) {
         let command = self.orders.get(index).query_command();
         step.effects.commands.push(command);
-        self.asked.0.insert(index, step.now);
+        self.asked.at.insert(index, step.now);
+    }
+
+    /// The venue has answered where the order stands.
+    pub(super) fn confirmed(&mut self, index: OrderIndex) {
+        self.asked.unconfirmed.remove(&index);
     }
 
     fn unanswered(&self) -> Vec<OrderIndex> {
@@ -101,7 +119,7 @@ impl Account {
             .flatten()
             .min()
             .unwrap_or(entry.submitted_at);
-        let asked = self.asked.0.get(&index).copied();
+        let asked = self.asked.at.get(&index).copied();
         since.max(asked.unwrap_or(UnixNanos::MIN))
     }
 }

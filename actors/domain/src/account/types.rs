@@ -8,6 +8,7 @@ use crate::money::Money;
 use crate::order::{AmendOrder, Order, OrderKey, SubmitOrder};
 use crate::risk::{Limits, MarketRef, ReasonCode, TradingState};
 use crate::venue::{VenueCommand, VenueReport};
+use std::sync::Arc;
 
 /// Something that an account decides on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,11 +127,25 @@ pub struct Effects {
     pub events: Vec<Recorded>,
     pub commands: Vec<VenueCommand>,
     pub reply: Option<Reply>,
+    /// For each of `events` its order as it stood right after it. Empty unless made by
+    /// [`Effects::with_orders`], since each is a copy that only a publisher needs.
+    pub orders: Vec<Option<Arc<Order>>>,
+    /// Whether `orders` is filled.
+    pub keep_orders: bool,
 }
 
 impl Effects {
+    /// Returns effects that keep the orders of their events as well.
+    pub fn with_orders() -> Effects {
+        Effects {
+            keep_orders: true,
+            ..Effects::default()
+        }
+    }
+
     pub fn clear(&mut self) {
         self.events.clear();
+        self.orders.clear();
         self.commands.clear();
         self.reply = None;
     }

@@ -3,7 +3,7 @@
 use super::machine::Account;
 use super::types::ExecutionRecord;
 use crate::event::AccountMode;
-use crate::id::{AccountId, Currency, InstrumentId, StrategyId};
+use crate::id::{AccountId, Currency, InstrumentId, RequestId, StrategyId};
 use crate::instrument::{Instrument, InstrumentKind};
 use crate::money::Money;
 use crate::number::{Decimal, Price};
@@ -39,6 +39,11 @@ impl Account {
     /// Returns the largest venue sequence that an event carries: a session resumes behind it.
     pub fn venue_sequence(&self) -> u64 {
         self.venue_sequence
+    }
+
+    /// Returns whether a request of this id was answered before, so that it decides nothing new.
+    pub fn has_answered(&self, request_id: Option<&RequestId>) -> bool {
+        self.requests.get(request_id).is_some()
     }
 
     pub fn account_id(&self) -> Option<&AccountId> {

@@ -31,6 +31,7 @@ impl Account {
             }
             return self.book_missing(step, executions);
         };
+        self.confirmed(index);
         // An answer may be older than reports that overtook it; its fills are true all the same.
         let fresh = ts_event >= self.orders.get(index).venue_ts;
         let filled = Quantity(executions.iter().fold(0, |sum, execution| {
@@ -159,6 +160,8 @@ impl Account {
         if !proof || !fresh || !entry.is_working() || entry.held.is_some() {
             return;
         }
+        self.confirmed(index);
+        let entry = self.orders.get(index);
         let halted = self.trading_state == TradingState::Halted;
         if entry.is_acknowledged() || entry.cancel.is_some() {
             self.end_not_there(step, index, ReasonCode::NotAtVenue, ts_event);
@@ -200,7 +203,7 @@ impl Account {
             self.record(step, Event::OrderSubmitted { order_id });
             let command = self.orders.get(index).new_command();
             step.effects.commands.push(command);
-            self.asked.0.remove(&index);
+            self.asked.at.remove(&index);
         }
     }
 }

@@ -48,7 +48,7 @@ fn a_ready_session_asks_for_every_open_order() {
         .iter()
         .map(|c| c.client_order_id().clone())
         .collect();
-    assert_eq!(asked, [cid("a"), cid("b")]);
+    assert_eq!(asked, [cid("b"), cid("a")], "what is open first");
     assert!(
         world
             .commands()
@@ -266,4 +266,134 @@ fn an_answer_with_fills_of_an_order_that_is_not_ours_books_them() {
         Event::ExternalFilled { .. }
     ));
     assert_eq!(world.account.net_position(&id(PERP)), 5);
+}
+
+fn after(world: &mut World, seconds: i64) -> Vec<String> {
+    world.now = world.now.plus(seconds * NANOS_PER_SECOND);
+    world.apply(AccountInput::Tick);
+    asked(world)
+}
+
+fn asked(world: &World) -> Vec<String> {
+    let queries = world.commands().iter();
+    let queries = queries.filter(|command| matches!(command, VenueCommand::Query { .. }));
+    queries
+        .map(|c| c.client_order_id().as_str().to_owned())
+        .collect()
+}
+
+/// The session may have had no room for the query.
+#[test]
+fn a_working_order_that_a_ready_session_said_nothing_about_is_asked_for_again() {
+    let mut world = World::ready();
+    world.working(buy("a"));
+    world.working(buy("b"));
+    world.apply(AccountInput::SessionReady);
+    assert_eq!(asked(&world), ["a", "b"]);
+    world.status("a", VenueStatus::Working, Vec::new());
+    assert_eq!(after(&mut world, 4), [""; 0]);
+    assert_eq!(after(&mut world, 2), ["b"]);
+    assert_eq!(after(&mut world, 6), ["b"], "and again");
+    world.not_found("b", false);
+    assert_eq!(after(&mut world, 6), ["b"], "without proof it is no answer");
+    world.status("b", VenueStatus::Working, Vec::new());
+    assert_eq!(after(&mut world, 6), [""; 0]);
+    assert_eq!(world.state("b"), OrderStatus::Accepted);
+    world.assert_recovers();
+}
+
+#[test]
+fn of_very_many_unanswered_orders_each_has_its_turn() {
+    let mut world = World::opened();
+    world.apply(AccountInput::DefineInstrument(Box::new(instrument(SPOT))));
+    let count = 1_500;
+    for n in 0..count {
+        world.submit(limit(&format!("o{n:04}"), SPOT, Side::Buy, 1_000, 10_000));
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    // Nothing is ever answered: a hundred a second, so fifteen seconds for all.
+    for _ in 0..22 {
+        seen.extend(after(&mut world, 1));
+    }
+    assert_eq!(seen.len(), count);
+}
+
+#[test]
+fn a_cancel_that_was_never_sent_is_sent_once_the_venue_shows_the_order() {
+    let mut world = World::ready();
+    world.working(buy("a"));
+    // The command is lost: the session took none.
+    world.cancel("a");
+    assert_eq!(after(&mut world, 6), ["a"]);
+    world.status("a", VenueStatus::Working, Vec::new());
+    assert!(matches!(world.commands(), [VenueCommand::Cancel { .. }]));
+    // Lost again, and asked for again, for as long as it takes.
+    assert_eq!(after(&mut world, 6), ["a"]);
+    world.status("a", VenueStatus::Working, Vec::new());
+    assert!(matches!(world.commands(), [VenueCommand::Cancel { .. }]));
+    world.ended("a", 0);
+    assert_eq!(world.state("a"), OrderStatus::Canceled);
+    assert_eq!(after(&mut world, 6), [""; 0]);
+    world.assert_recovers();
+}
+
+#[test]
+fn a_cancel_that_a_reconnect_dropped_is_sent_again() {
+    let mut world = World::ready();
+    world.working(buy("a"));
+    world.cancel("a");
+    lost(&mut world);
+    world.apply(AccountInput::SessionReady);
+    assert_eq!(asked(&world), ["a"]);
+    world.status("a", VenueStatus::Working, Vec::new());
+    assert!(matches!(world.commands(), [VenueCommand::Cancel { .. }]));
+}
+
+#[test]
+fn an_amend_that_was_never_sent_is_sent_once_the_venue_shows_the_order() {
+    let mut world = World::ready();
+    world.working(buy("a"));
+    world.amend("a", Some(2_000), None);
+    assert_eq!(after(&mut world, 6), ["a"]);
+    world.status("a", VenueStatus::Working, Vec::new());
+    let [VenueCommand::Amend { quantity, .. }] = world.commands() else {
+        panic!("{:?}", world.commands());
+    };
+    assert_eq!(*quantity, Quantity(2_000));
+    assert_eq!(after(&mut world, 6), ["a"], "until the venue answers it");
+}
+
+#[test]
+fn an_order_that_was_never_sent_is_sent_once_the_venue_proves_that_it_is_not_there() {
+    let mut world = World::ready();
+    world.submit(buy("a"));
+    assert_eq!(after(&mut world, 6), ["a"]);
+    world.not_found("a", false);
+    assert!(world.commands().is_empty(), "no proof, no second order");
+    assert_eq!(after(&mut world, 6), ["a"]);
+    world.not_found("a", true);
+    assert!(matches!(world.commands(), [VenueCommand::New(_)]));
+    assert_eq!(world.state("a"), OrderStatus::Submitted);
+    world.assert_recovers();
+}
+
+#[test]
+fn effects_that_keep_orders_hold_each_as_it_stood_after_its_event() {
+    use crate::account::Effects;
+    let mut world = World::ready();
+    world.submit(buy("before"));
+    assert!(world.effects.orders.is_empty());
+    world.effects = Effects::with_orders();
+    world.submit(buy("a"));
+    let statuses: Vec<_> = world
+        .effects
+        .orders
+        .iter()
+        .flatten()
+        .map(|o| o.status)
+        .collect();
+    assert_eq!(world.events(), ["OrderInitialized", "OrderSubmitted"]);
+    assert_eq!(statuses, [OrderStatus::PendingNew, OrderStatus::Submitted]);
+    world.cash("USDT", "1");
+    assert_eq!(world.effects.orders, [None]);
 }
