@@ -9,9 +9,14 @@
 //!
 //! Start reading at [`writer`].
 
+mod committer;
 pub mod history;
 pub mod recover;
+pub mod starts;
 pub mod writer;
+
+#[cfg(test)]
+mod testing;
 
 pub use history::JournalHistory;
 pub use recover::{RecoverError, Recovered, recover};

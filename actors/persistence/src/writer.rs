@@ -1,18 +1,25 @@
 //! The journal's writer thread: group commit behind a bounded queue.
 
+use crate::committer::Committer;
 use apex_bus::message::JournalHealth;
-use apex_storage::{Class, Journal, JournalError, JournalState, Record, RecordIter, Unit};
-use std::collections::VecDeque;
+use apex_bus::supervision::{Abort, abort_process};
+use apex_storage::{Journal, JournalError, Record, RecordIter};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Units that may wait for the disk. The handles let 4,096 commands be under way and venue
 /// reports come on top; when it is full the account waits, since there is nothing better that it
 /// could do while its disk stands still.
 const QUEUE: usize = 8_192;
 
-/// Units in one commit. Enough that the sync is shared by all that came during the one before.
+/// Requests that go past the units: reads of streams that resume, and the stop. Each holds a
+/// blocking thread of its caller; when it is full the caller waits.
+const REQUESTS: usize = 64;
+
+/// Units in one commit, and the most that are taken from the queue while the disk is full. Enough
+/// that the sync is shared by all that came during the one before.
 const BATCH: usize = 4_096;
 
 /// How often a full disk is looked at again.
@@ -22,18 +29,34 @@ const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 pub trait Notices: Send {
     /// Everything up to `sequence` is durable.
     fn durable(&self, sequence: u64);
+    /// How the journal stands. Told at each change, and again at each probe while it is not
+    /// `Ready`, so that a listener that came late hears of it as well.
     fn health(&self, health: JournalHealth);
     /// A write or sync failed and nobody knows what is on the disk: the process has to end, and
     /// its start-up finds out.
     fn failed(&self, error: &JournalError) -> !;
+    /// The thread broke an invariant of ours. What waits for it would wait for ever, so the
+    /// process ends.
+    fn panicked(&self) {
+        abort_process(&Abort {
+            name: "journal writer".into(),
+            reason: "broken invariant".to_owned(),
+        });
+    }
 }
 
+#[derive(Debug)]
 enum Work {
     Unit(Vec<Record>),
     Snapshot {
         sequence: u64,
         bytes: Vec<u8>,
     },
+    /// There is a request.
+    Wake,
+}
+
+enum Request {
     Read {
         from: u64,
         answer: SyncSender<Result<RecordIter, JournalError>>,
@@ -44,18 +67,8 @@ enum Work {
 /// The account's end of the queue.
 #[derive(Clone, Debug)]
 pub struct JournalQueue {
-    sender: SyncSender<Work>,
-}
-
-impl std::fmt::Debug for Work {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Work::Unit(_) => "Unit",
-            Work::Snapshot { .. } => "Snapshot",
-            Work::Read { .. } => "Read",
-            Work::Stop => "Stop",
-        })
-    }
+    work: SyncSender<Work>,
+    requests: SyncSender<Request>,
 }
 
 impl JournalQueue {
@@ -63,23 +76,30 @@ impl JournalQueue {
     /// queue is full. After the writer has ended nothing is taken, and nothing is ever told to be
     /// durable, so that nothing leaves.
     pub fn append(&self, records: Vec<Record>) {
-        let _ = self.sender.send(Work::Unit(records));
+        let _ = self.work.send(Work::Unit(records));
     }
 
     /// Hands over the account's state after `sequence`, unless the queue is full: the next one
     /// will do.
     pub fn snapshot(&self, sequence: u64, bytes: Vec<u8>) {
-        let _ = self.sender.try_send(Work::Snapshot { sequence, bytes });
+        let _ = self.work.try_send(Work::Snapshot { sequence, bytes });
     }
 
     /// Returns the durable records from `from` on, as of now. Blocks until the writer's present
-    /// commit is done. `None` once the writer has ended.
+    /// commit is done; a full disk does not hold it up. `None` once the writer has ended.
     ///
     /// Errors: those of [`Journal::read_from`].
     pub fn read(&self, from: u64) -> Option<Result<RecordIter, JournalError>> {
         let (answer, answered) = sync_channel(1);
-        self.sender.send(Work::Read { from, answer }).ok()?;
+        self.request(Request::Read { from, answer })?;
         answered.recv().ok()
+    }
+
+    fn request(&self, request: Request) -> Option<()> {
+        self.requests.send(request).ok()?;
+        // A full queue keeps the writer awake by itself.
+        let _ = self.work.try_send(Work::Wake);
+        Some(())
     }
 }
 
@@ -95,19 +115,33 @@ impl Writer {
     ///
     /// Errors: the system's, when it has no thread to give.
     pub fn start(journal: Box<dyn Journal>, notices: Box<dyn Notices>) -> std::io::Result<Writer> {
-        let (sender, receiver) = sync_channel(QUEUE);
+        Writer::start_with(journal, notices, PROBE_INTERVAL)
+    }
+
+    pub(crate) fn start_with(
+        journal: Box<dyn Journal>,
+        notices: Box<dyn Notices>,
+        probe_interval: Duration,
+    ) -> std::io::Result<Writer> {
+        let (work, work_queue) = sync_channel(QUEUE);
+        let (requests, request_queue) = sync_channel(REQUESTS);
+        let mut running = Running {
+            committer: Committer::new(journal, notices),
+            work: work_queue,
+            requests: request_queue,
+            health: JournalHealth::Ready,
+            probe_interval,
+            probed: None,
+        };
         let thread = std::thread::Builder::new()
             .name("journal".into())
             .spawn(move || {
-                Loop {
-                    journal,
-                    notices,
-                    backlog: VecDeque::new(),
+                if catch_unwind(AssertUnwindSafe(|| running.run())).is_err() {
+                    running.committer.notices().panicked();
                 }
-                .run(&receiver)
             })?;
         Ok(Writer {
-            queue: JournalQueue { sender },
+            queue: JournalQueue { work, requests },
             thread: Some(thread),
         })
     }
@@ -119,137 +153,142 @@ impl Writer {
     /// Makes durable what was handed over, and ends the thread. On a full disk what does not fit
     /// is given up: it was never answered.
     pub fn stop(mut self) {
-        let _ = self.queue.sender.send(Work::Stop);
+        let _ = self.queue.request(Request::Stop);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-struct Loop {
-    journal: Box<dyn Journal>,
-    notices: Box<dyn Notices>,
-    /// Decided, and without space so far.
-    backlog: VecDeque<Unit>,
+struct Running {
+    committer: Committer,
+    work: Receiver<Work>,
+    requests: Receiver<Request>,
+    /// As last told.
+    health: JournalHealth,
+    probe_interval: Duration,
+    probed: Option<Instant>,
 }
 
-impl Loop {
-    fn run(mut self, receiver: &Receiver<Work>) {
-        let mut health = JournalHealth::Ready;
+/// Whether the thread goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    GoOn,
+    Stop,
+}
+
+impl Running {
+    fn run(&mut self) {
+        self.tell_health(false);
         loop {
-            let first = if health == JournalHealth::Ready && self.backlog.is_empty() {
-                receiver.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                receiver.recv_timeout(PROBE_INTERVAL)
-            };
-            let stop = match first {
-                Ok(work) => self.collect(work, receiver),
-                Err(RecvTimeoutError::Timeout) => false,
-                Err(RecvTimeoutError::Disconnected) => true,
-            };
-            if health != JournalHealth::Ready
-                && let Err(error) = self.journal.probe()
-            {
-                self.notices.failed(&error);
+            let mut then = self.wait();
+            let probed = self.probe_when_due();
+            self.committer.write();
+            self.tell_health(probed);
+            if self.answer_requests() == Then::Stop {
+                then = Then::Stop;
             }
-            self.write();
-            let now = health_of(self.journal.state(), !self.backlog.is_empty());
-            if now != health {
-                health = now;
-                self.notices.health(health);
+            if then == Then::Stop {
+                return self.finish();
             }
-            if stop {
+        }
+    }
+
+    /// Waits for something to do, and takes what is there.
+    fn wait(&mut self) -> Then {
+        if self.committer.waiting() >= BATCH {
+            // No more units until there is space: the queue behind them bounds what is decided.
+            return match self.requests.recv_timeout(self.probe_interval) {
+                Ok(request) => self.answer(request),
+                Err(RecvTimeoutError::Timeout) => Then::GoOn,
+                Err(RecvTimeoutError::Disconnected) => Then::Stop,
+            };
+        }
+        let first = if self.health == JournalHealth::Ready {
+            self.work.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            self.work.recv_timeout(self.probe_interval)
+        };
+        match first {
+            Ok(work) => self.take(work),
+            Err(RecvTimeoutError::Timeout) => return Then::GoOn,
+            Err(RecvTimeoutError::Disconnected) => return Then::Stop,
+        }
+        self.take_waiting();
+        Then::GoOn
+    }
+
+    /// Takes what else is in the queue, up to a batch. Returns true once it is empty.
+    fn take_waiting(&mut self) -> bool {
+        while self.committer.waiting() < BATCH {
+            match self.work.try_recv() {
+                Ok(work) => self.take(work),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return true,
+            }
+        }
+        false
+    }
+
+    fn take(&mut self, work: Work) {
+        match work {
+            Work::Unit(records) => self.committer.push(records),
+            Work::Snapshot { sequence, bytes } => self.committer.snapshot(sequence, &bytes),
+            Work::Wake => {}
+        }
+    }
+
+    fn answer_requests(&mut self) -> Then {
+        while let Ok(request) = self.requests.try_recv() {
+            if self.answer(request) == Then::Stop {
+                return Then::Stop;
+            }
+        }
+        Then::GoOn
+    }
+
+    fn answer(&mut self, request: Request) -> Then {
+        match request {
+            Request::Read { from, answer } => {
+                // A reader that has gone away in the meantime is no fault.
+                let _ = answer.send(self.committer.read(from));
+                Then::GoOn
+            }
+            Request::Stop => Then::Stop,
+        }
+    }
+
+    /// Returns true when it looked.
+    fn probe_when_due(&mut self) -> bool {
+        let due = self
+            .probed
+            .is_none_or(|probed| probed.elapsed() >= self.probe_interval);
+        if self.health == JournalHealth::Ready || !due {
+            return false;
+        }
+        self.probed = Some(Instant::now());
+        self.committer.probe();
+        true
+    }
+
+    fn tell_health(&mut self, again: bool) {
+        let now = self.committer.health();
+        if now != self.health || (again && now != JournalHealth::Ready) {
+            self.health = now;
+            self.committer.notices().health(now);
+        }
+    }
+
+    /// Takes and writes what was handed over before the stop, as far as there is space.
+    fn finish(&mut self) {
+        loop {
+            let empty = self.take_waiting();
+            self.committer.write();
+            if empty || self.committer.waiting() > 0 {
                 return;
             }
         }
     }
-
-    /// Takes what is waiting, up to a batch. Returns true when the thread is to end.
-    fn collect(&mut self, first: Work, receiver: &Receiver<Work>) -> bool {
-        let mut next = Ok(first);
-        loop {
-            match next {
-                // What was decided before the disk ran full must be kept as well as a report:
-                // new orders are refused at the account, where nothing was decided yet.
-                Ok(Work::Unit(records)) => {
-                    self.backlog.push_back(Unit {
-                        class: Class::Essential,
-                        records,
-                    });
-                }
-                Ok(Work::Snapshot { sequence, bytes }) => self.snapshot(sequence, &bytes),
-                Ok(Work::Read { from, answer }) => {
-                    // A reader that has gone away in the meantime is no fault.
-                    let _ = answer.send(self.journal.read_from(from));
-                }
-                Ok(Work::Stop) | Err(TryRecvError::Disconnected) => return true,
-                Err(TryRecvError::Empty) => return false,
-            }
-            if self.backlog.len() >= BATCH {
-                return false;
-            }
-            next = receiver.try_recv();
-        }
-    }
-
-    /// Makes the backlog durable as far as there is space.
-    fn write(&mut self) {
-        while !self.backlog.is_empty() {
-            let units = self.backlog.make_contiguous();
-            match self.journal.append(units) {
-                Ok(()) => self.backlog.clear(),
-                Err(JournalError::BatchFull { .. }) => {}
-                Err(JournalError::Full { .. }) => {
-                    if !self.write_one_by_one() {
-                        return;
-                    }
-                    continue;
-                }
-                Err(error) => self.notices.failed(&error),
-            }
-            self.commit();
-        }
-    }
-
-    /// The batch as a whole has no space: takes its units one at a time. Returns false when not
-    /// even the first one fits.
-    fn write_one_by_one(&mut self) -> bool {
-        let mut taken = 0;
-        for unit in &self.backlog {
-            match self.journal.append(std::slice::from_ref(unit)) {
-                Ok(()) => taken += 1,
-                Err(JournalError::BatchFull { .. } | JournalError::Full { .. }) => break,
-                Err(error) => self.notices.failed(&error),
-            }
-        }
-        self.backlog.drain(..taken);
-        self.commit();
-        taken > 0
-    }
-
-    fn commit(&mut self) {
-        match self.journal.commit() {
-            Ok(durable) => self.notices.durable(durable.0),
-            Err(error) => self.notices.failed(&error),
-        }
-    }
-
-    fn snapshot(&mut self, sequence: u64, bytes: &[u8]) {
-        // The snapshot must not be ahead of what is durable.
-        self.write();
-        match self.journal.snapshot_write(sequence, bytes) {
-            Ok(()) => {}
-            Err(error) if error.must_abort() => self.notices.failed(&error),
-            Err(error) => tracing::warn!(sequence, %error, "snapshot not written, going on"),
-        }
-    }
 }
 
-fn health_of(state: JournalState, waiting: bool) -> JournalHealth {
-    match state {
-        JournalState::Full => JournalHealth::Full,
-        _ if waiting => JournalHealth::Full,
-        JournalState::Reserve { .. } => JournalHealth::Reserve,
-        JournalState::Ready => JournalHealth::Ready,
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! What the writer thread does with its journal, one step at a time and without a queue.
+
+use crate::writer::Notices;
+use apex_bus::message::JournalHealth;
+use apex_storage::{Class, Journal, JournalError, JournalState, Record, RecordIter, Unit};
+use std::collections::VecDeque;
+
+/// A journal and the decisions that wait for it, in the order in which they were made.
+pub(crate) struct Committer {
+    journal: Box<dyn Journal>,
+    notices: Box<dyn Notices>,
+    backlog: VecDeque<Unit>,
+}
+
+impl Committer {
+    pub fn new(journal: Box<dyn Journal>, notices: Box<dyn Notices>) -> Committer {
+        Committer {
+            journal,
+            notices,
+            backlog: VecDeque::new(),
+        }
+    }
+
+    pub fn notices(&self) -> &dyn Notices {
+        &*self.notices
+    }
+
+    /// Returns how many decisions wait.
+    pub fn waiting(&self) -> usize {
+        self.backlog.len()
+    }
+
+    /// Takes a decision's records behind those that wait.
+    pub fn push(&mut self, records: Vec<Record>) {
+        // What was decided before the disk ran full must be kept as well as a report: new orders
+        // are refused at the account, where nothing was decided yet.
+        let class = Class::Essential;
+        if !records.is_empty() {
+            self.backlog.push_back(Unit { class, records });
+        }
+    }
+
+    /// Makes what waits durable as far as there is space, in as few commits as its size allows.
+    pub fn write(&mut self) {
+        let mut staged = false;
+        while let Some(unit) = self.backlog.front() {
+            match self.journal.append(std::slice::from_ref(unit)) {
+                Ok(()) => {
+                    self.backlog.pop_front();
+                    staged = true;
+                }
+                // The unit begins the next batch. With nothing staged there is always room for
+                // one: then the journal breaks its contract, and trying again would never end.
+                Err(JournalError::BatchFull { .. }) if staged => {
+                    self.commit();
+                    staged = false;
+                }
+                Err(JournalError::TooLarge { .. }) if unit.records.len() > 1 => self.split_first(),
+                Err(JournalError::Full { .. }) => break,
+                Err(error) => self.notices.failed(&error),
+            }
+        }
+        if staged {
+            self.commit();
+        }
+    }
+
+    /// Halves a decision that is larger than any batch: a cancel of all of ten thousand orders, or
+    /// as many that a lost session left unknown. Its events stand alone, one order each, so a half
+    /// is a state that could have been; and nothing leaves before the last of them is durable.
+    fn split_first(&mut self) {
+        let Some(Unit { class, mut records }) = self.backlog.pop_front() else {
+            return;
+        };
+        let rest = records.split_off(records.len() / 2);
+        self.backlog.push_front(Unit {
+            class,
+            records: rest,
+        });
+        self.backlog.push_front(Unit { class, records });
+    }
+
+    fn commit(&mut self) {
+        match self.journal.commit() {
+            Ok(durable) => self.notices.durable(durable.0),
+            Err(error) => self.notices.failed(&error),
+        }
+    }
+
+    /// Keeps a snapshot, once all that was decided before it is durable. Without space for that
+    /// there is none: the next one will do.
+    pub fn snapshot(&mut self, sequence: u64, bytes: &[u8]) {
+        self.write();
+        match self.journal.snapshot_write(sequence, bytes) {
+            Ok(()) => {}
+            Err(error) if error.must_abort() => self.notices.failed(&error),
+            Err(error) => tracing::warn!(sequence, %error, "snapshot not written, going on"),
+        }
+    }
+
+    /// Returns the durable records from `from` on.
+    pub fn read(&self, from: u64) -> Result<RecordIter, JournalError> {
+        self.journal.read_from(from)
+    }
+
+    /// Looks whether space is back.
+    pub fn probe(&mut self) {
+        if let Err(error) = self.journal.probe() {
+            self.notices.failed(&error);
+        }
+    }
+
+    /// Returns how the journal stands; `Full` as long as a decision waits for space.
+    pub fn health(&self) -> JournalHealth {
+        match self.journal.state() {
+            JournalState::Full => JournalHealth::Full,
+            _ if !self.backlog.is_empty() => JournalHealth::Full,
+            JournalState::Reserve { .. } => JournalHealth::Reserve,
+            JournalState::Ready => JournalHealth::Ready,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! What the tests of this crate share: records, a listener, and a journal that is watched.
+
+use crate::writer::Notices;
+use apex_bus::message::JournalHealth;
+use apex_storage::{
+    DurableSequence, Head, Journal, JournalError, JournalState, MemoryJournal, MemoryStore, Record,
+    RecordIter, Snapshot, Unit,
+};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Bounds a wait that ends at once unless something is broken.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Returns `count` records from `first` on, each of so many bytes.
+pub fn records(first: u64, count: u64, bytes: usize) -> Vec<Record> {
+    let record = |sequence| Record {
+        sequence,
+        kind: crate::KIND_ACCOUNT_EVENT,
+        schema: 1,
+        payload: vec![0x5A; bytes],
+    };
+    (first..first + count).map(record).collect()
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    Durable(u64),
+    Health(JournalHealth),
+    Failed(String),
+    Panicked,
+}
+
+/// Writes down what it is told. Where the process would end, the thread does.
+pub struct Listener(Sender<Notice>);
+
+impl Listener {
+    pub fn new() -> (Listener, Receiver<Notice>) {
+        let (told, heard) = channel();
+        (Listener(told), heard)
+    }
+
+    fn tell(&self, notice: Notice) {
+        let _ = self.0.send(notice);
+    }
+}
+
+impl Notices for Listener {
+    fn durable(&self, sequence: u64) {
+        self.tell(Notice::Durable(sequence));
+    }
+
+    fn health(&self, health: JournalHealth) {
+        self.tell(Notice::Health(health));
+    }
+
+    fn failed(&self, error: &JournalError) -> ! {
+        self.tell(Notice::Failed(error.to_string()));
+        // Without the panic hook's message on standard error.
+        std::panic::resume_unwind(Box::new("the process would end here"))
+    }
+
+    fn panicked(&self) {
+        self.tell(Notice::Panicked);
+    }
+}
+
+/// Returns what was told until now.
+pub fn heard(notices: &Receiver<Notice>) -> Vec<Notice> {
+    notices.try_iter().collect()
+}
+
+/// Waits for `wanted`, and returns what came before it.
+pub fn wait_for(notices: &Receiver<Notice>, wanted: &Notice) -> Vec<Notice> {
+    let mut before = Vec::new();
+    loop {
+        let notice = notices.recv_timeout(PATIENCE).unwrap();
+        if notice == *wanted {
+            return before;
+        }
+        before.push(notice);
+    }
+}
+
+/// What a test does with a [`Watched`] journal.
+#[derive(Clone, Default)]
+pub struct Watch(Arc<Mutex<Watching>>);
+
+#[derive(Default)]
+struct Watching {
+    appended: usize,
+    /// Units of each commit.
+    commits: Vec<usize>,
+    probes: usize,
+    always_batch_full: bool,
+    panics: bool,
+    /// Tells of a commit that begins, and lets it go on when the other end says so.
+    gate: Option<(Sender<()>, Receiver<()>)>,
+}
+
+impl Watch {
+    pub fn commits(&self) -> Vec<usize> {
+        self.0.lock().unwrap().commits.clone()
+    }
+
+    pub fn probes(&self) -> usize {
+        self.0.lock().unwrap().probes
+    }
+
+    pub fn always_batch_full(&self) {
+        self.0.lock().unwrap().always_batch_full = true;
+    }
+
+    pub fn panics(&self) {
+        self.0.lock().unwrap().panics = true;
+    }
+
+    /// Holds each commit up: it tells the returned receiver, and waits for the returned sender.
+    /// Dropping both lets all through.
+    pub fn gate(&self) -> (Receiver<()>, Sender<()>) {
+        let (begins, begun) = channel();
+        let (go, goes) = channel();
+        self.0.lock().unwrap().gate = Some((begins, goes));
+        (begun, go)
+    }
+}
+
+/// A journal in memory that counts what is done with it.
+pub struct Watched {
+    journal: MemoryJournal,
+    watch: Watch,
+}
+
+impl Watched {
+    pub fn open(store: &MemoryStore) -> (Watched, Watch) {
+        let watch = Watch::default();
+        let journal = store.open("paper").unwrap();
+        let watched = Watched {
+            journal,
+            watch: watch.clone(),
+        };
+        (watched, watch)
+    }
+}
+
+impl Journal for Watched {
+    fn append(&mut self, units: &[Unit]) -> Result<(), JournalError> {
+        let mut watch = self.watch.0.lock().unwrap();
+        if watch.panics {
+            drop(watch);
+            std::panic::resume_unwind(Box::new("a broken invariant"));
+        }
+        if watch.always_batch_full {
+            return Err(JournalError::BatchFull { limit_bytes: 1 });
+        }
+        self.journal.append(units)?;
+        watch.appended += units.len();
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<DurableSequence, JournalError> {
+        let gate = {
+            let mut watch = self.watch.0.lock().unwrap();
+            let units = std::mem::take(&mut watch.appended);
+            watch.commits.push(units);
+            watch.gate.take()
+        };
+        if let Some((begins, goes)) = gate {
+            let open = begins.send(()).is_err() || goes.recv().is_err();
+            if !open {
+                self.watch.0.lock().unwrap().gate = Some((begins, goes));
+            }
+        }
+        self.journal.commit()
+    }
+
+    fn read_from(&self, sequence: u64) -> Result<RecordIter, JournalError> {
+        self.journal.read_from(sequence)
+    }
+
+    fn snapshot_write(&mut self, sequence: u64, bytes: &[u8]) -> Result<(), JournalError> {
+        self.journal.snapshot_write(sequence, bytes)
+    }
+
+    fn snapshot_latest(&self) -> Result<Option<Snapshot>, JournalError> {
+        self.journal.snapshot_latest()
+    }
+
+    fn head(&self) -> Head {
+        self.journal.head()
+    }
+
+    fn state(&self) -> JournalState {
+        self.journal.state()
+    }
+
+    fn probe(&mut self) -> Result<JournalState, JournalError> {
+        self.watch.0.lock().unwrap().probes += 1;
+        self.journal.probe()
+    }
+}
