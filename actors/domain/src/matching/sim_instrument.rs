@@ -124,7 +124,7 @@ fn crypto(base: &str, start: i64, min: i64, max: i64, lot: i64) -> SimInstrument
 
 fn share(symbol: &str, start: i64) -> SimInstrument {
     SimInstrument {
-        instrument: instrument(symbol, symbol, "USD"),
+        instrument: instrument(symbol, symbol, "USDT"),
         start_price: Price(start),
         half_spread_ticks: 2,
         level_ticks: 1,
