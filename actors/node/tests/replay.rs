@@ -1,9 +1,9 @@
 //! A whole node on a recording of our own making.
 
 use apex_node::StrategyChoice;
-use apex_node::replay::pace::{Pause, Speed};
+use apex_node::replay::pace::Speed;
 use apex_node::replay::summary::Summary;
-use apex_node::replay::{self, ReplayRun};
+use apex_node::replay::{self, Controls, ReplayRun};
 use apex_node::up::NodeOptions;
 use apex_node::verify::verify;
 use std::fmt::Write;
@@ -81,7 +81,7 @@ async fn run(data_dir: &Path, run: ReplayRun) -> Summary {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
     };
     let (_stop, stopped) = watch::channel(false);
-    replay::run(&options, run, Pause::default(), stopped, |_| {})
+    replay::run(&options, run, Controls::default(), stopped, |_| {})
         .await
         .unwrap()
 }
@@ -137,7 +137,7 @@ async fn a_file_that_is_no_recording_is_refused() {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
     };
     let (_stop, stopped) = watch::channel(false);
-    let refused = replay::run(&options, run_of(file), Pause::default(), stopped, |_| {}).await;
+    let refused = replay::run(&options, run_of(file), Controls::default(), stopped, |_| {}).await;
     let error = refused.unwrap_err().to_string();
     assert!(error.contains("notes.txt"), "{error}");
 }

@@ -3,6 +3,7 @@
 
 use crate::NodeError;
 use crate::replay::pace::{Pace, Pause};
+use crate::replay::progress::Progress;
 use crate::stop::stopped;
 use apex_bus::clock::Clock;
 use apex_bus::message::AccountMessage;
@@ -60,6 +61,7 @@ pub struct ReplayDriver {
     pub commands: mpsc::Receiver<VenueCommand>,
     pub pace: Pace,
     pub pause: Pause,
+    pub progress: Progress,
     /// True once the process is to end.
     pub stop: watch::Receiver<bool>,
 }
@@ -94,6 +96,7 @@ impl ReplayDriver {
             self.clock.advance(frame.ts);
             self.take_commands().await?;
             self.take_events(&frame.events).await?;
+            self.progress.add(1);
             frames = frames.wrapping_add(1);
             if frames.is_multiple_of(FRAMES_A_TURN) {
                 tokio::task::yield_now().await;

@@ -4,6 +4,7 @@
 pub mod archive;
 pub mod driver;
 pub mod pace;
+pub mod progress;
 pub mod summary;
 
 use crate::NodeError;
@@ -24,6 +25,7 @@ use apex_strategy::registry::{self, DataSource};
 use apex_strategy::{LockStep, Runner};
 use driver::{Ended, ReplayDriver};
 use pace::{Pace, Pause, Speed};
+use progress::Progress;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,17 +47,24 @@ pub struct ReplayRun {
     pub exit_at_end: bool,
 }
 
+/// How a replay is watched and held from elsewhere. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Controls {
+    pub pause: Pause,
+    pub progress: Progress,
+}
+
 /// Runs a replay to its end, or until `stop`. `ready` is told the address once it serves.
 ///
 /// Errors: [`NodeError`]. Returns the summary of what was replayed.
 pub async fn run(
     options: &NodeOptions,
     run: ReplayRun,
-    pause: Pause,
+    controls: Controls,
     stop: watch::Receiver<bool>,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<Summary, NodeError> {
-    let (feed, first_ts) = open_feed(&run).await?;
+    let (feed, first_ts) = open_feed(&run, &controls.progress).await?;
     let instruments = feed.instruments();
     let clock = Clock::replay();
     clock.advance(first_ts);
@@ -80,7 +89,8 @@ pub async fn run(
         clock: base.clock.clone(),
         commands,
         pace: Pace::new(run.speed),
-        pause,
+        pause: controls.pause,
+        progress: controls.progress,
         stop,
     };
     let started = Instant::now();
@@ -98,8 +108,11 @@ pub async fn run(
 }
 
 /// Looks at the recordings and makes the feed, with the time at which it begins, off the runtime's threads: it reads whole files.
-async fn open_feed(run: &ReplayRun) -> Result<(ReplayFeed, UnixNanos), NodeError> {
-    let run = run.clone();
+async fn open_feed(
+    run: &ReplayRun,
+    progress: &Progress,
+) -> Result<(ReplayFeed, UnixNanos), NodeError> {
+    let (run, progress) = (run.clone(), progress.clone());
     let open = move || -> Result<(ReplayFeed, UnixNanos), NodeError> {
         let recordings: Result<Vec<_>, _> =
             run.files.iter().map(|file| Recording::file(file)).collect();
@@ -112,6 +125,13 @@ async fn open_feed(run: &ReplayRun) -> Result<(ReplayFeed, UnixNanos), NodeError
             let seconds = i64::try_from(run.seek_seconds).unwrap_or(i64::MAX);
             first.plus(seconds.saturating_mul(NANOS_PER_SECOND))
         });
+        if !run.repeat {
+            let frames: u64 = recordings
+                .iter()
+                .map(|recording| recording.info().frames)
+                .sum();
+            progress.set_total(frames.saturating_mul(u64::from(run.clones) + 1));
+        }
         let options = ReplayOptions {
             repeat: run.repeat,
             clones: run.clones,

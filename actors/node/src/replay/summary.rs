@@ -6,7 +6,7 @@ use apex_bus::handle::AccountHandle;
 use apex_bus::message::AccountSummary;
 use apex_bus::topic::TopicStats;
 use apex_domain::{Currency, Instrument, Money};
-use apex_market_data::replay::{FeedSummary, ReplayFeed};
+use apex_market_data::replay::{BadFrame, FeedSummary, ReplayFeed};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -17,6 +17,8 @@ pub struct Summary {
     pub state_hash: String,
     #[serde(flatten)]
     pub feed: FeedSummary,
+    /// The first lines that could not be read, and why.
+    pub bad_lines: Vec<BadLine>,
     pub wall_seconds: f64,
     pub ticks_per_second: f64,
     pub orders: u64,
@@ -28,6 +30,14 @@ pub struct Summary {
     /// True when instrument definitions were taken from the data.
     pub inferred_instruments: bool,
     pub data_dir: String,
+}
+
+/// A line of a recording that was counted and skipped.
+#[derive(Clone, Debug, Serialize)]
+pub struct BadLine {
+    pub file: String,
+    pub line: u64,
+    pub reason: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -69,11 +79,13 @@ pub async fn collect(
             .iter()
             .map(|account| (&account.account_id, account.sequence, account.state_hash)),
     );
+    let bad_lines = feed.bad_frames().iter().map(bad_line).collect();
     let feed = feed.summary();
     let instruments = node.platform.market.instruments();
     Ok(Summary {
         mode: "replay",
         state_hash: format!("{hash:016x}"),
+        bad_lines,
         wall_seconds,
         ticks_per_second: if wall_seconds > 0.0 {
             feed.ticks as f64 / wall_seconds
@@ -95,6 +107,14 @@ pub async fn collect(
         data_dir: String::new(),
         feed,
     })
+}
+
+fn bad_line(bad: &BadFrame) -> BadLine {
+    BadLine {
+        file: bad.path.display().to_string(),
+        line: bad.line,
+        reason: bad.reason.clone(),
+    }
 }
 
 async fn summary_of(handle: &AccountHandle) -> Result<AccountSummary, NodeError> {

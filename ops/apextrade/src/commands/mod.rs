@@ -4,6 +4,7 @@ mod backtest;
 mod client;
 mod doctor;
 mod health;
+mod progress;
 mod up;
 mod venue_sim;
 mod verify;

@@ -1,12 +1,12 @@
 //! `apextrade up` and `apextrade replay`.
 
 use crate::cli::{self, Feed, ReplayArgs, StrategyArgs, UpArgs};
-use crate::commands::block_on;
+use crate::commands::{block_on, progress};
 use crate::config::Settings;
 use anyhow::{Context, Result, bail};
 use apex_node::replay::pace::{Pause, Speed};
 use apex_node::replay::summary::Summary;
-use apex_node::replay::{self, ReplayRun};
+use apex_node::replay::{self, Controls, ReplayRun};
 use apex_node::sim::{self, Live};
 use apex_node::up::{NodeOptions, token_file};
 use apex_node::{NodeError, StrategyChoice};
@@ -152,11 +152,14 @@ async fn serve(
 
 async fn recorded(options: NodeOptions, run: ReplayRun, json: bool) -> Result<ExitCode> {
     let stop = stop_on_signal()?;
-    let pause = Pause::default();
-    pause_on_signal(pause.clone())?;
+    let controls = Controls::default();
+    pause_on_signal(controls.pause.clone())?;
+    let shown = tokio::spawn(progress::show(controls.progress.clone()));
     let data_dir = options.data_dir.clone();
     let ready = |address| announce(&data_dir, address);
-    let mut summary = replay::run(&options, run, pause, stop, ready).await?;
+    let summary = replay::run(&options, run, controls, stop, ready).await;
+    shown.abort();
+    let mut summary = summary?;
     summary.data_dir = data_dir.display().to_string();
     if json {
         crate::say!("{}", serde_json::to_string(&summary)?);
@@ -180,6 +183,9 @@ fn print_summary(summary: &Summary) {
         summary.wall_seconds,
         summary.ticks_per_second
     );
+    for bad in &summary.bad_lines {
+        crate::say!("skipped {} line {}: {}", bad.file, bad.line, bad.reason);
+    }
     for (id, instrument) in &summary.feed.instruments {
         crate::say!(
             "{id}: {} trades, volume {}, notional {}, book at update {}",
