@@ -126,6 +126,9 @@ pub fn execution(execution: &v1::Execution) -> Value {
         "maker": execution.maker,
         "ts_event_ns": execution.ts_event_ns,
         "sequence": execution.sequence,
+        "order_id": execution.order_id,
+        "strategy_id": execution.strategy_id,
+        "late": execution.late,
     })
 }
 
