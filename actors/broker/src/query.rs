@@ -62,21 +62,13 @@ pub fn executions(account: &Account, page: &Page) -> AccountAnswer {
     }
 }
 
-/// The mid of bid and ask of each instrument that the account holds, or the side that exists.
+/// What the positions of the account are valued at, as far as there is a market.
 pub fn marks(account: &Account, hub: &MarketHub) -> BTreeMap<InstrumentId, Price> {
     let ids = account
         .positions()
         .map(|position| position.instrument_id.clone());
-    ids.filter_map(|id| {
-        let reference = hub.reference(&id);
-        let price = match (reference.bid, reference.ask) {
-            (Some(bid), Some(ask)) => Price(((i128::from(bid.0) + i128::from(ask.0)) / 2) as i64),
-            (Some(one), None) | (None, Some(one)) => one,
-            (None, None) => return None,
-        };
-        Some((id, price))
-    })
-    .collect()
+    ids.filter_map(|id| hub.mark(&id).map(|mark| (id, mark)))
+        .collect()
 }
 
 /// What the shell knows beside the account.

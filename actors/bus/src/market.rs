@@ -4,7 +4,7 @@
 use crate::topic::{Capacity, Keyed, Topic};
 use apex_domain::market::{Bar, BookSnapshot, FeedState, FeedStatus, Quote, Trade};
 use apex_domain::risk::MarketRef;
-use apex_domain::{Instrument, InstrumentId, UnixNanos};
+use apex_domain::{Instrument, InstrumentId, Price, UnixNanos};
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -147,6 +147,19 @@ impl MarketHub {
         self.read()
             .get(instrument_id)
             .map_or_else(MarketRef::default, MarketView::reference)
+    }
+
+    /// Returns the price at which positions are valued: the mid of bid and ask (cut to the
+    /// instrument's decimals), or the side that there is.
+    pub fn mark(&self, instrument_id: &InstrumentId) -> Option<Price> {
+        let reference = self.reference(instrument_id);
+        match (reference.bid, reference.ask) {
+            (Some(bid), Some(ask)) => {
+                // The mid of two `i64` is one.
+                Some(Price(((i128::from(bid.0) + i128::from(ask.0)) / 2) as i64))
+            }
+            (one, other) => one.or(other),
+        }
     }
 
     // A panic while the board was held leaves it whole: each change is one assignment.
