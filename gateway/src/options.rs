@@ -28,6 +28,9 @@ pub struct Limits {
     /// Time for the answer to a call that is no stream. Above the 10 s that an account has for
     /// its answer, so that its own word arrives.
     pub request: Duration,
+    /// Calls a second of one key, with a burst of one second's worth. Above what one account
+    /// takes (5,000 orders/s by default), below what would starve other users.
+    pub calls_per_second: u32,
     /// Bytes of one message of a client. The largest command is under 2 KiB; a list of instrument
     /// ids is the largest request.
     pub message_bytes: usize,
@@ -60,6 +63,7 @@ impl Default for Limits {
             first_request: Duration::from_secs(10),
             connection_age: Duration::from_secs(24 * 3_600),
             request: Duration::from_secs(15),
+            calls_per_second: 50_000,
             message_bytes: 256 * 1_024,
             header_bytes: 16 * 1_024,
             keepalive_interval: Duration::from_secs(30),

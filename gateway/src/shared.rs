@@ -32,7 +32,12 @@ pub struct Streams {
     pub market_data: Arc<Semaphore>,
     pub accounts: Arc<Semaphore>,
     pub strategies: Arc<Semaphore>,
+    /// Turns to read a journal.
+    pub history: Arc<Semaphore>,
 }
+
+/// Journals that are read at a time, for streams that resume or lag.
+const HISTORY_READERS: usize = 2;
 
 impl Streams {
     pub fn new(per_kind: usize) -> Streams {
@@ -42,6 +47,7 @@ impl Streams {
             market_data: places(),
             accounts: places(),
             strategies: places(),
+            history: Arc::new(Semaphore::new(HISTORY_READERS)),
         }
     }
 }

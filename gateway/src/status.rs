@@ -230,6 +230,16 @@ pub fn wrong_origin() -> Status {
     with_reason(Code::PermissionDenied, "ORIGIN", message, &[])
 }
 
+/// A key that calls faster than it may.
+pub fn too_fast(wait: Duration) -> Status {
+    with_retry(
+        Code::ResourceExhausted,
+        "CALL_RATE",
+        "too many calls a second",
+        wait,
+    )
+}
+
 /// A stream that has reached a bound of its kind.
 pub fn too_many_streams(limit: usize) -> Status {
     let message = format!("{limit} streams of this kind are open, try again later");

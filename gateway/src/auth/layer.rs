@@ -1,27 +1,38 @@
 //! The check before every gRPC call.
 
-use super::{ApiKeys, Policy, policy};
+use super::{ApiKeys, Policy, Rate, policy};
 use crate::status;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use std::time::Instant;
 use tonic::Status;
+
+/// What every call is held against.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    pub keys: ApiKeys,
+    pub rate: Rate,
+}
 
 /// Lets a call through when its method is open, or when its token is valid and its role may call
 /// the method; the [`super::Caller`] then travels with the request.
-pub async fn check(State(keys): State<ApiKeys>, mut request: Request, next: Next) -> Response {
+pub async fn check(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     let policy = policy(request.uri().path());
     if policy == Policy::Open {
         return next.run(request).await;
     }
-    let caller = match authenticate(&keys, request.headers()) {
+    let caller = match authenticate(&gate.keys, request.headers()) {
         Ok(caller) => caller,
         Err(status) => return status.into_http(),
     };
     if !policy.allows(caller.role) {
         return status::role_not_allowed(caller.role.as_str()).into_http();
+    }
+    if let Err(wait) = gate.rate.take(&caller.key_id, Instant::now()) {
+        return status::too_fast(wait).into_http();
     }
     request.extensions_mut().insert(caller);
     next.run(request).await

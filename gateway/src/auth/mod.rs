@@ -6,12 +6,14 @@
 mod keys;
 mod layer;
 mod policy;
+mod rate;
 
 pub use keys::{
     ApiKeys, Credentials, CredentialsError, KeyRecord, MemoryCredentials, NewKey, RANDOM_BYTES,
 };
-pub use layer::check;
+pub use layer::{Gate, check};
 pub use policy::{Policy, policy};
+pub use rate::Rate;
 
 use apex_domain::AccountId;
 use serde::{Deserialize, Serialize};

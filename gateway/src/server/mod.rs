@@ -138,14 +138,15 @@ fn router(
             .map_err(GatewayError::Reflection)?;
         routes = routes.add_service(v1).add_service(v1alpha);
     }
+    let gate = auth::Gate {
+        keys: options.keys.clone(),
+        rate: auth::Rate::new(options.limits.calls_per_second),
+    };
     // From the outside in: web translation, time limit, token.
     let grpc = routes
         .into_axum_router()
         .layer(axum::middleware::from_fn(guard::undecodable))
-        .layer(axum::middleware::from_fn_with_state(
-            options.keys.clone(),
-            auth::check,
-        ))
+        .layer(axum::middleware::from_fn_with_state(gate, auth::check))
         .layer(axum::middleware::from_fn_with_state(
             options.limits.request,
             guard::time_limit,

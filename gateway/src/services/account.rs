@@ -5,11 +5,10 @@ use super::order::{enter, unexpected};
 use crate::page::{self, Place};
 use crate::shared::{Definitions, Shared, caller};
 use crate::{status, stream};
-use apex_bus::market::MarketHub;
 use apex_bus::message::{AccountCommand, AccountSummary, JournalHealth};
 use apex_domain::account::Reply;
 use apex_domain::portfolio::Position;
-use apex_domain::{AccountId, Instrument, InstrumentId, Price};
+use apex_domain::{AccountId, Instrument, Price};
 use apex_proto::convert::{account as wire, enums};
 use apex_proto::v1;
 use apex_proto::v1::account_service_server::AccountService;
@@ -177,23 +176,8 @@ impl AccountServer {
         definitions: &mut Definitions,
     ) -> Result<v1::Position, Status> {
         let instrument = definitions.get(&position.instrument_id)?;
-        let mark = mark(
-            &self.shared.platform.market,
-            &position.instrument_id,
-            position.quantity,
-        );
+        let mark = self.shared.platform.market.mark(&position.instrument_id);
         Ok(write_position(account_id, position, instrument, mark))
-    }
-}
-
-/// Returns the price at which a position could be closed: the bid of a long one, the ask of a
-/// short one, the last trade where there is no quote.
-pub(super) fn mark(market: &MarketHub, id: &InstrumentId, quantity: i64) -> Option<Price> {
-    let reference = market.reference(id);
-    if quantity >= 0 {
-        reference.bid
-    } else {
-        reference.ask
     }
 }
 

@@ -1,6 +1,6 @@
 //! `AccountService.StreamAccount`: the newest state of an account, a few times a second at most.
 
-use super::account::{account, mark, write_position};
+use super::account::{account, write_position};
 use crate::auth::Caller;
 use crate::fanout::Heard;
 use crate::shared::{Shared, stopped, wall_clock};
@@ -142,7 +142,7 @@ impl AccountStream {
             .iter()
             .filter(|position| !position.is_flat())
         {
-            let mark = mark(market, &position.instrument_id, position.quantity);
+            let mark = market.mark(&position.instrument_id);
             let instrument = definitions.get(&position.instrument_id)?;
             positions.push(write_position(
                 &summary.account_id,

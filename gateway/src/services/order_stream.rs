@@ -23,8 +23,10 @@ use tokio::sync::broadcast;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tonic::Status;
 
-/// Events that are read from a journal at once: some hundred kilobytes.
-const HISTORY_BATCH: usize = 512;
+/// Events that are read from a journal at once: two or three megabytes. A journal that is read by
+/// several streams at different places is folded from its beginning for each batch, so a batch is
+/// large.
+const HISTORY_BATCH: usize = 4_096;
 
 /// The last sequence that was dealt with, per account.
 type Seen = BTreeMap<AccountId, u64>;
@@ -238,6 +240,10 @@ impl OrderStream {
     }
 
     async fn history(&self, id: AccountId, after: u64) -> Result<Vec<AccountEvent>, Status> {
+        // Few read at a time: reading takes a processor, and trading needs it more.
+        let Ok(_turn) = self.shared.streams.history.acquire().await else {
+            return Err(status::shutting_down());
+        };
         let history: Arc<dyn EventHistory> = self.shared.platform.history.clone();
         let read = move || history.events(&id, after, HISTORY_BATCH);
         match tokio::task::spawn_blocking(read).await {

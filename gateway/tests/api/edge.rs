@@ -276,6 +276,23 @@ async fn an_address_holds_only_so_many_connections() {
 }
 
 #[tokio::test]
+async fn a_key_that_calls_too_fast_is_told_when_to_come_again() {
+    use tonic_types::StatusExt;
+    let harness = Harness::with(|options| options.limits.calls_per_second = 1).await;
+    let mut orders = harness.orders().await;
+    let list = v1::ListOrdersRequest::default();
+    orders.list_orders(list.clone()).await.unwrap();
+    // The second call of one second; the third, should the machine have slept through it.
+    let mut refused = None;
+    while refused.is_none() {
+        refused = orders.list_orders(list.clone()).await.err();
+    }
+    let status = refused.unwrap();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert!(status.get_error_details().retry_info().is_some());
+}
+
+#[tokio::test]
 async fn the_status_tells_mode_parts_and_topics() {
     let harness = Harness::start().await;
     let mut system = SystemServiceClient::new(harness.admin().await);

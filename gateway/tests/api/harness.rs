@@ -1,29 +1,25 @@
 //! A gateway on a free port, with what it needs.
 
-use apex_broker::{AccountActor, AccountArgs, Journal};
+use crate::account::start_account;
 use apex_bus::clock::Clock;
 use apex_bus::handle::{AccountHandle, EventHistory, HistoryError, Platform, RunMode};
 use apex_bus::market::MarketHub;
-use apex_bus::message::{AccountEvent, AccountMessage, VenueLink};
+use apex_bus::message::{AccountEvent, AccountMessage};
 use apex_bus::topic::{Capacity, Topic};
-use apex_bus::venue::{NotSent, VenueSession};
-use apex_domain::account::{Account, AccountInput, Effects};
-use apex_domain::event::{AccountMode, Recorded};
+use apex_domain::account::Account;
+use apex_domain::event::Recorded;
 use apex_domain::instrument::{FeeSchedule, InstrumentKind};
 use apex_domain::market::{BookSnapshot, FeedStatus, Level, Quote};
-use apex_domain::order::{OrderKey, OrderType};
-use apex_domain::venue::{EndReason, Execution, VenueCommand, VenueEnd, VenueReport};
+use apex_domain::order::OrderKey;
 use apex_domain::{
-    AccountId, Currency, ExecId, Instrument, InstrumentId, Money, Price, Quantity, Rate, UnixNanos,
-    VenueOrderId,
+    AccountId, Currency, Instrument, InstrumentId, Money, Price, Quantity, Rate, UnixNanos,
 };
 use apex_gateway::auth::{ApiKeys, Grants, KeyRecord, MemoryCredentials, NewKey, Role};
 use apex_gateway::{GatewayOptions, Running, serve};
 use apex_proto::v1;
-use ractor::{Actor, ActorRef};
+use ractor::ActorRef;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::service::interceptor::InterceptedService;
@@ -206,67 +202,6 @@ pub fn resting(client_order_id: &str) -> v1::SubmitOrderRequest {
     }
 }
 
-async fn start_account(
-    id: &AccountId,
-    market: &MarketHub,
-    events: &Topic<AccountEvent>,
-    records: &Arc<MemoryJournals>,
-) -> ActorRef<AccountMessage> {
-    let mut account = Account::new();
-    let mut effects = Effects::default();
-    let usdt = Currency::new("USDT").unwrap();
-    for input in [
-        AccountInput::Open {
-            account_id: id.clone(),
-            base_currency: usdt.clone(),
-            mode: AccountMode::Paper,
-        },
-        AccountInput::AdjustCash {
-            request_id: None,
-            currency: usdt,
-            amount: Money::parse("1000000").unwrap(),
-            reason: String::new(),
-        },
-        AccountInput::DefineInstrument(Box::new(btc())),
-    ] {
-        effects.clear();
-        account.apply(Clock::Wall.now(), input, &mut effects);
-        records.append(id, &effects.events);
-    }
-    let actor = Arc::new(OnceLock::new());
-    let args = AccountArgs {
-        account,
-        journal: Arc::new(MemoryJournal {
-            id: id.clone(),
-            records: records.clone(),
-            actor: actor.clone(),
-        }),
-        market: market.clone(),
-        clock: Clock::Wall,
-        venue: Arc::new(EagerVenue {
-            market: market.clone(),
-            actor: actor.clone(),
-            sequence: AtomicU64::new(0),
-        }),
-        events: events.clone(),
-    };
-    let (reference, _) = Actor::spawn(None, AccountActor, args).await.unwrap();
-    actor.set(reference.clone()).unwrap();
-    reference
-        .cast(AccountMessage::Link(VenueLink::Ready))
-        .unwrap();
-    reference
-}
-
-type Mailbox = Arc<OnceLock<ActorRef<AccountMessage>>>;
-
-fn tell(actor: &Mailbox, message: AccountMessage) {
-    // Only a test that is over has no actor any more.
-    if let Some(actor) = actor.get() {
-        let _ = actor.cast(message);
-    }
-}
-
 /// Journals whose records are durable at once.
 #[derive(Debug, Default)]
 pub struct MemoryJournals {
@@ -274,7 +209,7 @@ pub struct MemoryJournals {
 }
 
 impl MemoryJournals {
-    fn append(&self, id: &AccountId, events: &[Recorded]) {
+    pub fn append(&self, id: &AccountId, events: &[Recorded]) {
         self.records
             .lock()
             .unwrap()
@@ -318,105 +253,6 @@ impl EventHistory for MemoryJournals {
             }
         }
         Ok(events)
-    }
-}
-
-struct MemoryJournal {
-    id: AccountId,
-    records: Arc<MemoryJournals>,
-    actor: Mailbox,
-}
-
-impl Journal for MemoryJournal {
-    fn append(&self, events: &[Recorded]) {
-        self.records.append(&self.id, events);
-        if let Some(last) = events.last() {
-            tell(
-                &self.actor,
-                AccountMessage::Durable {
-                    sequence: last.sequence,
-                },
-            );
-        }
-    }
-
-    fn snapshot(&self, _sequence: u64, _bytes: Vec<u8>) {}
-}
-
-/// A venue that accepts everything, fills market orders whole, and lets the rest lie.
-struct EagerVenue {
-    market: MarketHub,
-    actor: Mailbox,
-    sequence: AtomicU64,
-}
-
-impl EagerVenue {
-    fn report(&self, report: VenueReport) {
-        let venue_sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
-        tell(
-            &self.actor,
-            AccountMessage::Report {
-                venue_sequence,
-                report,
-            },
-        );
-    }
-}
-
-impl VenueSession for EagerVenue {
-    fn send(&self, command: VenueCommand) -> Result<(), NotSent> {
-        let ts_event = Clock::Wall.now();
-        match command {
-            VenueCommand::New(order) => {
-                let number = self.sequence.load(Ordering::Relaxed);
-                self.report(VenueReport::Accepted {
-                    client_order_id: order.client_order_id.clone(),
-                    venue_order_id: VenueOrderId::new(&format!("V{number}")).unwrap(),
-                    ts_event,
-                });
-                if order.order_type == OrderType::Market {
-                    let reference = self.market.reference(&order.instrument_id);
-                    self.report(VenueReport::Filled(Execution {
-                        exec_id: ExecId::new(&format!("E{number}")).unwrap(),
-                        client_order_id: order.client_order_id,
-                        instrument_id: order.instrument_id,
-                        side: order.side,
-                        last_quantity: order.quantity,
-                        last_price: reference.ask.unwrap(),
-                        fee: Money::parse("0.5").unwrap(),
-                        fee_currency: Currency::new("USDT").unwrap(),
-                        maker: false,
-                        ts_event,
-                    }));
-                }
-            }
-            VenueCommand::Cancel {
-                client_order_id, ..
-            } => {
-                self.report(VenueReport::Ended {
-                    client_order_id,
-                    end: VenueEnd::Canceled,
-                    reason: EndReason::Requested,
-                    cumulative_quantity: Quantity::ZERO,
-                    ts_event,
-                });
-            }
-            VenueCommand::Amend {
-                client_order_id,
-                quantity,
-                limit_price,
-                ..
-            } => {
-                self.report(VenueReport::Amended {
-                    client_order_id,
-                    quantity,
-                    limit_price,
-                    ts_event,
-                });
-            }
-            VenueCommand::Query { .. } => {}
-        }
-        Ok(())
     }
 }
 

@@ -1,9 +1,11 @@
 //! The gateway over a real socket: a real account behind it, a journal in memory and a venue that
 //! answers at once.
 
+mod account;
 mod edge;
 mod harness;
 mod market;
 mod orders;
+mod strategies;
 mod streams;
 mod who;

@@ -371,8 +371,8 @@ async fn a_market_order_fills_and_shows_as_execution_and_position() {
         ),
         ("0.01000", "60001")
     );
-    // Marked at the bid, 60000.00.
-    assert_eq!(positions[0].unrealized_pnl, "-0.01");
+    // Marked at the mid, 60000.50.
+    assert_eq!(positions[0].unrealized_pnl, "-0.005");
     let get = v1::GetAccountRequest {
         account_id: "paper".into(),
         ..Default::default()

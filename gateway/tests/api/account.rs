@@ -1,0 +1,340 @@
+//! An account actor for tests: the real account, records that are durable at once, and a venue
+//! that accepts everything, fills market orders whole, and lets the rest lie.
+
+use crate::harness::{MemoryJournals, btc};
+use apex_bus::clock::Clock;
+use apex_bus::market::MarketHub;
+use apex_bus::message::{
+    AccountAnswer, AccountCommand, AccountEvent, AccountMessage, AccountQuery, AccountSummary,
+    CommandError, JournalHealth, Page, VenueLink,
+};
+use apex_bus::topic::Topic;
+use apex_domain::account::{Account, AccountInput, Effects, Reply};
+use apex_domain::event::AccountMode;
+use apex_domain::order::{OrderKey, OrderType};
+use apex_domain::risk::MarketRef;
+use apex_domain::venue::{EndReason, Execution, VenueCommand, VenueEnd, VenueReport};
+use apex_domain::{
+    AccountId, Currency, ExecId, InstrumentId, Money, Price, Quantity, VenueOrderId,
+};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub async fn start_account(
+    id: &AccountId,
+    market: &MarketHub,
+    events: &Topic<AccountEvent>,
+    records: &Arc<MemoryJournals>,
+) -> ActorRef<AccountMessage> {
+    let mut state = TestState {
+        id: id.clone(),
+        account: Account::new(),
+        market: market.clone(),
+        events: events.clone(),
+        records: records.clone(),
+        venue_connected: true,
+        reports: 0,
+    };
+    let usdt = Currency::new("USDT").unwrap();
+    let base_currency = usdt.clone();
+    let (account_id, mode) = (id.clone(), AccountMode::Paper);
+    let amount = Money::parse("1000000").unwrap();
+    let reason = String::new();
+    for input in [
+        AccountInput::Open {
+            account_id,
+            base_currency,
+            mode,
+        },
+        AccountInput::AdjustCash {
+            request_id: None,
+            currency: usdt,
+            amount,
+            reason,
+        },
+        AccountInput::DefineInstrument(Box::new(btc())),
+    ] {
+        state.decide(input);
+    }
+    Actor::spawn(None, TestAccount, state).await.unwrap().0
+}
+
+struct TestAccount;
+
+struct TestState {
+    id: AccountId,
+    account: Account,
+    market: MarketHub,
+    events: Topic<AccountEvent>,
+    records: Arc<MemoryJournals>,
+    venue_connected: bool,
+    reports: u64,
+}
+
+impl Actor for TestAccount {
+    type Msg = AccountMessage;
+    type State = TestState;
+    type Arguments = TestState;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<AccountMessage>,
+        state: TestState,
+    ) -> Result<TestState, ActorProcessingErr> {
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<AccountMessage>,
+        message: AccountMessage,
+        state: &mut TestState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            AccountMessage::Command(command, reply) => {
+                let adds = matches!(
+                    &command,
+                    AccountCommand::Submit(_) | AccountCommand::Amend(_)
+                );
+                if adds && !state.venue_connected {
+                    let _ = reply.send(Err(CommandError::VenueDown));
+                    return Ok(());
+                }
+                let input = state.input_of(command);
+                let (answer, commands) = state.decide(input);
+                let _ = reply.send(match answer {
+                    Some(Reply::Refused(refusal)) => Err(CommandError::Refused(refusal)),
+                    Some(answer) => Ok(answer),
+                    None => Err(CommandError::Stopped),
+                });
+                for command in commands {
+                    state.at_the_venue(command);
+                }
+            }
+            AccountMessage::Query(query, reply) => drop(reply.send(state.answer(&query))),
+            AccountMessage::Link(link) => state.venue_connected = link == VenueLink::Ready,
+            AccountMessage::Step { .. }
+            | AccountMessage::Report { .. }
+            | AccountMessage::Durable { .. }
+            | AccountMessage::Journal(_)
+            | AccountMessage::Tick => {}
+        }
+        Ok(())
+    }
+}
+
+impl TestState {
+    fn decide(&mut self, input: AccountInput) -> (Option<Reply>, Vec<VenueCommand>) {
+        let mut effects = Effects::default();
+        self.account.apply(Clock::Wall.now(), input, &mut effects);
+        self.records.append(&self.id, &effects.events);
+        for recorded in &effects.events {
+            let key = recorded.event.order_id().cloned().map(OrderKey::OrderId);
+            let order = key
+                .and_then(|key| self.account.order(&key).cloned())
+                .map(Arc::new);
+            let account_id = self.id.clone();
+            let recorded = Arc::new(recorded.clone());
+            self.events
+                .try_publish(AccountEvent {
+                    account_id,
+                    recorded,
+                    order,
+                })
+                .unwrap();
+        }
+        (effects.reply, effects.commands)
+    }
+
+    fn reference(&self, id: &InstrumentId) -> MarketRef {
+        self.market.reference(id)
+    }
+
+    fn input_of(&self, command: AccountCommand) -> AccountInput {
+        match command {
+            AccountCommand::Submit(request) => {
+                let market = self.reference(&request.instrument_id);
+                AccountInput::Submit { request, market }
+            }
+            AccountCommand::Amend(request) => {
+                let market = self.reference(&btc().instrument_id);
+                AccountInput::Amend { request, market }
+            }
+            AccountCommand::Cancel {
+                key,
+                request_id,
+                reason_code,
+            } => AccountInput::Cancel {
+                key,
+                request_id,
+                reason_code,
+            },
+            AccountCommand::CancelAll {
+                filter,
+                reason_code,
+            } => AccountInput::CancelAll {
+                filter,
+                reason_code,
+            },
+            AccountCommand::SetTradingState {
+                request_id,
+                state,
+                by,
+                reason,
+            } => AccountInput::SetTradingState {
+                request_id,
+                state,
+                by,
+                reason,
+            },
+            AccountCommand::SetLimits {
+                request_id,
+                limits,
+                expected_sequence,
+            } => AccountInput::SetLimits {
+                request_id,
+                limits,
+                expected_sequence,
+            },
+            AccountCommand::AdjustCash {
+                request_id,
+                currency,
+                amount,
+                reason,
+            } => AccountInput::AdjustCash {
+                request_id,
+                currency,
+                amount,
+                reason,
+            },
+            AccountCommand::DefineInstrument(instrument) => {
+                AccountInput::DefineInstrument(instrument)
+            }
+        }
+    }
+
+    fn answer(&self, query: &AccountQuery) -> AccountAnswer {
+        let account = &self.account;
+        match query {
+            AccountQuery::Order(key) => {
+                AccountAnswer::Order(account.order(key).cloned().map(Box::new))
+            }
+            AccountQuery::Orders {
+                page: Page { cursor, limit },
+                ..
+            } => {
+                let mut found = account.orders_before(cursor.unwrap_or(u64::MAX));
+                let page: Vec<_> = found.by_ref().take(*limit).collect();
+                let next = page.last().map(|(created, _)| *created);
+                AccountAnswer::Orders {
+                    next: next.filter(|_| found.next().is_some()),
+                    orders: page.into_iter().map(|(_, order)| order.clone()).collect(),
+                }
+            }
+            AccountQuery::Executions {
+                page: Page { cursor, limit },
+            } => {
+                let all = account.executions_after(cursor.unwrap_or(0));
+                let executions = all[..(*limit).min(all.len())].to_vec();
+                let last = executions.last().map(|one| one.sequence);
+                let next = last.filter(|_| all.len() > executions.len());
+                AccountAnswer::Executions { executions, next }
+            }
+            AccountQuery::Summary => AccountAnswer::Summary(Box::new(self.summary())),
+        }
+    }
+
+    fn summary(&self) -> AccountSummary {
+        let account = &self.account;
+        let ids = account
+            .positions()
+            .map(|position| position.instrument_id.clone());
+        let marks: BTreeMap<InstrumentId, Price> = ids
+            .filter_map(|id| self.market.mark(&id).map(|mark| (id, mark)))
+            .collect();
+        let equity = account.equity(&marks);
+        AccountSummary {
+            account_id: self.id.clone(),
+            base_currency: account.base_currency().unwrap().clone(),
+            mode: account.mode().unwrap(),
+            trading_state: account.trading_state(),
+            limits: account.limits().clone(),
+            limits_sequence: account.limits_sequence(),
+            cash: account.cash().clone(),
+            realized_pnl: account.realized_pnl().clone(),
+            fees: account.fees().clone(),
+            equity: equity.equity,
+            unrealized_pnl: equity.unrealized_pnl,
+            partial: equity.partial,
+            positions: account.positions().cloned().collect(),
+            working_orders: account.working_orders().count(),
+            orders: account.orders().len(),
+            executions: account.executions().len(),
+            sequence: account.sequence(),
+            state_hash: account.state_hash(),
+            journal: JournalHealth::Ready,
+            venue_connected: self.venue_connected,
+        }
+    }
+
+    fn report(&mut self, report: VenueReport) {
+        self.reports += 1;
+        self.decide(AccountInput::Report {
+            venue_sequence: self.reports,
+            report,
+        });
+    }
+
+    fn at_the_venue(&mut self, command: VenueCommand) {
+        let ts_event = Clock::Wall.now();
+        let number = self.reports;
+        match command {
+            VenueCommand::New(order) => {
+                self.report(VenueReport::Accepted {
+                    client_order_id: order.client_order_id.clone(),
+                    venue_order_id: VenueOrderId::new(&format!("V{number}")).unwrap(),
+                    ts_event,
+                });
+                if order.order_type == OrderType::Market {
+                    let last_price = self.reference(&order.instrument_id).ask.unwrap();
+                    self.report(VenueReport::Filled(Execution {
+                        exec_id: ExecId::new(&format!("E{number}")).unwrap(),
+                        client_order_id: order.client_order_id,
+                        instrument_id: order.instrument_id,
+                        side: order.side,
+                        last_quantity: order.quantity,
+                        last_price,
+                        fee: Money::parse("0.5").unwrap(),
+                        fee_currency: Currency::new("USDT").unwrap(),
+                        maker: false,
+                        ts_event,
+                    }));
+                }
+            }
+            VenueCommand::Cancel {
+                client_order_id, ..
+            } => self.report(VenueReport::Ended {
+                client_order_id,
+                end: VenueEnd::Canceled,
+                reason: EndReason::Requested,
+                cumulative_quantity: Quantity::ZERO,
+                ts_event,
+            }),
+            VenueCommand::Amend {
+                client_order_id,
+                quantity,
+                limit_price,
+                ..
+            } => {
+                self.report(VenueReport::Amended {
+                    client_order_id,
+                    quantity,
+                    limit_price,
+                    ts_event,
+                });
+            }
+            VenueCommand::Query { .. } => {}
+        }
+    }
+}
