@@ -160,7 +160,11 @@ pub enum VenueReport {
         executions: Vec<Execution>,
         ts_event: UnixNanos,
     },
-    /// Answer to a query: no such order. With `proof`, nothing that we sent can still arrive.
+    /// Answer to a query: no such order. With `proof`, nothing that we sent, or have decided to
+    /// send, can still arrive: the order goes out again on it. So it is judged at the moment
+    /// when the account takes the report, and is no proof while a `New` of this order still
+    /// waits to become durable or to leave. Clocks do not replace that rule, since a venue's
+    /// may be ahead of ours.
     NotFound {
         client_order_id: ClientOrderId,
         proof: bool,

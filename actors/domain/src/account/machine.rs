@@ -52,6 +52,10 @@ pub(super) struct Asked {
     /// Working orders that it has said nothing about since the session became ready: a query may
     /// have been lost on its way into the session.
     pub unconfirmed: BTreeSet<OrderIndex>,
+    /// When an order's amend was last sent again.
+    pub repeats: BTreeMap<OrderIndex, UnixNanos>,
+    /// When the session was last lost: an earlier one may have repeated something up to then.
+    pub lost: UnixNanos,
 }
 
 impl PartialEq for Asked {
@@ -190,7 +194,7 @@ impl Account {
     }
 
     /// Every apply in debug builds: the orders it touched, and the whole account while it is
-    /// small. A large one is checked whole now and then, since that walks all of its history.
+    /// small. A larger one is checked whole now and then, since that walks all of its history.
     #[cfg(debug_assertions)]
     fn assert_invariants(&self, effects: &Effects) {
         use crate::{invariant, order::OrderKey};
@@ -202,8 +206,12 @@ impl Account {
                 invariant::check_order(order).expect("order invariant holds");
             }
         }
-        let size = self.orders.entries().len() + self.executions.len();
-        if size <= 256 || self.sequence.is_multiple_of(4_096) {
+        let period = match self.orders.entries().len() + self.executions.len() {
+            0..64 => 1,
+            64..1_024 => 32,
+            _ => 4_096,
+        };
+        if self.sequence.is_multiple_of(period) {
             invariant::check_account(self).expect("account invariant holds");
         }
     }

@@ -11,7 +11,8 @@ use crate::time::{NANOS_PER_SECOND, UnixNanos};
 
 /// How long an answer may take before the order counts as unknown and is asked for, and how long
 /// until it is asked for again. Venues answer within milliseconds; their own time-outs lie
-/// around five seconds, so asking earlier could meet a request that still waits in a queue.
+/// around five seconds, so asking earlier could meet a request that still waits in a queue. The
+/// receive window of a session's requests has to be shorter.
 pub const NO_ANSWER_NS: i64 = 5 * NANOS_PER_SECOND;
 
 /// Queries that one tick may send: venues limit requests, and what is left is asked at the next.
@@ -23,7 +24,10 @@ impl Account {
         for index in self.unanswered() {
             self.unknown(step, index, reason_code);
         }
-        self.asked = Asked::default();
+        self.asked = Asked {
+            lost: step.now,
+            ..Asked::default()
+        };
     }
 
     /// Asks for every order that could be at the venue: whatever happened while nobody listened
@@ -59,6 +63,7 @@ impl Account {
         let unconfirmed = &asked.unconfirmed;
         let open = |index: &OrderIndex| unsettled.contains(index) || unconfirmed.contains(index);
         asked.at.retain(|index, _| open(index));
+        asked.repeats.retain(|index, _| unsettled.contains(index));
         let mut due: Vec<(UnixNanos, OrderIndex)> = unsettled
             .union(&self.asked.unconfirmed)
             .map(|index| (self.waiting_since(*index), *index))

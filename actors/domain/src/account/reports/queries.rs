@@ -4,6 +4,7 @@ use super::{
     Account, Ending, Event, EventKind, Next, OrderIndex, Price, Quantity, QuarantineReason,
     ReasonCode, RejectReason, Step, UnixNanos, VenueEnd, VenueReport,
 };
+use crate::account::session::NO_ANSWER_NS;
 use crate::order::OrderStatus;
 use crate::risk::TradingState;
 use crate::venue::{Execution, VenueStatus};
@@ -33,7 +34,8 @@ impl Account {
         };
         self.confirmed(index);
         // An answer may be older than reports that overtook it; its fills are true all the same.
-        let fresh = ts_event >= self.orders.get(index).venue_ts;
+        // One of the same moment proves no order of the two: many venues count milliseconds.
+        let fresh = ts_event > self.orders.get(index).venue_ts;
         let filled = Quantity(executions.iter().fold(0, |sum, execution| {
             execution.last_quantity.0.saturating_add(sum)
         }));
@@ -48,8 +50,6 @@ impl Account {
             return;
         }
         match status {
-            // What we asked for and the venue does not show may be lost or still on its way: it
-            // is sent again, since both amend and cancel may safely arrive twice.
             VenueStatus::Working if fresh => self.repeat_changes(step, index),
             VenueStatus::Working => {}
             VenueStatus::Filled => self.found_filled(step, index, fresh, ts_event),
@@ -89,15 +89,24 @@ impl Account {
         }
     }
 
-    fn repeat_changes(&self, step: &mut Step<'_>, index: OrderIndex) {
+    /// What we asked for and the venue does not show is lost or still on its way. A cancel may
+    /// safely arrive twice. An amend may not: the first one, arriving after a later amend, would
+    /// undo that, and one that was taken would be refused the second time. So it goes out again
+    /// only when no earlier send of it can arrive any more.
+    fn repeat_changes(&mut self, step: &mut Step<'_>, index: OrderIndex) {
         let entry = self.orders.get(index);
         if entry.held.is_some() {
             return;
         }
         if entry.cancel.is_some() {
             step.effects.commands.push(entry.cancel_command());
-        } else {
-            step.effects.commands.extend(entry.amend_command());
+        } else if let Some(amend) = &entry.amend {
+            let repeated = self.asked.repeats.get(&index).copied().unwrap_or_default();
+            let last = amend.since.max(repeated).max(self.asked.lost);
+            if step.now.since(last) > NO_ANSWER_NS {
+                step.effects.commands.extend(entry.amend_command());
+                self.asked.repeats.insert(index, step.now);
+            }
         }
     }
 
@@ -156,7 +165,7 @@ impl Account {
         ts_event: UnixNanos,
     ) {
         let entry = self.orders.get(index);
-        let fresh = ts_event > entry.submitted_at && ts_event >= entry.venue_ts;
+        let fresh = ts_event > entry.submitted_at && ts_event > entry.venue_ts;
         if !proof || !fresh || !entry.is_working() || entry.held.is_some() {
             return;
         }
@@ -169,7 +178,7 @@ impl Account {
             // A halt stops what has not reached the venue yet.
             self.end_not_there(step, index, ReasonCode::CanceledByRisk, ts_event);
         } else {
-            self.send_again(step, index, ts_event);
+            self.send_again(step, index);
         }
     }
 
@@ -183,23 +192,16 @@ impl Account {
         self.end(step, index, VenueEnd::Canceled, reason_code, ts_event);
     }
 
-    fn send_again(&mut self, step: &mut Step<'_>, index: OrderIndex, ts_event: UnixNanos) {
-        let entry = self.orders.get(index);
-        let order_id = entry.order.order_id.clone();
-        if entry.amend.is_some() {
-            let event = Event::OrderAmendRejected {
-                order_id: order_id.clone(),
-                reason: "the order had not reached the venue".to_owned(),
-                ts_event,
-            };
-            self.record(step, event);
-        }
+    /// An amend under way stays so: its command may still arrive behind the order, and is sent
+    /// again by a later answer if it does not.
+    fn send_again(&mut self, step: &mut Step<'_>, index: OrderIndex) {
         let entry = self.orders.get(index);
         let possible = matches!(
             entry.verdict(EventKind::Submitted),
             Next::To(OrderStatus::Submitted) | Next::Stay
         );
         if possible {
+            let order_id = entry.order.order_id.clone();
             self.record(step, Event::OrderSubmitted { order_id });
             let command = self.orders.get(index).new_command();
             step.effects.commands.push(command);

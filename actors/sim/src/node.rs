@@ -1,0 +1,150 @@
+//! The process under test: the account, its journal, and what waits for the disk.
+
+use apex_domain::account::{AccountInput, Effects, Reply};
+use apex_domain::event::{Event, Recorded, SCHEMA};
+use apex_domain::venue::VenueCommand;
+use apex_domain::{Account, ClientOrderId, UnixNanos};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use std::collections::VecDeque;
+
+/// What one input led to, held back until its events are durable.
+#[derive(Debug)]
+pub struct Batch {
+    pub events: Vec<Recorded>,
+    pub commands: Vec<VenueCommand>,
+    pub reply: Option<Reply>,
+    /// The client's question that the reply answers.
+    pub question: Option<usize>,
+}
+
+/// A journal of encoded records, some with a snapshot of the state behind them.
+#[derive(Debug, Default)]
+pub struct Disk {
+    records: Vec<Vec<u8>>,
+    snapshot: Option<(u64, Vec<u8>)>,
+}
+
+impl Disk {
+    /// Returns how many orders were handed to the venue more than once.
+    pub fn resent(&self) -> usize {
+        let mut submits = std::collections::BTreeMap::<_, usize>::new();
+        for recorded in self.read() {
+            if let Event::OrderSubmitted { order_id } = recorded.event {
+                *submits.entry(order_id).or_default() += 1;
+            }
+        }
+        submits.values().map(|count| count - 1).sum()
+    }
+
+    fn read(&self) -> impl Iterator<Item = Recorded> {
+        let records = self.records.iter();
+        records.map(|bytes| Recorded::decode(SCHEMA, bytes).expect("own records decode"))
+    }
+
+    /// Folds the journal, from its last snapshot if asked to.
+    ///
+    /// Errors: the text of what did not fit.
+    pub fn recover(&self, from_snapshot: bool) -> Result<Account, String> {
+        let (seen, mut account) = match (&self.snapshot, from_snapshot) {
+            (Some((sequence, bytes)), true) => {
+                let account = Account::restore(bytes).map_err(|error| error.to_string())?;
+                (*sequence, account)
+            }
+            _ => (0, Account::new()),
+        };
+        for recorded in self.read().skip(seen as usize) {
+            account.fold(&recorded).map_err(|error| error.to_string())?;
+        }
+        Ok(account)
+    }
+}
+
+/// The process. What is in memory dies with it; the disk stays.
+#[derive(Debug)]
+pub struct Node {
+    pub account: Account,
+    pub disk: Disk,
+    waiting: VecDeque<Batch>,
+    effects: Effects,
+    pub started: UnixNanos,
+}
+
+impl Node {
+    pub fn new(now: UnixNanos) -> Node {
+        Node {
+            account: Account::new(),
+            disk: Disk::default(),
+            waiting: VecDeque::new(),
+            effects: Effects::default(),
+            started: now,
+        }
+    }
+
+    pub fn apply(&mut self, now: UnixNanos, input: AccountInput, question: Option<usize>) {
+        self.account.apply(now, input, &mut self.effects);
+        let effects = std::mem::take(&mut self.effects);
+        if !effects.is_empty() {
+            self.waiting.push_back(Batch {
+                events: effects.events,
+                commands: effects.commands,
+                reply: effects.reply,
+                question,
+            });
+        }
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Returns true while a send of this order waits for its intent to become durable.
+    pub fn is_sending(&self, id: &ClientOrderId) -> bool {
+        let mut commands = self.waiting.iter().flat_map(|batch| &batch.commands);
+        commands
+            .any(|command| matches!(command, VenueCommand::New(new) if new.client_order_id == *id))
+    }
+
+    /// Makes everything durable and lets go of what waited for it, in order.
+    pub fn flush(&mut self) -> Vec<Batch> {
+        for batch in &self.waiting {
+            self.disk
+                .records
+                .extend(batch.events.iter().map(Recorded::encode));
+        }
+        self.waiting.drain(..).collect()
+    }
+
+    /// Keeps the state as of now, if all of it is durable.
+    pub fn snapshot(&mut self) {
+        if self.is_idle() {
+            self.disk.snapshot = Some((self.account.sequence(), self.account.snapshot()));
+        }
+    }
+
+    /// Dies in the middle of a commit: some of the batches that waited became durable, none of
+    /// their commands and answers left. Starts again from the disk.
+    ///
+    /// Returns how many batches with events were lost. Errors: recovery failed.
+    pub fn crash(&mut self, now: UnixNanos, rng: &mut ChaCha8Rng) -> Result<u32, String> {
+        let kept = rng.random_range(0..=self.waiting.len());
+        for batch in self.waiting.drain(..kept) {
+            self.disk
+                .records
+                .extend(batch.events.iter().map(Recorded::encode));
+        }
+        let lost = self
+            .waiting
+            .iter()
+            .filter(|batch| !batch.events.is_empty())
+            .count();
+        self.waiting.clear();
+        let recovered = self.disk.recover(true)?;
+        if recovered != self.disk.recover(false)? {
+            return Err("snapshot and journal give different accounts".to_owned());
+        }
+        self.account = recovered;
+        self.started = now;
+        Ok(lost as u32)
+    }
+}
