@@ -69,6 +69,25 @@ impl OrderStore {
         }
     }
 
+    /// Returns true when every index is what building it from the entries gives.
+    pub fn is_consistent(&self) -> bool {
+        let mut exposures = Exposures::default();
+        let (mut working, mut unsettled) = (BTreeSet::new(), BTreeSet::new());
+        for (index, entry) in self.entries.iter().enumerate() {
+            let index = index as OrderIndex;
+            exposures.add(entry);
+            set(&mut working, index, entry.is_working());
+            set(&mut unsettled, index, entry.is_unsettled());
+            if self.find_client(&entry.order.request.client_order_id) != Some(index) {
+                return false;
+            }
+        }
+        self.by_client.len() == self.entries.len()
+            && exposures == self.exposures
+            && working == self.working
+            && unsettled == self.unsettled
+    }
+
     pub fn get(&self, index: OrderIndex) -> &OrderEntry {
         &self.entries[index as usize]
     }
