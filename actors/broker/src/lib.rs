@@ -4,10 +4,15 @@
 //! What is not here: any decision about an order (apex-domain), the journal's writing
 //! (apex-persistence), a venue's wire (apex-venues).
 //!
-//! Start reading at [`actor`], then [`outbox`], the gate that nothing passes before it is durable.
+//! Start reading at [`actor`] and `shell`, then [`outbox`], the gate that nothing passes before it is durable.
 
 pub mod actor;
+mod input;
 pub mod outbox;
 mod query;
+mod shell;
+
+#[cfg(test)]
+mod tests;
 
 pub use actor::{AccountActor, AccountArgs, Journal};

@@ -35,18 +35,15 @@ pub fn orders(account: &Account, filter: &OrderFilter, page: &Page) -> AccountAn
         .orders_before(page.cursor.unwrap_or(u64::MAX))
         .filter(|(_, order)| matches(filter, order));
     let mut orders = Vec::new();
-    let mut next = None;
-    for (created, order) in found.by_ref() {
-        if orders.len() == limit {
-            break;
-        }
+    let mut last = None;
+    for (created, order) in found.by_ref().take(limit) {
         orders.push(order.clone());
-        next = Some(created);
+        last = Some(created);
     }
-    let more = orders.len() == limit;
+    let more = found.next().is_some();
     AccountAnswer::Orders {
         orders,
-        next: next.filter(|_| more),
+        next: last.filter(|_| more),
     }
 }
 

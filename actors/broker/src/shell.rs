@@ -1,0 +1,306 @@
+//! What an account's shell does with each message, without an actor round it.
+
+use crate::actor::AccountArgs;
+use crate::input;
+use crate::outbox::Outbox;
+use crate::query::{self, Links};
+use apex_bus::message::{
+    AccountAnswer, AccountCommand, AccountEvent, AccountMessage, AccountQuery, CommandError,
+    JournalHealth, VenueLink,
+};
+use apex_domain::account::{AccountInput, Effects, Reply};
+use apex_domain::order::OrderKey;
+use apex_domain::risk::ReasonCode;
+use apex_domain::venue::VenueCommand;
+use apex_domain::{AccountId, UnixNanos};
+use ractor::RpcReplyPort;
+use std::sync::Arc;
+
+/// Events between two snapshots: at a million folded events a second, a restart never has more
+/// than a tenth of a second to fold.
+const SNAPSHOT_EVERY: u64 = 100_000;
+
+/// Decisions and answers that may wait for the disk before new commands are refused. The handles
+/// let 4,096 commands be under way, but a caller that gives up frees its place while its command
+/// is still held here. Full: `Overloaded`, and questions are not answered; reports are taken, as
+/// the venue's own bound is the number of orders.
+const HELD: usize = 16_384;
+
+enum Answer {
+    Command(
+        RpcReplyPort<Result<Reply, CommandError>>,
+        Result<Reply, CommandError>,
+    ),
+    Query(RpcReplyPort<AccountAnswer>, AccountAnswer),
+    Step(RpcReplyPort<Result<Effects, CommandError>>, Effects),
+}
+
+/// What leaves once its decision is durable.
+struct Held {
+    answer: Option<Answer>,
+    commands: Vec<VenueCommand>,
+    events: Vec<AccountEvent>,
+}
+
+/// The account with everything that its decisions go out to.
+pub(crate) struct Shell {
+    args: AccountArgs,
+    account_id: AccountId,
+    outbox: Outbox<Held>,
+    journal_health: JournalHealth,
+    venue_connected: bool,
+    snapshot_at: u64,
+}
+
+impl Shell {
+    /// Returns `None` for an account that was never opened.
+    pub fn new(args: AccountArgs) -> Option<Shell> {
+        let account_id = args.account.account_id()?.clone();
+        let sequence = args.account.sequence();
+        Some(Shell {
+            outbox: Outbox::new(sequence),
+            account_id,
+            journal_health: JournalHealth::Ready,
+            venue_connected: false,
+            snapshot_at: sequence,
+            args,
+        })
+    }
+
+    pub fn account_id(&self) -> &AccountId {
+        &self.account_id
+    }
+
+    /// Takes one message: decides, holds what follows, and lets out what is durable.
+    pub fn take(&mut self, message: AccountMessage) {
+        let now = self.args.clock.now();
+        match message {
+            AccountMessage::Command(command, reply) => self.command(now, command, reply),
+            AccountMessage::Query(query, reply) => self.query(&query, reply),
+            AccountMessage::Step { now, input, reply } => self.step(now, *input, reply),
+            AccountMessage::Report {
+                venue_sequence,
+                report,
+            } => {
+                let input = AccountInput::Report {
+                    venue_sequence,
+                    report,
+                };
+                self.react(now, input);
+            }
+            AccountMessage::Link(link) => self.link(now, link),
+            AccountMessage::Durable { sequence } => self.outbox.durable(sequence),
+            AccountMessage::Journal(health) => self.journal_is(health),
+            // Nothing that it led to could be kept or sent.
+            AccountMessage::Tick if self.journal_health == JournalHealth::Full => {}
+            AccountMessage::Tick => self.react(now, AccountInput::Tick),
+        }
+        self.release();
+    }
+
+    fn journal_is(&mut self, health: JournalHealth) {
+        if health != self.journal_health {
+            tracing::warn!(account_id = %self.account_id, ?health, "journal changed state");
+            self.journal_health = health;
+        }
+    }
+
+    /// Refuses what must not even be decided now.
+    fn admit(&self, command: &AccountCommand) -> Result<(), CommandError> {
+        if self.outbox.len() >= HELD {
+            return Err(CommandError::Overloaded { limit: HELD });
+        }
+        // It was decided before and decides nothing new: the answer is in the account.
+        if self.args.account.has_answered(input::request_id(command)) {
+            return Ok(());
+        }
+        let is_kept = match self.journal_health {
+            JournalHealth::Ready => true,
+            JournalHealth::Reserve => input::is_essential(command),
+            JournalHealth::Full => false,
+        };
+        if !is_kept {
+            return Err(CommandError::JournalFull);
+        }
+        if input::adds_exposure(command) && !self.venue_connected {
+            return Err(CommandError::VenueDown);
+        }
+        Ok(())
+    }
+
+    fn command(
+        &mut self,
+        now: UnixNanos,
+        command: AccountCommand,
+        reply: RpcReplyPort<Result<Reply, CommandError>>,
+    ) {
+        if let Some(known) = self.known(&command) {
+            return self.hold_answer(Answer::Command(reply, Ok(known)));
+        }
+        if let Err(error) = self.admit(&command) {
+            let _ = reply.send(Err(error));
+            return;
+        }
+        let (account, hub) = (&self.args.account, &self.args.market);
+        let (mut effects, events) = self.decide(now, input::input_of(account, hub, command));
+        let answer = match effects.reply.take() {
+            Some(Reply::Refused(refusal)) => Err(CommandError::Refused(refusal)),
+            Some(reply) => Ok(reply),
+            // Every command has an answer by the account's contract; an account that gives none
+            // is broken, and the caller must not read that as a success.
+            None => Err(CommandError::Stopped),
+        };
+        self.hold(Held {
+            answer: Some(Answer::Command(reply, answer)),
+            commands: effects.commands,
+            events,
+        });
+    }
+
+    /// An order that is here already is answered even when no new one could be taken.
+    fn known(&self, command: &AccountCommand) -> Option<Reply> {
+        let AccountCommand::Submit(request) = command else {
+            return None;
+        };
+        if self.outbox.len() >= HELD {
+            return None;
+        }
+        let key = OrderKey::ClientOrderId(request.client_order_id.clone());
+        let order = self.args.account.order(&key)?;
+        (order.request == **request).then(|| Reply::Order(Box::new(order.clone())))
+    }
+
+    fn query(&mut self, query: &AccountQuery, reply: RpcReplyPort<AccountAnswer>) {
+        if self.outbox.len() >= HELD {
+            tracing::warn!(account_id = %self.account_id, "question dropped, too much is held");
+            return;
+        }
+        let account = &self.args.account;
+        let answer = match query {
+            AccountQuery::Order(key) => {
+                AccountAnswer::Order(account.order(key).cloned().map(Box::new))
+            }
+            AccountQuery::Orders { filter, page } => query::orders(account, filter, page),
+            AccountQuery::Executions { page } => query::executions(account, page),
+            AccountQuery::Summary => {
+                let links = Links {
+                    journal: self.journal_health,
+                    venue_connected: self.venue_connected,
+                };
+                match query::summary(account, &self.args.market, &links) {
+                    Some(summary) => AccountAnswer::Summary(Box::new(summary)),
+                    // `new` refuses an account that was never opened.
+                    None => return,
+                }
+            }
+        };
+        self.hold_answer(Answer::Query(reply, answer));
+    }
+
+    /// One input of a lock-step run: its commands go to the one who drives it.
+    fn step(
+        &mut self,
+        now: UnixNanos,
+        input: AccountInput,
+        reply: RpcReplyPort<Result<Effects, CommandError>>,
+    ) {
+        let (effects, events) = self.decide(now, input);
+        self.hold(Held {
+            answer: Some(Answer::Step(reply, effects)),
+            commands: Vec::new(),
+            events,
+        });
+    }
+
+    fn link(&mut self, now: UnixNanos, link: VenueLink) {
+        match link {
+            VenueLink::Ready => {
+                self.venue_connected = true;
+                self.react(now, AccountInput::SessionReady);
+            }
+            VenueLink::Lost { reason } => {
+                tracing::warn!(account_id = %self.account_id, reason, "venue session lost");
+                self.venue_connected = false;
+                let reason_code = ReasonCode::NoAnswer;
+                self.react(now, AccountInput::SessionLost { reason_code });
+            }
+        }
+    }
+
+    /// Decides on something that nobody waits for.
+    fn react(&mut self, now: UnixNanos, input: AccountInput) {
+        let (effects, events) = self.decide(now, input);
+        if effects.is_empty() {
+            return;
+        }
+        self.hold(Held {
+            answer: None,
+            commands: effects.commands,
+            events,
+        });
+    }
+
+    /// Decides, hands the events to the journal, and returns what follows, with the events as
+    /// they will be published.
+    fn decide(&mut self, now: UnixNanos, input: AccountInput) -> (Effects, Vec<AccountEvent>) {
+        let mut effects = Effects::with_orders();
+        self.args.account.apply(now, input, &mut effects);
+        if !effects.events.is_empty() {
+            self.args.journal.append(&effects.events);
+            let sequence = self.args.account.sequence();
+            if sequence - self.snapshot_at >= SNAPSHOT_EVERY {
+                let bytes = self.args.account.snapshot();
+                self.args.journal.snapshot(sequence, bytes);
+                self.snapshot_at = sequence;
+            }
+        }
+        let orders = std::mem::take(&mut effects.orders);
+        let events = effects.events.iter().zip(orders);
+        let events = events.map(|(recorded, order)| AccountEvent {
+            account_id: self.account_id.clone(),
+            recorded: Arc::new(recorded.clone()),
+            order,
+        });
+        let events = events.collect();
+        (effects, events)
+    }
+
+    fn hold_answer(&mut self, answer: Answer) {
+        self.hold(Held {
+            answer: Some(answer),
+            commands: Vec::new(),
+            events: Vec::new(),
+        });
+    }
+
+    fn hold(&mut self, held: Held) {
+        self.outbox.hold(self.args.account.sequence(), held);
+    }
+
+    /// Lets out what is durable: first to the venue, since that is what waits for money, then the
+    /// answer, then to those who watch.
+    fn release(&mut self) {
+        let mut not_sent = 0_u64;
+        while let Some(held) = self.outbox.pop_ready() {
+            for command in held.commands {
+                // The account asks for what became of it: at the link's next state, or at a tick.
+                not_sent += u64::from(self.args.venue.send(command).is_err());
+            }
+            match held.answer {
+                // A caller that has gone away in the meantime can ask by its id.
+                Some(Answer::Command(reply, answer)) => drop(reply.send(answer)),
+                Some(Answer::Query(reply, answer)) => drop(reply.send(answer)),
+                Some(Answer::Step(reply, effects)) => drop(reply.send(Ok(effects))),
+                None => {}
+            }
+            if !held.events.is_empty() {
+                // The topic never makes the publisher wait; a reader that is too slow is told of
+                // its gap and reads the journal.
+                let _ = self.args.events.try_publish_batch(&held.events);
+            }
+        }
+        if not_sent > 0 {
+            tracing::warn!(account_id = %self.account_id, not_sent, "venue session took no command");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The journal without space.
+
+use super::support::*;
+use apex_bus::message::JournalHealth::{Full, Ready, Reserve};
+use apex_bus::message::{AccountCommand, AccountMessage, AccountQuery, CommandError};
+use apex_domain::order::OrderStatus;
+use apex_domain::risk::Limits;
+
+fn is_refused(answer: CommandAnswer) -> bool {
+    answer.take() == Err(CommandError::JournalFull)
+}
+
+#[test]
+fn on_the_reserve_only_what_takes_exposure_away_is_decided() {
+    let mut desk = Desk::connected();
+    desk.working("a");
+    desk.working("b");
+    let decided = desk.journal.sequences();
+    desk.health(Reserve);
+    assert!(is_refused(desk.submit("c")));
+    assert!(is_refused(desk.command(amend_command("a", "r1", 2))));
+    assert!(is_refused(desk.command(AccountCommand::SetLimits {
+        request_id: None,
+        limits: Limits::default(),
+        expected_sequence: None,
+    })));
+    assert_eq!(desk.journal.sequences(), decided, "nothing was decided");
+    let mut cancel = desk.cancel("a");
+    let mut kill = desk.command(halt(true));
+    let mut all = desk.command(AccountCommand::CancelAll {
+        filter: Default::default(),
+        reason_code: apex_domain::risk::ReasonCode::CanceledByRisk,
+    });
+    desk.durable_all();
+    assert!(cancel.is_there() && kill.is_there() && all.is_there());
+    assert_eq!(desk.venue.sent()[2..], ["cancel a", "cancel b"]);
+    desk.health(Ready);
+    assert!(!is_refused_now(desk.command(halt(false))));
+}
+
+fn is_refused_now(mut answer: CommandAnswer) -> bool {
+    answer.is_there() && is_refused(answer)
+}
+
+#[test]
+fn reports_are_taken_on_the_reserve_and_without_any_space() {
+    let mut desk = Desk::connected();
+    desk.submit("a");
+    desk.durable_all();
+    desk.health(Full);
+    desk.report(1, accepted("a"));
+    assert_eq!(desk.journal.sequences(), [3, 4, 5]);
+    desk.durable_all();
+    assert_eq!(desk.status("a"), OrderStatus::Accepted);
+}
+
+#[test]
+fn without_any_space_nothing_is_acknowledged() {
+    let mut desk = Desk::connected();
+    desk.working("a");
+    let decided = desk.journal.sequences();
+    desk.health(Full);
+    assert!(is_refused(desk.submit("b")));
+    assert!(is_refused(desk.cancel("a")));
+    assert!(is_refused(desk.command(halt(true))));
+    desk.clock.advance(apex_domain::UnixNanos(i64::MAX / 2));
+    desk.shell_take(AccountMessage::Tick);
+    assert_eq!(desk.journal.sequences(), decided);
+    desk.health(Ready);
+    let mut cancel = desk.cancel("a");
+    desk.durable_all();
+    assert!(cancel.is_there());
+}
+
+#[test]
+fn what_was_answered_before_is_answered_again_without_space() {
+    let mut desk = Desk::connected();
+    desk.working("a");
+    let amended = desk.command(amend_command("a", "r1", 2));
+    desk.durable_all();
+    let decided = desk.journal.sequences();
+    desk.health(Full);
+    let again = desk.command(amend_command("a", "r1", 2));
+    assert_eq!(again.take(), amended.take());
+    assert_eq!(
+        order_of(desk.submit("a").take()).order_id.as_str(),
+        "paper-3"
+    );
+    assert_eq!(desk.journal.sequences(), decided);
+}
+
+#[test]
+fn with_a_disk_that_stands_still_commands_and_questions_are_bounded() {
+    let mut desk = Desk::connected();
+    desk.submit("a");
+    let mut overloaded = None;
+    let mut held = Vec::new();
+    for n in 0..20_000 {
+        let mut answer = desk.cancel("nothing");
+        if answer.is_there() {
+            overloaded = Some((n, answer.take()));
+            break;
+        }
+        held.push(answer);
+    }
+    let (count, error) = overloaded.expect("a bound");
+    assert_eq!(error, Err(CommandError::Overloaded { limit: count + 1 }));
+    let mut question = desk.query(AccountQuery::Summary);
+    let mut again = desk.submit("a");
+    desk.durable_all();
+    assert!(!question.is_there(), "nobody may wait for it for ever");
+    assert!(again.is_there());
+    assert!(held.iter_mut().all(Waiting::is_there));
+    assert!(desk.query(AccountQuery::Summary).is_there());
+}
