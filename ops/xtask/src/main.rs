@@ -23,6 +23,7 @@ usage: cargo xtask <command>
   test [--only NAME]  set up what the tests need, then run all of them
                       (NAME: unit, doc, blackbox, or a part of a test's name)
   soak [NAME]         the long forms (NAME: kill, strace, sim; all without one)
+  sim --seed N        one run of the simulator, to repeat a failure
   tidy                the repository's own rules
   deny                dependencies: licences, bans, sources, advisories
   fmt [--check]       rustfmt
@@ -73,6 +74,7 @@ fn dispatch(command: &str, rest: &[String]) -> anyhow::Result<Done> {
         ("test", ["--only", name]) => suites::test(Some(name)),
         ("soak", []) => soak::soak(None),
         ("soak", [name]) => soak::soak(Some(name)),
+        ("sim", ["--seed", seed]) => soak::seed(seed),
         ("tidy", []) => tidy::command(),
         ("deny", []) => deny::command(),
         ("fmt", []) => check::fmt(false),

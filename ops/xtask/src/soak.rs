@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::Done;
+use crate::run;
 use crate::suites::{self, Long, Runner};
 
 const LONG: [Long; 3] = [
@@ -38,4 +39,28 @@ pub fn soak(name: Option<&str>) -> Result<Done> {
         return Ok(Done::WrongUsage);
     }
     suites::long(&chosen)
+}
+
+/// One run takes milliseconds; the rest is for building it first.
+const SEED_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// Repeats the run of one seed of the simulator.
+pub fn seed(seed: &str) -> Result<Done> {
+    if seed.parse::<u64>().is_err() {
+        return Ok(Done::WrongUsage);
+    }
+    let mut command = run::cargo([
+        "test",
+        "--locked",
+        "--package",
+        "apex-sim",
+        "--test",
+        "seeds",
+        "--",
+        "every_seed_holds",
+        "--exact",
+        "--nocapture",
+    ]);
+    command.env("APEX_SIM_SEED", seed);
+    Ok(Done::when(run::step(&mut command, SEED_LIMIT)?.ok))
 }
