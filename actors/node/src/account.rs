@@ -12,8 +12,11 @@ use apex_domain::account::{Account, AccountInput, Effects, Reply};
 use apex_domain::event::{AccountMode, Recorded};
 use apex_domain::risk::Limits;
 use apex_domain::{AccountId, Currency, Instrument, Money, UnixNanos};
+use apex_persistence::starts;
 use apex_persistence::{JournalQueue, Notices, RecoverError, Writer, recover, to_record};
-use apex_storage::{Class, DataDir, EmbeddedJournal, Journal, JournalError, Options, Unit};
+use apex_storage::{
+    Class, DataDir, EmbeddedJournal, Journal, JournalError, Options, Records, Unit,
+};
 use ractor::{Actor, ActorRef};
 use std::sync::{Arc, OnceLock};
 
@@ -178,7 +181,22 @@ impl OpenAccount {
     /// Opens the account if it is new, and brings its instruments up to date, durably.
     ///
     /// Errors: [`NodeError`].
-    pub fn prepare(mut self, opening: &Opening) -> Result<OpenAccount, NodeError> {
+    pub fn prepare(
+        mut self,
+        opening: &Opening,
+        records: &dyn Records,
+    ) -> Result<OpenAccount, NodeError> {
+        let start = starts::begin(
+            records,
+            opening.account_id.as_str(),
+            self.account.sequence(),
+        )?;
+        if let Some(input) = start.input()
+            && self.account.is_open()
+        {
+            tracing::error!(account_id = %opening.account_id, "starts halted: the runs before broke");
+            decide_durably(&mut self.account, &mut self.journal, opening.now, input)?;
+        }
         for input in opening_inputs(&self.account, opening) {
             decide_durably(&mut self.account, &mut self.journal, opening.now, input)?;
         }

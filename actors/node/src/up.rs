@@ -12,7 +12,7 @@ use apex_bus::topic::{Capacity, Topic};
 use apex_bus::venue::VenueSession;
 use apex_domain::AccountId;
 use apex_gateway::{GatewayOptions, Running, StrategySessions};
-use apex_persistence::JournalHistory;
+use apex_persistence::{JournalHistory, starts};
 use apex_storage::{DataDir, EmbeddedRecords, Records};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -57,6 +57,7 @@ pub struct Node {
     pub account: AccountRuntime,
     pub platform: Platform,
     pub metrics: NodeMetrics,
+    records: Arc<dyn Records>,
     gateway: Running,
 }
 
@@ -116,7 +117,7 @@ impl Base {
         for instrument in &opening.instruments {
             self.market.define(instrument.clone());
         }
-        account.prepare(opening)
+        account.prepare(opening, &*self.records)
     }
 
     /// Starts the account's actor.
@@ -170,6 +171,7 @@ impl Node {
             account,
             platform,
             metrics,
+            records: base.records.clone(),
             gateway,
         })
     }
@@ -182,6 +184,10 @@ impl Node {
     /// Lets calls end, then the account; what was decided is durable when this returns.
     pub async fn stop(self) {
         self.gateway.stop().await;
+        let account_id = self.account.handle.account_id().clone();
         self.account.stop().await;
+        if let Err(error) = starts::end_well(&*self.records, account_id.as_str()) {
+            tracing::warn!(%account_id, %error, "this run will count as one that broke");
+        }
     }
 }
