@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, io};
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
 
 /// How long a strategy may take to finish before its process is killed: the session's own two
 /// seconds and the way there and back.
@@ -215,7 +216,12 @@ impl Strategies {
     /// Stops all strategies, all at the same time.
     pub async fn stop_all(&self) {
         let keys: Vec<Key> = self.running().keys().cloned().collect();
-        futures::future::join_all(keys.iter().map(|key| self.stop(key))).await;
+        let mut stops = JoinSet::new();
+        for key in keys {
+            let own = self.clone();
+            stops.spawn(async move { own.stop(&key).await });
+        }
+        while stops.join_next().await.is_some() {}
     }
 }
 

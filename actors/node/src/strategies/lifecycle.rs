@@ -106,7 +106,8 @@ impl Lifecycle {
             StrategyState::Starting | StrategyState::Running { .. } => {}
         }
         let window = self.backoff.window;
-        self.failures.retain(|past| now.saturating_sub(*past) < window);
+        self.failures
+            .retain(|past| now.saturating_sub(*past) < window);
         self.failures.push_back(now);
         // At most the restarts allowed, a small number, and one.
         let earlier = self.failures.len() as u32 - 1;
@@ -114,7 +115,10 @@ impl Lifecycle {
             self.state = StrategyState::Quarantined { reason };
             return Next::Quarantine;
         }
-        let pause = self.backoff.first.saturating_mul(2_u32.saturating_pow(earlier));
+        let pause = self
+            .backoff
+            .first
+            .saturating_mul(2_u32.saturating_pow(earlier));
         let restart_after = pause.min(self.backoff.longest);
         self.state = StrategyState::Pausing {
             reason,

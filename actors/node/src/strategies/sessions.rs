@@ -12,6 +12,8 @@ use apex_storage::Records;
 use ractor::{ActorRef, ActorStatus};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::WeakSender;
 
@@ -232,8 +234,7 @@ fn refusal(error: BeginError) -> SessionRefusal {
     }
 }
 
-#[tonic::async_trait]
-impl StrategySessions for Sessions {
+impl Sessions {
     async fn begin(&self, hello: Hello, session: StrategySession) -> Result<(), SessionRefusal> {
         let owner = read_owner(&hello)?;
         let granted = session.caller.may(&owner.account_id);
@@ -269,5 +270,20 @@ impl StrategySessions for Sessions {
             let _ = other.actor.cast(SessionMessage::End { kind, reason });
         }
         Ok(())
+    }
+}
+
+impl StrategySessions for Sessions {
+    // What the macro of the trait makes of an `async fn`; spelled out, since the wire's crates are
+    // not for nodes.
+    fn begin<'a: 'f, 'f>(
+        &'a self,
+        hello: Hello,
+        session: StrategySession,
+    ) -> Pin<Box<dyn Future<Output = Result<(), SessionRefusal>> + Send + 'f>>
+    where
+        Self: 'f,
+    {
+        Box::pin(Sessions::begin(self, hello, session))
     }
 }

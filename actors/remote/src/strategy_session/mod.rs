@@ -19,7 +19,9 @@ mod wants;
 #[cfg(test)]
 mod tests;
 
-pub use actor::{EndHook, SessionArgs, SessionEnded, SessionMessage, StateStore, begin};
+pub use actor::{
+    BeginError, EndHook, SessionArgs, SessionEnded, SessionMessage, StateStore, begin,
+};
 pub use apex_proto::FieldErrors;
 pub use apex_proto::v1::{Hello, SessionEndKind, StrategyRequest, StrategyResponse};
 pub use budget::SessionBudget;
