@@ -9,10 +9,10 @@ use apex_proto::v1::strategy_response::Message as Response;
 use apex_proto::v1::strategy_service_client::StrategyServiceClient;
 use apex_proto::v1::{self, SessionEndKind as End};
 use apex_strategy::{DataSource, Strategy, registry};
-use futures::StreamExt;
 use std::future::Future;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request as Call, Status, Streaming};
@@ -97,10 +97,7 @@ async fn connect(
     let (outgoing, waiting) = mpsc::channel(OUTGOING);
     // The queue is new and has room.
     let _ = outgoing.try_send(request(Request::Hello(hello)));
-    let messages = futures::stream::unfold(waiting, |mut waiting| async move {
-        waiting.recv().await.map(|message| (message, waiting))
-    });
-    let mut call = Call::new(messages.boxed());
+    let mut call = Call::new(ReceiverStream::new(waiting));
     call.metadata_mut().insert("authorization", bearer);
     let mut client = StrategyServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES);
     let responses = within(CONNECT, client.connect(call))
