@@ -27,6 +27,28 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
 CALL_SECONDS = 15.0
 
+# Variables of the tests themselves: to the platform they would be settings that it does not know.
+TEST_VARIABLES = ("APEX_KILLS", "APEX_KILL_SEED", "APEX_SIM_SEEDS", "APEX_SOAK",
+                  "APEX_STRACE_ANSWERS")
+
+
+def environment(more=None):
+    """The environment for the platform."""
+    kept = {key: value for key, value in os.environ.items() if key not in TEST_VARIABLES}
+    return {**kept, **(more or {})}
+
+
+def until(what, probe, seconds=30.0, pause=0.01):
+    """Asks `probe` again and again until it answers something true, and returns that."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = probe()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s for {what}; last answer: {found!r}")
+        time.sleep(pause)
+
 
 def free_port():
     """Returns a port on loopback that was free a moment ago."""
@@ -92,7 +114,7 @@ class Server:
             # A session of its own: what the process leaves behind can be ended by its group.
             self.process = subprocess.Popen(
                 self.command(), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
-                env={**os.environ, **self.env}, start_new_session=True)
+                env=environment(self.env), start_new_session=True)
         try:
             self.wait_ready(ready_seconds)
         except BaseException:
@@ -208,6 +230,10 @@ class Grpc:
         answer = self._reflect(reflection_pb2.ServerReflectionRequest(list_services=""))
         return [service.name for service in answer.list_services_response.service]
 
+    def methods(self, service):
+        """Descriptors of the methods of a service."""
+        return self._service(service).methods
+
     def call(self, service, method, request=None, *, seconds=CALL_SECONDS, metadata=None):
         """One request, one answer."""
         described, path = self._method(service, method)
@@ -215,6 +241,20 @@ class Grpc:
         answer = invoke(self._encode(described, request), timeout=seconds,
                         metadata=self._metadata(metadata))
         return to_dict(answer)
+
+    def future(self, service, method, request=None, *, seconds=CALL_SECONDS, metadata=None):
+        """Like `call`, without waiting: `.result()` waits and gives the dictionary or raises."""
+        described, path = self._method(service, method)
+        invoke = self.channel.unary_unary(path, **self._codec(described))
+        return Pending(invoke.future(self._encode(described, request), timeout=seconds,
+                                     metadata=self._metadata(metadata)))
+
+    def raw(self, service, method, body, *, seconds=CALL_SECONDS):
+        """Sends these bytes as the request, whatever they are, and returns the answer's bytes."""
+        _, path = self._method(service, method)
+        invoke = self.channel.unary_unary(path, request_serializer=lambda bytes_: bytes_,
+                                          response_deserializer=lambda bytes_: bytes_)
+        return invoke(body, timeout=seconds, metadata=self._metadata(None))
 
     def stream(self, service, method, request=None, *, seconds=CALL_SECONDS, metadata=None):
         """One request, many answers: an iterator of dictionaries with `.cancel()`."""
@@ -233,14 +273,17 @@ class Grpc:
     def _metadata(self, more):
         return [*self.metadata, *(more or [])]
 
-    def _method(self, service, method):
+    def _service(self, service):
         name = service if "." in service else f"{self.PACKAGE}.{service}"
         try:
-            described = self.pool.FindServiceByName(name)
+            return self.pool.FindServiceByName(name)
         except KeyError:
             self._load(reflection_pb2.ServerReflectionRequest(file_containing_symbol=name))
-            described = self.pool.FindServiceByName(name)
-        return described.methods_by_name[method], f"/{name}/{method}"
+            return self.pool.FindServiceByName(name)
+
+    def _method(self, service, method):
+        described = self._service(service)
+        return described.methods_by_name[method], f"/{described.full_name}/{method}"
 
     @staticmethod
     def _codec(described):
@@ -280,6 +323,20 @@ class Grpc:
         stub = reflection_pb2_grpc.ServerReflectionStub(self.channel)
         answers = stub.ServerReflectionInfo(iter([request]), timeout=CALL_SECONDS)
         return next(iter(answers))
+
+
+class Pending:
+    """An answer that may not be there yet."""
+
+    def __init__(self, grpc_future):
+        self.grpc_future = grpc_future
+
+    def result(self):
+        return to_dict(self.grpc_future.result())
+
+    def when_done(self, callback):
+        """Calls `callback(self)` on a thread of gRPC."""
+        self.grpc_future.add_done_callback(lambda _: callback(self))
 
 
 class Answers:
@@ -345,7 +402,7 @@ def run_cli(binary, *arguments, seconds=120, env=None, check=True):
     """Runs a command to its end; with `--json` among the arguments `.json` is what it printed."""
     done = subprocess.run([str(binary), *map(str, arguments)], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=seconds,
-                          env={**os.environ, **(env or {})}, check=False)
+                          env=environment(env), check=False)
     if check and done.returncode != 0:
         raise AssertionError(f"{arguments} ended with {done.returncode}:\n{done.stderr[-4000:]}")
     done.json = json.loads(done.stdout) if "--json" in arguments and done.stdout else None

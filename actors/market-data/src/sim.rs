@@ -207,6 +207,3 @@ impl VenueSession for SimSession {
             })
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -86,9 +86,6 @@ impl Reader {
         limit: usize,
     ) -> Result<Vec<AccountEvent>, RecoverError> {
         let mut events = Vec::new();
-        if limit == 0 {
-            return Ok(events);
-        }
         let Some(records) = self.journal.read(account.sequence() + 1) else {
             return Ok(events);
         };
@@ -115,6 +112,3 @@ impl Reader {
         Ok(events)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -76,6 +76,3 @@ pub fn fold(account: &mut Account, record: &Record) -> Result<Recorded, RecoverE
         })?;
     Ok(recorded)
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,142 @@
+"""How `up` starts and ends, what it takes, and what it refuses."""
+
+import re
+import signal
+import socket
+import time
+
+import pytest
+
+import apexlib
+import trading
+
+IDLE_LIMIT_KB = 50 * 1024
+
+
+def memory_kb(pid, key):
+    for line in open(f"/proc/{pid}/status"):
+        if line.startswith(key + ":"):
+            return int(line.split()[1])
+    raise AssertionError(f"no {key} of {pid}")
+
+
+def test_start_up_time_and_memory_are_stated_and_idle_is_small(make_server, capsys):
+    times = []
+    server = make_server("up")
+    for _ in range(3):
+        began = time.monotonic()
+        server.start()
+        times.append(time.monotonic() - began)
+        if len(times) < 3:
+            server.stop()
+    # Idle, but awake: the simulated market runs, and one list was read.
+    with server.grpc() as client:
+        trading.market(client, trading.BTC)
+        trading.orders(client)
+    samples = []
+
+    def steady():
+        samples.append(memory_kb(server.pid, "VmRSS"))
+        return len(samples) >= 50
+
+    apexlib.until("samples of memory", steady, pause=0.1)
+    idle, peak = max(samples), memory_kb(server.pid, "VmHWM")
+    with capsys.disabled():
+        print(f"\nup: ready in {', '.join(f'{one * 1000:.0f} ms' for one in times)} (first start, "
+              f"then on old data); idle {idle / 1024:.1f} MB, peak {peak / 1024:.1f} MB")
+    assert idle < IDLE_LIMIT_KB
+    assert peak < 2 * IDLE_LIMIT_KB
+
+
+def test_a_second_up_on_the_same_data_is_refused_with_the_holder_s_pid(server, make_server):
+    second = make_server("up", data_dir=server.data_dir, name="second")
+    with pytest.raises(AssertionError, match="ended with 1 before it was ready") as refusal:
+        second.start()
+    assert re.search(rf"\b{server.pid}\b", str(refusal.value)), refusal.value
+    assert server.get("/ready")[0] == 200
+
+
+def test_a_taken_port_is_refused_in_one_line(make_server):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        server = make_server("up", port=taken.getsockname()[1])
+        with pytest.raises(AssertionError, match="ended with 1 before it was ready") as refusal:
+            server.start()
+    said = [line for line in str(refusal.value).splitlines() if line.startswith("apextrade: ")]
+    assert len(said) == 1 and str(server.port) in said[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_within_the_grace_period(number, make_server):
+    server = make_server("up").start()
+    with server.grpc() as client:
+        at = trading.market(client, trading.BTC)
+        client.call("OrderService", "SubmitOrder", trading.resting("stay-1", at))
+        trading.when_order(client, "stay-1", "ORDER_STATUS_ACCEPTED")
+        # Open streams do not hold it.
+        ticks = client.stream("MarketDataService", "Subscribe", {}, seconds=60)
+        next(ticks)
+        began = time.monotonic()
+        server.process.send_signal(number)
+        assert server.process.wait(15) == 0
+        assert time.monotonic() - began < 11
+    server.kill()
+    server.start()
+    with server.grpc() as client:
+        assert trading.get_order(client, "stay-1")["status"] in (
+            "ORDER_STATUS_ACCEPTED", "ORDER_STATUS_CANCELED")
+
+
+def test_two_live_side_by_side(make_server):
+    one, two = make_server("up").start(), make_server("up").start()
+    assert one.token != two.token
+    with one.grpc() as first, two.grpc() as second:
+        at = trading.market(first, trading.BTC)
+        first.call("OrderService", "SubmitOrder", trading.resting("mine-1", at))
+        assert len(trading.orders(first)) == 1
+        assert trading.orders(second) == []
+    with pytest.raises(Exception, match="UNAUTHENTICATED|Unauthenticated|StatusCode"):
+        two.grpc(one.token).call("AccountService", "ListAccounts", {})
+
+
+@pytest.mark.parametrize("env, file, wanted", [
+    ({"APEX_LISTN": "127.0.0.1:1"}, None, "listen"),
+    ({"APEX_DATADIR": "x"}, None, "data_dir"),
+    ({}, "listn = '127.0.0.1:1'\n", "listen"),
+    ({}, "listen = \n", "apextrade.toml"),
+    ({"APEX_DATABASE_URL": "postgres://127.0.0.1:1/x"}, None, "APEX_DATABASE_URL"),
+])
+def test_a_setting_that_is_not_known_is_refused_with_the_nearest(env, file, wanted, cli, tmp_path):
+    words = []
+    if file:
+        (tmp_path / "apextrade.toml").write_text(file)
+        words = ["--config", tmp_path / "apextrade.toml"]
+    done = cli("up", *words, "--listen", "127.0.0.1:0", "--data-dir", tmp_path / "data",
+               env=env, check=False, seconds=30)
+    assert done.returncode in (1, 2)
+    assert wanted in done.stderr.splitlines()[-1], done.stderr
+    assert not (tmp_path / "data" / "admin.token").exists()
+
+
+def test_beyond_loopback_needs_a_flag(cli, tmp_path):
+    done = cli("up", "--listen", "0.0.0.0:0", "--data-dir", tmp_path / "data", check=False,
+               seconds=30)
+    assert done.returncode == 1 and "--insecure" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["up", "--nonsense"], ["up", "--speed", "NaN"],
+                                   ["up", "--exit-at-end"], ["orders", "--limit", "-1"]])
+def test_wrong_usage_is_exit_status_2(words, cli):
+    done = cli(*words, check=False, seconds=30)
+    assert done.returncode == 2 and done.stderr and not done.stdout
+
+
+def test_doctor_and_health_tell_how_it_is(server, cli):
+    found = cli("doctor", "--json", "--data-dir", server.data_dir, check=False).json
+    checks = found if isinstance(found, list) else found["checks"]
+    assert checks and all(set(one) >= {"name", "ok", "detail", "fix"} for one in checks)
+    assert cli("health", "--gateway", server.url).returncode == 0
+    server.stop()
+    done = cli("health", "--gateway", server.url, check=False)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
