@@ -4,7 +4,7 @@ use crate::shell::Shell;
 use apex_bus::clock::Clock;
 use apex_bus::market::MarketHub;
 use apex_bus::message::{AccountEvent, AccountMessage};
-use apex_bus::supervision::{Abort, AbortHook, abort_process};
+use apex_bus::supervision::{Abort, AbortHook};
 use apex_bus::topic::Topic;
 use apex_bus::venue::VenueSession;
 use apex_domain::account::Account;
@@ -38,6 +38,8 @@ pub struct AccountArgs {
     pub clock: Clock,
     pub venue: Arc<dyn VenueSession>,
     pub events: Topic<AccountEvent>,
+    /// Ends the process when a decision panics.
+    pub abort: AbortHook,
 }
 
 impl fmt::Debug for AccountArgs {
@@ -79,8 +81,8 @@ impl Actor for AccountActor {
         if matches!(args.clock, Clock::Wall) {
             myself.send_interval(TICK, || AccountMessage::Tick);
         }
+        let abort = args.abort.clone();
         let shell = Shell::new(args).ok_or("the account was never opened")?;
-        let abort: AbortHook = Arc::new(abort_process);
         Ok(State { shell, abort })
     }
 

@@ -5,7 +5,7 @@ use apex_domain::InstrumentId;
 use apex_domain::bar::TimeBars;
 use apex_domain::book::Ladder;
 use apex_domain::market::{
-    Bar, BookDelta, BookSnapshot, FeedStatus, MarketEvent, Quote, Side, Trade,
+    Bar, BookDelta, BookSnapshot, FeedState, FeedStatus, MarketEvent, Quote, Side, Trade,
 };
 use apex_domain::time::{NANOS_PER_SECOND, UnixNanos};
 use std::collections::BTreeMap;
@@ -33,6 +33,8 @@ struct Series {
     bids: Ladder,
     asks: Ladder,
     update_id: u64,
+    /// As last told by the feed, or seen by a quote.
+    feed: FeedStatus,
     bars: Vec<TimeBars>,
 }
 
@@ -45,8 +47,23 @@ impl Series {
             bids: Ladder::new(Side::Buy),
             asks: Ladder::new(Side::Sell),
             update_id: 0,
+            feed: FeedStatus::Closed,
             bars: bars.collect(),
         }
+    }
+
+    /// A quote shows that a feed lives whose state nobody told, or that was silent. A gap only
+    /// the feed itself can close.
+    fn quoted(&mut self, quote: &Quote) -> Option<FeedState> {
+        if !matches!(self.feed, FeedStatus::Closed | FeedStatus::Stale) {
+            return None;
+        }
+        self.feed = FeedStatus::Live;
+        Some(FeedState {
+            instrument_id: quote.instrument_id.clone(),
+            status: FeedStatus::Live,
+            ts_init: quote.ts_init,
+        })
     }
 
     /// Takes a change that the feed has checked against the venue's numbering.
@@ -68,7 +85,11 @@ impl Series {
             update_id: self.update_id,
             bids: self.bids.iter().take(BOOK_DEPTH).collect(),
             asks: self.asks.iter().take(BOOK_DEPTH).collect(),
-            stale: false,
+            // The old book is served while the feed finds back to it.
+            stale: matches!(
+                self.feed,
+                FeedStatus::Stale | FeedStatus::Gapped | FeedStatus::Recovering
+            ),
             ts_event,
             ts_init,
         }
@@ -76,6 +97,7 @@ impl Series {
 }
 
 impl Publisher {
+    /// A publisher that makes bars of a second and of a minute from the trades.
     pub fn new(hub: MarketHub) -> Publisher {
         Publisher {
             hub,
@@ -84,29 +106,36 @@ impl Publisher {
         }
     }
 
-    /// Returns a publisher for a feed that gives its bars as events.
+    /// A publisher for a feed that puts out its own bars, such as a replay: it makes none.
     pub fn without_bars(hub: MarketHub) -> Publisher {
         Publisher {
-            hub,
             bar_intervals: &[],
-            instruments: BTreeMap::new(),
+            ..Publisher::new(hub)
         }
     }
 
-    /// Publishes one event, and puts the bars that it finished into `bars`.
+    /// Publishes one event, and puts the bars that it finished into `bars`. Those are published
+    /// before the trade that closed them: the trade belongs to the next.
     pub fn publish(&mut self, event: &MarketEvent, bars: &mut Vec<Bar>) {
         let id = event.instrument_id();
         let series = self
             .instruments
             .entry(id.clone())
             .or_insert_with(|| Series::new(id, self.bar_intervals));
-        let first_bar = bars.len();
         match event {
-            MarketEvent::Quote(quote) => publish_quote(&self.hub, quote),
+            MarketEvent::Quote(quote) => {
+                if let Some(state) = series.quoted(quote) {
+                    publish_state(&self.hub, &state);
+                    mark_book(&self.hub, id, series, state.ts_init);
+                }
+                publish_quote(&self.hub, quote);
+            }
             MarketEvent::Trade(trade) => {
+                let first_bar = bars.len();
                 for builder in &mut series.bars {
                     builder.on_trade(trade, bars);
                 }
+                publish_bars(&self.hub, &bars[first_bar..]);
                 publish_trade(&self.hub, trade);
             }
             MarketEvent::Book(delta) => {
@@ -115,18 +144,20 @@ impl Publisher {
             }
             MarketEvent::Snapshot(snapshot) => {
                 series.replace(snapshot);
-                publish_book(
-                    &self.hub,
-                    series.top(id, snapshot.ts_event, snapshot.ts_init),
-                );
+                let mut top = series.top(id, snapshot.ts_event, snapshot.ts_init);
+                top.stale |= snapshot.stale;
+                publish_book(&self.hub, top);
             }
-            MarketEvent::Bar(bar) => bars.push(bar.clone()),
+            MarketEvent::Bar(bar) => {
+                bars.push(bar.clone());
+                publish_bars(&self.hub, std::slice::from_ref(bar));
+            }
             MarketEvent::FeedState(state) => {
-                self.hub.update(id, |view| view.feed = state.status);
-                let _ = self.hub.feed_states.try_publish(state.clone());
+                series.feed = state.status;
+                publish_state(&self.hub, state);
+                mark_book(&self.hub, id, series, state.ts_init);
             }
         }
-        self.publish_bars(&bars[first_bar..]);
     }
 
     /// Closes the cells that have ended by `now`, which is the venue's time, seen at `ts_init`.
@@ -137,25 +168,38 @@ impl Publisher {
                 builder.on_time(now, ts_init, bars);
             }
         }
-        self.publish_bars(&bars[first_bar..]);
+        publish_bars(&self.hub, &bars[first_bar..]);
     }
+}
 
-    fn publish_bars(&self, bars: &[Bar]) {
-        for bar in bars {
-            self.hub
-                .update(&bar.instrument_id, |view| view.last_bar = Some(bar.clone()));
-        }
-        if !bars.is_empty() {
-            // Gap and conflated topics take everything; they tell their slow readers.
-            let _ = self.hub.bars.try_publish_batch(bars);
-        }
+fn publish_bars(hub: &MarketHub, bars: &[Bar]) {
+    for bar in bars {
+        hub.update(&bar.instrument_id, |view| view.last_bar = Some(bar.clone()));
+    }
+    if !bars.is_empty() {
+        // Gap and conflated topics take everything; they tell their slow readers.
+        let _ = hub.bars.try_publish_batch(bars);
+    }
+}
+
+fn publish_state(hub: &MarketHub, state: &FeedState) {
+    hub.update(&state.instrument_id, |view| view.feed = state.status);
+    let _ = hub.feed_states.try_publish(state.clone());
+}
+
+/// Publishes the last book again when it became stale, or is no longer.
+fn mark_book(hub: &MarketHub, id: &InstrumentId, series: &Series, ts_init: UnixNanos) {
+    let last = hub.view(id).and_then(|view| view.book);
+    let Some(last) = last else { return };
+    let top = series.top(id, last.ts_event, ts_init);
+    if top.stale != last.stale {
+        publish_book(hub, top);
     }
 }
 
 fn publish_quote(hub: &MarketHub, quote: &Quote) {
     hub.update(&quote.instrument_id, |view| {
         view.ts_last = quote.ts_init;
-        view.feed = FeedStatus::Live;
         view.quote = Some(quote.clone());
     });
     let _ = hub.quotes.try_publish(quote.clone());
@@ -174,3 +218,6 @@ fn publish_book(hub: &MarketHub, top: BookSnapshot) {
     hub.update(&top.instrument_id, |view| view.book = Some(top.clone()));
     let _ = hub.books.try_publish(top.clone());
 }
+
+#[cfg(test)]
+mod tests;

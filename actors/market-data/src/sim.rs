@@ -207,3 +207,6 @@ impl VenueSession for SimSession {
             })
     }
 }
+
+#[cfg(test)]
+mod tests;

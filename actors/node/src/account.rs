@@ -6,6 +6,7 @@ use apex_bus::clock::Clock;
 use apex_bus::handle::AccountHandle;
 use apex_bus::market::MarketHub;
 use apex_bus::message::{AccountEvent, AccountMessage, JournalHealth};
+use apex_bus::supervision::AbortHook;
 use apex_bus::topic::Topic;
 use apex_bus::venue::VenueSession;
 use apex_domain::account::{Account, AccountInput, Effects, Reply};
@@ -57,6 +58,7 @@ pub struct Surroundings {
     pub clock: Clock,
     pub venue: Arc<dyn VenueSession>,
     pub events: Topic<AccountEvent>,
+    pub abort: AbortHook,
 }
 
 /// An account as read back, before its actor runs.
@@ -241,6 +243,7 @@ impl OpenAccount {
             clock: around.clock,
             venue: around.venue,
             events: around.events,
+            abort: around.abort,
         };
         let name = format!("account-{account_id}");
         let (actor, _running) = Actor::spawn(None, AccountActor, args)

@@ -14,8 +14,8 @@ pub mod metrics;
 pub mod replay;
 mod restore;
 pub mod sim;
-
 pub mod stop;
+pub mod strategies;
 pub mod up;
 pub mod venue_link;
 pub mod verify;

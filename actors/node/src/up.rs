@@ -8,6 +8,7 @@ use apex_bus::clock::Clock;
 use apex_bus::handle::{Platform, RunMode};
 use apex_bus::market::MarketHub;
 use apex_bus::message::AccountEvent;
+use apex_bus::supervision::{AbortHook, abort_process};
 use apex_bus::topic::{Capacity, Topic};
 use apex_bus::venue::VenueSession;
 use apex_domain::AccountId;
@@ -57,7 +58,6 @@ pub struct Node {
     pub account: AccountRuntime,
     pub platform: Platform,
     pub metrics: NodeMetrics,
-    records: Arc<dyn Records>,
     gateway: Running,
 }
 
@@ -133,6 +133,7 @@ impl Base {
             clock: self.clock.clone(),
             venue,
             events: self.events.clone(),
+            abort: noting_abort(self.records.clone(), account.account.account_id().cloned()),
         };
         account.start(around).await
     }
@@ -171,7 +172,6 @@ impl Node {
             account,
             platform,
             metrics,
-            records: base.records.clone(),
             gateway,
         })
     }
@@ -184,10 +184,19 @@ impl Node {
     /// Lets calls end, then the account; what was decided is durable when this returns.
     pub async fn stop(self) {
         self.gateway.stop().await;
-        let account_id = self.account.handle.account_id().clone();
         self.account.stop().await;
-        if let Err(error) = starts::end_well(&*self.records, account_id.as_str()) {
-            tracing::warn!(%account_id, %error, "this run will count as one that broke");
-        }
     }
+}
+
+/// Returns what ends the process when an account breaks an invariant: the run says so first, so that
+/// an account that breaks at the same place three times comes up halted.
+fn noting_abort(records: Arc<dyn Records>, account_id: Option<AccountId>) -> AbortHook {
+    Arc::new(move |abort| {
+        if let Some(account_id) = &account_id
+            && let Err(error) = starts::note_abort(&*records, account_id.as_str())
+        {
+            tracing::warn!(%account_id, %error, "this abort will not count");
+        }
+        abort_process(abort);
+    })
 }

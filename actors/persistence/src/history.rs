@@ -86,6 +86,9 @@ impl Reader {
         limit: usize,
     ) -> Result<Vec<AccountEvent>, RecoverError> {
         let mut events = Vec::new();
+        if limit == 0 {
+            return Ok(events);
+        }
         let Some(records) = self.journal.read(account.sequence() + 1) else {
             return Ok(events);
         };
@@ -112,3 +115,6 @@ impl Reader {
         Ok(events)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,3 +76,6 @@ pub fn fold(account: &mut Account, record: &Record) -> Result<Recorded, RecoverE
         })?;
     Ok(recorded)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,9 @@
 //! each start (a report of the venue, an order that is asked for), the journal's head is the same
 //! each time, since nothing of the decision became durable. After the third such end the account
 //! starts HALTED: nothing is skipped, and a person looks.
+//!
+//! Only a process that aborts by itself says so, with [`note_abort`]. A kill from outside or a power
+//! cut is no sign of a fault in what the account holds, however often it comes.
 
 use apex_domain::account::AccountInput;
 use apex_domain::risk::TradingState;
@@ -24,7 +27,7 @@ const FORMAT: u8 = 1;
 pub struct Start {
     /// The account must be halted before it decides on anything.
     pub halt: bool,
-    /// Runs in a row that ended abnormally with the journal's head at `head`.
+    /// Runs in a row that aborted with the journal's head at `head`.
     pub aborts: u32,
     /// Sequence of the journal's last record at this start.
     pub head: u64,
@@ -39,7 +42,7 @@ impl Start {
             state: TradingState::Halted,
             by: "system".to_owned(),
             reason: format!(
-                "{} runs in a row ended abnormally behind journal sequence {}",
+                "{} runs in a row aborted behind journal sequence {}",
                 self.aborts, self.head
             ),
         })
@@ -48,8 +51,9 @@ impl Start {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Entry {
-    running: bool,
-    /// Abnormal ends in a row at `head`.
+    /// The last run said that it aborts.
+    aborted: bool,
+    /// Aborts in a row at `head`, before that run.
     aborts: u32,
     head: u64,
 }
@@ -58,19 +62,19 @@ impl Entry {
     fn encode(self) -> [u8; 14] {
         let mut bytes = [0; 14];
         bytes[0] = FORMAT;
-        bytes[1] = u8::from(self.running);
+        bytes[1] = u8::from(self.aborted);
         bytes[2..6].copy_from_slice(&self.aborts.to_le_bytes());
         bytes[6..].copy_from_slice(&self.head.to_le_bytes());
         bytes
     }
 
     fn decode(bytes: &[u8]) -> Option<Entry> {
-        let [FORMAT, running, rest @ ..] = bytes else {
+        let [FORMAT, aborted, rest @ ..] = bytes else {
             return None;
         };
         let (aborts, head) = rest.split_first_chunk()?;
         Some(Entry {
-            running: *running != 0,
+            aborted: *aborted != 0,
             aborts: u32::from_le_bytes(*aborts),
             head: u64::from_le_bytes(head.try_into().ok()?),
         })
@@ -83,20 +87,14 @@ impl Entry {
 /// Errors: those of [`Records::get`] and [`Records::put`]. With `Full` nothing is noted and the
 /// end of this run will not count; an account may start all the same.
 pub fn begin(records: &dyn Records, account_id: &str, head: u64) -> Result<Start, StorageError> {
-    let last = match records.get(TABLE, account_id)? {
-        Some(bytes) => Entry::decode(&bytes).unwrap_or_else(|| {
-            tracing::warn!(account_id, "note of the last run cannot be read, ignored");
-            Entry::default()
-        }),
-        None => Entry::default(),
-    };
-    let aborts = match last.running {
-        true if last.aborts > 0 && last.head == head => last.aborts.saturating_add(1),
+    let last = last_run(records, account_id)?;
+    let aborts = match last.aborted {
+        true if last.head == head => last.aborts.saturating_add(1),
         true => 1,
         false => 0,
     };
     let now = Entry {
-        running: true,
+        aborted: false,
         aborts,
         head,
     };
@@ -108,11 +106,25 @@ pub fn begin(records: &dyn Records, account_id: &str, head: u64) -> Result<Start
     })
 }
 
-/// Notes that the run ended as it should: everything decided is durable.
+/// Notes that this run is about to abort by itself.
 ///
-/// Errors: those of [`Records::put`]; the run then counts as one that did not.
-pub fn end_well(records: &dyn Records, account_id: &str) -> Result<(), StorageError> {
-    records.put(TABLE, account_id, &Entry::default().encode())
+/// Errors: those of [`Records::get`] and [`Records::put`]; the abort then does not count.
+pub fn note_abort(records: &dyn Records, account_id: &str) -> Result<(), StorageError> {
+    let aborted = Entry {
+        aborted: true,
+        ..last_run(records, account_id)?
+    };
+    records.put(TABLE, account_id, &aborted.encode())
+}
+
+fn last_run(records: &dyn Records, account_id: &str) -> Result<Entry, StorageError> {
+    let Some(bytes) = records.get(TABLE, account_id)? else {
+        return Ok(Entry::default());
+    };
+    Ok(Entry::decode(&bytes).unwrap_or_else(|| {
+        tracing::warn!(account_id, "note of the last run cannot be read, ignored");
+        Entry::default()
+    }))
 }
 
 #[cfg(test)]
@@ -120,11 +132,19 @@ mod tests {
     use super::*;
     use apex_storage::MemoryRecords;
 
-    /// Begins a run at each head, none of which ends well, and returns which of them halts.
+    fn begin_and_abort(records: &MemoryRecords, account_id: &str, head: u64) -> bool {
+        let halt = begin(records, account_id, head).unwrap().halt;
+        note_abort(records, account_id).unwrap();
+        halt
+    }
+
+    /// Begins a run at each head, all of which abort, and returns which of them halts.
     fn aborted(heads: &[u64]) -> Vec<bool> {
         let records = MemoryRecords::new();
-        let begin = |head: &u64| begin(&records, "paper", *head).unwrap().halt;
-        heads.iter().map(begin).collect()
+        heads
+            .iter()
+            .map(|head| begin_and_abort(&records, "paper", *head))
+            .collect()
     }
 
     #[test]
@@ -133,7 +153,15 @@ mod tests {
     }
 
     #[test]
-    fn kills_at_different_heads_do_not_halt() {
+    fn kills_never_halt() {
+        let records = MemoryRecords::new();
+        for _ in 0..10 {
+            assert!(!begin(&records, "paper", 7).unwrap().halt);
+        }
+    }
+
+    #[test]
+    fn aborts_at_different_heads_do_not_halt() {
         assert_eq!(aborted(&[7, 8, 9, 10, 11]), [false; 5]);
         assert_eq!(aborted(&[7, 8, 8, 9, 9, 7, 8]), [false; 7]);
     }
@@ -144,14 +172,15 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_ended_well_begins_the_count_again() {
+    fn a_run_that_did_not_abort_begins_the_count_again() {
         let records = MemoryRecords::new();
-        for _ in 0..3 {
-            begin(&records, "paper", 7).unwrap();
+        for _ in 0..2 {
+            begin_and_abort(&records, "paper", 7);
         }
-        end_well(&records, "paper").unwrap();
+        // One that was killed, or ended well.
+        begin(&records, "paper", 7).unwrap();
         for _ in 0..3 {
-            assert!(!begin(&records, "paper", 7).unwrap().halt);
+            assert!(!begin_and_abort(&records, "paper", 7));
         }
         assert!(begin(&records, "paper", 7).unwrap().halt);
     }
@@ -160,12 +189,11 @@ mod tests {
     fn accounts_count_for_themselves() {
         let records = MemoryRecords::new();
         for _ in 0..3 {
-            begin(&records, "paper", 7).unwrap();
-            begin(&records, "other", 7).unwrap();
+            begin_and_abort(&records, "paper", 7);
         }
-        end_well(&records, "other").unwrap();
+        begin_and_abort(&records, "other", 7);
         assert!(begin(&records, "paper", 7).unwrap().halt);
-        assert_eq!(begin(&records, "other", 7).unwrap().aborts, 0);
+        assert_eq!(begin(&records, "other", 7).unwrap().aborts, 1);
     }
 
     #[test]
@@ -182,10 +210,7 @@ mod tests {
             panic!("a halting start has an input");
         };
         assert_eq!((state, by.as_str()), (TradingState::Halted, "system"));
-        assert_eq!(
-            reason,
-            "3 runs in a row ended abnormally behind journal sequence 41"
-        );
+        assert_eq!(reason, "3 runs in a row aborted behind journal sequence 41");
         assert_eq!(
             Start {
                 halt: false,
@@ -207,7 +232,7 @@ mod tests {
     #[test]
     fn every_entry_reads_back_and_a_cut_one_does_not() {
         let entry = Entry {
-            running: true,
+            aborted: true,
             aborts: 2,
             head: u64::MAX - 1,
         };

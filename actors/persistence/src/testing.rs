@@ -2,9 +2,17 @@
 
 use crate::writer::Notices;
 use apex_bus::message::JournalHealth;
+use apex_domain::account::{Account, AccountInput, Effects};
+use apex_domain::event::{AccountMode, Recorded};
+use apex_domain::market::Side;
+use apex_domain::matching::SimInstrument;
+use apex_domain::order::{Order, OrderType, SubmitOrder, TimeInForce};
+use apex_domain::risk::MarketRef;
+use apex_domain::venue::VenueReport;
+use apex_domain::{AccountId, ClientOrderId, Currency, Price, StrategyId, UnixNanos, VenueOrderId};
 use apex_storage::{
-    DurableSequence, Head, Journal, JournalError, JournalState, MemoryJournal, MemoryStore, Record,
-    RecordIter, Snapshot, Unit,
+    Class, DurableSequence, Head, Journal, JournalError, JournalState, MemoryJournal, MemoryStore,
+    Record, RecordIter, Snapshot, Unit,
 };
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -199,4 +207,93 @@ impl Journal for Watched {
         self.watch.0.lock().unwrap().probes += 1;
         self.journal.probe()
     }
+}
+
+/// An account with a script of its own, and everything that it decided.
+pub struct Scripted {
+    pub account: Account,
+    pub events: Vec<Recorded>,
+    /// The order of each event, as it stood right after it.
+    pub orders: Vec<Option<Arc<Order>>>,
+}
+
+impl Scripted {
+    /// Opens an account and submits and acknowledges so many orders.
+    pub fn with_orders(count: usize) -> Scripted {
+        let definition = SimInstrument::defaults().remove(0);
+        let mut scripted = Scripted {
+            account: Account::new(),
+            events: Vec::new(),
+            orders: Vec::new(),
+        };
+        scripted.apply(AccountInput::Open {
+            account_id: AccountId::new("paper").unwrap(),
+            base_currency: Currency::new("USDT").unwrap(),
+            mode: AccountMode::Paper,
+        });
+        let instrument = Box::new(definition.instrument.clone());
+        scripted.apply(AccountInput::DefineInstrument(instrument));
+        for n in 0..count {
+            scripted.order(&definition, &format!("o{n}"));
+        }
+        scripted
+    }
+
+    fn order(&mut self, definition: &SimInstrument, client: &str) {
+        let client_order_id = ClientOrderId::new(client).unwrap();
+        let request = SubmitOrder {
+            client_order_id: client_order_id.clone(),
+            strategy_id: StrategyId::manual(),
+            instrument_id: definition.instrument.instrument_id.clone(),
+            side: Side::Buy,
+            order_type: OrderType::Limit,
+            quantity: definition.lot,
+            limit_price: Some(Price(definition.start_price.0)),
+            time_in_force: TimeInForce::Gtc,
+            post_only: false,
+            reduce_only: false,
+            tags: String::new(),
+            misfit: None,
+        };
+        self.apply(AccountInput::Submit {
+            request: Box::new(request),
+            market: MarketRef::default(),
+        });
+        let report = VenueReport::Accepted {
+            client_order_id,
+            venue_order_id: VenueOrderId::new(&format!("v-{client}")).unwrap(),
+            ts_event: UnixNanos(1),
+        };
+        self.apply(AccountInput::Report {
+            venue_sequence: 0,
+            report,
+        });
+    }
+
+    pub fn apply(&mut self, input: AccountInput) {
+        let mut effects = Effects::with_orders();
+        let now = UnixNanos(self.events.len() as i64 + 1);
+        self.account.apply(now, input, &mut effects);
+        self.events.extend(effects.events);
+        self.orders.extend(effects.orders);
+    }
+
+    /// Returns the events in a journal of their own.
+    pub fn journal(&self) -> MemoryJournal {
+        let mut journal = MemoryStore::new().open("paper").unwrap();
+        for recorded in &self.events {
+            append(&mut journal, crate::to_record(recorded));
+        }
+        journal
+    }
+}
+
+/// Makes one record durable.
+pub fn append(journal: &mut dyn Journal, record: Record) {
+    let unit = Unit {
+        class: Class::Essential,
+        records: vec![record],
+    };
+    journal.append(&[unit]).unwrap();
+    journal.commit().unwrap();
 }

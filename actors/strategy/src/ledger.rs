@@ -133,6 +133,31 @@ impl Ledger {
         self.saved_state = Some(bytes);
     }
 
+    /// Takes the own position over as the account has it, in the units of [`Ledger::position`].
+    /// For a ledger that begins in the middle of an account's life.
+    pub fn restore_position(&mut self, id: &InstrumentId, position: i64) {
+        if let Some(holding) = self.holdings.get_mut(id) {
+            holding.position = position;
+        }
+    }
+
+    /// Takes an own order over as the account has it, for a ledger that begins in the middle of
+    /// an account's life. Events up to the order's sequence are in it already.
+    pub fn adopt(&mut self, order: Order) {
+        if let Some(number) = self.number_of(&order.request.client_order_id) {
+            self.resume_counter(number);
+        }
+        let tracked = TrackedOrder::adopt(order);
+        self.add_working(
+            &tracked.order.request.instrument_id.clone(),
+            tracked.signed_leaves(),
+        );
+        let order_id = tracked.order.order_id.clone();
+        let client_order_id = tracked.order.request.client_order_id.clone();
+        self.order_ids.insert(client_order_id, order_id.clone());
+        self.orders.insert(order_id, tracked);
+    }
+
     /// Returns the number of the last id that was made, which goes on after a restart.
     pub fn counter(&self) -> u64 {
         self.counter
@@ -283,12 +308,7 @@ impl Ledger {
 
     /// Returns the counter in an id that this ledger made.
     fn number_of(&self, client_order_id: &ClientOrderId) -> Option<u64> {
-        client_order_id
-            .as_str()
-            .strip_prefix(self.prefix.as_str())?
-            .strip_prefix('-')?
-            .parse()
-            .ok()
+        number_behind(&self.prefix, client_order_id)
     }
 
     pub(crate) fn tracked(&self, order_id: &OrderId) -> Option<&Order> {
@@ -296,9 +316,23 @@ impl Ledger {
     }
 }
 
+/// Returns the counter in a client order id that a strategy's ledger made, `None` for another.
+pub fn order_number(strategy_id: &StrategyId, client_order_id: &ClientOrderId) -> Option<u64> {
+    number_behind(&order_prefix(strategy_id), client_order_id)
+}
+
+fn number_behind(prefix: &str, client_order_id: &ClientOrderId) -> Option<u64> {
+    client_order_id
+        .as_str()
+        .strip_prefix(prefix)?
+        .strip_prefix('-')?
+        .parse()
+        .ok()
+}
+
 /// Returns what the strategy's client order ids begin with: its own id, or, where that is too
 /// long, its beginning and a hash of the whole.
-fn order_prefix(strategy_id: &StrategyId) -> String {
+pub fn order_prefix(strategy_id: &StrategyId) -> String {
     let id = strategy_id.as_str();
     if id.len() <= PREFIX_LENGTH {
         return id.to_owned();

@@ -47,6 +47,28 @@ impl TrackedOrder {
         }
     }
 
+    /// Takes an order over as the account shows it. A change under way hides the state below it,
+    /// which can only be one of a working order.
+    pub fn adopt(order: Order) -> TrackedOrder {
+        let working = if order.filled_quantity.is_zero() {
+            OrderStatus::Accepted
+        } else {
+            OrderStatus::PartiallyFilled
+        };
+        let amending = order.status == OrderStatus::PendingAmend;
+        let canceling = order.status == OrderStatus::PendingCancel;
+        TrackedOrder {
+            base: if amending || canceling {
+                working
+            } else {
+                order.status
+            },
+            amending,
+            canceling,
+            order,
+        }
+    }
+
     /// Returns what may still fill, negative for a sell.
     pub fn signed_leaves(&self) -> i64 {
         self.order.request.side.sign() * self.order.leaves_quantity.0

@@ -6,7 +6,7 @@ use apex_domain::event::AccountMode;
 use apex_domain::instrument::InstrumentKind;
 use apex_domain::market::{FeedStatus, Side};
 use apex_domain::order::{OrderStatus, OrderType, TimeInForce};
-use apex_domain::risk::TradingState;
+use apex_domain::risk::{ReasonCode, TradingState};
 
 fn unknown(fields: &mut Fields, field: &str, value: i32) {
     if value == 0 {
@@ -120,6 +120,68 @@ pub fn order_status(status: OrderStatus) -> v1::OrderStatus {
         OrderStatus::PendingCancel => v1::OrderStatus::PendingCancel,
         OrderStatus::Canceled => v1::OrderStatus::Canceled,
         OrderStatus::Expired => v1::OrderStatus::Expired,
+    }
+}
+
+/// Reads a status that must be there.
+pub fn read_order_status(fields: &mut Fields, value: i32) -> Option<OrderStatus> {
+    let found = OrderStatus::ALL
+        .into_iter()
+        .find(|status| order_status(*status) as i32 == value);
+    if found.is_none() {
+        unknown(fields, "status", value);
+    }
+    found
+}
+
+const REASON_CODES: [ReasonCode; 28] = {
+    use ReasonCode as R;
+    [
+        R::PriceIncrement,
+        R::QuantityIncrement,
+        R::MinQuantity,
+        R::MaxQuantity,
+        R::MinNotional,
+        R::MaxNotional,
+        R::PriceCollar,
+        R::NoReferencePrice,
+        R::InsufficientBuyingPower,
+        R::PositionLimit,
+        R::ExposureLimit,
+        R::OpenOrderLimit,
+        R::OrderRate,
+        R::ReduceOnly,
+        R::TradingHalted,
+        R::TradingReducing,
+        R::SelfTrade,
+        R::NumericRange,
+        R::VenueRejected,
+        R::PostOnlyWouldTrade,
+        R::NoLiquidity,
+        R::CanceledByUser,
+        R::CanceledByRisk,
+        R::NotAtVenue,
+        R::NoAnswer,
+        R::Restarted,
+        R::Reconciled,
+        R::VenueCanceled,
+    ]
+};
+
+/// Reads a reason code; `None` where there is none, or one of a later version.
+pub fn read_reason_code(text: &str) -> Option<ReasonCode> {
+    REASON_CODES.into_iter().find(|code| code.as_str() == text)
+}
+
+/// Reads the kind of an instrument that must be there.
+pub fn read_instrument_kind(fields: &mut Fields, value: i32) -> Option<InstrumentKind> {
+    match v1::InstrumentKind::try_from(value) {
+        Ok(v1::InstrumentKind::Spot) => Some(InstrumentKind::Spot),
+        Ok(v1::InstrumentKind::Linear) => Some(InstrumentKind::Linear),
+        Ok(v1::InstrumentKind::Unspecified) | Err(_) => {
+            unknown(fields, "kind", value);
+            None
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! Events of orders.
 
 use super::order;
+use crate::FieldErrors;
 use crate::v1;
 use apex_domain::account::ExecutionRecord;
 use apex_domain::event::{Event, Recorded};
 use apex_domain::order::Order;
-use apex_domain::{AccountId, Instrument};
+use apex_domain::risk::{MarketRef, ReasonCode};
+use apex_domain::{AccountId, Instrument, UnixNanos};
 
 /// Writes an event with the order as it stood right after it; `None` where the event is not about
 /// an order.
@@ -42,6 +44,122 @@ pub fn order_event(
         order: Some(order::order(after, instrument)),
         execution,
     })
+}
+
+/// Reads an event of an order, for who folds them far from the account. `None` where the wire says
+/// too little to fold: a held end, which leaves the order as it is.
+///
+/// What the wire does not have is empty: the market at the time of the order, request ids, the
+/// venue's report sequence. A change under way has the order's numbers from before it.
+///
+/// Errors: every field that cannot be read.
+pub fn read_order_event(
+    wire: &v1::OrderEvent,
+    instrument: &Instrument,
+) -> Result<Option<Recorded>, FieldErrors> {
+    let order = wire
+        .order
+        .as_ref()
+        .ok_or_else(|| FieldErrors::one("order", "is required"))?;
+    let order = order::read_order(order, instrument)?;
+    Ok(read_event(wire, order, instrument)?.map(|event| Recorded {
+        sequence: wire.sequence,
+        ts: UnixNanos(wire.ts_ns),
+        venue_sequence: 0,
+        event,
+    }))
+}
+
+fn read_event(
+    wire: &v1::OrderEvent,
+    order: Order,
+    instrument: &Instrument,
+) -> Result<Option<Event>, FieldErrors> {
+    use v1::OrderEventKind as Kind;
+    let order_id = order.order_id.clone();
+    let (quantity, limit_price, ts_event) = (order.quantity, order.limit_price, order.ts_updated);
+    let reason = order.reason.clone();
+    let reason_code = order.reason_code.unwrap_or(ReasonCode::NoAnswer);
+    Ok(Some(match wire.kind() {
+        Kind::Initialized => Event::OrderInitialized {
+            order_id,
+            request: Box::new(order.request),
+            market: MarketRef::default(),
+        },
+        Kind::Denied => Event::OrderDenied {
+            order_id,
+            reason_code,
+            reason,
+        },
+        Kind::Submitted => Event::OrderSubmitted { order_id },
+        Kind::Accepted => Event::OrderAccepted {
+            order_id,
+            venue_order_id: order
+                .venue_order_id
+                .ok_or_else(|| FieldErrors::one("order.venue_order_id", "is required"))?,
+            ts_event,
+        },
+        Kind::Rejected => Event::OrderRejected {
+            order_id,
+            reason_code,
+            reason,
+            ts_event,
+        },
+        Kind::Unknown => Event::OrderUnknown {
+            order_id,
+            reason_code,
+        },
+        Kind::PendingAmend => Event::OrderPendingAmend {
+            order_id,
+            request_id: None,
+            quantity,
+            limit_price,
+        },
+        Kind::Amended => Event::OrderAmended {
+            order_id,
+            quantity,
+            limit_price,
+            ts_event,
+        },
+        Kind::AmendRejected => Event::OrderAmendRejected {
+            order_id,
+            reason,
+            ts_event,
+        },
+        Kind::PendingCancel => Event::OrderPendingCancel {
+            order_id,
+            request_id: None,
+            reason_code,
+        },
+        Kind::CancelRejected => Event::OrderCancelRejected {
+            order_id,
+            reason,
+            ts_event,
+        },
+        Kind::Canceled => Event::OrderCanceled {
+            order_id,
+            reason_code,
+            ts_event,
+        },
+        Kind::Expired => Event::OrderExpired {
+            order_id,
+            reason_code,
+            ts_event,
+        },
+        Kind::Triggered => Event::OrderTriggered { order_id, ts_event },
+        Kind::Filled | Kind::LateFill => {
+            let execution = wire
+                .execution
+                .as_ref()
+                .ok_or_else(|| FieldErrors::one("execution", "is required"))?;
+            Event::OrderFilled {
+                order_id,
+                execution: Box::new(order::read_execution(execution, instrument)?),
+                late: wire.kind() == Kind::LateFill,
+            }
+        }
+        Kind::EndHeld | Kind::Unspecified => return Ok(None),
+    }))
 }
 
 fn kind(event: &Event) -> Option<v1::OrderEventKind> {

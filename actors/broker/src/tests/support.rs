@@ -176,6 +176,7 @@ pub fn args(journal: &Arc<HandJournal>, venue: &Arc<HandVenue>) -> AccountArgs {
         clock,
         venue: venue.clone(),
         events: Topic::gap("account_events", Capacity::new(1 << 10)),
+        abort: Arc::new(|abort| panic!("the account would have aborted: {}", abort.reason)),
     }
 }
 

@@ -32,9 +32,16 @@ const MAY_USE: [(&str, &[&str]); 18] = [
         "apex-persistence",
         &["apex-domain", "apex-bus", "apex-storage", "apex-ops"],
     ),
+    // The strategy host runs the very strategies of `apex-strategy`, which knows nothing of it.
     (
         "apex-remote",
-        &["apex-domain", "apex-bus", "apex-proto", "apex-ops"],
+        &[
+            "apex-domain",
+            "apex-bus",
+            "apex-proto",
+            "apex-strategy",
+            "apex-ops",
+        ],
     ),
     (
         "apex-gateway",

@@ -1,0 +1,173 @@
+use super::*;
+use apex_bus::clock::Clock;
+use apex_domain::market::Side;
+use apex_domain::matching::{SimInstrument, SimOptions};
+use apex_domain::order::{OrderType, TimeInForce};
+use apex_domain::venue::NewOrder;
+use apex_domain::{ClientOrderId, InstrumentId, Price, UnixNanos};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// Stands for the account: passes on what it is told.
+struct Ear(UnboundedSender<AccountMessage>);
+
+impl Actor for Ear {
+    type Msg = AccountMessage;
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<AccountMessage>,
+        (): (),
+    ) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<AccountMessage>,
+        message: AccountMessage,
+        (): &mut (),
+    ) -> Result<(), ActorProcessingErr> {
+        let _ = self.0.send(message);
+        Ok(())
+    }
+}
+
+struct Market {
+    session: SimSession,
+    actor: ActorRef<SimMarketMessage>,
+    heard: UnboundedReceiver<AccountMessage>,
+    hub: MarketHub,
+}
+
+async fn start(venue_sequence: u64) -> Market {
+    let (told, heard) = unbounded_channel();
+    let (account, _running) = Actor::spawn(None, Ear(told), ()).await.unwrap();
+    let (hub, session) = (MarketHub::new(), SimSession::new());
+    let exchange = SimExchange::new(SimOptions::new(1)).unwrap();
+    for instrument in exchange.instruments() {
+        hub.define(instrument);
+    }
+    let clock = Clock::replay();
+    clock.advance(UnixNanos(1_700_000_000_000_000_000));
+    let args = SimMarketArgs {
+        exchange,
+        restored: Vec::new(),
+        hub: hub.clone(),
+        clock,
+        account_id: AccountId::new("paper").unwrap(),
+        account,
+        venue_sequence,
+        waiting: session.waiting(),
+    };
+    let (actor, _running) = Actor::spawn(None, SimMarketActor, args).await.unwrap();
+    Market {
+        session,
+        actor,
+        heard,
+        hub,
+    }
+}
+
+fn id() -> InstrumentId {
+    SimInstrument::defaults().remove(0).instrument.instrument_id
+}
+
+/// A buy far above the market.
+fn buy(client: &str) -> VenueCommand {
+    let definition = SimInstrument::defaults().remove(0);
+    VenueCommand::New(NewOrder {
+        client_order_id: ClientOrderId::new(client).unwrap(),
+        instrument_id: id(),
+        side: Side::Buy,
+        order_type: OrderType::Limit,
+        quantity: definition.lot,
+        limit_price: Some(Price(definition.start_price.0 * 2)),
+        time_in_force: TimeInForce::Gtc,
+        post_only: false,
+        reduce_only: false,
+    })
+}
+
+fn query(client: &str) -> VenueCommand {
+    VenueCommand::Query {
+        client_order_id: ClientOrderId::new(client).unwrap(),
+        instrument_id: id(),
+    }
+}
+
+async fn report(market: &mut Market) -> (u64, VenueReport) {
+    match market.heard.recv().await {
+        Some(AccountMessage::Report {
+            venue_sequence,
+            report,
+        }) => (venue_sequence, report),
+        other => panic!("expected a report, got {other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_is_a_market_before_the_account_is_let_in() {
+    let mut market = start(0).await;
+    let first = market.heard.recv().await.unwrap();
+    assert!(matches!(first, AccountMessage::Link(VenueLink::Ready)));
+    let reference = market.hub.reference(&id());
+    assert!(reference.bid.is_some() && reference.bid < reference.ask);
+    assert!(market.hub.view(&id()).unwrap().book.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_is_reported_to_the_account_with_numbers_behind_the_last_run() {
+    let mut market = start(41).await;
+    market.heard.recv().await.unwrap();
+    market.session.connect(market.actor.clone());
+    market.session.send(buy("a")).unwrap();
+    let (sequence, accepted) = report(&mut market).await;
+    assert!(
+        matches!(accepted, VenueReport::Accepted { .. }),
+        "{accepted:?}"
+    );
+    assert_eq!(sequence, 42);
+    let (sequence, filled) = report(&mut market).await;
+    assert!(matches!(filled, VenueReport::Filled(_)), "{filled:?}");
+    assert_eq!(sequence, 43);
+    market.session.send(query("a")).unwrap();
+    let (mut sequence, mut answer) = report(&mut market).await;
+    while matches!(answer, VenueReport::Filled(_)) {
+        (sequence, answer) = report(&mut market).await;
+    }
+    assert!(matches!(answer, VenueReport::Status { .. }), "{answer:?}");
+    assert_eq!(
+        sequence, 0,
+        "an answer has no place in the stream of reports"
+    );
+    assert_eq!(market.session.waiting().load(Ordering::Acquire), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_without_a_market_takes_nothing() {
+    let market = start(0).await;
+    assert_eq!(market.session.send(buy("a")), Err(NotSent));
+    market.session.connect(market.actor.clone());
+    assert_eq!(market.session.send(buy("a")), Ok(()));
+    market.actor.stop_and_wait(None, None).await.unwrap();
+    assert_eq!(market.session.send(buy("b")), Err(NotSent));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_takes_nothing_and_does_so_again_once_there_is_room() {
+    let mut market = start(0).await;
+    market.heard.recv().await.unwrap();
+    market.session.connect(market.actor.clone());
+    // Nothing is awaited, so the market takes none of them meanwhile.
+    for n in 0..COMMANDS_WAITING {
+        market.session.send(query(&format!("q{n}"))).unwrap();
+    }
+    assert_eq!(market.session.send(query("more")), Err(NotSent));
+    for _ in 0..COMMANDS_WAITING {
+        let (_, answer) = report(&mut market).await;
+        assert!(matches!(answer, VenueReport::NotFound { .. }), "{answer:?}");
+    }
+    assert_eq!(market.session.send(query("more")), Ok(()));
+}

@@ -1,0 +1,289 @@
+//! The door for strategies, and who is behind it.
+
+use apex_bus::clock::Clock;
+use apex_bus::handle::Platform;
+use apex_domain::{AccountId, StrategyId};
+use apex_gateway::{SessionRefusal, StrategySession, StrategySessions};
+use apex_remote::strategy_session::{
+    self as remote, BeginError, Hello, Owner, SessionArgs, SessionBudget, SessionEndKind,
+    SessionEnded, SessionMessage, StateStore, StrategyResponse,
+};
+use apex_storage::Records;
+use ractor::{ActorRef, ActorStatus};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc::WeakSender;
+
+/// The table of saved states, by `<account>/<strategy>`.
+const STATE_TABLE: &str = "strategy_state";
+
+/// A strategy within an account.
+pub type Key = (AccountId, StrategyId);
+
+/// Told when a session of its strategy ends. Must not block.
+pub type HostHook = Arc<dyn Fn(&SessionEnded) + Send + Sync>;
+
+#[derive(Default)]
+struct Entry {
+    session: Option<Connected>,
+    /// Why no session is let in.
+    barred: Option<String>,
+    host: Option<HostHook>,
+}
+
+struct Connected {
+    actor: ActorRef<SessionMessage>,
+    /// Weak, so that the stream ends with the session.
+    responses: WeakSender<StrategyResponse>,
+}
+
+impl Connected {
+    /// True while there is a client to speak to.
+    fn is_alive(&self) -> bool {
+        let status = self.actor.get_status();
+        let runs = !matches!(status, ActorStatus::Stopping | ActorStatus::Stopped);
+        runs && self
+            .responses
+            .upgrade()
+            .is_some_and(|responses| !responses.is_closed())
+    }
+}
+
+struct Inner {
+    platform: Platform,
+    clock: Clock,
+    budget: SessionBudget,
+    store: Arc<dyn StateStore>,
+    board: Mutex<BTreeMap<Key, Entry>>,
+}
+
+/// The sessions of one node. Cheap to clone.
+#[derive(Clone)]
+pub struct Sessions(Arc<Inner>);
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions").finish_non_exhaustive()
+    }
+}
+
+struct RecordsStore(Arc<dyn Records>);
+
+fn state_key(owner: &Owner) -> String {
+    format!("{}/{}", owner.account_id, owner.strategy_id)
+}
+
+impl StateStore for RecordsStore {
+    fn load(&self, owner: &Owner) -> Result<Vec<u8>, String> {
+        let kept = self.0.get(STATE_TABLE, &state_key(owner));
+        kept.map(Option::unwrap_or_default)
+            .map_err(|error| error.to_string())
+    }
+
+    fn save(&self, owner: &Owner, state: &[u8]) -> Result<(), String> {
+        self.0
+            .put(STATE_TABLE, &state_key(owner), state)
+            .map_err(|error| error.to_string())
+    }
+}
+
+impl Sessions {
+    pub fn new(
+        platform: Platform,
+        clock: Clock,
+        records: Arc<dyn Records>,
+        budget: SessionBudget,
+    ) -> Sessions {
+        Sessions(Arc::new(Inner {
+            platform,
+            clock,
+            budget,
+            store: Arc::new(RecordsStore(records)),
+            board: Mutex::default(),
+        }))
+    }
+
+    pub(super) fn platform(&self) -> &Platform {
+        &self.0.platform
+    }
+
+    fn board(&self) -> MutexGuard<'_, BTreeMap<Key, Entry>> {
+        // Each change is one assignment, so a panic leaves the board whole.
+        self.0.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes `hook` hear of the ends of the strategy's sessions, and lets sessions in.
+    pub(super) fn host(&self, key: &Key, hook: HostHook) {
+        let mut board = self.board();
+        let entry = board.entry(key.clone()).or_default();
+        entry.host = Some(hook);
+        entry.barred = None;
+    }
+
+    /// Lets no session of the strategy in, and ends the one that there is.
+    pub(super) fn bar(&self, key: &Key, reason: &str) {
+        let mut board = self.board();
+        let entry = board.entry(key.clone()).or_default();
+        entry.barred = Some(reason.to_owned());
+        if let Some(session) = &entry.session {
+            let kind = SessionEndKind::Stopped;
+            let reason = reason.to_owned();
+            let _ = session.actor.cast(SessionMessage::End { kind, reason });
+        }
+    }
+
+    /// Returns true while the strategy is connected.
+    pub fn is_connected(&self, key: &Key) -> bool {
+        let board = self.board();
+        let session = board.get(key).and_then(|entry| entry.session.as_ref());
+        session.is_some_and(Connected::is_alive)
+    }
+
+    /// Refuses new orders of the strategy from now on. Returns false when it is not connected.
+    pub fn pause(&self, key: &Key, reason: &str) -> bool {
+        let reason = reason.to_owned();
+        self.tell(key, SessionMessage::Pause { reason })
+    }
+
+    /// Takes new orders again. Returns false when it is not connected.
+    pub fn resume(&self, key: &Key) -> bool {
+        self.tell(key, SessionMessage::Resume)
+    }
+
+    /// Asks the strategy to finish. Returns false when it is not connected.
+    pub fn stop(&self, key: &Key, reason: &str) -> bool {
+        let reason = reason.to_owned();
+        self.tell(key, SessionMessage::Stop { reason })
+    }
+
+    fn tell(&self, key: &Key, message: SessionMessage) -> bool {
+        let board = self.board();
+        let session = board.get(key).and_then(|entry| entry.session.as_ref());
+        session
+            .filter(|session| session.is_alive())
+            .is_some_and(|session| session.actor.cast(message).is_ok())
+    }
+
+    /// Makes room for a new session of the strategy.
+    fn admit(&self, key: &Key) -> Result<(), SessionRefusal> {
+        let mut board = self.board();
+        let Some(entry) = board.get_mut(key) else {
+            return Ok(());
+        };
+        if let Some(reason) = &entry.barred {
+            return Err(SessionRefusal::Quarantined {
+                reason: reason.clone(),
+            });
+        }
+        match entry.session.take() {
+            Some(session) if session.is_alive() => {
+                entry.session = Some(session);
+                Err(SessionRefusal::AlreadyConnected)
+            }
+            Some(session) => {
+                // Its client is gone, and it has not heard of it yet.
+                let (kind, reason) = (SessionEndKind::Replaced, "a new session".to_owned());
+                let _ = session.actor.cast(SessionMessage::End { kind, reason });
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn ended(&self, key: &Key, ended: &SessionEnded) {
+        let hook = self.board().get(key).and_then(|entry| entry.host.clone());
+        if let Some(hook) = hook {
+            hook(ended);
+        }
+    }
+}
+
+fn read_owner(hello: &Hello) -> Result<Owner, SessionRefusal> {
+    let field = |field, error: apex_domain::id::IdError| SessionRefusal::Field {
+        field,
+        description: error.to_string(),
+    };
+    let account_id =
+        AccountId::new(&hello.account_id).map_err(|error| field("account_id", error))?;
+    let strategy_id =
+        StrategyId::new(&hello.strategy_id).map_err(|error| field("strategy_id", error))?;
+    if strategy_id == StrategyId::manual() || strategy_id == StrategyId::external() {
+        return Err(SessionRefusal::Field {
+            field: "strategy_id",
+            description: "is kept for orders of no strategy".into(),
+        });
+    }
+    Ok(Owner {
+        account_id,
+        strategy_id,
+    })
+}
+
+fn refusal(error: BeginError) -> SessionRefusal {
+    match error {
+        BeginError::Fields(errors) => SessionRefusal::Field {
+            field: "hello",
+            description: errors.to_string(),
+        },
+        BeginError::Spawn(error) => SessionRefusal::Unavailable {
+            reason: error.to_string(),
+        },
+    }
+}
+
+impl Sessions {
+    async fn begin(&self, hello: Hello, session: StrategySession) -> Result<(), SessionRefusal> {
+        let owner = read_owner(&hello)?;
+        let granted = session.caller.may(&owner.account_id);
+        let accounts = &self.0.platform.accounts;
+        let account = match accounts.get(&owner.account_id) {
+            Some(account) if granted => account.clone(),
+            _ => return Err(SessionRefusal::NotGranted),
+        };
+        let key = (owner.account_id.clone(), owner.strategy_id.clone());
+        self.admit(&key)?;
+        let responses = session.responses.downgrade();
+        let (board, ended_key) = (self.clone(), key.clone());
+        let actor = remote::begin(SessionArgs {
+            hello,
+            owner,
+            account,
+            platform: self.0.platform.clone(),
+            clock: self.0.clock.clone(),
+            budget: self.0.budget,
+            store: self.0.store.clone(),
+            requests: session.requests,
+            responses: session.responses,
+            on_end: Box::new(move |ended| board.ended(&ended_key, &ended)),
+        })
+        .await
+        .map_err(refusal)?;
+        let connected = Connected { actor, responses };
+        let mut board = self.board();
+        let entry = board.entry(key).or_default();
+        if let Some(other) = entry.session.replace(connected) {
+            // Two came at the same time; the later one stays.
+            let (kind, reason) = (SessionEndKind::Replaced, "a new session".to_owned());
+            let _ = other.actor.cast(SessionMessage::End { kind, reason });
+        }
+        Ok(())
+    }
+}
+
+impl StrategySessions for Sessions {
+    // What the macro of the trait makes of an `async fn`; spelled out, since the wire's crates are
+    // not for nodes.
+    fn begin<'a: 'f, 'f>(
+        &'a self,
+        hello: Hello,
+        session: StrategySession,
+    ) -> Pin<Box<dyn Future<Output = Result<(), SessionRefusal>> + Send + 'f>>
+    where
+        Self: 'f,
+    {
+        Box::pin(Sessions::begin(self, hello, session))
+    }
+}

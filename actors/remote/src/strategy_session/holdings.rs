@@ -1,0 +1,188 @@
+//! What a strategy holds and what its orders may still add: the ground on which targets stand.
+
+use apex_bus::message::{AccountEvent, AccountSummary};
+use apex_domain::event::Event;
+use apex_domain::order::{Order, SubmitOrder};
+use apex_domain::{ClientOrderId, InstrumentId, StrategyId};
+use apex_strategy::ledger::{order_number, order_prefix};
+use std::collections::BTreeMap;
+
+/// One strategy's share of an account, kept up to date from the account's events.
+///
+/// Each event of an order comes with the order as it stood after it, so working orders are taken
+/// over whole and never counted.
+#[derive(Debug)]
+pub struct Holdings {
+    strategy_id: StrategyId,
+    /// The last journal sequence that is in it.
+    sequence: u64,
+    /// Signed, at the instrument's quantity decimals; without the flat ones.
+    positions: BTreeMap<InstrumentId, i64>,
+    orders: BTreeMap<ClientOrderId, Order>,
+    /// Orders that were asked for and have no event yet: instrument and signed quantity.
+    under_way: BTreeMap<ClientOrderId, (InstrumentId, i64)>,
+    /// The largest number of an order id of the strategy.
+    last_number: u64,
+}
+
+impl Holdings {
+    /// Begins with an account as it stood, its working orders and its newest ones.
+    pub fn new(
+        strategy_id: StrategyId,
+        summary: &AccountSummary,
+        orders: impl IntoIterator<Item = Order>,
+    ) -> Holdings {
+        let own = summary
+            .positions
+            .iter()
+            .filter(|position| position.strategy_id == strategy_id && !position.is_flat());
+        let positions = own
+            .map(|position| (position.instrument_id.clone(), position.quantity))
+            .collect();
+        let mut holdings = Holdings {
+            sequence: summary.sequence,
+            positions,
+            ..Holdings::empty(strategy_id)
+        };
+        for order in orders {
+            holdings.take(order);
+        }
+        holdings
+    }
+
+    /// Holds nothing; for a session that does not know its account yet.
+    pub fn empty(strategy_id: StrategyId) -> Holdings {
+        Holdings {
+            strategy_id,
+            sequence: 0,
+            positions: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            under_way: BTreeMap::new(),
+            last_number: 0,
+        }
+    }
+
+    /// Takes an order as it stands now.
+    fn take(&mut self, order: Order) {
+        let id = order.request.client_order_id.clone();
+        self.note_number(&id);
+        self.under_way.remove(&id);
+        let newer = self
+            .orders
+            .get(&id)
+            .is_none_or(|known| known.sequence <= order.sequence);
+        if !newer {
+            return;
+        }
+        if order.status.is_terminal() {
+            self.orders.remove(&id);
+        } else {
+            self.orders.insert(id, order);
+        }
+    }
+
+    /// Takes an event of the account. Returns true when it is news about an own order.
+    pub fn fold(&mut self, event: &AccountEvent) -> bool {
+        let recorded = &event.recorded;
+        if recorded.sequence <= self.sequence {
+            return false;
+        }
+        self.sequence = recorded.sequence;
+        let own = |order: &&std::sync::Arc<Order>| order.request.strategy_id == self.strategy_id;
+        let Some(order) = event.order.as_ref().filter(own) else {
+            return false;
+        };
+        if let Event::OrderFilled { execution, .. } = &recorded.event {
+            let signed = execution.side.sign() * execution.last_quantity.0;
+            let id = &execution.instrument_id;
+            let position = self.positions.entry(id.clone()).or_default();
+            *position = position.saturating_add(signed);
+            if *position == 0 {
+                self.positions.remove(id);
+            }
+        }
+        self.take(order.as_ref().clone());
+        true
+    }
+
+    /// Counts an order from the moment in which it is asked for.
+    pub fn asked(&mut self, request: &SubmitOrder) {
+        self.note_number(&request.client_order_id);
+        let signed = request.side.sign() * request.quantity.0;
+        self.under_way.insert(
+            request.client_order_id.clone(),
+            (request.instrument_id.clone(), signed),
+        );
+    }
+
+    /// The order never came to be.
+    pub fn forget(&mut self, id: &ClientOrderId) {
+        self.under_way.remove(id);
+    }
+
+    /// Returns the position that there would be if all working orders filled.
+    pub fn expected(&self, id: &InstrumentId) -> i64 {
+        let orders = self
+            .orders
+            .values()
+            .filter(|order| order.request.instrument_id == *id)
+            .map(|order| order.request.side.sign() * order.leaves_quantity.0);
+        let under_way = self
+            .under_way
+            .values()
+            .filter(|(instrument_id, _)| instrument_id == id)
+            .map(|(_, signed)| *signed);
+        orders
+            .chain(under_way)
+            .fold(self.position(id), i64::saturating_add)
+    }
+
+    pub fn position(&self, id: &InstrumentId) -> i64 {
+        self.positions.get(id).copied().unwrap_or(0)
+    }
+
+    /// Returns the positions that are not flat, in order of instrument.
+    pub fn positions(&self) -> impl Iterator<Item = (&InstrumentId, i64)> {
+        self.positions.iter().map(|(id, position)| (id, *position))
+    }
+
+    /// Returns the orders that have not ended, in order of id.
+    pub fn working_orders(&self) -> impl Iterator<Item = &Order> {
+        self.orders.values()
+    }
+
+    /// Returns the instrument of an own order that has not ended.
+    pub fn instrument_of(&self, id: &ClientOrderId) -> Option<&InstrumentId> {
+        match self.orders.get(id) {
+            Some(order) => Some(&order.request.instrument_id),
+            None => self
+                .under_way
+                .get(id)
+                .map(|(instrument_id, _)| instrument_id),
+        }
+    }
+
+    /// Returns the last journal sequence that is in it.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    pub fn last_number(&self) -> u64 {
+        self.last_number
+    }
+
+    /// Makes the next client order id of the strategy.
+    pub fn next_order_id(&mut self) -> ClientOrderId {
+        self.last_number += 1;
+        let prefix = order_prefix(&self.strategy_id);
+        ClientOrderId::new(&format!("{prefix}-{}", self.last_number))
+            // At most 25 characters, a dash and, up to ten thousand million orders, 10 digits.
+            .expect("prefix and number are an id")
+    }
+
+    fn note_number(&mut self, id: &ClientOrderId) {
+        if let Some(number) = order_number(&self.strategy_id, id) {
+            self.last_number = self.last_number.max(number);
+        }
+    }
+}
