@@ -36,6 +36,8 @@ pub enum NodeError {
     Replay(#[from] apex_market_data::replay::ReplayError),
     #[error(transparent)]
     Strategy(#[from] apex_strategy::StrategyError),
+    #[error(transparent)]
+    Strategies(#[from] crate::strategies::StrategiesError),
     #[error("cannot write \"{}\"", path.display())]
     Archive {
         path: PathBuf,

@@ -1,13 +1,15 @@
 //! A node on a simulated market: inside this process, or in one of its own.
 
 use crate::NodeError;
-use crate::account::{self, Opening};
+use crate::account::{self, AccountRuntime, Opening};
+use crate::choice::StrategyChoice;
 use crate::replay::archive::refuse_replay;
 use crate::restore;
+use crate::strategies::{SessionBudget, Sessions, Strategies, StrategySpec};
 use crate::up::{Base, Node, NodeOptions, paper_account};
 use crate::venue_link::{self, Link};
 use apex_bus::clock::Clock;
-use apex_bus::handle::RunMode;
+use apex_bus::handle::{Platform, RunMode};
 use apex_domain::event::AccountMode;
 use apex_domain::matching::{RestoredOrder, SimExchange, SimOptions};
 use apex_domain::{AccountId, Instrument};
@@ -15,7 +17,6 @@ use apex_gateway::StrategySessions;
 use apex_market_data::{Publisher, SimMarketActor, SimMarketArgs, SimSession};
 use ractor::Actor;
 use std::sync::Arc;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// A running node and what feeds it.
@@ -23,6 +24,8 @@ use tokio::task::JoinHandle;
 pub struct Live {
     pub node: Node,
     pub base: Base,
+    pub sessions: Sessions,
+    strategies: Strategies,
     feed: Feed,
 }
 
@@ -32,21 +35,32 @@ enum Feed {
     Link(JoinHandle<()>),
 }
 
-/// Makes the strategy sessions of a node, once its platform stands.
-pub type MakeSessions =
-    Box<dyn FnOnce(&Base, &apex_bus::handle::Platform) -> Arc<dyn StrategySessions> + Send>;
-
 impl Live {
-    /// Ends feed, gateway and account, in the order in which nothing is asked of who has gone.
+    /// Starts a strategy in a process of its own.
+    ///
+    /// Errors: [`NodeError`].
+    pub async fn run_strategy(&self, choice: &StrategyChoice) -> Result<(), NodeError> {
+        let spec = StrategySpec {
+            strategy: choice.name.clone(),
+            strategy_id: choice.strategy_id()?,
+            params: choice.params.clone(),
+            account_id: paper_account(),
+        };
+        let token = self.base.keys.for_process("strategies")?;
+        let gateway = format!("http://{}", self.node.address());
+        Ok(self.strategies.start(spec, &gateway, &token).await?)
+    }
+
+    /// Ends strategies, gateway, account and feed, in the order in which nothing is asked of who
+    /// has gone: the venue is there until the account has decided its last.
     pub async fn stop(self) {
+        self.strategies.stop_all().await;
         self.node.stop().await;
         match self.feed {
             Feed::Inside(market) => {
                 let _ = market.drain_and_wait(None).await;
             }
-            Feed::Link(link) => {
-                let _ = link.await;
-            }
+            Feed::Link(link) => link.abort(),
         }
     }
 }
@@ -54,11 +68,7 @@ impl Live {
 /// Starts a node on the market inside.
 ///
 /// Errors: [`NodeError`].
-pub async fn inside(
-    options: &NodeOptions,
-    seed: u64,
-    sessions: Option<MakeSessions>,
-) -> Result<Live, NodeError> {
+pub async fn inside(options: &NodeOptions, seed: u64) -> Result<Live, NodeError> {
     let base = Base::open(&options.data_dir, Clock::Wall)?;
     refuse_replay(base.data_dir.root())?;
     let instruments = exchange(seed, 1)?.instruments();
@@ -95,24 +105,22 @@ pub async fn inside(
     session.connect(market.clone());
 
     let platform = base.platform(RunMode::Simulated, &account);
-    let strategies = sessions.map(|make| make(&base, &platform));
-    let node = Node::serve(&base, options, account, platform, strategies).await?;
+    let (node, sessions) = serve(&base, options, account, platform).await?;
+    let strategies = Strategies::new(sessions.clone())?;
+    let feed = Feed::Inside(market);
     Ok(Live {
         node,
         base,
-        feed: Feed::Inside(market),
+        sessions,
+        strategies,
+        feed,
     })
 }
 
 /// Starts a node at a simulated venue in another process.
 ///
 /// Errors: [`NodeError`]; a venue that does not answer is an error.
-pub async fn linked(
-    options: &NodeOptions,
-    address: String,
-    stop: watch::Receiver<bool>,
-    sessions: Option<MakeSessions>,
-) -> Result<Live, NodeError> {
+pub async fn linked(options: &NodeOptions, address: String) -> Result<Live, NodeError> {
     let base = Base::open(&options.data_dir, Clock::Wall)?;
     refuse_replay(base.data_dir.root())?;
     let account_id = paper_account();
@@ -131,13 +139,32 @@ pub async fn linked(
         hub: base.market.clone(),
         clock: base.clock.clone(),
         venue_sequence,
-        stop,
     };
     let platform = base.platform(RunMode::Simulated, &account);
-    let strategies = sessions.map(|make| make(&base, &platform));
-    let node = Node::serve(&base, options, account, platform, strategies).await?;
+    let (node, sessions) = serve(&base, options, account, platform).await?;
+    let strategies = Strategies::new(sessions.clone())?;
     let feed = Feed::Link(tokio::spawn(link.run(client)));
-    Ok(Live { node, base, feed })
+    Ok(Live {
+        node,
+        base,
+        sessions,
+        strategies,
+        feed,
+    })
+}
+
+/// Serves the node, with the door through which strategies come in.
+async fn serve(
+    base: &Base,
+    options: &NodeOptions,
+    account: AccountRuntime,
+    platform: Platform,
+) -> Result<(Node, Sessions), NodeError> {
+    let (clock, records) = (base.clock.clone(), base.records.clone());
+    let sessions = Sessions::new(platform.clone(), clock, records, SessionBudget::default());
+    let door: Arc<dyn StrategySessions> = Arc::new(sessions.clone());
+    let node = Node::serve(base, options, account, platform, Some(door)).await?;
+    Ok((node, sessions))
 }
 
 fn exchange(seed: u64, first_number: u64) -> Result<SimExchange, NodeError> {

@@ -1,6 +1,5 @@
 //! The session with a simulated venue in another process: connects, forwards, and connects again.
 
-use crate::stop::stopped;
 use apex_bus::clock::Clock;
 use apex_bus::market::MarketHub;
 use apex_bus::message::{AccountMessage, VenueLink};
@@ -15,7 +14,7 @@ use apex_venues::sim::{
 };
 use ractor::ActorRef;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 /// Commands that may wait for the venue. After a reconnect an account asks for each of its
 /// working orders at once, so this is the number of those that reconnect without a second
@@ -59,7 +58,6 @@ pub struct Link {
     pub clock: Clock,
     /// The last report that the account has.
     pub venue_sequence: u64,
-    pub stop: watch::Receiver<bool>,
 }
 
 impl std::fmt::Debug for Link {
@@ -88,7 +86,8 @@ pub async fn connect(
 }
 
 impl Link {
-    /// Runs until the process is to end.
+    /// Runs until it is aborted, which may be at any point: what the account has not journaled by
+    /// then comes again with the next logon.
     pub async fn run(mut self, first: SimVenueClient) {
         let mut client = Some(first);
         let mut pause = FIRST_PAUSE;
@@ -101,22 +100,11 @@ impl Link {
                 }
                 None => tracing::warn!(address = self.address, "venue not reached, trying again"),
             }
-            if self.pause(pause).await {
-                return;
-            }
+            tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
             client = connect(&self.address, &self.account_id, self.venue_sequence)
                 .await
                 .ok();
-        }
-    }
-
-    /// Returns true when the process is to end.
-    async fn pause(&mut self, pause: Duration) -> bool {
-        tokio::select! {
-            biased;
-            () = stopped(&mut self.stop) => true,
-            () = tokio::time::sleep(pause) => false,
         }
     }
 
@@ -127,11 +115,9 @@ impl Link {
         // What waited for the lost session must not go into this one: its outcome is asked for.
         while self.commands.try_recv().is_ok() {}
         let _ = self.account.cast(AccountMessage::Link(VenueLink::Ready));
-        let mut stop = self.stop.clone();
         loop {
             tokio::select! {
                 biased;
-                () = stopped(&mut stop) => return "the process stops".to_owned(),
                 event = events.next() => match event {
                     Some(VenueEvent::Lost(reason)) => return reason.to_string(),
                     Some(event) => self.take(event),

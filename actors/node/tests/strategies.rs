@@ -4,13 +4,12 @@
 use apex_domain::UnixNanos;
 use apex_domain::market::{Bar, BarSpec};
 use apex_domain::{Price, StrategyId};
-use apex_node::sim::{self, Live, MakeSessions};
-use apex_node::strategies::{SessionBudget, Sessions};
+use apex_node::sim::{self, Live};
+use apex_node::strategies::Sessions;
 use apex_node::up::{NodeOptions, PAPER_ACCOUNT, paper_account};
 use apex_remote::strategy_host::{self, Ended, HostConfig, HostError};
 use apex_remote::strategy_session::SessionEndKind;
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Whatever is waited for here takes milliseconds; a busy machine may make it seconds.
@@ -28,16 +27,8 @@ async fn rig() -> Rig {
         data_dir: folder.path().join("data"),
         listen: "127.0.0.1:0".parse().unwrap(),
     };
-    let made = Arc::new(OnceLock::new());
-    let slot = made.clone();
-    let make: MakeSessions = Box::new(move |base, platform| {
-        let (clock, records) = (base.clock.clone(), base.records.clone());
-        let budget = SessionBudget::default();
-        let sessions = Sessions::new(platform.clone(), clock, records, budget);
-        Arc::new(slot.get_or_init(|| sessions).clone())
-    });
-    let live = sim::inside(&options, 7, Some(make)).await.unwrap();
-    let sessions = made.get().expect("the node made its sessions").clone();
+    let live = sim::inside(&options, 7).await.unwrap();
+    let sessions = live.sessions.clone();
     Rig {
         live,
         sessions,

@@ -47,7 +47,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Accounts(args) => client::lists::accounts(args, &settings),
         Command::Instruments(args) => client::lists::instruments(args, &settings),
         Command::Risk(args) => client::risk::run(args, &settings),
-        Command::StrategyHost => up::strategy_host(),
+        Command::StrategyHost => Ok(apex_remote::strategy_host::main_from_stdin()),
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }

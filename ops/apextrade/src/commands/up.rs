@@ -4,12 +4,12 @@ use crate::cli::{self, Feed, ReplayArgs, StrategyArgs, UpArgs};
 use crate::commands::{block_on, progress};
 use crate::config::Settings;
 use anyhow::{Context, Result, bail};
+use apex_node::StrategyChoice;
 use apex_node::replay::pace::{Pause, Speed};
 use apex_node::replay::summary::Summary;
 use apex_node::replay::{self, Controls, ReplayRun};
-use apex_node::sim::{self, Live};
+use apex_node::sim;
 use apex_node::up::{NodeOptions, token_file};
-use apex_node::{NodeError, StrategyChoice};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -126,28 +126,22 @@ async fn live(
     options: NodeOptions,
     strategy: Option<StrategyChoice>,
 ) -> Result<ExitCode> {
-    let stop = stop_on_signal()?;
+    let mut stop = stop_on_signal()?;
     let live = match (args.venue, args.feed.unwrap_or(Feed::Sim)) {
-        (Some(address), Feed::Sim) => sim::linked(&options, address, stop.clone(), None).await?,
-        (None, Feed::Sim) => sim::inside(&options, args.seed, None).await?,
+        (Some(address), Feed::Sim) => sim::linked(&options, address).await?,
+        (None, Feed::Sim) => sim::inside(&options, args.seed).await?,
         (_, Feed::Binance | Feed::Alpaca) => {
             bail!("live feeds are not part of this build: use --feed sim, or --replay a recording")
         }
     };
     announce(&options.data_dir, live.node.address());
-    serve(live, stop, strategy).await?;
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn serve(
-    live: Live,
-    mut stop: watch::Receiver<bool>,
-    _strategy: Option<StrategyChoice>,
-) -> Result<()> {
+    if let Some(choice) = &strategy {
+        live.run_strategy(choice).await?;
+    }
     apex_node::stop::stopped(&mut stop).await;
     tracing::info!("stopping: calls may end, then everything decided is made durable");
     live.stop().await;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn recorded(options: NodeOptions, run: ReplayRun, json: bool) -> Result<ExitCode> {
@@ -251,9 +245,4 @@ fn pause_on_signal(pause: Pause) -> Result<()> {
         }
     });
     Ok(())
-}
-
-/// Runs the child process of a live strategy.
-pub fn strategy_host() -> Result<ExitCode> {
-    Err(NodeError::Usage("strategy-host is started by the worker".to_owned()).into())
 }
