@@ -114,7 +114,9 @@ impl Base {
         account: OpenAccount,
         opening: &Opening,
     ) -> Result<OpenAccount, NodeError> {
-        for instrument in &opening.instruments {
+        // Instruments of earlier runs first: their orders are still listed, by their definition.
+        let known = account.account.instruments().values();
+        for instrument in known.chain(&opening.instruments) {
             self.market.define(instrument.clone());
         }
         account.prepare(opening, &*self.records)
