@@ -11,7 +11,7 @@ use apex_bus::message::{
 use apex_bus::topic::Topic;
 use apex_domain::account::{Account, AccountInput, Effects, Reply};
 use apex_domain::event::AccountMode;
-use apex_domain::order::{OrderKey, OrderType};
+use apex_domain::order::OrderType;
 use apex_domain::risk::MarketRef;
 use apex_domain::venue::{EndReason, Execution, VenueCommand, VenueEnd, VenueReport};
 use apex_domain::{
@@ -126,14 +126,10 @@ impl Actor for TestAccount {
 
 impl TestState {
     fn decide(&mut self, input: AccountInput) -> (Option<Reply>, Vec<VenueCommand>) {
-        let mut effects = Effects::default();
+        let mut effects = Effects::with_orders();
         self.account.apply(Clock::Wall.now(), input, &mut effects);
         self.records.append(&self.id, &effects.events);
-        for recorded in &effects.events {
-            let key = recorded.event.order_id().cloned().map(OrderKey::OrderId);
-            let order = key
-                .and_then(|key| self.account.order(&key).cloned())
-                .map(Arc::new);
+        for (recorded, order) in effects.events.iter().zip(effects.orders) {
             let account_id = self.id.clone();
             let recorded = Arc::new(recorded.clone());
             self.events

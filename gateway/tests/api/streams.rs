@@ -30,15 +30,15 @@ fn from(sequence: u64) -> v1::StreamOrdersRequest {
 
 /// Returns the next event and its resume token, passing over heartbeats.
 async fn next(stream: &mut Streaming<v1::StreamOrdersResponse>) -> (v1::OrderEvent, String) {
-    loop {
-        let message = soon(stream.message())
-            .await
-            .unwrap()
-            .expect("the stream goes on");
-        if let Some(Item::Event(event)) = message.item {
-            return (event, message.resume_token);
+    soon(async {
+        loop {
+            let message = stream.message().await.unwrap().expect("the stream goes on");
+            if let Some(Item::Event(event)) = message.item {
+                return (event, message.resume_token);
+            }
         }
-    }
+    })
+    .await
 }
 
 /// Takes events until `count` orders are accepted, and returns their sequences.
@@ -62,21 +62,52 @@ async fn a_stream_tells_the_life_of_an_order() {
     let mut events = stream(&mut orders, from(0)).await;
     let first = soon(events.message()).await.unwrap().unwrap();
     assert!(matches!(first.item, Some(Item::Heartbeat(_))));
-    orders.submit_order(resting("c-1")).await.unwrap();
-    let mut kinds = Vec::new();
-    while kinds.last() != Some(&v1::OrderEventKind::Accepted) {
-        let (event, _) = next(&mut events).await;
-        assert_eq!(event.order.as_ref().unwrap().client_order_id, "c-1");
-        kinds.push(event.kind());
+    // The first may still come from the journal, the second can only come from the live topic.
+    for id in ["c-1", "c-2"] {
+        orders.submit_order(resting(id)).await.unwrap();
+        let mut kinds = Vec::new();
+        while kinds.last() != Some(&v1::OrderEventKind::Accepted) {
+            let (event, _) = next(&mut events).await;
+            assert_eq!(event.order.as_ref().unwrap().client_order_id, id);
+            kinds.push(event.kind());
+        }
+        assert_eq!(
+            kinds,
+            [
+                v1::OrderEventKind::Initialized,
+                v1::OrderEventKind::Submitted,
+                v1::OrderEventKind::Accepted
+            ]
+        );
     }
-    assert_eq!(
-        kinds,
-        [
-            v1::OrderEventKind::Initialized,
-            v1::OrderEventKind::Submitted,
-            v1::OrderEventKind::Accepted
-        ]
-    );
+}
+
+#[tokio::test]
+async fn an_event_read_later_is_the_event_that_was_live() {
+    let harness = Harness::start().await;
+    let mut orders = harness.orders().await;
+    let mut live = stream(&mut orders, from(0)).await;
+    orders.submit_order(resting("c-0")).await.unwrap();
+    until_accepted(&mut live, 1).await;
+    // From here on the stream has read the journal and hears the live topic.
+    orders.submit_order(resting("c-1")).await.unwrap();
+    let off_tick = v1::SubmitOrderRequest {
+        limit_price: "50000.001".into(),
+        ..resting("c-2")
+    };
+    orders.submit_order(off_tick).await.unwrap_err();
+    let (mut was, mut is) = (Vec::new(), Vec::new());
+    while was
+        .last()
+        .is_none_or(|event: &v1::OrderEvent| event.kind() != v1::OrderEventKind::Denied)
+    {
+        was.push(next(&mut live).await.0);
+    }
+    let mut later = stream(&mut orders, from(was[0].sequence)).await;
+    while is.len() < was.len() {
+        is.push(next(&mut later).await.0);
+    }
+    assert_eq!(is, was);
 }
 
 #[tokio::test]
