@@ -198,7 +198,7 @@ fn a_feed_with_bars_of_its_own_gets_no_second_ones() {
         trade(90, SECOND),
         MarketEvent::Bar(bar.clone()),
     ];
-    assert_eq!(publish(&mut publisher, &events), [bar.clone()]);
+    assert_eq!(publish(&mut publisher, &events), std::slice::from_ref(&bar));
     publisher.on_time(at(120 * SECOND), at(120 * SECOND), &mut Vec::new());
     assert_eq!(hub.bars.stats().published, 1);
     assert_eq!(hub.view(&id()).unwrap().last_bar, Some(bar));
