@@ -53,7 +53,10 @@ pub fn init(filter: &str, format: Format) -> Result<(), LogError> {
     })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(parsed)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        // Told on standard error too, by a macro that panics when that cannot be written, to a
+        // full disk perhaps: losing a line is better than losing the process.
+        .log_internal_errors(false);
     match format {
         Format::Text => builder
             .with_ansi(std::io::stderr().is_terminal())

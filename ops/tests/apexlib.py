@@ -66,7 +66,7 @@ class Server:
     """
 
     def __init__(self, binary, data_dir, arguments=("up",), *, port=None, env=None, wrap=(),
-                 name="server"):
+                 name="server", log_to=None):
         self.binary = str(binary)
         self.data_dir = Path(data_dir)
         self.arguments = list(arguments)
@@ -74,6 +74,8 @@ class Server:
         self.env = dict(env or {})
         self.wrap = list(wrap)
         self.name = name
+        # Takes standard error instead of a file of its own, for example "/dev/full".
+        self.log_to = log_to
         self.process = None
         self.starts = 0
 
@@ -110,7 +112,7 @@ class Server:
         """Starts the process and waits until `/ready` answers 200."""
         assert self.process is None, "the server is already started"
         self.starts += 1
-        with open(self.stderr_path, "wb") as stderr, open(self.stdout_path, "wb") as stdout:
+        with open(self.log_to or self.stderr_path, "wb") as stderr, open(self.stdout_path, "wb") as stdout:
             # A session of its own: what the process leaves behind can be ended by its group.
             self.process = subprocess.Popen(
                 self.command(), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
@@ -149,6 +151,8 @@ class Server:
 
     def log(self, last_bytes=4000):
         """The end of standard error."""
+        if self.log_to:
+            return f"(the log went to {self.log_to})"
         return self.stderr_path.read_bytes()[-last_bytes:].decode("utf-8", "replace")
 
     def stop(self, seconds=STOP_SECONDS):

@@ -119,6 +119,14 @@ def test_a_setting_that_is_not_known_is_refused_with_the_nearest(env, file, want
     assert not (tmp_path / "data" / "admin.token").exists()
 
 
+def test_a_log_that_cannot_be_written_does_not_end_it(make_server):
+    server = make_server("up", log_to="/dev/full").start()
+    with server.grpc() as client:
+        at = trading.market(client, trading.BTC)
+        client.call("OrderService", "SubmitOrder", trading.resting("log-1", at))
+    assert server.stop() == 0
+
+
 def test_beyond_loopback_needs_a_flag(cli, tmp_path):
     done = cli("up", "--listen", "0.0.0.0:0", "--data-dir", tmp_path / "data", check=False,
                seconds=30)

@@ -19,6 +19,7 @@ use apex_storage::{
     Class, DataDir, EmbeddedJournal, Journal, JournalError, Options, Records, Unit,
 };
 use ractor::{Actor, ActorRef};
+use std::io::Write;
 use std::sync::{Arc, OnceLock};
 
 /// Cash of a new paper account, of each quote currency.
@@ -265,9 +266,13 @@ impl OpenAccount {
 }
 
 fn abort(why: &str) -> ! {
-    // Standard error may be closed; the abort must happen all the same.
+    // Standard error may be closed or its disk full, and `eprintln!` panics then; the abort must
+    // happen all the same.
     tracing::error!(why, "aborting: start-up recovers from the journal");
-    eprintln!("apextrade: {why}; aborting, start again to recover from the journal");
+    let _ = writeln!(
+        std::io::stderr(),
+        "apextrade: {why}; aborting, start again to recover from the journal"
+    );
     std::process::abort()
 }
 

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // One line: what, why and what to do, each cause behind the one before.
-            eprintln!("apextrade: {}", output::one_line(&error));
+            crate::tell!("apextrade: {}", output::one_line(&error));
             ExitCode::FAILURE
         }
     }

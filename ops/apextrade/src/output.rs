@@ -15,6 +15,18 @@ macro_rules! say {
     ($($text:tt)*) => { $crate::output::line(format_args!($($text)*)) };
 }
 
+/// Prints a line on standard error. That it cannot be written, to a full disk perhaps, is no
+/// reason to end.
+pub fn error_line(text: Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// [`error_line`] with the arguments of `format!`.
+#[macro_export]
+macro_rules! tell {
+    ($($text:tt)*) => { $crate::output::error_line(format_args!($($text)*)) };
+}
+
 /// Returns an error and its causes on one line. A cause that its effect already tells is left out.
 pub fn one_line(error: &Error) -> String {
     let mut line = String::new();

@@ -1,6 +1,7 @@
 //! The supervisor: an ordinary ractor actor that awaits nobody in its handlers.
 
 use std::fmt;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,9 +29,14 @@ pub type AbortHook = Arc<dyn Fn(&Abort) + Send + Sync>;
 
 /// Prints what failed and why on standard error and aborts the process.
 pub fn abort_process(abort: &Abort) {
-    // Not through the log: it may be buffered, and nothing is flushed after this.
-    eprintln!("{} failed: {}", abort.name, abort.reason);
-    eprintln!("its queue is lost, so the process aborts; start it again to recover");
+    // Not through the log: it may be buffered, and nothing is flushed after this. Not by
+    // `eprintln!` either: it panics when standard error cannot be written.
+    let _ = writeln!(
+        std::io::stderr(),
+        "{} failed: {}\nits queue is lost, so the process aborts; start it again to recover",
+        abort.name,
+        abort.reason
+    );
     std::process::abort();
 }
 

@@ -44,8 +44,8 @@ async fn lines(progress: &Progress) {
     loop {
         ticks.tick().await;
         match progress.frames() {
-            (done, 0) => eprintln!("apextrade: {done} frames"),
-            (done, total) => eprintln!("apextrade: {done} of {total} frames"),
+            (done, 0) => crate::tell!("apextrade: {done} frames"),
+            (done, total) => crate::tell!("apextrade: {done} of {total} frames"),
         }
     }
 }

@@ -164,8 +164,8 @@ async fn recorded(options: NodeOptions, run: ReplayRun, json: bool) -> Result<Ex
 }
 
 fn announce(data_dir: &Path, address: SocketAddr) {
-    eprintln!("apextrade serves on http://{address}");
-    eprintln!("token: {}", token_file(data_dir).display());
+    crate::tell!("apextrade serves on http://{address}");
+    crate::tell!("token: {}", token_file(data_dir).display());
 }
 
 fn print_summary(summary: &Summary) {
@@ -225,9 +225,9 @@ fn stop_on_signal() -> Result<watch::Receiver<bool>> {
         let _ = say.send(true);
         tokio::select! {
             biased;
-            _ = interrupt.recv() => eprintln!("apextrade: interrupted again, ending at once"),
+            _ = interrupt.recv() => crate::tell!("apextrade: interrupted again, ending at once"),
             () = tokio::time::sleep(GRACE) => {
-                eprintln!("apextrade: not done within {} s, ending now", GRACE.as_secs());
+                crate::tell!("apextrade: not done within {} s, ending now", GRACE.as_secs());
             }
         }
         std::process::exit(1);
@@ -241,7 +241,7 @@ fn pause_on_signal(pause: Pause) -> Result<()> {
     tokio::spawn(async move {
         while toggles.recv().await.is_some() {
             let what = if pause.toggle() { "paused" } else { "goes on" };
-            eprintln!("apextrade: replay {what}");
+            crate::tell!("apextrade: replay {what}");
         }
     });
     Ok(())

@@ -182,7 +182,7 @@ where
 /// Says on standard error that a list was cut.
 fn say_cut(more: bool, limit: u32) {
     if more {
-        eprintln!("only the first {limit} are listed: pass a larger --limit for more");
+        crate::tell!("only the first {limit} are listed: pass a larger --limit for more");
     }
 }
 

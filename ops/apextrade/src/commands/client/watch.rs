@@ -56,7 +56,7 @@ async fn watch(args: &WatchArgs, settings: &Settings) -> Result<()> {
             // Nothing was seen yet: taking it up again could leave a hole.
             return Err(lost);
         }
-        eprintln!("the stream was lost ({lost:#}), connecting again");
+        crate::tell!("the stream was lost ({lost:#}), connecting again");
         gateway = reopen(args, settings).await.context(lost)?;
     }
 }
