@@ -281,3 +281,26 @@ fn a_fill_of_an_order_that_is_no_longer_kept_still_counts() {
     ledger.fold(&filled("o0", &first, 2));
     assert_eq!(ledger.position(&instrument_id()), 2);
 }
+
+#[test]
+fn a_ledger_that_begins_in_the_middle_goes_on_like_one_that_was_there() {
+    let mut whole = ledger("s");
+    let id = instrument_id();
+    let request = ask(&mut whole, |ctx| drop(ctx.target(&id, 100))).remove(0);
+    whole.fold(&initialized("o-1", &request));
+    let fill = filled("o-1", &request, 40);
+    whole.fold(&fill);
+
+    let mut late = ledger("s");
+    late.restore_position(&id, whole.position(&id));
+    let order = whole.order(&request.client_order_id).unwrap().clone();
+    late.adopt(order);
+    for one in [&mut whole, &mut late] {
+        assert_eq!((one.position(&id), one.working(&id)), (40, 60));
+        one.fold(&filled("o-1", &request, 60));
+        assert_eq!((one.position(&id), one.working(&id)), (100, 0));
+        assert_eq!(one.counter(), 1, "ids go on behind the adopted one");
+    }
+    let ended = late.order(&request.client_order_id).unwrap();
+    assert_eq!(ended.status, OrderStatus::Filled);
+}
