@@ -141,3 +141,39 @@ async fn a_file_that_is_no_recording_is_refused() {
     let error = refused.unwrap_err().to_string();
     assert!(error.contains("notes.txt"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_that_is_killed_behind_its_end_keeps_its_account() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    let stands = ReplayRun {
+        exit_at_end: false,
+        ..run_of(recording(folder.path()))
+    };
+    let options = NodeOptions {
+        data_dir: data_dir.clone(),
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+    };
+    let controls = Controls::default();
+    let progress = controls.progress.clone();
+    let (_stop, stopped) = watch::channel(false);
+    let running = replay::run(&options, stands, controls, stopped, |_| {});
+    let mark = || std::fs::read_to_string(data_dir.join("replay")).unwrap();
+    let watch = async {
+        while progress.frames().1 == 0 || progress.frames().0 < progress.frames().1 {
+            tokio::task::yield_now().await;
+        }
+        // Long enough to get from the last frame to where the market stands still.
+        for _ in 0..10_000 {
+            assert_eq!(mark(), "running\n", "clients are still served");
+            tokio::task::yield_now().await;
+        }
+    };
+    // The run is dropped where it stands, as by a kill.
+    tokio::select! {
+        biased;
+        () = watch => {}
+        ended = running => panic!("nobody told it to end: {ended:?}"),
+    }
+    assert_eq!(mark(), "running\n", "the next start continues it");
+}

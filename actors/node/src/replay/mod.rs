@@ -96,14 +96,17 @@ pub async fn run(
     let started = Instant::now();
     let ended = driver.run().await?;
     let wall_seconds = started.elapsed().as_secs_f64();
+    if ended == Ended::EndOfRecording && !run.exit_at_end {
+        driver.stand_still().await?;
+    }
+    // With what clients ordered meanwhile, so that it tells the state that the journal holds.
     let summary = summary::collect(&node, &driver.feed, wall_seconds).await?;
+    node.stop().await;
+    // Not before: what clients order while the market stands still is acknowledged, and a run that
+    // is killed meanwhile must come back with it instead of being moved aside.
     if ended == Ended::EndOfRecording {
         archive::mark_finished(base.data_dir.root())?;
-        if !run.exit_at_end {
-            driver.stand_still().await?;
-        }
     }
-    node.stop().await;
     Ok(summary)
 }
 
