@@ -43,8 +43,15 @@ pub struct AccountVerification {
 
 /// Checks all journals below `data_dir` without changing anything and without its lock.
 ///
-/// Errors: `Storage` when the folder cannot be read. Damage is no error but `ok: false`.
+/// Errors: `Usage` when there is no such folder, since a mistyped name must not pass for a journal
+/// without fault; `Storage` when it cannot be read. Damage is no error but `ok: false`.
 pub fn verify(data_dir: &Path) -> Result<Verification, NodeError> {
+    if !data_dir.is_dir() {
+        return Err(NodeError::Usage(format!(
+            "there is no folder \"{}\": check --data-dir",
+            data_dir.display()
+        )));
+    }
     let mut verification = Verification {
         ok: true,
         records: 0,
@@ -121,4 +128,21 @@ fn verify_account(
         states.push((id.clone(), account.sequence(), account.state_hash()));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_not_there_is_no_journal_without_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(
+            verify(folder.path()).unwrap().ok,
+            "an empty folder is a first start"
+        );
+        let missing = folder.path().join("mistyped");
+        assert!(matches!(verify(&missing), Err(NodeError::Usage(_))));
+        assert!(!missing.exists());
+    }
 }
