@@ -11,6 +11,9 @@ use std::sync::Arc;
 
 const TABLE: &str = "api_keys";
 
+/// The owner of the data folder, whose token is in its file.
+const ADMIN: &str = "admin";
+
 /// The keys of a node, and the ones that it uses itself.
 pub struct Keys {
     pub keys: ApiKeys,
@@ -24,7 +27,8 @@ impl std::fmt::Debug for Keys {
 }
 
 /// Reads the keys, and makes one for the user `admin` when its token file is missing: on the
-/// first start, or after the file was deleted, which is how a lost token is replaced.
+/// first start, or after the file was deleted, which is how a lost token is replaced. The keys
+/// that `admin` had before are revoked then: who found the lost token must not get in with it.
 ///
 /// Errors: [`NodeError`] when records or token file cannot be read or written.
 pub fn open(records: &dyn Records, token_file: &Path) -> Result<Keys, NodeError> {
@@ -34,9 +38,16 @@ pub fn open(records: &dyn Records, token_file: &Path) -> Result<Keys, NodeError>
             .map_err(|error| NodeError::Credentials(format!("key {key_id}: {error}")))?;
         known.push(record);
     }
+    let is_lost = !token_file.exists();
+    if is_lost {
+        for record in known.iter_mut().filter(|key| key.user_id == ADMIN) {
+            record.revoked = true;
+            keep(records, record)?;
+        }
+    }
     let memory = Arc::new(MemoryCredentials::new(known));
-    if !token_file.exists() {
-        let token = create(records, &memory, "admin")?;
+    if is_lost {
+        let token = create(records, &memory, ADMIN)?;
         write_private(token_file, &token).map_err(|source| NodeError::Token {
             path: token_file.to_owned(),
             source,
@@ -54,11 +65,15 @@ fn create(
     user_id: &str,
 ) -> Result<String, NodeError> {
     let new = ApiKeys::create(&random()?, user_id, Role::Admin, Grants::All);
-    let bytes = serde_json::to_vec(&new.record)
-        .map_err(|error| NodeError::Credentials(error.to_string()))?;
-    records.put(TABLE, &new.record.key_id, &bytes)?;
+    keep(records, &new.record)?;
     memory.put(new.record);
     Ok(new.token)
+}
+
+fn keep(records: &dyn Records, key: &KeyRecord) -> Result<(), NodeError> {
+    let bytes =
+        serde_json::to_vec(key).map_err(|error| NodeError::Credentials(error.to_string()))?;
+    Ok(records.put(TABLE, &key.key_id, &bytes)?)
 }
 
 fn random() -> Result<[u8; RANDOM_BYTES], NodeError> {
@@ -93,4 +108,36 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     file.write_all(b"\n")?;
     file.sync_all()?;
     std::fs::rename(&temporary, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apex_storage::MemoryRecords;
+
+    fn opens(keys: &Keys, token: &str) -> bool {
+        keys.keys.verify(token.trim()).unwrap().is_some()
+    }
+
+    #[test]
+    fn a_lost_token_is_replaced_and_opens_nothing_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("admin.token");
+        let records = MemoryRecords::new();
+        open(&records, &file).unwrap();
+        let lost = std::fs::read_to_string(&file).unwrap();
+        assert!(
+            opens(&open(&records, &file).unwrap(), &lost),
+            "as long as its file is there"
+        );
+
+        std::fs::remove_file(&file).unwrap();
+        let keys = open(&records, &file).unwrap();
+        let new = std::fs::read_to_string(&file).unwrap();
+        assert!(opens(&keys, &new) && !opens(&keys, &lost));
+        assert!(
+            !opens(&open(&records, &file).unwrap(), &lost),
+            "nor after the next start"
+        );
+    }
 }
