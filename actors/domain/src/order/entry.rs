@@ -10,7 +10,7 @@ use crate::money::Money;
 use crate::number::{NumberError, Price, Quantity};
 use crate::risk::{MarketRef, ReasonCode};
 use crate::time::UnixNanos;
-use crate::venue::{NewOrder, VenueCommand, VenueEnd};
+use crate::venue::{Execution, NewOrder, VenueCommand, VenueEnd};
 use serde::{Deserialize, Serialize};
 
 /// An amend on its way.
@@ -284,14 +284,54 @@ impl OrderEntry {
                 self.explain(*reason_code, reason);
                 self.seen(*ts_event);
             }
+            Event::OrderCanceled {
+                reason_code,
+                ts_event,
+                ..
+            }
+            | Event::OrderExpired {
+                reason_code,
+                ts_event,
+                ..
+            } => {
+                self.explain(*reason_code, "");
+                self.seen(*ts_event);
+            }
+            Event::OrderTriggered { ts_event, .. } => self.seen(*ts_event),
+            Event::OrderFilled { execution, .. } => self.take_fill(execution, instrument)?,
+            // `OrderUnknown` and `OrderInitialized` carry nothing besides the state.
+            other => self.take_change(other, ts),
+        }
+        Ok(())
+    }
+
+    fn take_fill(
+        &mut self,
+        execution: &Execution,
+        instrument: &Instrument,
+    ) -> Result<(), EntryError> {
+        let quantity = execution.last_quantity;
+        let notional = instrument.notional(execution.last_price, quantity)?;
+        self.order.filled_notional = self.order.filled_notional.checked_add(notional)?;
+        self.order.filled_quantity = self.order.filled_quantity.checked_add(quantity)?;
+        // An overfill: what was filled is what the order turned out to be.
+        self.order.quantity = self.order.quantity.max(self.order.filled_quantity);
+        self.seen(execution.ts_event);
+        Ok(())
+    }
+
+    /// Takes what opens or closes a change that is under way: an amend, a cancel, a held end.
+    fn take_change(&mut self, event: &Event, ts: UnixNanos) {
+        match event {
             Event::OrderPendingAmend {
                 quantity,
                 limit_price,
                 ..
             } => {
+                let (quantity, limit_price) = (*quantity, *limit_price);
                 self.amend = Some(PendingAmend {
-                    quantity: *quantity,
-                    limit_price: *limit_price,
+                    quantity,
+                    limit_price,
                     since: ts,
                 });
             }
@@ -326,29 +366,6 @@ impl OrderEntry {
                 self.cancel = None;
                 self.seen(*ts_event);
             }
-            Event::OrderCanceled {
-                reason_code,
-                ts_event,
-                ..
-            }
-            | Event::OrderExpired {
-                reason_code,
-                ts_event,
-                ..
-            } => {
-                self.explain(*reason_code, "");
-                self.seen(*ts_event);
-            }
-            Event::OrderTriggered { ts_event, .. } => self.seen(*ts_event),
-            Event::OrderFilled { execution, .. } => {
-                let quantity = execution.last_quantity;
-                let notional = instrument.notional(execution.last_price, quantity)?;
-                self.order.filled_notional = self.order.filled_notional.checked_add(notional)?;
-                self.order.filled_quantity = self.order.filled_quantity.checked_add(quantity)?;
-                // An overfill: what was filled is what the order turned out to be.
-                self.order.quantity = self.order.quantity.max(self.order.filled_quantity);
-                self.seen(execution.ts_event);
-            }
             Event::OrderEndHeld {
                 end,
                 reason_code,
@@ -364,10 +381,8 @@ impl OrderEntry {
                     since: ts,
                 });
             }
-            // `OrderUnknown` and `OrderInitialized` carry nothing besides the state.
             _ => {}
         }
-        Ok(())
     }
 
     fn explain(&mut self, reason_code: ReasonCode, reason: &str) {

@@ -34,10 +34,20 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
     prop::collection::vec(one, 1..120)
 }
 
-/// Reports about an order are drawn without looking at its state: most cannot be.
 fn input(step: &Move, now: UnixNanos) -> AccountInput {
-    let client = format!("o{}", step.order);
-    let client_order_id = cid(&client);
+    let venue_sequence = if step.number % 2 == 0 {
+        0
+    } else {
+        step.number as u64
+    };
+    command(step, now).unwrap_or_else(|| AccountInput::Report {
+        venue_sequence,
+        report: report(step, now),
+    })
+}
+
+/// The instrument, side and price that an order of this number always has.
+fn terms(step: &Move) -> (&'static str, Side, i64) {
     let instrument_id = if step.order.is_multiple_of(2) {
         SPOT
     } else {
@@ -48,7 +58,82 @@ fn input(step: &Move, now: UnixNanos) -> AccountInput {
     } else {
         Side::Buy
     };
-    let price = 10_000 + step.number % 100 - 50;
+    (instrument_id, side, 10_000 + step.number % 100 - 50)
+}
+
+/// What clients, operators and the session do; `None` where the move is a report.
+fn command(step: &Move, now: UnixNanos) -> Option<AccountInput> {
+    let client = format!("o{}", step.order);
+    let (instrument_id, side, price) = terms(step);
+    let input = match step.kind {
+        0..=3 => {
+            let request = if step.number % 4 == 0 {
+                market_order(&client, instrument_id, side, step.number)
+            } else {
+                limit(&client, instrument_id, side, step.number, price)
+            };
+            let market = market(price - 1, price + 1, now);
+            AccountInput::Submit {
+                request: Box::new(request),
+                market,
+            }
+        }
+        4 => {
+            let request = AmendOrder {
+                key: key(&client),
+                request_id: request_id(&format!("r{}", step.number)),
+                quantity: Some(Quantity(step.number)),
+                limit_price: Some(Price(price)),
+                expected_sequence: None,
+            };
+            AccountInput::Amend {
+                request,
+                market: market(price - 1, price + 1, now),
+            }
+        }
+        5 => AccountInput::Cancel {
+            key: key(&client),
+            request_id: Some(request_id(&format!("r{}", step.number))),
+            reason_code: ReasonCode::CanceledByUser,
+        },
+        6 => {
+            let state = match step.number % 4 {
+                0 => TradingState::Halted,
+                1 => TradingState::Reducing,
+                _ => TradingState::Active,
+            };
+            AccountInput::SetTradingState {
+                request_id: None,
+                state,
+                by: "ops".to_owned(),
+                reason: String::new(),
+            }
+        }
+        7 => AccountInput::Tick,
+        8 => AccountInput::SessionReady,
+        9 => AccountInput::SessionLost {
+            reason_code: ReasonCode::NoAnswer,
+        },
+        10 => AccountInput::SetLimits {
+            request_id: Some(request_id(&format!("l{}", step.number))),
+            limits: Limits {
+                max_orders_per_second: Some(3),
+                check_buying_power: step.number % 2 == 0,
+                allow_short_spot: true,
+                ..Limits::default()
+            },
+            expected_sequence: None,
+        },
+        _ => return None,
+    };
+    Some(input)
+}
+
+/// Reports about an order are drawn without looking at its state: most cannot be.
+fn report(step: &Move, now: UnixNanos) -> VenueReport {
+    let client = format!("o{}", step.order);
+    let client_order_id = cid(&client);
+    let (instrument_id, side, price) = terms(step);
     let ts_event = UnixNanos(now.0 + step.number % 3 - 1);
     let fill = |exec: i64, quantity: i64| {
         execution(
@@ -61,71 +146,7 @@ fn input(step: &Move, now: UnixNanos) -> AccountInput {
         )
     };
     let quantity = Quantity(step.number);
-    let report = match step.kind {
-        0..=3 => {
-            let request = if step.number % 4 == 0 {
-                market_order(&client, instrument_id, side, step.number)
-            } else {
-                limit(&client, instrument_id, side, step.number, price)
-            };
-            let market = market(price - 1, price + 1, now);
-            return AccountInput::Submit {
-                request: Box::new(request),
-                market,
-            };
-        }
-        4 => {
-            let request = AmendOrder {
-                key: key(&client),
-                request_id: request_id(&format!("r{}", step.number)),
-                quantity: Some(quantity),
-                limit_price: Some(Price(price)),
-                expected_sequence: None,
-            };
-            return AccountInput::Amend {
-                request,
-                market: market(price - 1, price + 1, now),
-            };
-        }
-        5 => {
-            return AccountInput::Cancel {
-                key: key(&client),
-                request_id: Some(request_id(&format!("r{}", step.number))),
-                reason_code: ReasonCode::CanceledByUser,
-            };
-        }
-        6 => {
-            let state = match step.number % 4 {
-                0 => TradingState::Halted,
-                1 => TradingState::Reducing,
-                _ => TradingState::Active,
-            };
-            return AccountInput::SetTradingState {
-                request_id: None,
-                state,
-                by: "ops".to_owned(),
-                reason: String::new(),
-            };
-        }
-        7 => return AccountInput::Tick,
-        8 => return AccountInput::SessionReady,
-        9 => {
-            return AccountInput::SessionLost {
-                reason_code: ReasonCode::NoAnswer,
-            };
-        }
-        10 => {
-            return AccountInput::SetLimits {
-                request_id: Some(request_id(&format!("l{}", step.number))),
-                limits: Limits {
-                    max_orders_per_second: Some(3),
-                    check_buying_power: step.number % 2 == 0,
-                    allow_short_spot: true,
-                    ..Limits::default()
-                },
-                expected_sequence: None,
-            };
-        }
+    match step.kind {
         11 | 12 => accepted(&client, ts_event),
         13 => VenueReport::Rejected {
             client_order_id,
@@ -171,15 +192,6 @@ fn input(step: &Move, now: UnixNanos) -> AccountInput {
             executions: (0..step.number % 3).map(|exec| fill(exec, 100)).collect(),
             ts_event,
         },
-    };
-    let venue_sequence = if step.number % 2 == 0 {
-        0
-    } else {
-        step.number as u64
-    };
-    AccountInput::Report {
-        venue_sequence,
-        report,
     }
 }
 
