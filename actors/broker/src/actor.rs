@@ -4,15 +4,13 @@ use crate::shell::Shell;
 use apex_bus::clock::Clock;
 use apex_bus::market::MarketHub;
 use apex_bus::message::{AccountEvent, AccountMessage};
-use apex_bus::supervision::{Abort, AbortHook};
+use apex_bus::supervision::{AbortHook, whole};
 use apex_bus::topic::Topic;
 use apex_bus::venue::VenueSession;
 use apex_domain::account::Account;
 use apex_domain::event::Recorded;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use std::any::Any;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,21 +95,9 @@ impl Actor for AccountActor {
     }
 }
 
-/// Takes a message, and ends the process when the decision panics: the state may be half changed,
-/// and the mailbox, which a failing actor discards, holds commands that callers wait for. Start-up
-/// recovers from the journal.
+/// Takes a message, and ends the process when the decision panics. Start-up recovers from the
+/// journal.
 pub(crate) fn take_whole(shell: &mut Shell, message: AccountMessage, abort: &AbortHook) {
-    let taken = catch_unwind(AssertUnwindSafe(|| shell.take(message)));
-    if let Err(panic) = taken {
-        abort(&Abort {
-            name: format!("account {}", shell.account_id()).into(),
-            reason: reason(&*panic),
-        });
-    }
-}
-
-fn reason(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "broken invariant".to_owned())
+    let name = format!("account {}", shell.account_id());
+    whole(&name, abort, || shell.take(message));
 }

@@ -4,6 +4,7 @@ use crate::publisher::Publisher;
 use apex_bus::clock::Clock;
 use apex_bus::market::MarketHub;
 use apex_bus::message::{AccountMessage, VenueLink};
+use apex_bus::supervision::{AbortHook, whole};
 use apex_bus::venue::{NotSent, VenueSession};
 use apex_domain::AccountId;
 use apex_domain::matching::{ExchangeEvent, ExchangeInput, SimExchange};
@@ -41,6 +42,8 @@ pub struct SimMarketArgs {
     /// The largest report number that the account has seen.
     pub venue_sequence: u64,
     pub waiting: Arc<AtomicUsize>,
+    /// Ends the process when the market panics: it is the venue as well, and orders are in it.
+    pub abort: AbortHook,
 }
 
 impl fmt::Debug for SimMarketArgs {
@@ -64,6 +67,7 @@ pub struct SimMarketState {
     account: ActorRef<AccountMessage>,
     venue_sequence: u64,
     waiting: Arc<AtomicUsize>,
+    abort: AbortHook,
     /// Reused, so that a step allocates nothing of its own.
     events: Vec<ExchangeEvent>,
 }
@@ -94,6 +98,7 @@ impl Actor for SimMarketActor {
             account: args.account,
             venue_sequence: args.venue_sequence,
             waiting: args.waiting,
+            abort: args.abort,
             events: args.restored,
         };
         // The first step opens the books, so that there is a market before anyone is let in.
@@ -109,22 +114,27 @@ impl Actor for SimMarketActor {
         message: SimMarketMessage,
         state: &mut SimMarketState,
     ) -> Result<(), ActorProcessingErr> {
-        match message {
-            SimMarketMessage::Step => state.apply(ExchangeInput::Step),
-            SimMarketMessage::Command(command) => {
-                state.waiting.fetch_sub(1, Ordering::AcqRel);
-                let account_id = state.account_id.clone();
-                state.apply(ExchangeInput::Command {
-                    account_id,
-                    command,
-                });
-            }
-        }
+        let abort = state.abort.clone();
+        whole("the simulated market", &abort, || state.take(message));
         Ok(())
     }
 }
 
 impl SimMarketState {
+    fn take(&mut self, message: SimMarketMessage) {
+        match message {
+            SimMarketMessage::Step => self.apply(ExchangeInput::Step),
+            SimMarketMessage::Command(command) => {
+                self.waiting.fetch_sub(1, Ordering::AcqRel);
+                let account_id = self.account_id.clone();
+                self.apply(ExchangeInput::Command {
+                    account_id,
+                    command,
+                });
+            }
+        }
+    }
+
     fn apply(&mut self, input: ExchangeInput) {
         let now = self.clock.now();
         let mut events = std::mem::take(&mut self.events);

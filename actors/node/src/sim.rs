@@ -10,6 +10,7 @@ use crate::up::{Base, Node, NodeOptions, paper_account};
 use crate::venue_link::{self, Link};
 use apex_bus::clock::Clock;
 use apex_bus::handle::{Platform, RunMode};
+use apex_bus::supervision::{AbortHook, abort_process, whole_task};
 use apex_domain::event::AccountMode;
 use apex_domain::matching::{RestoredOrder, SimExchange, SimOptions};
 use apex_domain::{AccountId, Instrument};
@@ -98,6 +99,7 @@ pub async fn inside(options: &NodeOptions, seed: u64) -> Result<Live, NodeError>
         account: account.actor.clone(),
         venue_sequence,
         waiting: session.waiting(),
+        abort: Arc::new(abort_process),
     };
     let (market, _running) = Actor::spawn(None, SimMarketActor, args)
         .await
@@ -143,7 +145,10 @@ pub async fn linked(options: &NodeOptions, address: String) -> Result<Live, Node
     let platform = base.platform(RunMode::Simulated, &account);
     let (node, sessions) = serve(&base, options, account, platform).await?;
     let strategies = Strategies::new(sessions.clone())?;
-    let feed = Feed::Link(tokio::spawn(link.run(client)));
+    let feed = Feed::Link(tokio::spawn(async move {
+        let abort: AbortHook = Arc::new(abort_process);
+        whole_task("the venue link", &abort, link.run(client)).await;
+    }));
     Ok(Live {
         node,
         base,

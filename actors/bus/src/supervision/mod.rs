@@ -13,6 +13,7 @@ mod backoff;
 mod child;
 mod state;
 mod supervisor;
+mod whole;
 
 #[cfg(test)]
 mod tests;
@@ -23,3 +24,4 @@ pub use state::SupervisorState;
 pub use supervisor::{
     Abort, AbortHook, Own, Supervisor, SupervisorArguments, SupervisorMessage, abort_process,
 };
+pub use whole::{whole, whole_task};

@@ -60,6 +60,7 @@ async fn start(venue_sequence: u64) -> Market {
         account,
         venue_sequence,
         waiting: session.waiting(),
+        abort: Arc::new(|abort| panic!("the market would have aborted: {}", abort.reason)),
     };
     let (actor, _running) = Actor::spawn(None, SimMarketActor, args).await.unwrap();
     Market {
