@@ -4,6 +4,7 @@ use apex_bus::handle::Platform;
 use apex_bus::message::JournalHealth;
 use apex_bus::topic::TopicStats;
 use apex_ops::metrics::Metrics;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,11 +64,11 @@ impl NodeMetrics {
                 &self.metrics.bus_published.with_label_values(&[&topic.name]),
                 topic.published,
             );
-            for subscriber in &topic.subscribers {
-                let labels = [topic.name.as_ref(), subscriber.name.as_ref()];
+            for (subscriber, dropped) in dropped(&topic) {
+                let labels = [topic.name.as_ref(), subscriber.as_str()];
                 set(
                     &self.metrics.bus_dropped.with_label_values(&labels),
-                    subscriber.dropped,
+                    dropped,
                 );
             }
         }
@@ -92,6 +93,16 @@ impl NodeMetrics {
             );
         }
     }
+}
+
+/// Returns what the subscribers of a topic were told that they missed, by name: several may have
+/// the same one, such as the streams of a gateway.
+pub fn dropped(topic: &TopicStats) -> BTreeMap<String, u64> {
+    let mut by_name = BTreeMap::new();
+    for subscriber in &topic.subscribers {
+        *by_name.entry(subscriber.name.to_string()).or_default() += subscriber.dropped;
+    }
+    by_name
 }
 
 /// Moves a counter on to a total that is kept elsewhere.

@@ -1,6 +1,7 @@
 //! The summary of a replay, in the form that `--json` prints.
 
 use crate::NodeError;
+use crate::metrics;
 use crate::up::Node;
 use apex_bus::handle::AccountHandle;
 use apex_bus::message::AccountSummary;
@@ -125,16 +126,8 @@ async fn summary_of(handle: &AccountHandle) -> Result<AccountSummary, NodeError>
 }
 
 fn dropped(topics: &[TopicStats]) -> BTreeMap<String, BTreeMap<String, u64>> {
-    let of = |topic: &TopicStats| {
-        let subscribers = topic.subscribers.iter();
-        subscribers
-            .map(|seat| (seat.name.to_string(), seat.dropped))
-            .collect()
-    };
-    topics
-        .iter()
-        .map(|topic| (topic.name.to_string(), of(topic)))
-        .collect()
+    let of = |topic: &TopicStats| (topic.name.to_string(), metrics::dropped(topic));
+    topics.iter().map(of).collect()
 }
 
 fn part(account: &AccountSummary, instruments: &[Instrument]) -> (String, AccountPart) {
