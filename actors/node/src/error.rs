@@ -1,5 +1,6 @@
 //! Why a node does not run.
 
+use apex_gateway::GatewayError;
 use apex_persistence::RecoverError;
 use apex_storage::StorageError;
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ pub enum NodeError {
         source: std::io::Error,
     },
     #[error(transparent)]
-    Gateway(#[from] apex_gateway::GatewayError),
+    Gateway(#[from] GatewayError),
     #[error(transparent)]
     Venue(#[from] apex_venues::sim::SimVenueError),
     #[error(transparent)]
@@ -53,6 +54,25 @@ pub enum NodeError {
 }
 
 impl NodeError {
+    /// Returns what a person can do about it, where that is known and the message does not say it.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            NodeError::Storage(StorageError::Locked { .. }) => {
+                Some("stop that process, or pass another --data-dir")
+            }
+            NodeError::Storage(StorageError::Full { .. }) => {
+                Some("free some space: an account needs 34 MB to start")
+            }
+            NodeError::Storage(StorageError::Damaged { .. }) => {
+                Some("nothing was changed: see `apextrade verify`, then restore from a backup")
+            }
+            NodeError::Gateway(GatewayError::Bind { .. }) => {
+                Some("stop what serves there, or pass another --listen")
+            }
+            _ => None,
+        }
+    }
+
     /// An actor did not start.
     pub fn spawn(name: &str, error: &ractor::SpawnErr) -> NodeError {
         NodeError::Spawn {

@@ -7,10 +7,11 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum StrategyError {
     /// Fix the name.
-    #[error("unknown strategy \"{name}\"{}", hint(.nearest))]
+    #[error("unknown strategy \"{name}\"{}", hint(.nearest, .known))]
     UnknownStrategy {
         name: String,
         nearest: Option<&'static str>,
+        known: Vec<&'static str>,
     },
     /// Fix the parameters.
     #[error(transparent)]
@@ -28,10 +29,11 @@ pub enum StrategyError {
 pub enum ParameterError {
     #[error("parameter \"{text}\" has no '=', expected name=value")]
     NoValue { text: String },
-    #[error("unknown parameter \"{name}\"{}", hint(.nearest))]
+    #[error("unknown parameter \"{name}\"{}", hint(.nearest, .known))]
     Unknown {
         name: String,
         nearest: Option<&'static str>,
+        known: Vec<&'static str>,
     },
     #[error("parameter \"{name}\" is given twice")]
     Repeated { name: &'static str },
@@ -50,6 +52,11 @@ pub enum ParameterError {
     },
 }
 
-fn hint(nearest: &Option<&'static str>) -> String {
-    nearest.map_or_else(String::new, |name| format!(", did you mean \"{name}\"?"))
+/// The name that was probably meant, else all that there are.
+fn hint(nearest: &Option<&'static str>, known: &[&'static str]) -> String {
+    match nearest {
+        Some(name) => format!(", did you mean \"{name}\"?"),
+        None if known.is_empty() => ", there are none".to_owned(),
+        None => format!(", there are: {}", known.join(", ")),
+    }
 }

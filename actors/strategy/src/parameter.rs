@@ -82,6 +82,7 @@ impl ParameterValues {
                 .ok_or_else(|| ParameterError::Unknown {
                     name: name.clone(),
                     nearest: nearest(name, schema.iter().map(|parameter| parameter.name)),
+                    known: schema.iter().map(|parameter| parameter.name).collect(),
                 })?;
             let value = parameter.value(text)?;
             if values.insert(parameter.name, value).is_some() {
@@ -278,7 +279,10 @@ mod tests {
                 "fats=3",
                 "unknown parameter \"fats\", did you mean \"fast\"?",
             ),
-            ("zzzzzz=3", "unknown parameter \"zzzzzz\""),
+            (
+                "zzzzzz=3",
+                "unknown parameter \"zzzzzz\", there are: fast, quantity, mode",
+            ),
             ("fast", "parameter \"fast\" has no '=', expected name=value"),
             (
                 "fast=x",

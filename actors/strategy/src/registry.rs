@@ -44,6 +44,7 @@ pub fn find(name: &str) -> Result<&'static StrategyType, StrategyError> {
         .ok_or_else(|| StrategyError::UnknownStrategy {
             name: name.chars().take(64).collect(),
             nearest: nearest(name, STRATEGIES.iter().map(|strategy| strategy.name)),
+            known: STRATEGIES.iter().map(|strategy| strategy.name).collect(),
         })
 }
 
@@ -71,6 +72,8 @@ mod tests {
             error,
             "unknown strategy \"ema-corss\", did you mean \"ema-cross\"?"
         );
+        let error = find("zzz").unwrap_err().to_string();
+        assert!(error.contains("there are: ema-cross"), "{error}");
         assert!(find("ema-cross").is_ok());
     }
 

@@ -35,8 +35,9 @@ pub struct Subscriptions {
     /// Book changes and snapshots.
     pub book: bool,
     pub feed_state: bool,
-    /// How many bars or ticks of each instrument it wants to have seen before it acts. A live
-    /// node loads as much history; in a backtest the first rows are the warm-up.
+    /// How many bars or ticks of each instrument it wants to have seen before it acts. A node
+    /// without a history delivers none of the past, and in a backtest the first rows are the
+    /// warm-up, so a strategy counts what it has seen.
     pub warmup: u64,
 }
 

@@ -1,5 +1,9 @@
 //! The command line. Names and flags are fixed by the platform's contract.
 
+mod client;
+
+pub use client::*;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -55,9 +59,9 @@ pub enum Command {
 pub enum Feed {
     /// A seeded market of simulated traders on a real order book.
     Sim,
-    /// Live public data of Binance.
+    /// Live public data of Binance; not in this build.
     Binance,
-    /// Live data of Alpaca.
+    /// Live data of Alpaca; not in this build.
     Alpaca,
 }
 
@@ -83,7 +87,8 @@ fn speed(text: &str) -> Result<Speed, String> {
 
 #[derive(Debug, Args)]
 pub struct DataDirArgs {
-    /// Folder that holds journal, records and token; an empty one is a first start.
+    /// Folder that holds journal, records and token; without it APEX_DATA_DIR, else ./data, and
+    /// below it `replay` for replays and `venue` for venue-sim.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 }
@@ -92,7 +97,7 @@ pub struct DataDirArgs {
 pub struct UpArgs {
     #[command(flatten)]
     pub data: DataDirArgs,
-    /// Address to serve on; port 0 takes a free one.
+    /// Address to serve on; port 0 takes a free one; without it APEX_LISTEN, else 127.0.0.1:8000.
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<String>,
     /// Allow an address beyond loopback without TLS.
@@ -117,7 +122,7 @@ pub struct UpArgs {
     /// End when the recording ends and print the summary.
     #[arg(long, requires = "replay")]
     pub exit_at_end: bool,
-    /// Print the summary as JSON on standard output.
+    /// Print the summary of a replay as one JSON object on standard output.
     #[arg(long)]
     pub json: bool,
 }
@@ -125,25 +130,30 @@ pub struct UpArgs {
 #[derive(Debug, Args)]
 pub struct PlaybackArgs {
     /// Speed factor of a replay, or `max`.
-    #[arg(long, value_parser = speed, default_value = "1")]
+    #[arg(long, value_parser = speed, default_value = "1", requires = "replay")]
     pub speed: Speed,
-    /// Start a replay over when it ends, with shifted times.
-    #[arg(long = "loop")]
+    /// Start a replay over when it ends, with shifted times, until a signal comes.
+    #[arg(long = "loop", requires = "replay")]
     pub repeat: bool,
     /// Further copies of each instrument, for load.
-    #[arg(long = "clone", value_name = "N", default_value_t = 0)]
+    #[arg(
+        long = "clone",
+        value_name = "N",
+        default_value_t = 0,
+        requires = "replay"
+    )]
     pub clones: u32,
     /// Start a replay this many seconds into the recording.
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, requires = "replay")]
     pub seek: u64,
 }
 
 #[derive(Debug, Args)]
 pub struct StrategyArgs {
-    /// Strategy to run, by name.
+    /// Strategy to run, by name, such as ema-cross.
     #[arg(long, value_name = "NAME")]
     pub strategy: Option<String>,
-    /// Parameter of the strategy.
+    /// Parameter of the strategy; may be repeated.
     #[arg(long = "param", value_name = "K=V", requires = "strategy")]
     pub params: Vec<String>,
 }
@@ -157,6 +167,7 @@ pub struct ReplayArgs {
     pub files: Vec<PathBuf>,
     #[command(flatten)]
     pub strategies: StrategyArgs,
+    /// Print exactly one JSON object.
     #[arg(long)]
     pub json: bool,
 }
@@ -192,16 +203,16 @@ pub enum Margin {
 
 #[derive(Debug, Args)]
 pub struct BacktestArgs {
-    /// Strategy, by name.
+    /// Strategy, by name, such as ema-cross.
     #[arg(long)]
     pub strategy: String,
-    /// CSV file, plain or gzip.
+    /// CSV file of bars, quotes, trades or ticks, plain or gzip; for recordings see `replay`.
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
-    /// Instrument to select where the file has several.
+    /// Instrument to select, named as in the file; without it all rows.
     #[arg(long, value_name = "ID")]
     pub instrument: Option<String>,
-    /// Parameter of the strategy.
+    /// Parameter of the strategy; may be repeated.
     #[arg(long = "param", value_name = "K=V")]
     pub params: Vec<String>,
     /// Cash at the start, in quote currency.
@@ -212,6 +223,7 @@ pub struct BacktestArgs {
         allow_hyphen_values = true
     )]
     pub start_cash: String,
+    /// What has to cover an order: nothing, or the buying power of the account.
     #[arg(long, value_enum, default_value_t = Margin::None)]
     pub margin: Margin,
     /// Fee of each fill in basis points of its notional.
@@ -222,7 +234,7 @@ pub struct BacktestArgs {
         allow_hyphen_values = true
     )]
     pub fee_bps: String,
-    /// When and at what price orders fill.
+    /// When and at what price orders fill; without it next-open on bars, touch on quotes and ticks.
     #[arg(long, value_enum)]
     pub fill: Option<Fill>,
     /// Basis points by which market orders fill worse.
@@ -233,8 +245,10 @@ pub struct BacktestArgs {
         allow_hyphen_values = true
     )]
     pub slippage_bps: String,
+    /// Kept for fill models that draw lots; the present ones do not.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// Print the report, with each fill, as one JSON object.
     #[arg(long)]
     pub json: bool,
 }
@@ -243,6 +257,7 @@ pub struct BacktestArgs {
 pub struct VerifyArgs {
     #[command(flatten)]
     pub data: DataDirArgs,
+    /// Print exactly one JSON object.
     #[arg(long)]
     pub json: bool,
 }
@@ -251,214 +266,16 @@ pub struct VerifyArgs {
 pub struct DoctorArgs {
     #[command(flatten)]
     pub data: DataDirArgs,
+    /// Print the checks as one JSON list.
     #[arg(long)]
     pub json: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct HealthArgs {
-    /// Address of the gateway.
-    #[arg(long, default_value = "http://127.0.0.1:8000")]
-    pub gateway: String,
-}
-
-/// How a client command reaches the gateway.
-#[derive(Debug, Args)]
-pub struct ClientArgs {
-    /// Address of the gateway.
-    #[arg(
-        long,
-        env = "APEX_GATEWAY",
-        default_value = "http://127.0.0.1:8000",
-        value_name = "URL"
-    )]
-    pub gateway: String,
-    /// File with the token; without it `admin.token` in the data folder.
-    #[arg(long, value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
-    #[command(flatten)]
-    pub data: DataDirArgs,
-    /// Print exactly one JSON object.
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct ListArgs {
-    #[command(flatten)]
-    pub client: ClientArgs,
-    /// Account; without it all that may be seen.
-    #[arg(long)]
-    pub account: Option<String>,
-    /// At most this many.
-    #[arg(long, default_value_t = 1000)]
-    pub limit: u32,
-}
-
-#[derive(Debug, Args)]
-pub struct InstrumentsArgs {
-    #[command(flatten)]
-    pub client: ClientArgs,
-    /// Only instruments of this venue.
-    #[arg(long)]
-    pub venue: Option<String>,
-    /// At most this many.
-    #[arg(long, default_value_t = 1000)]
-    pub limit: u32,
-}
-
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub struct OrdersArgs {
-    #[command(subcommand)]
-    pub action: Option<OrdersAction>,
-    #[command(flatten)]
-    pub list: OrdersListArgs,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum OrdersAction {
-    /// List orders, newest first; the same as no action.
-    List(OrdersListArgs),
-    /// Show one order.
-    Get(OneOrderArgs),
-    /// Submit an order.
-    Submit(SubmitArgs),
-    /// Change quantity or price of an order.
-    Amend(AmendArgs),
-    /// Cancel an order.
-    Cancel(OneOrderArgs),
-    /// Print each event as it comes, one JSON object a line with --json.
-    Watch(WatchArgs),
-}
-
-#[derive(Debug, Args)]
-pub struct OrdersListArgs {
-    #[command(flatten)]
-    pub client: ClientArgs,
-    #[arg(long, default_value = "paper")]
-    pub account: String,
-    /// Only orders that are not done.
-    #[arg(long)]
-    pub working: bool,
-    /// At most this many.
-    #[arg(long, default_value_t = 100)]
-    pub limit: u32,
-}
-
-#[derive(Debug, Args)]
-pub struct OneOrderArgs {
-    #[command(flatten)]
-    pub client: ClientArgs,
-    #[arg(long, default_value = "paper")]
-    pub account: String,
-    pub client_order_id: String,
-}
-
-#[derive(Debug, Args)]
-pub struct AmendArgs {
-    #[command(flatten)]
-    pub one: OneOrderArgs,
-    /// The new total quantity, filled part included.
-    #[arg(
-        long,
-        required_unless_present = "limit_price",
-        allow_negative_numbers = true
-    )]
-    pub quantity: Option<String>,
-    #[arg(long, allow_negative_numbers = true)]
-    pub limit_price: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct WatchArgs {
-    #[command(flatten)]
-    pub client: ClientArgs,
-    #[arg(long, default_value = "paper")]
-    pub account: String,
-    /// Start behind this journal sequence, 0 with the first event; without it with what comes now.
-    #[arg(long)]
-    pub from_sequence: Option<u64>,
-}
-
-#[derive(Debug, Args)]
-pub struct SubmitArgs {
-    #[command(flatten)]
-    pub client: ClientArgs,
-    #[arg(long, default_value = "paper")]
-    pub account: String,
-    /// Your id of the order; without it one is made.
-    #[arg(long)]
-    pub client_order_id: Option<String>,
-    /// SYMBOL.VENUE; a bare symbol means the simulated venue.
-    pub instrument: String,
-    #[arg(value_enum)]
-    pub side: SideArg,
-    #[arg(allow_negative_numbers = true)]
-    pub quantity: String,
-    /// Makes it a limit order; without it a market order.
-    #[arg(long, allow_negative_numbers = true)]
-    pub limit_price: Option<String>,
-    /// Without it gtc for a limit order and ioc for a market order.
-    #[arg(long, value_enum)]
-    pub time_in_force: Option<TimeInForceArg>,
-    #[arg(long)]
-    pub post_only: bool,
-    #[arg(long)]
-    pub reduce_only: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum SideArg {
-    Buy,
-    Sell,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TimeInForceArg {
-    Gtc,
-    Ioc,
-    Fok,
-}
-
-#[derive(Debug, Args)]
-pub struct RiskArgs {
-    #[command(subcommand)]
-    pub action: RiskAction,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum RiskAction {
-    /// Show trading state and limits.
-    State {
-        #[command(flatten)]
-        client: ClientArgs,
-        #[arg(long, default_value = "paper")]
-        account: String,
-    },
-    /// No new orders; cancels pass.
-    Halt {
-        #[command(flatten)]
-        change: RiskChange,
-        /// Cancel the working orders too.
-        #[arg(long)]
-        cancel: bool,
-    },
-    /// Only what reduces a position.
-    Reduce(RiskChange),
-    /// Trade again.
-    Resume(RiskChange),
-}
-
-#[derive(Debug, Args)]
-pub struct RiskChange {
-    #[command(flatten)]
-    pub client: ClientArgs,
-    #[arg(long, default_value = "paper")]
-    pub account: String,
-    /// Why, for the record.
-    #[arg(long)]
-    pub reason: String,
+    /// Address of the gateway; without it APEX_GATEWAY, else http://127.0.0.1:8000.
+    #[arg(long, value_name = "URL")]
+    pub gateway: Option<String>,
 }
 
 #[cfg(test)]
@@ -469,6 +286,30 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_only_a_replay_can_do_is_refused_without_one() {
+        for flags in [
+            &["--loop"][..],
+            &["--seek", "3"],
+            &["--clone", "2"],
+            &["--speed", "9"],
+        ] {
+            let words = ["apextrade", "up"].iter().chain(flags);
+            assert!(Cli::try_parse_from(words).is_err(), "{flags:?}");
+        }
+        assert!(Cli::try_parse_from(["apextrade", "up"]).is_ok());
+    }
+
+    #[test]
+    fn an_amend_without_a_change_names_both_that_it_may_have() {
+        let words = ["apextrade", "orders", "amend", "c-1"];
+        let error = Cli::try_parse_from(words).unwrap_err().to_string();
+        assert!(error.contains("--quantity"), "{error}");
+        assert!(error.contains("--limit-price"), "{error}");
+        let changes = ["--quantity", "2", "--limit-price", "3"];
+        assert!(Cli::try_parse_from(words.iter().chain(&changes)).is_ok());
     }
 
     #[test]

@@ -31,6 +31,8 @@ const TEST_KEYS: &[&str] = &["test_data", "soak", "kills", "strace_answers", "si
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub listen: String,
+    /// Where the client commands find the gateway.
+    pub gateway: String,
     pub data_dir: PathBuf,
     /// True when the folder was set somewhere and is not the default.
     pub data_dir_given: bool,
@@ -77,6 +79,7 @@ fn settings(values: &BTreeMap<String, String>) -> Result<Settings> {
     };
     Ok(Settings {
         listen: get("listen", "127.0.0.1:8000"),
+        gateway: get("gateway", "http://127.0.0.1:8000"),
         data_dir: PathBuf::from(get("data_dir", "./data")),
         data_dir_given: values.contains_key("data_dir"),
         log: get("log", "info"),

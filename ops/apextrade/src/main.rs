@@ -22,7 +22,15 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // One line: what, why and what to do, each cause behind the one before.
-            crate::tell!("apextrade: {}", output::one_line(&error));
+            let advice = error.chain().find_map(|cause| {
+                let cause = cause.downcast_ref::<apex_node::NodeError>()?;
+                cause.advice()
+            });
+            let line = output::one_line(&error);
+            match advice {
+                Some(advice) => crate::tell!("apextrade: {line}: {advice}"),
+                None => crate::tell!("apextrade: {line}"),
+            }
             ExitCode::FAILURE
         }
     }

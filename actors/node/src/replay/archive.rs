@@ -22,7 +22,10 @@ pub fn make_room(root: &Path) -> Result<(), NodeError> {
     let mark = std::fs::read_to_string(root.join(MARK)).ok();
     match mark.as_deref() {
         Some(FINISHED) => move_aside(root)?,
-        Some(_) => tracing::info!("an unfinished replay is continued on its journal"),
+        Some(_) => tracing::warn!(
+            "an unfinished replay is continued on its journal, so it ends in another state than a \
+             fresh one; for a fresh one pass an empty --data-dir"
+        ),
         None if root.join("journal").exists() => {
             return Err(NodeError::Usage(format!(
                 "data folder \"{}\" holds an account that is no replay's: use another --data-dir",

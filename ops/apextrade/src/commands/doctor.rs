@@ -141,7 +141,7 @@ fn gateway(listen: &str) -> Check {
         Err(_) => Check::bad(
             NAME,
             format!("nothing answers on {listen}"),
-            "start it with `apextrade up`".to_owned(),
+            "start it with `apextrade up`, or set APEX_LISTEN to where it serves".to_owned(),
         ),
     }
 }

@@ -1,6 +1,7 @@
 //! `apextrade health`, for container health checks.
 
 use crate::cli::HealthArgs;
+use crate::config::Settings;
 use anyhow::{Context, Result, bail};
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -11,13 +12,11 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Asks `GET /health` and fails unless the gateway answers with 200.
-pub fn run(args: &HealthArgs) -> Result<ExitCode> {
-    let status = get_status(&args.gateway, "/health")?;
+pub fn run(args: &HealthArgs, settings: &Settings) -> Result<ExitCode> {
+    let gateway = args.gateway.as_ref().unwrap_or(&settings.gateway);
+    let status = get_status(gateway, "/health")?;
     if status != 200 {
-        bail!(
-            "gateway {} answered /health with status {status}",
-            args.gateway
-        );
+        bail!("gateway {gateway} answered /health with status {status}");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -41,7 +41,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Backtest(args) => backtest::run(&args),
         Command::Verify(args) => verify::run(&args, &settings),
         Command::Doctor(args) => doctor::run(&args, &settings),
-        Command::Health(args) => health::run(&args),
+        Command::Health(args) => health::run(&args, &settings),
         Command::Orders(args) => client::orders::run(args, &settings),
         Command::Positions(args) => client::lists::positions(args, &settings),
         Command::Accounts(args) => client::lists::accounts(args, &settings),

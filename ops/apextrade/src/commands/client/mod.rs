@@ -65,7 +65,7 @@ impl Gateway {
     async fn open(args: &ClientArgs, settings: &Settings) -> Result<Gateway> {
         let token_file = token_file(args, settings);
         let bearer = bearer(&token_file)?;
-        let url = args.gateway.clone();
+        let url = args.gateway.as_ref().unwrap_or(&settings.gateway).clone();
         if !url.starts_with("http://") {
             bail!("gateway \"{url}\" is no http:// address: pass one like http://127.0.0.1:8000");
         }

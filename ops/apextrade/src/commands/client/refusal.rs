@@ -11,6 +11,7 @@ pub fn line(status: &Status, gateway: &str, token_file: &Path) -> String {
     let mut words = vec![code_name(status.code()).to_owned()];
     if let Some(info) = details.error_info()
         && !info.reason.is_empty()
+        && info.reason != code_name(status.code())
     {
         words.push(info.reason.clone());
     }
@@ -22,7 +23,7 @@ pub fn line(status: &Status, gateway: &str, token_file: &Path) -> String {
         .map(|violation| format!("{}: {}", violation.field, violation.description))
         .collect();
     let why = if fields.is_empty() {
-        status.message().to_owned()
+        without_code(status.message(), words.last()).to_owned()
     } else {
         fields.join("; ")
     };
@@ -39,6 +40,17 @@ pub fn line(status: &Status, gateway: &str, token_file: &Path) -> String {
     line.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
+}
+
+/// An order's refusal repeats its reason code, which the line has already.
+fn without_code<'a>(message: &'a str, reason: Option<&String>) -> &'a str {
+    let told = |reason: &String| {
+        message
+            .strip_prefix("order denied: ")?
+            .strip_prefix(reason.as_str())?
+            .strip_prefix(": ")
+    };
+    reason.and_then(told).unwrap_or(message)
 }
 
 fn advice(code: Code, gateway: &str, token_file: &Path) -> Option<String> {
@@ -102,6 +114,19 @@ mod tests {
             told(Code::FailedPrecondition, "notional 1 is below 10", details),
             "FAILED_PRECONDITION MIN_NOTIONAL: notional 1 is below 10"
         );
+    }
+
+    #[test]
+    fn no_code_is_told_twice() {
+        let details = ErrorDetails::with_error_info("MIN_NOTIONAL", "apextrade", []);
+        let message = "order denied: MIN_NOTIONAL: notional 1 is below 10";
+        assert_eq!(
+            told(Code::FailedPrecondition, message, details),
+            "FAILED_PRECONDITION MIN_NOTIONAL: notional 1 is below 10"
+        );
+        let details = ErrorDetails::with_error_info("UNAUTHENTICATED", "apextrade", []);
+        let line = told(Code::Unauthenticated, "no such token", details);
+        assert!(line.starts_with("UNAUTHENTICATED: no such token"), "{line}");
     }
 
     #[test]
