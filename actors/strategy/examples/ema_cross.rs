@@ -4,8 +4,8 @@
 //! `ema-cross` in `src/ema_cross.rs` is the same idea with every choice as a parameter.
 //!
 //! `cargo run -p apex-strategy --example ema_cross` runs it over a made-up market; its tests run
-//! with `cargo test -p apex-strategy --examples`. To name a strategy on the command line, move it
-//! into `src/` and add its line to `src/registry.rs`.
+//! with `cargo test -p apex-strategy --examples`. To name a strategy on the command line, take the
+//! steps of `docs/guide/strategies.md`.
 
 use apex_domain::indicator::Ema;
 use apex_domain::market::{Bar, BarSpec, MarketEvent};
@@ -91,7 +91,8 @@ impl Strategy for Follow {
             return;
         }
         // `target` orders only the difference to what is held and under way, so it can be said
-        // on every bar.
+        // on every bar. 10 of the smallest decimal of this instrument: on another it may be too
+        // small to order, which `Instrument::smallest_orderable` answers.
         let wanted = if fast > slow { 10 } else { 0 };
         ctx.target(&bar.instrument_id, wanted);
     }
