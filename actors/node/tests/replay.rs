@@ -1,14 +1,28 @@
 //! A whole node on a recording of our own making.
 
+use apex_bus::clock::Clock;
+use apex_bus::message::AccountMessage;
+use apex_bus::venue::{NotSent, VenueSession};
+use apex_domain::account::AccountInput;
+use apex_domain::event::AccountMode;
+use apex_domain::market::Side;
+use apex_domain::order::{OrderKey, OrderStatus, OrderType, SubmitOrder, TimeInForce};
+use apex_domain::risk::MarketRef;
+use apex_domain::venue::VenueCommand;
+use apex_domain::{ClientOrderId, Instrument, Price, Quantity, StrategyId, UnixNanos};
+use apex_market_data::replay::{Recording, ReplayFeed, ReplayOptions};
 use apex_node::StrategyChoice;
+use apex_node::account::{Opening, recover_account};
+use apex_node::replay::archive;
 use apex_node::replay::pace::Speed;
 use apex_node::replay::summary::Summary;
 use apex_node::replay::{self, Controls, ReplayRun};
-use apex_node::up::NodeOptions;
+use apex_node::up::{Base, NodeOptions, paper_account};
 use apex_node::verify::verify;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Start of the recording, in nanoseconds and in the venue's milliseconds.
@@ -176,4 +190,78 @@ async fn a_replay_that_is_killed_behind_its_end_keeps_its_account() {
         ended = running => panic!("nobody told it to end: {ended:?}"),
     }
     assert_eq!(mark(), "running\n", "the next start continues it");
+}
+
+/// A venue that loses what it is sent, as one does whose process is killed.
+struct Loses;
+
+impl VenueSession for Loses {
+    fn send(&self, _command: VenueCommand) -> Result<(), NotSent> {
+        Ok(())
+    }
+}
+
+fn limit_order(instrument: &Instrument) -> SubmitOrder {
+    SubmitOrder {
+        client_order_id: ClientOrderId::new("in-flight").unwrap(),
+        strategy_id: StrategyId::new("manual").unwrap(),
+        instrument_id: instrument.instrument_id.clone(),
+        side: Side::Buy,
+        order_type: OrderType::Limit,
+        quantity: Quantity(1_000),
+        limit_price: Some(Price(5_000)),
+        time_in_force: TimeInForce::Gtc,
+        post_only: false,
+        reduce_only: false,
+        tags: String::new(),
+        misfit: None,
+    }
+}
+
+/// Leaves the folder as a replay does that is killed at `ts` with an order on its way.
+async fn killed_with_an_order_on_its_way(data_dir: &Path, file: &Path, ts: UnixNanos) {
+    let recording = Recording::file(file).unwrap();
+    let feed = ReplayFeed::new(vec![recording], ReplayOptions::default()).unwrap();
+    let instruments = feed.instruments();
+    let order = limit_order(&instruments[0]);
+    let base = Base::open(data_dir, Clock::replay()).unwrap();
+    archive::make_room(base.data_dir.root()).unwrap();
+    let opening = Opening {
+        account_id: paper_account(),
+        mode: AccountMode::Paper,
+        instruments,
+        now: UnixNanos(START_NS),
+    };
+    let opened = base.open_account(&opening).unwrap();
+    let account = base.start_account(opened, Arc::new(Loses)).await.unwrap();
+    let message = |reply| AccountMessage::Step {
+        now: ts,
+        input: Box::new(AccountInput::Submit {
+            request: Box::new(order),
+            market: MarketRef::default(),
+        }),
+        reply,
+    };
+    let answer = account.actor.call(message, None).await.unwrap();
+    assert!(!answer.unwrap().unwrap().commands.is_empty(), "it was sent");
+    account.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_replay_goes_on_where_it_was_and_settles_what_was_on_its_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data_dir, file) = (folder.path().join("data"), recording(folder.path()));
+    let killed_at = UnixNanos(START_NS + 30_000_000_000);
+    killed_with_an_order_on_its_way(&data_dir, &file, killed_at).await;
+    let continued = ReplayRun {
+        strategy: None,
+        ..run_of(file)
+    };
+    let summary = run(&data_dir, continued).await;
+    assert_eq!(summary.feed.frames, 900, "the second half of 600 steps");
+    let base = Base::open(&data_dir, Clock::replay()).unwrap();
+    let account = recover_account(&base.data_dir, &paper_account()).unwrap();
+    let key = OrderKey::ClientOrderId(ClientOrderId::new("in-flight").unwrap());
+    let order = account.account.order(&key).unwrap();
+    assert_eq!(order.status, OrderStatus::Accepted, "{order:?}");
 }

@@ -8,7 +8,7 @@ pub mod progress;
 pub mod summary;
 
 use crate::NodeError;
-use crate::account::{OpenAccount, Opening};
+use crate::account::{self, OpenAccount, Opening};
 use crate::choice::StrategyChoice;
 use crate::restore;
 use crate::up::{Base, Node, NodeOptions, paper_account};
@@ -64,14 +64,21 @@ pub async fn run(
     stop: watch::Receiver<bool>,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<Summary, NodeError> {
-    let (feed, first_ts) = open_feed(&run, &controls.progress).await?;
+    let (mut feed, span) = open_feed(&run, &controls.progress).await?;
     let instruments = feed.instruments();
-    let clock = Clock::replay();
-    clock.advance(first_ts);
-    let base = Base::open(&options.data_dir, clock)?;
+    let base = Base::open(&options.data_dir, Clock::replay())?;
     archive::make_room(base.data_dir.root())?;
-    let opened = base.open_account(&opening(instruments.clone(), first_ts))?;
-    let step = lock_step(&opened, &instruments, first_ts, run.strategy.as_ref())?;
+    let recovered = account::recover_account(&base.data_dir, &paper_account())?;
+    let start = match span.resumed(recovered.account.last_ts()) {
+        Some(ts) => {
+            feed.seek(ts)?;
+            ts
+        }
+        None => span.first,
+    };
+    base.clock.advance(start);
+    let opened = base.prepare(recovered, &opening(instruments.clone(), start))?;
+    let step = lock_step(&opened, &instruments, start, run.strategy.as_ref())?;
 
     let (session, commands) = driver::session();
     let account = base.start_account(opened, Arc::new(session)).await?;
@@ -110,13 +117,35 @@ pub async fn run(
     Ok(summary)
 }
 
-/// Looks at the recordings and makes the feed, with the time at which it begins, off the runtime's threads: it reads whole files.
-async fn open_feed(
-    run: &ReplayRun,
-    progress: &Progress,
-) -> Result<(ReplayFeed, UnixNanos), NodeError> {
+/// The times between which a recording is replayed.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    first: UnixNanos,
+    /// `None` for a replay that begins anew at its end.
+    last: Option<UnixNanos>,
+}
+
+impl Span {
+    /// Returns where a replay goes on whose account was last at `last_ts`, or `None` when it begins
+    /// at the recording's start. The account's time never runs backwards: a market behind it would
+    /// give no reference prices until it had caught up.
+    fn resumed(&self, last_ts: Option<UnixNanos>) -> Option<UnixNanos> {
+        let ts = last_ts.filter(|ts| *ts > self.first)?;
+        match self.last {
+            // Copies come a little later than the recording's last frame.
+            Some(last) if ts.since(last) > NANOS_PER_SECOND => None,
+            // The last frame is shown again, so that a market that stands still has its books.
+            Some(last) => Some(ts.min(last)),
+            None => Some(ts),
+        }
+    }
+}
+
+/// Looks at the recordings and makes the feed, with the times that it covers, off the runtime's
+/// threads: it reads whole files.
+async fn open_feed(run: &ReplayRun, progress: &Progress) -> Result<(ReplayFeed, Span), NodeError> {
     let (run, progress) = (run.clone(), progress.clone());
-    let open = move || -> Result<(ReplayFeed, UnixNanos), NodeError> {
+    let open = move || -> Result<(ReplayFeed, Span), NodeError> {
         let recordings: Result<Vec<_>, _> =
             run.files.iter().map(|file| Recording::file(file)).collect();
         let recordings = recordings.map_err(apex_market_data::replay::ReplayError::from)?;
@@ -141,8 +170,15 @@ async fn open_feed(
             start_at,
             bar_intervals_ns: vec![NANOS_PER_SECOND, 60 * NANOS_PER_SECOND],
         };
-        let first_ts = start_at.or(first).unwrap_or_default();
-        Ok((ReplayFeed::new(recordings, options)?, first_ts))
+        let last = recordings
+            .iter()
+            .map(|recording| recording.info().last_ts)
+            .max();
+        let span = Span {
+            first: start_at.or(first).unwrap_or_default(),
+            last: last.filter(|_| !run.repeat),
+        };
+        Ok((ReplayFeed::new(recordings, options)?, span))
     };
     match tokio::task::spawn_blocking(open).await {
         Ok(feed) => feed,
