@@ -9,7 +9,7 @@ use apex_bus::handle::{Platform, RunMode};
 use apex_bus::market::MarketHub;
 use apex_bus::message::AccountEvent;
 use apex_bus::supervision::{AbortHook, abort_process};
-use apex_bus::topic::{Capacity, Topic};
+use apex_bus::topic::{Capacity, Topic, TopicStats};
 use apex_bus::venue::VenueSession;
 use apex_domain::AccountId;
 use apex_gateway::{GatewayOptions, Running, StrategySessions};
@@ -67,6 +67,15 @@ impl std::fmt::Debug for Node {
             .field("gateway", &self.gateway)
             .finish_non_exhaustive()
     }
+}
+
+/// A node whose gateway has stopped: its account still answers, and nothing can change it.
+#[derive(Debug)]
+pub struct QuietNode {
+    pub account: AccountRuntime,
+    pub platform: Platform,
+    /// What the topics said while the gateway still followed them.
+    pub topics: Vec<TopicStats>,
 }
 
 /// Returns the id of the account that `up` trades.
@@ -185,8 +194,18 @@ impl Node {
 
     /// Lets calls end, then the account; what was decided is durable when this returns.
     pub async fn stop(self) {
+        self.stop_serving().await.account.stop().await;
+    }
+
+    /// Lets calls end and serves no more.
+    pub async fn stop_serving(self) -> QuietNode {
+        let topics = self.metrics.topics();
         self.gateway.stop().await;
-        self.account.stop().await;
+        QuietNode {
+            account: self.account,
+            platform: self.platform,
+            topics,
+        }
     }
 }
 

@@ -106,9 +106,11 @@ pub async fn run(
     if ended == Ended::EndOfRecording && !run.exit_at_end {
         driver.stand_still().await?;
     }
-    // With what clients ordered meanwhile, so that it tells the state that the journal holds.
-    let summary = summary::collect(&node, &driver.feed, wall_seconds).await?;
-    node.stop().await;
+    // With all that clients ordered, so that it tells the state that the journal holds: no call can
+    // change it once the gateway has stopped.
+    let quiet = node.stop_serving().await;
+    let summary = summary::collect(&quiet, &driver.feed, wall_seconds).await?;
+    quiet.account.stop().await;
     // Not before: what clients order while the market stands still is acknowledged, and a run that
     // is killed meanwhile must come back with it instead of being moved aside.
     if ended == Ended::EndOfRecording {

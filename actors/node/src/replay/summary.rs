@@ -2,7 +2,7 @@
 
 use crate::NodeError;
 use crate::metrics;
-use crate::up::Node;
+use crate::up::QuietNode;
 use apex_bus::handle::AccountHandle;
 use apex_bus::message::AccountSummary;
 use apex_bus::topic::TopicStats;
@@ -63,11 +63,11 @@ pub struct PositionPart {
     pub realized_pnl: String,
 }
 
-/// Collects the summary from a node that is at rest.
+/// Collects the summary from a node that serves nobody any more.
 ///
 /// Errors: [`NodeError`] when an account does not answer.
 pub async fn collect(
-    node: &Node,
+    node: &QuietNode,
     feed: &ReplayFeed,
     wall_seconds: f64,
 ) -> Result<Summary, NodeError> {
@@ -99,7 +99,7 @@ pub async fn collect(
             .map(|account| account.executions as u64)
             .sum(),
         journal_records: accounts.iter().map(|account| account.sequence).sum(),
-        dropped: dropped(&node.metrics.topics()),
+        dropped: dropped(&node.topics),
         accounts: accounts
             .iter()
             .map(|account| part(account, &instruments))
