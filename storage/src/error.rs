@@ -164,6 +164,12 @@ pub enum Damage {
     },
     /// Bytes that no write of ours can have left, after the last frame.
     BytesAfterEnd,
+    /// A segment file does not have the full size that it was made with: it was cut, or copied in
+    /// part.
+    SegmentLength {
+        /// Its length now.
+        bytes: u64,
+    },
     /// A checksummed part does not decode.
     Malformed(&'static str),
     /// The journal ends before a snapshot that was taken of it: its last part is gone.
@@ -188,6 +194,12 @@ impl fmt::Display for Damage {
                 )
             }
             Damage::BytesAfterEnd => write!(f, "bytes after the last frame"),
+            Damage::SegmentLength { bytes } => {
+                write!(
+                    f,
+                    "file of {bytes} bytes is no whole segment: it was cut or copied in part"
+                )
+            }
             Damage::Malformed(what) => write!(f, "malformed {what}"),
             Damage::EndsBeforeSnapshot { snapshot } => {
                 write!(f, "journal ends before its snapshot at sequence {snapshot}")

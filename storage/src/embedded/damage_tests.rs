@@ -243,14 +243,38 @@ fn a_frame_that_was_forged_whole_breaks_the_chain() {
 }
 
 #[test]
-fn a_file_cut_short_is_unfinished_in_the_last_frame_and_damage_before() {
+fn a_file_that_is_not_its_full_size_is_refused_at_its_end() {
+    let disk = journal_of(20);
+    for path in segments(&disk) {
+        let whole = disk.content(&path).expect("the file is there").len();
+        assert_eq!(whole, 4096);
+        let first = name(&path)[..20].parse().expect("a sequence");
+        let lengths = (0..whole)
+            .step_by(7)
+            .chain([whole - 1, whole + 1, 2 * whole - 1]);
+        for length in lengths {
+            let copy = changed(&disk, &path, |content| content.resize(length, 0));
+            let bytes = length as u64;
+            let position = Position {
+                segment: name(&path),
+                offset: bytes,
+                sequence: first,
+            };
+            let case = format!("{position} of {length} bytes");
+            refused(&copy, &position, &Damage::SegmentLength { bytes }, &case);
+        }
+    }
+}
+
+#[test]
+fn a_last_frame_cut_within_its_file_is_an_unfinished_write() {
     let disk = journal_of(20);
     let paths = segments(&disk);
     let newest = paths.last().expect("a segment");
     let content = disk.content(newest).expect("the file is there");
     let last = *frames(&content).last().expect("a frame");
     for end in last.0 + 1..last.0 + last.1 {
-        let copy = changed(&disk, newest, |content| content.truncate(end));
+        let copy = changed(&disk, newest, |content| content[end..].fill(0));
         let report = verify(&copy);
         assert!(report.ok(), "{end}: {report:?}");
         assert!(report.torn_tail_bytes > 0 && report.torn_tail_bytes <= (end - last.0) as u64);
@@ -263,25 +287,23 @@ fn a_file_cut_short_is_unfinished_in_the_last_frame_and_damage_before() {
         drop(journal);
         assert!(verify(&copy).ok(), "{end}");
     }
-    let older = &paths[0];
-    let first = *frames(&disk.content(older).expect("the file is there"))
-        .last()
-        .expect("a frame");
-    let copy = changed(&disk, older, |content| {
-        content.truncate(first.0 + first.1 - 1)
+}
+
+#[test]
+fn a_last_frame_cut_within_an_older_file_is_refused() {
+    let disk = journal_of(20);
+    let older = segments(&disk).remove(0);
+    let content = disk.content(&older).expect("the file is there");
+    let (start, length, sequence) = *frames(&content).last().expect("a frame");
+    let copy = changed(&disk, &older, |content| {
+        content[start + length - 1..].fill(0)
     });
-    let (offset, sequence) = (first.0 as u64, first.2);
     let position = Position {
-        segment: name(older),
-        offset,
+        segment: name(&older),
+        offset: start as u64,
         sequence,
     };
-    refused(
-        &copy,
-        &position,
-        &Damage::Checksum,
-        "an older segment cut short",
-    );
+    refused(&copy, &position, &Damage::Checksum, "an older segment cut");
 }
 
 #[test]

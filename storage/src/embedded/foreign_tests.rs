@@ -86,13 +86,21 @@ proptest! {
 
     #[test]
     fn a_segment_of_any_bytes_is_read_or_refused(content in prop::collection::vec(any::<u8>(), 0..5000)) {
+        // As it is, and as a file of a size that a segment has.
+        let mut whole = content.clone();
+        whole.resize(4096, 0);
+        judge(whole)?;
         judge(content)?;
     }
 
     #[test]
     fn a_segment_changed_anywhere_is_read_or_refused(changes in changes(), cut in any::<prop::sample::Index>()) {
         let content = changed(a_good_segment(), &changes);
-        judge(content[..cut.index(content.len())].to_vec())?;
+        let cut = cut.index(content.len());
+        let mut ended = content.clone();
+        ended[cut..].fill(0);
+        judge(ended)?;
+        judge(content[..cut].to_vec())?;
         judge(content)?;
     }
 

@@ -12,10 +12,11 @@ pub enum Preallocation {
 /// Sizes of an embedded journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Size of a segment in bytes; 4 KiB to 1 GiB. 16 MiB holds some 110,000 records of 128 bytes,
+    /// Size of a segment in bytes; 4 KiB to 1 GiB, rounded up to a power of two, since that is how
+    /// a file that was cut is told from a whole one. 16 MiB holds some 110,000 records of 128 bytes,
     /// so a spare is made every few seconds at the highest rate, and costs a start 50 ms.
     pub segment_bytes: u64,
-    /// Size of the reserve in bytes; 4 KiB to 1 GiB. 1 MiB takes some 7,000 cancels and reports.
+    /// Size of the reserve in bytes; as `segment_bytes`. 1 MiB takes some 7,000 cancels and reports.
     pub reserve_bytes: u64,
     /// Where spares are made.
     pub preallocation: Preallocation,
@@ -48,16 +49,27 @@ const SMALLEST_FILE_BYTES: u64 = 4096;
 /// place, and a file beyond this is none of ours.
 pub(crate) const MAX_SEGMENT_BYTES: u64 = 1 << 30;
 
+/// Returns whether a segment can have been made with this length.
+///
+/// A file gets its name only after it was filled to its full size, and it never changes its length
+/// afterwards. No header says which size that was, and it differs between segments, spares that a
+/// full disk made the next segment, and runs with other options; but all of them are powers of two.
+pub(crate) fn is_full_size(bytes: u64) -> bool {
+    (SMALLEST_FILE_BYTES..=MAX_SEGMENT_BYTES).contains(&bytes) && bytes.is_power_of_two()
+}
+
 impl Options {
     /// Returns sizes that hold at least a few records each.
     pub(crate) fn within_limits(self) -> Options {
         Options {
             segment_bytes: self
                 .segment_bytes
-                .clamp(SMALLEST_FILE_BYTES, MAX_SEGMENT_BYTES),
+                .clamp(SMALLEST_FILE_BYTES, MAX_SEGMENT_BYTES)
+                .next_power_of_two(),
             reserve_bytes: self
                 .reserve_bytes
-                .clamp(SMALLEST_FILE_BYTES, MAX_SEGMENT_BYTES),
+                .clamp(SMALLEST_FILE_BYTES, MAX_SEGMENT_BYTES)
+                .next_power_of_two(),
             ..self
         }
     }

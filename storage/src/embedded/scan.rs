@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use super::frame::{Header, VERSION, genesis, next_record};
-use super::options::MAX_SEGMENT_BYTES;
+use super::options::is_full_size;
 use super::read::{SegmentName, SegmentReader, file_name};
 use super::tail::{Tail, judge};
 use crate::disk::Disk;
@@ -88,9 +88,10 @@ fn scan_segment(
 ) -> Result<Option<Finding>, StorageError> {
     let mut reader = SegmentReader::open(disk, &name.path)?;
     scan.used_bytes = 0;
-    if reader.length() > MAX_SEGMENT_BYTES {
-        let at = name.position(0, scan.head.sequence + 1);
-        return Ok(Some(Finding::Bad(at, Damage::Malformed("segment length"))));
+    let bytes = reader.length();
+    if !is_full_size(bytes) {
+        let at = name.position(bytes, scan.head.sequence + 1);
+        return Ok(Some(Finding::Bad(at, Damage::SegmentLength { bytes })));
     }
     loop {
         let (at, expected) = (reader.at(), scan.head.sequence + 1);
