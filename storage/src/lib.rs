@@ -21,7 +21,7 @@ pub mod memory;
 pub mod port;
 pub mod verify;
 
-pub use embedded::{DataDir, EmbeddedJournal, EmbeddedRecords, Options};
+pub use embedded::{DataDir, EmbeddedJournal, EmbeddedRecords, Options, read_record};
 pub use error::{Damage, Position, StorageError};
 pub use memory::{MemoryJournal, MemoryRecords, MemoryStore};
 pub use port::journal::{

@@ -10,6 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::StorageError;
 use crate::disk::{Disk, RealDisk};
 
+/// Folder of the keyed records below the root.
+pub(crate) const RECORDS: &str = "records";
+
 /// A data folder in use by this process.
 ///
 /// Dropping the last handle gives the folder free, and so does the death of the process.
@@ -70,7 +73,7 @@ impl DataDir {
     }
 
     pub(crate) fn records_folder(&self) -> PathBuf {
-        self.root.join("records")
+        self.root.join(RECORDS)
     }
 
     /// Marks a folder below the root as in use by one owner in this process, until `release`.

@@ -40,7 +40,7 @@ mod records_tests;
 pub use data_dir::DataDir;
 pub use journal::EmbeddedJournal;
 pub use options::{Opened, Options, Preallocation};
-pub use records::EmbeddedRecords;
+pub use records::{EmbeddedRecords, read_record};
 
 pub(crate) use data_dir::{accounts_on, check_account_id, journal_folder};
 pub(crate) use frame::{

@@ -8,19 +8,19 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use memchr::memmem;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::data_dir::DataDir;
+use super::data_dir::{DataDir, RECORDS};
 use super::frame::u64_at;
 use super::read::file_name;
 use super::spare::sync_folder_of;
 use super::tail::lacks_a_sector;
 use crate::StorageError;
-use crate::disk::{Disk, DiskFile, Open, read_all, write_all};
+use crate::disk::{Disk, DiskFile, Open, RealDisk, read_all, write_all};
 use crate::error::{Damage, Position};
 use crate::port::records::{
     Entries, MAX_KEY_BYTES, MAX_VALUE_BYTES, Records, check_input, check_table,
@@ -107,6 +107,24 @@ impl EmbeddedRecords {
     }
 }
 
+/// Returns the value of a key in a data folder that may be in use, without its lock and without
+/// changing anything; `None` when the table or the key is not there.
+///
+/// # Errors
+/// `Damaged`, `NewerVersion`, `BadName`, `Io`.
+pub fn read_record(root: &Path, table: &str, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
+    check_input(table, key, &[])?;
+    let path = root.join(RECORDS).join(format!("{table}.tbl"));
+    let content = match read_all(&RealDisk, &path, MAX_FILE_BYTES) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StorageError::io("read", &path, error)),
+    };
+    let mut read = Table::new(path);
+    read.read(&content)?;
+    Ok(read.rows.remove(key))
+}
+
 impl Drop for EmbeddedRecords {
     fn drop(&mut self) {
         self.dir.release(CLAIM);
@@ -158,38 +176,29 @@ impl Records for EmbeddedRecords {
 }
 
 impl Table {
-    fn load(disk: &dyn Disk, path: PathBuf) -> Result<Table, StorageError> {
-        let mut table = Table {
+    fn new(path: PathBuf) -> Table {
+        Table {
             path,
             file: None,
             end: 0,
             live_bytes: 0,
             rows: Rows::new(),
             broken: None,
-        };
+        }
+    }
+
+    fn load(disk: &dyn Disk, path: PathBuf) -> Result<Table, StorageError> {
+        let mut table = Table::new(path);
         let content = match read_all(disk, &table.path, MAX_FILE_BYTES) {
             Ok(content) => content,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(table),
             Err(error) => return Err(StorageError::io_fatal("read", &table.path, error)),
         };
-        table.check_magic(&content)?;
-        let mut at = FILE_MAGIC.len();
-        while at < content.len() {
-            let Some(body) = whole_entry(&content[at..]) else {
-                break;
-            };
-            table
-                .fold(body)
-                .ok_or_else(|| table.damaged(at, Damage::Malformed("entry")))?;
-            at += HEAD_BYTES + body.len() + CHECK_BYTES;
-        }
+        let at = table.read(&content)?;
         let file = disk.open(&table.path, Open::Write);
         let file = file.map_err(|e| StorageError::io_fatal("open", &table.path, e))?;
         table.end = at as u64;
         if at < content.len() {
-            if !is_unfinished(&content[at..], at as u64) {
-                return Err(table.damaged(at, Damage::Checksum));
-            }
             let torn_bytes = content.len() - at;
             tracing::warn!(table = %table.path.display(), torn_bytes, "unfinished entry is cut");
             file.set_len(table.end)
@@ -204,6 +213,25 @@ impl Table {
             .map(|(key, value)| entry_bytes(key, value));
         table.live_bytes = live.sum();
         Ok(table)
+    }
+
+    /// Takes the rows of a file, and returns where its whole entries end; an unfinished one may
+    /// follow.
+    fn read(&mut self, content: &[u8]) -> Result<usize, StorageError> {
+        self.check_magic(content)?;
+        let mut at = FILE_MAGIC.len();
+        while at < content.len() {
+            let Some(body) = whole_entry(&content[at..]) else {
+                break;
+            };
+            self.fold(body)
+                .ok_or_else(|| self.damaged(at, Damage::Malformed("entry")))?;
+            at += HEAD_BYTES + body.len() + CHECK_BYTES;
+        }
+        if at < content.len() && !is_unfinished(&content[at..], at as u64) {
+            return Err(self.damaged(at, Damage::Checksum));
+        }
+        Ok(at)
     }
 
     fn check_magic(&self, content: &[u8]) -> Result<(), StorageError> {
