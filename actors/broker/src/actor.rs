@@ -31,6 +31,9 @@ pub trait Journal: Send + Sync {
 pub struct AccountArgs {
     /// Open, and recovered from what is durable.
     pub account: Account,
+    /// Events that recovery folded behind the newest snapshot, or all without one: they count
+    /// towards the next one.
+    pub folded: u64,
     pub journal: Arc<dyn Journal>,
     pub market: MarketHub,
     pub clock: Clock,

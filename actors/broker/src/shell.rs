@@ -16,8 +16,9 @@ use apex_domain::{AccountId, UnixNanos};
 use ractor::RpcReplyPort;
 use std::sync::Arc;
 
-/// Events between two snapshots: at a million folded events a second, a restart never has more
-/// than a tenth of a second to fold.
+/// Events between two snapshots, over all runs: at a million folded events a second, a restart has
+/// little more than a tenth of a second to fold. More only when the writer's queue was full, or the
+/// disk, just when a snapshot was due.
 const SNAPSHOT_EVERY: u64 = 100_000;
 
 /// Decisions and answers that may wait for the disk before new commands are refused. The handles
@@ -49,6 +50,7 @@ pub(crate) struct Shell {
     outbox: Outbox<Held>,
     journal_health: JournalHealth,
     venue_connected: bool,
+    /// Sequence of the newest snapshot; 0 without one.
     snapshot_at: u64,
 }
 
@@ -62,7 +64,7 @@ impl Shell {
             account_id,
             journal_health: JournalHealth::Ready,
             venue_connected: false,
-            snapshot_at: sequence,
+            snapshot_at: sequence.saturating_sub(args.folded),
             args,
         })
     }

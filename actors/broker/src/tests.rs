@@ -184,3 +184,18 @@ fn a_snapshot_is_handed_over_after_very_many_events_and_holds_the_account() {
     let restored = apex_domain::account::Account::restore(&bytes).unwrap();
     assert_eq!(restored.sequence(), at);
 }
+
+#[test]
+fn events_of_the_runs_before_count_towards_the_next_snapshot() {
+    let mut desk = Desk::recovered(2);
+    let mut sequence = 2;
+    while sequence < 100_000 {
+        assert!(desk.journal.snapshots().is_empty(), "not yet at {sequence}");
+        desk.shell_take(AccountMessage::Tick);
+        drop(desk.command(halt(sequence % 2 == 0)));
+        sequence += 1;
+        desk.durable(sequence);
+    }
+    let snapshots = desk.journal.snapshots();
+    assert_eq!(snapshots.first().map(|snapshot| snapshot.0), Some(100_000));
+}

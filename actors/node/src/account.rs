@@ -65,6 +65,8 @@ pub struct Surroundings {
 /// An account as read back, before its actor runs.
 pub struct OpenAccount {
     pub account: Account,
+    /// Records that were folded to rebuild it.
+    folded: u64,
     journal: EmbeddedJournal,
 }
 
@@ -102,6 +104,7 @@ pub fn recover_account(
     );
     Ok(OpenAccount {
         account: recovered.account,
+        folded: recovered.records,
         journal,
     })
 }
@@ -239,6 +242,7 @@ impl OpenAccount {
             Writer::start(Box::new(self.journal), Box::new(notices)).map_err(NodeError::Thread)?;
         let args = AccountArgs {
             account: self.account,
+            folded: self.folded,
             journal: Arc::new(Queue(writer.queue())),
             market: around.market,
             clock: around.clock,

@@ -171,6 +171,7 @@ pub fn args(journal: &Arc<HandJournal>, venue: &Arc<HandVenue>) -> AccountArgs {
     clock.advance(UnixNanos(2_000));
     AccountArgs {
         account: account(),
+        folded: 0,
         journal: journal.clone(),
         market: MarketHub::new(),
         clock,
@@ -183,8 +184,16 @@ pub fn args(journal: &Arc<HandJournal>, venue: &Arc<HandVenue>) -> AccountArgs {
 impl Desk {
     /// Without a venue session.
     pub fn new() -> Desk {
+        Desk::recovered(0)
+    }
+
+    /// Without a venue session, after so many events were folded at the start.
+    pub fn recovered(folded: u64) -> Desk {
         let (journal, venue) = (Arc::default(), Arc::default());
-        let args = args(&journal, &venue);
+        let args = AccountArgs {
+            folded,
+            ..args(&journal, &venue)
+        };
         let (clock, events) = (args.clock.clone(), args.events.clone());
         Desk {
             shell: Shell::new(args).unwrap(),
