@@ -8,10 +8,15 @@
 //!
 //! Only a process that aborts by itself says so, with [`note_abort`]. A kill from outside or a power
 //! cut is no sign of a fault in what the account holds, however often it comes.
+//!
+//! The note also says how far the journal was durable when it was last written, at the end of a
+//! start and of a run. It lies outside of the journal, so a journal that ends before it has lost its
+//! end, which its own files cannot show: cut at a whole record it reads as a shorter one.
 
 use apex_domain::account::AccountInput;
 use apex_domain::risk::TradingState;
 use apex_storage::{Records, StorageError};
+use std::path::Path;
 
 /// Table of the records store; one entry an account.
 const TABLE: &str = "starts";
@@ -19,8 +24,11 @@ const TABLE: &str = "starts";
 /// Ends of one place that halt an account.
 const ABORTS: u32 = 3;
 
-/// First byte of an entry; another one was written by another build.
-const FORMAT: u8 = 1;
+/// First byte of an entry; one that is not known here was written by another build.
+const FORMAT: u8 = 2;
+
+/// First byte of an entry without `durable`.
+const FORMAT_WITHOUT_DURABLE: u8 = 1;
 
 /// What a start has to heed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,27 +64,38 @@ struct Entry {
     /// Aborts in a row at `head`, before that run.
     aborts: u32,
     head: u64,
+    /// The journal's last durable sequence when this was written.
+    durable: u64,
 }
 
 impl Entry {
-    fn encode(self) -> [u8; 14] {
-        let mut bytes = [0; 14];
+    fn encode(self) -> [u8; 22] {
+        let mut bytes = [0; 22];
         bytes[0] = FORMAT;
         bytes[1] = u8::from(self.aborted);
         bytes[2..6].copy_from_slice(&self.aborts.to_le_bytes());
-        bytes[6..].copy_from_slice(&self.head.to_le_bytes());
+        bytes[6..14].copy_from_slice(&self.head.to_le_bytes());
+        bytes[14..].copy_from_slice(&self.durable.to_le_bytes());
         bytes
     }
 
     fn decode(bytes: &[u8]) -> Option<Entry> {
-        let [FORMAT, aborted, rest @ ..] = bytes else {
+        let [format, aborted, rest @ ..] = bytes else {
             return None;
         };
-        let (aborts, head) = rest.split_first_chunk()?;
+        let (aborts, rest) = rest.split_first_chunk()?;
+        let (head, rest) = rest.split_first_chunk()?;
+        let head = u64::from_le_bytes(*head);
+        let durable = match (*format, rest) {
+            (FORMAT_WITHOUT_DURABLE, []) => head,
+            (FORMAT, durable) => u64::from_le_bytes(durable.try_into().ok()?),
+            _ => return None,
+        };
         Some(Entry {
             aborted: *aborted != 0,
             aborts: u32::from_le_bytes(*aborts),
-            head: u64::from_le_bytes(head.try_into().ok()?),
+            head,
+            durable,
         })
     }
 }
@@ -97,6 +116,8 @@ pub fn begin(records: &dyn Records, account_id: &str, head: u64) -> Result<Start
         aborted: false,
         aborts,
         head,
+        // Never back: whoever starts on a journal that lost its end is to hear of it again.
+        durable: last.durable.max(head),
     };
     records.put(TABLE, account_id, &now.encode())?;
     Ok(Start {
@@ -115,6 +136,50 @@ pub fn note_abort(records: &dyn Records, account_id: &str) -> Result<(), Storage
         ..last_run(records, account_id)?
     };
     records.put(TABLE, account_id, &aborted.encode())
+}
+
+/// Notes that the journal is durable up to `sequence`. Call it at the end of a start, with what the
+/// start itself decided, and at the end of a run.
+///
+/// Errors: those of [`Records::get`] and [`Records::put`]; the note before then stands.
+pub fn note_durable(
+    records: &dyn Records,
+    account_id: &str,
+    sequence: u64,
+) -> Result<(), StorageError> {
+    let last = last_run(records, account_id)?;
+    let noted = Entry {
+        durable: last.durable.max(sequence),
+        ..last
+    };
+    records.put(TABLE, account_id, &noted.encode())
+}
+
+/// Returns the sequence up to which the journal was durable by the last note; 0 without one. A
+/// journal that ends before it has lost its end. Ask before [`begin`].
+///
+/// Errors: those of [`Records::get`].
+pub fn durable(records: &dyn Records, account_id: &str) -> Result<u64, StorageError> {
+    Ok(last_run(records, account_id)?.durable)
+}
+
+/// As [`durable`], from a data folder that another process may use: changes nothing and takes no
+/// lock. Ask before the journal is read, which may be growing.
+///
+/// Errors: those of [`apex_storage::read_record`].
+pub fn durable_in(data_dir: &Path, account_id: &str) -> Result<u64, StorageError> {
+    let bytes = apex_storage::read_record(data_dir, TABLE, account_id)?;
+    Ok(bytes
+        .and_then(|bytes| Entry::decode(&bytes))
+        .map_or(0, |entry| entry.durable))
+}
+
+/// Forgets an account whose journal is moved aside. Call it before the move, so that no journal
+/// is missed when the move is cut short.
+///
+/// Errors: those of [`Records::delete`].
+pub fn forget(records: &dyn Records, account_id: &str) -> Result<(), StorageError> {
+    records.delete(TABLE, account_id).map(drop)
 }
 
 fn last_run(records: &dyn Records, account_id: &str) -> Result<Entry, StorageError> {
@@ -235,10 +300,64 @@ mod tests {
             aborted: true,
             aborts: 2,
             head: u64::MAX - 1,
+            durable: u64::MAX,
         };
         assert_eq!(Entry::decode(&entry.encode()), Some(entry));
-        for length in 0..14 {
+        for length in 0..22 {
             assert_eq!(Entry::decode(&entry.encode()[..length]), None);
         }
+    }
+
+    #[test]
+    fn an_entry_of_the_first_format_was_durable_up_to_its_head() {
+        let mut bytes = [0; 14];
+        bytes[..2].copy_from_slice(&[1, 1]);
+        bytes[2..6].copy_from_slice(&2_u32.to_le_bytes());
+        bytes[6..].copy_from_slice(&7_u64.to_le_bytes());
+        let entry = Entry {
+            aborted: true,
+            aborts: 2,
+            head: 7,
+            durable: 7,
+        };
+        assert_eq!(Entry::decode(&bytes), Some(entry));
+    }
+
+    #[test]
+    fn what_was_durable_is_noted_and_never_goes_back() {
+        let records = MemoryRecords::new();
+        let noted = || durable(&records, "paper").unwrap();
+        assert_eq!(noted(), 0);
+        begin(&records, "paper", 7).unwrap();
+        assert_eq!(noted(), 7);
+        note_durable(&records, "paper", 9).unwrap();
+        note_abort(&records, "paper").unwrap();
+        begin(&records, "paper", 8).unwrap();
+        note_durable(&records, "paper", 8).unwrap();
+        assert_eq!(noted(), 9);
+        forget(&records, "paper").unwrap();
+        assert_eq!(noted(), 0);
+    }
+
+    #[test]
+    fn noting_what_is_durable_does_not_change_the_count_of_aborts() {
+        let records = MemoryRecords::new();
+        for _ in 0..3 {
+            begin(&records, "paper", 7).unwrap();
+            note_durable(&records, "paper", 9).unwrap();
+            note_abort(&records, "paper").unwrap();
+        }
+        assert!(begin(&records, "paper", 7).unwrap().halt);
+    }
+
+    #[test]
+    fn the_note_can_be_read_while_another_has_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(durable_in(folder.path(), "paper").unwrap(), 0);
+        let dir = apex_storage::DataDir::open(folder.path()).unwrap();
+        let records = apex_storage::EmbeddedRecords::open(&dir).unwrap();
+        note_durable(&records, "paper", 9).unwrap();
+        assert_eq!(durable_in(folder.path(), "paper").unwrap(), 9);
+        assert_eq!(durable_in(folder.path(), "other").unwrap(), 0);
     }
 }
