@@ -20,6 +20,7 @@ use apex_storage::{
 };
 use ractor::{Actor, ActorRef};
 use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Cash of a new paper account, of each quote currency.
@@ -44,12 +45,13 @@ pub struct Opening {
 }
 
 /// A running account.
-#[derive(Debug)]
 pub struct AccountRuntime {
     pub handle: AccountHandle,
     pub actor: ActorRef<AccountMessage>,
     pub journal: JournalQueue,
     writer: Writer,
+    durable: Arc<AtomicU64>,
+    records: Arc<dyn Records>,
 }
 
 /// What the shells round it are given.
@@ -60,6 +62,8 @@ pub struct Surroundings {
     pub venue: Arc<dyn VenueSession>,
     pub events: Topic<AccountEvent>,
     pub abort: AbortHook,
+    /// Where it is noted how far the journal is durable.
+    pub records: Arc<dyn Records>,
 }
 
 /// An account as read back, before its actor runs.
@@ -78,6 +82,14 @@ impl std::fmt::Debug for Surroundings {
     }
 }
 
+impl std::fmt::Debug for AccountRuntime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccountRuntime")
+            .field("account", &self.handle.account_id())
+            .finish_non_exhaustive()
+    }
+}
+
 impl std::fmt::Debug for OpenAccount {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OpenAccount")
@@ -88,14 +100,15 @@ impl std::fmt::Debug for OpenAccount {
 
 /// Opens the journal and folds it.
 ///
-/// Errors: [`NodeError`]; damage is refused with its position.
+/// Errors: [`NodeError`]; damage is refused with its account, its position and what to do.
 pub fn recover_account(
     data_dir: &Arc<DataDir>,
     account_id: &AccountId,
 ) -> Result<OpenAccount, NodeError> {
     let id = account_id.as_str();
-    let journal = EmbeddedJournal::open(data_dir, id, Options::default())?;
-    let recovered = recover(&journal)?;
+    let journal = EmbeddedJournal::open(data_dir, id, Options::default())
+        .map_err(|error| NodeError::journal(account_id, error))?;
+    let recovered = recover(&journal).map_err(|error| NodeError::recover(account_id, error))?;
     tracing::info!(
         account_id = id,
         records = recovered.records,
@@ -159,6 +172,14 @@ fn first_inputs(opening: &Opening) -> Vec<AccountInput> {
     open.into_iter().chain(cash).chain([limits]).collect()
 }
 
+/// Notes how far the journal is durable. Without it the next start only notices a lost end less
+/// well, so a failure stops nothing.
+fn note_durable(records: &dyn Records, account_id: &AccountId, sequence: u64) {
+    if let Err(error) = starts::note_durable(records, account_id.as_str(), sequence) {
+        tracing::warn!(%account_id, sequence, %error, "the journal's end was not noted");
+    }
+}
+
 /// Decides before the writer runs: straight into the journal.
 fn decide_durably(
     account: &mut Account,
@@ -186,17 +207,22 @@ fn decide_durably(
 impl OpenAccount {
     /// Opens the account if it is new, and brings its instruments up to date, durably.
     ///
-    /// Errors: [`NodeError`].
+    /// Errors: [`NodeError`]; `LostEnd` when the journal is shorter than it was.
     pub fn prepare(
         mut self,
         opening: &Opening,
         records: &dyn Records,
     ) -> Result<OpenAccount, NodeError> {
-        let start = starts::begin(
-            records,
-            opening.account_id.as_str(),
-            self.account.sequence(),
-        )?;
+        let id = opening.account_id.as_str();
+        let (ends_at, durable) = (self.account.sequence(), starts::durable(records, id)?);
+        if ends_at < durable {
+            return Err(NodeError::LostEnd {
+                account_id: opening.account_id.clone(),
+                ends_at,
+                durable,
+            });
+        }
+        let start = starts::begin(records, id, ends_at)?;
         if let Some(input) = start.input()
             && self.account.is_open()
         {
@@ -206,6 +232,7 @@ impl OpenAccount {
         for input in opening_inputs(&self.account, opening) {
             decide_durably(&mut self.account, &mut self.journal, opening.now, input)?;
         }
+        note_durable(records, &opening.account_id, self.account.sequence());
         Ok(self)
     }
 
@@ -234,9 +261,12 @@ impl OpenAccount {
             return Err(NodeError::NotOpened);
         };
         let address = Arc::new(OnceLock::new());
+        // All that was read and decided so far is durable.
+        let durable = Arc::new(AtomicU64::new(self.account.sequence()));
         let notices = ToAccount {
             account_id: account_id.clone(),
             address: address.clone(),
+            durable: durable.clone(),
         };
         let writer =
             Writer::start(Box::new(self.journal), Box::new(notices)).map_err(NodeError::Thread)?;
@@ -265,6 +295,8 @@ impl OpenAccount {
             actor,
             journal: writer.queue(),
             writer,
+            durable,
+            records: around.records,
         })
     }
 }
@@ -285,8 +317,14 @@ impl AccountRuntime {
     pub async fn stop(self) {
         let _ = self.actor.drain_and_wait(None).await;
         // Joining waits for the disk, which does not belong on the runtime's threads.
-        let writer = self.writer;
-        let _ = tokio::task::spawn_blocking(move || writer.stop()).await;
+        let account_id = self.handle.account_id().clone();
+        let (writer, durable, records) = (self.writer, self.durable, self.records);
+        let end = move || {
+            writer.stop();
+            let sequence = durable.load(Ordering::Acquire);
+            note_durable(&*records, &account_id, sequence);
+        };
+        let _ = tokio::task::spawn_blocking(end).await;
     }
 }
 
@@ -306,6 +344,7 @@ impl apex_broker::Journal for Queue {
 struct ToAccount {
     account_id: AccountId,
     address: Arc<OnceLock<ActorRef<AccountMessage>>>,
+    durable: Arc<AtomicU64>,
 }
 
 impl ToAccount {
@@ -319,6 +358,7 @@ impl ToAccount {
 
 impl Notices for ToAccount {
     fn durable(&self, sequence: u64) {
+        self.durable.store(sequence, Ordering::Release);
         self.cast(AccountMessage::Durable { sequence });
     }
 
@@ -333,3 +373,6 @@ impl Notices for ToAccount {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Why a node does not run.
 
+use apex_domain::AccountId;
 use apex_gateway::GatewayError;
 use apex_persistence::RecoverError;
 use apex_storage::StorageError;
@@ -11,8 +12,31 @@ use thiserror::Error;
 pub enum NodeError {
     #[error(transparent)]
     Storage(#[from] StorageError),
-    #[error("account cannot be rebuilt from its journal")]
-    Recover(#[from] RecoverError),
+    /// The journal of an account does not open.
+    #[error("journal of account {account_id} cannot be opened")]
+    Journal {
+        account_id: AccountId,
+        #[source]
+        source: StorageError,
+    },
+    /// The journal lost what was durable; its files alone do not show it.
+    #[error(
+        "journal of account {account_id} ends at sequence {ends_at}, but {durable} was durable at \
+         the last start or stop: segment files are missing or were cut"
+    )]
+    LostEnd {
+        account_id: AccountId,
+        ends_at: u64,
+        durable: u64,
+    },
+    #[error("account {account_id} cannot be rebuilt from its journal")]
+    Recover {
+        account_id: AccountId,
+        #[source]
+        source: Box<RecoverError>,
+    },
+    #[error("journal cannot be read")]
+    Read(#[from] RecoverError),
     #[error("account cannot be opened")]
     Opening(#[source] apex_domain::account::Refusal),
     #[error("the account was never opened")]
@@ -53,23 +77,47 @@ pub enum NodeError {
     Spawn { name: String, detail: String },
 }
 
+/// The whole folder: the notes in `records/` belong to the journal.
+const RESTORE: &str = "nothing was changed: see `apextrade verify`, then restore the whole data \
+                       folder from a backup";
+
+fn storage_advice(source: &StorageError) -> Option<&'static str> {
+    match source {
+        StorageError::Locked { .. } => Some("stop that process, or pass another --data-dir"),
+        StorageError::Full { .. } => Some("free some space: an account needs 34 MB to start"),
+        StorageError::Damaged { .. } => Some(RESTORE),
+        _ => None,
+    }
+}
+
 impl NodeError {
     /// Returns what a person can do about it, where that is known and the message does not say it.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
-            NodeError::Storage(StorageError::Locked { .. }) => {
-                Some("stop that process, or pass another --data-dir")
+            NodeError::Storage(source) | NodeError::Journal { source, .. } => {
+                storage_advice(source)
             }
-            NodeError::Storage(StorageError::Full { .. }) => {
-                Some("free some space: an account needs 34 MB to start")
-            }
-            NodeError::Storage(StorageError::Damaged { .. }) => {
-                Some("nothing was changed: see `apextrade verify`, then restore from a backup")
-            }
+            NodeError::LostEnd { .. } | NodeError::Recover { .. } => Some(RESTORE),
             NodeError::Gateway(GatewayError::Bind { .. }) => {
                 Some("stop what serves there, or pass another --listen")
             }
             _ => None,
+        }
+    }
+
+    /// The journal of an account does not open.
+    pub(crate) fn journal(account_id: &AccountId, source: StorageError) -> NodeError {
+        NodeError::Journal {
+            account_id: account_id.clone(),
+            source,
+        }
+    }
+
+    /// An account could not be rebuilt.
+    pub(crate) fn recover(account_id: &AccountId, source: RecoverError) -> NodeError {
+        NodeError::Recover {
+            account_id: account_id.clone(),
+            source: Box::new(source),
         }
     }
 

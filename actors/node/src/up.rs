@@ -144,6 +144,7 @@ impl Base {
             clock: self.clock.clone(),
             venue,
             events: self.events.clone(),
+            records: self.records.clone(),
             abort: noting_abort(self.records.clone(), account.account.account_id().cloned()),
         };
         account.start(around).await

@@ -3,7 +3,7 @@
 use crate::NodeError;
 use apex_domain::AccountId;
 use apex_domain::account::Account;
-use apex_persistence::recover;
+use apex_persistence::{recover, starts};
 use apex_storage::RecordRef;
 use serde::Serialize;
 use std::path::Path;
@@ -90,6 +90,8 @@ fn verify_account(
             unreadable = Some((record.sequence, error.to_string()));
         }
     };
+    // Before the journal is read, which may be growing.
+    let durable = starts::durable_in(data_dir, account_id)?;
     let report = apex_storage::verify(data_dir, account_id, &mut each)?;
     verification.records += report.records;
     verification.torn_tail_bytes += report.torn_tail_bytes;
@@ -109,6 +111,19 @@ fn verify_account(
                 offset: 0,
                 sequence,
                 reason,
+            })
+        })
+        .or_else(|| {
+            (report.head.sequence < durable).then(|| FirstBad {
+                account_id: account_id.to_owned(),
+                segment: String::new(),
+                offset: 0,
+                sequence: report.head.sequence + 1,
+                reason: format!(
+                    "journal ends at sequence {}, but {durable} was durable at the last start or \
+                     stop: segment files are missing or were cut",
+                    report.head.sequence
+                ),
             })
         });
     if let Some(bad) = bad {

@@ -225,7 +225,7 @@ async fn killed_with_an_order_on_its_way(data_dir: &Path, file: &Path, ts: UnixN
     let instruments = feed.instruments();
     let order = limit_order(&instruments[0]);
     let base = Base::open(data_dir, Clock::replay()).unwrap();
-    archive::make_room(base.data_dir.root()).unwrap();
+    archive::make_room(base.data_dir.root(), &*base.records).unwrap();
     let opening = Opening {
         account_id: paper_account(),
         mode: AccountMode::Paper,

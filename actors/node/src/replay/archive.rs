@@ -5,6 +5,8 @@
 //! acknowledged is never lost. Nothing is ever deleted.
 
 use crate::NodeError;
+use apex_persistence::starts;
+use apex_storage::Records;
 use std::path::{Path, PathBuf};
 
 /// Says that the journal here is a replay's, with what became of it.
@@ -17,11 +19,17 @@ const OF_A_RUN: [&str; 2] = ["journal", "snapshots"];
 
 /// Makes a folder ready for a replay. The caller holds the folder's lock.
 ///
-/// Errors: `Usage` when the folder holds an account that is no replay's; `Archive`.
-pub fn make_room(root: &Path) -> Result<(), NodeError> {
+/// Errors: `Usage` when the folder holds an account that is no replay's; `Archive`; `Storage`.
+pub fn make_room(root: &Path, records: &dyn Records) -> Result<(), NodeError> {
     let mark = std::fs::read_to_string(root.join(MARK)).ok();
     match mark.as_deref() {
-        Some(FINISHED) => move_aside(root)?,
+        Some(FINISHED) => {
+            // First, since the next run's journal begins anew even if the move is cut short.
+            for account_id in apex_storage::accounts(root)? {
+                starts::forget(records, &account_id)?;
+            }
+            move_aside(root)?;
+        }
         Some(_) => tracing::warn!(
             "an unfinished replay is continued on its journal, so it ends in another state than a \
              fresh one; for a fresh one pass an empty --data-dir"
@@ -97,6 +105,7 @@ fn free_name(root: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use apex_storage::MemoryRecords;
 
     fn journal(root: &Path, text: &str) {
         std::fs::create_dir_all(root.join("journal")).unwrap();
@@ -107,13 +116,14 @@ mod tests {
     fn a_finished_replay_is_moved_aside_and_kept() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
+        let records = MemoryRecords::new();
         for n in 1..=2 {
-            make_room(root).unwrap();
+            make_room(root, &records).unwrap();
             assert!(!root.join("journal").exists());
             journal(root, &n.to_string());
             mark_finished(root).unwrap();
         }
-        make_room(root).unwrap();
+        make_room(root, &records).unwrap();
         for n in 1..=2 {
             let kept = root.join(format!("archive/replay-{n}/journal/a"));
             assert_eq!(std::fs::read_to_string(kept).unwrap(), n.to_string());
@@ -123,9 +133,10 @@ mod tests {
     #[test]
     fn an_unfinished_replay_keeps_its_journal() {
         let folder = tempfile::tempdir().unwrap();
-        make_room(folder.path()).unwrap();
+        let records = MemoryRecords::new();
+        make_room(folder.path(), &records).unwrap();
         journal(folder.path(), "orders");
-        make_room(folder.path()).unwrap();
+        make_room(folder.path(), &records).unwrap();
         assert!(folder.path().join("journal/a").exists());
     }
 
@@ -133,7 +144,28 @@ mod tests {
     fn an_account_that_is_no_replay_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         journal(folder.path(), "orders");
-        assert!(matches!(make_room(folder.path()), Err(NodeError::Usage(_))));
+        assert!(matches!(
+            make_room(folder.path(), &MemoryRecords::new()),
+            Err(NodeError::Usage(_))
+        ));
         assert!(folder.path().join("journal/a").exists());
+    }
+
+    #[test]
+    fn what_was_durable_of_a_replay_is_forgotten_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, records) = (folder.path(), MemoryRecords::new());
+        make_room(root, &records).unwrap();
+        std::fs::create_dir_all(root.join("journal/replay")).unwrap();
+        starts::note_durable(&records, "replay", 9).unwrap();
+        make_room(root, &records).unwrap();
+        assert_eq!(
+            starts::durable(&records, "replay").unwrap(),
+            9,
+            "it goes on"
+        );
+        mark_finished(root).unwrap();
+        make_room(root, &records).unwrap();
+        assert_eq!(starts::durable(&records, "replay").unwrap(), 0);
     }
 }

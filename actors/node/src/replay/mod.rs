@@ -67,7 +67,7 @@ pub async fn run(
     let (mut feed, span) = open_feed(&run, &controls.progress).await?;
     let instruments = feed.instruments();
     let base = Base::open(&options.data_dir, Clock::replay())?;
-    archive::make_room(base.data_dir.root())?;
+    archive::make_room(base.data_dir.root(), &*base.records)?;
     let recovered = account::recover_account(&base.data_dir, &paper_account())?;
     let start = match span.resumed(recovered.account.last_ts()) {
         Some(ts) => {

@@ -1,0 +1,141 @@
+//! A journal that lost its end is refused by a start and by `verify`, with what to do.
+
+use super::*;
+use crate::verify::verify;
+use apex_storage::EmbeddedRecords;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+fn opening() -> Opening {
+    Opening {
+        account_id: AccountId::new("paper").unwrap(),
+        mode: AccountMode::Paper,
+        instruments: Vec::new(),
+        now: UnixNanos(1_000),
+    }
+}
+
+/// Starts an account as far as its decisions go, and returns its last sequence.
+fn start(root: &Path) -> Result<u64, NodeError> {
+    let dir = DataDir::open(root)?;
+    let records = EmbeddedRecords::open(&dir)?;
+    let opening = opening();
+    let account = recover_account(&dir, &opening.account_id)?;
+    let account = account.prepare(&opening, &records)?;
+    Ok(account.account.sequence())
+}
+
+fn segment(root: &Path) -> PathBuf {
+    root.join("journal/paper/00000000000000000001.seg")
+}
+
+/// Returns what a person is shown: the error, what to do, and its causes.
+fn text(error: &NodeError) -> String {
+    let mut text = format!("{error} ({})", error.advice().unwrap_or_default());
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}
+
+fn first_bad(root: &Path) -> (u64, String) {
+    let verification = verify(root).unwrap();
+    assert!(!verification.ok, "{verification:?}");
+    let bad = verification.first_bad.unwrap();
+    assert_eq!(bad.account_id, "paper");
+    (bad.offset, bad.reason)
+}
+
+#[test]
+fn a_segment_cut_short_is_refused_with_its_account_and_what_to_do() {
+    for length in [0, 3000, 5000, 8 << 20 | 1] {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        start(root).unwrap();
+        let mut options = std::fs::OpenOptions::new();
+        let file = options.write(true).open(segment(root)).unwrap();
+        file.set_len(length).unwrap();
+        assert_eq!(first_bad(root).0, length);
+        let text = text(&start(root).unwrap_err());
+        for part in ["account paper", ".seg byte", "backup", "apextrade verify"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert_eq!(file.metadata().unwrap().len(), length, "it was changed");
+    }
+}
+
+#[test]
+fn a_journal_that_ends_before_what_was_durable_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let durable = start(root).unwrap();
+    assert!(durable >= 2, "{durable}");
+    assert_eq!(start(root).unwrap(), durable, "an ordinary start goes on");
+    let whole = std::fs::read(segment(root)).unwrap();
+    let starts: Vec<_> = (0..whole.len() - 4)
+        .filter(|at| whole[*at..].starts_with(b"AXJF"))
+        .collect();
+    assert!(starts.len() >= 2, "{starts:?}");
+    for (kept, at) in starts.iter().enumerate() {
+        let mut cut = whole.clone();
+        cut[*at..].fill(0);
+        std::fs::write(segment(root), cut).unwrap();
+        let reason = first_bad(root).1;
+        let ends = format!("ends at sequence {kept}, but {durable} was durable");
+        assert!(reason.contains(&ends), "{reason}");
+        // Twice, since the first must not make it the new truth.
+        for _ in 0..2 {
+            let text = text(&start(root).unwrap_err());
+            assert!(text.contains(&ends) && text.contains("backup"), "{text}");
+        }
+    }
+    std::fs::remove_file(segment(root)).unwrap();
+    assert!(matches!(start(root), Err(NodeError::LostEnd { .. })));
+    std::fs::write(segment(root), whole).unwrap();
+    assert_eq!(start(root).unwrap(), durable, "put back, it goes on");
+}
+
+#[tokio::test]
+async fn a_run_that_stops_notes_how_far_its_journal_is_durable() {
+    struct NoVenue;
+    impl VenueSession for NoVenue {
+        fn send(
+            &self,
+            _: apex_domain::venue::VenueCommand,
+        ) -> Result<(), apex_bus::venue::NotSent> {
+            Ok(())
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let clock = Clock::replay();
+    clock.advance(UnixNanos(2_000));
+    let base = crate::up::Base::open(root, clock).unwrap();
+    let account = base.open_account(&opening()).unwrap();
+    let opened = account.account.sequence();
+    let running = base
+        .start_account(account, Arc::new(NoVenue))
+        .await
+        .unwrap();
+    let link = apex_bus::message::VenueLink::Ready;
+    running.actor.cast(AccountMessage::Link(link)).unwrap();
+    let (port, _answer) = ractor::concurrency::oneshot();
+    let halt = AccountInput::SetTradingState {
+        request_id: None,
+        state: apex_domain::risk::TradingState::Halted,
+        by: "ann".to_owned(),
+        reason: "test".to_owned(),
+    };
+    let step = AccountMessage::Step {
+        now: UnixNanos(3_000),
+        input: Box::new(halt),
+        reply: port.into(),
+    };
+    running.actor.cast(step).unwrap();
+    running.stop().await;
+    let last = verify(root).unwrap().accounts.remove(0).last_sequence;
+    assert!(last > opened, "{last} after {opened}");
+    assert_eq!(starts::durable_in(root, "paper").unwrap(), last);
+}
