@@ -37,7 +37,13 @@ impl fmt::Display for FieldErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, error) in self.0.iter().enumerate() {
             let separator = if place == 0 { "" } else { "; " };
-            write!(f, "{separator}{}: {}", error.field, error.description)?;
+            let description = &error.description;
+            // Most descriptions name what they are about already.
+            if description.split(' ').next() == Some(error.field.as_str()) {
+                write!(f, "{separator}{description}")?;
+            } else {
+                write!(f, "{separator}{}: {description}", error.field)?;
+            }
         }
         Ok(())
     }
@@ -99,6 +105,12 @@ mod tests {
         let errors = fields.finish(Some(())).unwrap_err();
         assert_eq!(errors.to_string(), "a: is missing; b: is out of range");
         assert_eq!(errors.errors().len(), 2);
+    }
+
+    #[test]
+    fn a_field_is_named_once() {
+        let errors = FieldErrors::one("account_id", "account_id is empty");
+        assert_eq!(errors.to_string(), "account_id is empty");
     }
 
     #[test]

@@ -113,6 +113,15 @@ fn refuse(headers: &HeaderMap, status: Status) -> Response {
     (StatusCode::FORBIDDEN, status.message().to_owned()).into_response()
 }
 
+/// Answers what is neither REST nor gRPC as any web server does; the gRPC side would call the
+/// request itself malformed.
+pub(super) async fn not_here(request: Request, next: Next) -> Response {
+    if is_grpc(request.headers()) {
+        return next.run(request).await;
+    }
+    StatusCode::NOT_FOUND.into_response()
+}
+
 /// Ends a call that has no answer within the limit, or within the client's own, if that is
 /// shorter. A stream has its answer when it begins.
 pub(super) async fn time_limit(

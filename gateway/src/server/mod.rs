@@ -152,6 +152,9 @@ fn router(
             guard::time_limit,
         ));
     let grpc = tonic_web::GrpcWebLayer::new().layer(grpc);
+    let grpc = Router::new()
+        .fallback_service(grpc)
+        .layer(axum::middleware::from_fn(guard::not_here));
     let names = guard::Names::new(options, address);
     Ok(rest
         .fallback_service(grpc)

@@ -58,6 +58,13 @@ async fn health_is_told_without_a_token() {
 }
 
 #[tokio::test]
+async fn a_page_that_is_not_there_is_not_found() {
+    let harness = Harness::start().await;
+    let answer = get(&harness, "/nope", "host: localhost\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+}
+
+#[tokio::test]
 async fn readiness_names_what_is_missing() {
     let harness = Harness::start().await;
     let answer = get(&harness, "/ready", "host: localhost\r\n").await;
