@@ -123,7 +123,7 @@ pub struct UpArgs {
     #[arg(long, requires = "replay")]
     pub exit_at_end: bool,
     /// Print the summary of a replay as one JSON object on standard output.
-    #[arg(long)]
+    #[arg(long, requires = "replay")]
     pub json: bool,
 }
 
@@ -295,6 +295,7 @@ mod tests {
             &["--seek", "3"],
             &["--clone", "2"],
             &["--speed", "9"],
+            &["--json"],
         ] {
             let words = ["apextrade", "up"].iter().chain(flags);
             assert!(Cli::try_parse_from(words).is_err(), "{flags:?}");

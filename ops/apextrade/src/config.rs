@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// Every key, as in the settings file; in the environment `APEX_` and upper case.
@@ -22,7 +23,18 @@ const KEYS: &[&str] = &[
 ];
 
 /// Connections that this build cannot use yet. One that is set is an error and never ignored.
-const SERVERS: &[&str] = &["database_url", "timescale_url", "redis_url", "s3_endpoint"];
+const SERVERS: &[&str] = &[
+    "database_url",
+    "timescale_url",
+    "redis_url",
+    "s3_endpoint",
+    "s3_bucket",
+    "s3_access_key",
+    "s3_secret_key",
+];
+
+/// Where traces would go, by the name that every program gives it.
+const TRACES: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
 /// Settings of the tests, which may run the product with their own environment.
 const TEST_KEYS: &[&str] = &["test_data", "soak", "kills", "strace_answers", "sim_seeds"];
@@ -59,7 +71,15 @@ pub fn load(file: Option<&Path>) -> Result<Settings> {
         None => BTreeMap::new(),
     };
     values.extend(from_environment(std::env::vars())?);
+    no_traces(std::env::var_os(TRACES).as_deref())?;
     settings(&values)
+}
+
+fn no_traces(endpoint: Option<&OsStr>) -> Result<()> {
+    if endpoint.is_some_and(|endpoint| !endpoint.is_empty()) {
+        bail!("{TRACES} is set, but this build sends no traces: unset it");
+    }
+    Ok(())
 }
 
 fn settings(values: &BTreeMap<String, String>) -> Result<Settings> {
@@ -183,9 +203,14 @@ mod tests {
 
     #[test]
     fn a_server_that_is_configured_is_not_silently_ignored() {
-        let values = environment(&[("APEX_DATABASE_URL", "postgres://x")]).unwrap();
-        let error = settings(&values).unwrap_err();
-        assert!(error.to_string().contains("APEX_DATABASE_URL"), "{error}");
+        for name in ["APEX_DATABASE_URL", "APEX_S3_BUCKET"] {
+            let values = environment(&[(name, "x")]).unwrap();
+            let error = settings(&values).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
+        let error = no_traces(Some(OsStr::new("http://x"))).unwrap_err();
+        assert!(error.to_string().contains(TRACES), "{error}");
+        assert!(no_traces(Some(OsStr::new(""))).is_ok());
     }
 
     #[test]
