@@ -10,6 +10,8 @@ use std::process::ExitCode;
 
 /// Runs a strategy over a file and prints what it made.
 pub fn run(args: &BacktestArgs) -> Result<ExitCode> {
+    // Before a long file is read for nothing.
+    apex_strategy::registry::find(&args.strategy)?;
     let options = options(args)?;
     let loaded = CsvSource::open(
         &args.data,
