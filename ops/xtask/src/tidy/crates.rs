@@ -4,7 +4,7 @@ use super::Finding;
 
 /// For each crate, the crates of the house that it may use. What is not here is not allowed: the
 /// actor crates meet in `apex-bus` and do not know each other.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("apex-domain", &[]),
     ("apex-bus", &["apex-domain"]),
     ("apex-venues", &["apex-domain"]),
@@ -66,9 +66,8 @@ const MAY_USE: [(&str, &[&str]); 18] = [
             "apex-gateway",
         ],
     ),
-    // The binary and the benches stand on top and may use whatever is below.
+    // The binary stands on top and may use whatever is below.
     ("apextrade", &["*"]),
-    ("apex-benches", &["*"]),
     ("xtask", &[]),
 ];
 
@@ -90,13 +89,7 @@ const RESTRICTED: [Restricted; 3] = [
             "tonic-health",
         ],
         // `apextrade` is itself a gRPC client in its operator commands (tonic's channel).
-        users: &[
-            "apex-proto",
-            "apex-gateway",
-            "apex-remote",
-            "apextrade",
-            "apex-benches",
-        ],
+        users: &["apex-proto", "apex-gateway", "apex-remote", "apextrade"],
         why: "the wire is known to proto, gateway and remote alone, so that it can change; use \
               the conversions of apex-proto or the handles of apex-bus",
     },
