@@ -10,7 +10,7 @@ use crate::up::{Base, Node, NodeOptions, paper_account};
 use crate::venue_link::{self, Link};
 use apex_bus::clock::Clock;
 use apex_bus::handle::{Platform, RunMode};
-use apex_bus::supervision::{AbortHook, abort_process, whole_task};
+use apex_bus::supervision::abort_process;
 use apex_domain::event::AccountMode;
 use apex_domain::matching::{RestoredOrder, SimExchange, SimOptions};
 use apex_domain::{AccountId, Instrument};
@@ -145,10 +145,7 @@ pub async fn linked(options: &NodeOptions, address: String) -> Result<Live, Node
     let platform = base.platform(RunMode::Simulated, &account);
     let (node, sessions) = serve(&base, options, account, platform).await?;
     let strategies = Strategies::new(sessions.clone())?;
-    let feed = Feed::Link(tokio::spawn(async move {
-        let abort: AbortHook = Arc::new(abort_process);
-        whole_task("the venue link", &abort, link.run(client)).await;
-    }));
+    let feed = Feed::Link(tokio::spawn(link.run(client)));
     Ok(Live {
         node,
         base,

@@ -3,6 +3,7 @@
 use apex_bus::clock::Clock;
 use apex_bus::market::MarketHub;
 use apex_bus::message::{AccountMessage, VenueLink};
+use apex_bus::supervision::caught;
 use apex_bus::venue::{NotSent, VenueSession};
 use apex_domain::market::{FeedState, FeedStatus, MarketEvent};
 use apex_domain::venue::VenueCommand;
@@ -93,11 +94,19 @@ impl Link {
         let mut pause = FIRST_PAUSE;
         loop {
             match client.take() {
-                Some(client) => {
-                    pause = FIRST_PAUSE;
-                    let reason = self.serve(client).await;
-                    self.lost(reason);
-                }
+                Some(client) => match caught(self.serve(client)).await {
+                    Ok(reason) => {
+                        pause = FIRST_PAUSE;
+                        self.lost(reason);
+                    }
+                    // The next session resumes behind the last report that was handed on, and
+                    // its books come anew. One that breaks each time keeps its growing pause.
+                    Err(panic) => {
+                        tracing::error!(panic, "venue link broke, starting it again");
+                        self.publisher = Publisher::new(self.hub.clone());
+                        self.lost(format!("the link broke: {panic}"));
+                    }
+                },
                 None => tracing::warn!(address = self.address, "venue not reached, trying again"),
             }
             tokio::time::sleep(pause).await;

@@ -24,4 +24,4 @@ pub use state::SupervisorState;
 pub use supervisor::{
     Abort, AbortHook, Own, Supervisor, SupervisorArguments, SupervisorMessage, abort_process,
 };
-pub use whole::{whole, whole_task};
+pub use whole::{caught, whole};

@@ -1,4 +1,5 @@
-//! For shells whose state must not be seen half changed: a panic ends the process.
+//! Panics of shells: one whose state must not be seen half changed ends the process, another one
+//! starts again.
 
 use super::supervisor::{Abort, AbortHook};
 use futures::FutureExt;
@@ -16,22 +17,24 @@ pub fn whole(name: &str, abort: &AbortHook, step: impl FnOnce()) {
     }
 }
 
-/// As [`whole`], for a shell that is a task.
-pub async fn whole_task(name: &str, abort: &AbortHook, task: impl Future<Output = ()>) {
-    if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
-        abort(&failure(name, &*panic));
-    }
+/// Runs a task of a shell that may start again, and returns what its panic said if it panics. The
+/// caller drops or renews whatever the task may have left half changed.
+pub async fn caught<T>(task: impl Future<Output = T>) -> Result<T, String> {
+    let ended = AssertUnwindSafe(task).catch_unwind().await;
+    ended.map_err(|panic| said(&*panic))
 }
 
 fn failure(name: &str, panic: &(dyn Any + Send)) -> Abort {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let reason = text
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "broken invariant".to_owned());
     Abort {
         name: name.into(),
-        reason,
+        reason: said(panic),
     }
+}
+
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "broken invariant".to_owned())
 }
 
 #[cfg(test)]
@@ -59,10 +62,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_that_panics_is_told_as_well() {
-        let (hook, seen) = recorder();
-        whole_task("link", &hook, async { panic!("gone") }).await;
-        whole_task("link", &hook, async {}).await;
-        assert_eq!(*seen.lock().unwrap(), ["link: gone"]);
+    async fn a_task_that_panics_gives_what_it_said() {
+        let broken: Result<(), String> = caught(async { panic!("gone") }).await;
+        assert_eq!(broken, Err("gone".to_owned()));
+        assert_eq!(caught(async { 7 }).await, Ok(7));
     }
 }
