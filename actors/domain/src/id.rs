@@ -137,6 +137,11 @@ text_id!(
     RequestId, "request_id", 64, "letters, digits, '.', '_', ':' and '-'", is_client_id
 );
 text_id!(
+    /// The client's own id of a list of orders (FIX 66), `[A-Za-z0-9._:-]{1,36}`, unique per
+    /// account for ever.
+    OrderListId, "order_list_id", 36, "letters, digits, '.', '_', ':' and '-'", is_client_id
+);
+text_id!(
     /// A currency or asset code, such as `USD` or `BTC`.
     Currency, "currency", 16, "letters, digits, '.', '_' and '-'", is_name
 );

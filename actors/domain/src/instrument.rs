@@ -3,6 +3,8 @@
 use crate::id::{Currency, InstrumentId};
 use crate::money::{Money, Rate};
 use crate::number::{self, Decimal, DecimalText, MAX_DECIMALS, NumberError, Price, Quantity};
+use crate::order::{OrderType, TimeInForce};
+use crate::time::UnixNanos;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -13,6 +15,9 @@ pub enum InstrumentKind {
     Spot,
     /// A contract whose profit is `quantity * multiplier * price change` in the quote currency.
     Linear,
+    /// A contract of `multiplier` units of the quote currency, whose profit is
+    /// `quantity * multiplier * (1 / entry - 1 / exit)` in the base currency.
+    Inverse,
 }
 
 /// What a venue charges for a fill.
@@ -24,6 +29,13 @@ pub struct FeeSchedule {
     pub taker: Rate,
     /// Decimals to which the venue rounds each fee, half to even; `None` leaves it exact.
     pub decimals: Option<u8>,
+    /// Charged for each whole unit of quantity on top, as shares are.
+    pub per_unit: Money,
+    /// The least that one fill is charged.
+    pub minimum: Money,
+    /// What a buy of a spot instrument is charged in: the asset that it buys instead of the
+    /// quote currency.
+    pub in_base: bool,
 }
 
 /// An instrument definition. Prices and quantities of this instrument are mantissas at
@@ -56,6 +68,64 @@ pub struct Instrument {
     pub fees: FeeSchedule,
     /// Made by a generator or as a clone for load, not listed anywhere.
     pub synthetic: bool,
+    /// Everything else that its venue sets.
+    pub rules: InstrumentRules,
+}
+
+/// Further rules of an instrument. The default has none, and a venue that does everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstrumentRules {
+    pub class: AssetClass,
+    /// Other price increments from given prices on, in rising order; below the first of them
+    /// `price_increment` holds.
+    pub price_bands: Vec<PriceBand>,
+    /// The largest notional of one order, inclusive, in quote currency (base currency for an
+    /// inverse contract).
+    pub max_notional: Option<Money>,
+    /// Share of the notional under which the venue liquidates; the initial margin when not set.
+    pub maintenance_margin: Option<Rate>,
+    /// How often funding is paid; `None` for what has none.
+    pub funding_interval_ns: Option<i64>,
+    /// When a future ends.
+    pub expires_at: Option<UnixNanos>,
+    /// Name of the trading calendar that DAY orders and auctions follow, such as `XNYS`; trades
+    /// around the clock when empty, with days that end at 00:00 UTC.
+    pub calendar: String,
+    /// Share of the reference price beyond which the venue takes no limit price.
+    pub price_collar: Option<Rate>,
+    /// What the venue does not offer. The account does it itself where it can.
+    pub lacks: Lacks,
+}
+
+/// What is traded, for people and for choosing a calendar.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub enum AssetClass {
+    #[default]
+    Crypto,
+    Equity,
+    Fx,
+    Future,
+    Option,
+    Index,
+}
+
+/// From `from` on, inclusive, prices are whole multiples of `increment`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceBand {
+    pub from: Price,
+    pub increment: Price,
+}
+
+/// What a venue does not offer for an instrument.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lacks {
+    pub order_types: Vec<OrderType>,
+    pub times_in_force: Vec<TimeInForce>,
+    pub iceberg: bool,
+    pub post_only: bool,
+    pub reduce_only: bool,
 }
 
 /// Why an instrument definition is refused. The definition has to be mended.
@@ -137,6 +207,19 @@ impl Instrument {
             Err(NumberError::Negative)
         } else {
             Ok(Quantity(mantissa))
+        }
+    }
+
+    /// Returns true for a contract: a fill moves its profit, not the asset itself.
+    pub fn settles_profit(&self) -> bool {
+        self.kind != InstrumentKind::Spot
+    }
+
+    /// Returns the currency in which profit is counted.
+    pub fn profit_currency(&self) -> &Currency {
+        match self.kind {
+            InstrumentKind::Spot | InstrumentKind::Linear => &self.quote_currency,
+            InstrumentKind::Inverse => &self.base_currency,
         }
     }
 

@@ -58,6 +58,12 @@ impl Quantity {
             .ok_or(NumberError::OutOfRange)
     }
 
+    /// Returns the sum, at most the largest quantity that can be held.
+    #[must_use]
+    pub fn saturating_add(self, other: Quantity) -> Quantity {
+        Quantity(self.0.saturating_add(other.0))
+    }
+
     /// Returns the difference, zero when `other` is the larger one.
     #[must_use]
     pub fn saturating_sub(self, other: Quantity) -> Quantity {

@@ -5,7 +5,7 @@ use crate::id::{ClientOrderId, ExecId, InstrumentId, VenueOrderId};
 use crate::market::Side;
 use crate::money::Money;
 use crate::number::{Price, Quantity};
-use crate::order::{OrderType, TimeInForce};
+use crate::order::{OrderTerms, OrderType, TimeInForce};
 use crate::time::UnixNanos;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,9 @@ pub struct NewOrder {
     pub time_in_force: TimeInForce,
     pub post_only: bool,
     pub reduce_only: bool,
+    /// Everything else; `expire_at` is set for DAY orders too.
+    #[serde(default)]
+    pub terms: OrderTerms,
 }
 
 /// A command to a venue. Leaves only after the event that decided it is durable.
@@ -33,6 +36,8 @@ pub enum VenueCommand {
         /// The new total quantity, filled part included.
         quantity: Quantity,
         limit_price: Option<Price>,
+        #[serde(default)]
+        stop_price: Option<Price>,
     },
     Cancel {
         client_order_id: ClientOrderId,
@@ -138,6 +143,8 @@ pub enum VenueReport {
         client_order_id: ClientOrderId,
         quantity: Quantity,
         limit_price: Option<Price>,
+        #[serde(default)]
+        stop_price: Option<Price>,
         ts_event: UnixNanos,
     },
     AmendRejected {
@@ -158,6 +165,18 @@ pub enum VenueReport {
         quantity: Quantity,
         limit_price: Option<Price>,
         executions: Vec<Execution>,
+        ts_event: UnixNanos,
+    },
+    /// A conditional order triggered and works from now on.
+    Triggered {
+        client_order_id: ClientOrderId,
+        ts_event: UnixNanos,
+    },
+    /// The venue took an execution back (FIX 150=H).
+    Busted {
+        client_order_id: ClientOrderId,
+        exec_id: ExecId,
+        instrument_id: InstrumentId,
         ts_event: UnixNanos,
     },
     /// Answer to a query: no such order. With `proof`, nothing that we sent, or have decided to
@@ -197,6 +216,12 @@ impl VenueReport {
             | VenueReport::Status {
                 client_order_id, ..
             }
+            | VenueReport::Triggered {
+                client_order_id, ..
+            }
+            | VenueReport::Busted {
+                client_order_id, ..
+            }
             | VenueReport::NotFound {
                 client_order_id, ..
             } => client_order_id,
@@ -214,6 +239,14 @@ pub enum RejectReason {
     /// A market order without anything to trade with.
     NoLiquidity,
     Other,
+    /// The order type, or one of its terms, is not known at the venue.
+    Unsupported,
+    /// Trading in the instrument is halted, or its session is closed.
+    Halted,
+    /// A price beyond the venue's own bands.
+    PriceBand,
+    /// Not enough margin or balance at the venue.
+    InsufficientFunds,
 }
 
 /// Why an order ended at the venue.
@@ -224,6 +257,12 @@ pub enum EndReason {
     /// The rest of an IOC or market order, or a FOK order that could not be filled whole.
     NoLiquidity,
     Other,
+    /// It would have traded with an order of the same account.
+    SelfTrade,
+    /// Its time was over (DAY, GTD, at open, at close).
+    TimeOver,
+    /// The venue closed a position that its margin no longer covered.
+    Liquidation,
 }
 
 /// A simulated venue that decides fills from market events, inside one total order: every market

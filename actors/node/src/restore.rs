@@ -3,7 +3,7 @@
 use apex_domain::OrderId;
 use apex_domain::account::Account;
 use apex_domain::matching::RestoredOrder;
-use apex_domain::order::{Order, OrderStatus};
+use apex_domain::order::{Order, OrderStatus, OrderTerms};
 use apex_domain::venue::{Execution, NewOrder, VenueStatus};
 use std::collections::BTreeMap;
 
@@ -47,6 +47,7 @@ fn restored(order: &Order, executions: &mut Executions) -> Option<RestoredOrder>
             time_in_force: request.time_in_force,
             post_only: request.post_only,
             reduce_only: request.reduce_only,
+            terms: OrderTerms::default(),
         },
         venue_order_id: order.venue_order_id.clone()?,
         status: VenueStatus::Working,

@@ -6,7 +6,7 @@ use apex_bus::venue::{NotSent, VenueSession};
 use apex_domain::account::AccountInput;
 use apex_domain::event::AccountMode;
 use apex_domain::market::Side;
-use apex_domain::order::{OrderKey, OrderStatus, OrderType, SubmitOrder, TimeInForce};
+use apex_domain::order::{OrderKey, OrderStatus, OrderTerms, OrderType, SubmitOrder, TimeInForce};
 use apex_domain::risk::MarketRef;
 use apex_domain::venue::VenueCommand;
 use apex_domain::{ClientOrderId, Instrument, Price, Quantity, StrategyId, UnixNanos};
@@ -215,6 +215,7 @@ fn limit_order(instrument: &Instrument) -> SubmitOrder {
         reduce_only: false,
         tags: String::new(),
         misfit: None,
+        terms: OrderTerms::default(),
     }
 }
 

@@ -6,7 +6,7 @@ use apex_domain::account::{Account, AccountInput, Effects};
 use apex_domain::event::{AccountMode, Recorded};
 use apex_domain::market::Side;
 use apex_domain::matching::SimInstrument;
-use apex_domain::order::{Order, OrderType, SubmitOrder, TimeInForce};
+use apex_domain::order::{Order, OrderTerms, OrderType, SubmitOrder, TimeInForce};
 use apex_domain::risk::MarketRef;
 use apex_domain::venue::VenueReport;
 use apex_domain::{AccountId, ClientOrderId, Currency, Price, StrategyId, UnixNanos, VenueOrderId};
@@ -254,6 +254,7 @@ impl Scripted {
             reduce_only: false,
             tags: String::new(),
             misfit: None,
+            terms: OrderTerms::default(),
         };
         self.apply(AccountInput::Submit {
             request: Box::new(request),

@@ -4,7 +4,7 @@ use crate::clients::Clients;
 use crate::venue::{Venue, VenueOrder};
 use apex_domain::account::AccountInput;
 use apex_domain::event::AccountMode;
-use apex_domain::instrument::{FeeSchedule, InstrumentKind};
+use apex_domain::instrument::{FeeSchedule, InstrumentKind, InstrumentRules};
 
 use apex_domain::number::Decimal;
 use apex_domain::order::{Order, OrderKey, OrderStatus};
@@ -131,7 +131,7 @@ fn positions_and_cash_agree(account: &Account, venue: &Venue) -> Result<(), Stri
                 let units = quantities.get(id).copied().unwrap_or_default();
                 *cash.entry(base.clone()).or_default() += units - held;
             }
-            InstrumentKind::Linear => {
+            InstrumentKind::Linear | InstrumentKind::Inverse => {
                 let net = account.portfolio().net(id);
                 *cash.entry(instrument.quote_currency.clone()).or_default() += net.open_cost.0;
                 let theirs = quantities.get(id).copied().unwrap_or_default();
@@ -183,8 +183,10 @@ pub fn instruments() -> BTreeMap<InstrumentId, Instrument> {
                 maker: Rate(Decimal::new(2, 4)),
                 taker: Rate(Decimal::new(1, 3)),
                 decimals: Some(8),
+                ..FeeSchedule::default()
             },
             synthetic: true,
+            rules: InstrumentRules::default(),
         };
         (instrument_id, instrument)
     });

@@ -2,7 +2,7 @@
 
 use apex_domain::account::{AccountInput, CancelFilter, Reply};
 use apex_domain::market::Side;
-use apex_domain::order::{AmendOrder, OrderKey, OrderType, SubmitOrder, TimeInForce};
+use apex_domain::order::{AmendOrder, OrderKey, OrderTerms, OrderType, SubmitOrder, TimeInForce};
 use apex_domain::risk::{MarketRef, ReasonCode};
 use apex_domain::{ClientOrderId, InstrumentId, Price, Quantity, RequestId, StrategyId, UnixNanos};
 use rand::Rng;
@@ -98,6 +98,7 @@ impl Clients {
                 limit_price: rng
                     .random_bool(0.5)
                     .then(|| Price(rng.random_range(9_000..11_000))),
+                stop_price: None,
                 expected_sequence: None,
             },
             market: market(now),
@@ -123,6 +124,7 @@ impl Clients {
             reduce_only: false,
             tags: String::new(),
             misfit: None,
+            terms: OrderTerms::default(),
         }
     }
 }

@@ -153,6 +153,7 @@ impl Venue {
                     client_order_id,
                     quantity,
                     limit_price,
+                    stop_price: None,
                     ts_event,
                 }
             }

@@ -5,7 +5,7 @@
 //! five runs.
 
 use apex_domain::indicator::Ema;
-use apex_domain::instrument::{FeeSchedule, InstrumentKind};
+use apex_domain::instrument::{FeeSchedule, InstrumentKind, InstrumentRules};
 use apex_domain::market::{Bar, BarSpec, MarketEvent};
 use apex_domain::number::Decimal;
 use apex_domain::{Currency, Instrument, InstrumentId, Money, Price, Quantity, Rate, UnixNanos};
@@ -32,6 +32,7 @@ fn instrument() -> Instrument {
         initial_margin: Rate(Decimal::ONE),
         fees: FeeSchedule::default(),
         synthetic: true,
+        rules: InstrumentRules::default(),
     }
 }
 

@@ -125,7 +125,7 @@ fn market(closes: &[i64]) -> Vec<MarketEvent> {
 }
 
 fn instrument() -> apex_domain::Instrument {
-    use apex_domain::instrument::{FeeSchedule, InstrumentKind};
+    use apex_domain::instrument::{FeeSchedule, InstrumentKind, InstrumentRules};
     use apex_domain::{Currency, Money, Quantity, Rate, number::Decimal};
     // Constant texts of the right form.
     let usd = Currency::new("USD").expect("a currency");
@@ -145,6 +145,7 @@ fn instrument() -> apex_domain::Instrument {
         initial_margin: Rate(Decimal::ONE),
         fees: FeeSchedule::default(),
         synthetic: true,
+        rules: InstrumentRules::default(),
     }
 }
 

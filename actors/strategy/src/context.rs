@@ -5,7 +5,7 @@ use crate::ledger::Ledger;
 use apex_domain::account::CancelFilter;
 use apex_domain::instrument::Instrument;
 use apex_domain::market::Side;
-use apex_domain::order::{AmendOrder, Order, OrderKey, SubmitOrder};
+use apex_domain::order::{AmendOrder, Order, OrderKey, OrderTerms, SubmitOrder};
 use apex_domain::risk::MarketRef;
 use apex_domain::{ClientOrderId, InstrumentId, Price, Quantity, StrategyId, UnixNanos};
 
@@ -139,6 +139,7 @@ impl Context<'_> {
             reduce_only: order.reduce_only,
             tags: order.tags,
             misfit: None,
+            terms: OrderTerms::default(),
         };
         self.ledger.asked_for(&request);
         self.commands
@@ -159,6 +160,7 @@ impl Context<'_> {
             request_id,
             quantity,
             limit_price,
+            stop_price: None,
             expected_sequence: None,
         }));
     }

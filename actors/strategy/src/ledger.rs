@@ -10,7 +10,10 @@ use apex_domain::event::{Event, Recorded};
 use apex_domain::instrument::Instrument;
 use apex_domain::market::MarketEvent;
 use apex_domain::order::{Order, SubmitOrder};
-use apex_domain::{AccountId, ClientOrderId, InstrumentId, OrderId, RequestId, StrategyId};
+use apex_domain::venue::Execution;
+use apex_domain::{
+    AccountId, ClientOrderId, InstrumentId, OrderId, Quantity, RequestId, StrategyId,
+};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -219,12 +222,15 @@ impl Ledger {
     pub fn fold(&mut self, recorded: &Recorded) -> Option<OrderId> {
         match &recorded.event {
             Event::OrderInitialized {
-                order_id, request, ..
+                order_id,
+                request,
+                quantity,
+                ..
             } => {
                 if request.strategy_id != self.strategy_id {
                     return None;
                 }
-                self.begin(order_id, request, recorded);
+                self.begin(order_id, request, *quantity, recorded);
                 Some(order_id.clone())
             }
             Event::InstrumentDefined { instrument } => {
@@ -246,13 +252,24 @@ impl Ledger {
         }
     }
 
-    fn begin(&mut self, order_id: &OrderId, request: &SubmitOrder, recorded: &Recorded) {
+    fn begin(
+        &mut self,
+        order_id: &OrderId,
+        request: &SubmitOrder,
+        quantity: Quantity,
+        recorded: &Recorded,
+    ) {
         self.forget_asked(&request.client_order_id);
         if let Some(number) = self.number_of(&request.client_order_id) {
             self.resume_counter(number);
         }
-        let tracked =
-            TrackedOrder::new(self.account_id.clone(), order_id.clone(), request, recorded);
+        let tracked = TrackedOrder::new(
+            self.account_id.clone(),
+            order_id.clone(),
+            request,
+            quantity,
+            recorded,
+        );
         self.add_working(&request.instrument_id, tracked.signed_leaves());
         self.order_ids
             .insert(request.client_order_id.clone(), order_id.clone());
@@ -272,10 +289,8 @@ impl Ledger {
         tracked.fold(recorded, &holding.instrument);
         let change = tracked.signed_leaves() - before;
         holding.working = holding.working.saturating_add(change);
-        if let Event::OrderFilled { execution, .. } = &recorded.event {
-            let signed = execution.side.sign() * execution.last_quantity.0;
-            holding.position = holding.position.saturating_add(signed);
-        }
+        let traded = traded(&recorded.event).map_or(0, |(_, signed)| signed);
+        holding.position = holding.position.saturating_add(traded);
         if tracked.order.status.is_terminal() && !was_ended {
             self.ended.push_back(order_id.clone());
             self.drop_oldest_ended();
@@ -297,11 +312,10 @@ impl Ledger {
 
     /// Counts a fill of an own order that is no longer kept.
     fn forgotten_fill(&mut self, event: &Event) {
-        if let Event::OrderFilled { execution, .. } = event
+        if let Some((execution, signed)) = traded(event)
             && self.number_of(&execution.client_order_id).is_some()
             && let Some(holding) = self.holdings.get_mut(&execution.instrument_id)
         {
-            let signed = execution.side.sign() * execution.last_quantity.0;
             holding.position = holding.position.saturating_add(signed);
         }
     }
@@ -313,6 +327,24 @@ impl Ledger {
 
     pub(crate) fn tracked(&self, order_id: &OrderId) -> Option<&Order> {
         self.orders.get(order_id).map(|tracked| &tracked.order)
+    }
+}
+
+/// Returns an execution that an event books or takes back, and what that does to the position.
+fn traded(event: &Event) -> Option<(&Execution, i64)> {
+    match event {
+        Event::OrderFilled { execution, .. } => {
+            Some((execution, execution.side.sign() * execution.last_quantity.0))
+        }
+        Event::ExecutionBusted {
+            execution: Some(execution),
+            booked: true,
+            ..
+        } => Some((
+            execution,
+            -execution.side.sign() * execution.last_quantity.0,
+        )),
+        _ => None,
     }
 }
 

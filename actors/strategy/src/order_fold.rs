@@ -4,6 +4,7 @@ use apex_domain::event::{Event, Recorded};
 use apex_domain::instrument::Instrument;
 use apex_domain::order::{Order, OrderStatus, SubmitOrder};
 use apex_domain::risk::ReasonCode;
+use apex_domain::venue::Execution;
 use apex_domain::{AccountId, Money, OrderId, Quantity};
 
 /// An order and the state below a change that is under way.
@@ -20,6 +21,7 @@ impl TrackedOrder {
         account_id: AccountId,
         order_id: OrderId,
         request: &SubmitOrder,
+        quantity: Quantity,
         recorded: &Recorded,
     ) -> TrackedOrder {
         TrackedOrder {
@@ -29,10 +31,13 @@ impl TrackedOrder {
                 venue_order_id: None,
                 request: request.clone(),
                 status: OrderStatus::PendingNew,
-                quantity: request.quantity,
+                quantity,
                 limit_price: request.limit_price,
+                stop_price: request.terms.stop_price,
+                expires_at: None,
+                list_id: None,
                 filled_quantity: Quantity::ZERO,
-                leaves_quantity: request.quantity,
+                leaves_quantity: quantity,
                 canceled_quantity: Quantity::ZERO,
                 filled_notional: Money::ZERO,
                 reason_code: None,
@@ -111,11 +116,13 @@ impl TrackedOrder {
             Event::OrderAmended {
                 quantity,
                 limit_price,
+                stop_price,
                 ..
             } => {
                 self.amending = false;
                 self.order.quantity = *quantity;
                 self.order.limit_price = *limit_price;
+                self.order.stop_price = *stop_price;
             }
             Event::OrderFilled { execution, .. } => {
                 let quantity = execution.last_quantity;
@@ -131,11 +138,34 @@ impl TrackedOrder {
                     self.base = OrderStatus::PartiallyFilled;
                 }
             }
+            Event::OrderTrailed { stop_price, .. } => self.order.stop_price = Some(*stop_price),
+            Event::ExecutionBusted {
+                execution: Some(execution),
+                booked: true,
+                ..
+            } => self.take_back(execution, instrument),
             _ => {}
         }
         self.settle();
         self.order.ts_updated = recorded.ts;
         self.order.sequence = recorded.sequence;
+    }
+
+    /// What was filled whole and taken back does not work again; what works opens again.
+    fn take_back(&mut self, execution: &Execution, instrument: &Instrument) {
+        let quantity = execution.last_quantity;
+        self.order.filled_quantity = self.order.filled_quantity.saturating_sub(quantity);
+        if let Ok(notional) = instrument.notional(execution.last_price, quantity)
+            && let Ok(rest) = self.order.filled_notional.checked_sub(notional)
+        {
+            self.order.filled_notional = rest;
+        }
+        if self.base == OrderStatus::Filled {
+            self.end(OrderStatus::Canceled, ReasonCode::ExecutionBusted, "");
+        } else if self.base == OrderStatus::PartiallyFilled && self.order.filled_quantity.is_zero()
+        {
+            self.base = OrderStatus::Accepted;
+        }
     }
 
     fn end(&mut self, status: OrderStatus, reason_code: ReasonCode, reason: &str) {

@@ -1,6 +1,6 @@
 //! What the tests of this crate share.
 
-use apex_domain::instrument::{FeeSchedule, Instrument, InstrumentKind};
+use apex_domain::instrument::{FeeSchedule, Instrument, InstrumentKind, InstrumentRules};
 use apex_domain::market::{Bar, BarSpec, Level, MarketEvent, Quote, Trade};
 use apex_domain::{
     AccountId, Currency, InstrumentId, Money, Price, Quantity, Rate, StrategyId, UnixNanos,
@@ -36,6 +36,7 @@ pub fn instrument() -> Instrument {
         initial_margin: Rate::parse("1").unwrap(),
         fees: FeeSchedule::default(),
         synthetic: false,
+        rules: InstrumentRules::default(),
     }
 }
 

@@ -328,6 +328,7 @@ impl TestState {
                     quantity,
                     limit_price,
                     ts_event,
+                    stop_price: None,
                 });
             }
             VenueCommand::Query { .. } => {}

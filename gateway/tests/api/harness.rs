@@ -8,7 +8,7 @@ use apex_bus::message::{AccountEvent, AccountMessage};
 use apex_bus::topic::{Capacity, Topic};
 use apex_domain::account::Account;
 use apex_domain::event::Recorded;
-use apex_domain::instrument::{FeeSchedule, InstrumentKind};
+use apex_domain::instrument::{FeeSchedule, InstrumentKind, InstrumentRules};
 use apex_domain::market::{BookSnapshot, FeedStatus, Level, Quote};
 use apex_domain::order::OrderKey;
 use apex_domain::{
@@ -155,6 +155,7 @@ pub fn btc() -> Instrument {
         initial_margin: Rate::parse("1").unwrap(),
         fees: FeeSchedule::default(),
         synthetic: true,
+        rules: InstrumentRules::default(),
     }
 }
 

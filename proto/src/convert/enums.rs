@@ -66,7 +66,7 @@ pub fn read_time_in_force(
     match v1::TimeInForce::try_from(value) {
         Ok(v1::TimeInForce::Unspecified) => Some(match order_type {
             Some(OrderType::Market) => TimeInForce::Ioc,
-            Some(OrderType::Limit) | None => TimeInForce::Gtc,
+            _ => TimeInForce::Gtc,
         }),
         Ok(v1::TimeInForce::Gtc) => Some(TimeInForce::Gtc),
         Ok(v1::TimeInForce::Ioc) => Some(TimeInForce::Ioc),
@@ -94,6 +94,12 @@ pub fn order_type(order_type: OrderType) -> v1::OrderType {
     match order_type {
         OrderType::Market => v1::OrderType::Market,
         OrderType::Limit => v1::OrderType::Limit,
+        OrderType::Stop => v1::OrderType::Stop,
+        OrderType::StopLimit => v1::OrderType::StopLimit,
+        OrderType::MarketIfTouched => v1::OrderType::MarketIfTouched,
+        OrderType::LimitIfTouched => v1::OrderType::LimitIfTouched,
+        OrderType::MarketToLimit => v1::OrderType::MarketToLimit,
+        OrderType::TrailingStop => v1::OrderType::TrailingStop,
     }
 }
 
@@ -102,6 +108,10 @@ pub fn time_in_force(time_in_force: TimeInForce) -> v1::TimeInForce {
         TimeInForce::Gtc => v1::TimeInForce::Gtc,
         TimeInForce::Ioc => v1::TimeInForce::Ioc,
         TimeInForce::Fok => v1::TimeInForce::Fok,
+        TimeInForce::Day => v1::TimeInForce::Day,
+        TimeInForce::Gtd => v1::TimeInForce::Gtd,
+        TimeInForce::AtOpen => v1::TimeInForce::AtOpen,
+        TimeInForce::AtClose => v1::TimeInForce::AtClose,
     }
 }
 
@@ -134,7 +144,7 @@ pub fn read_order_status(fields: &mut Fields, value: i32) -> Option<OrderStatus>
     found
 }
 
-const REASON_CODES: [ReasonCode; 28] = {
+const REASON_CODES: [ReasonCode; 39] = {
     use ReasonCode as R;
     [
         R::PriceIncrement,
@@ -165,6 +175,17 @@ const REASON_CODES: [ReasonCode; 28] = {
         R::Restarted,
         R::Reconciled,
         R::VenueCanceled,
+        R::TimeOver,
+        R::Contingency,
+        R::ListDenied,
+        R::ExecutionBusted,
+        R::Unsupported,
+        R::NoConversionRate,
+        R::Concentration,
+        R::LossLimit,
+        R::DrawdownLimit,
+        R::MarketClosed,
+        R::Liquidation,
     ]
 };
 
@@ -178,6 +199,7 @@ pub fn read_instrument_kind(fields: &mut Fields, value: i32) -> Option<Instrumen
     match v1::InstrumentKind::try_from(value) {
         Ok(v1::InstrumentKind::Spot) => Some(InstrumentKind::Spot),
         Ok(v1::InstrumentKind::Linear) => Some(InstrumentKind::Linear),
+        Ok(v1::InstrumentKind::Inverse) => Some(InstrumentKind::Inverse),
         Ok(v1::InstrumentKind::Unspecified) | Err(_) => {
             unknown(fields, "kind", value);
             None
@@ -221,6 +243,7 @@ pub fn instrument_kind(kind: InstrumentKind) -> v1::InstrumentKind {
     match kind {
         InstrumentKind::Spot => v1::InstrumentKind::Spot,
         InstrumentKind::Linear => v1::InstrumentKind::Linear,
+        InstrumentKind::Inverse => v1::InstrumentKind::Inverse,
     }
 }
 

@@ -31,6 +31,7 @@ pub fn order_event(
                 strategy_id: after.request.strategy_id.clone(),
                 execution: execution.as_ref().clone(),
                 late: *late,
+                busted: false,
             };
             Some(order::execution(account_id, &record, instrument))
         }
@@ -78,13 +79,16 @@ fn read_event(
     use v1::OrderEventKind as Kind;
     let order_id = order.order_id.clone();
     let (quantity, limit_price, ts_event) = (order.quantity, order.limit_price, order.ts_updated);
+    let stop_price = order.stop_price;
     let reason = order.reason.clone();
     let reason_code = order.reason_code.unwrap_or(ReasonCode::NoAnswer);
     Ok(Some(match wire.kind() {
         Kind::Initialized => Event::OrderInitialized {
             order_id,
+            quantity: order.request.quantity,
             request: Box::new(order.request),
             market: MarketRef::default(),
+            expires_at: order.expires_at,
         },
         Kind::Denied => Event::OrderDenied {
             order_id,
@@ -114,11 +118,13 @@ fn read_event(
             request_id: None,
             quantity,
             limit_price,
+            stop_price,
         },
         Kind::Amended => Event::OrderAmended {
             order_id,
             quantity,
             limit_price,
+            stop_price,
             ts_event,
         },
         Kind::AmendRejected => Event::OrderAmendRejected {
@@ -158,7 +164,9 @@ fn read_event(
                 late: wire.kind() == Kind::LateFill,
             }
         }
-        Kind::EndHeld | Kind::Unspecified => return Ok(None),
+        Kind::EndHeld | Kind::Held | Kind::Trailed | Kind::ExecutionBusted | Kind::Unspecified => {
+            return Ok(None);
+        }
     }))
 }
 
@@ -182,12 +190,21 @@ fn kind(event: &Event) -> Option<v1::OrderEventKind> {
         Event::OrderFilled { late: false, .. } => Kind::Filled,
         Event::OrderFilled { late: true, .. } => Kind::LateFill,
         Event::OrderEndHeld { .. } => Kind::EndHeld,
+        Event::OrderHeld { .. } => Kind::Held,
+        Event::OrderTrailed { .. } => Kind::Trailed,
+        Event::ExecutionBusted { .. } => Kind::ExecutionBusted,
         Event::AccountOpened { .. }
         | Event::CashAdjusted { .. }
         | Event::LimitsSet { .. }
         | Event::InstrumentDefined { .. }
         | Event::TradingStateChanged { .. }
         | Event::ReportQuarantined { .. }
-        | Event::ExternalFilled { .. } => return None,
+        | Event::ExternalFilled { .. }
+        | Event::ListInitialized { .. }
+        | Event::FundingPaid { .. }
+        | Event::InstrumentSplit { .. }
+        | Event::PositionReconciled { .. }
+        | Event::BalanceReconciled { .. }
+        | Event::EquityMarked { .. } => return None,
     })
 }

@@ -3,7 +3,7 @@
 use super::{enums, text};
 use crate::field::{FieldErrors, Fields};
 use crate::v1;
-use apex_domain::instrument::FeeSchedule;
+use apex_domain::instrument::{FeeSchedule, InstrumentRules};
 use apex_domain::market::FeedStatus;
 use apex_domain::number::{DecimalText, NumberError};
 use apex_domain::{Currency, Instrument, InstrumentId, Price, Quantity, Rate};
@@ -84,8 +84,10 @@ pub fn read_instrument(wire: &v1::Instrument) -> Result<Instrument, FieldErrors>
                 maker: maker?,
                 taker: taker?,
                 decimals: None,
+                ..FeeSchedule::default()
             },
             synthetic: wire.synthetic,
+            rules: InstrumentRules::default(),
         })
     })();
     let read = fields.finish(value)?;

@@ -3,7 +3,7 @@
 use super::text;
 use crate::field::{FieldErrors, Fields};
 use crate::v1;
-use apex_domain::risk::Limits;
+use apex_domain::risk::{Limits, WideLimits};
 use apex_domain::{AccountId, Decimal, Money, Rate, RequestId};
 
 /// A change of limits, as it was asked for.
@@ -62,6 +62,7 @@ fn read_limits(f: &mut Fields, wire: &v1::Limits) -> Option<Limits> {
         check_buying_power: wire.check_buying_power,
         allow_short_spot: wire.allow_short_spot,
         max_reference_age_ns: wire.max_reference_age_ns,
+        wide: WideLimits::default(),
     })
 }
 

@@ -16,7 +16,7 @@ use apex_domain::event::{AccountMode, Recorded};
 use apex_domain::market::Side;
 use apex_domain::matching::SimInstrument;
 use apex_domain::order::{
-    AmendOrder, Order, OrderKey, OrderStatus, OrderType, SubmitOrder, TimeInForce,
+    AmendOrder, Order, OrderKey, OrderStatus, OrderTerms, OrderType, SubmitOrder, TimeInForce,
 };
 use apex_domain::risk::{ReasonCode, TradingState};
 use apex_domain::venue::{VenueCommand, VenueReport};
@@ -351,6 +351,7 @@ pub fn order(client: &str, lots: i64) -> SubmitOrder {
         reduce_only: false,
         tags: String::new(),
         misfit: None,
+        terms: OrderTerms::default(),
     }
 }
 
@@ -373,6 +374,7 @@ pub fn amend_command(client: &str, request_id: &str, lots: i64) -> AccountComman
         quantity: Some(Quantity(instrument().lot.0 * lots)),
         limit_price: None,
         expected_sequence: None,
+        stop_price: None,
     })
 }
 

@@ -8,7 +8,7 @@ use crate::event::{Event, Recorded};
 use crate::id::{OrderId, StrategyId};
 use crate::number::NumberError;
 use crate::order::OrderStatus;
-use crate::order::entry::{EntryError, OrderEntry};
+use crate::order::entry::{EntryError, NewEntry, OrderEntry};
 use crate::order::store::OrderIndex;
 use crate::risk::checks::RATE_WINDOW_NS;
 use crate::time::UnixNanos;
@@ -65,16 +65,22 @@ impl Account {
                 order_id,
                 request,
                 market,
+                quantity,
+                expires_at,
             } => {
                 let account_id = self.account_id.clone().ok_or(FoldError::NotOpen)?;
-                self.orders.push(OrderEntry::new(
+                let list_id = self.lists.of(&request.client_order_id);
+                self.orders.push(OrderEntry::new(NewEntry {
                     account_id,
-                    order_id.clone(),
-                    (**request).clone(),
-                    market,
+                    order_id: order_id.clone(),
+                    request: (**request).clone(),
+                    market: *market,
+                    quantity: *quantity,
+                    expires_at: *expires_at,
+                    list_id,
                     sequence,
                     ts,
-                ));
+                }));
             }
             Event::OrderFilled {
                 order_id,
@@ -89,6 +95,16 @@ impl Account {
                 self.book(recorded, execution, None, StrategyId::external(), false)?;
             }
             Event::ReportQuarantined { .. } => {}
+            Event::ListInitialized { list } => self.lists.insert((**list).clone()),
+            Event::ExecutionBusted {
+                exec_id,
+                instrument_id,
+                execution,
+                ..
+            } => {
+                let key = (exec_id.clone(), instrument_id.clone());
+                self.take_bust(recorded, &key, execution.as_deref())?;
+            }
             order_event => {
                 if let Some(order_id) = order_event.order_id() {
                     let index = self.take_order_event(recorded, order_id)?;
@@ -184,6 +200,7 @@ impl Account {
             strategy_id,
             execution: execution.clone(),
             late,
+            busted: false,
         });
         Ok(())
     }

@@ -6,6 +6,7 @@ use crate::event::{AccountMode, Event, Recorded};
 use crate::hash;
 use crate::id::{AccountId, Currency, ExecId, InstrumentId};
 use crate::instrument::Instrument;
+use crate::order::lists::Lists;
 use crate::order::store::{OrderIndex, OrderStore};
 use crate::portfolio::Portfolio;
 use crate::risk::{Limits, TradingState};
@@ -35,6 +36,9 @@ pub struct Account {
     /// By instrument too, since some venues number executions by instrument.
     #[serde(skip)]
     pub(super) execution_index: BTreeMap<(ExecId, InstrumentId), u32>,
+    /// Executions that were taken back, and whether they were seen themselves.
+    pub(super) busted: BTreeMap<(ExecId, InstrumentId), bool>,
+    pub(super) lists: Lists,
     pub(super) portfolio: Portfolio,
     pub(super) requests: Requests,
     /// Times of the orders and amends of the last second.

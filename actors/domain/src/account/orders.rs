@@ -43,8 +43,10 @@ impl Account {
             step,
             Event::OrderInitialized {
                 order_id,
+                quantity: request.quantity,
                 request,
                 market,
+                expires_at: None,
             },
         );
         match verdict {
@@ -108,10 +110,12 @@ impl Account {
         let order = &entry.order;
         let quantity = request.quantity.unwrap_or(order.quantity);
         let limit_price = request.limit_price.or(order.limit_price);
+        let stop_price = request.stop_price.or(order.stop_price);
         if let Some(refusal) = self.amend_refusal(index, &request, quantity) {
             return step.refuse(refusal);
         }
-        if quantity == order.quantity && limit_price == order.limit_price {
+        let same_prices = limit_price == order.limit_price && stop_price == order.stop_price;
+        if quantity == order.quantity && same_prices {
             return self.reply_order(step, index);
         }
         let changed = SubmitOrder {
@@ -145,6 +149,7 @@ impl Account {
                 request_id: Some(request.request_id),
                 quantity,
                 limit_price,
+                stop_price,
             },
         );
         let command = self.orders.get(index).amend_command();

@@ -14,8 +14,16 @@ use crate::risk::ReasonCode;
 use crate::time::UnixNanos;
 use crate::venue::{EndReason, RejectReason, VenueEnd, VenueReport};
 
+mod busts;
 mod executions;
 mod queries;
+
+/// The values of an order as the venue has them; `None` leaves ours.
+struct Terms {
+    quantity: Quantity,
+    limit_price: Option<Price>,
+    stop_price: Option<Price>,
+}
 
 /// The end of an order as the venue tells it.
 struct Ending {
@@ -34,6 +42,15 @@ impl Account {
         let report = match report {
             VenueReport::Filled(execution) => return self.execution(step, execution),
             VenueReport::Status { .. } => return self.status(step, report),
+            VenueReport::Busted {
+                client_order_id,
+                exec_id,
+                instrument_id,
+                ts_event,
+            } => {
+                let key = (exec_id, instrument_id);
+                return self.busted(step, &client_order_id, key, ts_event);
+            }
             other => other,
         };
         let Some(index) = self.orders.find_client(report.client_order_id()) else {
@@ -75,20 +92,29 @@ impl Account {
             VenueReport::Amended {
                 quantity,
                 limit_price,
+                stop_price,
                 ts_event,
                 ..
-            } => self.amended(step, index, quantity, limit_price, ts_event),
+            } => {
+                let values = Terms {
+                    quantity,
+                    limit_price,
+                    stop_price,
+                };
+                self.amended(step, index, values, ts_event);
+            }
             VenueReport::AmendRejected { text, ts_event, .. } => {
                 self.amend_rejected(step, index, text, ts_event);
             }
             VenueReport::CancelRejected { text, ts_event, .. } => {
                 self.cancel_rejected(step, index, text, ts_event);
             }
+            VenueReport::Triggered { ts_event, .. } => self.triggered(step, index, ts_event),
             VenueReport::NotFound {
                 proof, ts_event, ..
             } => self.not_found(step, index, proof, ts_event),
             // Taken above.
-            VenueReport::Filled(_) | VenueReport::Status { .. } => {}
+            VenueReport::Filled(_) | VenueReport::Status { .. } | VenueReport::Busted { .. } => {}
         }
     }
 
@@ -117,6 +143,13 @@ impl Account {
         }
     }
 
+    fn triggered(&mut self, step: &mut Step<'_>, index: OrderIndex, ts_event: UnixNanos) {
+        if self.is_possible(step, index, EventKind::Triggered) {
+            let order_id = self.orders.get(index).order.order_id.clone();
+            self.record(step, Event::OrderTriggered { order_id, ts_event });
+        }
+    }
+
     fn rejected(
         &mut self,
         step: &mut Step<'_>,
@@ -135,7 +168,13 @@ impl Account {
         let reason_code = match reason {
             RejectReason::PostOnlyWouldTrade => ReasonCode::PostOnlyWouldTrade,
             RejectReason::NoLiquidity => ReasonCode::NoLiquidity,
-            _ => ReasonCode::VenueRejected,
+            RejectReason::Unsupported => ReasonCode::Unsupported,
+            RejectReason::Halted => ReasonCode::MarketClosed,
+            RejectReason::PriceBand => ReasonCode::PriceCollar,
+            RejectReason::InsufficientFunds => ReasonCode::InsufficientBuyingPower,
+            RejectReason::UnknownInstrument
+            | RejectReason::DuplicateClientOrderId
+            | RejectReason::Other => ReasonCode::VenueRejected,
         };
         let order_id = self.orders.get(index).order.order_id.clone();
         self.record(
@@ -165,6 +204,9 @@ impl Account {
         match reason {
             EndReason::Requested => cancel.map_or(ReasonCode::CanceledByUser, |c| c.reason_code),
             EndReason::NoLiquidity => ReasonCode::NoLiquidity,
+            EndReason::SelfTrade => ReasonCode::SelfTrade,
+            EndReason::TimeOver => ReasonCode::TimeOver,
+            EndReason::Liquidation => ReasonCode::Liquidation,
             EndReason::Other => ReasonCode::VenueCanceled,
         }
     }
@@ -188,7 +230,9 @@ impl Account {
             }
             return;
         }
-        if cumulative_quantity == filled {
+        // Some venues count what they took back, others do not.
+        let with_busted = filled.saturating_add(entry.busted);
+        if cumulative_quantity == filled || cumulative_quantity == with_busted {
             return self.end(step, index, end, reason_code, ts_event);
         }
         if cumulative_quantity < filled {
@@ -246,13 +290,16 @@ impl Account {
         &mut self,
         step: &mut Step<'_>,
         index: OrderIndex,
-        quantity: Quantity,
-        limit_price: Option<Price>,
+        values: Terms,
         ts_event: UnixNanos,
     ) {
         let entry = self.orders.get(index);
-        let limit_price = limit_price.or(entry.order.limit_price);
-        let same = quantity == entry.order.quantity && limit_price == entry.order.limit_price;
+        let quantity = values.quantity;
+        let limit_price = values.limit_price.or(entry.order.limit_price);
+        let stop_price = values.stop_price.or(entry.order.stop_price);
+        let same = quantity == entry.order.quantity
+            && limit_price == entry.order.limit_price
+            && stop_price == entry.order.stop_price;
         if same && entry.is_acknowledged() && entry.amend.is_none() {
             return;
         }
@@ -273,6 +320,7 @@ impl Account {
                 order_id,
                 quantity,
                 limit_price,
+                stop_price,
                 ts_event,
             },
         );

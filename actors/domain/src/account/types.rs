@@ -168,4 +168,6 @@ pub struct ExecutionRecord {
     pub execution: crate::venue::Execution,
     /// The order had already ended.
     pub late: bool,
+    /// The venue took it back: it counts no more.
+    pub busted: bool,
 }

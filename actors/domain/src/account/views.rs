@@ -3,11 +3,11 @@
 use super::machine::Account;
 use super::types::ExecutionRecord;
 use crate::event::AccountMode;
-use crate::id::{AccountId, Currency, InstrumentId, RequestId, StrategyId};
+use crate::id::{AccountId, Currency, InstrumentId, OrderListId, RequestId, StrategyId};
 use crate::instrument::{Instrument, InstrumentKind};
 use crate::money::Money;
 use crate::number::{Decimal, Price};
-use crate::order::{Order, OrderKey};
+use crate::order::{ListDefinition, Order, OrderKey};
 use crate::portfolio::{Portfolio, Position};
 use crate::risk::exposure::Exposure;
 use crate::risk::{Limits, TradingState};
@@ -70,6 +70,11 @@ impl Account {
     pub fn order(&self, key: &OrderKey) -> Option<&Order> {
         let index = self.orders.find(key)?;
         Some(&self.orders.get(index).order)
+    }
+
+    /// Returns a list of orders as it was taken.
+    pub fn list(&self, list_id: &OrderListId) -> Option<&ListDefinition> {
+        self.lists.get(list_id)
     }
 
     /// Returns all orders by creation.
@@ -195,7 +200,7 @@ impl Account {
             let value = match instrument.kind {
                 // Cash paid the cost, so the whole value counts.
                 InstrumentKind::Spot => open.checked_add(position.open_cost),
-                InstrumentKind::Linear => Ok(open),
+                InstrumentKind::Linear | InstrumentKind::Inverse => Ok(open),
             };
             match value {
                 Ok(value) => {

@@ -273,13 +273,13 @@ impl BarFill {
             return None;
         }
         let price = match order.order_type {
-            OrderType::Market => slipped(
+            OrderType::Limit => price,
+            _ => slipped(
                 &listing.instrument,
                 order.side,
                 price,
                 self.options.slippage,
             )?,
-            OrderType::Limit => price,
         };
         let fee = listing.instrument.fee(price, quantity, maker).ok()?;
         listing.position = listing
@@ -369,6 +369,7 @@ impl BarFill {
                     client_order_id: id.clone(),
                     quantity,
                     limit_price,
+                    stop_price: None,
                     ts_event: now,
                 });
                 // The new price may trade with what stands on the market.

@@ -269,6 +269,7 @@ impl BookFill {
             client_order_id: id.clone(),
             quantity,
             limit_price: price,
+            stop_price: None,
             ts_event: now,
         });
         let Some(market) = self.markets.get_mut(&order.instrument_id) else {

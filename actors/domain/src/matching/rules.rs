@@ -36,6 +36,7 @@ pub(super) fn check_new(instrument: &Instrument, order: &NewOrder) -> Result<(),
             Err(Refused::other("market order cannot be post-only"))
         }
         (OrderType::Market, None) => Ok(()),
+        _ => Err(Refused::other("order type is not offered")),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The instruments of the simulated exchange.
 
-use crate::instrument::{FeeSchedule, Instrument, InstrumentError, InstrumentKind};
+use crate::instrument::{
+    FeeSchedule, Instrument, InstrumentError, InstrumentKind, InstrumentRules,
+};
 use crate::number::{Price, Quantity};
 use crate::{Currency, Decimal, InstrumentId, Money, Rate};
 
@@ -93,8 +95,10 @@ fn instrument(symbol: &str, base: &str, quote: &str) -> Instrument {
             maker: Rate(Decimal::new(1, 4)),
             taker: Rate(Decimal::new(2, 4)),
             decimals: Some(4),
+            ..FeeSchedule::default()
         },
         synthetic: true,
+        rules: InstrumentRules::default(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the tests of several modules share.
 
-use crate::instrument::{FeeSchedule, Instrument, InstrumentKind};
+use crate::instrument::{FeeSchedule, Instrument, InstrumentKind, InstrumentRules};
 use crate::{Currency, InstrumentId, Money, Price, Quantity, Rate};
 
 /// An instrument with whole prices and quantities and without fees.
@@ -21,5 +21,6 @@ pub(super) fn instrument(id: &str) -> Instrument {
         initial_margin: Rate::parse("1").unwrap(),
         fees: FeeSchedule::default(),
         synthetic: true,
+        rules: InstrumentRules::default(),
     }
 }

@@ -1,23 +1,27 @@
 //! One order inside the account: the public [`Order`] and what its machine remembers besides.
 
 use super::table::{self, EventKind, Next};
+use super::trigger::Watch;
 use super::{Order, OrderStatus, SubmitOrder};
-use crate::event::Event;
-use crate::id::{AccountId, OrderId};
-use crate::instrument::Instrument;
+use crate::event::Hold;
+use crate::id::{AccountId, OrderId, OrderListId};
 use crate::market::Side;
 use crate::money::Money;
 use crate::number::{NumberError, Price, Quantity};
-use crate::risk::{MarketRef, ReasonCode};
+use crate::risk::{MarketRef, MarketView, ReasonCode};
 use crate::time::UnixNanos;
-use crate::venue::{Execution, NewOrder, VenueCommand, VenueEnd};
+use crate::venue::VenueEnd;
 use serde::{Deserialize, Serialize};
+
+mod fold;
+mod wire;
 
 /// An amend on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PendingAmend {
     pub quantity: Quantity,
     pub limit_price: Option<Price>,
+    pub stop_price: Option<Price>,
     pub since: UnixNanos,
 }
 
@@ -67,30 +71,62 @@ pub(crate) struct OrderEntry {
     pub venue_ts: UnixNanos,
     /// What a market order may cost at worst, by the market that it was decided on.
     pub reference: Option<Price>,
+    /// It has been on its way to the venue. Before, only this account knows of it.
+    pub sent: bool,
+    /// Why it waits here; kept once it has left.
+    pub hold: Option<Hold>,
+    /// What a conditional order waits for.
+    pub watch: Option<Watch>,
+    /// What was filled and taken back.
+    pub busted: Quantity,
+}
+
+/// What a new entry is made of.
+pub(crate) struct NewEntry {
+    pub account_id: AccountId,
+    pub order_id: OrderId,
+    pub request: SubmitOrder,
+    pub market: MarketRef,
+    pub quantity: Quantity,
+    pub expires_at: Option<UnixNanos>,
+    pub list_id: Option<OrderListId>,
+    pub sequence: u64,
+    pub ts: UnixNanos,
 }
 
 impl OrderEntry {
-    pub fn new(
-        account_id: AccountId,
-        order_id: OrderId,
-        request: SubmitOrder,
-        market: &MarketRef,
-        sequence: u64,
-        ts: UnixNanos,
-    ) -> OrderEntry {
+    pub fn new(new: NewEntry) -> OrderEntry {
+        let NewEntry {
+            request,
+            market,
+            quantity,
+            sequence,
+            ts,
+            ..
+        } = new;
         let reference = match request.side {
             Side::Buy => market.ask.or(market.bid),
             Side::Sell => market.bid.or(market.ask),
         };
+        let view = MarketView {
+            bid: market.bid,
+            ask: market.ask,
+            ts: market.ts,
+            ..MarketView::default()
+        };
+        let watch = Watch::new(request.side, request.order_type, &request.terms, &view);
         let order = Order {
-            order_id,
-            account_id,
+            order_id: new.order_id,
+            account_id: new.account_id,
             venue_order_id: None,
             status: OrderStatus::PendingNew,
-            quantity: request.quantity,
+            quantity,
             limit_price: request.limit_price,
+            stop_price: request.terms.stop_price,
+            expires_at: new.expires_at,
+            list_id: new.list_id,
             filled_quantity: Quantity::ZERO,
-            leaves_quantity: request.quantity,
+            leaves_quantity: quantity,
             canceled_quantity: Quantity::ZERO,
             filled_notional: Money::ZERO,
             reason_code: None,
@@ -110,6 +146,26 @@ impl OrderEntry {
             submitted_at: ts,
             venue_ts: UnixNanos::MIN,
             reference,
+            sent: false,
+            hold: None,
+            watch,
+            busted: Quantity::ZERO,
+        }
+    }
+
+    /// Returns true while only this account knows of the order: it waits for its price, its
+    /// parent or its time.
+    pub fn is_home(&self) -> bool {
+        self.is_working() && !self.sent
+    }
+
+    /// Returns what is reserved for the order. A child that waits for its parent reserves
+    /// nothing: it passes all checks when it leaves, and often only one of several can.
+    pub fn reserved_open(&self) -> Quantity {
+        if self.is_home() && self.hold == Some(Hold::Parent) {
+            Quantity::ZERO
+        } else {
+            self.worst_open()
         }
     }
 
@@ -159,7 +215,7 @@ impl OrderEntry {
         self.order
             .limit_price
             .max(pending)
-            .or(self.reference)
+            .or(self.reference.max(self.order.stop_price))
             .unwrap_or_default()
     }
 
@@ -177,273 +233,4 @@ impl OrderEntry {
             EventKind::FilledPart
         }
     }
-
-    /// Returns the command that sends the order to its venue.
-    pub fn new_command(&self) -> VenueCommand {
-        let request = &self.order.request;
-        VenueCommand::New(NewOrder {
-            client_order_id: request.client_order_id.clone(),
-            instrument_id: request.instrument_id.clone(),
-            side: request.side,
-            order_type: request.order_type,
-            quantity: self.order.quantity,
-            limit_price: self.order.limit_price,
-            time_in_force: request.time_in_force,
-            post_only: request.post_only,
-            reduce_only: request.reduce_only,
-        })
-    }
-
-    pub fn cancel_command(&self) -> VenueCommand {
-        VenueCommand::Cancel {
-            client_order_id: self.order.request.client_order_id.clone(),
-            instrument_id: self.order.request.instrument_id.clone(),
-        }
-    }
-
-    pub fn query_command(&self) -> VenueCommand {
-        VenueCommand::Query {
-            client_order_id: self.order.request.client_order_id.clone(),
-            instrument_id: self.order.request.instrument_id.clone(),
-        }
-    }
-
-    /// Returns the amend that is under way as a command.
-    pub fn amend_command(&self) -> Option<VenueCommand> {
-        self.amend.as_ref().map(|amend| VenueCommand::Amend {
-            client_order_id: self.order.request.client_order_id.clone(),
-            instrument_id: self.order.request.instrument_id.clone(),
-            quantity: amend.quantity,
-            limit_price: amend.limit_price,
-        })
-    }
-
-    /// Folds one event of this order.
-    ///
-    /// Errors: the table has no such transition, or a number does not fit. The order may then be
-    /// half changed: the caller gives the whole account up.
-    pub fn fold(
-        &mut self,
-        event: &Event,
-        instrument: &Instrument,
-        sequence: u64,
-        ts: UnixNanos,
-    ) -> Result<(), EntryError> {
-        let kind = match event {
-            Event::OrderFilled { execution, .. } => self.fill_kind(execution.last_quantity),
-            other => kind_of(other).unwrap_or(EventKind::EndHeld),
-        };
-        let next = self.verdict(kind);
-        if matches!(next, Next::Illegal | Next::Redundant | Next::Below) {
-            return Err(EntryError::Transition(kind));
-        }
-        self.take(event, instrument, ts)?;
-        if let Next::To(status) = next {
-            // A change under way is kept in its own field; the state below it stays.
-            if !matches!(
-                status,
-                OrderStatus::PendingAmend | OrderStatus::PendingCancel
-            ) {
-                self.base = status;
-            }
-        }
-        self.settle();
-        self.order.sequence = sequence;
-        self.order.ts_updated = ts;
-        Ok(())
-    }
-
-    /// Takes over what the event says besides the state.
-    fn take(
-        &mut self,
-        event: &Event,
-        instrument: &Instrument,
-        ts: UnixNanos,
-    ) -> Result<(), EntryError> {
-        match event {
-            Event::OrderDenied {
-                reason_code,
-                reason,
-                ..
-            } => self.explain(*reason_code, reason),
-            Event::OrderSubmitted { .. } => self.submitted_at = ts,
-            Event::OrderAccepted {
-                venue_order_id,
-                ts_event,
-                ..
-            } => {
-                self.order.venue_order_id = Some(venue_order_id.clone());
-                self.seen(*ts_event);
-            }
-            Event::OrderRejected {
-                reason_code,
-                reason,
-                ts_event,
-                ..
-            } => {
-                self.explain(*reason_code, reason);
-                self.seen(*ts_event);
-            }
-            Event::OrderCanceled {
-                reason_code,
-                ts_event,
-                ..
-            }
-            | Event::OrderExpired {
-                reason_code,
-                ts_event,
-                ..
-            } => {
-                self.explain(*reason_code, "");
-                self.seen(*ts_event);
-            }
-            Event::OrderTriggered { ts_event, .. } => self.seen(*ts_event),
-            Event::OrderFilled { execution, .. } => self.take_fill(execution, instrument)?,
-            // `OrderUnknown` and `OrderInitialized` carry nothing besides the state.
-            other => self.take_change(other, ts),
-        }
-        Ok(())
-    }
-
-    fn take_fill(
-        &mut self,
-        execution: &Execution,
-        instrument: &Instrument,
-    ) -> Result<(), EntryError> {
-        let quantity = execution.last_quantity;
-        let notional = instrument.notional(execution.last_price, quantity)?;
-        self.order.filled_notional = self.order.filled_notional.checked_add(notional)?;
-        self.order.filled_quantity = self.order.filled_quantity.checked_add(quantity)?;
-        // An overfill: what was filled is what the order turned out to be.
-        self.order.quantity = self.order.quantity.max(self.order.filled_quantity);
-        self.seen(execution.ts_event);
-        Ok(())
-    }
-
-    /// Takes what opens or closes a change that is under way: an amend, a cancel, a held end.
-    fn take_change(&mut self, event: &Event, ts: UnixNanos) {
-        match event {
-            Event::OrderPendingAmend {
-                quantity,
-                limit_price,
-                ..
-            } => {
-                let (quantity, limit_price) = (*quantity, *limit_price);
-                self.amend = Some(PendingAmend {
-                    quantity,
-                    limit_price,
-                    since: ts,
-                });
-            }
-            Event::OrderAmended {
-                quantity,
-                limit_price,
-                ts_event,
-                ..
-            } => {
-                self.order.quantity = *quantity;
-                self.order.limit_price = *limit_price;
-                // Other values are the answer to an earlier amend, or the venue's own doing.
-                let answers = |amend: &PendingAmend| {
-                    amend.quantity == *quantity && amend.limit_price == *limit_price
-                };
-                if self.amend.as_ref().is_some_and(answers) {
-                    self.amend = None;
-                }
-                self.seen(*ts_event);
-            }
-            Event::OrderAmendRejected { ts_event, .. } => {
-                self.amend = None;
-                self.seen(*ts_event);
-            }
-            Event::OrderPendingCancel { reason_code, .. } => {
-                self.cancel = Some(PendingCancel {
-                    reason_code: *reason_code,
-                    since: ts,
-                });
-            }
-            Event::OrderCancelRejected { ts_event, .. } => {
-                self.cancel = None;
-                self.seen(*ts_event);
-            }
-            Event::OrderEndHeld {
-                end,
-                reason_code,
-                cumulative_quantity,
-                ts_event,
-                ..
-            } => {
-                self.held = Some(HeldEnd {
-                    end: *end,
-                    reason_code: *reason_code,
-                    cumulative_quantity: *cumulative_quantity,
-                    ts_event: *ts_event,
-                    since: ts,
-                });
-            }
-            _ => {}
-        }
-    }
-
-    fn explain(&mut self, reason_code: ReasonCode, reason: &str) {
-        self.order.reason_code = Some(reason_code);
-        self.order.reason = reason.to_owned();
-    }
-
-    fn seen(&mut self, ts_event: UnixNanos) {
-        self.venue_ts = self.venue_ts.max(ts_event);
-    }
-
-    /// Brings status and open quantities in line with the state below and the changes under way.
-    fn settle(&mut self) {
-        let order = &mut self.order;
-        let left = order.quantity.saturating_sub(order.filled_quantity);
-        let raised = self
-            .amend
-            .as_ref()
-            .is_some_and(|amend| amend.quantity > order.quantity);
-        // An amend that was settled may have left nothing open.
-        if !self.base.is_terminal() && left.is_zero() && !raised {
-            self.base = OrderStatus::Filled;
-        }
-        if self.base.is_terminal() {
-            self.amend = None;
-            self.cancel = None;
-            self.held = None;
-            order.leaves_quantity = Quantity::ZERO;
-            order.canceled_quantity = left;
-            order.status = self.base;
-        } else {
-            order.leaves_quantity = left;
-            order.canceled_quantity = Quantity::ZERO;
-            order.status = if self.cancel.is_some() {
-                OrderStatus::PendingCancel
-            } else if self.amend.is_some() {
-                OrderStatus::PendingAmend
-            } else {
-                self.base
-            };
-        }
-    }
-}
-
-/// Returns the kind of an order's event; `None` for what is no transition of an order.
-fn kind_of(event: &Event) -> Option<EventKind> {
-    Some(match event {
-        Event::OrderDenied { .. } => EventKind::Denied,
-        Event::OrderSubmitted { .. } => EventKind::Submitted,
-        Event::OrderAccepted { .. } => EventKind::Accepted,
-        Event::OrderRejected { .. } => EventKind::Rejected,
-        Event::OrderUnknown { .. } => EventKind::Unknown,
-        Event::OrderPendingAmend { .. } => EventKind::PendingAmend,
-        Event::OrderAmended { .. } => EventKind::Amended,
-        Event::OrderAmendRejected { .. } => EventKind::AmendRejected,
-        Event::OrderPendingCancel { .. } => EventKind::PendingCancel,
-        Event::OrderCancelRejected { .. } => EventKind::CancelRejected,
-        Event::OrderCanceled { .. } => EventKind::Canceled,
-        Event::OrderExpired { .. } => EventKind::Expired,
-        Event::OrderTriggered { .. } => EventKind::Triggered,
-        Event::OrderEndHeld { .. } => EventKind::EndHeld,
-        _ => return None,
-    })
 }

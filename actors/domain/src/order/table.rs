@@ -5,7 +5,11 @@
 //!
 //! Source: FIX 4.4 appendix D (order state change matrices), and the tables of public platforms.
 //! Deviation: a late fill of a part leaves CANCELED and EXPIRED as they are, since the rest stays
-//! canceled and nothing of it works; only a late fill of all makes the order FILLED.
+//! canceled and nothing of it works; only a late fill of all makes the order FILLED. A bust of a
+//! FILLED order makes it CANCELED: what was taken back does not work again.
+//!
+//! PENDING_NEW is also where an order stays that is held here, and TRIGGERED where one of them is
+//! for the moment between its condition and its leaving.
 
 use super::OrderStatus;
 use Next::{Below, Illegal, Redundant, Restore, Stay, To};
@@ -35,10 +39,18 @@ pub enum EventKind {
     /// An execution with which nothing is left.
     FilledWhole,
     EndHeld,
+    /// It stays here for now.
+    Held,
+    /// A stop price of it moved here.
+    Trailed,
+    /// An execution was taken back, and others remain.
+    BustedPart,
+    /// The only execution was taken back.
+    BustedWhole,
 }
 
 impl EventKind {
-    pub const ALL: [EventKind; 16] = [
+    pub const ALL: [EventKind; 20] = [
         EventKind::Denied,
         EventKind::Submitted,
         EventKind::Accepted,
@@ -55,6 +67,10 @@ impl EventKind {
         EventKind::FilledPart,
         EventKind::FilledWhole,
         EventKind::EndHeld,
+        EventKind::Held,
+        EventKind::Trailed,
+        EventKind::BustedPart,
+        EventKind::BustedWhole,
     ];
 }
 
@@ -93,21 +109,21 @@ const FIL: Next = To(Filled);
 /// One row for each state in the order of `OrderStatus::ALL`, one column for each kind in the
 /// order of `EventKind::ALL`.
 #[rustfmt::skip]
-const TABLE: [(OrderStatus, [Next; 16]); 13] = [
-    //                 Denied      Submitted      Accept Reject Unknown      PAmend Amend AmRej PCancel CaRej Cancel Expire Trigger FPart FWhole EndHeld
-    (PendingNew,      [To(Denied), To(Submitted), ACC,   REJ,   X,           X,     X,    X,    X,      X,    CAN,   EXP,   TRG,    PFI,  FIL,   S]),
-    (Denied,          [X,          X,             X,     X,     X,           X,     X,    X,    X,      X,    X,     X,     X,      S,    S,     X]),
-    (Submitted,       [X,          S,             ACC,   REJ,   To(Unknown), PAM,   ACC,  D,    PCA,    D,    CAN,   EXP,   TRG,    PFI,  FIL,   S]),
-    (Unknown,         [X,          To(Submitted), ACC,   REJ,   X,           X,     ACC,  D,    PCA,    D,    CAN,   EXP,   TRG,    PFI,  FIL,   S]),
-    (Accepted,        [X,          X,             S,     REJ,   X,           PAM,   S,    D,    PCA,    D,    CAN,   EXP,   TRG,    PFI,  FIL,   S]),
-    (Rejected,        [X,          X,             X,     D,     X,           X,     X,    D,    X,      D,    X,     X,     X,      S,    S,     X]),
-    (Triggered,       [X,          X,             S,     X,     X,           PAM,   S,    D,    PCA,    D,    CAN,   EXP,   D,      PFI,  FIL,   S]),
-    (PartiallyFilled, [X,          X,             S,     X,     X,           PAM,   S,    D,    PCA,    D,    CAN,   EXP,   D,      S,    FIL,   S]),
-    (Filled,          [X,          X,             S,     X,     X,           X,     D,    D,    X,      D,    X,     X,     D,      S,    S,     X]),
-    (PendingAmend,    [X,          B,             B,     B,     B,           X,     B,    R,    PCA,    D,    CAN,   EXP,   B,      B,    FIL,   S]),
-    (PendingCancel,   [X,          B,             B,     B,     B,           X,     B,    R,    X,      R,    CAN,   EXP,   B,      B,    FIL,   S]),
-    (Canceled,        [X,          X,             S,     X,     X,           X,     D,    D,    X,      D,    D,     X,     D,      S,    FIL,   D]),
-    (Expired,         [X,          X,             S,     X,     X,           X,     D,    D,    X,      D,    X,     D,     D,      S,    FIL,   D]),
+const TABLE: [(OrderStatus, [Next; 20]); 13] = [
+    //                 Denied      Submitted      Accept Reject Unknown      PAmend Amend AmRej PCancel CaRej Cancel Expire Trigger FPart FWhole EndHeld Held Trail BPart BWhole
+    (PendingNew,      [To(Denied), To(Submitted), ACC,   REJ,   X,           X,     S,    X,    X,      X,    CAN,   EXP,   TRG,    PFI,  FIL,   S,      S,   S,    S,    S]),
+    (Denied,          [X,          X,             X,     X,     X,           X,     X,    X,    X,      X,    X,     X,     X,      S,    S,     X,      X,   X,    S,    S]),
+    (Submitted,       [X,          S,             ACC,   REJ,   To(Unknown), PAM,   ACC,  D,    PCA,    D,    CAN,   EXP,   TRG,    PFI,  FIL,   S,      X,   X,    S,    S]),
+    (Unknown,         [X,          To(Submitted), ACC,   REJ,   X,           X,     ACC,  D,    PCA,    D,    CAN,   EXP,   TRG,    PFI,  FIL,   S,      X,   X,    S,    S]),
+    (Accepted,        [X,          X,             S,     REJ,   X,           PAM,   S,    D,    PCA,    D,    CAN,   EXP,   TRG,    PFI,  FIL,   S,      X,   X,    S,    S]),
+    (Rejected,        [X,          X,             X,     D,     X,           X,     X,    D,    X,      D,    X,     X,     X,      S,    S,     X,      X,   X,    S,    S]),
+    (Triggered,       [To(Denied), To(Submitted), S,     X,     X,           PAM,   S,    D,    PCA,    D,    CAN,   EXP,   D,      PFI,  FIL,   S,      S,   X,    S,    S]),
+    (PartiallyFilled, [X,          X,             S,     X,     X,           PAM,   S,    D,    PCA,    D,    CAN,   EXP,   D,      S,    FIL,   S,      X,   X,    S,    ACC]),
+    (Filled,          [X,          X,             S,     X,     X,           X,     D,    D,    X,      D,    X,     X,     D,      S,    S,     X,      X,   X,    CAN,  CAN]),
+    (PendingAmend,    [X,          B,             B,     B,     B,           X,     B,    R,    PCA,    D,    CAN,   EXP,   B,      B,    FIL,   S,      X,   X,    B,    B]),
+    (PendingCancel,   [X,          B,             B,     B,     B,           X,     B,    R,    X,      R,    CAN,   EXP,   B,      B,    FIL,   S,      X,   X,    B,    B]),
+    (Canceled,        [X,          X,             S,     X,     X,           X,     D,    D,    X,      D,    D,     X,     D,      S,    FIL,   D,      X,   X,    S,    S]),
+    (Expired,         [X,          X,             S,     X,     X,           X,     D,    D,    X,      D,    X,     D,     D,      S,    FIL,   D,      X,   X,    S,    S]),
 ];
 
 /// Returns what `kind` does to an order in `status`.
@@ -162,17 +178,17 @@ mod tests {
         ),
         (
             Triggered,
-            "PendingAmend PendingCancel Canceled Expired PartiallyFilled Filled",
+            "Denied Submitted PendingAmend PendingCancel Canceled Expired PartiallyFilled Filled",
         ),
         (
             PartiallyFilled,
-            "PendingAmend PendingCancel Canceled Expired Filled",
+            "Accepted PendingAmend PendingCancel Canceled Expired Filled",
         ),
         (PendingAmend, "PendingCancel Canceled Expired Filled"),
         (PendingCancel, "Canceled Expired Filled"),
         (Canceled, "Filled"),
         (Expired, "Filled"),
-        (Filled, ""),
+        (Filled, "Canceled"),
         (Rejected, ""),
         (Denied, ""),
     ];
@@ -197,9 +213,14 @@ mod tests {
     }
 
     #[test]
-    fn an_execution_is_never_illegal() {
+    fn an_execution_and_its_bust_are_never_illegal() {
         for status in OrderStatus::ALL {
-            for kind in [EventKind::FilledPart, EventKind::FilledWhole] {
+            for kind in [
+                EventKind::FilledPart,
+                EventKind::FilledWhole,
+                EventKind::BustedPart,
+                EventKind::BustedWhole,
+            ] {
                 assert!(
                     !matches!(next(status, kind), Illegal | Redundant),
                     "{status:?}"
@@ -209,12 +230,15 @@ mod tests {
     }
 
     #[test]
-    fn no_event_but_a_whole_late_fill_moves_a_terminal_state() {
+    fn only_a_whole_late_fill_and_a_bust_move_a_terminal_state() {
         for status in OrderStatus::ALL.into_iter().filter(|s| s.is_terminal()) {
             for kind in EventKind::ALL {
                 match next(status, kind) {
                     To(to) => {
-                        assert_eq!((to, kind), (Filled, EventKind::FilledWhole), "{status:?}");
+                        let late = (to, kind) == (Filled, EventKind::FilledWhole);
+                        let busts = [EventKind::BustedPart, EventKind::BustedWhole];
+                        let busted = (status, to) == (Filled, Canceled) && busts.contains(&kind);
+                        assert!(late || busted, "{status:?} {kind:?}");
                     }
                     Below | Restore => panic!("{status:?} has nothing below it"),
                     Stay | Redundant | Illegal => {}

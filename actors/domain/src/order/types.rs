@@ -1,11 +1,13 @@
 //! The values of an order's life, in the words that broker APIs use.
 
 use crate::id::{
-    AccountId, ClientOrderId, InstrumentId, OrderId, RequestId, StrategyId, VenueOrderId,
+    AccountId, ClientOrderId, InstrumentId, OrderId, OrderListId, RequestId, StrategyId,
+    VenueOrderId,
 };
 use crate::market::Side;
 use crate::money::Money;
 use crate::number::{Price, Quantity};
+use crate::order::OrderTerms;
 use crate::risk::ReasonCode;
 use crate::time::UnixNanos;
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,62 @@ pub enum OrderType {
     Market,
     /// Never trades worse than its limit price.
     Limit,
+    /// Becomes a market order when the price reaches its stop price from the better side.
+    Stop,
+    /// Becomes a limit order when the price reaches its stop price from the better side.
+    StopLimit,
+    /// Becomes a market order when the price reaches its stop price from the worse side.
+    MarketIfTouched,
+    /// Becomes a limit order when the price reaches its stop price from the worse side.
+    LimitIfTouched,
+    /// Takes the best price that is there; what is left rests at that price.
+    MarketToLimit,
+    /// A stop whose price follows the market at a distance.
+    TrailingStop,
+}
+
+impl OrderType {
+    pub const ALL: [OrderType; 8] = [
+        OrderType::Market,
+        OrderType::Limit,
+        OrderType::Stop,
+        OrderType::StopLimit,
+        OrderType::MarketIfTouched,
+        OrderType::LimitIfTouched,
+        OrderType::MarketToLimit,
+        OrderType::TrailingStop,
+    ];
+
+    /// Returns true for an order that waits for a price before it works.
+    pub fn is_conditional(self) -> bool {
+        matches!(
+            self,
+            OrderType::Stop
+                | OrderType::StopLimit
+                | OrderType::MarketIfTouched
+                | OrderType::LimitIfTouched
+                | OrderType::TrailingStop
+        )
+    }
+
+    /// Returns true for an order that carries a limit price.
+    pub fn has_limit(self) -> bool {
+        matches!(
+            self,
+            OrderType::Limit | OrderType::StopLimit | OrderType::LimitIfTouched
+        )
+    }
+
+    /// Returns what a conditional order becomes when it triggers; itself for the others.
+    pub fn triggered(self) -> OrderType {
+        match self {
+            OrderType::Stop | OrderType::MarketIfTouched | OrderType::TrailingStop => {
+                OrderType::Market
+            }
+            OrderType::StopLimit | OrderType::LimitIfTouched => OrderType::Limit,
+            other => other,
+        }
+    }
 }
 
 /// FIX 59.
@@ -29,6 +87,31 @@ pub enum TimeInForce {
     Ioc,
     /// Fill or kill: trades wholly at once, or not at all.
     Fok,
+    /// Ends with the trading day of its instrument's calendar.
+    Day,
+    /// Good till a date and time of its own.
+    Gtd,
+    /// Trades in the opening auction, or at the first price of the day, only.
+    AtOpen,
+    /// Trades in the closing auction, or at the last price of the day, only.
+    AtClose,
+}
+
+impl TimeInForce {
+    pub const ALL: [TimeInForce; 7] = [
+        TimeInForce::Gtc,
+        TimeInForce::Ioc,
+        TimeInForce::Fok,
+        TimeInForce::Day,
+        TimeInForce::Gtd,
+        TimeInForce::AtOpen,
+        TimeInForce::AtClose,
+    ];
+
+    /// Returns true for an order that never rests.
+    pub fn is_immediate(self) -> bool {
+        matches!(self, TimeInForce::Ioc | TimeInForce::Fok)
+    }
 }
 
 /// FIX 39, and our two states of not knowing and not having asked.
@@ -128,6 +211,8 @@ pub struct SubmitOrder {
     /// The number itself is then the one asked for, cut towards zero (a quantity may be zero
     /// then), and the account denies the order with [`Misfit::reason_code`].
     pub misfit: Option<Misfit>,
+    /// Everything else that an order may say.
+    pub terms: OrderTerms,
 }
 
 /// A well-formed number that no mantissa of its instrument can hold, such as a price of 12.345
@@ -186,6 +271,7 @@ pub struct AmendOrder {
     /// The new total quantity, filled part included.
     pub quantity: Option<Quantity>,
     pub limit_price: Option<Price>,
+    pub stop_price: Option<Price>,
     /// The order's `sequence` as the caller saw it; another one now is a conflict.
     pub expected_sequence: Option<u64>,
 }
@@ -202,6 +288,12 @@ pub struct Order {
     /// The total quantity now, after amends.
     pub quantity: Quantity,
     pub limit_price: Option<Price>,
+    /// The stop price now; of a trailing stop once it has begun to trail.
+    pub stop_price: Option<Price>,
+    /// When a DAY or GTD order ends.
+    pub expires_at: Option<UnixNanos>,
+    /// The list that it belongs to.
+    pub list_id: Option<OrderListId>,
     /// FIX 14.
     pub filled_quantity: Quantity,
     /// FIX 151: still open for execution.

@@ -76,7 +76,9 @@ pub(super) fn plan(
             let paid = signed_notional(instrument, price, delta)?.0;
             cash.add(&instrument.quote_currency, -paid)?;
         }
-        InstrumentKind::Linear => cash.add(&instrument.quote_currency, after.realized)?,
+        InstrumentKind::Linear | InstrumentKind::Inverse => {
+            cash.add(&instrument.quote_currency, after.realized)?
+        }
     }
     let fee_in_units = Decimal::new(units, u32::from(instrument.quantity_decimals));
     let fee_in_cash = execution.fee.0.checked_sub(fee_in_units).ok_or(RANGE)?;

@@ -5,9 +5,11 @@
 
 mod booking;
 mod position;
+mod unbooking;
 
 pub(crate) use booking::{Booking, fee_units};
 pub use position::Position;
+pub(crate) use unbooking::Unbooking;
 
 use crate::id::{Currency, InstrumentId, StrategyId};
 use crate::instrument::Instrument;

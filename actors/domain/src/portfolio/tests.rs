@@ -3,7 +3,7 @@
 use super::*;
 use crate::account::AccountInput;
 use crate::event::Event;
-use crate::instrument::{FeeSchedule, InstrumentKind};
+use crate::instrument::{FeeSchedule, InstrumentKind, InstrumentRules};
 use crate::market::Side;
 use crate::money::Rate;
 use crate::number::{Price, Quantity};
@@ -35,6 +35,7 @@ fn instrument(kind: InstrumentKind) -> Instrument {
         initial_margin: Rate::parse("1").unwrap(),
         fees: FeeSchedule::default(),
         synthetic: false,
+        rules: InstrumentRules::default(),
     }
 }
 

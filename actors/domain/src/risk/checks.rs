@@ -358,7 +358,7 @@ fn buying_power(q: &Question<'_>) -> Result<(), Denial> {
         (InstrumentKind::Spot, Side::Buy) => spot_buy(q),
         (InstrumentKind::Spot, Side::Sell) if q.limits.allow_short_spot => Ok(()),
         (InstrumentKind::Spot, Side::Sell) => spot_sell(q),
-        (InstrumentKind::Linear, _) => linear(q),
+        (InstrumentKind::Linear | InstrumentKind::Inverse, _) => linear(q),
     }
 }
 

@@ -73,7 +73,8 @@ impl Exposures {
             self.instruments.remove(&request.instrument_id);
         }
         let key = (request.strategy_id.clone(), request.instrument_id.clone());
-        let leaves = i128::from(entry.order.leaves_quantity.0) * i128::from(request.side.sign());
+        let leaves = entry.order.leaves_quantity.min(entry.reserved_open());
+        let leaves = i128::from(leaves.0) * i128::from(request.side.sign());
         let sum = self.strategies.entry(key.clone()).or_default();
         *sum += leaves * direction;
         if *sum == 0 {
@@ -101,7 +102,7 @@ impl Exposures {
 }
 
 fn change(exposure: &mut Exposure, entry: &OrderEntry, direction: i128) {
-    let quantity = i128::from(entry.worst_open().0);
+    let quantity = i128::from(entry.reserved_open().0);
     let price = i128::from(entry.worst_price().0).abs();
     let side = match entry.order.request.side {
         Side::Buy => &mut exposure.buy,

@@ -35,7 +35,7 @@ impl AccountFunds<'_> {
             let exposure = self.exposures.of(&other.instrument_id);
             let held = match other.kind {
                 InstrumentKind::Spot => spot_buy_reserve(other, &exposure)?,
-                InstrumentKind::Linear => {
+                InstrumentKind::Linear | InstrumentKind::Inverse => {
                     let net = self.portfolio.net(&other.instrument_id);
                     linear_margin(other, net, &exposure)?.total()?
                 }

@@ -6,7 +6,7 @@ pub(crate) mod funds;
 pub mod types;
 
 pub use checks::{CHECKS, Denial};
-pub use types::{Limits, MarketRef, ReasonCode, TradingState};
+pub use types::{Limits, LossAction, MarketRef, MarketView, ReasonCode, TradingState, WideLimits};
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,11 @@
 //! Limits, trading state and reason codes.
 
+use crate::id::{InstrumentId, StrategyId};
 use crate::money::Money;
 use crate::number::Price;
 use crate::time::UnixNanos;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Why an order was refused or ended, as a stable code (FIX 103 and 58 in our words).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -46,6 +48,28 @@ pub enum ReasonCode {
     Reconciled,
     /// The venue ended it for a reason of its own.
     VenueCanceled,
+    /// Its DAY, GTD or auction time was over.
+    TimeOver,
+    /// Another order of its list traded or ended.
+    Contingency,
+    /// Another order of its list was refused.
+    ListDenied,
+    /// The venue took the execution back that had filled it.
+    ExecutionBusted,
+    /// Neither the venue nor the platform offers this.
+    Unsupported,
+    /// A value in another currency could not be measured: no rate, or an old one.
+    NoConversionRate,
+    /// One instrument would be too large a share of the account.
+    Concentration,
+    /// The loss of the day reached its limit.
+    LossLimit,
+    /// The fall from the highest equity reached its limit.
+    DrawdownLimit,
+    /// The instrument's market is closed or halted.
+    MarketClosed,
+    /// The venue closed a position that its margin no longer covered.
+    Liquidation,
 }
 
 impl ReasonCode {
@@ -80,6 +104,17 @@ impl ReasonCode {
             ReasonCode::Restarted => "RESTARTED",
             ReasonCode::Reconciled => "RECONCILED",
             ReasonCode::VenueCanceled => "VENUE_CANCELED",
+            ReasonCode::TimeOver => "TIME_OVER",
+            ReasonCode::Contingency => "CONTINGENCY",
+            ReasonCode::ListDenied => "LIST_DENIED",
+            ReasonCode::ExecutionBusted => "EXECUTION_BUSTED",
+            ReasonCode::Unsupported => "UNSUPPORTED",
+            ReasonCode::NoConversionRate => "NO_CONVERSION_RATE",
+            ReasonCode::Concentration => "CONCENTRATION",
+            ReasonCode::LossLimit => "LOSS_LIMIT",
+            ReasonCode::DrawdownLimit => "DRAWDOWN_LIMIT",
+            ReasonCode::MarketClosed => "MARKET_CLOSED",
+            ReasonCode::Liquidation => "LIQUIDATION",
         }
     }
 }
@@ -118,6 +153,60 @@ pub struct Limits {
     pub allow_short_spot: bool,
     /// Age in nanoseconds up to which a reference price counts as fresh.
     pub max_reference_age_ns: Option<i64>,
+    /// Further limits, most of them over more than one instrument.
+    pub wide: WideLimits,
+}
+
+/// Limits that look at more than the order's own instrument. Amounts are in the account's base
+/// currency; `None` is no limit, each bound is inclusive. An order that brings what is measured
+/// nearer to zero always passes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WideLimits {
+    /// Worst-case notional of one strategy: its positions with its working orders filled.
+    pub max_strategy_exposure: Option<Money>,
+    /// Worst-case notional of the account: the sum over its instruments.
+    pub max_account_exposure: Option<Money>,
+    /// Worst-case notional of one instrument as a share of the account's equity.
+    pub max_concentration: Option<crate::money::Rate>,
+    /// Tighter bounds for single instruments than `max_position_notional`, in quote currency.
+    pub instrument_exposure: BTreeMap<InstrumentId, Money>,
+    /// Tighter bounds for single strategies than `max_strategy_exposure`.
+    pub strategy_exposure: BTreeMap<StrategyId, Money>,
+    /// Fall of the equity since the day's start, at which `loss_action` is taken.
+    pub max_daily_loss: Option<Money>,
+    /// Fall of the equity from its highest as a share of that, at which `loss_action` is taken.
+    pub max_drawdown: Option<crate::money::Rate>,
+    /// What a loss limit does to the trading state.
+    pub loss_action: LossAction,
+    /// An order that would trade with a working order of the same account is denied.
+    pub prevent_self_trade: bool,
+    /// Age in nanoseconds up to which a conversion rate counts; 60 seconds when not set.
+    pub max_rate_age_ns: Option<i64>,
+}
+
+/// What happens when a loss limit is reached.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub enum LossAction {
+    /// Nothing new, and working orders are canceled.
+    #[default]
+    Halt,
+    /// Only what brings a position nearer to zero.
+    Reduce,
+}
+
+/// The market of one instrument as the account watches it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarketView {
+    pub bid: Option<Price>,
+    pub ask: Option<Price>,
+    /// Price of the last trade.
+    pub last: Option<Price>,
+    /// The venue's mark price, where it has one.
+    pub mark: Option<Price>,
+    /// When the newest of them was made, in the clock of `now`.
+    pub ts: UnixNanos,
 }
 
 /// The market as the shell saw it when it handed an order to the account. It is part of the

@@ -2,7 +2,7 @@ use super::*;
 use apex_bus::clock::Clock;
 use apex_domain::market::Side;
 use apex_domain::matching::{SimInstrument, SimOptions};
-use apex_domain::order::{OrderType, TimeInForce};
+use apex_domain::order::{OrderTerms, OrderType, TimeInForce};
 use apex_domain::venue::NewOrder;
 use apex_domain::{ClientOrderId, InstrumentId, Price, UnixNanos};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -88,6 +88,7 @@ fn buy(client: &str) -> VenueCommand {
         time_in_force: TimeInForce::Gtc,
         post_only: false,
         reduce_only: false,
+        terms: OrderTerms::default(),
     })
 }
 

@@ -5,7 +5,7 @@ use apex_bus::message::{AccountCommand, CommandError};
 use apex_domain::account::{CancelFilter, Refusal, Reply};
 use apex_domain::market::Side;
 use apex_domain::number::DecimalText;
-use apex_domain::order::{OrderKey, OrderStatus, OrderType, SubmitOrder, TimeInForce};
+use apex_domain::order::{OrderKey, OrderStatus, OrderTerms, OrderType, SubmitOrder, TimeInForce};
 use apex_domain::risk::ReasonCode;
 use apex_domain::{
     AccountId, ClientOrderId, Instrument, InstrumentId, Quantity, RequestId, StrategyId,
@@ -115,6 +115,7 @@ pub fn target(
         reduce_only: false,
         tags: String::new(),
         misfit: None,
+        terms: OrderTerms::default(),
     }))
 }
 

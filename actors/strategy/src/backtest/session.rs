@@ -55,6 +55,7 @@ impl Session {
                     maker: fee,
                     taker: fee,
                     decimals: instrument.fees.decimals,
+                    ..FeeSchedule::default()
                 };
             }
         }

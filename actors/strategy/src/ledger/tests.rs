@@ -47,8 +47,10 @@ fn initialized(id: &str, request: &SubmitOrder) -> Recorded {
         1,
         Event::OrderInitialized {
             order_id: order_id(id),
+            quantity: request.quantity,
             request: Box::new(request.clone()),
             market: MarketRef::default(),
+            expires_at: None,
         },
     )
 }
@@ -175,6 +177,7 @@ fn a_change_under_way_leaves_the_order_working() {
                 request_id: None,
                 quantity: Quantity(4),
                 limit_price: Some(Price(6)),
+                stop_price: None,
             },
             OrderStatus::PendingAmend,
         ),
@@ -184,6 +187,7 @@ fn a_change_under_way_leaves_the_order_working() {
                 quantity: Quantity(4),
                 limit_price: Some(Price(6)),
                 ts_event: at,
+                stop_price: None,
             },
             OrderStatus::Accepted,
         ),

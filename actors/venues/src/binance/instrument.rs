@@ -3,7 +3,7 @@
 use crate::currency::currencies;
 use apex_domain::book::SequenceRule;
 use apex_domain::id::IdError;
-use apex_domain::instrument::{FeeSchedule, InstrumentKind};
+use apex_domain::instrument::{FeeSchedule, InstrumentKind, InstrumentRules};
 use apex_domain::number::Decimal;
 use apex_domain::{Instrument, InstrumentId, Money, Price, Quantity, Rate};
 
@@ -68,5 +68,6 @@ pub fn instrument(
         initial_margin: Rate(Decimal::ONE),
         fees: FeeSchedule::default(),
         synthetic: false,
+        rules: InstrumentRules::default(),
     }
 }

@@ -4,7 +4,7 @@ use super::CsvError;
 use super::header::{CsvKind, Layout};
 use super::row::{Fields, Row, RowError};
 use crate::currency::currencies;
-use apex_domain::instrument::{FeeSchedule, InstrumentKind};
+use apex_domain::instrument::{FeeSchedule, InstrumentKind, InstrumentRules};
 use apex_domain::market::Level;
 use apex_domain::number::Decimal;
 use apex_domain::{Instrument, InstrumentId, Money, Price, Quantity, Rate, UnixNanos};
@@ -146,6 +146,7 @@ impl Shape {
             initial_margin: Rate(Decimal::ONE),
             fees: FeeSchedule::default(),
             synthetic: false,
+            rules: InstrumentRules::default(),
         }
     }
 }

@@ -143,10 +143,22 @@ impl Recovered {
             VenueReport::Amended {
                 quantity,
                 limit_price,
+                stop_price,
                 ..
             } => {
                 order.order.quantity = *quantity;
                 order.order.limit_price = *limit_price;
+                order.order.terms.stop_price = *stop_price;
+            }
+            VenueReport::Triggered { .. } => {
+                order.order.order_type = order.order.order_type.triggered();
+            }
+            VenueReport::Busted { exec_id, .. } => {
+                let busted = order.executions.iter().position(|e| e.exec_id == *exec_id);
+                if let Some(busted) = busted {
+                    let quantity = order.executions.remove(busted).last_quantity;
+                    order.filled_quantity = order.filled_quantity.saturating_sub(quantity);
+                }
             }
             VenueReport::Ended { end, .. } => {
                 order.status = match end {

@@ -8,7 +8,7 @@ use super::client::{CommandSender, ConnectOptions, EventStream, SimVenueClient, 
 use super::server::{ServerOptions, serve};
 use super::{SimVenueError, journal};
 use apex_domain::market::Side;
-use apex_domain::order::{OrderType, TimeInForce};
+use apex_domain::order::{OrderTerms, OrderType, TimeInForce};
 use apex_domain::venue::{NewOrder, VenueCommand, VenueReport};
 use apex_domain::{AccountId, ClientOrderId, InstrumentId, Price, Quantity};
 use std::path::Path;
@@ -43,6 +43,7 @@ pub(super) fn order(id: &str, side: Side, limit: Option<i64>, quantity: i64) -> 
         time_in_force: TimeInForce::Gtc,
         post_only: false,
         reduce_only: false,
+        terms: OrderTerms::default(),
     }
 }
 
@@ -63,6 +64,7 @@ pub(super) fn amend(id: &str, quantity: i64, limit_price: Option<i64>) -> VenueC
         instrument_id: InstrumentId::new(BTC).unwrap(),
         quantity: Quantity(quantity),
         limit_price: limit_price.map(Price),
+        stop_price: None,
     }
 }
 
@@ -81,6 +83,8 @@ pub(super) fn short(sequence: u64, report: &VenueReport) -> String {
         VenueReport::Rejected { reason, .. } => format!("rejected {reason:?}"),
         VenueReport::Filled(execution) => format!("filled {}", execution.last_quantity.0),
         VenueReport::Ended { reason, .. } => format!("ended {reason:?}"),
+        VenueReport::Triggered { .. } => "triggered".to_owned(),
+        VenueReport::Busted { .. } => "busted".to_owned(),
         VenueReport::Amended { quantity, .. } => format!("amended {}", quantity.0),
         VenueReport::AmendRejected { .. } => "amend rejected".to_owned(),
         VenueReport::CancelRejected { .. } => "cancel rejected".to_owned(),

@@ -142,6 +142,7 @@ impl AmendDraft {
             request_id: self.request_id.clone(),
             quantity,
             limit_price,
+            stop_price: None,
             expected_sequence: self.expected_sequence,
         })
     }

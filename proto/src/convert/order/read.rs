@@ -4,7 +4,7 @@ use crate::convert::{enums, text};
 use crate::field::{FieldErrors, Fields};
 use crate::v1;
 use apex_domain::number::{Decimal, DecimalText, parse_decimal};
-use apex_domain::order::{Order, SubmitOrder};
+use apex_domain::order::{Order, OrderTerms, SubmitOrder};
 use apex_domain::venue::Execution;
 use apex_domain::{
     AccountId, ClientOrderId, Currency, ExecId, Instrument, InstrumentId, Money, OrderId, Price,
@@ -41,6 +41,9 @@ pub fn read_order(order: &v1::Order, instrument: &Instrument) -> Result<Order, F
             status: status?,
             quantity: request.quantity,
             limit_price: request.limit_price,
+            stop_price: request.terms.stop_price,
+            expires_at: None,
+            list_id: None,
             filled_quantity: filled?,
             leaves_quantity: leaves?,
             canceled_quantity: canceled?,
@@ -86,6 +89,7 @@ fn read_request(f: &mut Fields, order: &v1::Order, instrument: &Instrument) -> O
         reduce_only: order.reduce_only,
         tags: order.tags.clone(),
         misfit: None,
+        terms: OrderTerms::default(),
     })
 }
 

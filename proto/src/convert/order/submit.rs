@@ -4,7 +4,7 @@ use crate::convert::{enums, text};
 use crate::field::{FieldErrors, Fields};
 use crate::v1;
 use apex_domain::number::{self, DecimalText};
-use apex_domain::order::{Misfit, OrderType, SubmitOrder, TimeInForce};
+use apex_domain::order::{Misfit, OrderTerms, OrderType, SubmitOrder, TimeInForce};
 use apex_domain::{AccountId, ClientOrderId, Instrument, InstrumentId, Price, Quantity};
 
 /// Reads a new order. `find` gives the definition of the instrument that it names.
@@ -50,6 +50,7 @@ pub fn read_submit(
             reduce_only: request.reduce_only,
             tags: tags?,
             misfit: numbers.misfit,
+            terms: OrderTerms::default(),
         };
         Some((account_id?, order))
     })();
@@ -91,10 +92,10 @@ fn read_numbers(
         }
         Some(OrderType::Market) => None,
         // The type is refused already; a price that is no number is told as well.
-        None if !request.limit_price.is_empty() => {
+        _ if !request.limit_price.is_empty() => {
             text::positive(fields, "limit_price", &request.limit_price)
         }
-        None => None,
+        _ => None,
     };
     let instrument = instrument?;
     let price = limit_price.map(|number| cut_price(fields, number, instrument));

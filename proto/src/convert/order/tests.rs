@@ -1,7 +1,7 @@
 use super::*;
 use crate::v1;
 use apex_domain::account::CancelFilter;
-use apex_domain::instrument::{FeeSchedule, InstrumentKind};
+use apex_domain::instrument::{FeeSchedule, InstrumentKind, InstrumentRules};
 use apex_domain::market::Side;
 use apex_domain::order::{Misfit, Order, OrderStatus, SubmitOrder, TimeInForce};
 use apex_domain::risk::ReasonCode;
@@ -27,6 +27,7 @@ fn btc() -> Instrument {
         initial_margin: Rate::parse("1").unwrap(),
         fees: FeeSchedule::default(),
         synthetic: true,
+        rules: InstrumentRules::default(),
     }
 }
 
@@ -299,6 +300,9 @@ fn kept(request: SubmitOrder) -> Order {
         ts_updated: UnixNanos(2),
         sequence: 9,
         request,
+        expires_at: None,
+        list_id: None,
+        stop_price: None,
     }
 }
 

@@ -9,6 +9,9 @@ use crate::venue::Execution;
 impl Account {
     pub(super) fn execution(&mut self, step: &mut Step<'_>, execution: Execution) {
         let key = (execution.exec_id.clone(), execution.instrument_id.clone());
+        if self.busted_early(step, &key, &execution) {
+            return;
+        }
         if let Some(position) = self.execution_index.get(&key) {
             let booked = &self.executions[*position as usize].execution;
             if *booked != execution {
@@ -84,6 +87,7 @@ impl Account {
                 order_id: entry.order.order_id.clone(),
                 quantity: amend.quantity,
                 limit_price: amend.limit_price,
+                stop_price: amend.stop_price,
                 ts_event: execution.ts_event,
             };
             self.record(step, event);
@@ -96,7 +100,9 @@ impl Account {
         let Some(held) = entry.held.clone() else {
             return;
         };
-        if held.cumulative_quantity == entry.order.filled_quantity {
+        let filled = entry.order.filled_quantity;
+        let with_busted = filled.saturating_add(entry.busted);
+        if [filled, with_busted].contains(&held.cumulative_quantity) {
             self.end(step, index, held.end, held.reason_code, held.ts_event);
         }
     }

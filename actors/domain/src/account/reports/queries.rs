@@ -2,7 +2,7 @@
 
 use super::{
     Account, Ending, Event, EventKind, Next, OrderIndex, Price, Quantity, QuarantineReason,
-    ReasonCode, RejectReason, Step, UnixNanos, VenueEnd, VenueReport,
+    ReasonCode, RejectReason, Step, Terms, UnixNanos, VenueEnd, VenueReport,
 };
 use crate::account::session::NO_ANSWER_NS;
 use crate::order::OrderStatus;
@@ -85,7 +85,12 @@ impl Account {
         let limit_price = limit_price.or(entry.order.limit_price);
         let same = quantity == entry.order.quantity && limit_price == entry.order.limit_price;
         if entry.is_working() && !same {
-            self.amended(step, index, quantity, limit_price, ts_event);
+            let values = Terms {
+                quantity,
+                limit_price,
+                stop_price: None,
+            };
+            self.amended(step, index, values, ts_event);
         }
     }
 

@@ -125,6 +125,7 @@ fn an_amend_waits_for_the_venue() {
         quantity: Quantity(2_000),
         limit_price: Some(Price(9_900)),
         ts_event: now,
+        stop_price: None,
     });
     let order = world.order("a");
     assert_eq!(order.status, OrderStatus::Accepted);
@@ -175,6 +176,7 @@ fn amends_that_cannot_be_are_refused_without_an_event() {
             quantity: Some(Quantity(900)),
             limit_price: None,
             expected_sequence: Some(sequence - 1),
+            stop_price: None,
         },
         market,
     });

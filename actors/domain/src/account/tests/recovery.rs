@@ -85,6 +85,7 @@ fn command(step: &Move, now: UnixNanos) -> Option<AccountInput> {
                 quantity: Some(Quantity(step.number)),
                 limit_price: Some(Price(price)),
                 expected_sequence: None,
+                stop_price: None,
             };
             AccountInput::Amend {
                 request,
@@ -167,6 +168,7 @@ fn report(step: &Move, now: UnixNanos) -> VenueReport {
             quantity,
             limit_price: Some(Price(price)),
             ts_event,
+            stop_price: None,
         },
         19 => VenueReport::AmendRejected {
             client_order_id,
@@ -283,9 +285,9 @@ fn a_snapshot_of_another_version_or_cut_short_is_refused() {
     let cut = Account::restore(&bytes[..bytes.len() - 1]);
     assert!(matches!(cut, Err(RestoreError::Bytes(_))));
     let mut newer = bytes;
-    newer[0] = 2;
+    newer[0] = 9;
     assert_eq!(
         Account::restore(&newer),
-        Err(RestoreError::Version { found: 2 })
+        Err(RestoreError::Version { found: 9 })
     );
 }

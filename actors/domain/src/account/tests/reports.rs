@@ -264,6 +264,7 @@ fn an_order_filled_to_its_old_quantity_waits_for_the_amend() {
                 quantity: Quantity(2_000),
                 limit_price: None,
                 ts_event,
+                stop_price: None,
             }
         } else {
             VenueReport::AmendRejected {
@@ -293,6 +294,7 @@ fn an_amend_down_to_what_was_filled_meanwhile_fills_the_order() {
         quantity: Quantity(500),
         limit_price: Some(Price(10_000)),
         ts_event,
+        stop_price: None,
     });
     assert_eq!(world.state("a"), OrderStatus::Filled);
 }

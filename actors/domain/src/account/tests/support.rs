@@ -5,11 +5,13 @@ use crate::event::{AccountMode, Event, Recorded};
 use crate::id::{
     AccountId, ClientOrderId, Currency, ExecId, InstrumentId, RequestId, StrategyId, VenueOrderId,
 };
-use crate::instrument::{FeeSchedule, Instrument, InstrumentKind};
+use crate::instrument::{FeeSchedule, Instrument, InstrumentKind, InstrumentRules};
 use crate::market::Side;
 use crate::money::{Money, Rate};
 use crate::number::{Price, Quantity};
-use crate::order::{AmendOrder, Order, OrderKey, OrderStatus, OrderType, SubmitOrder, TimeInForce};
+use crate::order::{
+    AmendOrder, Order, OrderKey, OrderStatus, OrderTerms, OrderType, SubmitOrder, TimeInForce,
+};
 use crate::risk::{Limits, MarketRef, ReasonCode};
 use crate::time::{NANOS_PER_MILLI, UnixNanos};
 use crate::venue::{EndReason, Execution, VenueCommand, VenueEnd, VenueReport, VenueStatus};
@@ -66,8 +68,10 @@ pub fn instrument(text: &str) -> Instrument {
             maker: Rate::parse("0.0002").unwrap(),
             taker: Rate::parse("0.001").unwrap(),
             decimals: None,
+            ..FeeSchedule::default()
         },
         synthetic: false,
+        rules: InstrumentRules::default(),
     }
 }
 
@@ -94,6 +98,7 @@ pub fn limit(client: &str, instrument: &str, side: Side, quantity: i64, price: i
         reduce_only: false,
         tags: String::new(),
         misfit: None,
+        terms: OrderTerms::default(),
     }
 }
 
@@ -195,6 +200,7 @@ impl World {
                 quantity: quantity.map(Quantity),
                 limit_price: price.map(Price),
                 expected_sequence: None,
+                stop_price: None,
             },
             market,
         })

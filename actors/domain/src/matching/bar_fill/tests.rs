@@ -1,8 +1,9 @@
 use super::*;
 use crate::id::Currency;
-use crate::instrument::{FeeSchedule, InstrumentKind};
+use crate::instrument::{FeeSchedule, InstrumentKind, InstrumentRules};
 use crate::market::{Bar, BarSpec, Level, Quote, Side};
 use crate::money::Money;
+use crate::order::OrderTerms;
 use crate::order::TimeInForce;
 
 const NOW: UnixNanos = UnixNanos(5);
@@ -24,6 +25,7 @@ fn instrument() -> Instrument {
         initial_margin: Rate::parse("1").unwrap(),
         fees: FeeSchedule::default(),
         synthetic: false,
+        rules: InstrumentRules::default(),
     }
 }
 
@@ -100,6 +102,7 @@ fn order(id: &str, text: &str) -> NewOrder {
         },
         post_only: words.contains(&"post"),
         reduce_only: words.contains(&"reduce"),
+        terms: OrderTerms::default(),
     }
 }
 
@@ -119,6 +122,8 @@ fn show(reports: &[VenueReport]) -> String {
             cumulative_quantity,
             ..
         } => format!("ended {reason:?} {}", cumulative_quantity.0),
+        VenueReport::Triggered { .. } => "triggered".to_owned(),
+        VenueReport::Busted { .. } => "busted".to_owned(),
         VenueReport::Amended { .. } => "amended".to_owned(),
         VenueReport::AmendRejected { .. } => "amend rejected".to_owned(),
         VenueReport::CancelRejected { .. } => "cancel rejected".to_owned(),
@@ -167,6 +172,7 @@ fn amend(venue: &mut BarFill, id: &str, quantity: i64, limit: &str) -> String {
             instrument_id: instrument().instrument_id,
             quantity: Quantity(quantity),
             limit_price,
+            stop_price: None,
         },
     )
 }
@@ -342,6 +348,7 @@ fn fees_follow_the_instrument() {
         maker: Rate::parse("-0.0001").unwrap(),
         taker: Rate::parse("0.0005").unwrap(),
         decimals: None,
+        ..FeeSchedule::default()
     };
     let options = BarFillOptions {
         fill: FillModel::Touch,

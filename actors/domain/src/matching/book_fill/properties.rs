@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::market::{BookDelta, Level};
+use crate::order::OrderTerms;
 use crate::venue::{VenueEnd, VenueReport as Report};
 use proptest::prelude::*;
 
@@ -40,6 +41,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
             time_in_force,
             post_only,
             reduce_only: false,
+            terms: OrderTerms::default(),
         },
     );
     // Bids under 100 and asks from there on, with a few that cross, as recordings have them.
@@ -133,6 +135,7 @@ impl World {
                     instrument_id,
                     quantity: Quantity(*quantity),
                     limit_price: limit_price.map(Price),
+                    stop_price: None,
                 };
                 self.venue.on_command(now, &command, &mut out);
             }

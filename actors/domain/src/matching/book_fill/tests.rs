@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::market::{BookDelta, BookSnapshot, FeedState, FeedStatus, Level, Quote};
+use crate::order::OrderTerms;
 use crate::venue::{VenueEnd, VenueReport as Report};
 
 const ID: &str = "BTCUSDT.SIM";
@@ -41,6 +42,7 @@ fn new(id: &str, side: Side, price: Option<i64>, quantity: i64) -> NewOrder {
         time_in_force: TimeInForce::Gtc,
         post_only: false,
         reduce_only: false,
+        terms: OrderTerms::default(),
     }
 }
 
@@ -350,6 +352,7 @@ fn amend(id: &str, quantity: i64, price: Option<i64>) -> VenueCommand {
         instrument_id: InstrumentId::new(ID).unwrap(),
         quantity: Quantity(quantity),
         limit_price: price.map(Price),
+        stop_price: None,
     }
 }
 

@@ -221,6 +221,7 @@ impl SimExchange {
                 client_order_id: id.clone(),
                 quantity: order.quantity,
                 limit_price: order.limit_price,
+                stop_price: None,
                 ts_event: clock,
             };
             report(out, account_id, amended);

@@ -4,7 +4,7 @@ use super::*;
 use crate::ClientOrderId;
 use crate::market::{Level, Quote, Side};
 use crate::number::{Price, Quantity};
-use crate::order::{OrderType, TimeInForce};
+use crate::order::{OrderTerms, OrderType, TimeInForce};
 use crate::time::NANOS_PER_SECOND;
 use crate::venue::{EndReason, Execution, NewOrder, RejectReason};
 
@@ -29,6 +29,7 @@ fn order(id: &str, side: Side, limit: Option<i64>, quantity: i64) -> NewOrder {
         time_in_force: TimeInForce::Gtc,
         post_only: false,
         reduce_only: false,
+        terms: OrderTerms::default(),
     }
 }
 
@@ -307,6 +308,7 @@ fn amend(id: &str, quantity: i64, limit_price: Option<i64>) -> VenueCommand {
         instrument_id: InstrumentId::new(BTC).unwrap(),
         quantity: Quantity(quantity),
         limit_price: limit_price.map(Price),
+        stop_price: None,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::strategy_session::wants::Wants;
 use apex_bus::market::MarketHub;
 use apex_bus::message::{AccountCommand, AccountEvent, AccountSummary, JournalHealth};
 use apex_domain::event::{AccountMode, Event, Recorded};
-use apex_domain::instrument::{FeeSchedule, InstrumentKind};
+use apex_domain::instrument::{FeeSchedule, InstrumentKind, InstrumentRules};
 use apex_domain::market::{Level, MarketEvent, Quote};
 use apex_domain::order::{Order, OrderStatus, SubmitOrder};
 use apex_domain::portfolio::Position;
@@ -48,6 +48,7 @@ pub fn instrument() -> Instrument {
         initial_margin: Rate::parse("1").unwrap(),
         fees: FeeSchedule::default(),
         synthetic: true,
+        rules: InstrumentRules::default(),
     }
 }
 
@@ -273,6 +274,9 @@ pub fn order(request: &SubmitOrder, status: OrderStatus, filled: i64, sequence: 
         ts_created: UnixNanos(0),
         ts_updated: UnixNanos(0),
         sequence,
+        expires_at: None,
+        list_id: None,
+        stop_price: None,
     }
 }
 
@@ -293,8 +297,10 @@ pub fn initialized(request: &SubmitOrder, sequence: u64) -> Happening {
     let after = order(request, OrderStatus::PendingNew, 0, sequence);
     let event = Event::OrderInitialized {
         order_id: after.order_id.clone(),
+        quantity: request.quantity,
         request: Box::new(request.clone()),
         market: MarketRef::default(),
+        expires_at: None,
     };
     account_event(event, after)
 }

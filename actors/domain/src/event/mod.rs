@@ -5,19 +5,24 @@
 //! needs a new [`SCHEMA`] and a conversion from the old one; variants are only ever added at the
 //! end, since their number is part of the encoding.
 
-use crate::id::{AccountId, ClientOrderId, Currency, OrderId, RequestId, VenueOrderId};
+use crate::id::{
+    AccountId, ClientOrderId, Currency, ExecId, InstrumentId, OrderId, RequestId, StrategyId,
+    VenueOrderId,
+};
 use crate::instrument::Instrument;
 use crate::money::Money;
 use crate::number::{Price, Quantity};
-use crate::order::SubmitOrder;
+use crate::order::{ListDefinition, SubmitOrder};
 use crate::risk::{Limits, MarketRef, ReasonCode, TradingState};
 use crate::time::UnixNanos;
 use crate::venue::{Execution, VenueEnd};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+mod v1;
+
 /// Version of the encoding that this build writes.
-pub const SCHEMA: u16 = 1;
+pub const SCHEMA: u16 = 2;
 
 /// An event in its place. One journal record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +70,10 @@ pub enum Event {
         order_id: OrderId,
         request: Box<SubmitOrder>,
         market: MarketRef,
+        /// The total quantity that it is: the one asked for, or what its notional buys.
+        quantity: Quantity,
+        /// When it ends, where it ends by itself: a DAY order with its trading day.
+        expires_at: Option<UnixNanos>,
     },
     /// Our own checks said no.
     OrderDenied {
@@ -96,11 +105,13 @@ pub enum Event {
         request_id: Option<RequestId>,
         quantity: Quantity,
         limit_price: Option<Price>,
+        stop_price: Option<Price>,
     },
     OrderAmended {
         order_id: OrderId,
         quantity: Quantity,
         limit_price: Option<Price>,
+        stop_price: Option<Price>,
         ts_event: UnixNanos,
     },
     /// The amend was refused; the state before it holds again.
@@ -156,6 +167,67 @@ pub enum Event {
     },
     /// An execution of an order that this account never sent, booked to `EXTERNAL`.
     ExternalFilled { execution: Box<Execution> },
+
+    /// Orders that belong together; each follows as an order of its own.
+    ListInitialized { list: Box<ListDefinition> },
+    /// The order stays here for now: the venue does not know its kind, or its parent has not
+    /// traded yet.
+    OrderHeld { order_id: OrderId, hold: Hold },
+    /// A trailing stop that is held here has a new stop price. `best` is the price it follows.
+    OrderTrailed {
+        order_id: OrderId,
+        stop_price: Price,
+        best: Price,
+    },
+    /// The venue took an execution back. `execution` is what was booked, or with `booked` false
+    /// what never will be; without it only the id is known so far.
+    ExecutionBusted {
+        order_id: Option<OrderId>,
+        exec_id: ExecId,
+        instrument_id: InstrumentId,
+        execution: Option<Box<Execution>>,
+        booked: bool,
+        ts_event: UnixNanos,
+    },
+    /// Funding of a perpetual contract; positive was received.
+    FundingPaid {
+        instrument_id: InstrumentId,
+        strategy_id: StrategyId,
+        currency: Currency,
+        amount: Money,
+        /// The venue's id of the payment: the same one again changes nothing.
+        funding_id: ExecId,
+        ts_event: UnixNanos,
+    },
+    /// Every position of the instrument becomes `numerator / denominator` times as many units at
+    /// the same cost.
+    InstrumentSplit {
+        request_id: Option<RequestId>,
+        instrument_id: InstrumentId,
+        numerator: u32,
+        denominator: u32,
+    },
+    /// Reconciliation found a position that differs from the venue's: the execution, made up,
+    /// that explains it, booked to `EXTERNAL`.
+    PositionReconciled { execution: Box<Execution> },
+    /// Reconciliation found a balance that differs from the venue's.
+    BalanceReconciled { currency: Currency, amount: Money },
+    /// What loss limits measure from: the equity at the start of the day, and the highest one.
+    EquityMarked {
+        day_start: Money,
+        highest: Money,
+        /// Start of the day, UTC.
+        day: UnixNanos,
+    },
+}
+
+/// Why an order is held here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Hold {
+    /// The venue lacks its kind: it is sent when its condition is met.
+    Emulated,
+    /// It is sent when its parent trades.
+    Parent,
 }
 
 /// How an account trades.
@@ -203,10 +275,12 @@ impl Recorded {
     ///
     /// Errors: [`DecodeError`].
     pub fn decode(schema: u16, bytes: &[u8]) -> Result<Recorded, DecodeError> {
-        if schema > SCHEMA {
-            return Err(DecodeError::NewerSchema { found: schema });
+        match schema {
+            // Schema 0 was never written.
+            0 | 1 => v1::decode(bytes).map_err(DecodeError::Bytes),
+            SCHEMA => postcard::from_bytes(bytes).map_err(DecodeError::Bytes),
+            found => Err(DecodeError::NewerSchema { found }),
         }
-        postcard::from_bytes(bytes).map_err(DecodeError::Bytes)
     }
 }
 
@@ -229,14 +303,23 @@ impl Event {
             | Event::OrderExpired { order_id, .. }
             | Event::OrderTriggered { order_id, .. }
             | Event::OrderFilled { order_id, .. }
-            | Event::OrderEndHeld { order_id, .. } => Some(order_id),
+            | Event::OrderEndHeld { order_id, .. }
+            | Event::OrderHeld { order_id, .. }
+            | Event::OrderTrailed { order_id, .. } => Some(order_id),
+            Event::ExecutionBusted { order_id, .. } => order_id.as_ref(),
             Event::AccountOpened { .. }
             | Event::CashAdjusted { .. }
             | Event::LimitsSet { .. }
             | Event::InstrumentDefined { .. }
             | Event::TradingStateChanged { .. }
             | Event::ReportQuarantined { .. }
-            | Event::ExternalFilled { .. } => None,
+            | Event::ExternalFilled { .. }
+            | Event::ListInitialized { .. }
+            | Event::FundingPaid { .. }
+            | Event::InstrumentSplit { .. }
+            | Event::PositionReconciled { .. }
+            | Event::BalanceReconciled { .. }
+            | Event::EquityMarked { .. } => None,
         }
     }
 }

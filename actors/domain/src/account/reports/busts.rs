@@ -1,0 +1,155 @@
+//! Executions that a venue takes back.
+//!
+//! Whatever order a fill and its bust arrive in, the account ends where it would be without
+//! either. The quantity of a working order opens again, since the venue may trade it again; an
+//! order that had ended stays ended, and the quantity counts as canceled.
+
+use super::{Account, Event, QuarantineReason, Step, UnixNanos};
+use crate::account::FoldError;
+use crate::event::Recorded;
+use crate::id::{ClientOrderId, ExecId, InstrumentId};
+use crate::number::NumberError;
+use crate::order::entry::EntryError;
+use crate::venue::Execution;
+
+/// Executions are told apart by id and instrument.
+pub(in crate::account) type ExecutionKey = (ExecId, InstrumentId);
+
+impl Account {
+    /// Takes a bust. One of an execution that is not known yet is remembered.
+    pub(super) fn busted(
+        &mut self,
+        step: &mut Step<'_>,
+        client_order_id: &ClientOrderId,
+        key: ExecutionKey,
+        ts_event: UnixNanos,
+    ) {
+        if self.busted.contains_key(&key) {
+            return;
+        }
+        let booked = self.execution_index.get(&key).copied();
+        let record = booked.map(|position| self.executions[position as usize].clone());
+        if let Some(record) = &record
+            && let Err(error) = self.bust_plan(&key)
+        {
+            let detail = format!("a number of it {error}: {:?}", record.execution);
+            let reason = QuarantineReason::Unbookable;
+            self.quarantine(step, client_order_id.clone(), reason, detail);
+            return self.halt(step, format!("the bust of {} cannot be booked", key.0));
+        }
+        let (order_id, execution) = match record {
+            Some(record) => (record.order_id, Some(Box::new(record.execution))),
+            None => (None, None),
+        };
+        let index = self.orders.find_client(client_order_id);
+        let named = index.map(|index| self.orders.get(index).order.order_id.clone());
+        let (exec_id, instrument_id) = key;
+        self.record(
+            step,
+            Event::ExecutionBusted {
+                order_id: order_id.or(named),
+                exec_id,
+                instrument_id,
+                booked: execution.is_some(),
+                execution,
+                ts_event,
+            },
+        );
+        if let Some(index) = index {
+            self.end_held(step, index);
+        }
+    }
+
+    /// Returns true for an execution whose bust came first: it is noted with it, once, and never
+    /// booked.
+    pub(super) fn busted_early(
+        &mut self,
+        step: &mut Step<'_>,
+        key: &ExecutionKey,
+        execution: &Execution,
+    ) -> bool {
+        let Some(known) = self.busted.get(key) else {
+            return false;
+        };
+        if *known || execution.last_quantity.0 <= 0 {
+            return true;
+        }
+        let index = self.orders.find_client(&execution.client_order_id);
+        let order_id = index.map(|index| self.orders.get(index).order.order_id.clone());
+        self.record(
+            step,
+            Event::ExecutionBusted {
+                order_id,
+                exec_id: key.0.clone(),
+                instrument_id: key.1.clone(),
+                execution: Some(Box::new(execution.clone())),
+                booked: false,
+                ts_event: execution.ts_event,
+            },
+        );
+        if let Some(index) = index {
+            self.end_held(step, index);
+        }
+        true
+    }
+
+    /// Returns the portfolio without one execution: its position is made again from those that
+    /// remain, so that average price and realised profit are what they would have been.
+    fn bust_plan(&self, key: &ExecutionKey) -> Result<crate::portfolio::Unbooking, NumberError> {
+        let position = self.execution_index.get(key).copied();
+        let record = position.map(|position| &self.executions[position as usize]);
+        let record = record.ok_or(NumberError::OutOfRange)?;
+        let instrument = self.instruments.get(&key.1);
+        let instrument = instrument.ok_or(NumberError::OutOfRange)?;
+        let others = self.executions.iter().filter(|other| {
+            !other.busted
+                && other.strategy_id == record.strategy_id
+                && other.execution.instrument_id == key.1
+                && other.sequence != record.sequence
+        });
+        let others = others.map(|other| &other.execution);
+        self.portfolio
+            .plan_without(instrument, &record.strategy_id, &record.execution, others)
+    }
+
+    pub(in crate::account) fn take_bust(
+        &mut self,
+        recorded: &Recorded,
+        key: &ExecutionKey,
+        execution: Option<&Execution>,
+    ) -> Result<(), FoldError> {
+        let (sequence, ts) = (recorded.sequence, recorded.ts);
+        let number = |source: NumberError| FoldError::Number { sequence, source };
+        let booked = self.execution_index.get(key).copied();
+        if let Some(position) = booked {
+            let unbooking = self.bust_plan(key).map_err(number)?;
+            self.portfolio.commit_without(unbooking);
+            self.executions[position as usize].busted = true;
+        }
+        self.busted.insert(key.clone(), execution.is_some());
+        let Event::ExecutionBusted { order_id, .. } = &recorded.event else {
+            return Ok(());
+        };
+        let index = order_id
+            .as_ref()
+            .and_then(|id| self.orders.find_order_id(id));
+        let (Some(index), Some(execution)) = (index, execution) else {
+            return Ok(());
+        };
+        let instrument = self
+            .instruments
+            .get(&key.1)
+            .ok_or(FoldError::UnknownInstrument { sequence })?;
+        self.orders
+            .update(index, |entry| {
+                entry.bust(execution, booked.is_some(), instrument, sequence, ts)
+            })
+            .map_err(|error| match error {
+                EntryError::Transition(_) => FoldError::Transition {
+                    sequence,
+                    order_id: self.orders.get(index).order.order_id.clone(),
+                },
+                EntryError::Number(source) => FoldError::Number { sequence, source },
+            })
+    }
+}

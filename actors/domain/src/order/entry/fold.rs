@@ -1,0 +1,308 @@
+//! What each event does to one order.
+
+use super::{EntryError, HeldEnd, OrderEntry, PendingAmend, PendingCancel};
+use crate::event::Event;
+use crate::instrument::Instrument;
+use crate::number::{Price, Quantity};
+use crate::order::OrderStatus;
+use crate::order::table::{EventKind, Next};
+use crate::risk::ReasonCode;
+use crate::time::UnixNanos;
+use crate::venue::Execution;
+
+impl OrderEntry {
+    /// Folds one event of this order.
+    ///
+    /// Errors: the table has no such transition, or a number does not fit. The order may then be
+    /// half changed: the caller gives the whole account up.
+    pub fn fold(
+        &mut self,
+        event: &Event,
+        instrument: &Instrument,
+        sequence: u64,
+        ts: UnixNanos,
+    ) -> Result<(), EntryError> {
+        let kind = match event {
+            Event::OrderFilled { execution, .. } => self.fill_kind(execution.last_quantity),
+            other => kind_of(other).unwrap_or(EventKind::EndHeld),
+        };
+        let next = self.verdict(kind);
+        if matches!(next, Next::Illegal | Next::Redundant | Next::Below) {
+            return Err(EntryError::Transition(kind));
+        }
+        self.take(event, instrument, ts)?;
+        if let Next::To(status) = next {
+            // A change under way is kept in its own field; the state below it stays.
+            if !matches!(
+                status,
+                OrderStatus::PendingAmend | OrderStatus::PendingCancel
+            ) {
+                self.base = status;
+            }
+        }
+        self.settle();
+        self.order.sequence = sequence;
+        self.order.ts_updated = ts;
+        Ok(())
+    }
+
+    /// Takes over what the event says besides the state.
+    fn take(
+        &mut self,
+        event: &Event,
+        instrument: &Instrument,
+        ts: UnixNanos,
+    ) -> Result<(), EntryError> {
+        match event {
+            Event::OrderDenied {
+                reason_code,
+                reason,
+                ..
+            } => self.explain(*reason_code, reason),
+            Event::OrderSubmitted { .. } => {
+                self.submitted_at = ts;
+                self.sent = true;
+            }
+            Event::OrderHeld { hold, .. } => self.hold = Some(*hold),
+            Event::OrderTrailed {
+                stop_price, best, ..
+            } => {
+                self.order.stop_price = Some(*stop_price);
+                if let Some(watch) = &mut self.watch {
+                    watch.set_trailed(*stop_price, *best);
+                }
+            }
+            Event::OrderAccepted {
+                venue_order_id,
+                ts_event,
+                ..
+            } => {
+                self.order.venue_order_id = Some(venue_order_id.clone());
+                self.seen(*ts_event);
+            }
+            Event::OrderRejected {
+                reason_code,
+                reason,
+                ts_event,
+                ..
+            } => {
+                self.explain(*reason_code, reason);
+                self.seen(*ts_event);
+            }
+            Event::OrderCanceled {
+                reason_code,
+                ts_event,
+                ..
+            }
+            | Event::OrderExpired {
+                reason_code,
+                ts_event,
+                ..
+            } => {
+                self.explain(*reason_code, "");
+                self.seen(*ts_event);
+            }
+            Event::OrderTriggered { ts_event, .. } => self.seen(*ts_event),
+            Event::OrderFilled { execution, .. } => self.take_fill(execution, instrument)?,
+            // `OrderUnknown` and `OrderInitialized` carry nothing besides the state.
+            other => self.take_change(other, ts),
+        }
+        Ok(())
+    }
+
+    fn take_fill(
+        &mut self,
+        execution: &Execution,
+        instrument: &Instrument,
+    ) -> Result<(), EntryError> {
+        let quantity = execution.last_quantity;
+        let notional = instrument.notional(execution.last_price, quantity)?;
+        self.order.filled_notional = self.order.filled_notional.checked_add(notional)?;
+        self.order.filled_quantity = self.order.filled_quantity.checked_add(quantity)?;
+        // An overfill: what was filled is what the order turned out to be.
+        self.order.quantity = self.order.quantity.max(self.order.filled_quantity);
+        self.seen(execution.ts_event);
+        Ok(())
+    }
+
+    /// Takes what opens or closes a change that is under way: an amend, a cancel, a held end.
+    fn take_change(&mut self, event: &Event, ts: UnixNanos) {
+        match event {
+            Event::OrderPendingAmend {
+                quantity,
+                limit_price,
+                stop_price,
+                ..
+            } => {
+                self.amend = Some(PendingAmend {
+                    quantity: *quantity,
+                    limit_price: *limit_price,
+                    stop_price: *stop_price,
+                    since: ts,
+                });
+            }
+            Event::OrderAmended {
+                quantity,
+                limit_price,
+                stop_price,
+                ts_event,
+                ..
+            } => {
+                self.order.quantity = *quantity;
+                self.order.limit_price = *limit_price;
+                self.take_stop_price(*stop_price);
+                // Other values are the answer to an earlier amend, or the venue's own doing.
+                let answers = |amend: &PendingAmend| {
+                    amend.quantity == *quantity
+                        && amend.limit_price == *limit_price
+                        && amend.stop_price == *stop_price
+                };
+                if self.amend.as_ref().is_some_and(answers) {
+                    self.amend = None;
+                }
+                self.seen(*ts_event);
+            }
+            Event::OrderAmendRejected { ts_event, .. } => {
+                self.amend = None;
+                self.seen(*ts_event);
+            }
+            Event::OrderPendingCancel { reason_code, .. } => {
+                self.cancel = Some(PendingCancel {
+                    reason_code: *reason_code,
+                    since: ts,
+                });
+            }
+            Event::OrderCancelRejected { ts_event, .. } => {
+                self.cancel = None;
+                self.seen(*ts_event);
+            }
+            Event::OrderEndHeld {
+                end,
+                reason_code,
+                cumulative_quantity,
+                ts_event,
+                ..
+            } => {
+                self.held = Some(HeldEnd {
+                    end: *end,
+                    reason_code: *reason_code,
+                    cumulative_quantity: *cumulative_quantity,
+                    ts_event: *ts_event,
+                    since: ts,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn take_stop_price(&mut self, stop_price: Option<Price>) {
+        self.order.stop_price = stop_price;
+        if let (Some(watch), Some(stop_price)) = (&mut self.watch, stop_price) {
+            watch.set_stop_price(stop_price);
+        }
+    }
+
+    /// Takes an execution back. `booked` when it had been counted; otherwise its bust came first,
+    /// and it never will be.
+    ///
+    /// Errors: as [`OrderEntry::fold`].
+    pub fn bust(
+        &mut self,
+        execution: &Execution,
+        booked: bool,
+        instrument: &Instrument,
+        sequence: u64,
+        ts: UnixNanos,
+    ) -> Result<(), EntryError> {
+        let quantity = execution.last_quantity;
+        self.busted = self.busted.checked_add(quantity)?;
+        if booked {
+            let notional = instrument.notional(execution.last_price, quantity)?;
+            self.order.filled_notional = self.order.filled_notional.checked_sub(notional)?;
+            self.order.filled_quantity = self.order.filled_quantity.saturating_sub(quantity);
+            let kind = if self.order.filled_quantity.is_zero() {
+                EventKind::BustedWhole
+            } else {
+                EventKind::BustedPart
+            };
+            match self.verdict(kind) {
+                Next::To(status) => {
+                    self.base = status;
+                    if status.is_terminal() {
+                        self.explain(ReasonCode::ExecutionBusted, "");
+                    }
+                }
+                Next::Stay => {}
+                _ => return Err(EntryError::Transition(kind)),
+            }
+            self.settle();
+        }
+        self.order.sequence = sequence;
+        self.order.ts_updated = ts;
+        Ok(())
+    }
+
+    fn explain(&mut self, reason_code: ReasonCode, reason: &str) {
+        self.order.reason_code = Some(reason_code);
+        self.order.reason = reason.to_owned();
+    }
+
+    fn seen(&mut self, ts_event: UnixNanos) {
+        self.venue_ts = self.venue_ts.max(ts_event);
+    }
+
+    /// Brings status and open quantities in line with the state below and the changes under way.
+    fn settle(&mut self) {
+        let order = &mut self.order;
+        let left = order.quantity.saturating_sub(order.filled_quantity);
+        let raised = self
+            .amend
+            .as_ref()
+            .is_some_and(|amend| amend.quantity > order.quantity);
+        // An amend that was settled may have left nothing open.
+        if !self.base.is_terminal() && left.is_zero() && !raised {
+            self.base = OrderStatus::Filled;
+        }
+        if self.base.is_terminal() {
+            self.amend = None;
+            self.cancel = None;
+            self.held = None;
+            order.leaves_quantity = Quantity::ZERO;
+            order.canceled_quantity = left;
+            order.status = self.base;
+        } else {
+            order.leaves_quantity = left;
+            order.canceled_quantity = Quantity::ZERO;
+            order.status = if self.cancel.is_some() {
+                OrderStatus::PendingCancel
+            } else if self.amend.is_some() {
+                OrderStatus::PendingAmend
+            } else {
+                self.base
+            };
+        }
+    }
+}
+
+/// Returns the kind of an order's event; `None` for what is no transition of an order.
+fn kind_of(event: &Event) -> Option<EventKind> {
+    Some(match event {
+        Event::OrderDenied { .. } => EventKind::Denied,
+        Event::OrderSubmitted { .. } => EventKind::Submitted,
+        Event::OrderAccepted { .. } => EventKind::Accepted,
+        Event::OrderRejected { .. } => EventKind::Rejected,
+        Event::OrderUnknown { .. } => EventKind::Unknown,
+        Event::OrderPendingAmend { .. } => EventKind::PendingAmend,
+        Event::OrderAmended { .. } => EventKind::Amended,
+        Event::OrderAmendRejected { .. } => EventKind::AmendRejected,
+        Event::OrderPendingCancel { .. } => EventKind::PendingCancel,
+        Event::OrderCancelRejected { .. } => EventKind::CancelRejected,
+        Event::OrderCanceled { .. } => EventKind::Canceled,
+        Event::OrderExpired { .. } => EventKind::Expired,
+        Event::OrderTriggered { .. } => EventKind::Triggered,
+        Event::OrderEndHeld { .. } => EventKind::EndHeld,
+        Event::OrderHeld { .. } => EventKind::Held,
+        Event::OrderTrailed { .. } => EventKind::Trailed,
+        _ => return None,
+    })
+}

@@ -1,0 +1,73 @@
+//! What an order is on its way to the venue.
+
+use super::OrderEntry;
+use crate::event::Hold;
+use crate::order::{OrderTerms, OrderType};
+use crate::venue::{NewOrder, VenueCommand};
+
+impl OrderEntry {
+    /// Returns the command that sends the order to its venue.
+    pub fn new_command(&self) -> VenueCommand {
+        let request = &self.order.request;
+        VenueCommand::New(NewOrder {
+            client_order_id: request.client_order_id.clone(),
+            instrument_id: request.instrument_id.clone(),
+            side: request.side,
+            order_type: self.wire_type(),
+            quantity: self.order.quantity,
+            limit_price: self.order.limit_price,
+            time_in_force: request.time_in_force,
+            post_only: request.post_only,
+            reduce_only: request.reduce_only,
+            terms: self.wire_terms(),
+        })
+    }
+
+    pub fn cancel_command(&self) -> VenueCommand {
+        VenueCommand::Cancel {
+            client_order_id: self.order.request.client_order_id.clone(),
+            instrument_id: self.order.request.instrument_id.clone(),
+        }
+    }
+
+    pub fn query_command(&self) -> VenueCommand {
+        VenueCommand::Query {
+            client_order_id: self.order.request.client_order_id.clone(),
+            instrument_id: self.order.request.instrument_id.clone(),
+        }
+    }
+
+    /// Returns the amend that is under way as a command.
+    pub fn amend_command(&self) -> Option<VenueCommand> {
+        self.amend.as_ref().map(|amend| VenueCommand::Amend {
+            client_order_id: self.order.request.client_order_id.clone(),
+            instrument_id: self.order.request.instrument_id.clone(),
+            quantity: amend.quantity,
+            limit_price: amend.limit_price,
+            stop_price: amend.stop_price,
+        })
+    }
+
+    /// Returns what the order is at the venue: a conditional order that was held here has met
+    /// its condition when it leaves.
+    fn wire_type(&self) -> OrderType {
+        match self.hold {
+            Some(Hold::Emulated) => self.order.request.order_type.triggered(),
+            _ => self.order.request.order_type,
+        }
+    }
+
+    /// Returns the terms as the venue gets them: as they are now, and resolved.
+    fn wire_terms(&self) -> OrderTerms {
+        let terms = self.order.request.terms.clone();
+        let conditional = self.wire_type().is_conditional();
+        OrderTerms {
+            notional: None,
+            stop_price: self.order.stop_price.filter(|_| conditional),
+            trailing: terms.trailing.filter(|_| conditional),
+            activation_price: terms.activation_price.filter(|_| conditional),
+            expire_at: self.order.expires_at,
+            ..terms
+        }
+    }
+}
