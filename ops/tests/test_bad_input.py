@@ -98,13 +98,14 @@ def test_tags_are_short_and_printable(name, client, at, untouched):
     ("instrument_id", "NOPE"), ("instrument_id", "BTCUSDT.NOPE"), ("instrument_id", ".SIM"),
     ("strategy_id", "x" * 65),
     ("side", 0), ("side", 3), ("side", -1), ("side", 2**31 - 1),
-    ("order_type", 0), ("order_type", 99), ("order_type", -1), ("order_type", 3),
-    ("time_in_force", 99), ("time_in_force", -5), ("time_in_force", 5),
+    ("order_type", 0), ("order_type", 99), ("order_type", -1),
+    ("time_in_force", 99), ("time_in_force", -5),
     ("trigger_type", 77), ("position_side", 9), ("self_trade_prevention", 9),
     ("trailing_offset_type", 9),
     ("notional", "100"), ("stop_price", "100"), ("trailing_offset", "1"),
-    ("activation_price", "1"), ("expire_at_ns", -1), ("display_quantity", "1"),
-    ("extended_hours", True),
+    ("activation_price", "1"), ("expire_at_ns", -1), ("expire_at_ns", 1),
+    ("trigger_type", 1), ("trailing_offset_type", 1),
+    ("display_quantity", "NaN"), ("display_quantity", "0"), ("display_quantity", "1e20"),
 ])
 def test_what_an_order_may_not_say_is_named(field, value, client, at, untouched):
     request = {**resting("bad-field", at), field: value}

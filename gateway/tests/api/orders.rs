@@ -195,7 +195,7 @@ async fn bad_input_names_the_field_and_leaves_no_record() {
         ..resting("bad")
     };
     let status = orders.submit_order(stop).await.unwrap_err();
-    assert_eq!(fields(&status), ["side", "order_type"]);
+    assert_eq!(fields(&status), ["side", "stop_price"]);
     let nowhere = v1::SubmitOrderRequest {
         account_id: "nowhere".into(),
         ..resting("bad")

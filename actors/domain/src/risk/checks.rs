@@ -180,10 +180,16 @@ fn trading_state(q: &Question<'_>) -> Result<(), Denial> {
     }
 }
 
-fn price_increment(q: &Question<'_>) -> Result<(), Denial> {
-    if let Some(misfit @ Misfit::Price(_)) = q.misfit {
-        return Err(deny(misfit.reason_code(), misfit.to_string()));
+/// A number with more decimals than the instrument has is off its increment.
+fn not_a_misfit(q: &Question<'_>, code: ReasonCode) -> Result<(), Denial> {
+    match q.misfit {
+        Some(misfit) if misfit.reason_code() == code => Err(deny(code, misfit.to_string())),
+        _ => Ok(()),
     }
+}
+
+fn price_increment(q: &Question<'_>) -> Result<(), Denial> {
+    not_a_misfit(q, ReasonCode::PriceIncrement)?;
     match q.limit_price {
         Some(price) if !q.instrument.is_on_price_increment(price) => Err(deny(
             ReasonCode::PriceIncrement,
@@ -198,9 +204,7 @@ fn price_increment(q: &Question<'_>) -> Result<(), Denial> {
 }
 
 fn quantity_increment(q: &Question<'_>) -> Result<(), Denial> {
-    if let Some(misfit @ Misfit::Quantity(_)) = q.misfit {
-        return Err(deny(misfit.reason_code(), misfit.to_string()));
-    }
+    not_a_misfit(q, ReasonCode::QuantityIncrement)?;
     if q.instrument.is_on_quantity_increment(q.quantity) {
         return Ok(());
     }

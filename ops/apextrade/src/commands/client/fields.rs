@@ -109,6 +109,18 @@ pub fn order(order: &v1::Order) -> Value {
         "reduce_only": order.reduce_only,
         "canceled_quantity": order.canceled_quantity,
         "tags": order.tags,
+        "notional": order.notional,
+        "trailing_offset": order.trailing_offset,
+        "trailing_offset_type": name!(TrailingOffsetType, order.trailing_offset_type),
+        "activation_price": order.activation_price,
+        "trigger_type": name!(TriggerType, order.trigger_type),
+        "expire_at_ns": order.expire_at_ns,
+        "ts_expires_ns": order.ts_expires_ns,
+        "display_quantity": order.display_quantity,
+        "position_side": name!(PositionSide, order.position_side),
+        "self_trade_prevention": name!(SelfTradePrevention, order.self_trade_prevention),
+        "extended_hours": order.extended_hours,
+        "order_list_id": order.order_list_id,
     })
 }
 
@@ -129,6 +141,7 @@ pub fn execution(execution: &v1::Execution) -> Value {
         "order_id": execution.order_id,
         "strategy_id": execution.strategy_id,
         "late": execution.late,
+        "busted": execution.busted,
     })
 }
 
@@ -140,6 +153,10 @@ pub fn order_event(event: &v1::OrderEvent) -> Value {
         "kind": event_kind(event.kind),
         "order": event.order.as_ref().map(order),
         "execution": event.execution.as_ref().map(execution),
+        "hold": name!(Hold, event.hold),
+        "best_price": event.best_price,
+        "busted_exec_id": event.busted_exec_id,
+        "busted_was_booked": event.busted_was_booked,
     })
 }
 
@@ -199,6 +216,39 @@ pub fn instrument(instrument: &v1::Instrument) -> Value {
         "quantity_decimals": instrument.quantity_decimals,
         "synthetic": instrument.synthetic,
         "feed_status": feed_status(instrument.feed_status),
+        "asset_class": name!(AssetClass, instrument.asset_class),
+        "price_bands": instrument.price_bands.iter().map(price_band).collect::<Vec<_>>(),
+        "max_notional": instrument.max_notional,
+        "maintenance_margin": instrument.maintenance_margin,
+        "funding_interval_ns": instrument.funding_interval_ns,
+        "ts_expires_ns": instrument.ts_expires_ns,
+        "calendar": instrument.calendar,
+        "price_collar": instrument.price_collar,
+        "fee_per_unit": instrument.fee_per_unit,
+        "minimum_fee": instrument.minimum_fee,
+        "fee_in_base": instrument.fee_in_base,
+        "fee_decimals": instrument.fee_decimals,
+        "lacks": instrument.lacks.as_ref().map(lacks),
+    })
+}
+
+fn price_band(band: &v1::PriceBand) -> Value {
+    json!({
+        "from_price": band.from_price,
+        "price_increment": band.price_increment,
+    })
+}
+
+fn lacks(lacks: &v1::InstrumentLacks) -> Value {
+    let order_types = lacks.order_types.iter().map(|kind| order_type(*kind));
+    let times_in_force = lacks.times_in_force.iter();
+    let times_in_force = times_in_force.map(|time| name!(TimeInForce, *time));
+    json!({
+        "order_types": order_types.collect::<Vec<_>>(),
+        "times_in_force": times_in_force.collect::<Vec<_>>(),
+        "iceberg": lacks.iceberg,
+        "post_only": lacks.post_only,
+        "reduce_only": lacks.reduce_only,
     })
 }
 
@@ -214,6 +264,16 @@ pub fn limits(limits: &v1::Limits) -> Value {
         "allow_short_spot": limits.allow_short_spot,
         "max_reference_age_ns": limits.max_reference_age_ns,
         "sequence": limits.sequence,
+        "max_strategy_exposure": limits.max_strategy_exposure,
+        "max_account_exposure": limits.max_account_exposure,
+        "max_concentration": limits.max_concentration,
+        "instrument_exposure": limits.instrument_exposure,
+        "strategy_exposure": limits.strategy_exposure,
+        "max_daily_loss": limits.max_daily_loss,
+        "max_drawdown": limits.max_drawdown,
+        "loss_action": name!(LossAction, limits.loss_action),
+        "prevent_self_trade": limits.prevent_self_trade,
+        "max_rate_age_ns": limits.max_rate_age_ns,
     })
 }
 
@@ -263,6 +323,8 @@ mod tests {
             ("Account", account(&v1::Account::default())),
             ("Position", position(&v1::Position::default())),
             ("Instrument", instrument(&v1::Instrument::default())),
+            ("PriceBand", price_band(&v1::PriceBand::default())),
+            ("InstrumentLacks", lacks(&v1::InstrumentLacks::default())),
             ("Limits", limits(&v1::Limits::default())),
             (
                 "AccountTradingState",
