@@ -267,6 +267,11 @@ impl Account {
         reason_code: ReasonCode,
         ts_event: UnixNanos,
     ) {
+        // A cancel of ours because its time was over: the venue could not expire it itself.
+        let end = match reason_code {
+            ReasonCode::TimeOver => VenueEnd::Expired,
+            _ => end,
+        };
         if !self.is_possible(step, index, end_kind(end)) {
             return;
         }

@@ -111,7 +111,7 @@ const FIL: Next = To(Filled);
 #[rustfmt::skip]
 const TABLE: [(OrderStatus, [Next; 20]); 13] = [
     //                 Denied      Submitted      Accept Reject Unknown      PAmend Amend AmRej PCancel CaRej Cancel Expire Trigger FPart FWhole EndHeld Held Trail BPart BWhole
-    (PendingNew,      [To(Denied), To(Submitted), ACC,   REJ,   X,           X,     S,    X,    X,      X,    CAN,   EXP,   TRG,    PFI,  FIL,   S,      S,   S,    S,    S]),
+    (PendingNew,      [To(Denied), To(Submitted), ACC,   REJ,   X,           PAM,   S,    X,    PCA,    X,    CAN,   EXP,   TRG,    PFI,  FIL,   S,      S,   S,    S,    S]),
     (Denied,          [X,          X,             X,     X,     X,           X,     X,    X,    X,      X,    X,     X,     X,      S,    S,     X,      X,   X,    S,    S]),
     (Submitted,       [X,          S,             ACC,   REJ,   To(Unknown), PAM,   ACC,  D,    PCA,    D,    CAN,   EXP,   TRG,    PFI,  FIL,   S,      X,   X,    S,    S]),
     (Unknown,         [X,          To(Submitted), ACC,   REJ,   X,           X,     ACC,  D,    PCA,    D,    CAN,   EXP,   TRG,    PFI,  FIL,   S,      X,   X,    S,    S]),
@@ -160,7 +160,8 @@ mod tests {
     const LEGAL: &[(OrderStatus, &str)] = &[
         (
             PendingNew,
-            "Denied Submitted Rejected Accepted Canceled Expired Triggered PartiallyFilled Filled",
+            "Denied Submitted Rejected Accepted Canceled Expired Triggered PartiallyFilled Filled \
+             PendingAmend PendingCancel",
         ),
         (
             Submitted,

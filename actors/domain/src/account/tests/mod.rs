@@ -1,6 +1,9 @@
 //! The account as a whole, driven by scripts of inputs.
 
+mod close;
 mod golden;
+mod home;
+mod lists;
 mod orders;
 mod queries;
 mod recovery;
