@@ -5,6 +5,7 @@ mod golden;
 mod home;
 mod lists;
 mod orders;
+mod permutations;
 mod queries;
 mod recovery;
 mod reports;
