@@ -133,6 +133,15 @@ fn refused(refusal: &Refusal) -> Status {
                 &metadata,
             )
         }
+        Refusal::ListExists(id) => {
+            let metadata = [("order_list_id", id.as_str())];
+            with_reason(
+                Code::AlreadyExists,
+                "ORDER_LIST_ID_REUSED",
+                message,
+                &metadata,
+            )
+        }
         Refusal::OrderNotFound => order_not_found(),
         Refusal::UnknownInstrument(_) => invalid_field("instrument_id", message),
         Refusal::StaleSequence { expected, actual } => {

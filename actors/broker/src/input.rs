@@ -36,6 +36,7 @@ pub fn input_of(account: &Account, hub: &MarketHub, command: AccountCommand) -> 
         } => AccountInput::CancelAll {
             filter,
             reason_code,
+            request_id: None,
         },
         AccountCommand::SetTradingState {
             request_id,

@@ -46,6 +46,7 @@ impl Clients {
                     AccountInput::CancelAll {
                         filter,
                         reason_code,
+                        request_id: None,
                     },
                     None,
                 )

@@ -399,6 +399,7 @@ impl World {
                 AccountInput::CancelAll {
                     filter,
                     reason_code,
+                    request_id: None,
                 },
                 None,
             );

@@ -172,6 +172,7 @@ impl TestState {
             } => AccountInput::CancelAll {
                 filter,
                 reason_code,
+                request_id: None,
             },
             AccountCommand::SetTradingState {
                 request_id,

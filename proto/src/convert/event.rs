@@ -265,6 +265,8 @@ fn kind(event: &Event) -> Option<v1::OrderEventKind> {
         | Event::ReportQuarantined { .. }
         | Event::ExternalFilled { .. }
         | Event::ListInitialized { .. }
+        | Event::CommandTaken { .. }
+        | Event::CloseEnded { .. }
         | Event::FundingPaid { .. }
         | Event::InstrumentSplit { .. }
         | Event::PositionReconciled { .. }

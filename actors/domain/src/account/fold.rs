@@ -61,34 +61,17 @@ impl Account {
                 self.requests
                     .remember(request_id.as_ref(), subject, sequence, ts);
             }
-            Event::OrderInitialized {
-                order_id,
-                request,
-                market,
-                quantity,
-                expires_at,
-            } => {
-                let account_id = self.account_id.clone().ok_or(FoldError::NotOpen)?;
-                let list_id = self.lists.of(&request.client_order_id);
-                self.orders.push(OrderEntry::new(NewEntry {
-                    account_id,
-                    order_id: order_id.clone(),
-                    request: (**request).clone(),
-                    market: *market,
-                    quantity: *quantity,
-                    expires_at: *expires_at,
-                    list_id,
-                    sequence,
-                    ts,
-                }));
-            }
+            Event::OrderInitialized { .. } => self.begin_order(recorded)?,
             Event::OrderFilled {
                 order_id,
                 execution,
                 late,
             } => {
                 let index = self.take_order_event(recorded, order_id)?;
-                let strategy_id = self.orders.get(index).order.request.strategy_id.clone();
+                let request = &self.orders.get(index).order.request;
+                let strategy_id = request.strategy_id.clone();
+                let client_order_id = request.client_order_id.clone();
+                self.fold_closing_order(&recorded.event, &client_order_id, ts);
                 self.book(recorded, execution, Some(order_id), strategy_id, *late)?;
             }
             Event::ExternalFilled { execution } => {
@@ -96,6 +79,11 @@ impl Account {
             }
             Event::ReportQuarantined { .. } => {}
             Event::ListInitialized { list } => self.lists.insert((**list).clone()),
+            Event::CommandTaken {
+                request_id,
+                command,
+            } => self.fold_command(request_id.as_ref(), command, sequence, ts),
+            Event::CloseEnded { taken, .. } => self.fold_close_ended(*taken),
             Event::ExecutionBusted {
                 exec_id,
                 instrument_id,
@@ -112,6 +100,34 @@ impl Account {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn begin_order(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
+        let Event::OrderInitialized {
+            order_id,
+            request,
+            market,
+            quantity,
+            expires_at,
+        } = &recorded.event
+        else {
+            return Ok(());
+        };
+        let account_id = self.account_id.clone().ok_or(FoldError::NotOpen)?;
+        let list_id = self.lists.of(&request.client_order_id);
+        self.fold_closing_order(&recorded.event, &request.client_order_id, recorded.ts);
+        self.orders.push(OrderEntry::new(NewEntry {
+            account_id,
+            order_id: order_id.clone(),
+            request: (**request).clone(),
+            market: *market,
+            quantity: *quantity,
+            expires_at: *expires_at,
+            list_id,
+            sequence: recorded.sequence,
+            ts: recorded.ts,
+        }));
         Ok(())
     }
 
@@ -148,6 +164,7 @@ impl Account {
                 },
                 EntryError::Number(source) => FoldError::Number { sequence, source },
             })?;
+        self.take_member_event(&recorded.event, index);
         if counts_for_rate {
             self.count_for_rate(ts);
         }

@@ -4,8 +4,11 @@
 //! Start reading at [`machine`]; what a venue says is taken in `reports`, what events do to the
 //! state stands in `fold`.
 
+mod close;
 mod commands;
 mod fold;
+mod home;
+mod lists;
 pub mod machine;
 mod orders;
 pub mod recovery;
@@ -17,7 +20,7 @@ pub mod views;
 
 pub use machine::Account;
 pub use recovery::{FoldError, RestoreError};
-pub use types::{AccountInput, CancelFilter, Effects, ExecutionRecord, Refusal, Reply};
+pub use types::{AccountInput, CancelFilter, Effects, ExecutionRecord, Outcome, Refusal, Reply};
 pub use views::Equity;
 
 #[cfg(test)]

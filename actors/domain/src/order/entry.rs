@@ -182,6 +182,18 @@ impl OrderEntry {
                 || self.held.is_some())
     }
 
+    /// Returns true while the order waits here for its price.
+    pub fn is_watching(&self) -> bool {
+        self.is_home() && self.hold == Some(Hold::Emulated) && self.watch.is_some()
+    }
+
+    /// Returns true for a conditional order whose condition is not met yet.
+    pub fn is_untriggered(&self) -> bool {
+        let waits = self.order.request.order_type.is_conditional() && self.watch.is_some();
+        let fresh = self.order.filled_quantity.is_zero() && self.base != OrderStatus::Triggered;
+        waits && fresh && (self.is_home() || self.hold != Some(Hold::Emulated))
+    }
+
     /// Returns true once the venue has shown in any way that it has the order.
     pub fn is_acknowledged(&self) -> bool {
         self.order.venue_order_id.is_some()

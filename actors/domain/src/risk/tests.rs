@@ -47,6 +47,7 @@ fn the_checks_come_in_the_stated_order() {
         names,
         [
             "trading_state",
+            "supported",
             "price_increment",
             "quantity_increment",
             "quantity_bounds",
@@ -56,6 +57,8 @@ fn the_checks_come_in_the_stated_order() {
             "price_collar",
             "open_orders",
             "order_rate",
+            "self_trade",
+            "instrument_exposure",
             "position_limit",
             "buying_power"
         ]

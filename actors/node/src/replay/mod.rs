@@ -64,6 +64,17 @@ pub async fn run(
     stop: watch::Receiver<bool>,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<Summary, NodeError> {
+    // It holds whole accounts while it starts: on the heap they do not weigh on every caller.
+    Box::pin(run_on_heap(options, run, controls, stop, ready)).await
+}
+
+async fn run_on_heap(
+    options: &NodeOptions,
+    run: ReplayRun,
+    controls: Controls,
+    stop: watch::Receiver<bool>,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<Summary, NodeError> {
     let (mut feed, span) = open_feed(&run, &controls.progress).await?;
     let instruments = feed.instruments();
     let base = Base::open(&options.data_dir, Clock::replay())?;

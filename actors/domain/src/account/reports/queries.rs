@@ -208,8 +208,7 @@ impl Account {
         if possible {
             let order_id = entry.order.order_id.clone();
             self.record(step, Event::OrderSubmitted { order_id });
-            let command = self.orders.get(index).new_command();
-            step.effects.commands.push(command);
+            self.send(step, index);
             self.asked.at.remove(&index);
         }
     }
