@@ -2,11 +2,13 @@
 
 use apex_bus::market::MarketHub;
 use apex_bus::message::{AccountAnswer, AccountSummary, JournalHealth, OrderFilter, Page};
-use apex_domain::account::Account;
+use apex_domain::account::{Account, Preview, Refusal};
 use apex_domain::event::AccountMode;
-use apex_domain::order::Order;
-use apex_domain::{Currency, InstrumentId, Price};
-use std::collections::BTreeMap;
+use apex_domain::instrument::InstrumentKind;
+use apex_domain::order::{Order, SubmitOrder};
+use apex_domain::risk::MarketView;
+use apex_domain::{Currency, InstrumentId, Price, UnixNanos};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most that one page may hold; a larger wish is cut to it.
 const PAGE_LIMIT: usize = 1_000;
@@ -66,6 +68,37 @@ pub fn marks(account: &Account, hub: &MarketHub) -> BTreeMap<InstrumentId, Price
         .map(|position| position.instrument_id.clone());
     ids.filter_map(|id| hub.mark(&id).map(|mark| (id, mark)))
         .collect()
+}
+
+/// Returns the market of everything that the account is valued by: what it holds, and the spot
+/// instruments between its currencies.
+pub fn valued(account: &Account, hub: &MarketHub) -> Vec<(InstrumentId, MarketView)> {
+    let held = account.positions().filter(|position| !position.is_flat());
+    let mut ids: BTreeSet<&InstrumentId> = held.map(|position| &position.instrument_id).collect();
+    let currencies = account.cash();
+    if currencies.len() > 1 {
+        let converts = account.instruments().values().filter(|instrument| {
+            instrument.kind == InstrumentKind::Spot
+                && currencies.contains_key(&instrument.base_currency)
+                && currencies.contains_key(&instrument.quote_currency)
+        });
+        ids.extend(converts.map(|instrument| &instrument.instrument_id));
+    }
+    ids.into_iter()
+        .filter_map(|id| hub.watched(id).map(|view| (id.clone(), view)))
+        .collect()
+}
+
+/// Returns what a new order would be and do now.
+pub fn preview(
+    account: &Account,
+    hub: &MarketHub,
+    now: UnixNanos,
+    request: &SubmitOrder,
+) -> Result<Preview, Refusal> {
+    let id = &request.instrument_id;
+    let definition = hub.instrument(id);
+    account.preview(now, request, hub.reference(id), definition.as_ref())
 }
 
 /// What the shell knows beside the account.

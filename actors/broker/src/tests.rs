@@ -4,6 +4,7 @@ mod handle;
 mod health;
 mod support;
 mod venue;
+mod watch;
 
 use self::support::*;
 use apex_bus::message::{AccountAnswer, AccountMessage, AccountQuery, CommandError};

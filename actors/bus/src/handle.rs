@@ -7,8 +7,8 @@ use crate::message::{
 };
 use crate::topic::Topic;
 use apex_domain::AccountId;
-use apex_domain::account::{ExecutionRecord, Reply};
-use apex_domain::order::{Order, OrderKey};
+use apex_domain::account::{ExecutionRecord, Preview, Reply};
+use apex_domain::order::{Order, OrderKey, SubmitOrder};
 use ractor::rpc::CallResult;
 use ractor::{ActorRef, RpcReplyPort};
 use std::collections::BTreeMap;
@@ -104,6 +104,16 @@ impl AccountHandle {
     ) -> Result<(Vec<ExecutionRecord>, Option<u64>), CommandError> {
         match self.query(AccountQuery::Executions { page }).await? {
             AccountAnswer::Executions { executions, next } => Ok((executions, next)),
+            _ => Err(CommandError::Stopped),
+        }
+    }
+
+    /// Returns what a new order would be and do; decides nothing.
+    ///
+    /// Errors: `Refused` with what a submit would be refused with, `Timeout`, `Stopped`.
+    pub async fn preview(&self, request: SubmitOrder) -> Result<Preview, CommandError> {
+        match self.query(AccountQuery::Preview(Box::new(request))).await? {
+            AccountAnswer::Preview(answer) => (*answer).map_err(CommandError::Refused),
             _ => Err(CommandError::Stopped),
         }
     }

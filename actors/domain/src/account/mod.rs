@@ -19,6 +19,7 @@ pub mod types;
 pub mod views;
 
 pub use machine::Account;
+pub use orders::Preview;
 pub use recovery::{FoldError, RestoreError};
 pub use types::{AccountInput, CancelFilter, Effects, ExecutionRecord, Outcome, Refusal, Reply};
 pub use views::Equity;

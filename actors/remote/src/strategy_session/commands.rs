@@ -181,6 +181,7 @@ pub fn cancel_all(
             strategy_id: Some(owner.strategy_id.clone()),
             side: None,
         },
+        request_id: None,
         reason_code,
     }
 }

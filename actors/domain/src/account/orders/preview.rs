@@ -1,0 +1,84 @@
+//! What a new order would be and do, without taking it.
+
+use super::super::machine::Account;
+use super::super::types::Refusal;
+use super::{terms, well_formed};
+use crate::instrument::Instrument;
+use crate::money::Money;
+use crate::number::{self, Decimal, Price, Quantity};
+use crate::order::SubmitOrder;
+use crate::risk::MarketRef;
+use crate::risk::checks::{self, Denial};
+use crate::time::UnixNanos;
+
+/// A new order as it would be taken now. Amounts are in the instrument's quote currency, at
+/// `price`; `None` where there is no price, or no number of ours holds the amount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preview {
+    /// The total quantity: the one asked for, or what its notional buys.
+    pub quantity: Quantity,
+    /// The price at which it is counted: its limit, or the dearer one of stop price and market.
+    pub price: Option<Price>,
+    /// `price * quantity * multiplier`, not negative.
+    pub notional: Option<Money>,
+    /// The fee if all of it took liquidity; negative is a rebate.
+    pub fee: Option<Money>,
+    /// What must be held for it while its position is open: the notional times the initial
+    /// margin of the instrument.
+    pub initial_margin: Option<Money>,
+    /// The position of all strategies together if this order and every working one of its side
+    /// filled, in units of the instrument; negative is short.
+    pub worst_position: Option<Decimal>,
+    /// `worst_position` as notional, not negative.
+    pub worst_exposure: Option<Money>,
+    /// Each check that it would fail, by name; empty when it would be taken.
+    pub failures: Vec<(&'static str, Denial)>,
+}
+
+impl Account {
+    /// Returns what a new order would be and do if it came now. Decides nothing. `definition` is
+    /// looked at when the account does not know the instrument yet.
+    ///
+    /// Errors: what `Submit` refuses without an event.
+    pub fn preview(
+        &self,
+        now: UnixNanos,
+        request: &SubmitOrder,
+        market: MarketRef,
+        definition: Option<&Instrument>,
+    ) -> Result<Preview, Refusal> {
+        let id = &request.instrument_id;
+        let definition = definition.filter(|definition| definition.instrument_id == *id);
+        let instrument = self
+            .instruments
+            .get(id)
+            .or(definition)
+            .ok_or_else(|| Refusal::UnknownInstrument(id.clone()))?;
+        well_formed(now, request)?;
+        let funds = self.funds(instrument);
+        let quantity = terms::quantity(instrument, request, &market);
+        let mut question = self.question(now, request, market, &funds);
+        question.quantity = quantity;
+        question.open = quantity;
+        let price = question.price().ok();
+        let notional_of = |quantity| {
+            let notional = instrument.notional(price?, quantity).ok()?;
+            Some(Money(notional.0.abs()))
+        };
+        let notional = notional_of(quantity);
+        let worst = question.worst_position();
+        let worst_size = i64::try_from(worst.unsigned_abs()).ok().map(Quantity);
+        Ok(Preview {
+            quantity,
+            price,
+            notional,
+            fee: price.and_then(|price| instrument.fee(price, quantity, false).ok()),
+            initial_margin: notional
+                .and_then(|notional| notional.0.checked_mul(instrument.initial_margin.0))
+                .map(Money),
+            worst_position: number::decimal_of(worst, instrument.quantity_decimals).ok(),
+            worst_exposure: worst_size.and_then(notional_of),
+            failures: checks::failures(&question),
+        })
+    }
+}
