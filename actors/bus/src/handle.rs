@@ -8,6 +8,7 @@ use crate::message::{
 use crate::topic::Topic;
 use apex_domain::AccountId;
 use apex_domain::account::{ExecutionRecord, Preview, Reply};
+use apex_domain::event::Recorded;
 use apex_domain::order::{Order, OrderKey, SubmitOrder};
 use ractor::rpc::CallResult;
 use ractor::{ActorRef, RpcReplyPort};
@@ -171,6 +172,17 @@ pub trait EventHistory: Send + Sync {
         after: u64,
         limit: usize,
     ) -> Result<Vec<AccountEvent>, HistoryError>;
+
+    /// Returns up to `limit` events with sequences above `after` as they stand in the journal.
+    /// Much cheaper than [`EventHistory::events`], since nothing is folded.
+    ///
+    /// Errors: [`HistoryError`].
+    fn records(
+        &self,
+        account_id: &AccountId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, HistoryError>;
 }
 
 /// How the process runs, for the mode band of every client.

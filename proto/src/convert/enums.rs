@@ -6,7 +6,8 @@ use apex_domain::event::AccountMode;
 use apex_domain::instrument::{AssetClass, InstrumentKind};
 use apex_domain::market::{FeedStatus, Side};
 use apex_domain::order::{
-    OrderStatus, OrderType, PositionSide, SelfTradePrevention, TimeInForce, TriggerType,
+    Contingency, OrderStatus, OrderType, PositionSide, ReleaseRule, SelfTradePrevention,
+    TimeInForce, TriggerType,
 };
 use apex_domain::risk::{LossAction, ReasonCode, TradingState};
 
@@ -139,6 +140,34 @@ pub fn read_self_trade_prevention(
             return None;
         }
     })
+}
+
+/// Reads how orders depend on each other; zero is not at all.
+pub fn read_contingency(fields: &mut Fields, value: i32) -> Option<Contingency> {
+    use v1::Contingency as Wire;
+    match Wire::try_from(value) {
+        Ok(Wire::Unspecified | Wire::None) => Some(Contingency::None),
+        Ok(Wire::Oco) => Some(Contingency::Oco),
+        Ok(Wire::Oto) => Some(Contingency::Oto),
+        Ok(Wire::Ouo) => Some(Contingency::Ouo),
+        Ok(Wire::Bracket) => Some(Contingency::Bracket),
+        Err(_) => {
+            unknown(fields, "contingency", value);
+            None
+        }
+    }
+}
+
+/// Reads which fill releases children; zero is the complete one.
+pub fn read_release_rule(fields: &mut Fields, value: i32) -> Option<ReleaseRule> {
+    match v1::ReleaseRule::try_from(value) {
+        Ok(v1::ReleaseRule::Unspecified | v1::ReleaseRule::Full) => Some(ReleaseRule::Full),
+        Ok(v1::ReleaseRule::Partial) => Some(ReleaseRule::Partial),
+        Err(_) => {
+            unknown(fields, "release", value);
+            None
+        }
+    }
 }
 
 pub fn trigger_type(trigger: TriggerType) -> v1::TriggerType {

@@ -181,7 +181,7 @@ pub fn read_cancel(
 /// Errors: every field that cannot be read.
 pub fn read_cancel_all(
     request: &v1::CancelAllOrdersRequest,
-) -> Result<(AccountId, CancelFilter), FieldErrors> {
+) -> Result<(AccountId, CancelFilter, Option<RequestId>), FieldErrors> {
     let mut fields = Fields::new();
     let f = &mut fields;
     let account_id = text::account_id(f, &request.account_id);
@@ -193,15 +193,14 @@ pub fn read_cancel_all(
     );
     let strategy_id = text::optional(f, "strategy_id", &request.strategy_id, StrategyId::new);
     let side = enums::read_side_filter(f, "side", request.side);
-    // Read for its form only: a cancel can be repeated without harm.
-    text::optional(f, "request_id", &request.request_id, RequestId::new);
+    let request_id = text::optional(f, "request_id", &request.request_id, RequestId::new);
     let value = (|| {
         let filter = CancelFilter {
             instrument_id: instrument_id?,
             strategy_id: strategy_id?,
             side: side?,
         };
-        Some((account_id?, filter))
+        Some((account_id?, filter, request_id?))
     })();
     fields.finish(value)
 }

@@ -1,4 +1,5 @@
 mod combinations;
+mod lists;
 mod round_trips;
 
 use super::*;
@@ -312,12 +313,14 @@ fn a_denied_order_shows_the_number_that_was_asked_for() {
 
 #[test]
 fn a_cancel_all_reads_its_filter() {
-    let (_, filter) = read_cancel_all(&v1::CancelAllOrdersRequest {
+    let (_, filter, request_id) = read_cancel_all(&v1::CancelAllOrdersRequest {
         account_id: "paper".into(),
         side: v1::Side::Sell.into(),
+        request_id: "r-1".into(),
         ..Default::default()
     })
     .unwrap();
+    assert_eq!(request_id.unwrap().as_str(), "r-1");
     assert_eq!(
         filter,
         CancelFilter {

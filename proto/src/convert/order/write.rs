@@ -2,8 +2,9 @@
 
 use crate::convert::enums;
 use crate::v1;
-use apex_domain::account::ExecutionRecord;
-use apex_domain::order::{Misfit, Order, TrailingOffset};
+use apex_domain::account::{ExecutionRecord, Preview};
+use apex_domain::number::format_mantissa;
+use apex_domain::order::{Misfit, Order, SubmitOrder, TrailingOffset};
 use apex_domain::{AccountId, Instrument, Price, Quantity, UnixNanos};
 
 /// Decimals of an average price, half to even.
@@ -126,6 +127,39 @@ fn average_price(order: &Order, instrument: &Instrument) -> Option<String> {
     let average = order.filled_notional.0.checked_div(divisor)?;
     // `round_dp` of `Decimal` is half to even.
     Some(average.round_dp(AVERAGE_DECIMALS).normalize().to_string())
+}
+
+/// Writes what a new order would be and do.
+pub fn preview(
+    account_id: &AccountId,
+    request: &SubmitOrder,
+    preview: &Preview,
+    instrument: &Instrument,
+) -> v1::PreviewOrderResponse {
+    let failures = preview.failures.iter();
+    v1::PreviewOrderResponse {
+        account_id: account_id.to_string(),
+        client_order_id: request.client_order_id.to_string(),
+        instrument_id: request.instrument_id.to_string(),
+        quantity: instrument.format_quantity(preview.quantity),
+        estimated_price: preview
+            .price
+            .map(|price| instrument.format_price(price))
+            .unwrap_or_default(),
+        notional: text(preview.notional.as_ref()),
+        fee: text(preview.fee.as_ref()),
+        initial_margin: text(preview.initial_margin.as_ref()),
+        worst_position: format_mantissa(preview.worst_position, instrument.quantity_decimals),
+        worst_exposure: text(preview.worst_exposure.as_ref()),
+        failed_checks: failures
+            .map(|(check, denial)| v1::FailedCheck {
+                check: (*check).to_owned(),
+                reason_code: denial.reason_code.as_str().to_owned(),
+                reason: denial.reason.clone(),
+            })
+            .collect(),
+        currency: instrument.quote_currency.to_string(),
+    }
 }
 
 /// Writes an execution as `account_id` booked it.

@@ -5,7 +5,7 @@ use super::super::types::Refusal;
 use super::{terms, well_formed};
 use crate::instrument::Instrument;
 use crate::money::Money;
-use crate::number::{self, Decimal, Price, Quantity};
+use crate::number::{Price, Quantity};
 use crate::order::SubmitOrder;
 use crate::risk::MarketRef;
 use crate::risk::checks::{self, Denial};
@@ -27,8 +27,8 @@ pub struct Preview {
     /// margin of the instrument.
     pub initial_margin: Option<Money>,
     /// The position of all strategies together if this order and every working one of its side
-    /// filled, in units of the instrument; negative is short.
-    pub worst_position: Option<Decimal>,
+    /// filled, a mantissa at the instrument's quantity decimals; negative is short.
+    pub worst_position: i128,
     /// `worst_position` as notional, not negative.
     pub worst_exposure: Option<Money>,
     /// Each check that it would fail, by name; empty when it would be taken.
@@ -76,7 +76,7 @@ impl Account {
             initial_margin: notional
                 .and_then(|notional| notional.0.checked_mul(instrument.initial_margin.0))
                 .map(Money),
-            worst_position: number::decimal_of(worst, instrument.quantity_decimals).ok(),
+            worst_position: worst,
             worst_exposure: worst_size.and_then(notional_of),
             failures: checks::failures(&question),
         })
