@@ -160,6 +160,59 @@ pub fn order_event(event: &v1::OrderEvent) -> Value {
     })
 }
 
+pub fn outcome(outcome: &v1::OrderOutcome) -> Value {
+    json!({
+        "client_order_id": outcome.client_order_id,
+        "order_id": outcome.order_id,
+        "order": outcome.order.as_ref().map(order),
+        "error": outcome.error.as_ref().map(outcome_error),
+    })
+}
+
+fn outcome_error(error: &v1::OutcomeError) -> Value {
+    json!({
+        "code": error.code,
+        "reason": error.reason,
+        "message": error.message,
+    })
+}
+
+pub fn preview(preview: &v1::PreviewOrderResponse) -> Value {
+    json!({
+        "account_id": preview.account_id,
+        "client_order_id": preview.client_order_id,
+        "instrument_id": preview.instrument_id,
+        "quantity": preview.quantity,
+        "estimated_price": preview.estimated_price,
+        "notional": preview.notional,
+        "fee": preview.fee,
+        "initial_margin": preview.initial_margin,
+        "worst_position": preview.worst_position,
+        "worst_exposure": preview.worst_exposure,
+        "failed_checks": preview.failed_checks.iter().map(failed_check).collect::<Vec<_>>(),
+        "currency": preview.currency,
+    })
+}
+
+fn failed_check(failed: &v1::FailedCheck) -> Value {
+    json!({
+        "check": failed.check,
+        "reason_code": failed.reason_code,
+        "reason": failed.reason,
+    })
+}
+
+pub fn trading_state_change(change: &v1::TradingStateChange) -> Value {
+    json!({
+        "account_id": change.account_id,
+        "sequence": change.sequence,
+        "ts_ns": change.ts_ns,
+        "trading_state": trading_state(change.trading_state),
+        "by": change.by,
+        "reason": change.reason,
+    })
+}
+
 pub fn account(account: &v1::Account) -> Value {
     json!({
         "account_id": account.account_id,
@@ -323,6 +376,17 @@ mod tests {
             ("Account", account(&v1::Account::default())),
             ("Position", position(&v1::Position::default())),
             ("Instrument", instrument(&v1::Instrument::default())),
+            ("OrderOutcome", outcome(&v1::OrderOutcome::default())),
+            ("OutcomeError", outcome_error(&v1::OutcomeError::default())),
+            (
+                "PreviewOrderResponse",
+                preview(&v1::PreviewOrderResponse::default()),
+            ),
+            ("FailedCheck", failed_check(&v1::FailedCheck::default())),
+            (
+                "TradingStateChange",
+                trading_state_change(&v1::TradingStateChange::default()),
+            ),
             ("PriceBand", price_band(&v1::PriceBand::default())),
             ("InstrumentLacks", lacks(&v1::InstrumentLacks::default())),
             ("Limits", limits(&v1::Limits::default())),
