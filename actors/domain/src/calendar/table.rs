@@ -95,6 +95,12 @@ impl Calendar {
         self.zone.text(ts)
     }
 
+    /// Returns the date that the market's wall calendar shows, which is not always the trading
+    /// date. Holds for every instant, also outside the calendar's range.
+    pub fn local_date(&self, ts: UnixNanos) -> Date {
+        self.zone.date(ts)
+    }
+
     /// Returns the session that `ts` is in, of any kind, or `None` between sessions. At the very
     /// instant of a close it is the next session or none.
     ///
@@ -220,6 +226,16 @@ impl Calendar {
     /// day and for a usual weekend.
     pub fn day_name(&self, date: Date) -> Option<&str> {
         self.day_names.get(&date).map(String::as_str)
+    }
+
+    /// Returns the dates from `from` to `to`, both inclusive, that are closed, short or special,
+    /// and why, in their order. Empty when `to` is before `from`.
+    pub fn special_days(&self, from: Date, to: Date) -> impl Iterator<Item = (Date, &str)> {
+        // Not a range with two ends: that panics when it runs backwards.
+        self.day_names
+            .range(from..)
+            .take_while(move |(date, _)| **date <= to)
+            .map(|(date, name)| (*date, name.as_str()))
     }
 
     fn table(&self, hours: Hours) -> &[Session] {

@@ -34,6 +34,11 @@ impl Zone {
         UnixNanos(i64::try_from(nanos).unwrap_or(i64::MAX))
     }
 
+    /// Returns the local date.
+    pub fn date(&self, ts: UnixNanos) -> Date {
+        Date(self.zone.to_datetime(timestamp(ts)).date())
+    }
+
     /// Returns `2024-07-03T09:30:00-04:00`, with a fraction only where there is one.
     pub fn text(&self, ts: UnixNanos) -> String {
         let timestamp = timestamp(ts);

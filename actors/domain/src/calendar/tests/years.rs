@@ -153,3 +153,25 @@ fn a_special_day_has_a_name() {
         assert_eq!(calendar.day_name(date(day)), expected, "{day}");
     }
 }
+
+#[test]
+fn special_days_are_listed_in_their_order() {
+    let listed = |from: &str, to: &str| {
+        let days = XNYS.special_days(date(from), date(to));
+        let texts: Vec<String> = days.map(|(day, name)| format!("{day} {name}")).collect();
+        texts.join(", ")
+    };
+    assert_eq!(
+        listed("2018-11-22", "2018-12-05"),
+        "2018-11-22 Thanksgiving Day, 2018-11-23 Day after Thanksgiving, \
+         2018-12-05 Mourning for George H. W. Bush"
+    );
+    assert_eq!(listed("2018-12-05", "2018-11-22"), "");
+}
+
+#[test]
+fn the_local_date_is_not_always_the_trading_date() {
+    let evening = super::at("2018-04-27T21:00:00-04:00");
+    assert_eq!(XNYS.local_date(evening), date("2018-04-27"));
+    assert_eq!(XNYS.trading_date(evening), Ok(date("2018-04-30")));
+}
