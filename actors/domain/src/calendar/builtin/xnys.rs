@@ -6,8 +6,9 @@ use crate::calendar::{
     AnnualRule, CalendarSpec, Date, DayHours, SessionHours, SessionKind, Weekday,
 };
 
-/// Extended hours are those of today, for every year: 4:00 to 9:30 and 16:00 to 20:00, and after a
-/// half day 13:00 to 17:00. Earlier years had shorter ones, which differed between venues.
+/// Extended hours are one schedule for every year: 4:00 to 9:30 and 16:00 to 20:00, and after a half
+/// day 13:00 to 17:00. Venues differ in them, and earlier years had shorter ones; where it matters
+/// a venue's own hours replace these.
 const HOURS: [SessionHours; 3] = [
     hours(SessionKind::Pre, (4, 0), (9, 30)),
     hours(SessionKind::Regular, (9, 30), (16, 0)),
