@@ -1,7 +1,9 @@
 //! The command line. Names and flags are fixed by the platform's contract.
 
+mod calendar;
 mod client;
 
+pub use calendar::*;
 pub use client::*;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -48,6 +50,8 @@ pub enum Command {
     Instruments(InstrumentsArgs),
     /// Read or change the trading state.
     Risk(RiskArgs),
+    /// List the sessions of a trading calendar, or say what it is at an instant.
+    Calendar(CalendarArgs),
     /// Print the shell completions.
     Completions { shell: clap_complete::Shell },
     /// The child process of a live strategy; started by the worker.
