@@ -18,6 +18,7 @@ mod builtin;
 mod date;
 mod error;
 mod rule;
+mod shared;
 mod spec;
 mod table;
 mod zone;
