@@ -1,9 +1,11 @@
 //! The command line. Names and flags are fixed by the platform's contract.
 
+mod calendar;
 mod client;
 mod orders;
 mod risk;
 
+pub use calendar::*;
 pub use client::*;
 pub use orders::*;
 pub use risk::*;
@@ -52,6 +54,8 @@ pub enum Command {
     Instruments(InstrumentsArgs),
     /// Read or change limits and trading state.
     Risk(RiskArgs),
+    /// List the sessions of a trading calendar, or say what it is at an instant.
+    Calendar(CalendarArgs),
     /// Print the shell completions.
     Completions { shell: clap_complete::Shell },
     /// The child process of a live strategy; started by the worker.

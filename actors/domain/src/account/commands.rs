@@ -3,6 +3,7 @@
 use super::machine::{Account, Step};
 use super::requests::Subject;
 use super::types::{Refusal, Reply};
+use crate::calendar::Calendar;
 use crate::event::{AccountMode, Event};
 use crate::id::{AccountId, Currency, RequestId};
 use crate::instrument::{Instrument, InstrumentError};
@@ -118,6 +119,13 @@ impl Account {
             return step.refuse(Refusal::Invalid {
                 field,
                 detail: format!("is not acceptable: {error}"),
+            });
+        }
+        let calendar = &instrument.rules.calendar;
+        if !calendar.is_empty() && Calendar::shared(calendar).is_none() {
+            return step.refuse(Refusal::Invalid {
+                field: "calendar",
+                detail: format!("is not acceptable: there is no calendar \"{calendar}\""),
             });
         }
         if let Some(known) = self.instruments.get(&instrument.instrument_id) {

@@ -285,16 +285,13 @@ impl Account {
                 None => return Wanted::Wait,
             },
         };
-        if !list.shares_quantity() {
-            return if role == Role::Child {
-                Wanted::Work(base)
-            } else {
-                Wanted::Wait
-            };
+        if !list.shares_quantity() && role == Role::Peer {
+            return Wanted::Wait;
         }
         let others = members
             .iter()
             .enumerate()
+            .filter(|_| list.shares_quantity())
             .filter(|(other, _)| *other != position && !(role == Role::Child && *other == 0))
             .fold(Quantity::ZERO, |sum, (_, index)| {
                 sum.saturating_add(self.orders.get(*index).order.filled_quantity)
@@ -340,7 +337,9 @@ impl Account {
         let grows = list.is_some_and(|l| l.definition.release == ReleaseRule::Partial);
         let smaller = quantity < order.quantity;
         let differs = smaller || (quantity > order.quantity && grows);
-        if differs && !under_way && (!unknown || entry.is_home()) {
+        // The venue has its reasons; it is asked again once something about the order changes.
+        let refused = entry.refused_quantity == Some(quantity);
+        if differs && !refused && !under_way && (!unknown || entry.is_home()) {
             let change = Change {
                 quantity,
                 limit_price: order.limit_price,

@@ -79,6 +79,8 @@ pub(crate) struct OrderEntry {
     pub watch: Option<Watch>,
     /// What was filled and taken back.
     pub busted: Quantity,
+    /// The quantity of an amend that the venue refused, until the order changes otherwise.
+    pub refused_quantity: Option<Quantity>,
 }
 
 /// What a new entry is made of.
@@ -150,6 +152,7 @@ impl OrderEntry {
             hold: None,
             watch,
             busted: Quantity::ZERO,
+            refused_quantity: None,
         }
     }
 

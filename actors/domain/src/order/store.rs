@@ -153,9 +153,9 @@ impl OrderStore {
             .copied()
     }
 
-    /// Returns the working orders whose time was over before `now`, the earliest first.
+    /// Returns the working orders whose time is over at `now`, the earliest first.
     pub fn expired(&self, now: UnixNanos) -> Vec<OrderIndex> {
-        let over = self.expiring.range(..(now, 0));
+        let over = self.expiring.range(..=(now, OrderIndex::MAX));
         over.map(|(_, index)| *index).collect()
     }
 

@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod backtest;
+mod calendar;
 mod client;
 mod doctor;
 mod health;
@@ -47,6 +48,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Accounts(args) => client::close::accounts(args, &settings),
         Command::Instruments(args) => client::lists::instruments(args, &settings),
         Command::Risk(args) => client::risk::run(args, &settings),
+        Command::Calendar(args) => calendar::run(&args),
         Command::StrategyHost => Ok(apex_remote::strategy_host::main_from_stdin()),
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }

@@ -1,6 +1,7 @@
 //! What an order's terms come to when it is taken.
 
 use super::{Decimal, Instrument, MarketRef, Quantity, SubmitOrder, TimeInForce, UnixNanos};
+use crate::calendar::{Calendar, Hours};
 use crate::market::Side;
 use crate::time::NANOS_PER_DAY;
 
@@ -39,13 +40,23 @@ pub fn expires_at(
 ) -> Option<UnixNanos> {
     match request.time_in_force {
         TimeInForce::Gtd => request.terms.expire_at,
-        TimeInForce::Day => Some(day_end(instrument, now)),
+        TimeInForce::Day => Some(day_end(instrument, request, now)),
         _ => None,
     }
 }
 
-/// A market around the clock has days that end at 00:00 UTC.
-fn day_end(_instrument: &Instrument, now: UnixNanos) -> UnixNanos {
+/// A market around the clock has days that end at 00:00 UTC; so has one whose calendar does not
+/// reach this far.
+fn day_end(instrument: &Instrument, request: &SubmitOrder, now: UnixNanos) -> UnixNanos {
+    let hours = if request.terms.extended_hours {
+        Hours::Extended
+    } else {
+        Hours::Regular
+    };
+    let calendar = Calendar::shared(&instrument.rules.calendar);
+    if let Some(Ok(end)) = calendar.map(|calendar| calendar.day_order_expiry(now, hours)) {
+        return end;
+    }
     let start = now.0.div_euclid(NANOS_PER_DAY) * NANOS_PER_DAY;
     UnixNanos(start.saturating_add(NANOS_PER_DAY))
 }

@@ -324,6 +324,80 @@ fn a_venue_that_expires_orders_itself_is_asked_when_it_is_silent() {
     assert!(world.commands().is_empty());
 }
 
+/// TC-S01 and TC-S02: a DAY order in New York equities ends at 16:00:00 local time, one in
+/// foreign exchange that is placed at 18:00 at 17:00 of the next day.
+#[test]
+fn a_day_order_ends_with_the_trading_day_of_its_calendar() {
+    for (calendar, sent, end) in [
+        (
+            "XNYS",
+            "2018-04-27T10:00:00-04:00",
+            "2018-04-27T16:00:00-04:00",
+        ),
+        (
+            "XNYS",
+            "2018-04-27T15:59:59-04:00",
+            "2018-04-27T16:00:00-04:00",
+        ),
+        (
+            "XNYS",
+            "2018-04-27T16:00:00-04:00",
+            "2018-04-30T16:00:00-04:00",
+        ),
+        (
+            "FX",
+            "2018-04-25T18:00:00-04:00",
+            "2018-04-26T17:00:00-04:00",
+        ),
+        ("", "2018-04-27T10:00:00+00:00", "2018-04-28T00:00:00+00:00"),
+    ] {
+        let instant = |text| crate::calendar::parse_instant(text).unwrap();
+        let definition = Instrument {
+            rules: InstrumentRules {
+                calendar: calendar.to_owned(),
+                ..InstrumentRules::default()
+            },
+            ..instrument(PERP)
+        };
+        let mut world = World {
+            account: Account::new(),
+            journal: Vec::new(),
+            effects: crate::account::Effects::default(),
+            now: instant(sent).plus(-1_000 * NANOS_PER_SECOND),
+        };
+        world.apply(AccountInput::Open {
+            account_id: crate::AccountId::new("paper").unwrap(),
+            base_currency: currency("USDT"),
+            mode: crate::event::AccountMode::Paper,
+        });
+        world.apply(AccountInput::DefineInstrument(Box::new(definition)));
+        world.now = instant(sent).plus(-crate::time::NANOS_PER_MILLI);
+        let mut request = limit("a", PERP, Side::Buy, 10, 10_000);
+        request.time_in_force = TimeInForce::Day;
+        world.submit(request);
+        assert_eq!(world.order("a").expires_at, Some(instant(end)), "{sent}");
+    }
+}
+
+#[test]
+fn an_instrument_of_an_unknown_calendar_is_refused() {
+    let mut world = World::ready();
+    let mut definition = instrument(PERP);
+    definition.rules.calendar = "XMOON".to_owned();
+    world.apply(AccountInput::DefineInstrument(Box::new(definition)));
+    let refusal = world.refusal();
+    assert!(
+        matches!(
+            refusal,
+            crate::account::Refusal::Invalid {
+                field: "calendar",
+                ..
+            }
+        ),
+        "{refusal:?}"
+    );
+}
+
 #[test]
 fn a_notional_buys_what_its_price_allows() {
     let mut world = World::small();

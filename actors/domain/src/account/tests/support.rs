@@ -266,6 +266,7 @@ impl World {
             limit_price: order.limit_price,
             executions,
             ts_event: self.now,
+            stop_price: None,
         };
         self.report(report)
     }
