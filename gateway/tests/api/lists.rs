@@ -53,7 +53,7 @@ async fn positions(harness: &Harness) -> Vec<v1::Position> {
     let positions = accounts.list_positions(list).await.unwrap();
     let positions = positions.into_inner().positions.into_iter();
     positions
-        .filter(|position| position.quantity.trim_matches(['0', '.']) != "")
+        .filter(|position| !position.quantity.trim_matches(['0', '.']).is_empty())
         .collect()
 }
 

@@ -199,6 +199,22 @@ fn read_event(
                 late: wire.kind() == Kind::LateFill,
             }
         }
+        Kind::Held | Kind::Trailed | Kind::ExecutionBusted => {
+            return read_rare(wire, order, instrument).map(Some);
+        }
+        Kind::EndHeld | Kind::Unspecified => return Ok(None),
+    }))
+}
+
+/// Reads an event that has fields of its own.
+fn read_rare(
+    wire: &v1::OrderEvent,
+    order: Order,
+    instrument: &Instrument,
+) -> Result<Event, FieldErrors> {
+    use v1::OrderEventKind as Kind;
+    let order_id = order.order_id;
+    Ok(match wire.kind() {
         Kind::Held => Event::OrderHeld {
             order_id,
             hold: match wire.hold() {
@@ -210,15 +226,15 @@ fn read_event(
         Kind::Trailed => {
             let mut fields = Fields::new();
             let best = order::price(&mut fields, "best_price", &wire.best_price, instrument);
-            let stop =
-                stop_price.ok_or_else(|| FieldErrors::one("order.stop_price", "is required"))?;
             Event::OrderTrailed {
                 order_id,
-                stop_price: stop,
+                stop_price: order
+                    .stop_price
+                    .ok_or_else(|| FieldErrors::one("order.stop_price", "is required"))?,
                 best: fields.finish(best)?,
             }
         }
-        Kind::ExecutionBusted => Event::ExecutionBusted {
+        _ => Event::ExecutionBusted {
             order_id: Some(order_id),
             exec_id: ExecId::new(&wire.busted_exec_id)
                 .map_err(|error| FieldErrors::one("busted_exec_id", error))?,
@@ -228,10 +244,9 @@ fn read_event(
                 None => None,
             },
             booked: wire.busted_was_booked,
-            ts_event,
+            ts_event: order.ts_updated,
         },
-        Kind::EndHeld | Kind::Unspecified => return Ok(None),
-    }))
+    })
 }
 
 fn kind(event: &Event) -> Option<v1::OrderEventKind> {

@@ -71,6 +71,45 @@ pub fn order(order: &Order, instrument: &Instrument) -> v1::Order {
     }
 }
 
+/// Writes a new order of a remote strategy, as [`super::read_submit`] reads its fields.
+pub fn strategy_submit(request: &SubmitOrder, instrument: &Instrument) -> v1::StrategySubmit {
+    let terms = &request.terms;
+    let numbers = Numbers {
+        instrument,
+        asked: request.misfit.as_ref().map(Misfit::asked),
+    };
+    let (trailing_offset, trailing_offset_type) = numbers.trailing(terms.trailing);
+    let trigger = request
+        .order_type
+        .is_conditional()
+        .then(|| enums::trigger_type(terms.trigger));
+    // With a notional there is no quantity to ask for.
+    let quantity = terms.notional.is_none().then_some(request.quantity);
+    v1::StrategySubmit {
+        client_order_id: request.client_order_id.to_string(),
+        instrument_id: request.instrument_id.to_string(),
+        side: enums::side(request.side).into(),
+        order_type: enums::order_type(request.order_type).into(),
+        quantity: numbers.quantity("quantity", quantity),
+        limit_price: numbers.price("limit_price", request.limit_price),
+        time_in_force: enums::time_in_force(request.time_in_force).into(),
+        post_only: request.post_only,
+        reduce_only: request.reduce_only,
+        tags: request.tags.clone(),
+        notional: text(terms.notional.as_ref()),
+        stop_price: numbers.price("stop_price", terms.stop_price),
+        trailing_offset,
+        trailing_offset_type: trailing_offset_type.into(),
+        activation_price: numbers.price("activation_price", terms.activation_price),
+        trigger_type: trigger.unwrap_or(v1::TriggerType::Unspecified).into(),
+        expire_at_ns: terms.expire_at.map_or(0, |at| at.0),
+        display_quantity: numbers.quantity("display_quantity", terms.display_quantity),
+        position_side: enums::position_side(terms.position_side).into(),
+        self_trade_prevention: enums::self_trade_prevention(terms.self_trade_prevention).into(),
+        extended_hours: terms.extended_hours,
+    }
+}
+
 /// Empty where there is nothing.
 fn text(value: Option<&impl ToString>) -> String {
     value.map(ToString::to_string).unwrap_or_default()

@@ -106,6 +106,60 @@ fn a_denied_term_shows_the_number_that_was_asked_for() {
 }
 
 #[test]
+fn what_a_remote_strategy_asks_for_is_what_is_read() {
+    let mut by_money = limit_order();
+    by_money.quantity.clear();
+    by_money.notional = "100".into();
+    let mut stop = limit_order();
+    stop.order_type = v1::OrderType::StopLimit.into();
+    stop.stop_price = "60001".into();
+    stop.trigger_type = v1::TriggerType::Mark.into();
+    stop.display_quantity = "0.001".into();
+    stop.time_in_force = v1::TimeInForce::Gtd.into();
+    stop.expire_at_ns = 7;
+    stop.self_trade_prevention = v1::SelfTradePrevention::CancelBoth.into();
+    stop.extended_hours = true;
+    let mut trailing = limit_order();
+    trailing.order_type = v1::OrderType::TrailingStop.into();
+    trailing.limit_price.clear();
+    trailing.trailing_offset = "25".into();
+    trailing.trailing_offset_type = v1::TrailingOffsetType::Bps.into();
+    trailing.activation_price = "61000.5".into();
+    let mut off = limit_order();
+    off.limit_price = "60000.123".into();
+    for request in [limit_order(), by_money, stop, trailing, off] {
+        let order = read(&request).unwrap();
+        let wire = strategy_submit(&order, &btc());
+        let again = v1::SubmitOrderRequest {
+            account_id: "paper".into(),
+            client_order_id: wire.client_order_id,
+            instrument_id: wire.instrument_id,
+            strategy_id: String::new(),
+            side: wire.side,
+            order_type: wire.order_type,
+            quantity: wire.quantity,
+            notional: wire.notional,
+            limit_price: wire.limit_price,
+            stop_price: wire.stop_price,
+            trailing_offset: wire.trailing_offset,
+            trailing_offset_type: wire.trailing_offset_type,
+            activation_price: wire.activation_price,
+            trigger_type: wire.trigger_type,
+            time_in_force: wire.time_in_force,
+            expire_at_ns: wire.expire_at_ns,
+            post_only: wire.post_only,
+            reduce_only: wire.reduce_only,
+            display_quantity: wire.display_quantity,
+            position_side: wire.position_side,
+            self_trade_prevention: wire.self_trade_prevention,
+            extended_hours: wire.extended_hours,
+            tags: wire.tags,
+        };
+        assert_eq!(read(&again), Ok(order));
+    }
+}
+
+#[test]
 fn an_amend_takes_each_number_alone() {
     let amend = |change: fn(&mut v1::AmendOrderRequest)| {
         let mut request = v1::AmendOrderRequest {
