@@ -5,7 +5,7 @@ use super::requests::Subject;
 use super::types::{Refusal, Reply};
 use crate::event::{AccountMode, Event};
 use crate::id::{AccountId, Currency, RequestId};
-use crate::instrument::{Instrument, InstrumentError};
+use crate::instrument::Instrument;
 use crate::money::Money;
 use crate::number::Decimal;
 use crate::risk::{Limits, ReasonCode, TradingState};
@@ -110,13 +110,8 @@ impl Account {
 
     pub(super) fn define(&mut self, step: &mut Step<'_>, instrument: Box<Instrument>) {
         if let Err(error) = instrument.validate() {
-            let field = match &error {
-                InstrumentError::NotPositive { field, .. }
-                | InstrumentError::Decimals { field, .. } => field,
-                InstrumentError::Bounds { .. } => "min_quantity",
-            };
             return step.refuse(Refusal::Invalid {
-                field,
+                field: error.field(),
                 detail: format!("is not acceptable: {error}"),
             });
         }
