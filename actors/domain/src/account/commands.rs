@@ -180,7 +180,7 @@ impl Account {
 
     /// Answers a repeated request as the first time and returns true; also when the id was used
     /// for something else, which is refused.
-    fn answer_again(
+    pub(super) fn answer_again(
         &self,
         step: &mut Step<'_>,
         request_id: Option<&RequestId>,

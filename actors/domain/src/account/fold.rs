@@ -5,11 +5,12 @@ use super::recovery::FoldError;
 use super::requests::Subject;
 use super::types::ExecutionRecord;
 use crate::event::{Event, Recorded};
-use crate::id::{OrderId, StrategyId};
+use crate::id::OrderId;
 use crate::number::NumberError;
 use crate::order::OrderStatus;
 use crate::order::entry::{EntryError, NewEntry, OrderEntry};
 use crate::order::store::OrderIndex;
+use crate::portfolio::Holder;
 use crate::risk::checks::RATE_WINDOW_NS;
 use crate::time::UnixNanos;
 use crate::venue::Execution;
@@ -88,12 +89,32 @@ impl Account {
                 late,
             } => {
                 let index = self.take_order_event(recorded, order_id)?;
-                let strategy_id = self.orders.get(index).order.request.strategy_id.clone();
-                self.book(recorded, execution, Some(order_id), strategy_id, *late)?;
+                let holder = self.holder_of(index);
+                self.book(recorded, execution, Some(order_id), holder, *late)?;
             }
-            Event::ExternalFilled { execution } => {
-                self.book(recorded, execution, None, StrategyId::external(), false)?;
+            Event::ExternalFilled { execution } | Event::PositionReconciled { execution } => {
+                self.book(recorded, execution, None, Holder::external(), false)?;
             }
+            Event::BalanceReconciled { currency, amount } => {
+                self.take_cash(recorded, currency, *amount)?;
+            }
+            Event::FundingPaid {
+                instrument_id,
+                strategy_id,
+                currency,
+                amount,
+                funding_id,
+                ..
+            } => {
+                let ids = (instrument_id, strategy_id, funding_id);
+                self.take_funding(recorded, ids, currency, *amount)?;
+            }
+            Event::InstrumentSplit {
+                instrument_id,
+                numerator,
+                denominator,
+                ..
+            } => self.take_split(recorded, instrument_id, (*numerator, *denominator))?,
             Event::ReportQuarantined { .. } => {}
             Event::ListInitialized { list } => self.lists.insert((**list).clone()),
             Event::ExecutionBusted {
@@ -178,7 +199,7 @@ impl Account {
         recorded: &Recorded,
         execution: &Execution,
         order_id: Option<&OrderId>,
-        strategy_id: StrategyId,
+        holder: Holder,
         late: bool,
     ) -> Result<(), FoldError> {
         let sequence = recorded.sequence;
@@ -189,7 +210,7 @@ impl Account {
             .ok_or(FoldError::UnknownInstrument { sequence })?;
         let booking = self
             .portfolio
-            .plan(instrument, &strategy_id, execution)
+            .plan(instrument, &holder, execution)
             .map_err(number)?;
         self.portfolio.commit(booking);
         self.index_execution(execution, self.executions.len());
@@ -197,10 +218,11 @@ impl Account {
             sequence,
             ts: recorded.ts,
             order_id: order_id.cloned(),
-            strategy_id,
+            strategy_id: holder.strategy_id,
             execution: execution.clone(),
             late,
             busted: false,
+            position_side: holder.side,
         });
         Ok(())
     }

@@ -8,6 +8,7 @@ mod commands;
 mod fold;
 pub mod machine;
 mod orders;
+mod payments;
 pub mod recovery;
 mod reports;
 mod requests;
@@ -16,8 +17,10 @@ pub mod types;
 pub mod views;
 
 pub use machine::Account;
+pub(crate) use payments::merged;
 pub use recovery::{FoldError, RestoreError};
 pub use types::{AccountInput, CancelFilter, Effects, ExecutionRecord, Refusal, Reply};
+pub use types::{FundingPayment, InstrumentSplit};
 pub use views::Equity;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Which request ids were answered, for the same answer when one is repeated.
 
-use crate::id::{Currency, RequestId};
+use crate::id::{Currency, InstrumentId, RequestId};
 use crate::money::Money;
 use crate::order::store::OrderIndex;
 use crate::risk::{Limits, TradingState};
@@ -19,6 +19,7 @@ pub(super) enum Subject {
     TradingState(TradingState),
     Amend(OrderIndex),
     Cancel(OrderIndex),
+    Split(InstrumentId, u32, u32),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

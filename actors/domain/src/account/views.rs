@@ -122,10 +122,12 @@ impl Account {
         self.portfolio.net(instrument_id).quantity
     }
 
-    /// Returns the signed position of one strategy.
+    /// Returns the signed position of one strategy, both sides of a hedging account together;
+    /// saturates at the range of `i64`.
     pub fn strategy_position(&self, strategy: &StrategyId, instrument: &InstrumentId) -> i64 {
-        let position = self.portfolio.position(strategy, instrument);
-        position.map_or(0, |position| position.quantity)
+        let positions = self.portfolio.positions_of(instrument);
+        let own = positions.filter(|position| position.strategy_id == *strategy);
+        own.fold(0, |sum, position| position.quantity.saturating_add(sum))
     }
 
     /// Returns open buys less open sells of one strategy.

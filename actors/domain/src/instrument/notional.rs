@@ -78,6 +78,26 @@ impl Instrument {
         Some(average.round_dp(AVERAGE_DECIMALS))
     }
 
+    /// Returns the notional whose average price is `average`: what [`Instrument::average_price`]
+    /// was made of, since its 16 decimals reach beyond those of any sum of fills. `None` beyond
+    /// what a decimal holds, or for an inverse contract at a price of zero.
+    pub fn notional_at(&self, quantity: Quantity, average: Decimal) -> Option<Money> {
+        let units = self.quantity_decimal(quantity);
+        let units = units.checked_mul(self.multiplier.0)?;
+        let (sum, decimals) = match self.kind {
+            InstrumentKind::Spot | InstrumentKind::Linear => {
+                let decimals = u32::from(self.price_decimals + self.quantity_decimals);
+                let sum = units.checked_mul(average)?;
+                (sum, decimals + self.multiplier.0.scale())
+            }
+            InstrumentKind::Inverse => {
+                let sum = units.checked_div(average)?;
+                (sum, u32::from(INVERSE_DECIMALS))
+            }
+        };
+        Some(Money(sum.round_dp(decimals)))
+    }
+
     /// Returns the profit of a holding that was opened for `cost` and is worth `value` now, both
     /// signed as the holding is. An inverse contract gains while its base amount falls.
     ///

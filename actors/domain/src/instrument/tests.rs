@@ -462,6 +462,24 @@ proptest! {
     }
 
     #[test]
+    fn an_average_price_gives_the_sum_of_fills_back(
+        fills in prop::collection::vec((1_i64..10_000_000, 1_i64..100_000_000), 1..20),
+    ) {
+        for instrument in [spot(), inverse()] {
+            let notional = |&(quantity, price): &(i64, i64)| {
+                instrument.notional(Price(price), Quantity(quantity)).unwrap().0
+            };
+            let sum = Money(fills.iter().map(notional).sum());
+            let quantity: i64 = fills.iter().map(|(quantity, _)| quantity).sum();
+            let Some(average) = instrument.average_price(quantity, sum) else {
+                prop_assert!(sum.is_zero());
+                continue;
+            };
+            prop_assert_eq!(instrument.notional_at(Quantity(quantity), average), Some(sum));
+        }
+    }
+
+    #[test]
     fn an_inverse_amount_is_within_half_a_unit_of_the_quotient(
         quantity in -1_000_000_000_i64..1_000_000_000,
         price in 1_i64..100_000_000,

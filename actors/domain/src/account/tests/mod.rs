@@ -2,6 +2,7 @@
 
 mod golden;
 mod orders;
+mod payments;
 mod queries;
 mod recovery;
 mod reports;
