@@ -4,6 +4,7 @@
 //! Start reading at [`machine`]; what a venue says is taken in `reports`, what events do to the
 //! state stands in `fold`.
 
+pub mod as_of;
 mod commands;
 mod fold;
 pub mod machine;
@@ -15,13 +16,15 @@ mod requests;
 mod session;
 pub mod types;
 pub mod views;
+mod worth;
 
+pub use crate::portfolio::Equity;
+pub use as_of::{AccountAsOf, AsOf, AsOfError, as_of, as_of_tail};
 pub use machine::Account;
 pub(crate) use payments::merged;
 pub use recovery::{FoldError, RestoreError};
 pub use types::{AccountInput, CancelFilter, Effects, ExecutionRecord, Refusal, Reply};
 pub use types::{FundingPayment, InstrumentSplit};
-pub use views::Equity;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -5,19 +5,27 @@
 //! a closing fill releases ([`COST_DECIMALS`]), and the base amount of an inverse contract's fill
 //! ([`INVERSE_DECIMALS`](crate::instrument::INVERSE_DECIMALS)).
 
+pub mod attribution;
 mod booking;
 mod charges;
 mod holder;
+pub mod margin;
 mod position;
+pub mod rates;
 mod splits;
 mod unbooking;
+pub mod valuation;
 
+pub use attribution::{Attribution, BasePnl, Pnl, PnlKey};
 pub(crate) use booking::{Booking, fee_units};
 pub use charges::Charges;
 pub use holder::Holder;
+pub use margin::{InstrumentMargin, Margin};
 pub use position::{COST_DECIMALS, Position};
+pub use rates::{ConversionRate, DEFAULT_MAX_RATE_AGE_NS, Freshness, Rates};
 pub use splits::Split;
 pub(crate) use unbooking::{Past, Unbooking};
+pub use valuation::{Equity, Mark, Valuation};
 
 use crate::id::{Currency, ExecId, InstrumentId, StrategyId};
 use crate::instrument::Instrument;

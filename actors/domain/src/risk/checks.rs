@@ -482,20 +482,38 @@ impl ContractMargin {
     }
 }
 
+/// What the working orders of an instrument are worth, in the currency of its profit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Working {
+    pub buys: Decimal,
+    pub sells: Decimal,
+    /// Taker fees of both.
+    pub fees: Decimal,
+}
+
+pub(crate) fn working_worth(
+    instrument: &Instrument,
+    exposure: &Exposure,
+) -> Result<Working, NumberError> {
+    let buys = side_notional(instrument, exposure.buy)?;
+    let sells = side_notional(instrument, exposure.sell)?;
+    let working = add(buys, sells)?;
+    let quantity = exposure.buy.quantity + exposure.sell.quantity;
+    let fees = add(with_taker_fee(instrument, working, quantity)?, -working)?;
+    Ok(Working { buys, sells, fees })
+}
+
 pub(crate) fn contract_margin(
     instrument: &Instrument,
     net: NetPosition,
     exposure: &Exposure,
 ) -> Result<ContractMargin, NumberError> {
-    let buys = side_notional(instrument, exposure.buy)?;
-    let sells = side_notional(instrument, exposure.sell)?;
-    let long = add(net.open_cost.0, buys)?.abs();
-    let short = add(net.open_cost.0, -sells)?.abs();
-    let working = add(buys, sells)?;
-    let quantity = exposure.buy.quantity + exposure.sell.quantity;
+    let working = working_worth(instrument, exposure)?;
+    let long = add(net.open_cost.0, working.buys)?.abs();
+    let short = add(net.open_cost.0, -working.sells)?.abs();
     Ok(ContractMargin {
         margin: multiply(long.max(short), instrument.initial_margin.0)?,
-        fees: add(with_taker_fee(instrument, working, quantity)?, -working)?,
+        fees: working.fees,
     })
 }
 

@@ -109,17 +109,17 @@ pub struct StrategyExposure {
 /// Sums over all working orders. Entries that are zero are absent, so that equal orders give
 /// equal sums whatever happened on the way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Exposures {
+pub struct Exposures {
     instruments: BTreeMap<InstrumentId, Exposure>,
     strategies: BTreeMap<(StrategyId, InstrumentId), StrategyExposure>,
 }
 
 impl Exposures {
-    pub fn add(&mut self, entry: &OrderEntry) {
+    pub(crate) fn add(&mut self, entry: &OrderEntry) {
         self.change(entry, 1);
     }
 
-    pub fn remove(&mut self, entry: &OrderEntry) {
+    pub(crate) fn remove(&mut self, entry: &OrderEntry) {
         self.change(entry, -1);
     }
 

@@ -1,5 +1,6 @@
 //! The account as a whole, driven by scripts of inputs.
 
+mod as_of;
 mod golden;
 mod orders;
 mod payments;
@@ -8,3 +9,4 @@ mod recovery;
 mod reports;
 pub(crate) mod support;
 mod transitions;
+mod worth;

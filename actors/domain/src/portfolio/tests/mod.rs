@@ -3,6 +3,7 @@
 mod equity;
 mod facts;
 mod properties;
+mod rates;
 
 use super::*;
 use crate::instrument::{FeeSchedule, InstrumentKind, InstrumentRules};
