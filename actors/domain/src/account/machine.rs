@@ -225,6 +225,8 @@ impl Account {
             AccountInput::SessionLost { reason_code } => self.session_lost(step, reason_code),
             AccountInput::SessionReady => self.session_ready(step),
             AccountInput::Tick => self.tick(step),
+            AccountInput::Funding(payment) => self.funding(step, payment),
+            AccountInput::Split(split) => self.split(step, split),
         }
     }
 

@@ -6,9 +6,6 @@ use apex_domain::account::ExecutionRecord;
 use apex_domain::order::{Misfit, Order};
 use apex_domain::{AccountId, Instrument};
 
-/// Decimals of an average price, half to even.
-const AVERAGE_DECIMALS: u32 = 16;
-
 /// Writes an order. A number that fits no increment is written as it was asked for.
 pub fn order(order: &Order, instrument: &Instrument) -> v1::Order {
     let request = &order.request;
@@ -65,11 +62,8 @@ fn average_price(order: &Order, instrument: &Instrument) -> Option<String> {
     if order.filled_quantity.is_zero() {
         return None;
     }
-    let quantity = instrument.quantity_decimal(order.filled_quantity);
-    let divisor = quantity.checked_mul(instrument.multiplier.0)?;
-    let average = order.filled_notional.0.checked_div(divisor)?;
-    // `round_dp` of `Decimal` is half to even.
-    Some(average.round_dp(AVERAGE_DECIMALS).normalize().to_string())
+    let average = instrument.average_price(order.filled_quantity.0, order.filled_notional)?;
+    Some(average.normalize().to_string())
 }
 
 /// Writes an execution as `account_id` booked it.
