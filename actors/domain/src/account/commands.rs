@@ -72,6 +72,7 @@ impl Account {
                 detail: format!("{currency} would be {after}"),
             });
         }
+        let moved = currency.clone();
         self.record(
             step,
             Event::CashAdjusted {
@@ -81,6 +82,7 @@ impl Account {
                 reason,
             },
         );
+        self.shift_baseline(step, &moved, amount);
         self.done(step);
     }
 

@@ -1,5 +1,6 @@
 //! What each event does to the state. Nothing is decided here.
 
+use super::losses::Baseline;
 use super::machine::Account;
 use super::recovery::FoldError;
 use super::requests::Subject;
@@ -11,6 +12,7 @@ use crate::order::OrderStatus;
 use crate::order::entry::{EntryError, NewEntry, OrderEntry};
 use crate::order::store::OrderIndex;
 use crate::portfolio::Holder;
+use crate::risk::TradingState;
 use crate::risk::checks::RATE_WINDOW_NS;
 use crate::time::UnixNanos;
 use crate::venue::Execution;
@@ -58,6 +60,10 @@ impl Account {
                 request_id, state, ..
             } => {
                 self.trading_state = *state;
+                // Resuming begins to measure anew.
+                if *state == TradingState::Active {
+                    self.baseline = None;
+                }
                 let subject = Subject::TradingState(*state);
                 self.requests
                     .remember(request_id.as_ref(), subject, sequence, ts);
@@ -100,6 +106,17 @@ impl Account {
             } => self.take_split(recorded, instrument_id, (*numerator, *denominator))?,
             Event::ReportQuarantined { .. } => {}
             Event::ListInitialized { list } => self.lists.insert((**list).clone()),
+            Event::EquityMarked {
+                day_start,
+                highest,
+                day,
+            } => {
+                self.baseline = Some(Baseline {
+                    day_start: *day_start,
+                    highest: *highest,
+                    day: *day,
+                });
+            }
             Event::CommandTaken {
                 request_id,
                 command,

@@ -303,6 +303,9 @@ impl Account {
         if same && entry.is_acknowledged() && entry.amend.is_none() {
             return;
         }
+        if ts_event < entry.amended_at {
+            return;
+        }
         if !self.is_possible(step, index, EventKind::Amended) {
             return;
         }

@@ -5,6 +5,7 @@
 
 use super::exposure::{Exposure, SideExposure};
 use super::{Limits, MarketRef, ReasonCode, TradingState};
+use crate::id::StrategyId;
 use crate::instrument::{Instrument, InstrumentKind};
 use crate::market::Side;
 use crate::money::Money;
@@ -21,6 +22,7 @@ pub struct Question<'a> {
     pub limits: &'a Limits,
     pub trading_state: TradingState,
     pub market: MarketRef,
+    pub strategy_id: &'a StrategyId,
     pub side: Side,
     pub order_type: OrderType,
     /// Total quantity of the order.
@@ -49,6 +51,8 @@ pub struct Question<'a> {
     pub opposite: Option<Price>,
     /// Working orders of the account, this one not counted.
     pub open_orders: usize,
+    /// What the limits over more than one instrument look at, where one is set.
+    pub wide: Option<Wide>,
     /// Orders and amends of the last second.
     pub recent_orders: usize,
     pub funds: &'a dyn Funds,
@@ -99,6 +103,9 @@ fn deny(reason_code: ReasonCode, reason: impl Into<String>) -> Denial {
 
 mod form;
 mod state;
+mod wide;
+
+pub use wide::{Reach, Wide};
 
 use form::{
     notional, order_notional, price_collar, price_increment, quantity_bounds, quantity_increment,
@@ -112,7 +119,7 @@ use state::{
 type Check = fn(&Question<'_>) -> Result<(), Denial>;
 
 /// The checks in their order: what needs no market first, what needs the whole account last.
-pub const CHECKS: [(&str, Check); 15] = [
+pub const CHECKS: [(&str, Check); 18] = [
     ("trading_state", trading_state),
     ("supported", supported),
     ("price_increment", price_increment),
@@ -127,6 +134,9 @@ pub const CHECKS: [(&str, Check); 15] = [
     ("self_trade", self_trade),
     ("instrument_exposure", instrument_exposure),
     ("position_limit", position_limit),
+    ("strategy_exposure", wide::strategy_exposure),
+    ("account_exposure", wide::account_exposure),
+    ("concentration", wide::concentration),
     ("buying_power", buying_power),
 ];
 

@@ -60,6 +60,9 @@ fn the_checks_come_in_the_stated_order() {
             "self_trade",
             "instrument_exposure",
             "position_limit",
+            "strategy_exposure",
+            "account_exposure",
+            "concentration",
             "buying_power"
         ]
     );

@@ -4,6 +4,7 @@ mod as_of;
 mod close;
 mod golden;
 mod home;
+mod limits;
 mod lists;
 mod orders;
 mod payments;
