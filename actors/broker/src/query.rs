@@ -75,15 +75,14 @@ pub fn marks(account: &Account, hub: &MarketHub) -> BTreeMap<InstrumentId, Price
 pub fn valued(account: &Account, hub: &MarketHub) -> Vec<(InstrumentId, MarketView)> {
     let held = account.positions().filter(|position| !position.is_flat());
     let mut ids: BTreeSet<&InstrumentId> = held.map(|position| &position.instrument_id).collect();
-    let currencies = account.cash();
-    if currencies.len() > 1 {
-        let converts = account.instruments().values().filter(|instrument| {
-            instrument.kind == InstrumentKind::Spot
-                && currencies.contains_key(&instrument.base_currency)
-                && currencies.contains_key(&instrument.quote_currency)
-        });
-        ids.extend(converts.map(|instrument| &instrument.instrument_id));
-    }
+    let base = account.base_currency();
+    let is_ours = |currency| account.cash().contains_key(currency) || base == Some(currency);
+    let converts = account.instruments().values().filter(|instrument| {
+        instrument.kind == InstrumentKind::Spot
+            && is_ours(&instrument.base_currency)
+            && is_ours(&instrument.quote_currency)
+    });
+    ids.extend(converts.map(|instrument| &instrument.instrument_id));
     ids.into_iter()
         .filter_map(|id| hub.watched(id).map(|view| (id.clone(), view)))
         .collect()

@@ -198,6 +198,18 @@ pub fn decimal_of(mantissa: i128, decimals: u8) -> Result<Decimal, NumberError> 
     DecimalText { mantissa, decimals }.decimal()
 }
 
+/// Returns `numerator / denominator` rounded once, half to even. `None` when the denominator is
+/// not above zero or an intermediate passes 128 bits.
+pub fn div_half_even(numerator: i128, denominator: i128) -> Option<i128> {
+    if denominator <= 0 {
+        return None;
+    }
+    let quotient = numerator.div_euclid(denominator);
+    let twice = numerator.rem_euclid(denominator).checked_mul(2)?;
+    let up = twice > denominator || (twice == denominator && quotient % 2 != 0);
+    quotient.checked_add(i128::from(up))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,6 +256,25 @@ mod tests {
         assert_eq!(text.at(1), Err(NumberError::TooPrecise { decimals: 1 }));
         let large = DecimalText::parse(b"99999999999999999999").unwrap();
         assert_eq!(large.at(0), Err(NumberError::OutOfRange));
+    }
+
+    #[test]
+    fn a_division_is_rounded_half_to_even_on_both_sides_of_zero() {
+        let cases = [
+            (5, 2, 2),
+            (7, 2, 4),
+            (-5, 2, -2),
+            (-7, 2, -4),
+            (-1, 3, 0),
+            (-2, 3, -1),
+        ];
+        for (numerator, denominator, expected) in cases {
+            let rounded = div_half_even(numerator, denominator);
+            assert_eq!(rounded, Some(expected), "{numerator} / {denominator}");
+        }
+        assert_eq!(div_half_even(1, 0), None);
+        assert_eq!(div_half_even(1, -1), None);
+        assert_eq!(div_half_even(i128::MAX - 1, i128::MAX), None);
     }
 
     #[test]

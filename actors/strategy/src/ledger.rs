@@ -36,6 +36,17 @@ struct Holding {
     working: i64,
 }
 
+impl Holding {
+    /// As many units as the account counts after a split: a fraction of one is cut off.
+    fn split(&mut self, numerator: u32, denominator: u32) {
+        let units = i128::from(self.position) * i128::from(numerator);
+        let units = units.checked_div(i128::from(denominator));
+        if let Some(units) = units.and_then(|units| i64::try_from(units).ok()) {
+            self.position = units;
+        }
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Ledger {
@@ -238,6 +249,17 @@ impl Ledger {
                     && *holding.instrument != **instrument
                 {
                     holding.instrument = Arc::new((**instrument).clone());
+                }
+                None
+            }
+            Event::InstrumentSplit {
+                instrument_id,
+                numerator,
+                denominator,
+                ..
+            } => {
+                if let Some(holding) = self.holdings.get_mut(instrument_id) {
+                    holding.split(*numerator, *denominator);
                 }
                 None
             }

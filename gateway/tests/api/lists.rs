@@ -360,6 +360,7 @@ async fn a_preview_tells_cost_and_checks_and_leaves_no_record() {
         worst_exposure: "1000".into(),
         failed_checks: Vec::new(),
         currency: "USDT".into(),
+        fee_currency: "USDT".into(),
     };
     assert_eq!(preview, expected);
 

@@ -32,6 +32,7 @@ pub fn order_event(
                 execution: execution.as_ref().clone(),
                 late: *late,
                 busted: false,
+                position_side: after.request.terms.position_side,
             };
             Some(order::execution(account_id, &record, instrument))
         }
@@ -47,6 +48,7 @@ pub fn order_event(
                 execution: execution.as_ref().clone(),
                 late: false,
                 busted: true,
+                position_side: after.request.terms.position_side,
             };
             Some(order::execution(account_id, &record, instrument))
         }

@@ -6,7 +6,7 @@ use super::types::{Refusal, Reply};
 use crate::calendar::Calendar;
 use crate::event::{AccountMode, Event};
 use crate::id::{AccountId, Currency, RequestId};
-use crate::instrument::{Instrument, InstrumentError};
+use crate::instrument::Instrument;
 use crate::money::Money;
 use crate::number::Decimal;
 use crate::risk::{Limits, ReasonCode, TradingState};
@@ -72,6 +72,7 @@ impl Account {
                 detail: format!("{currency} would be {after}"),
             });
         }
+        let moved = currency.clone();
         self.record(
             step,
             Event::CashAdjusted {
@@ -81,6 +82,7 @@ impl Account {
                 reason,
             },
         );
+        self.shift_baseline(step, &moved, amount);
         self.done(step);
     }
 
@@ -111,13 +113,8 @@ impl Account {
 
     pub(super) fn define(&mut self, step: &mut Step<'_>, instrument: Box<Instrument>) {
         if let Err(error) = instrument.validate() {
-            let field = match &error {
-                InstrumentError::NotPositive { field, .. }
-                | InstrumentError::Decimals { field, .. } => field,
-                InstrumentError::Bounds { .. } => "min_quantity",
-            };
             return step.refuse(Refusal::Invalid {
-                field,
+                field: error.field(),
                 detail: format!("is not acceptable: {error}"),
             });
         }
@@ -193,7 +190,7 @@ impl Account {
 
     /// Answers a repeated request as the first time and returns true; also when the id was used
     /// for something else, which is refused.
-    fn answer_again(
+    pub(super) fn answer_again(
         &self,
         step: &mut Step<'_>,
         request_id: Option<&RequestId>,

@@ -1,15 +1,18 @@
 //! What each event does to the state. Nothing is decided here.
 
+use super::losses::Baseline;
 use super::machine::Account;
 use super::recovery::FoldError;
 use super::requests::Subject;
 use super::types::ExecutionRecord;
 use crate::event::{Event, Recorded};
-use crate::id::{OrderId, StrategyId};
+use crate::id::OrderId;
 use crate::number::NumberError;
 use crate::order::OrderStatus;
 use crate::order::entry::{EntryError, NewEntry, OrderEntry};
 use crate::order::store::OrderIndex;
+use crate::portfolio::Holder;
+use crate::risk::TradingState;
 use crate::risk::checks::RATE_WINDOW_NS;
 use crate::time::UnixNanos;
 use crate::venue::Execution;
@@ -57,6 +60,10 @@ impl Account {
                 request_id, state, ..
             } => {
                 self.trading_state = *state;
+                // Resuming begins to measure anew.
+                if *state == TradingState::Active {
+                    self.baseline = None;
+                }
                 let subject = Subject::TradingState(*state);
                 self.requests
                     .remember(request_id.as_ref(), subject, sequence, ts);
@@ -68,17 +75,48 @@ impl Account {
                 late,
             } => {
                 let index = self.take_order_event(recorded, order_id)?;
-                let request = &self.orders.get(index).order.request;
-                let strategy_id = request.strategy_id.clone();
-                let client_order_id = request.client_order_id.clone();
+                let client_order_id = &self.orders.get(index).order.request.client_order_id;
+                let client_order_id = client_order_id.clone();
                 self.fold_closing_order(&recorded.event, &client_order_id, ts);
-                self.book(recorded, execution, Some(order_id), strategy_id, *late)?;
+                let holder = self.holder_of(index);
+                self.book(recorded, execution, Some(order_id), holder, *late)?;
             }
-            Event::ExternalFilled { execution } => {
-                self.book(recorded, execution, None, StrategyId::external(), false)?;
+            Event::ExternalFilled { execution } | Event::PositionReconciled { execution } => {
+                self.book(recorded, execution, None, Holder::external(), false)?;
             }
+            Event::BalanceReconciled { currency, amount } => {
+                self.take_cash(recorded, currency, *amount)?;
+            }
+            Event::FundingPaid {
+                instrument_id,
+                strategy_id,
+                currency,
+                amount,
+                funding_id,
+                ..
+            } => {
+                let ids = (instrument_id, strategy_id, funding_id);
+                self.take_funding(recorded, ids, currency, *amount)?;
+            }
+            Event::InstrumentSplit {
+                instrument_id,
+                numerator,
+                denominator,
+                ..
+            } => self.take_split(recorded, instrument_id, (*numerator, *denominator))?,
             Event::ReportQuarantined { .. } => {}
             Event::ListInitialized { list } => self.lists.insert((**list).clone()),
+            Event::EquityMarked {
+                day_start,
+                highest,
+                day,
+            } => {
+                self.baseline = Some(Baseline {
+                    day_start: *day_start,
+                    highest: *highest,
+                    day: *day,
+                });
+            }
             Event::CommandTaken {
                 request_id,
                 command,
@@ -195,7 +233,7 @@ impl Account {
         recorded: &Recorded,
         execution: &Execution,
         order_id: Option<&OrderId>,
-        strategy_id: StrategyId,
+        holder: Holder,
         late: bool,
     ) -> Result<(), FoldError> {
         let sequence = recorded.sequence;
@@ -206,7 +244,7 @@ impl Account {
             .ok_or(FoldError::UnknownInstrument { sequence })?;
         let booking = self
             .portfolio
-            .plan(instrument, &strategy_id, execution)
+            .plan(instrument, &holder, execution)
             .map_err(number)?;
         self.portfolio.commit(booking);
         self.index_execution(execution, self.executions.len());
@@ -214,10 +252,11 @@ impl Account {
             sequence,
             ts: recorded.ts,
             order_id: order_id.cloned(),
-            strategy_id,
+            strategy_id: holder.strategy_id,
             execution: execution.clone(),
             late,
             busted: false,
+            position_side: holder.side,
         });
         Ok(())
     }

@@ -29,7 +29,9 @@ impl Account {
         view: MarketView,
     ) {
         let watching: Vec<OrderIndex> = self.orders.watching(&instrument_id).collect();
-        self.marks.insert(instrument_id, view);
+        if let Some(instrument) = self.instruments.get(&instrument_id) {
+            self.marks.show(instrument, view);
+        }
         for index in watching {
             self.look(step, index, &view);
         }
@@ -95,6 +97,13 @@ impl Account {
             } else if self.is_silent_since(index, step.now) {
                 self.query(step, index);
             }
+        }
+    }
+
+    /// Takes the market that came with an order.
+    pub(super) fn show_reference(&mut self, instrument_id: &InstrumentId, market: &MarketRef) {
+        if let Some(instrument) = self.instruments.get(instrument_id) {
+            self.marks.show_reference(instrument, market);
         }
     }
 

@@ -45,6 +45,9 @@ impl Account {
         if let Err(refusal) = self.list_acceptable(step, &list) {
             return step.refuse(refusal);
         }
+        for (instrument_id, market) in markets {
+            self.show_reference(instrument_id, market);
+        }
         let definition = ListDefinition {
             list_id: list.list_id.clone(),
             contingency: list.contingency,

@@ -1,6 +1,8 @@
 //! The machine itself: its state, and where each input goes.
 
 use super::close::Closing;
+use super::losses::Baseline;
+use super::marks::Marks;
 use super::requests::Requests;
 use super::types::{AccountInput, Effects, ExecutionRecord, Refusal, Reply};
 use crate::event::{AccountMode, Event, Recorded};
@@ -10,7 +12,7 @@ use crate::instrument::Instrument;
 use crate::order::lists::Lists;
 use crate::order::store::{OrderIndex, OrderStore};
 use crate::portfolio::Portfolio;
-use crate::risk::{Limits, MarketView, TradingState};
+use crate::risk::{Limits, TradingState};
 use crate::time::UnixNanos;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -49,30 +51,9 @@ pub struct Account {
     pub(super) asked: Asked,
     #[serde(skip)]
     pub(super) marks: Marks,
+    /// What loss limits measure from; `None` until the next tick sets it.
+    pub(super) baseline: Option<Baseline>,
 }
-
-/// The market of each instrument as it was last shown. Not state: it is shown again after a
-/// restart, and takes no part in comparing accounts.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Marks(BTreeMap<InstrumentId, MarketView>);
-
-impl Marks {
-    pub fn get(&self, instrument_id: &InstrumentId) -> Option<&MarketView> {
-        self.0.get(instrument_id)
-    }
-
-    pub fn insert(&mut self, instrument_id: InstrumentId, view: MarketView) {
-        self.0.insert(instrument_id, view);
-    }
-}
-
-impl PartialEq for Marks {
-    fn eq(&self, _: &Marks) -> bool {
-        true
-    }
-}
-
-impl Eq for Marks {}
 
 /// What the venue was asked. Not state: it is forgotten with the process, and then asked again,
 /// so it takes no part in comparing accounts.
@@ -225,6 +206,8 @@ impl Account {
             AccountInput::SessionLost { reason_code } => self.session_lost(step, reason_code),
             AccountInput::SessionReady => self.session_ready(step),
             AccountInput::Tick => self.tick(step),
+            AccountInput::Funding(payment) => self.funding(step, payment),
+            AccountInput::Split(split) => self.split(step, split),
         }
     }
 

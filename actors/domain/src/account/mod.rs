@@ -4,25 +4,35 @@
 //! Start reading at [`machine`]; what a venue says is taken in `reports`, what events do to the
 //! state stands in `fold`.
 
+pub mod as_of;
 mod close;
 mod commands;
 mod fold;
 mod home;
 mod lists;
+mod losses;
 pub mod machine;
+mod marks;
 mod orders;
+mod payments;
 pub mod recovery;
 mod reports;
 mod requests;
 mod session;
 pub mod types;
 pub mod views;
+mod worth;
 
+pub use crate::portfolio::Equity;
+pub use as_of::{AccountAsOf, AsOf, AsOfError, as_of, as_of_tail};
 pub use machine::Account;
 pub use orders::Preview;
+pub(crate) use payments::merged;
 pub use recovery::{FoldError, RestoreError};
-pub use types::{AccountInput, CancelFilter, Effects, ExecutionRecord, Outcome, Refusal, Reply};
-pub use views::Equity;
+pub use types::{
+    AccountInput, CancelFilter, Effects, ExecutionRecord, FundingPayment, InstrumentSplit, Outcome,
+    Refusal, Reply,
+};
 
 #[cfg(test)]
 pub(crate) mod tests;

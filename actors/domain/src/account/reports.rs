@@ -6,10 +6,11 @@
 
 use super::machine::{Account, Step};
 use crate::event::{Event, QuarantineReason};
-use crate::id::{ClientOrderId, StrategyId, VenueOrderId};
+use crate::id::{ClientOrderId, VenueOrderId};
 use crate::number::{Price, Quantity};
 use crate::order::store::OrderIndex;
 use crate::order::table::{EventKind, Next};
+use crate::portfolio::Holder;
 use crate::risk::ReasonCode;
 use crate::time::UnixNanos;
 use crate::venue::{EndReason, RejectReason, VenueEnd, VenueReport};
@@ -302,6 +303,9 @@ impl Account {
         if same && entry.is_acknowledged() && entry.amend.is_none() {
             return;
         }
+        if ts_event < entry.amended_at {
+            return;
+        }
         if !self.is_possible(step, index, EventKind::Amended) {
             return;
         }
@@ -420,11 +424,9 @@ impl Account {
         );
     }
 
-    /// Returns the strategy that an execution of this order is booked to.
-    fn owner(&self, index: Option<OrderIndex>) -> StrategyId {
-        index.map_or_else(StrategyId::external, |index| {
-            self.orders.get(index).order.request.strategy_id.clone()
-        })
+    /// Returns whose position an execution of this order moves.
+    fn owner(&self, index: Option<OrderIndex>) -> Holder {
+        index.map_or_else(Holder::external, |index| self.holder_of(index))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which request ids were answered, for the same answer when one is repeated.
 
 use crate::event::Command;
-use crate::id::{Currency, RequestId};
+use crate::id::{Currency, InstrumentId, RequestId};
 use crate::money::Money;
 use crate::order::store::OrderIndex;
 use crate::risk::{Limits, TradingState};
@@ -21,6 +21,7 @@ pub(super) enum Subject {
     Amend(OrderIndex),
     Cancel(OrderIndex),
     Command(Box<Command>),
+    Split(InstrumentId, u32, u32),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

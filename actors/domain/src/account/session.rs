@@ -57,6 +57,7 @@ impl Account {
             self.query(step, index);
         }
         self.expire(step);
+        self.check_losses(step);
     }
 
     /// Returns what to ask for, those who have waited longest first: when a session takes fewer

@@ -1,12 +1,13 @@
 //! What goes into an account and what comes out.
 
 use crate::event::{AccountMode, CloseScope, Recorded};
-use crate::id::{AccountId, Currency, InstrumentId, OrderListId, RequestId, StrategyId};
+use crate::id::{AccountId, Currency, ExecId, InstrumentId, OrderListId, RequestId, StrategyId};
 use crate::instrument::Instrument;
 use crate::market::Side;
 use crate::money::Money;
-use crate::order::{AmendOrder, Order, OrderKey, SubmitList, SubmitOrder};
+use crate::order::{AmendOrder, Order, OrderKey, PositionSide, SubmitList, SubmitOrder};
 use crate::risk::{Limits, MarketRef, MarketView, ReasonCode, TradingState};
+use crate::time::UnixNanos;
 use crate::venue::{VenueCommand, VenueReport};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -105,6 +106,33 @@ pub enum AccountInput {
     SessionReady,
     /// Time has passed: an order without an answer for too long becomes unknown and is asked for.
     Tick,
+    /// The venue paid or took funding.
+    Funding(FundingPayment),
+    /// An instrument was split.
+    Split(InstrumentSplit),
+}
+
+/// Funding of a perpetual contract, for the whole account. The same id of the same instrument
+/// again changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FundingPayment {
+    pub instrument_id: InstrumentId,
+    /// The venue's id of the payment.
+    pub funding_id: ExecId,
+    pub currency: Currency,
+    /// Positive was received.
+    pub amount: Money,
+    pub ts_event: UnixNanos,
+}
+
+/// Each unit of the instrument becomes `numerator / denominator` units at the same cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstrumentSplit {
+    pub request_id: Option<RequestId>,
+    pub instrument_id: InstrumentId,
+    /// Above zero, as the denominator is: 2 and 1 for two units out of one.
+    pub numerator: u32,
+    pub denominator: u32,
 }
 
 /// Which working orders a cancel means. `None` is any.
@@ -217,4 +245,6 @@ pub struct ExecutionRecord {
     pub late: bool,
     /// The venue took it back: it counts no more.
     pub busted: bool,
+    /// Which position of the strategy it moved.
+    pub position_side: PositionSide,
 }

@@ -4,26 +4,14 @@ use super::machine::Account;
 use super::types::ExecutionRecord;
 use crate::event::AccountMode;
 use crate::id::{AccountId, Currency, InstrumentId, OrderListId, RequestId, StrategyId};
-use crate::instrument::{Instrument, InstrumentKind};
+use crate::instrument::Instrument;
 use crate::money::Money;
-use crate::number::{Decimal, Price};
 use crate::order::{ListDefinition, Order, OrderKey};
 use crate::portfolio::{Portfolio, Position};
 use crate::risk::exposure::Exposure;
 use crate::risk::{Limits, TradingState};
 use crate::time::UnixNanos;
 use std::collections::BTreeMap;
-
-/// What an account is worth at given marks, in its base currency.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Equity {
-    /// Cash, spot positions at their mark, and the open profit of contracts.
-    pub equity: Money,
-    /// Open profit of all positions.
-    pub unrealized_pnl: Money,
-    /// True when a mark or a conversion was missing: what it concerned is left out.
-    pub partial: bool,
-}
 
 impl Account {
     /// Returns the sequence of the last event; 0 before the first.
@@ -122,10 +110,12 @@ impl Account {
         self.portfolio.net(instrument_id).quantity
     }
 
-    /// Returns the signed position of one strategy.
+    /// Returns the signed position of one strategy, both sides of a hedging account together;
+    /// saturates at the range of `i64`.
     pub fn strategy_position(&self, strategy: &StrategyId, instrument: &InstrumentId) -> i64 {
-        let position = self.portfolio.position(strategy, instrument);
-        position.map_or(0, |position| position.quantity)
+        let positions = self.portfolio.positions_of(instrument);
+        let own = positions.filter(|position| position.strategy_id == *strategy);
+        own.fold(0, |sum, position| position.quantity.saturating_add(sum))
     }
 
     /// Returns open buys less open sells of one strategy.
@@ -177,91 +167,5 @@ impl Account {
 
     pub fn instruments(&self) -> &BTreeMap<InstrumentId, Instrument> {
         &self.instruments
-    }
-
-    /// Returns what the account is worth with each instrument at its mark. Other currencies are
-    /// converted at the mark of a spot instrument between them and the base currency.
-    pub fn equity(&self, marks: &BTreeMap<InstrumentId, Price>) -> Equity {
-        let mut sum = Equity::default();
-        for (currency, money) in self.cash() {
-            self.add_to(&mut sum, marks, currency, money.0, Decimal::ZERO);
-        }
-        for position in self.positions().filter(|position| !position.is_flat()) {
-            let instrument = self.instruments.get(&position.instrument_id);
-            let mark = marks.get(&position.instrument_id);
-            let (Some(instrument), Some(mark)) = (instrument, mark) else {
-                sum.partial = true;
-                continue;
-            };
-            let Ok(open) = position.unrealized_pnl(instrument, *mark) else {
-                sum.partial = true;
-                continue;
-            };
-            let value = match instrument.kind {
-                // Cash paid the cost, so the whole value counts.
-                InstrumentKind::Spot => open.checked_add(position.open_cost),
-                InstrumentKind::Linear | InstrumentKind::Inverse => Ok(open),
-            };
-            match value {
-                Ok(value) => {
-                    let currency = &instrument.quote_currency;
-                    self.add_to(&mut sum, marks, currency, value.0, open.0);
-                }
-                Err(_) => sum.partial = true,
-            }
-        }
-        sum
-    }
-
-    fn add_to(
-        &self,
-        sum: &mut Equity,
-        marks: &BTreeMap<InstrumentId, Price>,
-        currency: &Currency,
-        equity: Decimal,
-        unrealized: Decimal,
-    ) {
-        let added = (|| {
-            let equity = self.convert(marks, currency, equity)?;
-            let unrealized = self.convert(marks, currency, unrealized)?;
-            Some((
-                sum.equity.0.checked_add(equity)?,
-                sum.unrealized_pnl.0.checked_add(unrealized)?,
-            ))
-        })();
-        match added {
-            Some((equity, unrealized)) => {
-                sum.equity = Money(equity);
-                sum.unrealized_pnl = Money(unrealized);
-            }
-            None => sum.partial = true,
-        }
-    }
-
-    /// Returns `amount` in the base currency; `None` without a way to convert it.
-    fn convert(
-        &self,
-        marks: &BTreeMap<InstrumentId, Price>,
-        currency: &Currency,
-        amount: Decimal,
-    ) -> Option<Decimal> {
-        let base = self.base_currency.as_ref()?;
-        if currency == base || amount.is_zero() {
-            return Some(amount);
-        }
-        marks.iter().find_map(|(id, mark)| {
-            let instrument = self.instruments.get(id)?;
-            if instrument.kind != InstrumentKind::Spot {
-                return None;
-            }
-            let price = instrument.price_decimal(*mark);
-            if instrument.base_currency == *currency && instrument.quote_currency == *base {
-                amount.checked_mul(price)
-            } else if instrument.base_currency == *base && instrument.quote_currency == *currency {
-                amount.checked_div(price)
-            } else {
-                None
-            }
-        })
     }
 }

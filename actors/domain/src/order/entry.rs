@@ -79,6 +79,8 @@ pub(crate) struct OrderEntry {
     pub watch: Option<Watch>,
     /// What was filled and taken back.
     pub busted: Quantity,
+    /// The venue's time of the newest values that it told; older ones that come later are past.
+    pub amended_at: UnixNanos,
     /// The quantity of an amend that the venue refused, until the order changes otherwise.
     pub refused_quantity: Option<Quantity>,
 }
@@ -152,6 +154,7 @@ impl OrderEntry {
             hold: None,
             watch,
             busted: Quantity::ZERO,
+            amended_at: UnixNanos::MIN,
             refused_quantity: None,
         }
     }

@@ -1,8 +1,8 @@
 //! What one execution does to a portfolio, computed whole before anything is changed.
 
-use super::position::{Holding, Position, signed_notional};
-use super::{NetPosition, Portfolio};
-use crate::id::{Currency, StrategyId};
+use super::position::{Position, signed_notional};
+use super::{Charges, Holder, NetPosition, Portfolio};
+use crate::id::Currency;
 use crate::instrument::{Instrument, InstrumentKind};
 use crate::money::Money;
 use crate::number::{Decimal, NumberError};
@@ -17,6 +17,8 @@ pub(crate) struct Booking {
     pub cash: BTreeMap<Currency, Money>,
     pub realized_pnl: BTreeMap<Currency, Money>,
     pub fees: BTreeMap<Currency, Money>,
+    /// Fees of this strategy in this instrument.
+    pub own_fees: BTreeMap<Currency, Money>,
 }
 
 /// Returns the part of a fee that is paid in units of the position (spot, fee in the base asset),
@@ -44,7 +46,7 @@ pub(crate) fn fee_units(
 pub(super) fn plan(
     portfolio: &Portfolio,
     instrument: &Instrument,
-    strategy_id: &StrategyId,
+    holder: &Holder,
     execution: &Execution,
 ) -> Result<Booking, NumberError> {
     const RANGE: NumberError = NumberError::OutOfRange;
@@ -55,14 +57,10 @@ pub(super) fn plan(
         .checked_mul(execution.side.sign())
         .ok_or(RANGE)?;
     let before = portfolio
-        .position(strategy_id, &instrument.instrument_id)
+        .position_of(holder, &instrument.instrument_id)
         .cloned()
-        .unwrap_or_else(|| Position::flat(instrument.instrument_id.clone(), strategy_id.clone()));
-    let holding = Holding {
-        quantity: before.quantity,
-        open_cost: before.open_cost.0,
-        realized: Decimal::ZERO,
-    };
+        .unwrap_or_else(|| Position::flat(instrument.instrument_id.clone(), holder));
+    let holding = before.holding();
     let units = fee_units(instrument, execution)?;
     let after = holding.trade(delta, price, instrument)?.transfer(
         units.checked_neg().ok_or(RANGE)?,
@@ -77,48 +75,46 @@ pub(super) fn plan(
             cash.add(&instrument.quote_currency, -paid)?;
         }
         InstrumentKind::Linear | InstrumentKind::Inverse => {
-            cash.add(&instrument.quote_currency, after.realized)?
+            cash.add(instrument.profit_currency(), after.realized)?
         }
     }
     let fee_in_units = Decimal::new(units, u32::from(instrument.quantity_decimals));
     let fee_in_cash = execution.fee.0.checked_sub(fee_in_units).ok_or(RANGE)?;
     cash.add(&execution.fee_currency, -fee_in_cash)?;
     let mut realized_pnl = Balances::of(portfolio.realized_pnl());
-    realized_pnl.add(&instrument.quote_currency, after.realized)?;
+    realized_pnl.add(instrument.profit_currency(), after.realized)?;
     let mut fees = Balances::of(portfolio.fees());
     fees.add(&execution.fee_currency, execution.fee.0)?;
+    let none = Charges::default();
+    let charges = portfolio.charges_of(&holder.strategy_id, &instrument.instrument_id);
+    let mut own_fees = Balances::of(&charges.unwrap_or(&none).fees);
+    own_fees.add(&execution.fee_currency, execution.fee.0)?;
 
     let net = portfolio.net(&instrument.instrument_id);
-    let moved = after.quantity.checked_sub(before.quantity).ok_or(RANGE)?;
-    let cost_moved = after
-        .open_cost
-        .checked_sub(before.open_cost.0)
-        .ok_or(RANGE)?;
+    let position = Position {
+        quantity: after.quantity,
+        open_cost: Money(after.open_cost),
+        realized_pnl: before.realized_pnl.checked_add(Money(after.realized))?,
+        ..before.clone()
+    };
     Ok(Booking {
-        net: NetPosition {
-            quantity: net.quantity.checked_add(moved).ok_or(RANGE)?,
-            open_cost: net.open_cost.checked_add(Money(cost_moved))?,
-        },
-        position: Position {
-            quantity: after.quantity,
-            open_cost: Money(after.open_cost),
-            realized_pnl: before.realized_pnl.checked_add(Money(after.realized))?,
-            ..before
-        },
+        net: net.moved(&before, &position)?,
+        position,
         cash: cash.changed,
         realized_pnl: realized_pnl.changed,
         fees: fees.changed,
+        own_fees: own_fees.changed,
     })
 }
 
 /// Balances with changes laid over them.
-struct Balances<'a> {
+pub(super) struct Balances<'a> {
     old: &'a BTreeMap<Currency, Money>,
-    changed: BTreeMap<Currency, Money>,
+    pub(super) changed: BTreeMap<Currency, Money>,
 }
 
 impl<'a> Balances<'a> {
-    fn of(old: &'a BTreeMap<Currency, Money>) -> Balances<'a> {
+    pub(super) fn of(old: &'a BTreeMap<Currency, Money>) -> Balances<'a> {
         Balances {
             old,
             changed: BTreeMap::new(),
@@ -126,7 +122,7 @@ impl<'a> Balances<'a> {
     }
 
     /// Adds to a balance; an amount of zero leaves no trace of a currency that was not there.
-    fn add(&mut self, currency: &Currency, amount: Decimal) -> Result<(), NumberError> {
+    pub(super) fn add(&mut self, currency: &Currency, amount: Decimal) -> Result<(), NumberError> {
         if amount.is_zero() {
             return Ok(());
         }

@@ -1,36 +1,59 @@
-//! One netted position and the arithmetic of a trade.
+//! One position and the arithmetic of a trade.
 
+use super::Holder;
 use crate::id::{InstrumentId, StrategyId};
-use crate::instrument::Instrument;
+use crate::instrument::{Instrument, InstrumentKind};
 use crate::money::Money;
-use crate::number::{Decimal, NumberError, Price, Quantity, pow10};
+use crate::number::{self, Decimal, NumberError, Price, Quantity, pow10};
+use crate::order::PositionSide;
 use serde::{Deserialize, Serialize};
 
 /// Decimals to which a released cost and an average price are rounded, half to even.
 pub const COST_DECIMALS: u32 = 16;
 
-/// A position of one strategy in one instrument.
+/// A position of one strategy in one instrument. Money is in the currency of the instrument's
+/// profit: the quote currency, or the base currency of an inverse contract.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     pub instrument_id: InstrumentId,
     pub strategy_id: StrategyId,
+    /// `Net`, or which of the two positions of a hedging account this is.
+    pub side: PositionSide,
     /// Positive is long, negative short; a mantissa at the instrument's quantity decimals.
     pub quantity: i64,
-    /// Sum of `price * quantity * multiplier` of what is open, in the quote currency, with the
-    /// sign of the quantity.
+    /// Sum of the notionals of what is open, with the sign of the quantity.
     pub open_cost: Money,
-    /// Profit of what was closed, in the quote currency, before fees.
+    /// Profit of what was closed, before fees and funding.
     pub realized_pnl: Money,
 }
 
 impl Position {
-    pub(crate) fn flat(instrument_id: InstrumentId, strategy_id: StrategyId) -> Position {
+    /// Returns a position before its first trade.
+    pub fn flat(instrument_id: InstrumentId, holder: &Holder) -> Position {
         Position {
             instrument_id,
-            strategy_id,
+            strategy_id: holder.strategy_id.clone(),
+            side: holder.side,
             quantity: 0,
             open_cost: Money::ZERO,
             realized_pnl: Money::ZERO,
+        }
+    }
+
+    /// Returns what is open, with nothing realised yet.
+    pub(super) fn holding(&self) -> Holding {
+        Holding {
+            quantity: self.quantity,
+            open_cost: self.open_cost.0,
+            realized: Decimal::ZERO,
+        }
+    }
+
+    /// Returns whose position this is.
+    pub fn holder(&self) -> Holder {
+        Holder {
+            strategy_id: self.strategy_id.clone(),
+            side: self.side,
         }
     }
 
@@ -39,15 +62,19 @@ impl Position {
     }
 
     /// Returns the average price of what is open, to 16 decimals, half to even; `None` when flat
-    /// or beyond what a decimal holds.
+    /// or beyond what a decimal holds. See [`Instrument::average_price`].
     pub fn average_price(&self, instrument: &Instrument) -> Option<Decimal> {
-        let quantity = Decimal::new(self.quantity, u32::from(instrument.quantity_decimals));
-        let units = quantity.checked_mul(instrument.multiplier.0)?;
-        let average = self.open_cost.0.checked_div(units)?;
-        Some(average.round_dp(COST_DECIMALS))
+        instrument.average_price(self.quantity, self.open_cost)
     }
 
-    /// Returns what closing at `mark` would realise, in the quote currency, before fees.
+    /// Returns what the position is worth at `mark`, with the sign of its quantity.
+    ///
+    /// Errors: `OutOfRange`.
+    pub fn value(&self, instrument: &Instrument, mark: Price) -> Result<Money, NumberError> {
+        signed_notional(instrument, mark, self.quantity)
+    }
+
+    /// Returns what closing at `mark` would realise, before fees.
     ///
     /// Errors: `OutOfRange`.
     pub fn unrealized_pnl(
@@ -55,11 +82,14 @@ impl Position {
         instrument: &Instrument,
         mark: Price,
     ) -> Result<Money, NumberError> {
-        signed_notional(instrument, mark, self.quantity)?.checked_sub(self.open_cost)
+        if self.is_flat() {
+            return Ok(Money::ZERO);
+        }
+        instrument.profit(self.open_cost, self.value(instrument, mark)?)
     }
 }
 
-/// Returns `price * quantity * multiplier` of a signed quantity.
+/// Returns the notional of a signed quantity.
 pub(crate) fn signed_notional(
     instrument: &Instrument,
     price: Price,
@@ -78,7 +108,9 @@ pub(crate) struct Holding {
 
 impl Holding {
     /// Returns the holding after `delta` was traded at `price`. What opens adds its notional to
-    /// the cost, what closes releases its share of the cost, and a trade through zero does both.
+    /// the cost, what closes releases its share of the cost, and a trade through zero does both:
+    /// its two notionals sum to that of the whole fill, so that an inverse contract is rounded
+    /// once a fill.
     ///
     /// Errors: `OutOfRange`.
     pub fn trade(
@@ -121,26 +153,56 @@ impl Holding {
             (true, true) => delta.max(self.quantity.checked_neg().ok_or(RANGE)?),
             (true, false) => delta.min(self.quantity.checked_neg().ok_or(RANGE)?),
         };
+        let worth = signed_notional(instrument, price, closing)?;
         if closing != 0 {
             let released = share(self.open_cost, -closing, self.quantity).ok_or(RANGE)?;
             out.open_cost = out.open_cost.checked_sub(released).ok_or(RANGE)?;
             if realize {
-                let proceeds = signed_notional(instrument, price, -closing)?.0;
-                let profit = proceeds.checked_sub(released).ok_or(RANGE)?;
+                let profit = instrument.profit(Money(released), Money(-worth.0))?.0;
                 out.realized = out.realized.checked_add(profit).ok_or(RANGE)?;
             }
         }
-        let opening = delta - closing;
-        if opening != 0 {
-            let cost = signed_notional(instrument, price, opening)?.0;
-            out.open_cost = out.open_cost.checked_add(cost).ok_or(RANGE)?;
+        if delta != closing {
+            let cost = signed_notional(instrument, price, delta)?.checked_sub(worth)?;
+            out.open_cost = out.open_cost.checked_add(cost.0).ok_or(RANGE)?;
         }
         Ok(out)
+    }
+
+    /// Returns the holding with `numerator / denominator` times as many units at the same cost.
+    /// A fraction of a unit is cut off. Where nothing is left, the cost is realised: what the
+    /// venue pays for the fraction comes as cash.
+    ///
+    /// Errors: `OutOfRange`.
+    pub fn split(
+        self,
+        numerator: u32,
+        denominator: u32,
+        kind: InstrumentKind,
+    ) -> Result<Holding, NumberError> {
+        const RANGE: NumberError = NumberError::OutOfRange;
+        let units = i128::from(self.quantity)
+            .checked_mul(i128::from(numerator))
+            .and_then(|units| units.checked_div(i128::from(denominator)))
+            .ok_or(RANGE)?;
+        let quantity = i64::try_from(units).map_err(|_| RANGE)?;
+        if quantity != 0 {
+            return Ok(Holding { quantity, ..self });
+        }
+        let lost = match kind {
+            InstrumentKind::Spot | InstrumentKind::Linear => -self.open_cost,
+            InstrumentKind::Inverse => self.open_cost,
+        };
+        Ok(Holding {
+            quantity: 0,
+            open_cost: Decimal::ZERO,
+            realized: self.realized.checked_add(lost).ok_or(RANGE)?,
+        })
     }
 }
 
 /// Returns `cost * part / whole` to 16 decimals, half to even; all of it when `part == whole`.
-/// This is the one place where the portfolio rounds. `part` has the sign of `whole`.
+/// This is the one place where the portfolio rounds a cost. `part` has the sign of `whole`.
 fn share(cost: Decimal, part: i64, whole: i64) -> Option<Decimal> {
     if part == whole {
         return Some(cost);
@@ -167,10 +229,7 @@ fn exact_share(cost: Decimal, part: i64, whole: i64) -> Option<Decimal> {
     } else {
         denominator = denominator.checked_mul(pow10((scale - COST_DECIMALS) as u8)?)?;
     }
-    let quotient = numerator.div_euclid(denominator);
-    let twice = numerator.rem_euclid(denominator).checked_mul(2)?;
-    let up = twice > denominator || (twice == denominator && quotient % 2 != 0);
-    let rounded = quotient + i128::from(up);
+    let rounded = number::div_half_even(numerator, denominator)?;
     Decimal::try_from_i128_with_scale(rounded, COST_DECIMALS)
         .ok()
         .map(|value| value.normalize())

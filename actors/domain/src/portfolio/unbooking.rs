@@ -1,7 +1,7 @@
 //! A portfolio without an execution that was taken back.
 
-use super::{Booking, NetPosition, Portfolio, Position};
-use crate::id::{Currency, StrategyId};
+use super::{Booking, Charges, Holder, Portfolio, Position, Split};
+use crate::id::Currency;
 use crate::instrument::Instrument;
 use crate::money::Money;
 use crate::number::NumberError;
@@ -12,37 +12,45 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unbooking(Booking);
 
-type Balances = BTreeMap<Currency, Money>;
+/// Something that made a position what it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Past<'a> {
+    Execution(&'a Execution),
+    Split(&'a Split),
+}
+
+type Amounts = BTreeMap<Currency, Money>;
 
 impl Portfolio {
     /// Returns what the portfolio is without `busted`, given the other executions of the same
-    /// instrument and strategy in the order of their booking.
+    /// instrument and holder, and the instrument's splits, in the order of their booking.
     ///
     /// Errors: a number of the result cannot be held; nothing was changed.
     pub(crate) fn plan_without<'a>(
         &self,
         instrument: &Instrument,
-        strategy_id: &StrategyId,
+        holder: &Holder,
         busted: &Execution,
-        others: impl Iterator<Item = &'a Execution> + Clone,
+        others: impl Iterator<Item = Past<'a>>,
     ) -> Result<Unbooking, NumberError> {
-        let without = replayed(instrument, strategy_id, others)?;
+        let without = replayed(instrument, holder, others)?;
         let id = instrument.instrument_id.clone();
-        let flat = || Position::flat(id.clone(), strategy_id.clone());
-        let old = self.position(strategy_id, &id).cloned();
+        let flat = || Position::flat(id.clone(), holder);
+        let old = self.position_of(holder, &id).cloned();
         let old = old.unwrap_or_else(flat);
-        let new = without.position(strategy_id, &id).cloned();
+        let new = without.position_of(holder, &id).cloned();
         let new = new.unwrap_or_else(flat);
         // Cash differs by what the execution itself moved, and by what later closings released
-        // in another way than they would have without it.
+        // in another way than they would have without it. What it moved by itself does not
+        // depend on when it is booked, but for its profit, which the second line takes out again.
         let with = {
             let mut with = without.clone();
-            let booking = with.plan(instrument, strategy_id, busted)?;
+            let booking = with.plan(instrument, holder, busted)?;
             with.commit(booking);
             with
         };
         let released = new.realized_pnl.checked_sub(old.realized_pnl)?;
-        let own = |of: fn(&Portfolio) -> &Balances| difference(of(&without), of(&with));
+        let own = |of: fn(&Portfolio) -> &Amounts| difference(of(&without), of(&with));
         let mut cash = own(Portfolio::cash)?;
         if instrument.settles_profit() {
             // Its own profit, if it closed something, is part of the whole difference.
@@ -53,24 +61,17 @@ impl Portfolio {
             let sum = cash.entry(currency.clone()).or_default();
             *sum = sum.checked_add(rest)?;
         }
-        let net = self.net(&id);
         let profit = BTreeMap::from([(instrument.profit_currency().clone(), released)]);
+        let fees = own(Portfolio::fees)?;
+        let none = Charges::default();
+        let charges = self.charges_of(&holder.strategy_id, &id).unwrap_or(&none);
         Ok(Unbooking(Booking {
-            net: NetPosition {
-                quantity: net
-                    .quantity
-                    .checked_sub(old.quantity)
-                    .and_then(|quantity| quantity.checked_add(new.quantity))
-                    .ok_or(NumberError::OutOfRange)?,
-                open_cost: net
-                    .open_cost
-                    .checked_sub(old.open_cost)?
-                    .checked_add(new.open_cost)?,
-            },
+            net: self.net(&id).moved(&old, &new)?,
             position: new,
             cash: added(self.cash(), &cash)?,
             realized_pnl: added(self.realized_pnl(), &profit)?,
-            fees: added(self.fees(), &own(Portfolio::fees)?)?,
+            fees: added(self.fees(), &fees)?,
+            own_fees: added(&charges.fees, &fees)?,
         }))
     }
 
@@ -80,26 +81,34 @@ impl Portfolio {
     }
 }
 
-/// Returns a portfolio of nothing but these executions.
+/// Returns a portfolio of nothing but this.
 fn replayed<'a>(
     instrument: &Instrument,
-    strategy_id: &StrategyId,
-    executions: impl Iterator<Item = &'a Execution>,
+    holder: &Holder,
+    past: impl Iterator<Item = Past<'a>>,
 ) -> Result<Portfolio, NumberError> {
     let mut portfolio = Portfolio::default();
-    for execution in executions {
-        let booking = portfolio.plan(instrument, strategy_id, execution)?;
-        portfolio.commit(booking);
+    for step in past {
+        match step {
+            Past::Execution(execution) => {
+                let booking = portfolio.plan(instrument, holder, execution)?;
+                portfolio.commit(booking);
+            }
+            Past::Split(split) => {
+                let booking = portfolio.plan_split(instrument, split)?;
+                portfolio.commit_split(instrument, *split, booking);
+            }
+        }
     }
     Ok(portfolio)
 }
 
 /// Returns `a - b` where it is not zero.
-fn difference(a: &Balances, b: &Balances) -> Result<Balances, NumberError> {
-    let mut result = Balances::new();
+fn difference(a: &Amounts, b: &Amounts) -> Result<Amounts, NumberError> {
+    let mut result = Amounts::new();
     let currencies: BTreeSet<&Currency> = a.keys().chain(b.keys()).collect();
     for currency in currencies {
-        let of = |balances: &Balances| balances.get(currency).copied().unwrap_or_default();
+        let of = |balances: &Amounts| balances.get(currency).copied().unwrap_or_default();
         let amount = of(a).checked_sub(of(b))?;
         if !amount.is_zero() {
             result.insert(currency.clone(), amount);
@@ -109,7 +118,7 @@ fn difference(a: &Balances, b: &Balances) -> Result<Balances, NumberError> {
 }
 
 /// Returns the balances that `changes` gives a new value.
-fn added(balances: &Balances, changes: &Balances) -> Result<Balances, NumberError> {
+fn added(balances: &Amounts, changes: &Amounts) -> Result<Amounts, NumberError> {
     changes
         .iter()
         .filter(|(_, amount)| !amount.is_zero())

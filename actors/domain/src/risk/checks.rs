@@ -3,8 +3,9 @@
 //! Each check is pure and looks only at its [`Question`]. The first one that says no gives the
 //! order its reason code; a preview asks them all.
 
-use super::exposure::Exposure;
+use super::exposure::{Exposure, SideExposure};
 use super::{Limits, MarketRef, ReasonCode, TradingState};
+use crate::id::StrategyId;
 use crate::instrument::{Instrument, InstrumentKind};
 use crate::market::Side;
 use crate::money::Money;
@@ -21,6 +22,7 @@ pub struct Question<'a> {
     pub limits: &'a Limits,
     pub trading_state: TradingState,
     pub market: MarketRef,
+    pub strategy_id: &'a StrategyId,
     pub side: Side,
     pub order_type: OrderType,
     /// Total quantity of the order.
@@ -49,6 +51,8 @@ pub struct Question<'a> {
     pub opposite: Option<Price>,
     /// Working orders of the account, this one not counted.
     pub open_orders: usize,
+    /// What the limits over more than one instrument look at, where one is set.
+    pub wide: Option<Wide>,
     /// Orders and amends of the last second.
     pub recent_orders: usize,
     pub funds: &'a dyn Funds,
@@ -64,7 +68,7 @@ pub struct Before {
 
 /// What an account can pay with; asked only by the check that needs it.
 pub trait Funds: std::fmt::Debug {
-    /// Returns cash in the instrument's quote currency, less everything that orders and positions
+    /// Returns cash in the currency of the instrument's profit, less everything that orders and positions
     /// of other instruments hold of it. Errors: `OutOfRange`.
     fn free_of_others(&self) -> Result<Decimal, NumberError>;
 
@@ -99,6 +103,9 @@ fn deny(reason_code: ReasonCode, reason: impl Into<String>) -> Denial {
 
 mod form;
 mod state;
+mod wide;
+
+pub use wide::{Reach, Wide};
 
 use form::{
     notional, order_notional, price_collar, price_increment, quantity_bounds, quantity_increment,
@@ -112,7 +119,7 @@ use state::{
 type Check = fn(&Question<'_>) -> Result<(), Denial>;
 
 /// The checks in their order: what needs no market first, what needs the whole account last.
-pub const CHECKS: [(&str, Check); 15] = [
+pub const CHECKS: [(&str, Check); 18] = [
     ("trading_state", trading_state),
     ("supported", supported),
     ("price_increment", price_increment),
@@ -127,6 +134,9 @@ pub const CHECKS: [(&str, Check); 15] = [
     ("self_trade", self_trade),
     ("instrument_exposure", instrument_exposure),
     ("position_limit", position_limit),
+    ("strategy_exposure", wide::strategy_exposure),
+    ("account_exposure", wide::account_exposure),
+    ("concentration", wide::concentration),
     ("buying_power", buying_power),
 ];
 
@@ -219,7 +229,7 @@ fn buying_power(q: &Question<'_>) -> Result<(), Denial> {
         (InstrumentKind::Spot, Side::Buy) => spot_buy(q),
         (InstrumentKind::Spot, Side::Sell) if q.limits.allow_short_spot => Ok(()),
         (InstrumentKind::Spot, Side::Sell) => spot_sell(q),
-        (InstrumentKind::Linear | InstrumentKind::Inverse, _) => linear(q),
+        (InstrumentKind::Linear | InstrumentKind::Inverse, _) => contract(q),
     }
 }
 
@@ -238,7 +248,7 @@ fn spot_buy(q: &Question<'_>) -> Result<(), Denial> {
     let others = spot_buy_reserve(q.instrument, &q.exposure)?;
     let free = add(q.funds.free_of_others()?, -others)?;
     let needed = q.instrument.notional(q.price()?, q.open)?.0.abs();
-    let needed = with_taker_fee(q.instrument, needed)?;
+    let needed = with_taker_fee(q.instrument, needed, i128::from(q.open.0))?;
     if needed > free {
         return Err(insufficient(needed, free, &q.instrument.quote_currency));
     }
@@ -258,26 +268,17 @@ fn spot_sell(q: &Question<'_>) -> Result<(), Denial> {
 
 /// A contract needs its initial margin at the worst side, and the fees of getting there. What
 /// does not raise the margin, such as closing, always passes.
-fn linear(q: &Question<'_>) -> Result<(), Denial> {
-    let before = linear_margin(q.instrument, q.net, &q.exposure)?;
-    let mut exposure = q.exposure;
-    let side = match q.side {
-        Side::Buy => &mut exposure.buy,
-        Side::Sell => &mut exposure.sell,
-    };
-    let raw = i128::from(q.price()?.0).abs() * i128::from(q.open.0);
-    side.notional = side
-        .notional
-        .checked_add(raw)
-        .ok_or(NumberError::OutOfRange)?;
-    let after = linear_margin(q.instrument, q.net, &exposure)?;
+fn contract(q: &Question<'_>) -> Result<(), Denial> {
+    let before = contract_margin(q.instrument, q.net, &q.exposure)?;
+    let exposure = q.exposure.with(q.side, q.open, q.price()?)?;
+    let after = contract_margin(q.instrument, q.net, &exposure)?;
     if after.margin <= before.margin {
         return Ok(());
     }
     let needed = after.total()?;
     let free = q.funds.free_of_others()?;
     if needed > free {
-        return Err(insufficient(needed, free, &q.instrument.quote_currency));
+        return Err(insufficient(needed, free, q.instrument.profit_currency()));
     }
     Ok(())
 }
@@ -290,16 +291,36 @@ fn multiply(a: Decimal, b: Decimal) -> Result<Decimal, NumberError> {
     a.checked_mul(b).ok_or(NumberError::OutOfRange)
 }
 
-/// Returns what the open orders of one side are worth, in the quote currency.
-fn side_notional(instrument: &Instrument, raw: i128) -> Result<Decimal, NumberError> {
-    let decimals = instrument.price_decimals + instrument.quantity_decimals;
-    multiply(number::decimal_of(raw, decimals)?, instrument.multiplier.0)
+/// Returns what the open orders of one side are worth, in the currency of the profit.
+fn side_notional(instrument: &Instrument, side: SideExposure) -> Result<Decimal, NumberError> {
+    let worth = match instrument.kind {
+        InstrumentKind::Spot | InstrumentKind::Linear => {
+            let decimals = instrument.price_decimals + instrument.quantity_decimals;
+            number::decimal_of(side.notional, decimals)?
+        }
+        InstrumentKind::Inverse => side.base_amount(instrument)?,
+    };
+    multiply(worth, instrument.multiplier.0)
 }
 
-/// A rebate is not counted on before it came.
-fn with_taker_fee(instrument: &Instrument, notional: Decimal) -> Result<Decimal, NumberError> {
+/// Adds what taking the liquidity costs. A rebate is not counted on before it came, a fee in the
+/// base asset of a spot buy is paid from what is bought, and the least that a fill is charged is
+/// left out: how many fills there will be is not known.
+fn with_taker_fee(
+    instrument: &Instrument,
+    notional: Decimal,
+    quantity: i128,
+) -> Result<Decimal, NumberError> {
+    if instrument.fees.in_base {
+        return Ok(notional);
+    }
     let rate = instrument.fees.taker.0.max(Decimal::ZERO);
-    add(notional, multiply(notional, rate)?)
+    let mut total = add(notional, multiply(notional, rate)?)?;
+    if !instrument.fees.per_unit.is_zero() {
+        let units = number::decimal_of(quantity, instrument.quantity_decimals)?;
+        total = add(total, multiply(units, instrument.fees.per_unit.0)?)?;
+    }
+    Ok(total)
 }
 
 /// Returns the quote currency that the working buys of a spot instrument hold, fee included.
@@ -307,40 +328,57 @@ pub(crate) fn spot_buy_reserve(
     instrument: &Instrument,
     exposure: &Exposure,
 ) -> Result<Decimal, NumberError> {
-    with_taker_fee(
-        instrument,
-        side_notional(instrument, exposure.buy.notional)?,
-    )
+    let notional = side_notional(instrument, exposure.buy)?;
+    with_taker_fee(instrument, notional, exposure.buy.quantity)
 }
 
-/// What a contract holds of its quote currency.
+/// What a contract holds of the currency of its profit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LinearMargin {
+pub(crate) struct ContractMargin {
     /// Initial margin of the position at cost with all working orders of the worse side filled.
     pub margin: Decimal,
     /// Taker fees of the working orders.
     pub fees: Decimal,
 }
 
-impl LinearMargin {
+impl ContractMargin {
     pub fn total(self) -> Result<Decimal, NumberError> {
         add(self.margin, self.fees)
     }
 }
 
-pub(crate) fn linear_margin(
+/// What the working orders of an instrument are worth, in the currency of its profit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Working {
+    pub buys: Decimal,
+    pub sells: Decimal,
+    /// Taker fees of both.
+    pub fees: Decimal,
+}
+
+pub(crate) fn working_worth(
+    instrument: &Instrument,
+    exposure: &Exposure,
+) -> Result<Working, NumberError> {
+    let buys = side_notional(instrument, exposure.buy)?;
+    let sells = side_notional(instrument, exposure.sell)?;
+    let working = add(buys, sells)?;
+    let quantity = exposure.buy.quantity + exposure.sell.quantity;
+    let fees = add(with_taker_fee(instrument, working, quantity)?, -working)?;
+    Ok(Working { buys, sells, fees })
+}
+
+pub(crate) fn contract_margin(
     instrument: &Instrument,
     net: NetPosition,
     exposure: &Exposure,
-) -> Result<LinearMargin, NumberError> {
-    let buys = side_notional(instrument, exposure.buy.notional)?;
-    let sells = side_notional(instrument, exposure.sell.notional)?;
-    let long = add(net.open_cost.0, buys)?.abs();
-    let short = add(net.open_cost.0, -sells)?.abs();
-    let working = add(buys, sells)?;
-    Ok(LinearMargin {
+) -> Result<ContractMargin, NumberError> {
+    let working = working_worth(instrument, exposure)?;
+    let long = add(net.open_cost.0, working.buys)?.abs();
+    let short = add(net.open_cost.0, -working.sells)?.abs();
+    Ok(ContractMargin {
         margin: multiply(long.max(short), instrument.initial_margin.0)?,
-        fees: add(with_taker_fee(instrument, working)?, -working)?,
+        fees: working.fees,
     })
 }
 

@@ -1,9 +1,15 @@
 //! What working orders could still do, summed as they change.
 
 use crate::id::{InstrumentId, StrategyId};
+use crate::instrument::Instrument;
 use crate::market::Side;
+use crate::number::{self, Decimal, NumberError, Price, Quantity};
 use crate::order::entry::OrderEntry;
 use std::collections::BTreeMap;
+
+/// Decimals that the quotient of two mantissas is kept to, rounded up: finer than any notional
+/// is stated, and its sum over all orders still fits 128 bits.
+const QUOTIENT_DECIMALS: u8 = 16;
 
 /// The open quantity of one side's working orders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,6 +18,34 @@ pub struct SideExposure {
     pub quantity: i128,
     /// Sum of `|price| * quantity`, a mantissa at price decimals plus quantity decimals.
     pub notional: i128,
+    /// Sum of `quantity / |price|` of the mantissas, in units of 10^-16, each rounded up: what
+    /// an inverse contract is measured by.
+    pub quotient: i128,
+}
+
+impl SideExposure {
+    /// Returns the base amount of an inverse contract's open orders, for a multiplier of 1.
+    ///
+    /// Errors: `OutOfRange`.
+    pub(crate) fn base_amount(&self, instrument: &Instrument) -> Result<Decimal, NumberError> {
+        let per_price = number::decimal_of(self.quotient, QUOTIENT_DECIMALS)?;
+        let shift = |decimals: u8| Decimal::new(1, u32::from(decimals));
+        per_price
+            .checked_mul(shift(instrument.quantity_decimals))
+            .and_then(|value| value.checked_div(shift(instrument.price_decimals)))
+            .ok_or(NumberError::OutOfRange)
+    }
+}
+
+/// Returns `quantity / |price|` in units of 10^-16, rounded up; zero at a price of zero, which no
+/// inverse contract has.
+fn quotient(quantity: i128, price: i128) -> i128 {
+    let price = price.abs();
+    if price == 0 {
+        return 0;
+    }
+    // A quantity has 19 digits at most, so that this has 35.
+    (quantity * 10_i128.pow(u32::from(QUOTIENT_DECIMALS)) + price - 1).div_euclid(price)
 }
 
 /// Working orders of one instrument.
@@ -29,6 +63,27 @@ impl Exposure {
         }
     }
 
+    /// Returns this with one more order of `side`.
+    ///
+    /// Errors: `OutOfRange`.
+    pub(crate) fn with(
+        mut self,
+        side: Side,
+        open: Quantity,
+        price: Price,
+    ) -> Result<Exposure, NumberError> {
+        let (open, price) = (i128::from(open.0), i128::from(price.0));
+        let sums = match side {
+            Side::Buy => &mut self.buy,
+            Side::Sell => &mut self.sell,
+        };
+        let add = |sum: i128, more: i128| sum.checked_add(more).ok_or(NumberError::OutOfRange);
+        sums.quantity = add(sums.quantity, open)?;
+        sums.notional = add(sums.notional, price.abs() * open)?;
+        sums.quotient = add(sums.quotient, quotient(open, price))?;
+        Ok(self)
+    }
+
     /// Returns this without one order's share.
     #[must_use]
     pub(crate) fn without(mut self, entry: &OrderEntry) -> Exposure {
@@ -41,21 +96,30 @@ impl Exposure {
     }
 }
 
+/// Working orders of one strategy in one instrument.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StrategyExposure {
+    /// Open buys less open sells as they stand.
+    pub leaves: i128,
+    /// What buys and sells may still fill at worst, amends under way included.
+    pub buy: i128,
+    pub sell: i128,
+}
+
 /// Sums over all working orders. Entries that are zero are absent, so that equal orders give
 /// equal sums whatever happened on the way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Exposures {
+pub struct Exposures {
     instruments: BTreeMap<InstrumentId, Exposure>,
-    /// Signed leaves by strategy and instrument.
-    strategies: BTreeMap<(StrategyId, InstrumentId), i128>,
+    strategies: BTreeMap<(StrategyId, InstrumentId), StrategyExposure>,
 }
 
 impl Exposures {
-    pub fn add(&mut self, entry: &OrderEntry) {
+    pub(crate) fn add(&mut self, entry: &OrderEntry) {
         self.change(entry, 1);
     }
 
-    pub fn remove(&mut self, entry: &OrderEntry) {
+    pub(crate) fn remove(&mut self, entry: &OrderEntry) {
         self.change(entry, -1);
     }
 
@@ -73,11 +137,15 @@ impl Exposures {
             self.instruments.remove(&request.instrument_id);
         }
         let key = (request.strategy_id.clone(), request.instrument_id.clone());
-        let leaves = entry.order.leaves_quantity.min(entry.reserved_open());
-        let leaves = i128::from(leaves.0) * i128::from(request.side.sign());
+        let open = entry.reserved_open();
+        let leaves = i128::from(entry.order.leaves_quantity.min(open).0);
         let sum = self.strategies.entry(key.clone()).or_default();
-        *sum += leaves * direction;
-        if *sum == 0 {
+        sum.leaves += leaves * i128::from(request.side.sign()) * direction;
+        match request.side {
+            Side::Buy => sum.buy += i128::from(open.0) * direction,
+            Side::Sell => sum.sell += i128::from(open.0) * direction,
+        }
+        if *sum == StrategyExposure::default() {
             self.strategies.remove(&key);
         }
     }
@@ -96,8 +164,25 @@ impl Exposures {
     /// Returns buys less sells still open, saturating at the range of `i64`.
     pub fn working_quantity(&self, strategy: &StrategyId, instrument: &InstrumentId) -> i64 {
         let key = (strategy.clone(), instrument.clone());
-        let sum = self.strategies.get(&key).copied().unwrap_or_default();
+        let sum = self
+            .strategies
+            .get(&key)
+            .copied()
+            .unwrap_or_default()
+            .leaves;
         i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX })
+    }
+
+    /// Returns the instruments in which a strategy has working orders, with their sums.
+    pub fn of_strategy(
+        &self,
+        strategy: &StrategyId,
+    ) -> impl Iterator<Item = (&InstrumentId, &StrategyExposure)> {
+        self.strategies
+            .iter()
+            .skip_while(|((owner, _), _)| owner < strategy)
+            .take_while(move |((owner, _), _)| owner == strategy)
+            .map(|((_, instrument_id), sums)| (instrument_id, sums))
     }
 }
 
@@ -112,4 +197,18 @@ fn change(exposure: &mut Exposure, entry: &OrderEntry, direction: i128) {
     // The sum was checked when each order was taken. Should a venue amend an order beyond all
     // bounds by itself, wrapping still undoes exactly what it did.
     side.notional = side.notional.wrapping_add(price * quantity * direction);
+    let quotient = quotient(quantity, i128::from(lowest_price(entry).0));
+    side.quotient = side.quotient.wrapping_add(quotient * direction);
+}
+
+/// Returns the price at which an inverse contract's open quantity is reserved: its base amount
+/// grows as the price falls. A buy may trade below its limit, down to the market that it was
+/// decided on.
+fn lowest_price(entry: &OrderEntry) -> Price {
+    let limit = entry.order.limit_price;
+    let pending = entry.amend.as_ref().and_then(|amend| amend.limit_price);
+    let market = entry.reference.or(entry.order.stop_price);
+    let market = market.filter(|_| limit.is_none() || entry.order.request.side == Side::Buy);
+    let prices = [limit, pending, market];
+    prices.into_iter().flatten().min().unwrap_or_default()
 }

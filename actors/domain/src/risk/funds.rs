@@ -1,6 +1,6 @@
 //! What an account can pay with, less what its other instruments hold of it.
 
-use super::checks::{Funds, linear_margin, spot_buy_reserve};
+use super::checks::{Funds, contract_margin, spot_buy_reserve};
 use super::exposure::Exposures;
 use crate::id::{Currency, InstrumentId};
 use crate::instrument::{Instrument, InstrumentKind};
@@ -31,13 +31,13 @@ impl AccountFunds<'_> {
     /// Returns cash in `currency` less what the other instruments hold of it.
     fn free_cash(&self, currency: &Currency) -> Result<Decimal, NumberError> {
         let mut free = self.portfolio.cash_of(currency);
-        for other in self.others().filter(|o| o.quote_currency == *currency) {
+        for other in self.others().filter(|o| o.profit_currency() == currency) {
             let exposure = self.exposures.of(&other.instrument_id);
             let held = match other.kind {
                 InstrumentKind::Spot => spot_buy_reserve(other, &exposure)?,
                 InstrumentKind::Linear | InstrumentKind::Inverse => {
                     let net = self.portfolio.net(&other.instrument_id);
-                    linear_margin(other, net, &exposure)?.total()?
+                    contract_margin(other, net, &exposure)?.total()?
                 }
             };
             free = free.checked_sub(held).ok_or(NumberError::OutOfRange)?;
@@ -48,7 +48,7 @@ impl AccountFunds<'_> {
 
 impl Funds for AccountFunds<'_> {
     fn free_of_others(&self) -> Result<Decimal, NumberError> {
-        self.free_cash(&self.instrument.quote_currency)
+        self.free_cash(self.instrument.profit_currency())
     }
 
     fn base_holdings(&self) -> Result<Decimal, NumberError> {

@@ -3,9 +3,11 @@
 pub mod checks;
 pub mod exposure;
 pub(crate) mod funds;
+pub mod measure;
 pub mod types;
 
 pub use checks::{CHECKS, Denial};
+pub use measure::{Added, Measure, MeasureError};
 pub use types::{Limits, LossAction, MarketRef, MarketView, ReasonCode, TradingState, WideLimits};
 
 #[cfg(test)]

@@ -60,6 +60,9 @@ fn the_checks_come_in_the_stated_order() {
             "self_trade",
             "instrument_exposure",
             "position_limit",
+            "strategy_exposure",
+            "account_exposure",
+            "concentration",
             "buying_power"
         ]
     );
@@ -288,6 +291,75 @@ fn a_contract_is_covered_by_its_margin_on_the_worse_side() {
     world.ended("c", 0);
     // Closing always passes.
     assert_eq!(denial(&mut world, order("f", Side::Sell, 900_000)), None);
+}
+
+#[test]
+fn an_inverse_contract_is_covered_by_margin_in_its_base_currency() {
+    // 1 BTC carries 10 BTC at a margin of 10 %: 1,000 contracts of 1 USDT at 100.00.
+    let mut world = World::ready();
+    world.cash("BTC", "1");
+    let mut inverse = instrument(PERP);
+    inverse.kind = crate::instrument::InstrumentKind::Inverse;
+    inverse.instrument_id = id("BTCUSDT-INV.SIM");
+    inverse.quantity_decimals = 0;
+    inverse.fees.taker = Rate::ZERO;
+    inverse.min_notional = money("0");
+    world.apply(AccountInput::DefineInstrument(Box::new(inverse)));
+    let order =
+        |client, side, quantity, price| limit(client, "BTCUSDT-INV.SIM", side, quantity, price);
+    // The market is 99.99 to 100.01, and a buy may trade there instead of at its limit.
+    let short = Some(ReasonCode::InsufficientBuyingPower);
+    assert_eq!(
+        denial(&mut world, order("a", Side::Sell, 1_001, 10_000)),
+        short
+    );
+    assert_eq!(
+        denial(&mut world, order("b", Side::Sell, 600, 10_000)),
+        None
+    );
+    // The worse side counts: what lies beyond 600 contracts needs further margin.
+    assert_eq!(
+        denial(&mut world, order("c", Side::Buy, 1_001, 10_000)),
+        short
+    );
+    assert_eq!(
+        denial(&mut world, order("d", Side::Buy, 1_000, 10_000)),
+        None
+    );
+    assert_eq!(
+        denial(&mut world, order("e", Side::Sell, 401, 10_000)),
+        short
+    );
+    assert_eq!(
+        denial(&mut world, order("f", Side::Sell, 400, 10_000)),
+        None
+    );
+    world.ended("b", 0);
+    world.ended("d", 0);
+    // 0.4 BTC are held by "f"; the quote currency of another instrument is untouched.
+    assert_eq!(denial(&mut world, buy("g", 90_000, 10_000)), None);
+}
+
+#[test]
+fn the_largest_notional_and_the_bands_of_the_venue_hold() {
+    let mut world = with_limits(Limits::default());
+    let mut spot = instrument(SPOT);
+    spot.rules.max_notional = Some(money("50"));
+    spot.rules.price_bands = vec![crate::instrument::PriceBand {
+        from: Price(10_000),
+        increment: Price(50),
+    }];
+    world.apply(AccountInput::DefineInstrument(Box::new(spot)));
+    assert_eq!(denial(&mut world, buy("a", 500, 10_000)), None);
+    let too_large = Some(ReasonCode::MaxNotional);
+    assert_eq!(denial(&mut world, buy("b", 501, 10_000)), too_large);
+    assert_eq!(
+        denial(&mut world, buy("c", 1, 9_999)),
+        Some(ReasonCode::MinNotional)
+    );
+    let off = Some(ReasonCode::PriceIncrement);
+    assert_eq!(denial(&mut world, buy("d", 100, 10_001)), off);
+    assert_eq!(denial(&mut world, buy("e", 100, 10_050)), None);
 }
 
 #[test]

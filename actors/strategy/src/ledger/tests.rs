@@ -308,3 +308,19 @@ fn a_ledger_that_begins_in_the_middle_goes_on_like_one_that_was_there() {
     let ended = late.order(&request.client_order_id).unwrap();
     assert_eq!(ended.status, OrderStatus::Filled);
 }
+
+#[test]
+fn a_split_changes_the_units_of_the_position() {
+    let mut ledger = ledger("a");
+    ledger.restore_position(&instrument_id(), -7);
+    let split = |numerator, denominator| Event::InstrumentSplit {
+        request_id: None,
+        instrument_id: instrument_id(),
+        numerator,
+        denominator,
+    };
+    assert_eq!(ledger.fold(&record(1, split(3, 1))), None);
+    assert_eq!(ledger.position(&instrument_id()), -21);
+    ledger.fold(&record(2, split(1, 2)));
+    assert_eq!(ledger.position(&instrument_id()), -10);
+}

@@ -4,7 +4,7 @@ use crate::convert::{enums, text};
 use crate::field::{FieldErrors, Fields};
 use crate::v1;
 use apex_domain::id::OrderListId;
-use apex_domain::number::{Decimal, DecimalText, parse_decimal};
+use apex_domain::number::{DecimalText, parse_decimal};
 use apex_domain::order::{Order, OrderTerms, OrderType, SubmitOrder, TrailingOffset};
 use apex_domain::venue::Execution;
 use apex_domain::{
@@ -190,15 +190,8 @@ fn notional(
         return Some(Money::ZERO);
     }
     let average = f.take("average_price", parse_decimal(&order.average_price))?;
-    let decimals = u32::from(instrument.price_decimals)
-        + u32::from(instrument.quantity_decimals)
-        + instrument.multiplier.0.scale();
-    let sum = instrument
-        .quantity_decimal(filled?)
-        .checked_mul(instrument.multiplier.0)
-        .and_then(|units: Decimal| units.checked_mul(average));
-    match sum {
-        Some(sum) => Some(Money(sum.round_dp(decimals))),
+    match instrument.notional_at(filled?, average) {
+        Some(sum) => Some(sum),
         None => {
             f.refuse("average_price", "is out of range");
             None

@@ -7,9 +7,6 @@ use apex_domain::number::format_mantissa;
 use apex_domain::order::{Misfit, Order, SubmitOrder, TrailingOffset};
 use apex_domain::{AccountId, Instrument, Price, Quantity, UnixNanos};
 
-/// Decimals of an average price, half to even.
-const AVERAGE_DECIMALS: u32 = 16;
-
 /// Writes an order. A number that fits no increment is written as it was asked for.
 pub fn order(order: &Order, instrument: &Instrument) -> v1::Order {
     let (request, terms) = (&order.request, &order.request.terms);
@@ -161,11 +158,8 @@ fn average_price(order: &Order, instrument: &Instrument) -> Option<String> {
     if order.filled_quantity.is_zero() {
         return None;
     }
-    let quantity = instrument.quantity_decimal(order.filled_quantity);
-    let divisor = quantity.checked_mul(instrument.multiplier.0)?;
-    let average = order.filled_notional.0.checked_div(divisor)?;
-    // `round_dp` of `Decimal` is half to even.
-    Some(average.round_dp(AVERAGE_DECIMALS).normalize().to_string())
+    let average = instrument.average_price(order.filled_quantity.0, order.filled_notional)?;
+    Some(average.normalize().to_string())
 }
 
 /// Writes what a new order would be and do.
@@ -186,7 +180,7 @@ pub fn preview(
             .map(|price| instrument.format_price(price))
             .unwrap_or_default(),
         notional: text(preview.notional.as_ref()),
-        fee: text(preview.fee.as_ref()),
+        fee: text(preview.fee.as_ref().map(|fee| &fee.amount)),
         initial_margin: text(preview.initial_margin.as_ref()),
         worst_position: format_mantissa(preview.worst_position, instrument.quantity_decimals),
         worst_exposure: text(preview.worst_exposure.as_ref()),
@@ -197,7 +191,8 @@ pub fn preview(
                 reason: denial.reason.clone(),
             })
             .collect(),
-        currency: instrument.quote_currency.to_string(),
+        currency: instrument.profit_currency().to_string(),
+        fee_currency: instrument.fee_currency(request.side).to_string(),
     }
 }
 
@@ -229,5 +224,6 @@ pub fn execution(
         strategy_id: record.strategy_id.to_string(),
         late: record.late,
         busted: record.busted,
+        position_side: enums::position_side(record.position_side).into(),
     }
 }

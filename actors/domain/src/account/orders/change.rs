@@ -66,6 +66,8 @@ impl Account {
             limit_price: order.limit_price,
             stop_price: order.stop_price,
         });
+        let (before, after) = (order.leaves_quantity, question.open);
+        question.wide = self.wide(step.now, Some(entry), &order.request, before, after);
         if let Err(denial) = checks::check(&question) {
             return step.refuse(Refusal::Rule {
                 code: denial.reason_code,

@@ -19,6 +19,7 @@ use crate::time::UnixNanos;
 mod change;
 mod preview;
 mod terms;
+mod wide;
 
 pub(super) use change::Change;
 pub use preview::Preview;
@@ -49,6 +50,7 @@ impl Account {
             return Ok(index);
         }
         self.acceptable(step.now, &request)?;
+        self.show_reference(&request.instrument_id, &market);
         let index = self.initialize(step, request, market);
         match self.verdict(step.now, index, market) {
             Ok(()) => self.place(step, index),
@@ -152,6 +154,13 @@ impl Account {
         question.exposure = question.exposure.without(entry);
         question.open_orders = question.open_orders.saturating_sub(1);
         question.closing = self.is_closing_order(&order.request.client_order_id);
+        question.wide = self.wide(
+            now,
+            Some(entry),
+            &order.request,
+            Quantity::ZERO,
+            question.open,
+        );
         check(&question)
     }
 
@@ -245,6 +254,7 @@ impl Account {
             limits: &self.limits,
             trading_state: self.trading_state,
             market,
+            strategy_id: &request.strategy_id,
             side: request.side,
             order_type: request.order_type,
             quantity: request.quantity,
@@ -260,6 +270,7 @@ impl Account {
             exposure: self.orders.exposures().of(&request.instrument_id),
             opposite: self.best_opposite(request),
             open_orders: self.orders.working().len(),
+            wide: None,
             recent_orders: self.recent.len() - old,
             funds,
         }

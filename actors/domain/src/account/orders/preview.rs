@@ -3,7 +3,7 @@
 use super::super::machine::Account;
 use super::super::types::Refusal;
 use super::{terms, well_formed};
-use crate::instrument::Instrument;
+use crate::instrument::{Fee, Instrument};
 use crate::money::Money;
 use crate::number::{Price, Quantity};
 use crate::order::SubmitOrder;
@@ -11,7 +11,7 @@ use crate::risk::MarketRef;
 use crate::risk::checks::{self, Denial};
 use crate::time::UnixNanos;
 
-/// A new order as it would be taken now. Amounts are in the instrument's quote currency, at
+/// A new order as it would be taken now. Amounts are in [`Instrument::profit_currency`], at
 /// `price`; `None` where there is no price, or no number of ours holds the amount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Preview {
@@ -19,10 +19,10 @@ pub struct Preview {
     pub quantity: Quantity,
     /// The price at which it is counted: its limit, or the dearer one of stop price and market.
     pub price: Option<Price>,
-    /// `price * quantity * multiplier`, not negative.
+    /// What the order is worth, not negative; see [`Instrument::notional`].
     pub notional: Option<Money>,
-    /// The fee if all of it took liquidity; negative is a rebate.
-    pub fee: Option<Money>,
+    /// The fee if all of it took liquidity, in the currency that it is charged in.
+    pub fee: Option<Fee>,
     /// What must be held for it while its position is open: the notional times the initial
     /// margin of the instrument.
     pub initial_margin: Option<Money>,
@@ -60,6 +60,7 @@ impl Account {
         let mut question = self.question(now, request, market, &funds);
         question.quantity = quantity;
         question.open = quantity;
+        question.wide = self.wide(now, None, request, Quantity::ZERO, quantity);
         let price = question.price().ok();
         let notional_of = |quantity| {
             let notional = instrument.notional(price?, quantity).ok()?;
@@ -72,7 +73,10 @@ impl Account {
             quantity,
             price,
             notional,
-            fee: price.and_then(|price| instrument.fee(price, quantity, false).ok()),
+            fee: price.and_then(|price| {
+                let fee = instrument.fee_of(request.side, price, quantity, false);
+                fee.ok()
+            }),
             initial_margin: notional
                 .and_then(|notional| notional.0.checked_mul(instrument.initial_margin.0))
                 .map(Money),

@@ -143,15 +143,9 @@ impl Account {
         let record = record.ok_or(NumberError::OutOfRange)?;
         let instrument = self.instruments.get(&key.1);
         let instrument = instrument.ok_or(NumberError::OutOfRange)?;
-        let others = self.executions.iter().filter(|other| {
-            !other.busted
-                && other.strategy_id == record.strategy_id
-                && other.execution.instrument_id == key.1
-                && other.sequence != record.sequence
-        });
-        let others = others.map(|other| &other.execution);
+        let others = self.past_without(record);
         self.portfolio
-            .plan_without(instrument, &record.strategy_id, &record.execution, others)
+            .plan_without(instrument, &record.holder(), &record.execution, others)
     }
 
     pub(in crate::account) fn take_bust(

@@ -115,7 +115,11 @@ fn each_conditional_type_leaves_as_what_it_becomes_when_its_price_comes() {
         let mut world = bare();
         world.submit(conditional("a", order_type, side, stop));
         let what = format!("{order_type:?} {side:?}");
-        assert_eq!(world.events(), ["OrderInitialized", "OrderHeld"], "{what}");
+        assert_eq!(
+            world.events()[..2],
+            ["OrderInitialized", "OrderHeld"],
+            "{what}"
+        );
         assert!(world.commands().is_empty(), "{what}");
         assert!(world.account.watches(&id(PERP)));
         world.last(miss);
@@ -259,10 +263,10 @@ fn an_order_that_fails_its_checks_when_it_triggers_is_denied() {
 #[test]
 fn a_held_order_reserves_what_it_could_cost() {
     let mut world = bare();
-    // Margin of a tenth at the stop price: 1,000 units at 100 need 10,000 and the fees.
+    // Margin of a tenth at the stop price: 900 units at 101 need 9,090 and the fees.
     let with = |client: &str, quantity| SubmitOrder {
         quantity: Quantity(quantity),
-        ..conditional(client, OrderType::Stop, Side::Buy, 10_000)
+        ..conditional(client, OrderType::Stop, Side::Buy, 10_100)
     };
     world.submit(with("a", 900_000));
     assert_eq!(world.state("a"), OrderStatus::PendingNew);

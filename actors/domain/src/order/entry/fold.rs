@@ -153,6 +153,10 @@ impl OrderEntry {
                 self.order.limit_price = *limit_price;
                 self.take_stop_price(*stop_price);
                 self.refused_quantity = None;
+                // What was amended while it was held here is in our clock, not the venue's.
+                if self.sent {
+                    self.amended_at = self.amended_at.max(*ts_event);
+                }
                 // Other values are the answer to an earlier amend, or the venue's own doing.
                 let answers = |amend: &PendingAmend| {
                     // One without a price leaves what is there, as a market-to-limit order may

@@ -30,7 +30,8 @@ pub(super) fn price_increment(q: &Question<'_>) -> Result<(), Denial> {
         let reason = format!(
             "{field} {} is no multiple of {}",
             q.instrument.format_price(price),
-            q.instrument.format_price(q.instrument.price_increment)
+            q.instrument
+                .format_price(q.instrument.price_increment_at(price))
         );
         return Err(deny(ReasonCode::PriceIncrement, reason));
     }
@@ -105,6 +106,11 @@ pub(super) fn order_notional(q: &Question<'_>) -> Result<(), Denial> {
             q.instrument.min_notional
         );
         return Err(deny(ReasonCode::MinNotional, reason));
+    }
+    let venue_max = q.instrument.rules.max_notional;
+    if let Some(max) = venue_max.filter(|max| notional > max.0) {
+        let reason = format!("notional {} is above the venue's {max}", Money(notional));
+        return Err(deny(ReasonCode::MaxNotional, reason));
     }
     match q.limits.max_order_notional {
         Some(max) if notional > max.0 => Err(deny(

@@ -11,7 +11,7 @@ use apex_domain::event::{AccountMode, Event, Recorded};
 use apex_domain::instrument::{FeeSchedule, InstrumentKind, InstrumentRules};
 use apex_domain::market::{Level, MarketEvent, Quote};
 use apex_domain::order::{Order, OrderStatus, SubmitOrder};
-use apex_domain::portfolio::Position;
+use apex_domain::portfolio::{Holder, Position};
 use apex_domain::risk::{Limits, MarketRef, TradingState};
 use apex_domain::venue::Execution;
 use apex_domain::{
@@ -60,12 +60,10 @@ pub fn owner() -> Owner {
 }
 
 pub fn position(strategy_id: &StrategyId, quantity: i64) -> Position {
+    let holder = Holder::netting(strategy_id.clone());
     Position {
-        instrument_id: instrument_id(),
-        strategy_id: strategy_id.clone(),
         quantity,
-        open_cost: Money::ZERO,
-        realized_pnl: Money::ZERO,
+        ..Position::flat(instrument_id(), &holder)
     }
 }
 

@@ -142,6 +142,7 @@ pub fn execution(execution: &v1::Execution) -> Value {
         "strategy_id": execution.strategy_id,
         "late": execution.late,
         "busted": execution.busted,
+        "position_side": name!(PositionSide, execution.position_side),
     })
 }
 
@@ -191,6 +192,7 @@ pub fn preview(preview: &v1::PreviewOrderResponse) -> Value {
         "worst_exposure": preview.worst_exposure,
         "failed_checks": preview.failed_checks.iter().map(failed_check).collect::<Vec<_>>(),
         "currency": preview.currency,
+        "fee_currency": preview.fee_currency,
     })
 }
 
@@ -245,6 +247,7 @@ pub fn position(position: &v1::Position) -> Value {
         "realized_pnl": position.realized_pnl,
         "unrealized_pnl": position.unrealized_pnl,
         "currency": position.currency,
+        "position_side": name!(PositionSide, position.position_side),
     })
 }
 

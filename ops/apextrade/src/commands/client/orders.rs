@@ -115,19 +115,19 @@ fn preview(args: &SubmitArgs, settings: &Settings) -> Result<ExitCode> {
 }
 
 fn print_preview(preview: &v1::PreviewOrderResponse) {
-    let currency = &preview.currency;
-    let money = |amount: &str| match amount {
+    let money = |amount: &str, currency: &str| match amount {
         "" => "unknown".to_owned(),
-        amount => format!("{amount} {currency}"),
+        amount => format!("{amount} {currency}").trim_end().to_owned(),
     };
+    let currency = preview.currency.as_str();
     let rows = [
         ("quantity", preview.quantity.clone()),
-        ("estimated price", money(&preview.estimated_price)),
-        ("notional", money(&preview.notional)),
-        ("fee", money(&preview.fee)),
-        ("initial margin", money(&preview.initial_margin)),
+        ("estimated price", money(&preview.estimated_price, "")),
+        ("notional", money(&preview.notional, currency)),
+        ("fee", money(&preview.fee, &preview.fee_currency)),
+        ("initial margin", money(&preview.initial_margin, currency)),
         ("worst position", preview.worst_position.clone()),
-        ("worst exposure", money(&preview.worst_exposure)),
+        ("worst exposure", money(&preview.worst_exposure, currency)),
     ];
     let rows = rows.map(|(name, value)| vec![name.to_owned(), value]);
     table(&["PREVIEW", "VALUE"], &rows);

@@ -1,0 +1,217 @@
+//! What positions could grow to with all working orders filled, in the account's base currency.
+//!
+//! Worst case means the larger of two ends: every working buy filled and no sell, or the other
+//! way round. Strategies and sides net within an instrument, since the venue nets the account.
+
+use super::ReasonCode;
+use super::exposure::Exposures;
+use crate::id::{Currency, InstrumentId, StrategyId};
+use crate::instrument::Instrument;
+use crate::market::Side;
+use crate::money::{Money, Rate};
+use crate::number::{Decimal, NumberError, Quantity};
+use crate::portfolio::{COST_DECIMALS, Portfolio, Valuation};
+use std::collections::{BTreeMap, BTreeSet};
+use thiserror::Error;
+
+/// Why an exposure cannot be told. An order that would add to it is denied.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum MeasureError {
+    #[error("there is no fresh price of {0}")]
+    NoMark(InstrumentId),
+    #[error("there is no fresh rate from {from} to {to}")]
+    NoRate { from: Currency, to: Currency },
+    #[error("instrument {0} is not known")]
+    UnknownInstrument(InstrumentId),
+    #[error("an exposure {0}")]
+    Number(#[from] NumberError),
+}
+
+impl MeasureError {
+    /// Returns the code of the denial.
+    pub fn reason_code(&self) -> ReasonCode {
+        match self {
+            MeasureError::NoMark(_) | MeasureError::UnknownInstrument(_) => {
+                ReasonCode::NoReferencePrice
+            }
+            MeasureError::NoRate { .. } => ReasonCode::NoConversionRate,
+            MeasureError::Number(_) => ReasonCode::NumericRange,
+        }
+    }
+}
+
+/// An order that is asked about, beyond those that work already. For an amend what it adds.
+#[derive(Clone, Copy, Debug)]
+pub struct Added<'a> {
+    pub instrument_id: &'a InstrumentId,
+    pub strategy_id: &'a StrategyId,
+    pub side: Side,
+    pub open: Quantity,
+}
+
+/// An account to be measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Measure<'a> {
+    pub portfolio: &'a Portfolio,
+    pub instruments: &'a BTreeMap<InstrumentId, Instrument>,
+    pub exposures: &'a Exposures,
+    pub valuation: &'a Valuation<'a>,
+    pub added: Option<Added<'a>>,
+}
+
+/// A position with what works on both sides of it, in units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Reach {
+    held: i128,
+    buys: i128,
+    sells: i128,
+}
+
+impl Reach {
+    fn add(&mut self, side: Side, open: i128) {
+        match side {
+            Side::Buy => self.buys += open,
+            Side::Sell => self.sells += open,
+        }
+    }
+
+    /// Returns the position farthest from zero, without sign.
+    fn worst(self) -> i128 {
+        let long = (self.held + self.buys).abs();
+        long.max((self.held - self.sells).abs())
+    }
+}
+
+impl<'a> Measure<'a> {
+    /// Returns the same account with one more order.
+    #[must_use]
+    pub fn with(self, added: Added<'a>) -> Measure<'a> {
+        Measure {
+            added: Some(added),
+            ..self
+        }
+    }
+
+    /// Returns the worst-case notional of one instrument in the currency of its profit.
+    ///
+    /// Errors: [`MeasureError`].
+    pub fn instrument_in_own_currency(&self, id: &InstrumentId) -> Result<Money, MeasureError> {
+        let exposure = self.exposures.of(id);
+        let mut reach = Reach {
+            held: i128::from(self.portfolio.net(id).quantity),
+            buys: exposure.buy.quantity,
+            sells: exposure.sell.quantity,
+        };
+        if let Some(added) = self.added.filter(|added| added.instrument_id == id) {
+            reach.add(added.side, i128::from(added.open.0));
+        }
+        self.notional(id, reach)
+    }
+
+    /// Returns the worst-case notional of one instrument in the base currency.
+    ///
+    /// Errors: [`MeasureError`].
+    pub fn instrument(&self, id: &InstrumentId) -> Result<Money, MeasureError> {
+        let notional = self.instrument_in_own_currency(id)?;
+        self.in_base(id, notional)
+    }
+
+    /// Returns the worst-case notional of one strategy in the base currency: the sum over the
+    /// instruments in which it holds or asks for something.
+    ///
+    /// Errors: [`MeasureError`].
+    pub fn strategy(&self, strategy_id: &StrategyId) -> Result<Money, MeasureError> {
+        let mut reaches: BTreeMap<&InstrumentId, Reach> = BTreeMap::new();
+        let own = self.portfolio.positions();
+        for position in own.filter(|position| position.strategy_id == *strategy_id) {
+            let reach = reaches.entry(&position.instrument_id).or_default();
+            reach.held += i128::from(position.quantity);
+        }
+        for (id, working) in self.exposures.of_strategy(strategy_id) {
+            let reach = reaches.entry(id).or_default();
+            reach.buys += working.buy;
+            reach.sells += working.sell;
+        }
+        if let Some(added) = self.added.filter(|a| a.strategy_id == strategy_id) {
+            let reach = reaches.entry(added.instrument_id).or_default();
+            reach.add(added.side, i128::from(added.open.0));
+        }
+        let mut sum = Money::ZERO;
+        for (id, reach) in reaches {
+            let notional = self.notional(id, reach)?;
+            sum = sum.checked_add(self.in_base(id, notional)?)?;
+        }
+        Ok(sum)
+    }
+
+    /// Returns the worst-case notional of the account in the base currency: the sum over its
+    /// instruments, each without sign.
+    ///
+    /// Errors: [`MeasureError`].
+    pub fn account(&self) -> Result<Money, MeasureError> {
+        let mut sum = Money::ZERO;
+        for id in self.touched() {
+            sum = sum.checked_add(self.instrument(id)?)?;
+        }
+        Ok(sum)
+    }
+
+    /// Returns the worst-case notional of one instrument as a share of `equity`, to 16 decimals,
+    /// half to even; `None` where the equity is not above zero, and any exposure is too much.
+    ///
+    /// Errors: [`MeasureError`].
+    pub fn concentration(
+        &self,
+        id: &InstrumentId,
+        equity: Money,
+    ) -> Result<Option<Rate>, MeasureError> {
+        let notional = self.instrument(id)?;
+        if equity.0 <= Decimal::ZERO {
+            return Ok(None);
+        }
+        let share = notional.0.checked_div(equity.0);
+        let share = share.ok_or(NumberError::OutOfRange)?;
+        Ok(Some(Rate(share.round_dp(COST_DECIMALS))))
+    }
+
+    /// Returns the instruments with a position or an order.
+    fn touched(&self) -> BTreeSet<&InstrumentId> {
+        let held = self.portfolio.nets().map(|(id, _)| id);
+        let working = self.exposures.iter().map(|(id, _)| id);
+        let added = self.added.map(|added| added.instrument_id);
+        held.chain(working).chain(added).collect()
+    }
+
+    fn notional(&self, id: &InstrumentId, reach: Reach) -> Result<Money, MeasureError> {
+        let worst = reach.worst();
+        if worst == 0 {
+            return Ok(Money::ZERO);
+        }
+        let instrument = self.known(id)?;
+        let mark = self.valuation.mark(id);
+        let mark = mark.ok_or_else(|| MeasureError::NoMark(id.clone()))?;
+        let worst = i64::try_from(worst).map_err(|_| NumberError::OutOfRange)?;
+        let notional = instrument.notional(mark, Quantity(worst))?;
+        Ok(Money(notional.0.abs()))
+    }
+
+    fn in_base(&self, id: &InstrumentId, notional: Money) -> Result<Money, MeasureError> {
+        if notional.is_zero() {
+            return Ok(notional);
+        }
+        let from = self.known(id)?.profit_currency();
+        let converted = self.valuation.convert(notional, from);
+        converted.ok_or_else(|| MeasureError::NoRate {
+            from: from.clone(),
+            to: self.valuation.base_currency.clone(),
+        })
+    }
+
+    fn known(&self, id: &InstrumentId) -> Result<&'a Instrument, MeasureError> {
+        let instrument = self.instruments.get(id);
+        instrument.ok_or_else(|| MeasureError::UnknownInstrument(id.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests;
