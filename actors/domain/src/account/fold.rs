@@ -36,11 +36,7 @@ impl Account {
                 amount,
                 ..
             } => {
-                let balance = self
-                    .portfolio
-                    .cash_after(currency, *amount)
-                    .map_err(|source| FoldError::Number { sequence, source })?;
-                self.portfolio.set_cash(currency.clone(), balance);
+                self.take_cash(recorded, currency, *amount)?;
                 let subject = Subject::Cash(currency.clone(), *amount);
                 self.requests
                     .remember(request_id.as_ref(), subject, sequence, ts);
@@ -84,26 +80,9 @@ impl Account {
             Event::ExternalFilled { execution } | Event::PositionReconciled { execution } => {
                 self.book(recorded, execution, None, Holder::external(), false)?;
             }
-            Event::BalanceReconciled { currency, amount } => {
-                self.take_cash(recorded, currency, *amount)?;
-            }
-            Event::FundingPaid {
-                instrument_id,
-                strategy_id,
-                currency,
-                amount,
-                funding_id,
-                ..
-            } => {
-                let ids = (instrument_id, strategy_id, funding_id);
-                self.take_funding(recorded, ids, currency, *amount)?;
-            }
-            Event::InstrumentSplit {
-                instrument_id,
-                numerator,
-                denominator,
-                ..
-            } => self.take_split(recorded, instrument_id, (*numerator, *denominator))?,
+            Event::BalanceReconciled { .. }
+            | Event::FundingPaid { .. }
+            | Event::InstrumentSplit { .. } => self.take_payment(recorded)?,
             Event::ReportQuarantined { .. } => {}
             Event::ListInitialized { list } => self.lists.insert((**list).clone()),
             Event::EquityMarked {

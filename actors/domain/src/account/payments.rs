@@ -113,7 +113,42 @@ impl Account {
         step.effects.reply = Some(Reply::Done { sequence });
     }
 
-    pub(super) fn take_funding(
+    /// Folds what changes positions or cash without an execution.
+    pub(super) fn take_payment(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
+        match &recorded.event {
+            Event::BalanceReconciled { currency, amount } => {
+                self.take_cash(recorded, currency, *amount)
+            }
+            Event::FundingPaid {
+                instrument_id,
+                strategy_id,
+                currency,
+                amount,
+                funding_id,
+                ..
+            } => {
+                let ids = (instrument_id, strategy_id, funding_id);
+                self.take_funding(recorded, ids, currency, *amount)
+            }
+            Event::InstrumentSplit {
+                request_id,
+                instrument_id,
+                numerator,
+                denominator,
+            } => {
+                let (numerator, denominator) = (*numerator, *denominator);
+                self.take_split(recorded, instrument_id, (numerator, denominator))?;
+                let subject = Subject::Split(instrument_id.clone(), numerator, denominator);
+                let (sequence, ts) = (recorded.sequence, recorded.ts);
+                self.requests
+                    .remember(request_id.as_ref(), subject, sequence, ts);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn take_funding(
         &mut self,
         recorded: &Recorded,
         ids: (&InstrumentId, &StrategyId, &ExecId),
@@ -130,7 +165,7 @@ impl Account {
         Ok(())
     }
 
-    pub(super) fn take_split(
+    fn take_split(
         &mut self,
         recorded: &Recorded,
         instrument_id: &InstrumentId,
@@ -151,11 +186,6 @@ impl Account {
             .plan_split(instrument, &split)
             .map_err(number(recorded))?;
         self.portfolio.commit_split(instrument, split, booking);
-        if let Event::InstrumentSplit { request_id, .. } = &recorded.event {
-            let subject = Subject::Split(instrument_id.clone(), numerator, denominator);
-            self.requests
-                .remember(request_id.as_ref(), subject, sequence, recorded.ts);
-        }
         Ok(())
     }
 

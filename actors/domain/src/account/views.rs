@@ -6,8 +6,8 @@ use crate::event::AccountMode;
 use crate::id::{AccountId, Currency, InstrumentId, OrderListId, RequestId, StrategyId};
 use crate::instrument::Instrument;
 use crate::money::Money;
-use crate::order::{ListDefinition, Order, OrderKey};
-use crate::portfolio::{Portfolio, Position};
+use crate::order::{ListDefinition, Order, OrderKey, PositionSide};
+use crate::portfolio::{Holder, Portfolio, Position};
 use crate::risk::exposure::Exposure;
 use crate::risk::{Limits, TradingState};
 use crate::time::UnixNanos;
@@ -113,9 +113,13 @@ impl Account {
     /// Returns the signed position of one strategy, both sides of a hedging account together;
     /// saturates at the range of `i64`.
     pub fn strategy_position(&self, strategy: &StrategyId, instrument: &InstrumentId) -> i64 {
-        let positions = self.portfolio.positions_of(instrument);
-        let own = positions.filter(|position| position.strategy_id == *strategy);
-        own.fold(0, |sum, position| position.quantity.saturating_add(sum))
+        let sides = [PositionSide::Net, PositionSide::Long, PositionSide::Short];
+        sides.into_iter().fold(0, |sum: i64, side| {
+            let strategy_id = strategy.clone();
+            let holder = Holder { strategy_id, side };
+            let position = self.portfolio.position_of(&holder, instrument);
+            sum.saturating_add(position.map_or(0, |position| position.quantity))
+        })
     }
 
     /// Returns open buys less open sells of one strategy.

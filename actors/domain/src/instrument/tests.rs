@@ -143,25 +143,23 @@ fn an_average_price_is_what_the_sums_say() {
     assert_eq!(linear.average_price(0, money("1")), None);
 }
 
+fn per_share(per_unit: &str, minimum: &str) -> Instrument {
+    let mut instrument = share();
+    instrument.fees.per_unit = money(per_unit);
+    instrument.fees.minimum = money(minimum);
+    instrument
+}
+
+fn percent(maker: &str, taker: &str, in_base: bool) -> Instrument {
+    let mut instrument = spot();
+    instrument.fees.maker = rate(maker);
+    instrument.fees.taker = rate(taker);
+    instrument.fees.in_base = in_base;
+    instrument
+}
+
 #[test]
 fn each_kind_of_fee_is_charged_as_its_venue_does() {
-    let shares = |per_unit: &str, minimum: &str| Instrument {
-        fees: FeeSchedule {
-            per_unit: money(per_unit),
-            minimum: money(minimum),
-            ..FeeSchedule::default()
-        },
-        ..share()
-    };
-    let percent = |maker: &str, taker: &str, in_base: bool| Instrument {
-        fees: FeeSchedule {
-            maker: rate(maker),
-            taker: rate(taker),
-            in_base,
-            ..FeeSchedule::default()
-        },
-        ..spot()
-    };
     let cases = [
         // instrument, side, price, quantity, maker, fee, currency
         (
@@ -201,7 +199,7 @@ fn each_kind_of_fee_is_charged_as_its_venue_does() {
             "USD",
         ),
         (
-            shares("0.005", "1"),
+            per_share("0.005", "1"),
             Side::Buy,
             "10",
             "1000",
@@ -210,7 +208,7 @@ fn each_kind_of_fee_is_charged_as_its_venue_does() {
             "USD",
         ),
         (
-            shares("0.005", "1"),
+            per_share("0.005", "1"),
             Side::Buy,
             "10",
             "100",
@@ -219,7 +217,7 @@ fn each_kind_of_fee_is_charged_as_its_venue_does() {
             "USD",
         ),
         (
-            shares("0.005", "0"),
+            per_share("0.005", "0"),
             Side::Buy,
             "10",
             "0.5",

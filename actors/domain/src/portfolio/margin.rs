@@ -7,8 +7,8 @@ use crate::instrument::{Instrument, InstrumentKind};
 use crate::money::{Money, Rate};
 use crate::number::{Decimal, NumberError, Price, Quantity};
 use crate::order::PositionSide;
-use crate::risk::checks;
 use crate::risk::exposure::{Exposure, Exposures};
+use crate::risk::margin::{spot_buy_reserve, working_worth};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one instrument holds, in the currency of its profit. A spot instrument has no margin: its
@@ -63,7 +63,7 @@ impl Portfolio {
         const RANGE: NumberError = NumberError::OutOfRange;
         if instrument.kind == InstrumentKind::Spot {
             return Ok(InstrumentMargin {
-                reserved: Money(checks::spot_buy_reserve(instrument, exposure)?),
+                reserved: Money(spot_buy_reserve(instrument, exposure)?),
                 ..InstrumentMargin::default()
             });
         }
@@ -79,7 +79,7 @@ impl Portfolio {
             notional = notional.checked_add(Money(worth.0.abs()))?;
         }
         let net = at_mark(self.net(id).quantity)?.0;
-        let working = checks::working_worth(instrument, exposure)?;
+        let working = working_worth(instrument, exposure)?;
         let long = net.checked_add(working.buys).ok_or(RANGE)?.abs();
         let short = net.checked_sub(working.sells).ok_or(RANGE)?.abs();
         let beyond = long.max(short).checked_sub(net.abs()).ok_or(RANGE)?;

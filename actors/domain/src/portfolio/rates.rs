@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// quotes once a minute, and one that is older may hide a move.
 pub const DEFAULT_MAX_RATE_AGE_NS: i64 = 60 * NANOS_PER_SECOND;
 
-/// What a price may be at most to count.
+/// How old a price may be to count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Freshness {
     pub now: UnixNanos,

@@ -3,7 +3,8 @@
 //! Each check is pure and looks only at its [`Question`]. The first one that says no gives the
 //! order its reason code; a preview asks them all.
 
-use super::exposure::{Exposure, SideExposure};
+use super::exposure::Exposure;
+use super::margin::{add, contract_margin, spot_buy_reserve, with_taker_fee};
 use super::{Limits, MarketRef, ReasonCode, TradingState};
 use crate::id::StrategyId;
 use crate::instrument::{Instrument, InstrumentKind};
@@ -281,105 +282,6 @@ fn contract(q: &Question<'_>) -> Result<(), Denial> {
         return Err(insufficient(needed, free, q.instrument.profit_currency()));
     }
     Ok(())
-}
-
-fn add(a: Decimal, b: Decimal) -> Result<Decimal, NumberError> {
-    a.checked_add(b).ok_or(NumberError::OutOfRange)
-}
-
-fn multiply(a: Decimal, b: Decimal) -> Result<Decimal, NumberError> {
-    a.checked_mul(b).ok_or(NumberError::OutOfRange)
-}
-
-/// Returns what the open orders of one side are worth, in the currency of the profit.
-fn side_notional(instrument: &Instrument, side: SideExposure) -> Result<Decimal, NumberError> {
-    let worth = match instrument.kind {
-        InstrumentKind::Spot | InstrumentKind::Linear => {
-            let decimals = instrument.price_decimals + instrument.quantity_decimals;
-            number::decimal_of(side.notional, decimals)?
-        }
-        InstrumentKind::Inverse => side.base_amount(instrument)?,
-    };
-    multiply(worth, instrument.multiplier.0)
-}
-
-/// Adds what taking the liquidity costs. A rebate is not counted on before it came, a fee in the
-/// base asset of a spot buy is paid from what is bought, and the least that a fill is charged is
-/// left out: how many fills there will be is not known.
-fn with_taker_fee(
-    instrument: &Instrument,
-    notional: Decimal,
-    quantity: i128,
-) -> Result<Decimal, NumberError> {
-    if instrument.fees.in_base {
-        return Ok(notional);
-    }
-    let rate = instrument.fees.taker.0.max(Decimal::ZERO);
-    let mut total = add(notional, multiply(notional, rate)?)?;
-    if !instrument.fees.per_unit.is_zero() {
-        let units = number::decimal_of(quantity, instrument.quantity_decimals)?;
-        total = add(total, multiply(units, instrument.fees.per_unit.0)?)?;
-    }
-    Ok(total)
-}
-
-/// Returns the quote currency that the working buys of a spot instrument hold, fee included.
-pub(crate) fn spot_buy_reserve(
-    instrument: &Instrument,
-    exposure: &Exposure,
-) -> Result<Decimal, NumberError> {
-    let notional = side_notional(instrument, exposure.buy)?;
-    with_taker_fee(instrument, notional, exposure.buy.quantity)
-}
-
-/// What a contract holds of the currency of its profit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ContractMargin {
-    /// Initial margin of the position at cost with all working orders of the worse side filled.
-    pub margin: Decimal,
-    /// Taker fees of the working orders.
-    pub fees: Decimal,
-}
-
-impl ContractMargin {
-    pub fn total(self) -> Result<Decimal, NumberError> {
-        add(self.margin, self.fees)
-    }
-}
-
-/// What the working orders of an instrument are worth, in the currency of its profit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Working {
-    pub buys: Decimal,
-    pub sells: Decimal,
-    /// Taker fees of both.
-    pub fees: Decimal,
-}
-
-pub(crate) fn working_worth(
-    instrument: &Instrument,
-    exposure: &Exposure,
-) -> Result<Working, NumberError> {
-    let buys = side_notional(instrument, exposure.buy)?;
-    let sells = side_notional(instrument, exposure.sell)?;
-    let working = add(buys, sells)?;
-    let quantity = exposure.buy.quantity + exposure.sell.quantity;
-    let fees = add(with_taker_fee(instrument, working, quantity)?, -working)?;
-    Ok(Working { buys, sells, fees })
-}
-
-pub(crate) fn contract_margin(
-    instrument: &Instrument,
-    net: NetPosition,
-    exposure: &Exposure,
-) -> Result<ContractMargin, NumberError> {
-    let working = working_worth(instrument, exposure)?;
-    let long = add(net.open_cost.0, working.buys)?.abs();
-    let short = add(net.open_cost.0, -working.sells)?.abs();
-    Ok(ContractMargin {
-        margin: multiply(long.max(short), instrument.initial_margin.0)?,
-        fees: working.fees,
-    })
 }
 
 /// How far back the order rate counts, exclusive.

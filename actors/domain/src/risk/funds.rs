@@ -1,7 +1,8 @@
 //! What an account can pay with, less what its other instruments hold of it.
 
-use super::checks::{Funds, contract_margin, spot_buy_reserve};
+use super::checks::Funds;
 use super::exposure::Exposures;
+use super::margin::{contract_margin, spot_buy_reserve};
 use crate::id::{Currency, InstrumentId};
 use crate::instrument::{Instrument, InstrumentKind};
 use crate::number::{self, Decimal, NumberError};

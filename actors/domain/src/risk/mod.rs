@@ -3,6 +3,7 @@
 pub mod checks;
 pub mod exposure;
 pub(crate) mod funds;
+pub(crate) mod margin;
 pub mod measure;
 pub mod types;
 

@@ -37,17 +37,18 @@ impl Account {
             self.quarantine(step, client_order_id.clone(), reason, detail);
             return self.halt(step, format!("the bust of {} cannot be booked", key.0));
         }
-        let (order_id, execution) = match record {
-            Some(record) => (record.order_id, Some(Box::new(record.execution))),
-            None => (None, None),
-        };
         let index = self.orders.find_client(client_order_id);
         let named = index.map(|index| self.orders.get(index).order.order_id.clone());
+        let (order_id, execution) = match record {
+            // One that was booked to no order stays so, even if an order has the name by now.
+            Some(record) => (record.order_id, Some(Box::new(record.execution))),
+            None => (named, None),
+        };
         let (exec_id, instrument_id) = key;
         self.record(
             step,
             Event::ExecutionBusted {
-                order_id: order_id.or(named),
+                order_id,
                 exec_id,
                 instrument_id,
                 booked: execution.is_some(),

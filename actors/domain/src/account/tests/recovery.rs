@@ -3,15 +3,17 @@
 
 use super::support::*;
 use crate::account::{Account, AccountInput, FoldError, RestoreError};
+use crate::account::{FundingPayment, InstrumentSplit};
 use crate::event::{Event, Recorded, SCHEMA};
 use crate::invariant;
 use crate::market::Side;
-use crate::number::{Price, Quantity};
-use crate::order::AmendOrder;
+use crate::money::Money;
+use crate::number::{Decimal, Price, Quantity};
+use crate::order::{AmendOrder, PositionSide};
 use crate::risk::{Limits, ReasonCode, TradingState};
 use crate::time::NANOS_PER_SECOND;
 use crate::venue::{EndReason, RejectReason, VenueEnd, VenueReport, VenueStatus};
-use crate::{UnixNanos, VenueOrderId};
+use crate::{ExecId, UnixNanos, VenueOrderId};
 use proptest::prelude::*;
 
 /// One random step; numbers are made into orders, prices and ids as they fit.
@@ -24,7 +26,7 @@ struct Move {
 }
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
-    let one = (0..22_u8, 0..12_u8, 1..2_000_i64, 0..(2 * NANOS_PER_SECOND));
+    let one = (0..25_u8, 0..12_u8, 1..2_000_i64, 0..(2 * NANOS_PER_SECOND));
     let one = one.prop_map(|(kind, order, number, later_ns)| Move {
         kind,
         order,
@@ -67,10 +69,15 @@ fn command(step: &Move, now: UnixNanos) -> Option<AccountInput> {
     let (instrument_id, side, price) = terms(step);
     let input = match step.kind {
         0..=3 => {
-            let request = if step.number % 4 == 0 {
+            let mut request = if step.number % 4 == 0 {
                 market_order(&client, instrument_id, side, step.number)
             } else {
                 limit(&client, instrument_id, side, step.number, price)
+            };
+            request.terms.position_side = match step.order % 5 {
+                3 => PositionSide::Long,
+                4 => PositionSide::Short,
+                _ => PositionSide::Net,
             };
             let market = market(price - 1, price + 1, now);
             AccountInput::Submit {
@@ -125,6 +132,19 @@ fn command(step: &Move, now: UnixNanos) -> Option<AccountInput> {
             },
             expected_sequence: None,
         },
+        22 => AccountInput::Funding(FundingPayment {
+            instrument_id: id(PERP),
+            funding_id: ExecId::new(&format!("f{}", step.number % 50)).unwrap(),
+            currency: currency("USDT"),
+            amount: Money(Decimal::new(step.number - 1_000, 3)),
+            ts_event: now,
+        }),
+        23 => AccountInput::Split(InstrumentSplit {
+            request_id: None,
+            instrument_id: id(instrument_id),
+            numerator: 1 + u32::from(step.order) % 3,
+            denominator: 1 + u32::from(step.order) % 4,
+        }),
         _ => return None,
     };
     Some(input)
@@ -178,6 +198,12 @@ fn report(step: &Move, now: UnixNanos) -> VenueReport {
         20 => VenueReport::NotFound {
             client_order_id,
             proof: step.number % 2 == 0,
+            ts_event,
+        },
+        24 => VenueReport::Busted {
+            exec_id: ExecId::new(&format!("{client}-{}", step.number % 5)).unwrap(),
+            client_order_id,
+            instrument_id: id(instrument_id),
             ts_event,
         },
         _ => VenueReport::Status {

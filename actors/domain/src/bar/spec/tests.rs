@@ -1,6 +1,6 @@
 use super::*;
 use crate::id::{Currency, InstrumentId};
-use crate::instrument::{FeeSchedule, InstrumentKind};
+use crate::instrument::{FeeSchedule, InstrumentKind, InstrumentRules};
 use crate::money::{Money, Rate};
 use proptest::prelude::*;
 
@@ -22,6 +22,7 @@ fn instrument() -> Instrument {
         initial_margin: Rate::parse("1").unwrap(),
         fees: FeeSchedule::default(),
         synthetic: true,
+        rules: InstrumentRules::default(),
     }
 }
 

@@ -83,6 +83,32 @@ proptest! {
     }
 
     #[test]
+    fn an_inverse_contract_loses_at_most_half_a_satoshi_a_fill(fills in fills()) {
+        let mut book = booked(InstrumentKind::Inverse, &fills, |_| {
+            Holder::netting(StrategyId::manual())
+        });
+        let mut all = fills.clone();
+        let open = book.position().quantity;
+        if open != 0 {
+            let fill = (open < 0, open.abs(), 4_000_000, 0);
+            let execution = execution(&mut book, &fill);
+            book.book(&Holder::netting(StrategyId::manual()), &execution);
+            all.push(fill);
+        }
+        // Without any rounding: what was bought less what was sold, quotient by quotient.
+        let exact: Decimal = all
+            .iter()
+            .map(|&(buy, quantity, price, _)| {
+                let worth = Decimal::new(quantity, 6) / Decimal::new(price, 5);
+                if buy { worth } else { -worth }
+            })
+            .sum();
+        let bound = Decimal::new(5, 9) * Decimal::from(all.len());
+        let realized = book.position().realized_pnl.0;
+        prop_assert!((realized - exact).abs() <= bound, "{} {}", realized, exact);
+    }
+
+    #[test]
     fn the_order_of_spot_fills_changes_neither_cash_nor_quantity(
         fills in fills(),
         seed in any::<prop::sample::Index>(),

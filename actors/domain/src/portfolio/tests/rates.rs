@@ -48,11 +48,11 @@ fn amounts_are_converted_directly_inversely_or_across_one_currency() {
         ("11", "EUR", "USDT", Some("12.2222222222222222")),
         ("-1", "USD", "EUR", Some("-0.9090909090909091")),
         ("7", "EUR", "EUR", Some("7")),
-        ("7", "XXX", "XXX", Some("7")),
+        ("7", "ZZZ", "ZZZ", Some("7")),
         // Two currencies in between are one too many.
         ("1", "BTC", "EUR", None),
-        ("1", "XXX", "USD", None),
-        ("0", "XXX", "USD", Some("0")),
+        ("1", "ZZZ", "USD", None),
+        ("0", "ZZZ", "USD", Some("0")),
     ] {
         let converted = rates.convert(money(amount), &currency(from), &currency(to), at(150));
         assert_eq!(converted, expected.map(money), "{amount} {from} to {to}");
