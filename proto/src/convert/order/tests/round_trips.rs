@@ -280,17 +280,18 @@ fn every_rule_of_an_instrument_survives_the_way_out_and_in() {
     use apex_domain::instrument::{AssetClass, Lacks, PriceBand};
     use apex_domain::market::FeedStatus;
 
-    let mut share = btc();
-    share.fees = FeeSchedule {
+    let mut future = btc();
+    future.kind = InstrumentKind::Linear;
+    future.fees = FeeSchedule {
         maker: Rate::parse("-0.0001").unwrap(),
         taker: Rate::parse("0.001").unwrap(),
         decimals: Some(2),
         per_unit: Money::parse("0.005").unwrap(),
         minimum: Money::parse("1").unwrap(),
-        in_base: true,
+        in_base: false,
     };
-    share.rules = InstrumentRules {
-        class: AssetClass::Equity,
+    future.rules = InstrumentRules {
+        class: AssetClass::Future,
         price_bands: vec![
             PriceBand {
                 from: Price(100),
@@ -303,7 +304,7 @@ fn every_rule_of_an_instrument_survives_the_way_out_and_in() {
         ],
         max_notional: Some(Money::parse("1000000").unwrap()),
         maintenance_margin: Some(Rate::parse("0.25").unwrap()),
-        funding_interval_ns: Some(28_800_000_000_000),
+        funding_interval_ns: None,
         expires_at: Some(UnixNanos(1_800_000_000_000_000_000)),
         calendar: "XNYS".into(),
         price_collar: Some(Rate::parse("0.1").unwrap()),
@@ -315,8 +316,18 @@ fn every_rule_of_an_instrument_survives_the_way_out_and_in() {
             reduce_only: true,
         },
     };
-    let wire = instrument(&share, FeedStatus::Live);
-    assert_eq!(read_instrument(&wire), Ok(share));
+    let wire = instrument(&future, FeedStatus::Live);
+    assert_eq!(read_instrument(&wire), Ok(future));
+    let mut perpetual = btc();
+    perpetual.kind = InstrumentKind::Inverse;
+    perpetual.rules.funding_interval_ns = Some(28_800_000_000_000);
+    let written = instrument(&perpetual, FeedStatus::Live);
+    assert_eq!(read_instrument(&written), Ok(perpetual));
+    // A coin that is charged in itself has no charge by the unit.
+    let mut coin = btc();
+    coin.fees.in_base = true;
+    let written = instrument(&coin, FeedStatus::Live);
+    assert_eq!(read_instrument(&written), Ok(coin));
 
     let field = |change: fn(&mut v1::Instrument)| {
         let mut wire = wire.clone();
