@@ -2,7 +2,7 @@
 
 mod handle;
 mod health;
-mod support;
+pub(crate) mod support;
 mod venue;
 mod watch;
 
