@@ -198,3 +198,30 @@ def test_the_command_line_lists_closes_and_limits(server, cli, tmp_path):
     assert cli("risk", "limits", "get", "--json", *link).json == limits
     bad = cli("orders", "submit-list", "-", *link, check=False)
     assert bad.returncode == 1 and len(bad.stderr.splitlines()) == 1
+
+
+def test_a_loss_limit_halts_by_itself(client):
+    at = trading.market(client, BTC)
+    limits = client.call("RiskService", "GetLimits", {"account_id": ACCOUNT})
+    client.call("RiskService", "SetLimits", {
+        "account_id": ACCOUNT, "request_id": "loss",
+        "limits": {**limits, "max_daily_loss": "0.01"}})
+    numbers = iter(range(100))
+
+    def halted():
+        # Each round trip costs spread and fees; the account is valued once a second.
+        if trading.account(client)["trading_state"] == "TRADING_STATE_HALTED":
+            return True
+        try:
+            for side in ("BUY", "SELL"):
+                client.call("OrderService", "SubmitOrder",
+                            order(f"loss-{next(numbers)}", BTC, side, at.quantity))
+        except grpc.RpcError as error:
+            assert apexlib.error_details(error)["ErrorInfo"]["reason"] in (
+                "TRADING_HALTED", "INSUFFICIENT_BUYING_POWER")
+        return False
+
+    apexlib.until("a halt", halted, pause=0.3)
+    (change,) = client.call("RiskService", "ListTradingStateChanges",
+                            {"account_id": ACCOUNT})["changes"]
+    assert change["by"] == "system" and change["reason"].startswith("LOSS_LIMIT")
