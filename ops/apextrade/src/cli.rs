@@ -2,9 +2,11 @@
 
 mod calendar;
 mod client;
+mod indicators;
 
 pub use calendar::*;
 pub use client::*;
+pub use indicators::*;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -32,6 +34,8 @@ pub enum Command {
     VenueSim(VenueSimArgs),
     /// Run a strategy over recorded data and report what it made.
     Backtest(BacktestArgs),
+    /// List the indicators, or compute one over recorded data.
+    Indicators(IndicatorsArgs),
     /// Replay recordings as fast as possible and print the summary.
     Replay(ReplayArgs),
     /// Check journal and hash chain, and rebuild the state from it.
