@@ -184,14 +184,14 @@ impl Question<'_> {
 
     /// Returns the price that the order is counted at: its limit, or the dearer one of stop
     /// price and reference.
-    fn price(&self) -> Result<Price, Denial> {
+    pub(crate) fn price(&self) -> Result<Price, Denial> {
         self.limit_price
             .or_else(|| self.reference().max(self.stop_price))
             .ok_or_else(no_reference)
     }
 
     /// Returns the worst position on this side, signed: every working order of the side filled.
-    fn worst_position(&self) -> i128 {
+    pub(crate) fn worst_position(&self) -> i128 {
         let working = self.exposure.side(self.side).quantity + i128::from(self.open.0);
         i128::from(self.net.quantity) + working * i128::from(self.side.sign())
     }

@@ -4,7 +4,7 @@ use super::{Denial, Question, deny, no_reference};
 use crate::market::Side;
 use crate::money::Money;
 use crate::number::NumberError;
-use crate::order::{Misfit, OrderType};
+use crate::order::OrderType;
 use crate::risk::ReasonCode;
 
 /// What the venue does not do and the account cannot do for it.
@@ -13,10 +13,16 @@ pub(super) fn supported(q: &Question<'_>) -> Result<(), Denial> {
         .map_or(Ok(()), |why| Err(deny(ReasonCode::Unsupported, why)))
 }
 
-pub(super) fn price_increment(q: &Question<'_>) -> Result<(), Denial> {
-    if let Some(misfit @ Misfit::Price(_)) = q.misfit {
-        return Err(deny(misfit.reason_code(), misfit.to_string()));
+/// A number with more decimals than the instrument has is off its increment.
+fn not_a_misfit(q: &Question<'_>, code: ReasonCode) -> Result<(), Denial> {
+    match q.misfit {
+        Some(misfit) if misfit.reason_code() == code => Err(deny(code, misfit.to_string())),
+        _ => Ok(()),
     }
+}
+
+pub(super) fn price_increment(q: &Question<'_>) -> Result<(), Denial> {
+    not_a_misfit(q, ReasonCode::PriceIncrement)?;
     for (field, price) in [("limit_price", q.limit_price), ("stop_price", q.stop_price)] {
         let Some(price) = price.filter(|price| !q.instrument.is_on_price_increment(*price)) else {
             continue;
@@ -33,9 +39,7 @@ pub(super) fn price_increment(q: &Question<'_>) -> Result<(), Denial> {
 }
 
 pub(super) fn quantity_increment(q: &Question<'_>) -> Result<(), Denial> {
-    if let Some(misfit @ Misfit::Quantity(_)) = q.misfit {
-        return Err(deny(misfit.reason_code(), misfit.to_string()));
-    }
+    not_a_misfit(q, ReasonCode::QuantityIncrement)?;
     if q.instrument.is_on_quantity_increment(q.quantity) {
         return Ok(());
     }
