@@ -363,8 +363,8 @@ fn assert_conserved(files: &[&str], id: &InstrumentId) {
             "{id} {spec:?} {counters:?}"
         );
         assert_eq!(
-            (counters.empty, counters.oversized),
-            (0, 0),
+            (counters.late, counters.empty, counters.oversized),
+            (0, 0, 0),
             "{id} {spec:?}"
         );
         for bar in bars {

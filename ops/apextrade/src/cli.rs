@@ -2,11 +2,13 @@
 
 mod calendar;
 mod client;
+mod indicators;
 mod orders;
 mod risk;
 
 pub use calendar::*;
 pub use client::*;
+pub use indicators::*;
 pub use orders::*;
 pub use risk::*;
 
@@ -36,6 +38,8 @@ pub enum Command {
     VenueSim(VenueSimArgs),
     /// Run a strategy over recorded data and report what it made.
     Backtest(BacktestArgs),
+    /// List the indicators, or compute one over recorded data.
+    Indicators(IndicatorsArgs),
     /// Replay recordings as fast as possible and print the summary.
     Replay(ReplayArgs),
     /// Check journal and hash chain, and rebuild the state from it.

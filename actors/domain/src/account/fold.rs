@@ -7,6 +7,7 @@ use super::requests::Subject;
 use super::types::ExecutionRecord;
 use crate::event::{Event, Recorded};
 use crate::id::OrderId;
+use crate::money::Money;
 use crate::number::NumberError;
 use crate::order::OrderStatus;
 use crate::order::entry::{EntryError, NewEntry, OrderEntry};
@@ -89,13 +90,7 @@ impl Account {
                 day_start,
                 highest,
                 day,
-            } => {
-                self.baseline = Some(Baseline {
-                    day_start: *day_start,
-                    highest: *highest,
-                    day: *day,
-                });
-            }
+            } => self.take_baseline(*day_start, *highest, *day),
             Event::CommandTaken {
                 request_id,
                 command,
@@ -118,6 +113,14 @@ impl Account {
             }
         }
         Ok(())
+    }
+
+    fn take_baseline(&mut self, day_start: Money, highest: Money, day: UnixNanos) {
+        self.baseline = Some(Baseline {
+            day_start,
+            highest,
+            day,
+        });
     }
 
     fn begin_order(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
