@@ -81,6 +81,17 @@ def test_the_children_of_an_order_wait_for_its_fill_over_a_restart(server):
             "limit_price": at.price("1.05")})
         trading.when_order(client, "parent", "ORDER_STATUS_FILLED")
         trading.when_order(client, "child", "ORDER_STATUS_ACCEPTED")
+        told = client.stream("OrderService", "StreamOrders",
+                             {"account_id": ACCOUNT, "from_sequence": 1})
+        kinds = []
+        while "ORDER_EVENT_KIND_ACCEPTED" not in kinds:
+            event = next(told).get("event")
+            if event and event["order"]["client_order_id"] == "child":
+                kinds.append(event["kind"])
+                if event["kind"] == "ORDER_EVENT_KIND_HELD":
+                    assert event["hold"] == "HOLD_PARENT"
+        assert kinds == [f"ORDER_EVENT_KIND_{kind}" for kind in (
+            "INITIALIZED", "HELD", "SUBMITTED", "ACCEPTED")]
 
 
 def test_a_list_is_denied_as_one(client):
