@@ -21,7 +21,6 @@ mod worth;
 pub use crate::portfolio::Equity;
 pub use as_of::{AccountAsOf, AsOf, AsOfError, as_of, as_of_tail};
 pub use machine::Account;
-pub(crate) use payments::merged;
 pub use recovery::{FoldError, RestoreError};
 pub use types::{AccountInput, CancelFilter, Effects, ExecutionRecord, Refusal, Reply};
 pub use types::{FundingPayment, InstrumentSplit};
