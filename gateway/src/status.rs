@@ -133,6 +133,15 @@ fn refused(refusal: &Refusal) -> Status {
                 &metadata,
             )
         }
+        Refusal::ListExists(id) => {
+            let metadata = [("order_list_id", id.as_str())];
+            with_reason(
+                Code::AlreadyExists,
+                "ORDER_LIST_ID_REUSED",
+                message,
+                &metadata,
+            )
+        }
         Refusal::OrderNotFound => order_not_found(),
         Refusal::UnknownInstrument(_) => invalid_field("instrument_id", message),
         Refusal::StaleSequence { expected, actual } => {
@@ -155,6 +164,10 @@ fn refused(refusal: &Refusal) -> Status {
             message,
             RETRY_DEPENDENCY,
         ),
+        // The wire says the unit of a time in its name.
+        Refusal::Invalid { field, detail } if *field == "expire_at" => {
+            invalid_field("expire_at_ns", detail)
+        }
         Refusal::Invalid { field, detail } => invalid_field(field, detail),
     }
 }

@@ -11,6 +11,7 @@ mod input;
 pub mod outbox;
 mod query;
 mod shell;
+mod watch;
 
 #[cfg(test)]
 mod tests;

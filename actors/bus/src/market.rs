@@ -2,10 +2,11 @@
 //! of each instrument.
 
 use crate::topic::{Capacity, Keyed, Topic};
-use apex_domain::market::{Bar, BookSnapshot, FeedState, FeedStatus, Quote, Trade};
-use apex_domain::risk::MarketRef;
+use apex_domain::market::{Bar, BarSpec, BookSnapshot, FeedState, FeedStatus, Quote, Trade};
+use apex_domain::risk::{MarketRef, MarketView as Watched};
 use apex_domain::{Instrument, InstrumentId, Price, UnixNanos};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Instruments that one process can carry on a conflated topic. Far above what one machine can
@@ -17,6 +18,10 @@ const TRADES: Capacity = Capacity::new(1 << 14);
 
 /// Finished bars that a slow reader may lie behind: one second of bars of all instruments.
 const BARS: Capacity = Capacity::new(1 << 12);
+
+/// Bars that strategies can ask for beyond those that every instrument has. Each costs its feed a
+/// look at every trade; a further one is refused.
+pub const BARS_ASKED_MAX: usize = 64;
 
 impl Keyed for Quote {
     type Key = InstrumentId;
@@ -65,7 +70,23 @@ pub struct MarketHub {
     pub bars: Topic<Bar>,
     pub feed_states: Topic<FeedState>,
     board: Arc<RwLock<BTreeMap<InstrumentId, MarketView>>>,
+    bars_asked: Arc<BarsAsked>,
 }
+
+/// Bars that feeds are asked to make.
+#[derive(Debug, Default)]
+struct BarsAsked {
+    /// Grows with each change, so that a feed looks only when there is something new.
+    version: AtomicU64,
+    /// `None` is every instrument.
+    specs: RwLock<BTreeSet<(Option<InstrumentId>, BarSpec)>>,
+}
+
+/// [`BARS_ASKED_MAX`] other bars were asked for already. The caller can do with another spec that
+/// is made, or ask again after a restart of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{BARS_ASKED_MAX} kinds of bars were asked for already")]
+pub struct TooManyBars;
 
 impl std::fmt::Debug for MarketHub {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -88,7 +109,52 @@ impl MarketHub {
             bars: Topic::gap("bars", BARS),
             feed_states: Topic::conflate("feed_states", INSTRUMENTS),
             board: Arc::default(),
+            bars_asked: Arc::default(),
         }
+    }
+
+    /// Asks the feeds to make bars of an instrument, or of every one (`None`). They are made from
+    /// the next trade on until the process ends; asking again changes nothing.
+    ///
+    /// Errors: [`TooManyBars`].
+    pub fn ask_for_bars(
+        &self,
+        instrument_id: Option<InstrumentId>,
+        spec: BarSpec,
+    ) -> Result<(), TooManyBars> {
+        let asked = &self.bars_asked;
+        // A panic while the set was held leaves it whole: each change is one insertion.
+        let mut specs = asked
+            .specs
+            .write()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let one = (instrument_id, spec);
+        if specs.contains(&one) {
+            return Ok(());
+        }
+        if specs.len() >= BARS_ASKED_MAX {
+            return Err(TooManyBars);
+        }
+        specs.insert(one);
+        asked.version.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+
+    /// Returns a number that grows with each new bar that is asked for.
+    pub fn bars_asked_version(&self) -> u64 {
+        self.bars_asked.version.load(Ordering::Acquire)
+    }
+
+    /// Returns the bars that were asked for of an instrument, in order.
+    pub fn bars_asked(&self, instrument_id: &InstrumentId) -> BTreeSet<BarSpec> {
+        self.bars_asked
+            .specs
+            .read()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .iter()
+            .filter(|(id, _)| id.as_ref().is_none_or(|id| id == instrument_id))
+            .map(|(_, spec)| *spec)
+            .collect()
     }
 
     /// Makes an instrument known, or changes its definition.
@@ -149,6 +215,14 @@ impl MarketHub {
             .map_or_else(MarketRef::default, MarketView::reference)
     }
 
+    /// Returns the market of an instrument as an account watches it; `None` while nothing is
+    /// known of it.
+    pub fn watched(&self, instrument_id: &InstrumentId) -> Option<Watched> {
+        let board = self.read();
+        let watched = board.get(instrument_id)?.watched();
+        (watched != Watched::default()).then_some(watched)
+    }
+
     /// Returns the price at which positions are valued: the mid of bid and ask (cut to the
     /// instrument's decimals), or the side that there is.
     pub fn mark(&self, instrument_id: &InstrumentId) -> Option<Price> {
@@ -177,6 +251,22 @@ impl MarketHub {
 }
 
 impl MarketView {
+    /// See [`MarketHub::watched`].
+    pub fn watched(&self) -> Watched {
+        let quote = self.quote.as_ref();
+        let trade = self.last_trade.as_ref();
+        let quoted = quote.map_or(UnixNanos::default(), |quote| quote.ts_init);
+        let traded = trade.map_or(UnixNanos::default(), |trade| trade.ts_init);
+        Watched {
+            bid: quote.and_then(|quote| quote.bid).map(|level| level.price),
+            ask: quote.and_then(|quote| quote.ask).map(|level| level.price),
+            last: trade.map(|trade| trade.price),
+            // No feed of ours carries a venue's mark price yet.
+            mark: None,
+            ts: quoted.max(traded),
+        }
+    }
+
     /// See [`MarketHub::reference`].
     pub fn reference(&self) -> MarketRef {
         if let Some(quote) = &self.quote {

@@ -5,8 +5,8 @@
 //! is an [`event::Event`]; folding the same events again gives the same state, byte for byte, so a
 //! journal is the whole truth of an account.
 //!
-//! What is not here: sockets, files, threads, time zones, protobuf, a venue's wire. Those belong
-//! to the shells round this crate.
+//! What is not here: sockets, files, threads, the machine's time zone, protobuf, a venue's wire.
+//! Those belong to the shells round this crate.
 //!
 //! Start reading at [`account`], the machine that owns risk, orders and portfolio of one account;
 //! then [`order`] for the life of an order and [`market`] for what comes in.
@@ -14,6 +14,7 @@
 pub mod account;
 pub mod bar;
 pub mod book;
+pub mod calendar;
 pub mod event;
 pub mod hash;
 pub mod id;
@@ -33,8 +34,8 @@ pub mod venue;
 pub use account::Account;
 pub use hash::state_hash;
 pub use id::{
-    AccountId, ClientOrderId, Currency, ExecId, InstrumentId, OrderId, RequestId, StrategyId,
-    VenueOrderId,
+    AccountId, ClientOrderId, Currency, ExecId, InstrumentId, OrderId, OrderListId, RequestId,
+    StrategyId, VenueOrderId,
 };
 pub use instrument::Instrument;
 pub use money::{Money, Rate};

@@ -105,13 +105,26 @@ pub struct BookSnapshot {
     pub ts_init: UnixNanos,
 }
 
-/// What a bar counts. Issue of bars: at the first event at or behind the boundary.
+/// What a bar counts. The rule book is `docs/guide/bars.md`; [`crate::bar`] builds them and has
+/// their text, such as `time:60s` or `volume:5.5`.
+///
+/// Thresholds are mantissas at the decimals of the instrument that the bar is of. The order of the
+/// kinds is part of their encoding, so a new one goes to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum BarSpec {
     /// Cells of this many nanoseconds, aligned to the epoch: `[n*interval, (n+1)*interval)`.
     Time { interval_ns: i64 },
     /// Bars that came finished from a file; their cell is what the file states.
     External,
+    /// This many trades.
+    Tick { count: u64 },
+    /// This traded quantity.
+    Volume { quantity: Quantity },
+    /// This sum of price times quantity: a mantissa at the sum of the price's and the quantity's
+    /// decimals.
+    Value { amount: i128 },
+    /// A move of the price by this much.
+    Renko { brick: Price },
 }
 
 /// Open, high, low, close of one cell.
@@ -126,10 +139,12 @@ pub struct Bar {
     /// Sum of traded quantities; a mantissa at the instrument's quantity decimals, which may
     /// pass the range of one order.
     pub volume: i128,
+    /// Trades that have a part in the bar. One that fills several bars counts in each.
     pub trade_count: u64,
-    /// Start of the cell, inclusive.
+    /// Start of the cell, inclusive; without a fixed cell, the `ts_event` of its first trade.
     pub ts_open: UnixNanos,
-    /// When the bar was known: the end of the cell live, the row's time for a bar from a file.
+    /// When the bar was known: the `ts_init` of the event that ended it, the row's time for a bar
+    /// from a file.
     pub ts_init: UnixNanos,
 }
 

@@ -13,6 +13,8 @@ pub struct UnixNanos(pub i64);
 pub const NANOS_PER_MICRO: i64 = 1_000;
 pub const NANOS_PER_MILLI: i64 = 1_000_000;
 pub const NANOS_PER_SECOND: i64 = 1_000_000_000;
+/// A day of 24 hours, as UTC has them.
+pub const NANOS_PER_DAY: i64 = 86_400 * NANOS_PER_SECOND;
 
 impl UnixNanos {
     /// Before everything that a venue can report; used where "none yet" must order first.

@@ -164,6 +164,9 @@ pub enum VenueReport {
         status: VenueStatus,
         quantity: Quantity,
         limit_price: Option<Price>,
+        /// Of a conditional order; `None` where the venue does not tell.
+        #[serde(default)]
+        stop_price: Option<Price>,
         executions: Vec<Execution>,
         ts_event: UnixNanos,
     },

@@ -2,19 +2,26 @@
 
 use apex_bus::market::{BOOK_DEPTH, MarketHub};
 use apex_domain::InstrumentId;
-use apex_domain::bar::TimeBars;
+use apex_domain::bar::BarBuilder;
 use apex_domain::book::Ladder;
 use apex_domain::market::{
-    Bar, BookDelta, BookSnapshot, FeedState, FeedStatus, MarketEvent, Quote, Side, Trade,
+    Bar, BarSpec, BookDelta, BookSnapshot, FeedState, FeedStatus, MarketEvent, Quote, Side, Trade,
 };
 use apex_domain::time::{NANOS_PER_SECOND, UnixNanos};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Bars that every instrument gets: seconds for strategies and charts, minutes for people.
-const BAR_INTERVALS: [i64; 2] = [NANOS_PER_SECOND, 60 * NANOS_PER_SECOND];
+const BARS: [BarSpec; 2] = [
+    BarSpec::Time {
+        interval_ns: NANOS_PER_SECOND,
+    },
+    BarSpec::Time {
+        interval_ns: 60 * NANOS_PER_SECOND,
+    },
+];
 
-/// Cells that a late trade can still change: two minutes of seconds, two hours of minutes.
+/// Cells that stay open to late trades: two minutes of seconds, two hours of minutes.
 const CELLS_KEPT: usize = 120;
 
 /// Keeps what is published of each instrument: its book's top and its bars. Bars and books are
@@ -23,8 +30,8 @@ const CELLS_KEPT: usize = 120;
 #[derive(Debug)]
 pub struct Publisher {
     hub: MarketHub,
-    /// Bars that are made of the trades; none where the feed makes its own.
-    bar_intervals: &'static [i64],
+    /// The feed puts out its own bars, so none are made of the trades.
+    has_bars: bool,
     instruments: BTreeMap<InstrumentId, Series>,
 }
 
@@ -35,20 +42,48 @@ struct Series {
     update_id: u64,
     /// As last told by the feed, or seen by a quote.
     feed: FeedStatus,
-    bars: Vec<TimeBars>,
+    bars: BTreeMap<BarSpec, BarBuilder>,
+    /// Of the hub's asked bars, as far as they are in `bars`.
+    bars_version: u64,
 }
 
 impl Series {
-    fn new(id: &InstrumentId, bar_intervals: &[i64]) -> Series {
-        let bars = bar_intervals
-            .iter()
-            .map(|interval| TimeBars::new(id.clone(), *interval, CELLS_KEPT));
+    fn new() -> Series {
         Series {
             bids: Ladder::new(Side::Buy),
             asks: Ladder::new(Side::Sell),
             update_id: 0,
             feed: FeedStatus::Closed,
-            bars: bars.collect(),
+            bars: BTreeMap::new(),
+            bars_version: 0,
+        }
+    }
+
+    /// Makes the builders that are missing. Those that are there keep their open bars.
+    fn update_bars(&mut self, id: &InstrumentId, hub: &MarketHub) {
+        let version = hub.bars_asked_version();
+        if !self.bars.is_empty() && version == self.bars_version {
+            return;
+        }
+        self.bars_version = version;
+        for spec in hub.bars_asked(id).into_iter().chain(BARS) {
+            if self.bars.contains_key(&spec) {
+                continue;
+            }
+            // What cannot be built was refused where it was asked for.
+            if let Ok(builder) = BarBuilder::new(id.clone(), spec, CELLS_KEPT) {
+                self.bars.insert(spec, builder);
+            }
+        }
+    }
+
+    /// Gives a trade to the bars that end with their last trade, or to those that end before the
+    /// next one.
+    fn trade(&mut self, trade: &Trade, ends_with_its_trade: bool, bars: &mut Vec<Bar>) {
+        for builder in self.bars.values_mut() {
+            if builder.ends_with_its_trade() == ends_with_its_trade {
+                builder.on_trade(trade, bars);
+            }
         }
     }
 
@@ -97,11 +132,12 @@ impl Series {
 }
 
 impl Publisher {
-    /// A publisher that makes bars of a second and of a minute from the trades.
+    /// A publisher that makes bars of a second and of a minute from the trades, and those that
+    /// the hub is asked for.
     pub fn new(hub: MarketHub) -> Publisher {
         Publisher {
             hub,
-            bar_intervals: &BAR_INTERVALS,
+            has_bars: false,
             instruments: BTreeMap::new(),
         }
     }
@@ -109,19 +145,20 @@ impl Publisher {
     /// A publisher for a feed that puts out its own bars, such as a replay: it makes none.
     pub fn without_bars(hub: MarketHub) -> Publisher {
         Publisher {
-            bar_intervals: &[],
+            has_bars: true,
             ..Publisher::new(hub)
         }
     }
 
-    /// Publishes one event, and puts the bars that it finished into `bars`. Those are published
-    /// before the trade that closed them: the trade belongs to the next.
+    /// Publishes one event, and puts the bars that it finished into `bars`. A time bar is published
+    /// before the trade that closed it, which belongs to the next; a bar of another kind behind
+    /// the trade, which is a part of it.
     pub fn publish(&mut self, event: &MarketEvent, bars: &mut Vec<Bar>) {
         let id = event.instrument_id();
         let series = self
             .instruments
             .entry(id.clone())
-            .or_insert_with(|| Series::new(id, self.bar_intervals));
+            .or_insert_with(Series::new);
         match event {
             MarketEvent::Quote(quote) => {
                 if let Some(state) = series.quoted(quote) {
@@ -131,12 +168,16 @@ impl Publisher {
                 publish_quote(&self.hub, quote);
             }
             MarketEvent::Trade(trade) => {
-                let first_bar = bars.len();
-                for builder in &mut series.bars {
-                    builder.on_trade(trade, bars);
+                if !self.has_bars {
+                    series.update_bars(id, &self.hub);
                 }
+                let first_bar = bars.len();
+                series.trade(trade, false, bars);
                 publish_bars(&self.hub, &bars[first_bar..]);
                 publish_trade(&self.hub, trade);
+                let first_bar = bars.len();
+                series.trade(trade, true, bars);
+                publish_bars(&self.hub, &bars[first_bar..]);
             }
             MarketEvent::Book(delta) => {
                 series.change(delta);
@@ -154,6 +195,13 @@ impl Publisher {
             }
             MarketEvent::FeedState(state) => {
                 series.feed = state.status;
+                if state.status == FeedStatus::Closed {
+                    let first_bar = bars.len();
+                    for builder in series.bars.values_mut() {
+                        builder.end_session(state.ts_init, bars);
+                    }
+                    publish_bars(&self.hub, &bars[first_bar..]);
+                }
                 publish_state(&self.hub, state);
                 mark_book(&self.hub, id, series, state.ts_init);
             }
@@ -164,7 +212,7 @@ impl Publisher {
     pub fn on_time(&mut self, now: UnixNanos, ts_init: UnixNanos, bars: &mut Vec<Bar>) {
         let first_bar = bars.len();
         for series in self.instruments.values_mut() {
-            for builder in &mut series.bars {
+            for builder in series.bars.values_mut() {
                 builder.on_time(now, ts_init, bars);
             }
         }
@@ -173,7 +221,9 @@ impl Publisher {
 }
 
 fn publish_bars(hub: &MarketHub, bars: &[Bar]) {
-    for bar in bars {
+    // People look at bars of time; those that a strategy asked for do not replace them.
+    let of_time = |bar: &&Bar| matches!(bar.spec, BarSpec::Time { .. } | BarSpec::External);
+    for bar in bars.iter().filter(of_time) {
         hub.update(&bar.instrument_id, |view| view.last_bar = Some(bar.clone()));
     }
     if !bars.is_empty() {

@@ -2,9 +2,11 @@
 //! an independent script computed with exact decimals.
 
 use apex_domain::InstrumentId;
-use apex_domain::market::{FeedStatus, MarketEvent};
+use apex_domain::bar::parse_spec;
+use apex_domain::market::{Bar, BarSpec, FeedStatus, MarketEvent};
 use apex_market_data::replay::{Frame, Recording, ReplayFeed, ReplayOptions};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 const BTC: &str = "BTCUSDT.BINANCE";
@@ -298,5 +300,80 @@ fn a_file_of_another_venue_is_refused() {
     ] {
         let error = Recording::file(&folder.join(file)).unwrap_err().to_string();
         assert!(error.contains("is no recording"), "{error}");
+    }
+}
+
+/// TC-B15 of `docs/guide/bars.md` over real trades: nothing is lost, and every bar holds what its
+/// kind says.
+#[test]
+fn bars_of_every_kind_hold_what_was_traded() {
+    for (files, ids) in [
+        (&["binance-spot/btcusdt_20240808.gz"][..], &[BTC][..]),
+        (&["binance-spot/ethusdt_20240808.gz"], &[ETH]),
+        (&["binance-usdm/btcusdt_20240808.gz"], &[PERP]),
+    ] {
+        for id in ids {
+            assert_conserved(files, &InstrumentId::new(id).unwrap());
+        }
+    }
+}
+
+fn assert_conserved(files: &[&str], id: &InstrumentId) {
+    let Some(probe) = feed(files, ReplayOptions::default()) else {
+        return;
+    };
+    let instruments = probe.instruments();
+    let instrument = instruments.iter().find(|one| one.instrument_id == *id);
+    let instrument = instrument.unwrap();
+    let texts = [
+        "time:1s",
+        "time:1m",
+        "tick:7",
+        "volume:0.5",
+        "value:25000",
+        "renko:0.50",
+    ];
+    let bars: Vec<BarSpec> = texts
+        .iter()
+        .map(|text| parse_spec(text, instrument).unwrap())
+        .collect();
+    let options = ReplayOptions {
+        bars,
+        ..ReplayOptions::default()
+    };
+    let mut replay = feed(files, options.clone()).unwrap();
+    let mut found: BTreeMap<BarSpec, Vec<Bar>> = BTreeMap::new();
+    let mut frame = Frame::default();
+    while replay.next_into(&mut frame).unwrap() {
+        for event in &frame.events {
+            if let MarketEvent::Bar(bar) = event {
+                found.entry(bar.spec).or_default().push(bar.clone());
+            }
+        }
+    }
+    let counts = replay.counts(id).unwrap();
+    for (spec, builder) in options.bars.iter().zip(replay.bars(id).unwrap()) {
+        let (bars, counters) = (&found[spec], builder.counters());
+        let is_time = matches!(spec, BarSpec::Time { .. });
+        let left_out = if is_time { counters.late_volume } else { 0 };
+        let volume: i128 = bars.iter().map(|bar| bar.volume).sum();
+        assert_eq!(
+            volume + builder.pending_volume() + left_out,
+            counts.volume,
+            "{id} {spec:?} {counters:?}"
+        );
+        assert_eq!(
+            (counters.late, counters.empty, counters.oversized),
+            (0, 0, 0),
+            "{id} {spec:?}"
+        );
+        for bar in bars {
+            match *spec {
+                BarSpec::Tick { count } => assert_eq!(bar.trade_count, count),
+                BarSpec::Volume { quantity } => assert_eq!(bar.volume, i128::from(quantity.0)),
+                BarSpec::Renko { brick } => assert_eq!(bar.high.0 - bar.low.0, brick.0),
+                _ => assert!(bar.volume > 0),
+            }
+        }
     }
 }

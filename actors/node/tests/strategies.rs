@@ -197,3 +197,26 @@ async fn a_session_that_cannot_begin_is_refused_by_name() {
     assert!(parameter.contains("did you mean \"fast\"?"), "{parameter}");
     rig.live.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bars_that_are_asked_for_are_made_of_the_running_market() {
+    let rig = rig().await;
+    let market = &rig.live.node.platform.market;
+    let mut bars = market.bars.subscribe_async("test").unwrap();
+    let ticks = BarSpec::Tick { count: 3 };
+    market.ask_for_bars(None, ticks).unwrap();
+    let made = async {
+        loop {
+            let mut batch = Vec::new();
+            bars.next_batch(&mut batch, 64).await;
+            let found = batch.into_iter().filter_map(|item| item.into_value());
+            if let Some(bar) = found.into_iter().find(|bar| bar.spec == ticks) {
+                return bar;
+            }
+        }
+    };
+    let bar = tokio::time::timeout(PATIENCE, made).await.unwrap();
+    assert_eq!(bar.trade_count, 3);
+    assert!(bar.volume > 0 && bar.low <= bar.high);
+    rig.live.stop().await;
+}

@@ -1,27 +1,49 @@
 //! What must hold: between steps, after a crash, and when the faults are over.
 
 use crate::clients::Clients;
+use crate::faults::Faults;
+use crate::node::Node;
 use crate::venue::{Venue, VenueOrder};
 use apex_domain::account::AccountInput;
 use apex_domain::event::AccountMode;
-use apex_domain::instrument::{FeeSchedule, InstrumentKind, InstrumentRules};
-
+use apex_domain::instrument::{FeeSchedule, InstrumentKind, InstrumentRules, Lacks};
 use apex_domain::number::Decimal;
-use apex_domain::order::{Order, OrderKey, OrderStatus};
-use apex_domain::risk::{ReasonCode, TradingState};
+use apex_domain::order::{Order, OrderKey, OrderStatus, OrderType, TimeInForce};
+use apex_domain::risk::{Limits, ReasonCode};
 use apex_domain::venue::VenueStatus;
 use apex_domain::{
-    Account, AccountId, Currency, Instrument, InstrumentId, Money, Price, Quantity, Rate, invariant,
+    Account, AccountId, Currency, Instrument, InstrumentId, Money, OrderId, Price, Quantity, Rate,
+    invariant,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An honest venue never gives a reason to halt, and no order is there twice.
-pub fn after_each_step(account: &Account, venue: &Venue) -> Result<(), String> {
+pub fn after_each_step(node: &Node, venue: &Venue, faults: &Faults) -> Result<(), String> {
     if let Some(client_order_id) = &venue.doubled {
         return Err(format!("order {client_order_id} exists twice at the venue"));
     }
-    if account.trading_state() != TradingState::Active {
-        return Err("the account halted although the venue was honest".to_owned());
+    if let Some(reason) = &node.halted_itself {
+        return Err(format!("the account halted at an honest venue: {reason}"));
+    }
+    exposure_holds(venue, faults)
+}
+
+/// At no moment could the orders that reached the venue make a position beyond the limit.
+fn exposure_holds(venue: &Venue, faults: &Faults) -> Result<(), String> {
+    let Some(limit) = faults.position_limit else {
+        return Ok(());
+    };
+    for (id, instrument) in &instruments() {
+        let (long, short) = venue.worst_positions(id);
+        let worst = Quantity(long.max(-short));
+        // Orders are measured at the price of their moment, which is never lower.
+        let notional = instrument.notional(LOWEST_PRICE, worst);
+        let notional = notional.map_err(|error| error.to_string())?;
+        if notional > Money(Decimal::from(limit)) {
+            return Err(format!(
+                "{id} could reach {notional} at the venue, {limit} is the limit"
+            ));
+        }
     }
     Ok(())
 }
@@ -40,7 +62,11 @@ pub fn answered_orders_are_there(account: &Account, clients: &Clients) -> Result
 }
 
 /// Orders, fills, positions and cash are what the venue says.
-pub fn both_sides_agree(account: &Account, venue: &Venue) -> Result<(), String> {
+pub fn both_sides_agree(
+    account: &Account,
+    venue: &Venue,
+    sent: &BTreeSet<OrderId>,
+) -> Result<(), String> {
     invariant::check_account(account).map_err(|violation| violation.to_string())?;
     for (id, theirs) in &venue.orders {
         let ours = account.order(&OrderKey::ClientOrderId(id.clone()));
@@ -51,9 +77,17 @@ pub fn both_sides_agree(account: &Account, venue: &Venue) -> Result<(), String> 
     }
     for order in account.orders() {
         let id = &order.request.client_order_id;
-        let never_there = order.status == OrderStatus::Denied
+        let never_there = !sent.contains(&order.order_id)
             || (order.status == OrderStatus::Canceled
-                && order.reason_code == Some(ReasonCode::NotAtVenue));
+                && order.venue_order_id.is_none()
+                && matches!(
+                    order.reason_code,
+                    // While trading is halted a lost order is not sent again.
+                    Some(ReasonCode::NotAtVenue | ReasonCode::CanceledByRisk)
+                ));
+        if !sent.contains(&order.order_id) && venue.orders.contains_key(id) {
+            return Err(format!("order {id} is at the venue and was never sent"));
+        }
         if !never_there && !venue.orders.contains_key(id) {
             return Err(format!(
                 "order {id} is {:?} and not at the venue",
@@ -70,13 +104,16 @@ fn orders_agree(ours: &Order, theirs: &VenueOrder) -> Result<(), String> {
         VenueStatus::Working => {
             matches!(
                 ours.status,
-                OrderStatus::Accepted | OrderStatus::PartiallyFilled
+                OrderStatus::Accepted | OrderStatus::PartiallyFilled | OrderStatus::Triggered
             )
         }
         VenueStatus::Filled => ours.status == OrderStatus::Filled,
-        // A late fill of all that was canceled makes it filled here.
+        // A late fill of all that was canceled makes it filled here, and a cancel because its
+        // time was over makes it expired.
         VenueStatus::Canceled => {
             matches!(ours.status, OrderStatus::Canceled | OrderStatus::Filled)
+                || (ours.status == OrderStatus::Expired
+                    && ours.reason_code == Some(ReasonCode::TimeOver))
         }
         VenueStatus::Expired => ours.status == OrderStatus::Expired,
         VenueStatus::Rejected => ours.status == OrderStatus::Rejected,
@@ -158,11 +195,23 @@ fn opening_cash() -> Money {
     Money(Decimal::from(1_000_000))
 }
 
-/// One spot instrument and one contract.
+/// The lowest price that the market or an order of a client has.
+pub const LOWEST_PRICE: Price = Price(9_000);
+
+/// One spot instrument, one contract, and one whose venue lacks most kinds of orders.
 pub fn instruments() -> BTreeMap<InstrumentId, Instrument> {
     let spot = ("BTCUSDT.SIM", InstrumentKind::Spot);
     let contract = ("BTCUSDT-PERP.SIM", InstrumentKind::Linear);
-    let defined = [spot, contract].map(|(id, kind)| {
+    let bare = ("BTCUSDT-BARE.SIM", InstrumentKind::Linear);
+    let lacks = Lacks {
+        order_types: OrderType::ALL
+            .into_iter()
+            .filter(|order_type| order_type.is_conditional())
+            .collect(),
+        times_in_force: vec![TimeInForce::Day, TimeInForce::Gtd],
+        ..Lacks::default()
+    };
+    let defined = [spot, contract, bare].map(|(id, kind)| {
         let instrument_id = InstrumentId::new(id).expect("instrument id is well formed");
         let one = Rate(Decimal::ONE);
         let instrument = Instrument {
@@ -186,7 +235,14 @@ pub fn instruments() -> BTreeMap<InstrumentId, Instrument> {
                 ..FeeSchedule::default()
             },
             synthetic: true,
-            rules: InstrumentRules::default(),
+            rules: InstrumentRules {
+                lacks: if id == bare.0 {
+                    lacks.clone()
+                } else {
+                    Lacks::default()
+                },
+                ..InstrumentRules::default()
+            },
         };
         (instrument_id, instrument)
     });
@@ -194,7 +250,7 @@ pub fn instruments() -> BTreeMap<InstrumentId, Instrument> {
 }
 
 /// What an account begins with. Buying power is not checked: orders should reach the venue.
-pub fn opening_inputs(mode: AccountMode) -> Vec<AccountInput> {
+pub fn opening_inputs(mode: AccountMode, position_limit: Option<u32>) -> Vec<AccountInput> {
     let open = AccountInput::Open {
         account_id: AccountId::new("sim").expect("account id is well formed"),
         base_currency: currency("USDT"),
@@ -206,10 +262,18 @@ pub fn opening_inputs(mode: AccountMode) -> Vec<AccountInput> {
         amount: opening_cash(),
         reason: "opening".to_owned(),
     };
+    let limits = AccountInput::SetLimits {
+        request_id: None,
+        limits: Limits {
+            max_position_notional: position_limit.map(|limit| Money(Decimal::from(limit))),
+            ..Limits::default()
+        },
+        expected_sequence: None,
+    };
     let define = instruments()
         .into_values()
         .map(|instrument| AccountInput::DefineInstrument(Box::new(instrument)));
-    [open, cash].into_iter().chain(define).collect()
+    [open, cash, limits].into_iter().chain(define).collect()
 }
 
 #[cfg(test)]
@@ -221,11 +285,12 @@ mod tests {
     fn a_fill_that_only_the_venue_has_is_found() {
         let mut account = Account::new();
         let mut effects = apex_domain::account::Effects::default();
-        for input in opening_inputs(AccountMode::Paper) {
+        for input in opening_inputs(AccountMode::Paper, None) {
             account.apply(apex_domain::UnixNanos(0), input, &mut effects);
         }
         let venue = Venue::new(instruments(), true);
-        assert_eq!(both_sides_agree(&account, &venue), Ok(()));
+        let sent = BTreeSet::new();
+        assert_eq!(both_sides_agree(&account, &venue, &sent), Ok(()));
         let external = AccountInput::Report {
             venue_sequence: 1,
             report: apex_domain::venue::VenueReport::Filled(apex_domain::venue::Execution {
@@ -242,7 +307,6 @@ mod tests {
             }),
         };
         account.apply(apex_domain::UnixNanos(0), external, &mut effects);
-        assert!(both_sides_agree(&account, &venue).is_err());
-        assert!(after_each_step(&account, &venue).is_err());
+        assert!(both_sides_agree(&account, &venue, &sent).is_err());
     }
 }

@@ -28,6 +28,9 @@ pub struct Faults {
     pub crash: f64,
     /// How far the venue's clock is ahead of ours.
     pub skew_ns: i64,
+    /// The largest notional of a position, with every working order of a side filled; such a
+    /// venue takes nothing back and fills nothing late, so that the bound holds in its own log.
+    pub position_limit: Option<u32>,
 }
 
 impl Faults {
@@ -55,7 +58,14 @@ impl Faults {
             break_ns: rng.random_range(1_000..8_000) * NANOS_PER_MILLI,
             crash: rng.random_range(0.0..0.8),
             skew_ns: rng.random_range(-1_500..1_500) * NANOS_PER_MILLI,
+            position_limit: rng.random_bool(0.3).then(|| rng.random_range(100..400)),
         }
+    }
+
+    /// Returns true where the venue may fill what it canceled and take back what it filled: both
+    /// can only be learned from a stream that loses nothing.
+    pub fn second_thoughts(&self) -> bool {
+        self.sequenced && self.position_limit.is_none()
     }
 
     /// From here on everything arrives, once and soon.

@@ -6,8 +6,12 @@
 //! durable. At the end the faults stop, the account asks, and both sides must agree to the last
 //! digit. The same seed gives the same run; a failure prints the line that repeats it.
 //!
-//! What is not here: matching, market data and prices (the venue fills at random), several
-//! accounts, and any thread, clock or file. Those are tested where they live.
+//! Orders are of every type and time in force, alone and in lists of every contingency; operators
+//! halt, resume and close in between; one instrument's venue lacks most kinds of orders, so that
+//! the account holds them. The venue takes executions back and contradicts itself.
+//!
+//! What is not here: matching (the venue triggers and fills at random), several accounts, and any
+//! thread, clock or file. Those are tested where they live.
 //!
 //! Start reading at [`run`] and `world`; what must hold stands in `check`.
 
@@ -38,6 +42,11 @@ pub struct Report {
     pub doubled_messages: u32,
     /// Batches of events that a crash took before they were durable.
     pub lost_batches: u32,
+    /// Executions that the venue took back.
+    pub busts: u32,
+    pub lists: usize,
+    /// How often an order was held in the account, for its price or its parent.
+    pub held: usize,
 }
 
 /// An invariant that did not hold. One line, with the command that repeats it.

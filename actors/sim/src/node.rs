@@ -1,12 +1,13 @@
 //! The process under test: the account, its journal, and what waits for the disk.
 
+use crate::clients::Question;
 use apex_domain::account::{AccountInput, Effects, Reply};
 use apex_domain::event::{Event, Recorded, SCHEMA};
 use apex_domain::venue::VenueCommand;
-use apex_domain::{Account, ClientOrderId, UnixNanos};
+use apex_domain::{Account, ClientOrderId, OrderId, UnixNanos};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// What one input led to, held back until its events are durable.
 #[derive(Debug)]
@@ -15,7 +16,7 @@ pub struct Batch {
     pub commands: Vec<VenueCommand>,
     pub reply: Option<Reply>,
     /// The client's question that the reply answers.
-    pub question: Option<usize>,
+    pub question: Option<Question>,
 }
 
 /// A journal of encoded records, some with a snapshot of the state behind them.
@@ -35,6 +36,21 @@ impl Disk {
             }
         }
         submits.values().map(|count| count - 1).sum()
+    }
+
+    /// Returns every order that has ever been on its way to the venue.
+    pub fn sent(&self) -> BTreeSet<OrderId> {
+        let submitted = self.read().filter_map(|recorded| match recorded.event {
+            Event::OrderSubmitted { order_id } => Some(order_id),
+            _ => None,
+        });
+        submitted.collect()
+    }
+
+    /// Returns how often an order was held in the account.
+    pub fn held(&self) -> usize {
+        let held = |recorded: &Recorded| matches!(recorded.event, Event::OrderHeld { .. });
+        self.read().filter(held).count()
     }
 
     fn read(&self) -> impl Iterator<Item = Recorded> {
@@ -68,6 +84,10 @@ pub struct Node {
     waiting: VecDeque<Batch>,
     effects: Effects,
     pub started: UnixNanos,
+    /// The last report of the venue's stream that no crash can make unheard.
+    pub durable_venue_sequence: u64,
+    /// Why the account stopped by itself, if it ever did.
+    pub halted_itself: Option<String>,
 }
 
 impl Node {
@@ -78,12 +98,21 @@ impl Node {
             waiting: VecDeque::new(),
             effects: Effects::default(),
             started: now,
+            durable_venue_sequence: 0,
+            halted_itself: None,
         }
     }
 
-    pub fn apply(&mut self, now: UnixNanos, input: AccountInput, question: Option<usize>) {
+    pub fn apply(&mut self, now: UnixNanos, input: AccountInput, question: Option<Question>) {
         self.account.apply(now, input, &mut self.effects);
         let effects = std::mem::take(&mut self.effects);
+        for recorded in &effects.events {
+            if let Event::TradingStateChanged { by, reason, .. } = &recorded.event
+                && by == "system"
+            {
+                self.halted_itself = Some(reason.clone());
+            }
+        }
         if !effects.is_empty() {
             self.waiting.push_back(Batch {
                 events: effects.events,
@@ -108,6 +137,9 @@ impl Node {
     /// Makes everything durable and lets go of what waited for it, in order.
     pub fn flush(&mut self) -> Vec<Batch> {
         for batch in &self.waiting {
+            let sequences = batch.events.iter().map(|recorded| recorded.venue_sequence);
+            let last = sequences.max().unwrap_or_default();
+            self.durable_venue_sequence = self.durable_venue_sequence.max(last);
             self.disk
                 .records
                 .extend(batch.events.iter().map(Recorded::encode));

@@ -1,7 +1,7 @@
 //! The venue: the truth about orders and fills, which the account must come to agree with.
 
 use apex_domain::market::Side;
-use apex_domain::order::TimeInForce;
+use apex_domain::order::OrderType;
 use apex_domain::venue::{
     EndReason, Execution, NewOrder, RejectReason, VenueCommand, VenueEnd, VenueReport, VenueStatus,
 };
@@ -21,6 +21,8 @@ pub struct VenueOrder {
     pub limit_price: Option<Price>,
     pub status: VenueStatus,
     pub executions: Vec<Execution>,
+    /// A conditional order trades only once it is.
+    triggered: bool,
 }
 
 impl VenueOrder {
@@ -44,6 +46,8 @@ pub struct Venue {
     /// The order of which a second one was made.
     pub doubled: Option<ClientOrderId>,
     executions: u64,
+    /// Executions that were taken back.
+    pub busts: u32,
 }
 
 impl Venue {
@@ -55,6 +59,7 @@ impl Venue {
             unique_ids,
             doubled: None,
             executions: 0,
+            busts: 0,
         }
     }
 
@@ -71,8 +76,9 @@ impl Venue {
                 client_order_id,
                 quantity,
                 limit_price,
+                stop_price,
                 ..
-            } => self.amend(now, client_order_id, quantity, limit_price),
+            } => self.amend(now, client_order_id, quantity, limit_price, stop_price),
             VenueCommand::Cancel {
                 client_order_id, ..
             } => self.cancel(now, client_order_id),
@@ -120,9 +126,10 @@ impl Venue {
                 VenueStatus::Working
             },
             executions: Vec::new(),
+            triggered: !new.order_type.is_conditional(),
             new,
         };
-        let immediate = order.new.time_in_force != TimeInForce::Gtc;
+        let immediate = order.new.time_in_force.is_immediate();
         self.orders.insert(client_order_id.clone(), order);
         if immediate && !refused {
             if rng.random_bool(0.7) {
@@ -143,17 +150,19 @@ impl Venue {
         client_order_id: ClientOrderId,
         quantity: Quantity,
         limit_price: Option<Price>,
+        stop_price: Option<Price>,
     ) {
         let order = self.orders.get_mut(&client_order_id);
         let report = match order {
             Some(order) if order.status == VenueStatus::Working && quantity.0 > order.filled() => {
                 order.quantity = quantity;
-                order.limit_price = limit_price;
+                order.limit_price = limit_price.or(order.limit_price);
+                order.new.terms.stop_price = stop_price.or(order.new.terms.stop_price);
                 VenueReport::Amended {
                     client_order_id,
                     quantity,
-                    limit_price,
-                    stop_price: None,
+                    limit_price: order.limit_price,
+                    stop_price: order.new.terms.stop_price,
                     ts_event,
                 }
             }
@@ -189,6 +198,7 @@ impl Venue {
                 status: order.status,
                 quantity: order.quantity,
                 limit_price: order.limit_price,
+                stop_price: order.new.terms.stop_price,
                 executions: order.executions.clone(),
                 ts_event,
             },
@@ -201,10 +211,33 @@ impl Venue {
         }
     }
 
-    /// The market moves: a working order trades or, now and then, expires; in a numbered stream a
-    /// canceled one may trade once more.
-    pub fn act(&mut self, now: UnixNanos, late_fills: bool, rng: &mut ChaCha8Rng) {
-        let late = late_fills && rng.random_bool(0.02);
+    /// Ends what has an end and has passed it.
+    pub fn expire(&mut self, now: UnixNanos) {
+        let over: Vec<ClientOrderId> = self
+            .orders
+            .iter()
+            .filter(|(_, order)| order.new.terms.expire_at.is_some_and(|at| now > at))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in over {
+            self.end(now, &id, VenueEnd::Expired, EndReason::TimeOver);
+        }
+    }
+
+    /// The market moves: a working order triggers, trades or, now and then, expires. With second
+    /// thoughts a canceled one may trade once more, an execution may be taken back, and one may be
+    /// told again with another content.
+    ///
+    /// Only what the account has durably heard of is taken back (`heard` reports of the log): a
+    /// trade is reported long before anyone disputes it.
+    pub fn act(&mut self, now: UnixNanos, second_thoughts: bool, heard: u64, rng: &mut ChaCha8Rng) {
+        if second_thoughts && rng.random_bool(0.04) {
+            return self.bust(now, heard, rng);
+        }
+        if second_thoughts && rng.random_bool(0.02) {
+            return self.contradict(rng);
+        }
+        let late = second_thoughts && rng.random_bool(0.02);
         let wanted = if late {
             VenueStatus::Canceled
         } else {
@@ -220,11 +253,84 @@ impl Venue {
             return;
         }
         let chosen = &candidates[rng.random_range(0..candidates.len())];
+        let triggered = self.orders[chosen].triggered;
         if !late && rng.random_bool(0.05) {
             self.end(now, chosen, VenueEnd::Expired, EndReason::Other);
-        } else {
+        } else if triggered {
             self.fill(now, chosen, rng);
+        } else if !late {
+            self.trigger(now, chosen);
         }
+    }
+
+    fn trigger(&mut self, ts_event: UnixNanos, id: &ClientOrderId) {
+        if let Some(order) = self.orders.get_mut(id) {
+            order.triggered = true;
+            self.log.push(VenueReport::Triggered {
+                client_order_id: id.clone(),
+                ts_event,
+            });
+        }
+    }
+
+    /// Takes an execution back. A working order may trade its quantity again, an ended one stays
+    /// ended.
+    fn bust(&mut self, ts_event: UnixNanos, heard: u64, rng: &mut ChaCha8Rng) {
+        let heard = self.log.iter().take(heard as usize);
+        let known: Vec<&Execution> = heard
+            .filter_map(|report| match report {
+                VenueReport::Filled(execution) => Some(execution),
+                _ => None,
+            })
+            .filter(|e| self.orders[&e.client_order_id].executions.contains(e))
+            .collect();
+        if known.is_empty() {
+            return;
+        }
+        let busted = known[rng.random_range(0..known.len())].clone();
+        let id = &busted.client_order_id;
+        let Some(order) = self.orders.get_mut(id) else {
+            return;
+        };
+        order.executions.retain(|execution| *execution != busted);
+        if order.status == VenueStatus::Filled {
+            order.status = VenueStatus::Canceled;
+        }
+        self.busts += 1;
+        self.log.push(VenueReport::Busted {
+            client_order_id: id.clone(),
+            exec_id: busted.exec_id,
+            instrument_id: busted.instrument_id,
+            ts_event,
+        });
+    }
+
+    /// Tells an execution once more, with another quantity.
+    fn contradict(&mut self, rng: &mut ChaCha8Rng) {
+        let mut executions = self.orders.values().flat_map(|order| &order.executions);
+        if let Some(first) = executions.next() {
+            let chosen = executions.next_back().filter(|_| rng.random_bool(0.5));
+            let mut other = chosen.unwrap_or(first).clone();
+            other.last_quantity.0 += 1;
+            self.log.push(VenueReport::Filled(other));
+        }
+    }
+
+    /// Returns the position of an instrument with every working order of each side filled: the
+    /// longest and the shortest that it could become.
+    pub fn worst_positions(&self, instrument_id: &InstrumentId) -> (i64, i64) {
+        let orders = self.orders.values();
+        let own = orders.filter(|order| order.new.instrument_id == *instrument_id);
+        own.fold((0, 0), |(long, short), order| {
+            let sign = order.new.side.sign();
+            let filled = order.filled() * sign;
+            let open = if order.status == VenueStatus::Working {
+                order.leaves() * sign
+            } else {
+                0
+            };
+            (long + filled + open.max(0), short + filled + open.min(0))
+        })
     }
 
     fn fill(&mut self, ts_event: UnixNanos, id: &ClientOrderId, rng: &mut ChaCha8Rng) {
@@ -238,8 +344,12 @@ impl Venue {
             rng.random_range(1..=leaves)
         };
         let price = order.limit_price.unwrap_or(Price(10_000));
+        // The rest of a market-to-limit order rests at the price of its first fill.
+        let becomes_limit =
+            order.new.order_type == OrderType::MarketToLimit && order.limit_price.is_none();
+        let quantity_now = order.quantity;
         self.executions += 1;
-        let maker = order.new.time_in_force == TimeInForce::Gtc;
+        let maker = !order.new.time_in_force.is_immediate();
         let instrument = &self.instruments[&order.new.instrument_id];
         let execution = Execution {
             exec_id: ExecId::new(&format!("x{}", self.executions)).expect("exec id is well formed"),
@@ -259,7 +369,20 @@ impl Venue {
         if order.leaves() == 0 && order.status == VenueStatus::Working {
             order.status = VenueStatus::Filled;
         }
+        let rests = becomes_limit && order.status == VenueStatus::Working;
+        if rests {
+            order.limit_price = Some(price);
+        }
         self.log.push(VenueReport::Filled(execution));
+        if rests {
+            self.log.push(VenueReport::Amended {
+                client_order_id: id.clone(),
+                quantity: quantity_now,
+                limit_price: Some(price),
+                stop_price: None,
+                ts_event,
+            });
+        }
     }
 
     fn end(

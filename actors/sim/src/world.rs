@@ -1,7 +1,7 @@
 //! One run: virtual time, the queue of what is on its way, and the driver.
 
 use crate::check;
-use crate::clients::Clients;
+use crate::clients::{Clients, Question};
 use crate::faults::Faults;
 use crate::node::Node;
 use crate::session::{Session, Signed};
@@ -29,6 +29,8 @@ const HEALING_LIMIT_NS: i64 = 120 * NANOS_PER_SECOND;
 enum Action {
     Client,
     Market,
+    /// The price of an instrument is shown to the account.
+    Price,
     Tick,
     Flush,
     Break,
@@ -102,6 +104,9 @@ impl World {
                 disconnects: 0,
                 lost_messages: 0,
                 doubled_messages: 0,
+                busts: 0,
+                lists: 0,
+                held: 0,
                 lost_batches: 0,
             },
             rng,
@@ -129,12 +134,13 @@ impl World {
             }
             self.perform(action)?;
             self.emit();
-            check::after_each_step(&self.node.account, &self.venue)?;
+            check::after_each_step(&self.node, &self.venue, &self.faults)?;
             if self.healing && self.is_quiet() {
                 break;
             }
             if at.since(START) > FAULTY_NS + HEALING_LIMIT_NS {
-                return Err("did not settle after the faults ended".to_owned());
+                let open: Vec<String> = self.open_questions().collect();
+                return Err(format!("did not settle after the faults ended: {open:?}"));
             }
         }
         self.conclude()
@@ -142,7 +148,8 @@ impl World {
 
     /// The account exists and is durable before anything goes wrong.
     fn set_up(&mut self) -> Result<(), String> {
-        for input in check::opening_inputs(AccountMode::Paper) {
+        let limit = self.faults.position_limit;
+        for input in check::opening_inputs(AccountMode::Paper, limit) {
             self.apply(input, None);
         }
         self.flush()?;
@@ -150,6 +157,7 @@ impl World {
             Action::Connect,
             Action::Client,
             Action::Market,
+            Action::Price,
             Action::Tick,
             Action::Break,
         ] {
@@ -172,10 +180,26 @@ impl World {
             Action::Market => {
                 if !self.healing {
                     let venue_now = self.venue_now();
-                    let late_fills = self.faults.sequenced;
-                    self.venue.act(venue_now, late_fills, &mut self.rng);
+                    let second_thoughts = self.faults.second_thoughts();
+                    let heard = self.node.durable_venue_sequence;
+                    self.venue
+                        .act(venue_now, second_thoughts, heard, &mut self.rng);
                 }
+                self.venue.expire(self.venue_now());
                 self.push_within(Action::Market, 300 * NANOS_PER_MILLI);
+            }
+            Action::Price => {
+                let chosen = self.rng.random_range(0..self.instruments.len());
+                let instrument_id = self.instruments[chosen].clone();
+                let view = self.clients.market_view(self.now, &mut self.rng);
+                if self.is_up {
+                    let input = AccountInput::Market {
+                        instrument_id,
+                        view,
+                    };
+                    self.apply(input, None);
+                }
+                self.push_within(Action::Price, 400 * NANOS_PER_MILLI);
             }
             Action::Tick => {
                 if self.is_up {
@@ -205,7 +229,7 @@ impl World {
         Ok(())
     }
 
-    fn apply(&mut self, input: AccountInput, question: Option<usize>) {
+    fn apply(&mut self, input: AccountInput, question: Option<Question>) {
         let was_idle = self.node.is_idle();
         self.node.apply(self.now, input, question);
         if was_idle && !self.node.is_idle() {
@@ -219,7 +243,7 @@ impl World {
             return Ok(());
         }
         for batch in self.node.flush() {
-            if let (Some(question), Some(reply)) = (batch.question, &batch.reply) {
+            if let (Some(question), Some(reply)) = (&batch.question, &batch.reply) {
                 self.clients.answer(question, reply)?;
             }
             for command in batch.commands {
@@ -399,6 +423,7 @@ impl World {
                 AccountInput::CancelAll {
                     filter,
                     reason_code,
+                    request_id: None,
                 },
                 None,
             );
@@ -410,18 +435,29 @@ impl World {
         let settled = self.now.since(START) > FAULTY_NS + 10 * NANOS_PER_SECOND
             && self.node.is_idle()
             && !self.queue.values().any(Action::is_message);
-        settled
-            && self.node.account.working_orders().all(|order| {
-                matches!(
-                    order.status,
-                    OrderStatus::Accepted | OrderStatus::PartiallyFilled
-                )
-            })
+        settled && self.open_questions().next().is_none()
+    }
+
+    /// Returns the working orders whose outcome is open. What is held here waits for as long as
+    /// it takes, and is none of them.
+    fn open_questions(&self) -> impl Iterator<Item = String> {
+        let settled = |status| {
+            matches!(
+                status,
+                OrderStatus::Accepted
+                    | OrderStatus::PartiallyFilled
+                    | OrderStatus::Triggered
+                    | OrderStatus::PendingNew
+            )
+        };
+        let open = self.node.account.working_orders();
+        open.filter(move |order| !settled(order.status))
+            .map(|order| format!("{order:?}"))
     }
 
     fn conclude(&mut self) -> Result<(), String> {
         let account = &self.node.account;
-        check::both_sides_agree(account, &self.venue)?;
+        check::both_sides_agree(account, &self.venue, &self.node.disk.sent())?;
         check::answered_orders_are_there(account, &self.clients)?;
         if self.node.disk.recover(false)? != *account {
             return Err("the journal gives another account than the one that wrote it".to_owned());
@@ -431,6 +467,9 @@ impl World {
         self.report.orders = account.orders().len();
         self.report.fills = account.executions().len();
         self.report.resent = self.node.disk.resent();
+        self.report.busts = self.venue.busts;
+        self.report.lists = self.clients.lists.len();
+        self.report.held = self.node.disk.held();
         Ok(())
     }
 

@@ -31,7 +31,7 @@ fn run_all(seeds: Vec<u64>) -> Result<Vec<Report>, Failure> {
 fn every_seed_holds() {
     let seeds = match number("APEX_SIM_SEED") {
         Some(seed) => vec![seed],
-        None => (0..number("APEX_SIM_SEEDS").unwrap_or(2_000))
+        None => (0..number("APEX_SIM_SEEDS").unwrap_or(5_000))
             .chain(REMEMBERED)
             .collect(),
     };

@@ -114,7 +114,7 @@ pub fn bar(index: u32, bar: &Bar) -> v1::BarTick {
         instrument: index,
         interval_ns: match bar.spec {
             BarSpec::Time { interval_ns } => interval_ns,
-            BarSpec::External => 0,
+            _ => 0,
         },
         open: bar.open.0,
         high: bar.high.0,
@@ -124,16 +124,53 @@ pub fn bar(index: u32, bar: &Bar) -> v1::BarTick {
         trade_count: bar.trade_count,
         ts_open_ns: bar.ts_open.0,
         ts_init_ns: bar.ts_init.0,
+        spec: bar_spec(bar.spec),
     }
 }
 
+/// Writes what a bar counts; `None` for time, whose width has its own field, and for a file's bars.
+pub fn bar_spec(spec: BarSpec) -> Option<v1::BarSpec> {
+    let spec = match spec {
+        BarSpec::Time { .. } | BarSpec::External => return None,
+        BarSpec::Tick { count } => v1::bar_spec::Spec::TickCount(count),
+        BarSpec::Volume { quantity } => v1::bar_spec::Spec::Volume(quantity.0),
+        BarSpec::Value { amount } => v1::bar_spec::Spec::Value(v1::BarAmount {
+            high: (amount >> 64) as i64,
+            low: amount as u64,
+        }),
+        BarSpec::Renko { brick } => v1::bar_spec::Spec::RenkoBrick(brick.0),
+    };
+    Some(v1::BarSpec { spec: Some(spec) })
+}
+
+/// Reads what a bar counts, or returns `None` for a kind that this build does not know. The
+/// threshold is not checked, since who reads a bar does not build it.
+pub fn read_bar_spec(interval_ns: i64, spec: Option<&v1::BarSpec>) -> Option<BarSpec> {
+    let Some(spec) = spec else {
+        return Some(match interval_ns {
+            0 => BarSpec::External,
+            interval_ns => BarSpec::Time { interval_ns },
+        });
+    };
+    Some(match spec.spec.as_ref()? {
+        v1::bar_spec::Spec::TickCount(count) => BarSpec::Tick { count: *count },
+        v1::bar_spec::Spec::Volume(quantity) => BarSpec::Volume {
+            quantity: Quantity(*quantity),
+        },
+        v1::bar_spec::Spec::Value(amount) => BarSpec::Value {
+            amount: i128::from(amount.high) << 64 | i128::from(amount.low),
+        },
+        v1::bar_spec::Spec::RenkoBrick(brick) => BarSpec::Renko {
+            brick: Price(*brick),
+        },
+    })
+}
+
+/// Reads a bar; one of a kind that this build does not know counts as made elsewhere.
 pub fn read_bar(instrument_id: &InstrumentId, tick: &v1::BarTick) -> Bar {
     Bar {
         instrument_id: instrument_id.clone(),
-        spec: match tick.interval_ns {
-            0 => BarSpec::External,
-            interval_ns => BarSpec::Time { interval_ns },
-        },
+        spec: read_bar_spec(tick.interval_ns, tick.spec.as_ref()).unwrap_or(BarSpec::External),
         open: Price(tick.open),
         high: Price(tick.high),
         low: Price(tick.low),
@@ -233,6 +270,25 @@ mod tests {
             ts_init: ts_event,
         };
         assert_eq!(read_bar(&id, &bar(3, &bar_in)), bar_in);
+        for spec in [
+            BarSpec::External,
+            BarSpec::Tick { count: u64::MAX },
+            BarSpec::Volume {
+                quantity: Quantity(5),
+            },
+            BarSpec::Value { amount: i128::MAX },
+            BarSpec::Value { amount: i128::MIN },
+            BarSpec::Value { amount: 1 << 63 },
+            BarSpec::Renko { brick: Price(7) },
+        ] {
+            let bar_in = Bar {
+                spec,
+                ..bar_in.clone()
+            };
+            assert_eq!(read_bar(&id, &bar(3, &bar_in)), bar_in);
+        }
+        let unknown = v1::BarSpec { spec: None };
+        assert_eq!(read_bar_spec(0, Some(&unknown)), None);
         let state_in = FeedState {
             instrument_id: id.clone(),
             status: FeedStatus::Recovering,

@@ -18,6 +18,7 @@ fn working_status(client: &str, desk: &Desk) -> VenueReport {
         limit_price: request.limit_price,
         executions: Vec::new(),
         ts_event: desk.clock.now(),
+        stop_price: None,
     }
 }
 

@@ -1,10 +1,10 @@
 //! What an account actor takes and answers.
 
-use apex_domain::account::{CancelFilter, Effects, ExecutionRecord, Refusal, Reply};
-use apex_domain::event::{AccountMode, Recorded};
-use apex_domain::order::{AmendOrder, Order, OrderKey, SubmitOrder};
+use apex_domain::account::{CancelFilter, Effects, ExecutionRecord, Preview, Refusal, Reply};
+use apex_domain::event::{AccountMode, CloseScope, Recorded};
+use apex_domain::order::{AmendOrder, Order, OrderKey, SubmitList, SubmitOrder};
 use apex_domain::portfolio::Position;
-use apex_domain::risk::{Limits, ReasonCode, TradingState};
+use apex_domain::risk::{Limits, MarketView, ReasonCode, TradingState};
 use apex_domain::venue::VenueReport;
 use apex_domain::{
     AccountId, Currency, Instrument, InstrumentId, Money, RequestId, StrategyId, UnixNanos,
@@ -26,7 +26,29 @@ pub enum AccountCommand {
     },
     CancelAll {
         filter: CancelFilter,
+        request_id: Option<RequestId>,
         reason_code: ReasonCode,
+    },
+    /// Cancels these orders, with an outcome for each.
+    CancelOrders {
+        keys: Vec<OrderKey>,
+        request_id: Option<RequestId>,
+        reason_code: ReasonCode,
+    },
+    /// Several orders as one list, or as a batch where they have no contingency.
+    SubmitList(Box<SubmitList>),
+    /// Cancels what is in the way and closes the positions that the scope names.
+    Close {
+        scope: CloseScope,
+        request_id: Option<RequestId>,
+    },
+    /// The kill switch.
+    Halt {
+        request_id: Option<RequestId>,
+        cancel: bool,
+        flatten: bool,
+        by: String,
+        reason: String,
     },
     SetTradingState {
         request_id: Option<RequestId>,
@@ -114,8 +136,15 @@ pub struct Page {
 #[derive(Clone, Debug)]
 pub enum AccountQuery {
     Order(OrderKey),
-    Orders { filter: OrderFilter, page: Page },
-    Executions { page: Page },
+    Orders {
+        filter: OrderFilter,
+        page: Page,
+    },
+    Executions {
+        page: Page,
+    },
+    /// What a new order would be and do; decides nothing.
+    Preview(Box<SubmitOrder>),
     Summary,
 }
 
@@ -132,6 +161,7 @@ pub enum AccountAnswer {
         executions: Vec<ExecutionRecord>,
         next: Option<u64>,
     },
+    Preview(Box<Result<Preview, Refusal>>),
     Summary(Box<AccountSummary>),
 }
 
@@ -193,5 +223,10 @@ pub enum AccountMessage {
         sequence: u64,
     },
     Journal(JournalHealth),
+    /// What the market of an instrument is now, for one whose prices the account waits for.
+    Market {
+        instrument_id: InstrumentId,
+        view: MarketView,
+    },
     Tick,
 }

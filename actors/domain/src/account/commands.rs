@@ -3,6 +3,7 @@
 use super::machine::{Account, Step};
 use super::requests::Subject;
 use super::types::{Refusal, Reply};
+use crate::calendar::Calendar;
 use crate::event::{AccountMode, Event};
 use crate::id::{AccountId, Currency, RequestId};
 use crate::instrument::Instrument;
@@ -71,6 +72,7 @@ impl Account {
                 detail: format!("{currency} would be {after}"),
             });
         }
+        let moved = currency.clone();
         self.record(
             step,
             Event::CashAdjusted {
@@ -80,6 +82,7 @@ impl Account {
                 reason,
             },
         );
+        self.shift_baseline(step, &moved, amount);
         self.done(step);
     }
 
@@ -113,6 +116,13 @@ impl Account {
             return step.refuse(Refusal::Invalid {
                 field: error.field(),
                 detail: format!("is not acceptable: {error}"),
+            });
+        }
+        let calendar = &instrument.rules.calendar;
+        if !calendar.is_empty() && Calendar::shared(calendar).is_none() {
+            return step.refuse(Refusal::Invalid {
+                field: "calendar",
+                detail: format!("is not acceptable: there is no calendar \"{calendar}\""),
             });
         }
         if let Some(known) = self.instruments.get(&instrument.instrument_id) {

@@ -1,16 +1,19 @@
 //! What each event does to the state. Nothing is decided here.
 
+use super::losses::Baseline;
 use super::machine::Account;
 use super::recovery::FoldError;
 use super::requests::Subject;
 use super::types::ExecutionRecord;
 use crate::event::{Event, Recorded};
 use crate::id::OrderId;
+use crate::money::Money;
 use crate::number::NumberError;
 use crate::order::OrderStatus;
 use crate::order::entry::{EntryError, NewEntry, OrderEntry};
 use crate::order::store::OrderIndex;
 use crate::portfolio::Holder;
+use crate::risk::TradingState;
 use crate::risk::checks::RATE_WINDOW_NS;
 use crate::time::UnixNanos;
 use crate::venue::Execution;
@@ -54,37 +57,24 @@ impl Account {
                 request_id, state, ..
             } => {
                 self.trading_state = *state;
+                // Resuming begins to measure anew.
+                if *state == TradingState::Active {
+                    self.baseline = None;
+                }
                 let subject = Subject::TradingState(*state);
                 self.requests
                     .remember(request_id.as_ref(), subject, sequence, ts);
             }
-            Event::OrderInitialized {
-                order_id,
-                request,
-                market,
-                quantity,
-                expires_at,
-            } => {
-                let account_id = self.account_id.clone().ok_or(FoldError::NotOpen)?;
-                let list_id = self.lists.of(&request.client_order_id);
-                self.orders.push(OrderEntry::new(NewEntry {
-                    account_id,
-                    order_id: order_id.clone(),
-                    request: (**request).clone(),
-                    market: *market,
-                    quantity: *quantity,
-                    expires_at: *expires_at,
-                    list_id,
-                    sequence,
-                    ts,
-                }));
-            }
+            Event::OrderInitialized { .. } => self.begin_order(recorded)?,
             Event::OrderFilled {
                 order_id,
                 execution,
                 late,
             } => {
                 let index = self.take_order_event(recorded, order_id)?;
+                let client_order_id = &self.orders.get(index).order.request.client_order_id;
+                let client_order_id = client_order_id.clone();
+                self.fold_closing_order(&recorded.event, &client_order_id, ts);
                 let holder = self.holder_of(index);
                 self.book(recorded, execution, Some(order_id), holder, *late)?;
             }
@@ -96,6 +86,16 @@ impl Account {
             | Event::InstrumentSplit { .. } => self.take_payment(recorded)?,
             Event::ReportQuarantined { .. } => {}
             Event::ListInitialized { list } => self.lists.insert((**list).clone()),
+            Event::EquityMarked {
+                day_start,
+                highest,
+                day,
+            } => self.take_baseline(*day_start, *highest, *day),
+            Event::CommandTaken {
+                request_id,
+                command,
+            } => self.fold_command(request_id.as_ref(), command, sequence, ts),
+            Event::CloseEnded { taken, .. } => self.fold_close_ended(*taken),
             Event::ExecutionBusted {
                 exec_id,
                 instrument_id,
@@ -112,6 +112,42 @@ impl Account {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn take_baseline(&mut self, day_start: Money, highest: Money, day: UnixNanos) {
+        self.baseline = Some(Baseline {
+            day_start,
+            highest,
+            day,
+        });
+    }
+
+    fn begin_order(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
+        let Event::OrderInitialized {
+            order_id,
+            request,
+            market,
+            quantity,
+            expires_at,
+        } = &recorded.event
+        else {
+            return Ok(());
+        };
+        let account_id = self.account_id.clone().ok_or(FoldError::NotOpen)?;
+        let list_id = self.lists.of(&request.client_order_id);
+        self.fold_closing_order(&recorded.event, &request.client_order_id, recorded.ts);
+        self.orders.push(OrderEntry::new(NewEntry {
+            account_id,
+            order_id: order_id.clone(),
+            request: (**request).clone(),
+            market: *market,
+            quantity: *quantity,
+            expires_at: *expires_at,
+            list_id,
+            sequence: recorded.sequence,
+            ts: recorded.ts,
+        }));
         Ok(())
     }
 
@@ -148,6 +184,7 @@ impl Account {
                 },
                 EntryError::Number(source) => FoldError::Number { sequence, source },
             })?;
+        self.take_member_event(&recorded.event, index);
         if counts_for_rate {
             self.count_for_rate(ts);
         }

@@ -1,5 +1,8 @@
 //! The machine itself: its state, and where each input goes.
 
+use super::close::Closing;
+use super::losses::Baseline;
+use super::marks::Marks;
 use super::requests::Requests;
 use super::types::{AccountInput, Effects, ExecutionRecord, Refusal, Reply};
 use crate::event::{AccountMode, Event, Recorded};
@@ -41,10 +44,15 @@ pub struct Account {
     pub(super) lists: Lists,
     pub(super) portfolio: Portfolio,
     pub(super) requests: Requests,
+    pub(super) closings: Vec<Closing>,
     /// Times of the orders and amends of the last second.
     pub(super) recent: VecDeque<UnixNanos>,
     #[serde(skip)]
     pub(super) asked: Asked,
+    #[serde(skip)]
+    pub(super) marks: Marks,
+    /// What loss limits measure from; `None` until the next tick sets it.
+    pub(super) baseline: Option<Baseline>,
 }
 
 /// What the venue was asked. Not state: it is forgotten with the process, and then asked again,
@@ -103,8 +111,19 @@ impl Account {
             effects,
         };
         self.dispatch(&mut step, input);
+        self.drive(&mut step);
         #[cfg(debug_assertions)]
         self.assert_invariants(effects);
+    }
+
+    /// Does what follows from what was decided: lists and closings go on. A closing's order may
+    /// be one of a list, and the other way round.
+    fn drive(&mut self, step: &mut Step<'_>) {
+        self.drive_lists(step);
+        if !self.closings.is_empty() {
+            self.drive_closings(step);
+            self.drive_lists(step);
+        }
     }
 
     fn dispatch(&mut self, step: &mut Step<'_>, input: AccountInput) {
@@ -121,6 +140,7 @@ impl Account {
                 AccountInput::Report { .. }
                 | AccountInput::SessionLost { .. }
                 | AccountInput::SessionReady
+                | AccountInput::Market { .. }
                 | AccountInput::Tick => {}
                 _ => step.refuse(Refusal::NotOpen),
             };
@@ -155,8 +175,27 @@ impl Account {
             } => self.cancel(step, &key, request_id, reason_code),
             AccountInput::CancelAll {
                 filter,
+                request_id,
                 reason_code,
-            } => self.cancel_all(step, &filter, reason_code),
+            } => self.cancel_all(step, filter, request_id, reason_code),
+            AccountInput::CancelOrders {
+                keys,
+                request_id,
+                reason_code,
+            } => self.cancel_orders(step, keys, request_id, reason_code),
+            AccountInput::SubmitList { list, markets } => self.submit_list(step, list, &markets),
+            AccountInput::Close { scope, request_id } => self.close(step, scope, request_id),
+            AccountInput::Halt {
+                request_id,
+                cancel,
+                flatten,
+                by,
+                reason,
+            } => self.kill(step, request_id, (cancel, flatten), by, reason),
+            AccountInput::Market {
+                instrument_id,
+                view,
+            } => self.market(step, instrument_id, view),
             AccountInput::Report {
                 venue_sequence,
                 report,

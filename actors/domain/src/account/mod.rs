@@ -5,9 +5,14 @@
 //! state stands in `fold`.
 
 pub mod as_of;
+mod close;
 mod commands;
 mod fold;
+mod home;
+mod lists;
+mod losses;
 pub mod machine;
+mod marks;
 mod orders;
 mod payments;
 pub mod recovery;
@@ -21,9 +26,12 @@ mod worth;
 pub use crate::portfolio::Equity;
 pub use as_of::{AccountAsOf, AsOf, AsOfError, as_of, as_of_tail};
 pub use machine::Account;
+pub use orders::Preview;
 pub use recovery::{FoldError, RestoreError};
-pub use types::{AccountInput, CancelFilter, Effects, ExecutionRecord, Refusal, Reply};
-pub use types::{FundingPayment, InstrumentSplit};
+pub use types::{
+    AccountInput, CancelFilter, Effects, ExecutionRecord, FundingPayment, InstrumentSplit, Outcome,
+    Refusal, Reply,
+};
 
 #[cfg(test)]
 pub(crate) mod tests;

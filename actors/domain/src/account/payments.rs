@@ -109,7 +109,7 @@ impl Account {
         };
         self.record(step, event);
         let sequence = self.sequence;
-        self.cancel_all(step, &filter, ReasonCode::CanceledByRisk);
+        self.cancel_all(step, filter, None, ReasonCode::CanceledByRisk);
         step.effects.reply = Some(Reply::Done { sequence });
     }
 

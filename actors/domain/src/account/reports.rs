@@ -222,7 +222,6 @@ impl Account {
         } = ending;
         let entry = self.orders.get(index);
         let filled = entry.order.filled_quantity;
-        let client_order_id = entry.order.request.client_order_id.clone();
         let order_id = entry.order.order_id.clone();
         if !entry.is_working() {
             // Ended already. What it counts beyond our fills is asked for and comes late.
@@ -236,27 +235,22 @@ impl Account {
         if cumulative_quantity == filled || cumulative_quantity == with_busted {
             return self.end(step, index, end, reason_code, ts_event);
         }
-        if cumulative_quantity < filled {
-            let detail = format!("ended with {cumulative_quantity:?} of our {filled:?} filled");
-            let reason = QuarantineReason::IllegalTransition;
-            self.quarantine(step, client_order_id, reason, detail);
-        } else {
-            let held = entry.held.as_ref();
-            let known = held.is_some_and(|held| held.cumulative_quantity == cumulative_quantity);
-            if known {
-                return;
-            }
-            self.record(
-                step,
-                Event::OrderEndHeld {
-                    order_id,
-                    end,
-                    reason_code,
-                    cumulative_quantity,
-                    ts_event,
-                },
-            );
+        // More than ours: fills are still to come. Less: one of ours is being taken back.
+        let held = entry.held.as_ref();
+        let known = held.is_some_and(|held| held.cumulative_quantity == cumulative_quantity);
+        if known {
+            return;
         }
+        self.record(
+            step,
+            Event::OrderEndHeld {
+                order_id,
+                end,
+                reason_code,
+                cumulative_quantity,
+                ts_event,
+            },
+        );
         self.query(step, index);
     }
 
@@ -268,6 +262,11 @@ impl Account {
         reason_code: ReasonCode,
         ts_event: UnixNanos,
     ) {
+        // A cancel of ours because its time was over: the venue could not expire it itself.
+        let end = match reason_code {
+            ReasonCode::TimeOver => VenueEnd::Expired,
+            _ => end,
+        };
         if !self.is_possible(step, index, end_kind(end)) {
             return;
         }
@@ -302,6 +301,9 @@ impl Account {
             && limit_price == entry.order.limit_price
             && stop_price == entry.order.stop_price;
         if same && entry.is_acknowledged() && entry.amend.is_none() {
+            return;
+        }
+        if ts_event < entry.amended_at {
             return;
         }
         if !self.is_possible(step, index, EventKind::Amended) {

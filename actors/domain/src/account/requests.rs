@@ -1,5 +1,6 @@
 //! Which request ids were answered, for the same answer when one is repeated.
 
+use crate::event::Command;
 use crate::id::{Currency, InstrumentId, RequestId};
 use crate::money::Money;
 use crate::order::store::OrderIndex;
@@ -19,6 +20,7 @@ pub(super) enum Subject {
     TradingState(TradingState),
     Amend(OrderIndex),
     Cancel(OrderIndex),
+    Command(Box<Command>),
     Split(InstrumentId, u32, u32),
 }
 

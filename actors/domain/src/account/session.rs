@@ -35,7 +35,11 @@ impl Account {
     pub(super) fn session_ready(&mut self, step: &mut Step<'_>) {
         let unsettled = self.orders.unsettled();
         let settled = self.orders.working().difference(unsettled).copied();
-        let all: Vec<OrderIndex> = unsettled.iter().copied().chain(settled).collect();
+        let all = unsettled.iter().copied().chain(settled);
+        // What is held here is nothing that the venue could know of.
+        let all: Vec<OrderIndex> = all
+            .filter(|index| !self.orders.get(*index).is_home())
+            .collect();
         self.asked.unconfirmed = all.iter().copied().collect();
         for index in all {
             self.query(step, index);
@@ -52,6 +56,8 @@ impl Account {
         for index in self.due(step.now) {
             self.query(step, index);
         }
+        self.expire(step);
+        self.check_losses(step);
     }
 
     /// Returns what to ask for, those who have waited longest first: when a session takes fewer
@@ -62,7 +68,10 @@ impl Account {
         asked.unconfirmed.retain(|index| working.contains(index));
         let unconfirmed = &asked.unconfirmed;
         let open = |index: &OrderIndex| unsettled.contains(index) || unconfirmed.contains(index);
-        asked.at.retain(|index, _| open(index));
+        let over = self.orders.expired(now);
+        asked
+            .at
+            .retain(|index, _| open(index) || over.contains(index));
         asked.repeats.retain(|index, _| unsettled.contains(index));
         let mut due: Vec<(UnixNanos, OrderIndex)> = unsettled
             .union(&self.asked.unconfirmed)

@@ -1,14 +1,15 @@
 //! What goes into an account and what comes out.
 
-use crate::event::{AccountMode, Recorded};
-use crate::id::{AccountId, Currency, ExecId, InstrumentId, RequestId, StrategyId};
+use crate::event::{AccountMode, CloseScope, Recorded};
+use crate::id::{AccountId, Currency, ExecId, InstrumentId, OrderListId, RequestId, StrategyId};
 use crate::instrument::Instrument;
 use crate::market::Side;
 use crate::money::Money;
-use crate::order::{AmendOrder, Order, OrderKey, PositionSide, SubmitOrder};
-use crate::risk::{Limits, MarketRef, ReasonCode, TradingState};
+use crate::order::{AmendOrder, Order, OrderKey, PositionSide, SubmitList, SubmitOrder};
+use crate::risk::{Limits, MarketRef, MarketView, ReasonCode, TradingState};
 use crate::time::UnixNanos;
 use crate::venue::{VenueCommand, VenueReport};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Something that an account decides on.
@@ -56,7 +57,41 @@ pub enum AccountInput {
     /// Cancels each working order that the filter names.
     CancelAll {
         filter: CancelFilter,
+        request_id: Option<RequestId>,
         reason_code: ReasonCode,
+    },
+    /// Cancels these orders, with an outcome for each.
+    CancelOrders {
+        keys: Vec<OrderKey>,
+        request_id: Option<RequestId>,
+        reason_code: ReasonCode,
+    },
+    /// Takes several orders as one list, or as a batch where they have no contingency; the
+    /// market of each instrument with them.
+    SubmitList {
+        list: Box<SubmitList>,
+        markets: BTreeMap<InstrumentId, MarketRef>,
+    },
+    /// Closes positions: cancels the working orders in the way, waits for their ends, and then
+    /// sends reduce-only market orders until nothing is left.
+    Close {
+        scope: CloseScope,
+        request_id: Option<RequestId>,
+    },
+    /// The kill switch: new orders are refused first, then working ones canceled and positions
+    /// closed, as asked.
+    Halt {
+        request_id: Option<RequestId>,
+        cancel: bool,
+        flatten: bool,
+        by: String,
+        reason: String,
+    },
+    /// What the market of an instrument is now: orders that are held here look at it, and values
+    /// are measured by it.
+    Market {
+        instrument_id: InstrumentId,
+        view: MarketView,
     },
     /// A venue's report with its place in that venue's stream of reports to this account; 0 for
     /// answers to a query, which have none.
@@ -101,7 +136,7 @@ pub struct InstrumentSplit {
 }
 
 /// Which working orders a cancel means. `None` is any.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CancelFilter {
     pub instrument_id: Option<InstrumentId>,
     pub strategy_id: Option<StrategyId>,
@@ -113,8 +148,10 @@ pub struct CancelFilter {
 pub enum Reply {
     /// The order as it stands now, denied ones too.
     Order(Box<Order>),
-    /// The orders that a `CancelAll` touched.
+    /// The orders that a command over several touched.
     Orders(Vec<Order>),
+    /// What became of each order of a list or batch, in the order that they were named in.
+    Outcomes(Vec<Outcome>),
     /// Done; the journal sequence of the event, or of the state where nothing had to change.
     Done {
         sequence: u64,
@@ -122,11 +159,21 @@ pub enum Reply {
     Refused(Refusal),
 }
 
+/// What became of one order of several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub key: OrderKey,
+    /// The order as it stands, denied ones too; or why there is none.
+    pub result: Result<Box<Order>, Refusal>,
+}
+
 /// A command that could not be taken; it left no event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("client_order_id \"{0}\" is already used for another order")]
     AlreadyExists(crate::ClientOrderId),
+    #[error("order_list_id \"{0}\" is already used for another list")]
+    ListExists(OrderListId),
     #[error("no such order")]
     OrderNotFound,
     #[error("unknown instrument \"{0}\"")]

@@ -62,7 +62,7 @@ impl Account {
 
     /// Returns a list of orders as it was taken.
     pub fn list(&self, list_id: &OrderListId) -> Option<&ListDefinition> {
-        self.lists.get(list_id)
+        self.lists.get(list_id).map(|list| &list.definition)
     }
 
     /// Returns all orders by creation.

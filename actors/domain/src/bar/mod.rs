@@ -1,19 +1,32 @@
 //! Bars built from trades.
 //!
-//! The rule book of time bars:
-//! - A cell is `[n * interval, (n + 1) * interval)` in nanoseconds since the epoch: its start
-//!   belongs to it, its end to the next one.
-//! - A trade belongs to the cell of its own exchange time, `ts_event`, whenever it arrives.
-//! - The newest cell is open. It is finished, and its bar emitted, once a trade of a later cell
-//!   arrives or the exchange's time is at or past its end.
-//! - A cell without a trade gives no bar.
-//! - A trade of an older cell is late. It is counted, and applied when the cell is still held:
-//!   the finished bar is then emitted again, revised. Otherwise it changes nothing and is counted
-//!   as missed. A late trade never opens a cell in between that had no trade before it was passed,
-//!   unless that cell is within the held range; then its bar comes late.
-//! - Inside a cell the close is the trade with the latest `ts_event`, of equal ones the last to
-//!   arrive, and the open the one with the earliest, of equal ones the first to arrive.
+//! [`BarBuilder`] makes the bars of any [`crate::market::BarSpec`] of one instrument; one machine
+//! a kind does the work: [`TimeBars`], [`TickBars`], [`VolumeBars`], [`ValueBars`], [`RenkoBars`].
+//! All of them count in integers, so the same trades give the same bars anywhere.
+//!
+//! The rules, each with its reason, are written in `docs/guide/bars.md`; the numbers of its rules
+//! (TC-B01 and on) are in the names of the tests here. In short:
+//! - Time bars go by the trade's own `ts_event`; all others by the order of arrival.
+//! - A published bar is never rewritten. A late trade is counted.
+//! - A trade that crosses a threshold of quantity or value is split, so that no quantity is lost
+//!   or counted twice: bars, open bar and late trades together hold what was traded.
 
+mod builder;
+mod renko;
+mod spec;
+mod tape;
+#[cfg(test)]
+mod tests;
+mod tick;
 mod time;
+mod value;
+mod volume;
 
-pub use time::{BarCounters, Cell, TimeBars};
+pub use builder::BarBuilder;
+pub use renko::RenkoBars;
+pub use spec::{BarSpecError, check_spec, parse_spec, spec_text};
+pub use tape::{BARS_PER_TRADE_MAX, BarCounters};
+pub use tick::TickBars;
+pub use time::{Cell, TimeBars};
+pub use value::ValueBars;
+pub use volume::VolumeBars;

@@ -1,5 +1,6 @@
 //! Bars over equal spans of time.
 
+use super::tape::{BarCounters, roll};
 use crate::id::InstrumentId;
 use crate::market::{Bar, BarSpec, Trade};
 use crate::number::Price;
@@ -55,15 +56,6 @@ impl Cell {
     }
 }
 
-/// What happened so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BarCounters {
-    /// Trades of a cell older than the open one.
-    pub late: u64,
-    /// Late trades whose cell was no longer held; no bar counts them.
-    pub missed: u64,
-}
-
 /// Builds the time bars of one instrument. See the module for the rules.
 #[derive(Clone, Debug)]
 pub struct TimeBars {
@@ -95,29 +87,28 @@ impl TimeBars {
         }
     }
 
-    /// Takes a trade; finished and revised bars are appended to `bars`, the older first.
+    /// Takes a trade; a bar that it finished is appended to `bars`.
     pub fn on_trade(&mut self, trade: &Trade, bars: &mut Vec<Bar>) {
+        if !self.counters.admit(trade) {
+            return;
+        }
         let start = self.start_of(trade.ts_event);
         let newest = self.cells.last_key_value().map(|(start, _)| *start);
         if newest.is_some_and(|newest| start < newest) {
-            self.late(start, trade, bars);
+            self.late(start, trade);
             return;
         }
         if newest.is_some_and(|newest| start > newest) {
             self.finish_newest(trade.ts_init, bars);
         }
-        let mut revised = false;
-        self.cells
+        let cell = self
+            .cells
             .entry(start)
-            .and_modify(|cell| {
-                cell.add(trade);
-                revised = cell.is_finished;
-            })
+            .and_modify(|cell| cell.add(trade))
             .or_insert_with(|| Cell::of(trade));
-        if revised {
+        if cell.is_finished {
             // Time had already closed the newest cell.
-            self.counters.late += 1;
-            self.emit(start, trade.ts_init, bars);
+            self.counters.count_late(trade);
         }
         self.drop_oldest();
     }
@@ -138,18 +129,26 @@ impl TimeBars {
         ts.0.saturating_sub(ts.0.rem_euclid(self.interval_ns))
     }
 
-    fn late(&mut self, start: i64, trade: &Trade, bars: &mut Vec<Bar>) {
-        self.counters.late += 1;
+    /// A cell that was passed takes the trade as long as it is held; its bar is out already.
+    fn late(&mut self, start: i64, trade: &Trade) {
+        self.counters.count_late(trade);
         if start < self.floor {
             self.counters.missed += 1;
             return;
         }
-        self.cells
+        let cell = self
+            .cells
             .entry(start)
             .and_modify(|cell| cell.add(trade))
             .or_insert_with(|| Cell::of(trade));
-        self.emit(start, trade.ts_init, bars);
+        cell.is_finished = true;
         self.drop_oldest();
+    }
+
+    /// Finishes the open cell before its time, as at the end of a session. A trade of it that
+    /// comes later is late.
+    pub fn end_session(&mut self, ts_init: UnixNanos, bars: &mut Vec<Bar>) {
+        self.finish_newest(ts_init, bars);
     }
 
     fn finish_newest(&mut self, ts_init: UnixNanos, bars: &mut Vec<Bar>) {
@@ -202,28 +201,19 @@ impl TimeBars {
         self.counters
     }
 
-    /// Returns a hash over the instrument, the interval and all emitted bars in order, revised
-    /// ones included. When a bar was known is not in it.
+    /// Returns the quantity of the open cell, whose bar is still to come.
+    pub fn pending_volume(&self) -> i128 {
+        let newest = self.cells.values().next_back();
+        newest
+            .filter(|cell| !cell.is_finished)
+            .map_or(0, |cell| cell.volume)
+    }
+
+    /// Returns a hash over the instrument, the interval and all emitted bars in order. When a bar
+    /// was known is not in it.
     pub fn market_hash(&self) -> u64 {
         self.hash
     }
-}
-
-fn roll(hash: u64, bar: &Bar) -> u64 {
-    let mut bytes = [0_u8; 64];
-    let numbers = [
-        bar.ts_open.0,
-        bar.open.0,
-        bar.high.0,
-        bar.low.0,
-        bar.close.0,
-    ];
-    for (slot, number) in bytes.chunks_exact_mut(8).zip(numbers) {
-        slot.copy_from_slice(&number.to_le_bytes());
-    }
-    bytes[40..56].copy_from_slice(&bar.volume.to_le_bytes());
-    bytes[56..].copy_from_slice(&bar.trade_count.to_le_bytes());
-    xxh3_64_with_seed(&bytes, hash)
 }
 
 #[cfg(test)]
@@ -267,19 +257,19 @@ mod tests {
     }
 
     #[test]
-    fn the_start_of_a_cell_belongs_to_it_and_the_end_to_the_next() {
+    fn tc_b01_the_start_of_a_cell_belongs_to_it_and_the_end_to_the_next() {
         let trades = [(10, 5), (19, 7), (15, 4), (20, 6)];
         check(&mut bars(4), &trades, &[(10, [5, 7, 4, 7], 3)]);
     }
 
     #[test]
-    fn an_empty_interval_gives_no_bar() {
+    fn tc_b04_an_empty_interval_gives_no_bar() {
         let trades = [(5, 1), (55, 2), (95, 3)];
         check(&mut bars(4), &trades, &[(0, [1; 4], 1), (50, [2; 4], 1)]);
     }
 
     #[test]
-    fn times_before_the_epoch_are_aligned_the_same_way() {
+    fn tc_b01_times_before_the_epoch_are_aligned_the_same_way() {
         check(&mut bars(4), &[(-1, 1), (0, 2)], &[(-10, [1; 4], 1)]);
     }
 
@@ -297,29 +287,50 @@ mod tests {
         check(&mut builder, &[(21, 6), (30, 7)], &[(20, [6; 4], 1)]);
     }
 
+    fn late(late: u64, missed: u64) -> BarCounters {
+        BarCounters {
+            late,
+            missed,
+            late_volume: i128::from(late),
+            ..BarCounters::default()
+        }
+    }
+
     #[test]
-    fn a_late_trade_revises_a_bar_that_is_still_held() {
+    fn tc_b03_a_late_trade_changes_the_held_cell_and_no_published_bar() {
         let mut builder = bars(4);
         check(&mut builder, &[(12, 5), (21, 6)], &[(10, [5; 4], 1)]);
-        check(
-            &mut builder,
-            &[(13, 9), (11, 2)],
-            &[(10, [5, 9, 5, 9], 2), (10, [2, 9, 2, 9], 3)],
-        );
-        assert_eq!(builder.counters(), BarCounters { late: 2, missed: 0 });
+        check(&mut builder, &[(13, 9), (11, 2)], &[]);
+        assert_eq!(builder.counters(), late(2, 0));
+        let (start, cell) = builder.cells().next().unwrap();
+        assert_eq!((start.0, cell.trade_count, cell.volume), (10, 3, 3));
+        let prices = [cell.open, cell.high, cell.low, cell.close].map(|price| price.0);
+        assert_eq!(prices, [2, 9, 2, 9]);
+        check(&mut builder, &[(30, 7)], &[(20, [6; 4], 1)]);
     }
 
     #[test]
-    fn a_trade_after_time_closed_its_cell_is_late() {
+    fn tc_b03_a_late_trade_of_an_interval_that_was_empty_gives_no_bar() {
+        let mut builder = bars(4);
+        check(&mut builder, &[(5, 1), (25, 2)], &[(0, [1; 4], 1)]);
+        check(&mut builder, &[(15, 9)], &[]);
+        check(&mut builder, &[(30, 3)], &[(20, [2; 4], 1)]);
+        assert_eq!(builder.counters(), late(1, 0));
+    }
+
+    #[test]
+    fn tc_b03_a_trade_after_time_closed_its_cell_is_late() {
         let mut builder = bars(4);
         check(&mut builder, &[(12, 5)], &[]);
+        assert_eq!(builder.pending_volume(), 1);
         builder.on_time(UnixNanos(20), UnixNanos(2), &mut Vec::new());
-        check(&mut builder, &[(14, 6)], &[(10, [5, 6, 5, 6], 2)]);
-        assert_eq!(builder.counters().late, 1);
+        check(&mut builder, &[(14, 6)], &[]);
+        assert_eq!(builder.counters(), late(1, 0));
+        assert_eq!(builder.pending_volume(), 0);
     }
 
     #[test]
-    fn a_late_trade_of_a_cell_that_is_gone_is_counted_as_missed() {
+    fn tc_b03_a_late_trade_of_a_cell_that_is_gone_is_counted_as_missed() {
         let mut builder = bars(2);
         check(
             &mut builder,
@@ -327,8 +338,20 @@ mod tests {
             &[(0, [1; 4], 1), (10, [2; 4], 1)],
         );
         check(&mut builder, &[(6, 9)], &[]);
-        assert_eq!(builder.counters(), BarCounters { late: 1, missed: 1 });
+        assert_eq!(builder.counters(), late(1, 1));
         assert_eq!(builder.cells().count(), 2);
+    }
+
+    #[test]
+    fn tc_b05_the_end_of_a_session_finishes_the_open_cell_once() {
+        let mut builder = bars(4);
+        check(&mut builder, &[(12, 5)], &[]);
+        let mut out = Vec::new();
+        builder.end_session(UnixNanos(9), &mut out);
+        builder.end_session(UnixNanos(10), &mut out);
+        builder.on_time(UnixNanos(20), UnixNanos(11), &mut out);
+        assert_eq!(shown(&out), [(10, [5; 4], 1)]);
+        assert_eq!(out[0].ts_init, UnixNanos(9));
     }
 
     #[test]

@@ -7,12 +7,17 @@
 //!
 //! Levels that a snapshot did not reach stay unknown until they change; [`L2Book::known_range`]
 //! tells how far the book can be trusted.
+//!
+//! [`L3Book`] holds single orders, where a venue shows them, and knows the place of each in its
+//! queue.
 
+mod l3;
 mod ladder;
 mod machine;
 #[cfg(test)]
 mod tests;
 
+pub use l3::{L2Mismatch, L3Book, L3Change, L3Counters, L3Error, L3Order, L3Status, QueuePosition};
 pub use ladder::Ladder;
 pub use machine::{
     BookCounters, BookStatus, DeltaOutcome, L2Book, PENDING_MAX, SequenceRule, SnapshotOutcome,

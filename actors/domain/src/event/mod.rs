@@ -5,6 +5,7 @@
 //! needs a new [`SCHEMA`] and a conversion from the old one; variants are only ever added at the
 //! end, since their number is part of the encoding.
 
+use crate::account::CancelFilter;
 use crate::id::{
     AccountId, ClientOrderId, Currency, ExecId, InstrumentId, OrderId, RequestId, StrategyId,
     VenueOrderId,
@@ -12,7 +13,7 @@ use crate::id::{
 use crate::instrument::Instrument;
 use crate::money::Money;
 use crate::number::{Price, Quantity};
-use crate::order::{ListDefinition, SubmitOrder};
+use crate::order::{ListDefinition, OrderKey, SubmitOrder};
 use crate::risk::{Limits, MarketRef, ReasonCode, TradingState};
 use crate::time::UnixNanos;
 use crate::venue::{Execution, VenueEnd};
@@ -212,6 +213,13 @@ pub enum Event {
     PositionReconciled { execution: Box<Execution> },
     /// Reconciliation found a balance that differs from the venue's.
     BalanceReconciled { currency: Currency, amount: Money },
+    /// A command over several orders or positions was taken; what it does follows.
+    CommandTaken {
+        request_id: Option<RequestId>,
+        command: Box<Command>,
+    },
+    /// The positions that the command of event `taken` meant to close are closed, or cannot be.
+    CloseEnded { taken: u64, outcome: CloseOutcome },
     /// What loss limits measure from: the equity at the start of the day, and the highest one.
     EquityMarked {
         day_start: Money,
@@ -219,6 +227,41 @@ pub enum Event {
         /// Start of the day, UTC.
         day: UnixNanos,
     },
+}
+
+/// A command over several orders or positions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Cancel the working orders that the filter names.
+    Cancel(CancelFilter),
+    /// Cancel these orders.
+    CancelOrders(Vec<OrderKey>),
+    /// Close the positions that the scope names with orders of the platform's own.
+    Close(CloseScope),
+    /// The kill switch.
+    Halt { cancel: bool, flatten: bool },
+}
+
+/// Which positions are closed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloseScope {
+    /// All instruments when empty.
+    pub instrument_id: Option<InstrumentId>,
+    /// Each strategy's own position; all strategies when empty.
+    pub strategy_id: Option<StrategyId>,
+    /// The id of the first closing order; made from the event's sequence when empty.
+    pub client_order_id: Option<ClientOrderId>,
+}
+
+/// How the closing of positions ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum CloseOutcome {
+    /// Nothing is left of them.
+    Flat,
+    /// What is left cannot be ordered: less than the instrument's smallest quantity.
+    Dust,
+    /// Several closing orders ended without closing them; a person has to look.
+    GaveUp,
 }
 
 /// Why an order is held here.
@@ -315,6 +358,8 @@ impl Event {
             | Event::ReportQuarantined { .. }
             | Event::ExternalFilled { .. }
             | Event::ListInitialized { .. }
+            | Event::CommandTaken { .. }
+            | Event::CloseEnded { .. }
             | Event::FundingPaid { .. }
             | Event::InstrumentSplit { .. }
             | Event::PositionReconciled { .. }

@@ -406,6 +406,7 @@ impl BarFill {
                 limit_price: placed.order.limit_price,
                 executions: placed.execution.iter().cloned().collect(),
                 ts_event: now,
+                stop_price: None,
             },
         }
     }

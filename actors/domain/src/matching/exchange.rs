@@ -6,7 +6,7 @@
 mod market;
 mod orders;
 
-use super::agents::Agents;
+use super::agents::{Agents, Climate, ClimateParameters, ParameterError, Regime};
 use super::ledger::{Ledger, Numbering, RestoredOrder};
 use super::random::Random;
 use super::sim_instrument::SimInstrument;
@@ -30,6 +30,9 @@ pub const TURN_NS: i64 = 10 * NANOS_PER_MILLI;
 /// so that waking up is no burst.
 const TURNS_PER_STEP: i64 = 100;
 
+/// The stream of the seed that is the climate's; instruments have those from 0.
+const CLIMATE_STREAM: u64 = u64::MAX;
+
 /// How an exchange is made.
 #[derive(Clone, Debug)]
 pub struct SimOptions {
@@ -40,6 +43,8 @@ pub struct SimOptions {
     /// after a restart.
     pub first_number: u64,
     pub instruments: Vec<SimInstrument>,
+    /// What the instruments share.
+    pub climate: ClimateParameters,
 }
 
 impl SimOptions {
@@ -50,6 +55,7 @@ impl SimOptions {
             seed,
             first_number: 1,
             instruments: SimInstrument::defaults(),
+            climate: ClimateParameters::default(),
         }
     }
 }
@@ -61,6 +67,13 @@ pub enum SimError {
     Venue(#[from] IdError),
     #[error(transparent)]
     Instrument(#[from] InstrumentError),
+    #[error("climate of the simulated exchange: {0}")]
+    Climate(#[source] ParameterError),
+    #[error("simulated traders of {instrument_id}: {source}")]
+    Parameters {
+        instrument_id: InstrumentId,
+        source: ParameterError,
+    },
     #[error("instrument {0} is listed twice")]
     Repeated(InstrumentId),
 }
@@ -98,6 +111,7 @@ pub enum ExchangeEvent {
 #[derive(Clone, Debug)]
 pub struct SimExchange {
     numbering: Numbering,
+    climate: Climate,
     markets: BTreeMap<InstrumentId, SimMarket>,
     ledgers: BTreeMap<AccountId, Ledger>,
     /// Working orders of accounts, by the number that is their owner tag in a book.
@@ -116,10 +130,20 @@ impl SimExchange {
     pub fn new(options: SimOptions) -> Result<SimExchange, SimError> {
         // Numbers begin at 1, since 0 marks the simulated traders.
         let numbering = Numbering::new(&options.venue, options.first_number.max(1))?;
+        options.climate.validate().map_err(SimError::Climate)?;
+        let climate = Climate::new(
+            Random::stream(options.seed, CLIMATE_STREAM),
+            options.climate,
+        );
         let mut markets = BTreeMap::new();
         for (n, definition) in options.instruments.into_iter().enumerate() {
             definition.validate()?;
             let id = definition.instrument.instrument_id.clone();
+            let parameters = definition.parameters.validate();
+            parameters.map_err(|source| SimError::Parameters {
+                instrument_id: id.clone(),
+                source,
+            })?;
             let agents = Agents::new(Random::stream(options.seed, n as u64), &definition);
             let market = SimMarket::new(definition, agents);
             if markets.insert(id.clone(), market).is_some() {
@@ -128,6 +152,7 @@ impl SimExchange {
         }
         Ok(SimExchange {
             numbering,
+            climate,
             markets,
             ledgers: BTreeMap::new(),
             live: BTreeMap::new(),
@@ -143,6 +168,12 @@ impl SimExchange {
             .values()
             .map(|market| market.definition.instrument.clone())
             .collect()
+    }
+
+    /// Returns the temper that the whole market is in, for who watches it; the traders know it,
+    /// an account cannot.
+    pub fn regime(&self) -> Regime {
+        self.climate.regime()
     }
 
     /// Returns the book and the quote of each instrument as they are, for someone who begins to
@@ -229,11 +260,16 @@ impl SimExchange {
                 event: self.clock,
                 init: now,
             };
+            let weather = self.climate.turn();
             for id in &ids {
                 if let Some(market) = self.markets.get_mut(id) {
-                    market
-                        .agents
-                        .turn(&market.definition, &mut market.book, &mut market.changes);
+                    market.agents.turn(
+                        self.acted_until,
+                        &weather,
+                        &market.definition,
+                        &mut market.book,
+                        &mut market.changes,
+                    );
                 }
                 self.publish(id, stamp, out);
             }

@@ -289,6 +289,7 @@ impl Ledger {
             limit_price: order.limit_price,
             executions,
             ts_event: now,
+            stop_price: None,
         }
     }
 

@@ -19,6 +19,7 @@ mod sim_instrument;
 mod tests;
 mod visible_book;
 
+pub use agents::{ClimateParameters, DayShape, MarketParameters, ParameterError, Regime};
 pub use bar_fill::{BarFill, BarFillOptions, FillModel};
 pub use book_fill::BookFill;
 pub use exchange::{ExchangeEvent, ExchangeInput, SimError, SimExchange, SimOptions};

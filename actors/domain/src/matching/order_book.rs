@@ -4,6 +4,7 @@
 
 mod levels;
 
+use crate::book::{L3Change, L3Order};
 use crate::market::{Level, Side};
 use crate::number::{Price, Quantity};
 use crate::order::TimeInForce;
@@ -96,12 +97,38 @@ pub struct BookChanges {
     pub trades: Vec<BookTrade>,
     /// Levels whose quantity may have changed, in the order of change; may hold one twice.
     pub touched: Vec<(Side, Price)>,
+    /// The changes of single orders, where somebody wants them: most callers tell levels only.
+    orders: Option<Vec<L3Change>>,
 }
 
 impl BookChanges {
+    /// No changes yet; those of single orders are kept as well. Applied in order to a
+    /// [`crate::book::L3Book`] they make the same book.
+    pub fn recording() -> BookChanges {
+        BookChanges {
+            orders: Some(Vec::new()),
+            ..BookChanges::default()
+        }
+    }
+
+    /// Returns the changes of single orders in the order in which they happened; none without
+    /// [`BookChanges::recording`].
+    pub fn orders(&self) -> &[L3Change] {
+        self.orders.as_deref().unwrap_or_default()
+    }
+
+    fn record(&mut self, change: L3Change) {
+        if let Some(orders) = &mut self.orders {
+            orders.push(change);
+        }
+    }
+
     pub fn clear(&mut self) {
         self.trades.clear();
         self.touched.clear();
+        if let Some(orders) = &mut self.orders {
+            orders.clear();
+        }
     }
 }
 
@@ -194,6 +221,7 @@ impl OrderBook {
     pub fn cancel(&mut self, id: BookOrderId, changes: &mut BookChanges) -> Option<RestingOrder> {
         let order = self.orders.remove(id)?;
         changes.touched.push((order.side, order.price));
+        changes.record(L3Change::Cancel { order_id: id });
         Some(order)
     }
 
@@ -220,6 +248,11 @@ impl OrderBook {
         changes.touched.push((order.side, order.price));
         if price == order.price && quantity <= order.quantity {
             self.orders.reduce(id, quantity);
+            changes.record(L3Change::Modify {
+                order_id: id,
+                price,
+                quantity: Quantity(quantity.0 - order.filled.0),
+            });
             return Ok(Placed {
                 id,
                 filled: order.filled,
@@ -227,6 +260,7 @@ impl OrderBook {
             });
         }
         self.orders.remove(id);
+        changes.record(L3Change::Cancel { order_id: id });
         let moved = PlaceOrder {
             owner: order.owner,
             side: order.side,
@@ -242,12 +276,26 @@ impl OrderBook {
     /// Matches and rests; every check was made.
     fn run(&mut self, id: BookOrderId, order: &PlaceOrder, changes: &mut BookChanges) -> Placed {
         let wanted = Quantity(order.quantity.0 - order.filled.0);
+        let first_trade = changes.trades.len();
         let traded = self.orders.sweep(id, order, wanted, changes);
+        if let Some(orders) = &mut changes.orders {
+            let trades = &changes.trades[first_trade..];
+            orders.extend(trades.iter().map(|trade| L3Change::Execute {
+                order_id: trade.maker,
+                quantity: trade.quantity,
+            }));
+        }
         let filled = Quantity(order.filled.0 + traded.0);
         let outcome = match order.limit_price {
             _ if filled == order.quantity => Outcome::Filled,
             Some(price) if order.time_in_force == TimeInForce::Gtc => {
                 changes.touched.push((order.side, price));
+                changes.record(L3Change::Add(L3Order {
+                    order_id: id,
+                    side: order.side,
+                    price,
+                    quantity: Quantity(order.quantity.0 - filled.0),
+                }));
                 self.orders.push_back(RestingOrder {
                     id,
                     owner: order.owner,

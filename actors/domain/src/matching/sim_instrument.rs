@@ -1,5 +1,6 @@
 //! The instruments of the simulated exchange.
 
+use super::agents::{DayShape, MarketParameters};
 use crate::instrument::{
     FeeSchedule, Instrument, InstrumentError, InstrumentKind, InstrumentRules,
 };
@@ -16,10 +17,14 @@ pub struct SimInstrument {
     pub half_spread_ticks: i64,
     /// From one maker's quote to the next.
     pub level_ticks: i64,
-    /// The largest move of the fair value within 10 ms, in thousandths of a tick.
+    /// The scale of the fair value's moves within 10 ms, in thousandths of a tick: in calm at
+    /// ordinary activity their standard deviation is 0.577 of this, as if they were uniform up to
+    /// it.
     pub walk_milliticks: i64,
     /// The unit of the simulated traders' orders, a multiple of the quantity increment.
     pub lot: Quantity,
+    /// How its traders behave.
+    pub parameters: MarketParameters,
 }
 
 impl SimInstrument {
@@ -32,7 +37,13 @@ impl SimInstrument {
         (self.start_price.0 / self.tick()).saturating_mul(1_000)
     }
 
-    /// Checks what the simulated traders rely on.
+    /// Returns the standard deviation of a calm step of 10 ms in thousandths of a tick, above zero.
+    pub(super) fn step_deviation_milliticks(&self) -> i64 {
+        (self.walk_milliticks.saturating_mul(577) / 1_000).max(1)
+    }
+
+    /// Checks what the simulated traders rely on, but for the bounds of
+    /// [`MarketParameters::validate`].
     ///
     /// Errors: [`InstrumentError`], naming the field.
     pub fn validate(&self) -> Result<(), InstrumentError> {
@@ -118,11 +129,12 @@ fn crypto(base: &str, start: i64, min: i64, max: i64, lot: i64) -> SimInstrument
             ..definition
         },
         start_price: Price(start),
-        // About 1.7 basis points of spread, and a movement of about 0.15 in a second.
+        // About 1.7 basis points of spread, and a calm movement of about 0.3 in a second.
         half_spread_ticks: start / 120_000,
         level_ticks: start / 150_000,
-        walk_milliticks: start / 400,
+        walk_milliticks: start / 200,
         lot: Quantity(lot),
+        parameters: MarketParameters::default(),
     }
 }
 
@@ -134,6 +146,19 @@ fn share(symbol: &str, start: i64) -> SimInstrument {
         level_ticks: 1,
         walk_milliticks: 100,
         lot: Quantity(20),
+        parameters: MarketParameters {
+            factor_permille: 450,
+            // 14:30 to 21:00 UTC, New York in winter. Outside it is busier than a real share, so
+            // that there is something to see at any hour.
+            day: DayShape::Session {
+                open_minute: 14 * 60 + 30,
+                close_minute: 21 * 60,
+                edge_permille: 2_000,
+                middle_permille: 800,
+                outside_permille: 850,
+            },
+            ..MarketParameters::default()
+        },
     }
 }
 
@@ -147,6 +172,7 @@ mod tests {
         assert_eq!(all.len(), 3);
         for definition in all {
             definition.validate().unwrap();
+            definition.parameters.validate().unwrap();
             let instrument = &definition.instrument;
             let lowest = Price(definition.start_price.0 / 2);
             assert_eq!(

@@ -79,6 +79,10 @@ pub(crate) struct OrderEntry {
     pub watch: Option<Watch>,
     /// What was filled and taken back.
     pub busted: Quantity,
+    /// The venue's time of the newest values that it told; older ones that come later are past.
+    pub amended_at: UnixNanos,
+    /// The quantity of an amend that the venue refused, until the order changes otherwise.
+    pub refused_quantity: Option<Quantity>,
 }
 
 /// What a new entry is made of.
@@ -150,6 +154,8 @@ impl OrderEntry {
             hold: None,
             watch,
             busted: Quantity::ZERO,
+            amended_at: UnixNanos::MIN,
+            refused_quantity: None,
         }
     }
 
@@ -180,6 +186,18 @@ impl OrderEntry {
                 || self.amend.is_some()
                 || self.cancel.is_some()
                 || self.held.is_some())
+    }
+
+    /// Returns true while the order waits here for its price.
+    pub fn is_watching(&self) -> bool {
+        self.is_home() && self.hold == Some(Hold::Emulated) && self.watch.is_some()
+    }
+
+    /// Returns true for a conditional order whose condition is not met yet.
+    pub fn is_untriggered(&self) -> bool {
+        let waits = self.order.request.order_type.is_conditional() && self.watch.is_some();
+        let fresh = self.order.filled_quantity.is_zero() && self.base != OrderStatus::Triggered;
+        waits && fresh && (self.is_home() || self.hold != Some(Hold::Emulated))
     }
 
     /// Returns true once the venue has shown in any way that it has the order.

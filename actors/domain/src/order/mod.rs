@@ -3,11 +3,13 @@
 pub(crate) mod entry;
 pub mod list;
 pub(crate) mod lists;
+pub mod placement;
 pub(crate) mod store;
 pub mod table;
 pub mod terms;
 pub mod trigger;
 pub mod types;
+pub mod validate;
 
 pub use list::{Contingency, ListDefinition, ReleaseRule, SubmitList};
 pub use terms::{OrderTerms, PositionSide, SelfTradePrevention, TrailingOffset, TriggerType};

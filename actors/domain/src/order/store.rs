@@ -2,8 +2,9 @@
 
 use super::OrderKey;
 use super::entry::{EntryError, OrderEntry};
-use crate::id::{ClientOrderId, OrderId};
+use crate::id::{ClientOrderId, InstrumentId, OrderId};
 use crate::risk::exposure::Exposures;
+use crate::time::UnixNanos;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +22,12 @@ pub(crate) struct OrderStore {
     working: BTreeSet<OrderIndex>,
     #[serde(skip)]
     unsettled: BTreeSet<OrderIndex>,
+    /// Orders that wait here for a price of their instrument.
+    #[serde(skip)]
+    watching: BTreeMap<InstrumentId, BTreeSet<OrderIndex>>,
+    /// Working orders by the time at which they end.
+    #[serde(skip)]
+    expiring: BTreeSet<(UnixNanos, OrderIndex)>,
     #[serde(skip)]
     exposures: Exposures,
 }
@@ -43,19 +50,37 @@ impl OrderStore {
         let entry = &mut self.entries[index as usize];
         self.exposures.remove(entry);
         let result = change(entry);
+        self.index(index);
+        result
+    }
+
+    /// Enters an order into every index that it belongs to now, and takes it out of the others.
+    /// Its share of the exposures must not be in them.
+    fn index(&mut self, index: OrderIndex) {
+        let entry = &self.entries[index as usize];
         self.exposures.add(entry);
         set(&mut self.working, index, entry.is_working());
         set(&mut self.unsettled, index, entry.is_unsettled());
-        result
+        if let Some(expires_at) = entry.order.expires_at {
+            set(&mut self.expiring, (expires_at, index), entry.is_working());
+        }
+        let instrument_id = &entry.order.request.instrument_id;
+        if entry.is_watching() {
+            let orders = self.watching.entry(instrument_id.clone()).or_default();
+            orders.insert(index);
+        } else if let Some(orders) = self.watching.get_mut(instrument_id) {
+            orders.remove(&index);
+            if orders.is_empty() {
+                self.watching.remove(instrument_id);
+            }
+        }
     }
 
     fn enter(&mut self, index: OrderIndex) {
         let entry = &self.entries[index as usize];
         let client_order_id = entry.order.request.client_order_id.clone();
         self.by_client.insert(client_order_id, index);
-        self.exposures.add(entry);
-        set(&mut self.working, index, entry.is_working());
-        set(&mut self.unsettled, index, entry.is_unsettled());
+        self.index(index);
     }
 
     /// Builds the indexes from the entries.
@@ -63,6 +88,8 @@ impl OrderStore {
         self.by_client.clear();
         self.working.clear();
         self.unsettled.clear();
+        self.watching.clear();
+        self.expiring.clear();
         self.exposures = Exposures::default();
         for index in 0..self.entries.len() as OrderIndex {
             self.enter(index);
@@ -71,21 +98,12 @@ impl OrderStore {
 
     /// Returns true when every index is what building it from the entries gives.
     pub fn is_consistent(&self) -> bool {
-        let mut exposures = Exposures::default();
-        let (mut working, mut unsettled) = (BTreeSet::new(), BTreeSet::new());
-        for (index, entry) in self.entries.iter().enumerate() {
-            let index = index as OrderIndex;
-            exposures.add(entry);
-            set(&mut working, index, entry.is_working());
-            set(&mut unsettled, index, entry.is_unsettled());
-            if self.find_client(&entry.order.request.client_order_id) != Some(index) {
-                return false;
-            }
-        }
-        self.by_client.len() == self.entries.len()
-            && exposures == self.exposures
-            && working == self.working
-            && unsettled == self.unsettled
+        let mut built = OrderStore {
+            entries: self.entries.clone(),
+            ..OrderStore::default()
+        };
+        built.reindex();
+        built == *self
     }
 
     pub fn get(&self, index: OrderIndex) -> &OrderEntry {
@@ -126,12 +144,27 @@ impl OrderStore {
         &self.unsettled
     }
 
+    /// Returns the orders that wait here for a price of `instrument_id`, by creation.
+    pub fn watching(&self, instrument_id: &InstrumentId) -> impl Iterator<Item = OrderIndex> {
+        self.watching
+            .get(instrument_id)
+            .into_iter()
+            .flatten()
+            .copied()
+    }
+
+    /// Returns the working orders whose time is over at `now`, the earliest first.
+    pub fn expired(&self, now: UnixNanos) -> Vec<OrderIndex> {
+        let over = self.expiring.range(..=(now, OrderIndex::MAX));
+        over.map(|(_, index)| *index).collect()
+    }
+
     pub fn exposures(&self) -> &Exposures {
         &self.exposures
     }
 }
 
-fn set(indexes: &mut BTreeSet<OrderIndex>, index: OrderIndex, member: bool) {
+fn set<T: Ord>(indexes: &mut BTreeSet<T>, index: T, member: bool) {
     if member {
         indexes.insert(index);
     } else {

@@ -5,7 +5,8 @@
 //!
 //! Source: FIX 4.4 appendix D (order state change matrices), and the tables of public platforms.
 //! Deviation: a late fill of a part leaves CANCELED and EXPIRED as they are, since the rest stays
-//! canceled and nothing of it works; only a late fill of all makes the order FILLED. A bust of a
+//! canceled and nothing of it works; only a late fill of all makes the order FILLED. An amend
+//! whose answer comes behind the end still says what the order's quantity was. A bust of a
 //! FILLED order makes it CANCELED: what was taken back does not work again.
 //!
 //! PENDING_NEW is also where an order stays that is held here, and TRIGGERED where one of them is
@@ -111,7 +112,7 @@ const FIL: Next = To(Filled);
 #[rustfmt::skip]
 const TABLE: [(OrderStatus, [Next; 20]); 13] = [
     //                 Denied      Submitted      Accept Reject Unknown      PAmend Amend AmRej PCancel CaRej Cancel Expire Trigger FPart FWhole EndHeld Held Trail BPart BWhole
-    (PendingNew,      [To(Denied), To(Submitted), ACC,   REJ,   X,           X,     S,    X,    X,      X,    CAN,   EXP,   TRG,    PFI,  FIL,   S,      S,   S,    S,    S]),
+    (PendingNew,      [To(Denied), To(Submitted), ACC,   REJ,   X,           PAM,   S,    X,    PCA,    X,    CAN,   EXP,   TRG,    PFI,  FIL,   S,      S,   S,    S,    S]),
     (Denied,          [X,          X,             X,     X,     X,           X,     X,    X,    X,      X,    X,     X,     X,      S,    S,     X,      X,   X,    S,    S]),
     (Submitted,       [X,          S,             ACC,   REJ,   To(Unknown), PAM,   ACC,  D,    PCA,    D,    CAN,   EXP,   TRG,    PFI,  FIL,   S,      X,   X,    S,    S]),
     (Unknown,         [X,          To(Submitted), ACC,   REJ,   X,           X,     ACC,  D,    PCA,    D,    CAN,   EXP,   TRG,    PFI,  FIL,   S,      X,   X,    S,    S]),
@@ -122,8 +123,8 @@ const TABLE: [(OrderStatus, [Next; 20]); 13] = [
     (Filled,          [X,          X,             S,     X,     X,           X,     D,    D,    X,      D,    X,     X,     D,      S,    S,     X,      X,   X,    CAN,  CAN]),
     (PendingAmend,    [X,          B,             B,     B,     B,           X,     B,    R,    PCA,    D,    CAN,   EXP,   B,      B,    FIL,   S,      X,   X,    B,    B]),
     (PendingCancel,   [X,          B,             B,     B,     B,           X,     B,    R,    X,      R,    CAN,   EXP,   B,      B,    FIL,   S,      X,   X,    B,    B]),
-    (Canceled,        [X,          X,             S,     X,     X,           X,     D,    D,    X,      D,    D,     X,     D,      S,    FIL,   D,      X,   X,    S,    S]),
-    (Expired,         [X,          X,             S,     X,     X,           X,     D,    D,    X,      D,    X,     D,     D,      S,    FIL,   D,      X,   X,    S,    S]),
+    (Canceled,        [X,          X,             S,     X,     X,           X,     S,    D,    X,      D,    D,     X,     D,      S,    FIL,   D,      X,   X,    S,    S]),
+    (Expired,         [X,          X,             S,     X,     X,           X,     S,    D,    X,      D,    X,     D,     D,      S,    FIL,   D,      X,   X,    S,    S]),
 ];
 
 /// Returns what `kind` does to an order in `status`.
@@ -160,7 +161,8 @@ mod tests {
     const LEGAL: &[(OrderStatus, &str)] = &[
         (
             PendingNew,
-            "Denied Submitted Rejected Accepted Canceled Expired Triggered PartiallyFilled Filled",
+            "Denied Submitted Rejected Accepted Canceled Expired Triggered PartiallyFilled Filled \
+             PendingAmend PendingCancel",
         ),
         (
             Submitted,

@@ -6,6 +6,7 @@
 use super::exposure::Exposure;
 use super::margin::{add, contract_margin, spot_buy_reserve, with_taker_fee};
 use super::{Limits, MarketRef, ReasonCode, TradingState};
+use crate::id::StrategyId;
 use crate::instrument::{Instrument, InstrumentKind};
 use crate::market::Side;
 use crate::money::Money;
@@ -22,6 +23,7 @@ pub struct Question<'a> {
     pub limits: &'a Limits,
     pub trading_state: TradingState,
     pub market: MarketRef,
+    pub strategy_id: &'a StrategyId,
     pub side: Side,
     pub order_type: OrderType,
     /// Total quantity of the order.
@@ -29,9 +31,15 @@ pub struct Question<'a> {
     /// What of it is still open: less than `quantity` when a part was filled.
     pub open: Quantity,
     pub limit_price: Option<Price>,
+    /// Where a conditional order triggers.
+    pub stop_price: Option<Price>,
     pub reduce_only: bool,
     /// A number that the edge could not hold.
     pub misfit: Option<&'a Misfit>,
+    /// Why neither venue nor account can do this order, when they cannot.
+    pub unsupported: Option<&'static str>,
+    /// One of the platform's own orders that close a position: no state, rate or count keeps it.
+    pub closing: bool,
     /// For an amend what the order could do before it; an amend that only does less is not
     /// measured against position and buying power again.
     pub before: Option<Before>,
@@ -39,8 +47,13 @@ pub struct Question<'a> {
     pub net: NetPosition,
     /// The other working orders of this instrument.
     pub exposure: Exposure,
+    /// The best price of the account's own orders that this one could trade with, where that is
+    /// to be prevented.
+    pub opposite: Option<Price>,
     /// Working orders of the account, this one not counted.
     pub open_orders: usize,
+    /// What the limits over more than one instrument look at, where one is set.
+    pub wide: Option<Wide>,
     /// Orders and amends of the last second.
     pub recent_orders: usize,
     pub funds: &'a dyn Funds,
@@ -51,6 +64,7 @@ pub struct Question<'a> {
 pub struct Before {
     pub open: Quantity,
     pub limit_price: Option<Price>,
+    pub stop_price: Option<Price>,
 }
 
 /// What an account can pay with; asked only by the check that needs it.
@@ -88,11 +102,27 @@ fn deny(reason_code: ReasonCode, reason: impl Into<String>) -> Denial {
     }
 }
 
+mod form;
+mod state;
+mod wide;
+
+pub use wide::{Reach, Wide};
+
+use form::{
+    notional, order_notional, price_collar, price_increment, quantity_bounds, quantity_increment,
+    reference_price, supported,
+};
+use state::{
+    instrument_exposure, open_orders, order_rate, position_limit, reduce_only, self_trade,
+    trading_state,
+};
+
 type Check = fn(&Question<'_>) -> Result<(), Denial>;
 
 /// The checks in their order: what needs no market first, what needs the whole account last.
-pub const CHECKS: [(&str, Check); 12] = [
+pub const CHECKS: [(&str, Check); 18] = [
     ("trading_state", trading_state),
+    ("supported", supported),
     ("price_increment", price_increment),
     ("quantity_increment", quantity_increment),
     ("quantity_bounds", quantity_bounds),
@@ -102,13 +132,32 @@ pub const CHECKS: [(&str, Check); 12] = [
     ("price_collar", price_collar),
     ("open_orders", open_orders),
     ("order_rate", order_rate),
+    ("self_trade", self_trade),
+    ("instrument_exposure", instrument_exposure),
     ("position_limit", position_limit),
+    ("strategy_exposure", wide::strategy_exposure),
+    ("account_exposure", wide::account_exposure),
+    ("concentration", wide::concentration),
     ("buying_power", buying_power),
 ];
 
 /// Asks the checks in order. Errors: the first refusal.
 pub fn check(question: &Question<'_>) -> Result<(), Denial> {
     CHECKS.iter().try_for_each(|(_, check)| check(question))
+}
+
+/// Asks those checks only that look at nothing but the order and its instrument.
+///
+/// Errors: the first refusal.
+pub fn check_form(question: &Question<'_>) -> Result<(), Denial> {
+    let checks: [Check; 5] = [
+        supported,
+        price_increment,
+        quantity_increment,
+        quantity_bounds,
+        order_notional,
+    ];
+    checks.iter().try_for_each(|check| check(question))
 }
 
 /// Returns each refusal with the name of its check.
@@ -133,15 +182,16 @@ impl Question<'_> {
         }
     }
 
-    /// Returns the price that the order is counted at: its limit, or the reference.
-    fn price(&self) -> Result<Price, Denial> {
+    /// Returns the price that the order is counted at: its limit, or the dearer one of stop
+    /// price and reference.
+    pub(crate) fn price(&self) -> Result<Price, Denial> {
         self.limit_price
-            .or_else(|| self.reference())
+            .or_else(|| self.reference().max(self.stop_price))
             .ok_or_else(no_reference)
     }
 
     /// Returns the worst position on this side, signed: every working order of the side filled.
-    fn worst_position(&self) -> i128 {
+    pub(crate) fn worst_position(&self) -> i128 {
         let working = self.exposure.side(self.side).quantity + i128::from(self.open.0);
         i128::from(self.net.quantity) + working * i128::from(self.side.sign())
     }
@@ -157,8 +207,11 @@ impl Question<'_> {
 
     /// Returns false for an amend after which the order can do no more than before.
     fn does_more(&self) -> bool {
-        self.before
-            .is_none_or(|before| self.open > before.open || self.limit_price > before.limit_price)
+        self.before.is_none_or(|before| {
+            self.open > before.open
+                || self.limit_price > before.limit_price
+                || self.stop_price > before.stop_price
+        })
     }
 }
 
@@ -169,196 +222,8 @@ fn no_reference() -> Denial {
     )
 }
 
-fn trading_state(q: &Question<'_>) -> Result<(), Denial> {
-    match q.trading_state {
-        TradingState::Active => Ok(()),
-        TradingState::Halted => Err(deny(ReasonCode::TradingHalted, "trading is halted")),
-        TradingState::Reducing if q.passes_zero() => Err(deny(
-            ReasonCode::TradingReducing,
-            "only orders that reduce a position are taken",
-        )),
-        TradingState::Reducing => Ok(()),
-    }
-}
-
-fn price_increment(q: &Question<'_>) -> Result<(), Denial> {
-    if let Some(misfit @ Misfit::Price(_)) = q.misfit {
-        return Err(deny(misfit.reason_code(), misfit.to_string()));
-    }
-    match q.limit_price {
-        Some(price) if !q.instrument.is_on_price_increment(price) => Err(deny(
-            ReasonCode::PriceIncrement,
-            format!(
-                "limit_price {} is no multiple of {}",
-                q.instrument.format_price(price),
-                q.instrument
-                    .format_price(q.instrument.price_increment_at(price))
-            ),
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn quantity_increment(q: &Question<'_>) -> Result<(), Denial> {
-    if let Some(misfit @ Misfit::Quantity(_)) = q.misfit {
-        return Err(deny(misfit.reason_code(), misfit.to_string()));
-    }
-    if q.instrument.is_on_quantity_increment(q.quantity) {
-        return Ok(());
-    }
-    Err(deny(
-        ReasonCode::QuantityIncrement,
-        format!(
-            "quantity {} is no multiple of {}",
-            q.instrument.format_quantity(q.quantity),
-            q.instrument
-                .format_quantity(q.instrument.quantity_increment)
-        ),
-    ))
-}
-
-fn quantity_bounds(q: &Question<'_>) -> Result<(), Denial> {
-    let (min, max) = (q.instrument.min_quantity, q.instrument.max_quantity);
-    let text = |quantity| q.instrument.format_quantity(quantity);
-    if q.quantity < min {
-        let reason = format!("quantity {} is below {}", text(q.quantity), text(min));
-        return Err(deny(ReasonCode::MinQuantity, reason));
-    }
-    if q.quantity > max {
-        let reason = format!("quantity {} is above {}", text(q.quantity), text(max));
-        return Err(deny(ReasonCode::MaxQuantity, reason));
-    }
-    Ok(())
-}
-
-fn reduce_only(q: &Question<'_>) -> Result<(), Denial> {
-    if q.reduce_only && q.passes_zero() {
-        return Err(deny(
-            ReasonCode::ReduceOnly,
-            format!(
-                "position {} does not cover this and the other working orders of the side",
-                number::format_mantissa(q.net.quantity.into(), q.instrument.quantity_decimals)
-            ),
-        ));
-    }
-    Ok(())
-}
-
-fn reference_price(q: &Question<'_>) -> Result<(), Denial> {
-    if q.order_type == OrderType::Market && q.reference().is_none() {
-        return Err(no_reference());
-    }
-    Ok(())
-}
-
-/// Smallest and largest notional of one order. A market order without a price was told so by the
-/// check before.
-fn notional(q: &Question<'_>) -> Result<(), Denial> {
-    let price = q.price()?;
-    let notional = q.instrument.notional(price, q.quantity)?.0.abs();
-    let raw = i128::from(price.0).abs() * i128::from(q.open.0);
-    if q.exposure.side(q.side).notional.checked_add(raw).is_none() {
-        return Err(NumberError::OutOfRange.into());
-    }
-    if notional < q.instrument.min_notional.0 {
-        let reason = format!(
-            "notional {} is below {}",
-            Money(notional),
-            q.instrument.min_notional
-        );
-        return Err(deny(ReasonCode::MinNotional, reason));
-    }
-    let venue_max = q.instrument.rules.max_notional;
-    if let Some(max) = venue_max.filter(|max| notional > max.0) {
-        let reason = format!("notional {} is above the venue's {max}", Money(notional));
-        return Err(deny(ReasonCode::MaxNotional, reason));
-    }
-    match q.limits.max_order_notional {
-        Some(max) if notional > max.0 => Err(deny(
-            ReasonCode::MaxNotional,
-            format!("notional {} is above {max}", Money(notional)),
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// A limit price may be worse than the market by a share of it only. Without a fresh market there
-/// is nothing to measure by, and the order passes.
-fn price_collar(q: &Question<'_>) -> Result<(), Denial> {
-    let (Some(collar), Some(limit), Some(reference)) =
-        (q.limits.price_collar, q.limit_price, q.reference())
-    else {
-        return Ok(());
-    };
-    let market = q.instrument.price_decimal(reference);
-    let room = market
-        .abs()
-        .checked_mul(collar.0)
-        .ok_or(NumberError::OutOfRange)?;
-    let price = q.instrument.price_decimal(limit);
-    let worse = match q.side {
-        Side::Buy => price.checked_sub(market),
-        Side::Sell => market.checked_sub(price),
-    }
-    .ok_or(NumberError::OutOfRange)?;
-    if worse <= room {
-        return Ok(());
-    }
-    Err(deny(
-        ReasonCode::PriceCollar,
-        format!("limit_price {price} is worse than {market} by more than {collar} of it"),
-    ))
-}
-
-fn open_orders(q: &Question<'_>) -> Result<(), Denial> {
-    match q.limits.max_open_orders {
-        Some(max) if q.open_orders >= max as usize => Err(deny(
-            ReasonCode::OpenOrderLimit,
-            format!("{} orders are open, {max} are allowed", q.open_orders),
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn order_rate(q: &Question<'_>) -> Result<(), Denial> {
-    match q.limits.max_orders_per_second {
-        Some(max) if q.recent_orders >= max as usize => Err(deny(
-            ReasonCode::OrderRate,
-            format!("{max} orders and amends in one second are allowed"),
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn position_limit(q: &Question<'_>) -> Result<(), Denial> {
-    let Some(max) = q.limits.max_position_notional else {
-        return Ok(());
-    };
-    let worst = q.worst_position();
-    let grows = worst.unsigned_abs() > i128::from(q.net.quantity).unsigned_abs();
-    if !grows || !q.does_more() {
-        return Ok(());
-    }
-    let price = match q.reference() {
-        Some(price) => price,
-        None => q.price()?,
-    };
-    let quantity = i64::try_from(worst).map_err(|_| NumberError::OutOfRange)?;
-    let notional = q.instrument.notional(price, Quantity(quantity))?.0.abs();
-    if notional > max.0 {
-        return Err(deny(
-            ReasonCode::PositionLimit,
-            format!(
-                "the position could reach a notional of {}, {max} is allowed",
-                Money(notional)
-            ),
-        ));
-    }
-    Ok(())
-}
-
 fn buying_power(q: &Question<'_>) -> Result<(), Denial> {
-    if !q.limits.check_buying_power || !q.does_more() {
+    if !q.limits.check_buying_power || q.closing || !q.does_more() {
         return Ok(());
     }
     match (q.instrument.kind, q.side) {

@@ -47,6 +47,7 @@ fn the_checks_come_in_the_stated_order() {
         names,
         [
             "trading_state",
+            "supported",
             "price_increment",
             "quantity_increment",
             "quantity_bounds",
@@ -56,7 +57,12 @@ fn the_checks_come_in_the_stated_order() {
             "price_collar",
             "open_orders",
             "order_rate",
+            "self_trade",
+            "instrument_exposure",
             "position_limit",
+            "strategy_exposure",
+            "account_exposure",
+            "concentration",
             "buying_power"
         ]
     );
@@ -449,7 +455,11 @@ fn a_preview_names_every_check_that_would_fail_and_decides_nothing() {
     let before = world.account.clone();
     let request = buy("a", 1_000_001, 10_000);
     let market = market(9_999, 10_001, world.now);
-    let failures = world.account.preview(world.now, &request, market).unwrap();
+    let failures = world
+        .account
+        .preview(world.now, &request, market, None)
+        .unwrap()
+        .failures;
     let names: Vec<_> = failures.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, ["trading_state", "quantity_bounds", "buying_power"]);
     assert_eq!(world.account, before);

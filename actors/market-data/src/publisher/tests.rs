@@ -1,4 +1,5 @@
 use super::*;
+use apex_bus::market::BARS_ASKED_MAX;
 use apex_bus::topic::{Capacity, Drained, Item, Topic};
 use apex_domain::market::Level;
 use apex_domain::matching::SimInstrument;
@@ -230,4 +231,41 @@ fn an_instrument_that_nobody_defined_is_published_and_not_on_the_board() {
     publish(&mut publisher, &[quote(0), trade(100, 1), snapshot(1)]);
     assert!(hub.view(&id()).is_none());
     assert_eq!(hub.trades.stats().published, 1);
+}
+
+#[test]
+fn bars_that_were_asked_for_come_behind_their_last_trade_and_end_with_the_session() {
+    let hub = hub();
+    let mut publisher = Publisher::new(hub.clone());
+    let ticks = BarSpec::Tick { count: 2 };
+    let mut bars = Vec::new();
+    publisher.publish(&trade(1, 10), &mut bars);
+    hub.ask_for_bars(Some(id()), ticks).unwrap();
+    hub.ask_for_bars(None, ticks).unwrap();
+    for second in [2, 3, 4] {
+        publisher.publish(&trade(second, 10), &mut bars);
+    }
+    publisher.publish(&state(FeedStatus::Closed), &mut bars);
+    let of_ticks: Vec<_> = bars.iter().filter(|bar| bar.spec == ticks).collect();
+    let counted: Vec<_> = of_ticks.iter().map(|bar| bar.trade_count).collect();
+    assert_eq!(
+        counted,
+        [2, 1],
+        "from the next trade on, and the rest at the end"
+    );
+    // Charts go on with bars of time.
+    let last = hub.view(&id()).unwrap().last_bar.unwrap();
+    assert!(matches!(last.spec, BarSpec::Time { .. }));
+}
+
+#[test]
+fn asked_bars_are_bounded_and_asking_again_is_free() {
+    let hub = MarketHub::new();
+    let ask = |count| hub.ask_for_bars(None, BarSpec::Tick { count });
+    for count in 1..=BARS_ASKED_MAX as u64 {
+        ask(count).unwrap();
+    }
+    assert!(ask(1).is_ok());
+    assert!(ask(9_999).is_err());
+    assert_eq!(hub.bars_asked(&id()).len(), BARS_ASKED_MAX);
 }

@@ -6,6 +6,7 @@ use super::recording::Recording;
 use super::state::{Counts, InstrumentState};
 use super::track::{self, Track};
 use super::{BAD_FRAMES_KEPT, BadFrame, CLONES_MAX, Frame, ReplayError, ReplayOptions};
+use apex_domain::bar::BarBuilder;
 use apex_domain::book::L2Book;
 use apex_domain::market::{FeedStatus, MarketEvent};
 use apex_domain::time::{NANOS_PER_MILLI, NANOS_PER_SECOND};
@@ -306,6 +307,11 @@ impl ReplayFeed {
 
     pub fn book(&self, id: &InstrumentId) -> Option<&L2Book> {
         self.state(id).map(InstrumentState::book)
+    }
+
+    /// Returns the builders of the bars of an instrument that are given as events.
+    pub fn bars(&self, id: &InstrumentId) -> Option<&[BarBuilder]> {
+        self.state(id).map(InstrumentState::bars)
     }
 
     pub fn counts(&self, id: &InstrumentId) -> Option<Counts> {

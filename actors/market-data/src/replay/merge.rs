@@ -47,8 +47,7 @@ pub fn merged(
         most(|info| info.wire_quantity_decimals),
     );
     let has_book = infos.iter().any(|info| info.update_ids != (0, 0));
-    let mut state =
-        InstrumentState::new(instrument, rule, wire, has_book, &options.bar_intervals_ns);
+    let mut state = InstrumentState::new(instrument, rule, wire, has_book, &options.bars)?;
     state.update_id_span = span(|info| info.update_ids);
     state.trade_id_span = span(|info| info.trade_ids);
     Ok(state)

@@ -35,8 +35,9 @@ pub use state::Counts;
 pub use summary::{BookSummary, FeedSummary, InstrumentSummary, MinuteBar};
 
 use apex_domain::UnixNanos;
+use apex_domain::bar::BarSpecError;
 use apex_domain::id::IdError;
-use apex_domain::market::MarketEvent;
+use apex_domain::market::{BarSpec, MarketEvent};
 use apex_venues::capture::CaptureError;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -58,9 +59,9 @@ pub struct ReplayOptions {
     pub clones: u32,
     /// Frames received before are only used to build the books.
     pub start_at: Option<UnixNanos>,
-    /// Intervals in nanoseconds of the bars that are given as events, built from trades. The
-    /// minute bars of the summary are always built and are events only when asked for here.
-    pub bar_intervals_ns: Vec<i64>,
+    /// The bars that are given as events, built from trades. The minute bars of the summary are
+    /// always built and are events only when asked for here.
+    pub bars: Vec<BarSpec>,
 }
 
 /// Why a replay cannot be started or go on.
@@ -72,6 +73,8 @@ pub enum ReplayError {
     NoRecording,
     #[error("at most {CLONES_MAX} clones are possible, {wanted} were asked for")]
     Clones { wanted: u32 },
+    #[error(transparent)]
+    Bars(#[from] BarSpecError),
     #[error("the name of a clone is no instrument id")]
     CloneName(#[source] IdError),
 }

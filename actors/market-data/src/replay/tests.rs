@@ -144,7 +144,9 @@ fn a_session_is_told_in_order() {
 #[test]
 fn bars_that_were_asked_for_are_events_before_the_trade_that_ends_them() {
     let options = ReplayOptions {
-        bar_intervals_ns: vec![1_000_000_000],
+        bars: vec![BarSpec::Time {
+            interval_ns: 1_000_000_000,
+        }],
         ..ReplayOptions::default()
     };
     let mut feed = feed(&[&session("AAAUSDT")], options);

@@ -16,16 +16,18 @@ use apex_bus::clock::Clock;
 use apex_bus::handle::RunMode;
 use apex_bus::message::{AccountMessage, VenueLink};
 use apex_domain::event::AccountMode;
+use apex_domain::market::BarSpec;
 use apex_domain::matching::BookFill;
 use apex_domain::time::NANOS_PER_SECOND;
 use apex_domain::{Instrument, UnixNanos};
 use apex_market_data::Publisher;
 use apex_market_data::replay::{Recording, ReplayFeed, ReplayOptions};
 use apex_strategy::registry::{self, DataSource};
-use apex_strategy::{LockStep, Runner};
+use apex_strategy::{LockStep, Runner, Selection};
 use driver::{Ended, ReplayDriver};
 use pace::{Pace, Pause, Speed};
 use progress::Progress;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -58,6 +60,17 @@ pub struct Controls {
 ///
 /// Errors: [`NodeError`]. Returns the summary of what was replayed.
 pub async fn run(
+    options: &NodeOptions,
+    run: ReplayRun,
+    controls: Controls,
+    stop: watch::Receiver<bool>,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<Summary, NodeError> {
+    // It holds whole accounts while it starts: on the heap they do not weigh on every caller.
+    Box::pin(run_on_heap(options, run, controls, stop, ready)).await
+}
+
+async fn run_on_heap(
     options: &NodeOptions,
     run: ReplayRun,
     controls: Controls,
@@ -170,7 +183,7 @@ async fn open_feed(run: &ReplayRun, progress: &Progress) -> Result<(ReplayFeed, 
             repeat: run.repeat,
             clones: run.clones,
             start_at,
-            bar_intervals_ns: vec![NANOS_PER_SECOND, 60 * NANOS_PER_SECOND],
+            bars: bars(run.strategy.as_ref())?,
         };
         let last = recordings
             .iter()
@@ -195,6 +208,20 @@ fn opening(instruments: Vec<Instrument>, now: UnixNanos) -> Opening {
         instruments,
         now,
     }
+}
+
+/// Returns the bars that every instrument has, and those that the strategy wants besides.
+fn bars(strategy: Option<&StrategyChoice>) -> Result<Vec<BarSpec>, NodeError> {
+    let common = [NANOS_PER_SECOND, 60 * NANOS_PER_SECOND];
+    let mut bars = BTreeSet::from(common.map(|interval_ns| BarSpec::Time { interval_ns }));
+    if let Some(choice) = strategy {
+        let strategy = registry::find(&choice.name)?.build(DataSource::Feed, &choice.params)?;
+        if let Selection::Only(wanted) = strategy.subscriptions().bars {
+            // A bar of a file is none that a feed could make.
+            bars.extend(wanted.into_iter().filter(|spec| *spec != BarSpec::External));
+        }
+    }
+    Ok(bars.into_iter().collect())
 }
 
 /// Puts venue and strategy together, as the account's journal left them.

@@ -2,6 +2,7 @@
 
 use apex_domain::InstrumentId;
 use apex_domain::market::BarSpec;
+use apex_proto::convert;
 use apex_proto::v1::{self, MarketDataKind as Kind};
 use apex_strategy::{Selection, Subscriptions};
 
@@ -24,33 +25,34 @@ pub fn write(subscriptions: &Subscriptions) -> Vec<v1::StrategySubscription> {
             kinds.push(kind.into());
         }
     }
-    let bars: Vec<i64> = match &subscriptions.bars {
-        Selection::All => vec![0],
-        Selection::Only(specs) => specs.iter().map(interval).collect(),
+    // An external bar is asked for as the feed has it.
+    let bars: Vec<BarSpec> = match &subscriptions.bars {
+        Selection::All => vec![BarSpec::External],
+        Selection::Only(specs) => specs.iter().copied().collect(),
     };
     let mut written = Vec::new();
     for instrument_id in ids {
-        let subscription = |kinds: Vec<i32>, bar_interval_ns| v1::StrategySubscription {
+        let subscription = |kinds: Vec<i32>, spec| v1::StrategySubscription {
             instrument_id: instrument_id.clone(),
             kinds,
-            bar_interval_ns,
+            bar_interval_ns: interval(spec),
             warmup,
+            bar_spec: convert::market::bar_spec(spec),
         };
         if !kinds.is_empty() {
-            written.push(subscription(kinds.clone(), 0));
+            written.push(subscription(kinds.clone(), BarSpec::External));
         }
-        for bar_interval_ns in &bars {
-            written.push(subscription(vec![Kind::Bars.into()], *bar_interval_ns));
+        for spec in &bars {
+            written.push(subscription(vec![Kind::Bars.into()], *spec));
         }
     }
     written
 }
 
-fn interval(spec: &BarSpec) -> i64 {
+fn interval(spec: BarSpec) -> i64 {
     match spec {
-        BarSpec::Time { interval_ns } => *interval_ns,
-        // As the feed has them.
-        BarSpec::External => 0,
+        BarSpec::Time { interval_ns } => interval_ns,
+        _ => 0,
     }
 }
 
@@ -84,5 +86,12 @@ mod tests {
         });
         assert_eq!(written, expected.collect::<Vec<_>>());
         assert!(write(&Subscriptions::none()).is_empty());
+        let ticks = BarSpec::Tick { count: 5 };
+        let written = write(&Subscriptions {
+            bars: Selection::Only(BTreeSet::from([ticks])),
+            ..Subscriptions::none()
+        });
+        let read = convert::market::read_bar_spec(0, written[0].bar_spec.as_ref());
+        assert_eq!((read, written[0].bar_interval_ns), (Some(ticks), 0));
     }
 }

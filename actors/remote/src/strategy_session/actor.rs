@@ -123,6 +123,15 @@ pub async fn begin(args: SessionArgs) -> Result<ActorRef<SessionMessage>, BeginE
         return Err(BeginError::Fields(error));
     }
     let wants = Wants::read(&args.hello.subscriptions).map_err(BeginError::Fields)?;
+    for (instrument_id, spec) in wants.bars_to_ask() {
+        let asked = args.platform.market.ask_for_bars(instrument_id, spec);
+        asked.map_err(|error| {
+            BeginError::Fields(FieldErrors::one(
+                "subscriptions.bar_spec",
+                error.to_string(),
+            ))
+        })?;
+    }
     let (session, _) = Actor::spawn(None, SessionActor, (args, wants))
         .await
         .map_err(BeginError::Spawn)?;

@@ -1,8 +1,10 @@
 //! What a session is to be shown.
 
 use apex_domain::InstrumentId;
+use apex_domain::bar::check_spec;
 use apex_domain::market::{BarSpec, MarketEvent};
 use apex_domain::time::NANOS_PER_SECOND;
+use apex_proto::convert;
 use apex_proto::v1::{self, MarketDataKind as Kind};
 use apex_proto::{FieldErrors, field::Fields};
 use std::collections::BTreeSet;
@@ -18,8 +20,8 @@ enum What {
     Trades,
     Quotes,
     Book,
-    /// `None`: as the feed has them.
-    Bars(Option<i64>),
+    /// `None`: bars of time as the feed has them.
+    Bars(Option<BarSpec>),
     FeedState,
 }
 
@@ -53,7 +55,7 @@ impl Wants {
                 }
             };
             for kind in subscription.kinds() {
-                let Some(what) = what(&mut fields, kind, subscription.bar_interval_ns) else {
+                let Some(what) = what(&mut fields, kind, subscription) else {
                     continue;
                 };
                 match &id {
@@ -72,13 +74,26 @@ impl Wants {
             MarketEvent::Book(_) | MarketEvent::Snapshot(_) => self.has(event, What::Book),
             MarketEvent::FeedState(_) => self.has(event, What::FeedState),
             MarketEvent::Bar(bar) => {
-                let of_length = match bar.spec {
-                    BarSpec::Time { interval_ns } => self.has(event, What::Bars(Some(interval_ns))),
-                    BarSpec::External => false,
-                };
-                of_length || self.has(event, What::Bars(None))
+                // What one strategy asked to be made is not for all.
+                let is_common = matches!(bar.spec, BarSpec::Time { .. } | BarSpec::External);
+                self.has(event, What::Bars(Some(bar.spec)))
+                    || (is_common && self.has(event, What::Bars(None)))
             }
         }
+    }
+
+    /// Returns the bars that feeds make only when they are asked to, `None` for every instrument.
+    pub fn bars_to_ask(&self) -> impl Iterator<Item = (Option<InstrumentId>, BarSpec)> + '_ {
+        let of_all = self.of_all.iter().map(|what| (None, *what));
+        let of_one = self
+            .of_one
+            .iter()
+            .map(|(id, what)| (Some(id.clone()), *what));
+        of_all.chain(of_one).filter_map(|(id, what)| match what {
+            What::Bars(Some(BarSpec::Time { .. })) => None,
+            What::Bars(Some(spec)) => Some((id, spec)),
+            _ => None,
+        })
     }
 
     fn has(&self, event: &MarketEvent, what: What) -> bool {
@@ -101,25 +116,50 @@ impl Wants {
     }
 }
 
-fn what(fields: &mut Fields, kind: Kind, bar_interval_ns: i64) -> Option<What> {
+fn what(fields: &mut Fields, kind: Kind, wire: &v1::StrategySubscription) -> Option<What> {
     match kind {
         Kind::Trades => Some(What::Trades),
         Kind::Quotes => Some(What::Quotes),
         Kind::Book => Some(What::Book),
         Kind::FeedState => Some(What::FeedState),
-        Kind::Bars if bar_interval_ns == 0 => Some(What::Bars(None)),
-        Kind::Bars if BAR_INTERVALS.contains(&bar_interval_ns) => {
-            Some(What::Bars(Some(bar_interval_ns)))
-        }
-        Kind::Bars => {
-            fields.refuse(
-                "subscriptions.bar_interval_ns",
-                format!("{bar_interval_ns} is none of {BAR_INTERVALS:?}, which feeds publish"),
-            );
-            None
-        }
+        Kind::Bars => bars(fields, wire),
         Kind::Unspecified => {
             fields.refuse("subscriptions.kinds", "holds no known kind");
+            None
+        }
+    }
+}
+
+fn bars(fields: &mut Fields, wire: &v1::StrategySubscription) -> Option<What> {
+    let interval_ns = wire.bar_interval_ns;
+    if wire.bar_spec.is_none() {
+        return match interval_ns {
+            0 => Some(What::Bars(None)),
+            _ if BAR_INTERVALS.contains(&interval_ns) => {
+                Some(What::Bars(Some(BarSpec::Time { interval_ns })))
+            }
+            _ => {
+                fields.refuse(
+                    "subscriptions.bar_interval_ns",
+                    format!("{interval_ns} is none of {BAR_INTERVALS:?}, which feeds publish"),
+                );
+                None
+            }
+        };
+    }
+    if interval_ns != 0 {
+        fields.refuse("subscriptions.bar_interval_ns", "is set beside bar_spec");
+        return None;
+    }
+    let Some(spec) = convert::market::read_bar_spec(0, wire.bar_spec.as_ref()) else {
+        fields.refuse("subscriptions.bar_spec", "holds no known kind of bar");
+        return None;
+    };
+    let checked = check_spec(spec).map_err(|error| error.to_string());
+    match checked {
+        Ok(spec) => Some(What::Bars(Some(spec))),
+        Err(reason) => {
+            fields.refuse("subscriptions.bar_spec", reason);
             None
         }
     }
@@ -128,8 +168,8 @@ fn what(fields: &mut Fields, kind: Kind, bar_interval_ns: i64) -> Option<What> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apex_domain::UnixNanos;
-    use apex_domain::market::Quote;
+    use apex_domain::market::{Bar, Quote};
+    use apex_domain::{Price, UnixNanos};
 
     fn subscription(id: &str, kinds: &[Kind], bar_interval_ns: i64) -> v1::StrategySubscription {
         v1::StrategySubscription {
@@ -137,7 +177,23 @@ mod tests {
             kinds: kinds.iter().map(|kind| *kind as i32).collect(),
             bar_interval_ns,
             warmup: 0,
+            bar_spec: None,
         }
+    }
+
+    fn bar(spec: BarSpec) -> MarketEvent {
+        MarketEvent::Bar(Bar {
+            instrument_id: InstrumentId::new("A.SIM").unwrap(),
+            spec,
+            open: Price(1),
+            high: Price(1),
+            low: Price(1),
+            close: Price(1),
+            volume: 1,
+            trade_count: 1,
+            ts_open: UnixNanos(0),
+            ts_init: UnixNanos(0),
+        })
     }
 
     fn quote(id: &str) -> MarketEvent {
@@ -168,5 +224,43 @@ mod tests {
         assert!(Wants::read(&[subscription("A.SIM", &[Kind::Bars], NANOS_PER_SECOND)]).is_ok());
         let error = Wants::read(&[subscription("a b", &[Kind::Unspecified], 0)]).unwrap_err();
         assert_eq!(error.errors()[0].field, "subscriptions.instrument_id");
+    }
+
+    #[test]
+    fn bars_that_do_not_count_time_are_asked_for_and_reach_only_who_asked() {
+        let ticks = BarSpec::Tick { count: 5 };
+        let asked = v1::StrategySubscription {
+            bar_spec: convert::market::bar_spec(ticks),
+            ..subscription("A.SIM", &[Kind::Bars], 0)
+        };
+        let wants = Wants::read(std::slice::from_ref(&asked)).unwrap();
+        let id = InstrumentId::new("A.SIM").unwrap();
+        assert_eq!(wants.bars_to_ask().collect::<Vec<_>>(), [(Some(id), ticks)]);
+        assert!(wants.takes(&bar(ticks)));
+        assert!(!wants.takes(&bar(BarSpec::Tick { count: 6 })));
+        assert!(!wants.takes(&bar(BarSpec::External)));
+        let common = Wants::read(&[subscription("", &[Kind::Bars], 0)]).unwrap();
+        assert!(common.takes(&bar(BarSpec::External)) && !common.takes(&bar(ticks)));
+        assert_eq!(common.bars_to_ask().count(), 0);
+        for (spec, field) in [
+            (
+                Some(v1::bar_spec::Spec::TickCount(0)),
+                "subscriptions.bar_spec",
+            ),
+            (None, "subscriptions.bar_spec"),
+        ] {
+            let refused = v1::StrategySubscription {
+                bar_spec: Some(v1::BarSpec { spec }),
+                ..asked.clone()
+            };
+            let error = Wants::read(&[refused]).unwrap_err();
+            assert_eq!(error.errors()[0].field, field);
+        }
+        let both = v1::StrategySubscription {
+            bar_interval_ns: NANOS_PER_SECOND,
+            ..asked
+        };
+        let error = Wants::read(&[both]).unwrap_err();
+        assert_eq!(error.errors()[0].field, "subscriptions.bar_interval_ns");
     }
 }

@@ -389,6 +389,7 @@ impl LockStep {
                     ..CancelFilter::default()
                 },
                 reason_code: ReasonCode::CanceledByRisk,
+                request_id: None,
             };
             self.inputs.push_back((input, None));
         }
@@ -437,6 +438,7 @@ impl LockStep {
                 let input = AccountInput::CancelAll {
                     filter,
                     reason_code: ReasonCode::CanceledByUser,
+                    request_id: None,
                 };
                 self.inputs.push_back((input, None));
             }

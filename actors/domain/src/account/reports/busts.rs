@@ -4,7 +4,7 @@
 //! either. The quantity of a working order opens again, since the venue may trade it again; an
 //! order that had ended stays ended, and the quantity counts as canceled.
 
-use super::{Account, Event, QuarantineReason, Step, UnixNanos};
+use super::{Account, Event, OrderIndex, QuarantineReason, Step, UnixNanos};
 use crate::account::FoldError;
 use crate::event::Recorded;
 use crate::id::{ClientOrderId, ExecId, InstrumentId};
@@ -58,6 +58,48 @@ impl Account {
         );
         if let Some(index) = index {
             self.end_held(step, index);
+        }
+    }
+
+    /// An answer lists all executions that the venue has. Where they and ours together are more
+    /// than the order can be (or all of an order that `works`), those of ours that an answer made
+    /// after them does not have were taken back, and their busts are on their way. Without that
+    /// contradiction a missing one proves nothing: lists of venues lag.
+    pub(super) fn take_back_contradicted(
+        &mut self,
+        step: &mut Step<'_>,
+        index: OrderIndex,
+        (listed, works): (&[Execution], bool),
+        ts_event: UnixNanos,
+    ) {
+        let entry = self.orders.get(index);
+        let order_id = entry.order.order_id.clone();
+        let client_order_id = entry.order.request.client_order_id.clone();
+        let key =
+            |execution: &Execution| (execution.exec_id.clone(), execution.instrument_id.clone());
+        let new = listed.iter().filter(|execution| {
+            let key = key(execution);
+            !self.execution_index.contains_key(&key) && !self.busted.contains_key(&key)
+        });
+        let new: i128 = new
+            .map(|execution| i128::from(execution.last_quantity.0))
+            .sum();
+        let filled = i128::from(entry.order.filled_quantity.0);
+        let most = i128::from(entry.worst_total().0) - i128::from(works);
+        if new == 0 || filled + new <= most {
+            return;
+        }
+        let missing: Vec<ExecutionKey> = self
+            .executions
+            .iter()
+            .filter(|record| !record.busted && record.order_id.as_ref() == Some(&order_id))
+            .map(|record| &record.execution)
+            .filter(|ours| ours.ts_event < ts_event)
+            .filter(|ours| !listed.iter().any(|theirs| theirs.exec_id == ours.exec_id))
+            .map(key)
+            .collect();
+        for key in missing {
+            self.busted(step, &client_order_id, key, ts_event);
         }
     }
 

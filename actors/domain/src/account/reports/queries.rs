@@ -1,8 +1,8 @@
 //! Answers to queries: where the venue says an order stands, or that it has none.
 
 use super::{
-    Account, Ending, Event, EventKind, Next, OrderIndex, Price, Quantity, QuarantineReason,
-    ReasonCode, RejectReason, Step, Terms, UnixNanos, VenueEnd, VenueReport,
+    Account, Ending, Event, EventKind, Next, OrderIndex, Quantity, QuarantineReason, ReasonCode,
+    RejectReason, Step, Terms, UnixNanos, VenueEnd, VenueReport,
 };
 use crate::account::session::NO_ANSWER_NS;
 use crate::order::OrderStatus;
@@ -18,6 +18,7 @@ impl Account {
             status,
             quantity,
             limit_price,
+            stop_price,
             executions,
             ts_event,
         } = report
@@ -42,9 +43,16 @@ impl Account {
         if status != VenueStatus::Rejected {
             self.accepted(step, index, venue_order_id, ts_event);
             if fresh {
-                self.take_terms(step, index, quantity, limit_price, ts_event);
+                let values = Terms {
+                    quantity,
+                    limit_price,
+                    stop_price,
+                };
+                self.take_terms(step, index, values, ts_event);
             }
         }
+        let works = status == VenueStatus::Working;
+        self.take_back_contradicted(step, index, (&executions, works), ts_event);
         self.book_missing(step, executions);
         if !self.orders.get(index).is_working() {
             return;
@@ -77,19 +85,15 @@ impl Account {
         &mut self,
         step: &mut Step<'_>,
         index: OrderIndex,
-        quantity: Quantity,
-        limit_price: Option<Price>,
+        values: Terms,
         ts_event: UnixNanos,
     ) {
         let entry = self.orders.get(index);
-        let limit_price = limit_price.or(entry.order.limit_price);
-        let same = quantity == entry.order.quantity && limit_price == entry.order.limit_price;
+        let order = &entry.order;
+        let same = values.quantity == order.quantity
+            && values.limit_price.or(order.limit_price) == order.limit_price
+            && values.stop_price.or(order.stop_price) == order.stop_price;
         if entry.is_working() && !same {
-            let values = Terms {
-                quantity,
-                limit_price,
-                stop_price: None,
-            };
             self.amended(step, index, values, ts_event);
         }
     }
@@ -208,8 +212,7 @@ impl Account {
         if possible {
             let order_id = entry.order.order_id.clone();
             self.record(step, Event::OrderSubmitted { order_id });
-            let command = self.orders.get(index).new_command();
-            step.effects.commands.push(command);
+            self.send(step, index);
             self.asked.at.remove(&index);
         }
     }

@@ -1,9 +1,14 @@
 //! The account as a whole, driven by scripts of inputs.
 
 mod as_of;
+mod close;
 mod golden;
+mod home;
+mod limits;
+mod lists;
 mod orders;
 mod payments;
+mod permutations;
 mod queries;
 mod recovery;
 mod reports;

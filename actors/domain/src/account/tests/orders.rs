@@ -256,6 +256,7 @@ fn cancel_all_takes_what_the_filter_names() {
         world.apply(AccountInput::CancelAll {
             filter,
             reason_code: ReasonCode::CanceledByRisk,
+            request_id: None,
         });
         let Some(Reply::Orders(orders)) = &world.effects.reply else {
             panic!("expected orders");

@@ -161,6 +161,7 @@ fn an_answer_brings_the_terms_of_an_amend_whose_report_got_lost() {
         limit_price: None,
         executions: vec![],
         ts_event: world.now,
+        stop_price: None,
     };
     world.report(report);
     assert_eq!(world.events(), ["OrderAmended"]);
@@ -266,6 +267,7 @@ fn an_answer_with_fills_of_an_order_that_is_not_ours_books_them() {
         limit_price: None,
         executions: vec![execution("stranger", "x", PERP, Side::Buy, 5, 10_000)],
         ts_event: world.now,
+        stop_price: None,
     });
     assert!(matches!(
         world.effects.events[0].event,

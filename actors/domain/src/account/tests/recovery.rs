@@ -219,6 +219,7 @@ fn report(step: &Move, now: UnixNanos) -> VenueReport {
             limit_price: None,
             executions: (0..step.number % 3).map(|exec| fill(exec, 100)).collect(),
             ts_event,
+            stop_price: None,
         },
     }
 }

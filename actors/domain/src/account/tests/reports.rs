@@ -74,12 +74,27 @@ fn an_end_waits_for_the_fills_that_the_venue_counts() {
 }
 
 #[test]
-fn an_end_that_counts_less_than_we_have_is_set_aside() {
+fn an_end_that_counts_less_than_we_have_waits_for_the_bust_that_explains_it() {
     let mut world = world_with_order();
     world.fill("a", "x1", 400, 10_000);
+    world.fill("a", "x2", 100, 10_000);
     world.ended("a", 100);
-    assert_eq!(quarantine(&world), [QuarantineReason::IllegalTransition]);
+    assert_eq!(world.events(), ["OrderEndHeld"]);
+    assert!(matches!(world.commands(), [VenueCommand::Query { .. }]));
     assert_eq!(world.state("a"), OrderStatus::PartiallyFilled);
+    world.report(VenueReport::Busted {
+        client_order_id: cid("a"),
+        exec_id: crate::ExecId::new("x1").unwrap(),
+        instrument_id: id(SPOT),
+        ts_event: world.now,
+    });
+    assert_eq!(world.events(), ["ExecutionBusted", "OrderCanceled"]);
+    let order = world.order("a");
+    assert_eq!(
+        (order.filled_quantity, order.canceled_quantity),
+        (Quantity(100), Quantity(900))
+    );
+    world.assert_recovers();
 }
 
 #[test]

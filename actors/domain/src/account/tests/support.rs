@@ -150,6 +150,19 @@ impl World {
         world
     }
 
+    /// As [`World::ready`], where orders may be as small as a thousandth.
+    pub fn small() -> World {
+        let mut world = World::ready();
+        for text in [SPOT, PERP] {
+            let definition = Instrument {
+                min_notional: money("0"),
+                ..instrument(text)
+            };
+            world.apply(AccountInput::DefineInstrument(Box::new(definition)));
+        }
+        world
+    }
+
     pub fn apply(&mut self, input: AccountInput) -> &Effects {
         self.now = self.now.plus(NANOS_PER_MILLI);
         self.account.apply(self.now, input, &mut self.effects);
@@ -253,6 +266,7 @@ impl World {
             limit_price: order.limit_price,
             executions,
             ts_event: self.now,
+            stop_price: None,
         };
         self.report(report)
     }

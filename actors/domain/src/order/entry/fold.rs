@@ -119,6 +119,7 @@ impl OrderEntry {
         let notional = instrument.notional(execution.last_price, quantity)?;
         self.order.filled_notional = self.order.filled_notional.checked_add(notional)?;
         self.order.filled_quantity = self.order.filled_quantity.checked_add(quantity)?;
+        self.refused_quantity = None;
         // An overfill: what was filled is what the order turned out to be.
         self.order.quantity = self.order.quantity.max(self.order.filled_quantity);
         self.seen(execution.ts_event);
@@ -151,11 +152,19 @@ impl OrderEntry {
                 self.order.quantity = *quantity;
                 self.order.limit_price = *limit_price;
                 self.take_stop_price(*stop_price);
+                self.refused_quantity = None;
+                // What was amended while it was held here is in our clock, not the venue's.
+                if self.sent {
+                    self.amended_at = self.amended_at.max(*ts_event);
+                }
                 // Other values are the answer to an earlier amend, or the venue's own doing.
                 let answers = |amend: &PendingAmend| {
+                    // One without a price leaves what is there, as a market-to-limit order may
+                    // have got one meanwhile.
+                    let keeps = |asked: Option<Price>, now| asked.is_none() || asked == now;
                     amend.quantity == *quantity
-                        && amend.limit_price == *limit_price
-                        && amend.stop_price == *stop_price
+                        && keeps(amend.limit_price, *limit_price)
+                        && keeps(amend.stop_price, *stop_price)
                 };
                 if self.amend.as_ref().is_some_and(answers) {
                     self.amend = None;
@@ -163,7 +172,7 @@ impl OrderEntry {
                 self.seen(*ts_event);
             }
             Event::OrderAmendRejected { ts_event, .. } => {
-                self.amend = None;
+                self.refused_quantity = self.amend.take().map(|amend| amend.quantity);
                 self.seen(*ts_event);
             }
             Event::OrderPendingCancel { reason_code, .. } => {

@@ -2,12 +2,14 @@
 
 use super::OrderEntry;
 use crate::event::Hold;
-use crate::order::{OrderTerms, OrderType};
+use crate::instrument::Instrument;
+use crate::order::placement::expires_here;
+use crate::order::{OrderTerms, OrderType, TimeInForce};
 use crate::venue::{NewOrder, VenueCommand};
 
 impl OrderEntry {
     /// Returns the command that sends the order to its venue.
-    pub fn new_command(&self) -> VenueCommand {
+    pub fn new_command(&self, instrument: &Instrument) -> VenueCommand {
         let request = &self.order.request;
         VenueCommand::New(NewOrder {
             client_order_id: request.client_order_id.clone(),
@@ -16,10 +18,14 @@ impl OrderEntry {
             order_type: self.wire_type(),
             quantity: self.order.quantity,
             limit_price: self.order.limit_price,
-            time_in_force: request.time_in_force,
+            time_in_force: if expires_here(instrument, request.time_in_force) {
+                TimeInForce::Gtc
+            } else {
+                request.time_in_force
+            },
             post_only: request.post_only,
-            reduce_only: request.reduce_only,
-            terms: self.wire_terms(),
+            reduce_only: request.reduce_only && !instrument.rules.lacks.reduce_only,
+            terms: self.wire_terms(instrument),
         })
     }
 
@@ -58,7 +64,7 @@ impl OrderEntry {
     }
 
     /// Returns the terms as the venue gets them: as they are now, and resolved.
-    fn wire_terms(&self) -> OrderTerms {
+    fn wire_terms(&self, instrument: &Instrument) -> OrderTerms {
         let terms = self.order.request.terms.clone();
         let conditional = self.wire_type().is_conditional();
         OrderTerms {
@@ -66,7 +72,10 @@ impl OrderEntry {
             stop_price: self.order.stop_price.filter(|_| conditional),
             trailing: terms.trailing.filter(|_| conditional),
             activation_price: terms.activation_price.filter(|_| conditional),
-            expire_at: self.order.expires_at,
+            expire_at: self
+                .order
+                .expires_at
+                .filter(|_| !expires_here(instrument, self.order.request.time_in_force)),
             ..terms
         }
     }

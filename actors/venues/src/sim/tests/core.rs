@@ -183,6 +183,7 @@ proptest! {
                     }) => Some(VenueReport::Status {
                         client_order_id, venue_order_id, status, quantity, limit_price, executions,
                         ts_event: UnixNanos(0),
+stop_price: None,
                     }),
                     Some(VenueReport::NotFound { client_order_id, .. }) => Some(VenueReport::NotFound {
                         client_order_id, proof: false, ts_event: UnixNanos(0),

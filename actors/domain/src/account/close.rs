@@ -1,0 +1,445 @@
+//! Commands over several orders or positions: cancels, closing, the kill switch.
+//!
+//! Each is one event that says what was asked, and what it does follows. Closing takes time: the
+//! working orders in the way are canceled first, and the closing order leaves when none of them
+//! can trade any more. Until a closing has ended it is part of the state, so that it goes on after
+//! a restart.
+
+use super::commands::request_id_taken;
+use super::machine::{Account, Step};
+use super::requests::Subject;
+use super::types::{CancelFilter, Outcome, Refusal, Reply};
+use crate::event::{CloseOutcome, CloseScope, Command, Event};
+use crate::id::{ClientOrderId, InstrumentId, RequestId, StrategyId};
+use crate::market::Side;
+use crate::number::Quantity;
+use crate::order::store::OrderIndex;
+use crate::order::{Order, OrderKey, OrderTerms, OrderType, SubmitOrder, TimeInForce};
+use crate::risk::{ReasonCode, TradingState};
+use crate::time::{NANOS_PER_SECOND, UnixNanos};
+use serde::{Deserialize, Serialize};
+
+/// Closing orders of one position in a row that may end without a fill.
+const MAX_ATTEMPTS: u32 = 5;
+
+/// How long after one that did not fill the next leaves.
+const RETRY_NS: i64 = NANOS_PER_SECOND;
+
+/// A closing that has not ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Closing {
+    /// Sequence of its `CommandTaken`; part of the ids of its orders.
+    pub taken: u64,
+    pub scope: CloseScope,
+    /// Its orders so far.
+    pub orders: u32,
+    /// Those since the last fill of one.
+    pub barren: u32,
+    pub last_order_at: Option<UnixNanos>,
+}
+
+/// A position to close.
+struct Target {
+    instrument_id: InstrumentId,
+    strategy_id: StrategyId,
+    quantity: i64,
+}
+
+impl Account {
+    /// Cancels each working order that the filter names.
+    pub(super) fn cancel_all(
+        &mut self,
+        step: &mut Step<'_>,
+        filter: CancelFilter,
+        request_id: Option<RequestId>,
+        reason_code: ReasonCode,
+    ) {
+        let command = Command::Cancel(filter.clone());
+        if self.answer_command_again(step, request_id.as_ref(), &command) {
+            return;
+        }
+        if request_id.is_some() {
+            self.take_command(step, request_id, command);
+        }
+        let meant = self.meant(&filter);
+        for index in &meant {
+            self.cancel_working(step, *index, None, reason_code);
+        }
+        self.reply_orders(step, &meant);
+    }
+
+    /// Cancels these orders, with an outcome for each.
+    pub(super) fn cancel_orders(
+        &mut self,
+        step: &mut Step<'_>,
+        keys: Vec<OrderKey>,
+        request_id: Option<RequestId>,
+        reason_code: ReasonCode,
+    ) {
+        if keys.is_empty() || keys.len() > super::lists::MAX_BATCH {
+            return step.refuse(Refusal::Invalid {
+                field: "orders",
+                detail: "must be 1 to 100".to_owned(),
+            });
+        }
+        let command = Command::CancelOrders(keys.clone());
+        let again = self.requests.get(request_id.as_ref()).is_some();
+        if again && !self.is_command(request_id.as_ref(), &command) {
+            return step.refuse(request_id_taken());
+        }
+        if request_id.is_some() && !again {
+            self.take_command(step, request_id, command);
+        }
+        let mut outcomes = Vec::with_capacity(keys.len());
+        for key in keys {
+            let result = match self.orders.find(&key) {
+                None => Err(Refusal::OrderNotFound),
+                Some(index) if !again && !self.orders.get(index).is_working() => {
+                    let status = self.orders.get(index).order.status.as_str();
+                    Err(Refusal::OrderClosed(status))
+                }
+                Some(index) => {
+                    if !again {
+                        self.cancel_working(step, index, None, reason_code);
+                    }
+                    Ok(Box::new(self.orders.get(index).order.clone()))
+                }
+            };
+            outcomes.push(Outcome { key, result });
+        }
+        step.effects.reply = Some(Reply::Outcomes(outcomes));
+    }
+
+    /// Begins to close positions.
+    pub(super) fn close(
+        &mut self,
+        step: &mut Step<'_>,
+        scope: CloseScope,
+        request_id: Option<RequestId>,
+    ) {
+        let command = Command::Close(scope.clone());
+        if self.answer_command_again(step, request_id.as_ref(), &command) {
+            return;
+        }
+        let unknown = scope.instrument_id.as_ref();
+        if let Some(id) = unknown.filter(|id| !self.instruments.contains_key(*id)) {
+            return step.refuse(Refusal::UnknownInstrument(id.clone()));
+        }
+        let used = scope.client_order_id.as_ref();
+        if let Some(id) = used.filter(|id| self.orders.find_client(id).is_some()) {
+            return step.refuse(Refusal::AlreadyExists(id.clone()));
+        }
+        self.take_command(step, request_id, command);
+        let meant = self.meant(&in_the_way(&scope));
+        for index in &meant {
+            self.cancel_working(step, *index, None, ReasonCode::CanceledByUser);
+        }
+        self.done(step);
+    }
+
+    /// The kill switch. The state is first in the journal, so that nothing new is taken behind it.
+    pub(super) fn kill(
+        &mut self,
+        step: &mut Step<'_>,
+        request_id: Option<RequestId>,
+        (cancel, flatten): (bool, bool),
+        by: String,
+        reason: String,
+    ) {
+        let command = Command::Halt { cancel, flatten };
+        if self.answer_command_again(step, request_id.as_ref(), &command) {
+            return;
+        }
+        if self.trading_state != TradingState::Halted {
+            let state = TradingState::Halted;
+            let changed = Event::TradingStateChanged {
+                request_id: None,
+                state,
+                by,
+                reason,
+            };
+            self.record(step, changed);
+        }
+        self.take_command(step, request_id, command);
+        let meant = if cancel || flatten {
+            self.meant(&CancelFilter::default())
+        } else {
+            Vec::new()
+        };
+        for index in &meant {
+            self.cancel_working(step, *index, None, ReasonCode::CanceledByRisk);
+        }
+        self.reply_orders(step, &meant);
+    }
+
+    fn take_command(
+        &mut self,
+        step: &mut Step<'_>,
+        request_id: Option<RequestId>,
+        command: Command,
+    ) {
+        let command = Box::new(command);
+        self.record(
+            step,
+            Event::CommandTaken {
+                request_id,
+                command,
+            },
+        );
+    }
+
+    /// Folds a command: it is remembered, and a closing begins.
+    pub(super) fn fold_command(
+        &mut self,
+        request_id: Option<&RequestId>,
+        command: &Command,
+        sequence: u64,
+        ts: UnixNanos,
+    ) {
+        let subject = Subject::Command(Box::new(command.clone()));
+        self.requests.remember(request_id, subject, sequence, ts);
+        let scope = match command {
+            Command::Close(scope) => scope.clone(),
+            Command::Halt { flatten: true, .. } => CloseScope::default(),
+            _ => return,
+        };
+        self.closings.push(Closing {
+            taken: sequence,
+            scope,
+            orders: 0,
+            barren: 0,
+            last_order_at: None,
+        });
+    }
+
+    pub(super) fn fold_close_ended(&mut self, taken: u64) {
+        self.closings.retain(|closing| closing.taken != taken);
+    }
+
+    /// Counts a closing's own orders and their fills.
+    pub(super) fn fold_closing_order(
+        &mut self,
+        event: &Event,
+        client_order_id: &ClientOrderId,
+        ts: UnixNanos,
+    ) {
+        let Some(closing) = self.closings.iter_mut().find(|c| c.owns(client_order_id)) else {
+            return;
+        };
+        match event {
+            Event::OrderInitialized { .. } => {
+                closing.orders += 1;
+                closing.barren += 1;
+                closing.last_order_at = Some(ts);
+            }
+            Event::OrderFilled { .. } => closing.barren = 0,
+            _ => {}
+        }
+    }
+
+    /// Returns true for an order that a closing of the account made.
+    pub(super) fn is_closing_order(&self, client_order_id: &ClientOrderId) -> bool {
+        self.closings
+            .iter()
+            .any(|closing| closing.owns(client_order_id))
+    }
+
+    /// Brings every closing nearer to its end.
+    pub(super) fn drive_closings(&mut self, step: &mut Step<'_>) {
+        for position in (0..self.closings.len()).rev() {
+            let closing = self.closings[position].clone();
+            if let Some(outcome) = self.drive_closing(step, &closing) {
+                let taken = closing.taken;
+                self.record(step, Event::CloseEnded { taken, outcome });
+            }
+        }
+    }
+
+    /// Sends what can be sent. Returns how the closing ended, once it has.
+    fn drive_closing(&mut self, step: &mut Step<'_>, closing: &Closing) -> Option<CloseOutcome> {
+        let filter = in_the_way(&closing.scope);
+        let meant = self.meant(&filter);
+        if !meant.is_empty() {
+            // A cancel that was refused, or an order that came behind the command.
+            for index in meant {
+                let own = &self.orders.get(index).order.request.client_order_id;
+                if !closing.owns(own) {
+                    self.cancel_working(step, index, None, ReasonCode::CanceledByUser);
+                }
+            }
+            return None;
+        }
+        let targets = self.targets(&closing.scope);
+        if targets.is_empty() {
+            return Some(CloseOutcome::Flat);
+        }
+        if closing.barren >= MAX_ATTEMPTS {
+            return Some(CloseOutcome::GaveUp);
+        }
+        let early = closing.barren > 0
+            && closing
+                .last_order_at
+                .is_some_and(|last| step.now.since(last) < RETRY_NS);
+        if early {
+            return None;
+        }
+        let before = closing.orders;
+        let mut orders = before;
+        for target in targets {
+            if let Some(request) = self.closing_order(closing, orders, &target) {
+                let market = self.reference_of(&target.instrument_id);
+                // It fails no rule of its own making; a denied one counts as an attempt.
+                let _ = self.take_order(step, Box::new(request), market);
+                orders += 1;
+            }
+        }
+        (orders == before).then_some(CloseOutcome::Dust)
+    }
+
+    /// Returns the order that closes as much of a position as one order can.
+    fn closing_order(
+        &self,
+        closing: &Closing,
+        number: u32,
+        target: &Target,
+    ) -> Option<SubmitOrder> {
+        let instrument = self.instruments.get(&target.instrument_id)?;
+        let step = instrument.quantity_increment.0;
+        let size = target
+            .quantity
+            .unsigned_abs()
+            .min(instrument.max_quantity.0.unsigned_abs());
+        let size = i64::try_from(size).ok()? / step * step;
+        if size < instrument.min_quantity.0 || size == 0 {
+            return None;
+        }
+        Some(SubmitOrder {
+            client_order_id: closing.order_id(number)?,
+            strategy_id: target.strategy_id.clone(),
+            instrument_id: target.instrument_id.clone(),
+            side: if target.quantity > 0 {
+                Side::Sell
+            } else {
+                Side::Buy
+            },
+            order_type: OrderType::Market,
+            quantity: Quantity(size),
+            limit_price: None,
+            time_in_force: TimeInForce::Ioc,
+            post_only: false,
+            // The position of all strategies together may be smaller, or the other way round.
+            reduce_only: false,
+            tags: String::new(),
+            misfit: None,
+            terms: OrderTerms::default(),
+        })
+    }
+
+    fn targets(&self, scope: &CloseScope) -> Vec<Target> {
+        self.portfolio
+            .positions()
+            .filter(|position| !position.is_flat())
+            .filter(|p| {
+                scope
+                    .instrument_id
+                    .as_ref()
+                    .is_none_or(|id| *id == p.instrument_id)
+            })
+            .filter(|p| {
+                scope
+                    .strategy_id
+                    .as_ref()
+                    .is_none_or(|id| *id == p.strategy_id)
+            })
+            .map(|position| Target {
+                instrument_id: position.instrument_id.clone(),
+                strategy_id: position.strategy_id.clone(),
+                quantity: position.quantity,
+            })
+            .collect()
+    }
+
+    fn meant(&self, filter: &CancelFilter) -> Vec<OrderIndex> {
+        let working = self.orders.working().iter().copied();
+        working
+            .filter(|index| is_meant(filter, &self.orders.get(*index).order))
+            .collect()
+    }
+
+    fn is_command(&self, request_id: Option<&RequestId>, command: &Command) -> bool {
+        let answered = self.requests.get(request_id);
+        answered.is_some_and(
+            |answered| matches!(&answered.subject, Subject::Command(known) if **known == *command),
+        )
+    }
+
+    /// As for the account's own commands: the same request again changes nothing, and is answered
+    /// with the orders that it touches now: none.
+    fn answer_command_again(
+        &self,
+        step: &mut Step<'_>,
+        request_id: Option<&RequestId>,
+        command: &Command,
+    ) -> bool {
+        if self.requests.get(request_id).is_none() {
+            return false;
+        }
+        if !self.is_command(request_id, command) {
+            step.refuse(request_id_taken());
+        } else if matches!(command, Command::Close(_)) {
+            self.done(step);
+        } else {
+            step.effects.reply = Some(Reply::Orders(Vec::new()));
+        }
+        true
+    }
+
+    fn reply_orders(&self, step: &mut Step<'_>, indexes: &[OrderIndex]) {
+        let orders = indexes.iter();
+        let orders = orders.map(|index| self.orders.get(*index).order.clone());
+        step.effects.reply = Some(Reply::Orders(orders.collect()));
+    }
+}
+
+impl Closing {
+    fn order_id(&self, number: u32) -> Option<ClientOrderId> {
+        match &self.scope.client_order_id {
+            Some(id) if number == 0 => Some(id.clone()),
+            // A sequence and a count have at most 20 and 10 digits.
+            _ => ClientOrderId::new(&format!("C{}-{number}", self.taken)).ok(),
+        }
+    }
+
+    fn owns(&self, client_order_id: &ClientOrderId) -> bool {
+        let first = self.scope.client_order_id.as_ref() == Some(client_order_id);
+        let made = || {
+            let behind = client_order_id.as_str().strip_prefix('C')?;
+            let (taken, number) = behind.split_once('-')?;
+            let own = taken.parse::<u64>().ok()? == self.taken;
+            Some(own && number.parse::<u32>().is_ok())
+        };
+        first || made().unwrap_or(false)
+    }
+}
+
+/// Returns the working orders that have to end before positions can be closed.
+fn in_the_way(scope: &CloseScope) -> CancelFilter {
+    CancelFilter {
+        instrument_id: scope.instrument_id.clone(),
+        strategy_id: scope.strategy_id.clone(),
+        side: None,
+    }
+}
+
+fn is_meant(filter: &CancelFilter, order: &Order) -> bool {
+    let request = &order.request;
+    filter
+        .instrument_id
+        .as_ref()
+        .is_none_or(|id| *id == request.instrument_id)
+        && filter
+            .strategy_id
+            .as_ref()
+            .is_none_or(|id| *id == request.strategy_id)
+        && filter.side.is_none_or(|side| side == request.side)
+}

@@ -1,0 +1,246 @@
+//! Changes of working orders: amend and cancel.
+
+use super::{Event, OrderIndex, Quantity, ReasonCode, Refusal};
+use crate::account::commands::request_id_taken;
+use crate::account::machine::{Account, Step};
+use crate::account::requests::Subject;
+use crate::id::RequestId;
+use crate::number::Price;
+use crate::order::{AmendOrder, OrderKey, OrderStatus};
+use crate::risk::MarketRef;
+use crate::risk::checks::{self, Before};
+
+/// New values of a working order, all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::account) struct Change {
+    /// The new total quantity, filled part included.
+    pub quantity: Quantity,
+    pub limit_price: Option<Price>,
+    pub stop_price: Option<Price>,
+}
+
+impl Account {
+    pub(in crate::account) fn amend(
+        &mut self,
+        step: &mut Step<'_>,
+        request: AmendOrder,
+        market: MarketRef,
+    ) {
+        let Some(index) = self.orders.find(&request.key) else {
+            return step.refuse(Refusal::OrderNotFound);
+        };
+        if self.answer_order_again(
+            step,
+            Some(&request.request_id),
+            index,
+            Subject::Amend(index),
+        ) {
+            return;
+        }
+        let entry = self.orders.get(index);
+        let order = &entry.order;
+        let quantity = request.quantity.unwrap_or(order.quantity);
+        let limit_price = request.limit_price.or(order.limit_price);
+        let stop_price = request.stop_price.or(order.stop_price);
+        if let Some(refusal) = self.amend_refusal(index, &request, quantity) {
+            return step.refuse(refusal);
+        }
+        let same_prices = limit_price == order.limit_price && stop_price == order.stop_price;
+        if quantity == order.quantity && same_prices {
+            return self.reply_order(step, index);
+        }
+        let Some(instrument) = self.instruments.get(&order.request.instrument_id) else {
+            let instrument_id = order.request.instrument_id.clone();
+            return step.refuse(Refusal::UnknownInstrument(instrument_id));
+        };
+        let funds = self.funds(instrument);
+        let mut question = self.question(step.now, &order.request, market, &funds);
+        question.quantity = quantity;
+        question.limit_price = limit_price;
+        question.stop_price = stop_price;
+        question.open = quantity.saturating_sub(order.filled_quantity);
+        question.exposure = question.exposure.without(entry);
+        question.open_orders = question.open_orders.saturating_sub(1);
+        question.before = Some(Before {
+            open: order.leaves_quantity,
+            limit_price: order.limit_price,
+            stop_price: order.stop_price,
+        });
+        let (before, after) = (order.leaves_quantity, question.open);
+        question.wide = self.wide(step.now, Some(entry), &order.request, before, after);
+        if let Err(denial) = checks::check(&question) {
+            return step.refuse(Refusal::Rule {
+                code: denial.reason_code,
+                detail: denial.reason,
+            });
+        }
+        let change = Change {
+            quantity,
+            limit_price,
+            stop_price,
+        };
+        self.amend_working(step, index, Some(request.request_id), change);
+        self.reply_order(step, index);
+    }
+
+    /// Asks for other values of a working order; one that is held here has them at once.
+    pub(in crate::account) fn amend_working(
+        &mut self,
+        step: &mut Step<'_>,
+        index: OrderIndex,
+        request_id: Option<RequestId>,
+        change: Change,
+    ) {
+        let Change {
+            quantity,
+            limit_price,
+            stop_price,
+        } = change;
+        let entry = self.orders.get(index);
+        let home = entry.is_home();
+        let order_id = entry.order.order_id.clone();
+        self.record(
+            step,
+            Event::OrderPendingAmend {
+                order_id: order_id.clone(),
+                request_id,
+                quantity,
+                limit_price,
+                stop_price,
+            },
+        );
+        if home {
+            let ts_event = step.now;
+            let amended = Event::OrderAmended {
+                order_id,
+                quantity,
+                limit_price,
+                stop_price,
+                ts_event,
+            };
+            return self.record(step, amended);
+        }
+        let command = self.orders.get(index).amend_command();
+        step.effects.commands.extend(command);
+    }
+
+    /// Returns why an order cannot be amended at all, whatever its instrument and the market say.
+    fn amend_refusal(
+        &self,
+        index: OrderIndex,
+        request: &AmendOrder,
+        quantity: Quantity,
+    ) -> Option<Refusal> {
+        let entry = self.orders.get(index);
+        let order = &entry.order;
+        if !entry.is_working() {
+            return Some(Refusal::OrderClosed(order.status.as_str()));
+        }
+        match request.expected_sequence {
+            Some(expected) if expected != order.sequence => {
+                return Some(Refusal::StaleSequence {
+                    expected,
+                    actual: order.sequence,
+                });
+            }
+            _ => {}
+        }
+        let unsettled = entry.amend.is_some() || entry.cancel.is_some() || entry.held.is_some();
+        if unsettled || entry.base == OrderStatus::Unknown {
+            return Some(Refusal::ChangePending);
+        }
+        let invalid = |field, detail: &str| {
+            Some(Refusal::Invalid {
+                field,
+                detail: detail.to_owned(),
+            })
+        };
+        if request.limit_price.is_some() && order.limit_price.is_none() {
+            return invalid("limit_price", "is not for an order without a limit");
+        }
+        let stops = order.request.terms.stop_price.is_some();
+        if request.stop_price.is_some() && !(stops && entry.is_untriggered()) {
+            return invalid("stop_price", "is not for an order without a stop price");
+        }
+        if quantity <= order.filled_quantity {
+            return invalid("quantity", "is not above what is already filled");
+        }
+        None
+    }
+
+    pub(in crate::account) fn cancel(
+        &mut self,
+        step: &mut Step<'_>,
+        key: &OrderKey,
+        request_id: Option<RequestId>,
+        reason_code: ReasonCode,
+    ) {
+        let Some(index) = self.orders.find(key) else {
+            return step.refuse(Refusal::OrderNotFound);
+        };
+        if self.answer_order_again(step, request_id.as_ref(), index, Subject::Cancel(index)) {
+            return;
+        }
+        let entry = self.orders.get(index);
+        if !entry.is_working() {
+            return step.refuse(Refusal::OrderClosed(entry.order.status.as_str()));
+        }
+        self.cancel_working(step, index, request_id, reason_code);
+        self.reply_order(step, index);
+    }
+
+    /// Asks for the cancel of a working order, unless it is under way or the order has ended at
+    /// the venue and only waits for its fills. One that is held here ends at once.
+    pub(in crate::account) fn cancel_working(
+        &mut self,
+        step: &mut Step<'_>,
+        index: OrderIndex,
+        request_id: Option<RequestId>,
+        reason_code: ReasonCode,
+    ) {
+        let entry = self.orders.get(index);
+        if !entry.is_working() || entry.cancel.is_some() || entry.held.is_some() {
+            return;
+        }
+        let home = entry.is_home();
+        let command = entry.cancel_command();
+        let order_id = entry.order.order_id.clone();
+        self.record(
+            step,
+            Event::OrderPendingCancel {
+                order_id: order_id.clone(),
+                request_id,
+                reason_code,
+            },
+        );
+        if home {
+            let ts_event = step.now;
+            let canceled = Event::OrderCanceled {
+                order_id,
+                reason_code,
+                ts_event,
+            };
+            return self.record(step, canceled);
+        }
+        step.effects.commands.push(command);
+    }
+
+    /// As for the account's own commands: the same request again gives the order as it stands.
+    fn answer_order_again(
+        &self,
+        step: &mut Step<'_>,
+        request_id: Option<&RequestId>,
+        index: OrderIndex,
+        subject: Subject,
+    ) -> bool {
+        let Some(answered) = self.requests.get(request_id) else {
+            return false;
+        };
+        if answered.subject == subject {
+            self.reply_order(step, index);
+        } else {
+            step.refuse(request_id_taken());
+        }
+        true
+    }
+}

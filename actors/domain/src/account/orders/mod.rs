@@ -1,0 +1,315 @@
+//! Commands about orders: submit, preview, amend, cancel.
+
+use super::machine::{Account, Step};
+use super::types::{Refusal, Reply};
+use crate::event::{Event, Hold};
+use crate::id::OrderId;
+use crate::instrument::Instrument;
+use crate::number::{Decimal, Price, Quantity};
+use crate::order::entry::OrderEntry;
+use crate::order::placement::{Placement, placement};
+use crate::order::store::OrderIndex;
+use crate::order::validate::validate;
+use crate::order::{OrderStatus, SubmitOrder, TimeInForce};
+use crate::risk::checks::{self, Denial, Question, RATE_WINDOW_NS};
+use crate::risk::funds::AccountFunds;
+use crate::risk::{MarketRef, ReasonCode};
+use crate::time::UnixNanos;
+
+mod change;
+mod preview;
+mod terms;
+mod wide;
+
+pub(super) use change::Change;
+pub use preview::Preview;
+
+impl Account {
+    pub(super) fn submit(
+        &mut self,
+        step: &mut Step<'_>,
+        request: Box<SubmitOrder>,
+        market: MarketRef,
+    ) {
+        match self.take_order(step, request, market) {
+            Ok(index) => self.reply_order(step, index),
+            Err(refusal) => step.refuse(refusal),
+        }
+    }
+
+    /// Takes one order for itself: initialised, then denied, held or sent.
+    ///
+    /// Errors: why it leaves no event.
+    pub(super) fn take_order(
+        &mut self,
+        step: &mut Step<'_>,
+        request: Box<SubmitOrder>,
+        market: MarketRef,
+    ) -> Result<OrderIndex, Refusal> {
+        if let Some(index) = self.known_order(&request)? {
+            return Ok(index);
+        }
+        self.acceptable(step.now, &request)?;
+        self.show_reference(&request.instrument_id, &market);
+        let index = self.initialize(step, request, market);
+        match self.verdict(step.now, index, market) {
+            Ok(()) => self.place(step, index),
+            Err(denial) => self.deny(step, index, denial),
+        }
+        Ok(index)
+    }
+
+    /// Returns the order that this very request made before.
+    ///
+    /// Errors: its id is already used for another one.
+    pub(super) fn known_order(&self, request: &SubmitOrder) -> Result<Option<OrderIndex>, Refusal> {
+        let client_order_id = &request.client_order_id;
+        match self.orders.find_client(client_order_id) {
+            Some(index) if self.orders.get(index).order.request == *request => Ok(Some(index)),
+            Some(_) => Err(Refusal::AlreadyExists(client_order_id.clone())),
+            None => Ok(None),
+        }
+    }
+
+    /// Checks what an order has to fulfil to be taken at all, even as a denied one.
+    ///
+    /// Errors: the refusal.
+    pub(super) fn acceptable(&self, now: UnixNanos, request: &SubmitOrder) -> Result<(), Refusal> {
+        if !self.instruments.contains_key(&request.instrument_id) {
+            return Err(Refusal::UnknownInstrument(request.instrument_id.clone()));
+        }
+        well_formed(now, request)
+    }
+
+    /// Makes an acceptable order known. Its instrument is known.
+    pub(super) fn initialize(
+        &mut self,
+        step: &mut Step<'_>,
+        request: Box<SubmitOrder>,
+        market: MarketRef,
+    ) -> OrderIndex {
+        let instrument = self.instruments.get(&request.instrument_id);
+        let quantity = instrument.map_or(request.quantity, |instrument| {
+            terms::quantity(instrument, &request, &market)
+        });
+        let expires_at =
+            instrument.and_then(|instrument| terms::expires_at(instrument, &request, step.now));
+        let order_id = self.next_order_id();
+        let index = self.orders.entries().len() as OrderIndex;
+        self.record(
+            step,
+            Event::OrderInitialized {
+                order_id,
+                request,
+                market,
+                quantity,
+                expires_at,
+            },
+        );
+        index
+    }
+
+    /// Returns whether an order passes every check now, as one that would leave at `market`.
+    pub(super) fn verdict(
+        &self,
+        now: UnixNanos,
+        index: OrderIndex,
+        market: MarketRef,
+    ) -> Result<(), Denial> {
+        self.ask(now, index, market, checks::check)
+    }
+
+    /// As [`Account::verdict`], by those checks only that look at nothing but the order and its
+    /// instrument: what a child has to pass before its parent trades.
+    pub(super) fn form_verdict(
+        &self,
+        now: UnixNanos,
+        index: OrderIndex,
+        market: MarketRef,
+    ) -> Result<(), Denial> {
+        self.ask(now, index, market, checks::check_form)
+    }
+
+    fn ask(
+        &self,
+        now: UnixNanos,
+        index: OrderIndex,
+        market: MarketRef,
+        check: fn(&Question<'_>) -> Result<(), Denial>,
+    ) -> Result<(), Denial> {
+        let entry = self.orders.get(index);
+        let order = &entry.order;
+        let Some(instrument) = self.instruments.get(&order.request.instrument_id) else {
+            return Ok(());
+        };
+        let funds = self.funds(instrument);
+        let mut question = self.question(now, &order.request, market, &funds);
+        question.quantity = order.quantity;
+        question.open = order.leaves_quantity;
+        question.limit_price = order.limit_price;
+        question.stop_price = order.stop_price;
+        if entry.base == OrderStatus::Triggered {
+            question.order_type = order.request.order_type.triggered();
+        }
+        question.exposure = question.exposure.without(entry);
+        question.open_orders = question.open_orders.saturating_sub(1);
+        question.closing = self.is_closing_order(&order.request.client_order_id);
+        question.wide = self.wide(
+            now,
+            Some(entry),
+            &order.request,
+            Quantity::ZERO,
+            question.open,
+        );
+        check(&question)
+    }
+
+    /// Sends an order that passed its checks, or holds it until its price comes.
+    pub(super) fn place(&mut self, step: &mut Step<'_>, index: OrderIndex) {
+        let order = &self.orders.get(index).order;
+        let order_id = order.order_id.clone();
+        let instrument_id = order.request.instrument_id.clone();
+        let home = self
+            .instruments
+            .get(&instrument_id)
+            .is_some_and(|instrument| placement(instrument, &order.request) == Placement::Home);
+        if !home {
+            return self.submit_to_venue(step, index, order_id);
+        }
+        let hold = Hold::Emulated;
+        self.record(step, Event::OrderHeld { order_id, hold });
+        if let Some(view) = self.marks.get(&instrument_id).copied() {
+            self.look(step, index, &view);
+        }
+    }
+
+    pub(super) fn submit_to_venue(
+        &mut self,
+        step: &mut Step<'_>,
+        index: OrderIndex,
+        order_id: OrderId,
+    ) {
+        self.record(step, Event::OrderSubmitted { order_id });
+        self.send(step, index);
+    }
+
+    /// Hands an order to the venue, for the first time or again.
+    pub(super) fn send(&self, step: &mut Step<'_>, index: OrderIndex) {
+        let entry = self.orders.get(index);
+        // The definition of an instrument comes before its first order and never goes.
+        if let Some(instrument) = self.instruments.get(&entry.order.request.instrument_id) {
+            step.effects.commands.push(entry.new_command(instrument));
+        }
+    }
+
+    pub(super) fn deny(&mut self, step: &mut Step<'_>, index: OrderIndex, denial: Denial) {
+        let order_id = self.orders.get(index).order.order_id.clone();
+        self.record(
+            step,
+            Event::OrderDenied {
+                order_id,
+                reason_code: denial.reason_code,
+                reason: denial.reason,
+            },
+        );
+    }
+
+    pub(super) fn reply_order(&self, step: &mut Step<'_>, index: OrderIndex) {
+        let order = self.orders.get(index).order.clone();
+        step.effects.reply = Some(Reply::Order(Box::new(order)));
+    }
+
+    /// Returns the id that an order initialized by the next event gets.
+    fn next_order_id(&self) -> OrderId {
+        let account = self.account_id.as_ref().map_or("", |id| id.as_str());
+        // An account id has at most 64 characters of the same alphabet, and a sequence 20 digits.
+        OrderId::new(&format!("{account}-{}", self.sequence + 1)).expect("order id is well formed")
+    }
+
+    fn funds<'a>(&'a self, instrument: &'a Instrument) -> AccountFunds<'a> {
+        AccountFunds {
+            instrument,
+            instruments: &self.instruments,
+            portfolio: &self.portfolio,
+            exposures: self.orders.exposures(),
+        }
+    }
+
+    fn question<'a>(
+        &'a self,
+        now: UnixNanos,
+        request: &'a SubmitOrder,
+        market: MarketRef,
+        funds: &'a AccountFunds<'a>,
+    ) -> Question<'a> {
+        let window_start = now.plus(-RATE_WINDOW_NS);
+        let old = self.recent.partition_point(|ts| *ts <= window_start);
+        let unsupported = match placement(funds.instrument, request) {
+            Placement::Nowhere(why) => Some(why),
+            Placement::Venue | Placement::Home => None,
+        };
+        Question {
+            now,
+            instrument: funds.instrument,
+            limits: &self.limits,
+            trading_state: self.trading_state,
+            market,
+            strategy_id: &request.strategy_id,
+            side: request.side,
+            order_type: request.order_type,
+            quantity: request.quantity,
+            open: request.quantity,
+            limit_price: request.limit_price,
+            stop_price: request.terms.stop_price,
+            reduce_only: request.reduce_only,
+            misfit: request.misfit.as_ref(),
+            unsupported,
+            closing: false,
+            before: None,
+            net: self.portfolio.net(&request.instrument_id),
+            exposure: self.orders.exposures().of(&request.instrument_id),
+            opposite: self.best_opposite(request),
+            open_orders: self.orders.working().len(),
+            wide: None,
+            recent_orders: self.recent.len() - old,
+            funds,
+        }
+    }
+
+    /// Returns the best price of the account's own working orders that an order could trade
+    /// with; looked for only where that matters.
+    fn best_opposite(&self, request: &SubmitOrder) -> Option<Price> {
+        if !self.limits.wide.prevent_self_trade {
+            return None;
+        }
+        let opposite = |entry: &&OrderEntry| {
+            let other = &entry.order.request;
+            other.instrument_id == request.instrument_id && other.side != request.side
+        };
+        let working = self.orders.working().iter();
+        let prices = working
+            .map(|index| self.orders.get(*index))
+            .filter(opposite)
+            .filter(|entry| entry.sent)
+            .filter_map(|entry| entry.order.limit_price);
+        match request.side {
+            crate::market::Side::Buy => prices.min(),
+            crate::market::Side::Sell => prices.max(),
+        }
+    }
+}
+
+/// Checks that the parts of an order fit each other, and that its time is not over.
+///
+/// Errors: the first field that does not fit.
+fn well_formed(now: UnixNanos, request: &SubmitOrder) -> Result<(), Refusal> {
+    let invalid = |field, detail: &str| Refusal::Invalid {
+        field,
+        detail: detail.to_owned(),
+    };
+    validate(request).map_err(|(field, detail)| invalid(field, detail))?;
+    match request.terms.expire_at {
+        Some(expire_at) if expire_at <= now => Err(invalid("expire_at", "is in the past")),
+        _ => Ok(()),
+    }
+}

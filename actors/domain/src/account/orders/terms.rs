@@ -1,0 +1,62 @@
+//! What an order's terms come to when it is taken.
+
+use super::{Decimal, Instrument, MarketRef, Quantity, SubmitOrder, TimeInForce, UnixNanos};
+use crate::calendar::{Calendar, Hours};
+use crate::market::Side;
+use crate::time::NANOS_PER_DAY;
+
+/// Returns the total quantity of an order: the one asked for, or what its notional buys at its
+/// limit price, its stop price or the reference price, cut to the increment. Zero where there is
+/// no price to measure by: such an order is denied.
+pub fn quantity(instrument: &Instrument, request: &SubmitOrder, market: &MarketRef) -> Quantity {
+    let Some(notional) = request.terms.notional else {
+        return request.quantity;
+    };
+    let reference = match request.side {
+        Side::Buy => market.ask.or(market.bid),
+        Side::Sell => market.bid.or(market.ask),
+    };
+    let price = request
+        .limit_price
+        .or(request.terms.stop_price)
+        .or(reference);
+    let bought = price.and_then(|price| {
+        let increment = instrument.quantity_increment;
+        let one = instrument.notional(price, increment).ok()?.0.abs();
+        let steps = notional.0.checked_div(one)?.floor();
+        let quantity = steps.checked_mul(Decimal::from(increment.0))?;
+        i64::try_from(quantity.normalize().mantissa())
+            .ok()
+            .filter(|_| quantity.is_integer())
+    });
+    Quantity(bought.unwrap_or_default())
+}
+
+/// Returns when an order ends by itself, exclusive; `None` for one that does not.
+pub fn expires_at(
+    instrument: &Instrument,
+    request: &SubmitOrder,
+    now: UnixNanos,
+) -> Option<UnixNanos> {
+    match request.time_in_force {
+        TimeInForce::Gtd => request.terms.expire_at,
+        TimeInForce::Day => Some(day_end(instrument, request, now)),
+        _ => None,
+    }
+}
+
+/// A market around the clock has days that end at 00:00 UTC; so has one whose calendar does not
+/// reach this far.
+fn day_end(instrument: &Instrument, request: &SubmitOrder, now: UnixNanos) -> UnixNanos {
+    let hours = if request.terms.extended_hours {
+        Hours::Extended
+    } else {
+        Hours::Regular
+    };
+    let calendar = Calendar::shared(&instrument.rules.calendar);
+    if let Some(Ok(end)) = calendar.map(|calendar| calendar.day_order_expiry(now, hours)) {
+        return end;
+    }
+    let start = now.0.div_euclid(NANOS_PER_DAY) * NANOS_PER_DAY;
+    UnixNanos(start.saturating_add(NANOS_PER_DAY))
+}

@@ -1,0 +1,304 @@
+//! Limits over more than one instrument, and those that stop an account that loses.
+
+use super::support::*;
+use crate::account::{Account, AccountInput};
+use crate::instrument::Instrument;
+use crate::market::Side;
+use crate::money::Rate;
+use crate::number::Price;
+use crate::order::{OrderStatus, SubmitOrder};
+use crate::risk::{Limits, LossAction, MarketView, ReasonCode, TradingState, WideLimits};
+use crate::time::{NANOS_PER_DAY, NANOS_PER_SECOND};
+use crate::{StrategyId, UnixNanos};
+
+/// 10,000 USDT, no other limits than these, and a market of both instruments at 100.
+fn world(wide: WideLimits) -> World {
+    let mut world = World::small();
+    world.limits(Limits {
+        wide,
+        ..Limits::default()
+    });
+    for instrument in [SPOT, PERP] {
+        world.price(instrument, 10_000);
+    }
+    world
+}
+
+impl World {
+    fn price(&mut self, instrument: &str, price: i64) {
+        let view = MarketView {
+            bid: Some(Price(price)),
+            ask: Some(Price(price)),
+            last: Some(Price(price)),
+            mark: None,
+            ts: self.now,
+        };
+        let instrument_id = id(instrument);
+        self.apply(AccountInput::Market {
+            instrument_id,
+            view,
+        });
+    }
+
+    fn tick(&mut self) {
+        self.apply(AccountInput::Tick);
+    }
+
+    /// Buys at the market and has it filled.
+    fn hold(&mut self, client: &str, instrument: &str, quantity: i64) {
+        self.working(limit(client, instrument, Side::Buy, quantity, 10_000));
+        self.fill(client, &format!("x-{client}"), quantity, 10_000);
+    }
+
+    fn code(&self, client: &str) -> Option<ReasonCode> {
+        self.order(client).reason_code
+    }
+}
+
+fn of(strategy: &str, order: SubmitOrder) -> SubmitOrder {
+    SubmitOrder {
+        strategy_id: StrategyId::new(strategy).unwrap(),
+        ..order
+    }
+}
+
+fn buy(client: &str, instrument: &str, quantity: i64) -> SubmitOrder {
+    limit(client, instrument, Side::Buy, quantity, 10_000)
+}
+
+#[test]
+fn a_strategy_stays_within_its_exposure_over_all_its_instruments() {
+    let mut world = world(WideLimits {
+        max_strategy_exposure: Some(money("100")),
+        strategy_exposure: [(StrategyId::new("small").unwrap(), money("10"))].into(),
+        ..WideLimits::default()
+    });
+    world.submit(of("a", buy("a1", SPOT, 600)));
+    world.submit(of("a", buy("a2", PERP, 400)));
+    assert_eq!((world.code("a1"), world.code("a2")), (None, None));
+    world.submit(of("a", buy("a3", PERP, 1)));
+    assert_eq!(world.code("a3"), Some(ReasonCode::ExposureLimit));
+    // Another strategy has its own, and one may have a tighter one.
+    world.submit(of("b", buy("b1", PERP, 1_000)));
+    world.submit(of("small", buy("s1", PERP, 101)));
+    assert_eq!(
+        (world.code("b1"), world.code("s1")),
+        (None, Some(ReasonCode::ExposureLimit))
+    );
+    // The other side of a position does not add to the worst case.
+    world.submit(of("a", limit("a4", SPOT, Side::Sell, 500, 10_000)));
+    assert_eq!(world.code("a4"), None);
+    // An amend is measured by what it adds.
+    world.accept("a1");
+    world.amend("a1", Some(601), None);
+    assert!(matches!(
+        world.refusal(),
+        crate::account::Refusal::Rule {
+            code: ReasonCode::ExposureLimit,
+            ..
+        }
+    ));
+    world.amend("a1", Some(599), None);
+    assert_eq!(world.state("a1"), OrderStatus::PendingAmend);
+    world.assert_recovers();
+}
+
+#[test]
+fn an_account_stays_within_its_exposure_and_its_concentration() {
+    let mut account = world(WideLimits {
+        max_account_exposure: Some(money("100")),
+        ..WideLimits::default()
+    });
+    account.submit(buy("a", SPOT, 600));
+    account.submit(buy("b", PERP, 401));
+    account.submit(buy("c", PERP, 400));
+    assert_eq!(account.code("b"), Some(ReasonCode::ExposureLimit));
+    assert_eq!(account.code("c"), None);
+
+    // A twentieth of 10,000 is 500, five units at 100.
+    let mut share = world(WideLimits {
+        max_concentration: Some(Rate::parse("0.05").unwrap()),
+        ..WideLimits::default()
+    });
+    share.submit(buy("a", PERP, 5_001));
+    share.submit(buy("b", PERP, 5_000));
+    share.submit(buy("c", SPOT, 5_000));
+    assert_eq!(share.code("a"), Some(ReasonCode::Concentration));
+    assert_eq!((share.code("b"), share.code("c")), (None, None));
+}
+
+#[test]
+fn a_single_instrument_may_have_a_tighter_bound() {
+    let mut world = world(WideLimits {
+        instrument_exposure: [(id(PERP), money("10"))].into(),
+        ..WideLimits::default()
+    });
+    world.submit(buy("a", PERP, 101));
+    world.submit(buy("b", PERP, 99));
+    world.submit(buy("c", SPOT, 5_000));
+    assert_eq!(world.code("a"), Some(ReasonCode::ExposureLimit));
+    assert_eq!((world.code("b"), world.code("c")), (None, None));
+}
+
+#[test]
+fn an_order_that_would_meet_an_own_one_is_denied_where_that_is_wished() {
+    let mut world = world(WideLimits {
+        prevent_self_trade: true,
+        ..WideLimits::default()
+    });
+    world.working(buy("bid", PERP, 10));
+    world.submit(limit("meets", PERP, Side::Sell, 5, 10_000));
+    world.submit(limit("above", PERP, Side::Sell, 5, 10_001));
+    world.submit(market_order("market", PERP, Side::Sell, 5));
+    world.submit(limit("elsewhere", SPOT, Side::Sell, 5, 10_000));
+    assert_eq!(world.code("meets"), Some(ReasonCode::SelfTrade));
+    assert_eq!(world.code("market"), Some(ReasonCode::SelfTrade));
+    assert_eq!((world.code("above"), world.code("elsewhere")), (None, None));
+}
+
+#[test]
+fn what_cannot_be_converted_adds_no_exposure() {
+    let mut world = world(WideLimits {
+        max_account_exposure: Some(money("1000000")),
+        ..WideLimits::default()
+    });
+    let euro = Instrument {
+        instrument_id: id("STOCK.SIM"),
+        quote_currency: currency("EUR"),
+        base_currency: currency("STOCK"),
+        min_notional: money("0"),
+        ..instrument(SPOT)
+    };
+    let rate = Instrument {
+        instrument_id: id("EURUSDT.SIM"),
+        quote_currency: currency("USDT"),
+        base_currency: currency("EUR"),
+        ..instrument(SPOT)
+    };
+    for definition in [euro, rate] {
+        world.apply(AccountInput::DefineInstrument(Box::new(definition)));
+    }
+    world.submit(buy("none", "STOCK.SIM", 10));
+    assert_eq!(world.code("none"), Some(ReasonCode::NoConversionRate));
+    world.price("EURUSDT.SIM", 110);
+    world.working(buy("fresh", "STOCK.SIM", 10));
+    assert_eq!(world.code("fresh"), None);
+    world.fill("fresh", "x", 10, 10_000);
+    world.now = world.now.plus(61 * NANOS_PER_SECOND);
+    world.submit(buy("stale", "STOCK.SIM", 10));
+    assert_eq!(world.code("stale"), Some(ReasonCode::NoConversionRate));
+    // What only reduces passes, whatever is not known.
+    world.submit(limit("out", "STOCK.SIM", Side::Sell, 10, 10_000));
+    assert_eq!(world.code("out"), None);
+}
+
+#[test]
+fn the_loss_of_a_day_halts_and_cancels() {
+    let mut world = world(WideLimits {
+        max_daily_loss: Some(money("50")),
+        ..WideLimits::default()
+    });
+    world.hold("a", PERP, 10_000);
+    world.working(limit("rest", PERP, Side::Buy, 1, 9_000));
+    world.tick();
+    world.price(PERP, 9_501);
+    world.tick();
+    assert_eq!(world.account.trading_state(), TradingState::Active);
+    world.price(PERP, 9_500);
+    world.tick();
+    assert_eq!(world.account.trading_state(), TradingState::Halted);
+    assert_eq!(world.state("rest"), OrderStatus::PendingCancel);
+    // Once; and a restart knows it.
+    world.tick();
+    assert!(world.events().is_empty());
+    world.assert_recovers();
+    let restored = Account::restore(&world.account.snapshot()).unwrap();
+    assert_eq!(restored.trading_state(), TradingState::Halted);
+    // Resuming begins anew: the same loss does not halt again, another one does.
+    world.apply(AccountInput::SetTradingState {
+        request_id: None,
+        state: TradingState::Active,
+        by: "ops".to_owned(),
+        reason: "seen".to_owned(),
+    });
+    world.tick();
+    assert_eq!(world.account.trading_state(), TradingState::Active);
+    world.price(PERP, 9_000);
+    world.tick();
+    assert_eq!(world.account.trading_state(), TradingState::Halted);
+}
+
+#[test]
+fn each_day_measures_its_own_loss() {
+    let mut world = world(WideLimits {
+        max_daily_loss: Some(money("50")),
+        ..WideLimits::default()
+    });
+    world.hold("a", PERP, 10_000);
+    for price in [10_000, 9_600, 9_200, 8_800] {
+        world.price(PERP, price);
+        world.tick();
+        assert_eq!(
+            world.account.trading_state(),
+            TradingState::Active,
+            "{price}"
+        );
+        world.now = UnixNanos((world.now.0 / NANOS_PER_DAY + 1) * NANOS_PER_DAY);
+        world.price(PERP, price);
+        world.tick();
+    }
+    world.assert_recovers();
+}
+
+#[test]
+fn paying_out_is_no_loss() {
+    let mut world = world(WideLimits {
+        max_daily_loss: Some(money("50")),
+        max_drawdown: Some(Rate::parse("0.01").unwrap()),
+        ..WideLimits::default()
+    });
+    world.tick();
+    world.cash("USDT", "-5000");
+    world.tick();
+    assert_eq!(world.account.trading_state(), TradingState::Active);
+    world.hold("a", PERP, 10_000);
+    world.price(PERP, 9_400);
+    world.tick();
+    assert_eq!(world.account.trading_state(), TradingState::Halted);
+    world.assert_recovers();
+}
+
+#[test]
+fn a_drawdown_may_leave_what_reduces() {
+    let mut world = world(WideLimits {
+        max_drawdown: Some(Rate::parse("0.01").unwrap()),
+        loss_action: LossAction::Reduce,
+        ..WideLimits::default()
+    });
+    world.hold("a", PERP, 10_000);
+    world.price(PERP, 11_000);
+    world.tick();
+    world.working(limit("more", PERP, Side::Buy, 1, 9_000));
+    world.working(limit("out", PERP, Side::Sell, 1, 12_000));
+    // One percent of the highest equity of about 10,099 has been lost.
+    world.price(PERP, 9_980);
+    world.tick();
+    assert_eq!(world.account.trading_state(), TradingState::Reducing);
+    assert_eq!(world.state("more"), OrderStatus::PendingCancel);
+    assert_eq!(world.state("out"), OrderStatus::Accepted);
+    world.assert_recovers();
+}
+
+#[test]
+fn an_equity_that_is_not_wholly_known_decides_nothing() {
+    let mut world = world(WideLimits {
+        max_daily_loss: Some(money("1")),
+        ..WideLimits::default()
+    });
+    world.tick();
+    world.cash("EUR", "5");
+    world.hold("a", PERP, 10_000);
+    world.price(PERP, 5_000);
+    world.tick();
+    assert_eq!(world.account.trading_state(), TradingState::Active);
+}

@@ -1,0 +1,146 @@
+//! How lists and batches are taken, denied, refused and repeated.
+
+use super::PERP;
+use super::SPOT;
+use super::{
+    AccountInput, Contingency, Price, Quantity, ReasonCode, Refusal, Reply, Side, SubmitList,
+    SubmitOrder, TradingState, World, bracket, cid, exit, id, key, limit, list, request_id,
+};
+
+#[test]
+fn a_list_with_an_order_that_fails_is_denied_whole() {
+    let mut orders = bracket();
+    orders[2].terms.stop_price = Some(Price(9_500));
+    orders[1].quantity = Quantity(2_000_000);
+    let mut world = World::small();
+    world.submit_list(list(Contingency::Bracket, orders));
+    assert!(world.commands().is_empty());
+    let codes: Vec<Option<ReasonCode>> = ["e", "t", "s"]
+        .map(|client| world.order(client).reason_code)
+        .into();
+    assert_eq!(
+        codes,
+        [
+            Some(ReasonCode::ListDenied),
+            Some(ReasonCode::MaxQuantity),
+            Some(ReasonCode::ListDenied)
+        ]
+    );
+    world.assert_recovers();
+}
+
+#[test]
+fn a_leg_passes_all_checks_when_it_leaves() {
+    let mut world = World::small();
+    world.submit_list(list(Contingency::Bracket, bracket()));
+    world.step("accept e");
+    world.apply(AccountInput::SetTradingState {
+        request_id: None,
+        state: TradingState::Halted,
+        by: "ops".to_owned(),
+        reason: String::new(),
+    });
+    world.step("fill e 10");
+    assert_eq!(
+        world.order("t").reason_code,
+        Some(ReasonCode::TradingHalted)
+    );
+    world.assert_recovers();
+}
+
+#[test]
+fn the_same_list_again_answers_the_same_orders() {
+    let mut world = World::small();
+    let asked = list(Contingency::Bracket, bracket());
+    world.submit_list(asked.clone());
+    let Some(Reply::Outcomes(first)) = world.effects.reply.clone() else {
+        panic!("{:?}", world.effects.reply);
+    };
+    assert_eq!(first.len(), 3);
+    world.submit_list(asked.clone());
+    assert!(world.events().is_empty());
+    assert_eq!(world.effects.reply, Some(Reply::Outcomes(first)));
+    let other = SubmitList {
+        cascade: false,
+        ..asked
+    };
+    world.submit_list(other);
+    assert!(matches!(world.refusal(), Refusal::ListExists(_)));
+}
+
+#[test]
+fn a_list_that_is_not_well_formed_leaves_no_event() {
+    let change = |change: fn(&mut Vec<SubmitOrder>)| {
+        let mut orders = bracket();
+        change(&mut orders);
+        let mut world = World::small();
+        world.submit_list(list(Contingency::Bracket, orders));
+        assert!(world.events().is_empty());
+        match world.refusal() {
+            Refusal::Invalid { field, .. } => (*field).to_owned(),
+            other => format!("{other:?}"),
+        }
+    };
+    assert_eq!(change(|orders| orders.truncate(1)), "orders");
+    assert_eq!(change(|orders| orders[1].side = Side::Buy), "orders");
+    assert_eq!(
+        change(|orders| orders[1].instrument_id = id(SPOT)),
+        "orders"
+    );
+    assert_eq!(
+        change(|orders| orders[2].limit_price = Some(Price(1))),
+        "limit_price"
+    );
+    let twice = change(|orders| orders[2].client_order_id = cid("t"));
+    assert_eq!(twice, "AlreadyExists(\"t\")");
+}
+
+#[test]
+fn a_batch_has_an_outcome_for_each_order() {
+    let mut world = World::small();
+    world.working(exit("known", 11_000));
+    let orders = vec![
+        limit("good", PERP, Side::Buy, 10, 10_000),
+        limit("large", PERP, Side::Buy, 2_000_000, 10_000),
+        limit("known", PERP, Side::Buy, 1, 10_000),
+        limit("elsewhere", "X.Y", Side::Buy, 1, 1),
+    ];
+    world.submit_list(list(Contingency::None, orders));
+    let Some(Reply::Outcomes(outcomes)) = &world.effects.reply else {
+        panic!("{:?}", world.effects.reply);
+    };
+    let said: Vec<String> = outcomes
+        .iter()
+        .map(|outcome| match &outcome.result {
+            Ok(order) => order.status.as_str().to_owned(),
+            Err(refusal) => name_of(refusal),
+        })
+        .collect();
+    assert_eq!(
+        said,
+        ["SUBMITTED", "DENIED", "AlreadyExists", "UnknownInstrument"]
+    );
+    assert_eq!(world.sent(), "new good Limit 10");
+
+    let keys = ["good", "large", "known", "never"].map(key).to_vec();
+    world.apply(AccountInput::CancelOrders {
+        keys,
+        request_id: Some(request_id("c1")),
+        reason_code: ReasonCode::CanceledByUser,
+    });
+    let Some(Reply::Outcomes(outcomes)) = &world.effects.reply else {
+        panic!("{:?}", world.effects.reply);
+    };
+    let said: Vec<bool> = outcomes
+        .iter()
+        .map(|outcome| outcome.result.is_ok())
+        .collect();
+    assert_eq!(said, [true, false, true, false]);
+    assert_eq!(world.sent(), "cancel good, cancel known");
+    world.assert_recovers();
+}
+
+fn name_of(refusal: &Refusal) -> String {
+    let text = format!("{refusal:?}");
+    text.split(['(', ' ']).next().unwrap_or_default().to_owned()
+}

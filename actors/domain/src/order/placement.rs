@@ -1,0 +1,119 @@
+//! Where an order works: at its venue, or here until its condition is met.
+
+use super::{OrderType, SubmitOrder, TimeInForce};
+use crate::instrument::Instrument;
+
+/// Where an order works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// The venue does all of it.
+    Venue,
+    /// The account holds it until it triggers.
+    Home,
+    /// Neither can; why, for a person.
+    Nowhere(&'static str),
+}
+
+/// Returns where an order of this instrument works.
+pub fn placement(instrument: &Instrument, request: &SubmitOrder) -> Placement {
+    let lacks = &instrument.rules.lacks;
+    let misses = |order_type: OrderType| lacks.order_types.contains(&order_type);
+    let auction = matches!(
+        request.time_in_force,
+        TimeInForce::AtOpen | TimeInForce::AtClose
+    );
+    if auction && lacks.times_in_force.contains(&request.time_in_force) {
+        return Placement::Nowhere("the venue has no auction");
+    }
+    if request.time_in_force == TimeInForce::Fok && lacks.times_in_force.contains(&TimeInForce::Fok)
+    {
+        return Placement::Nowhere("the venue has no fill-or-kill");
+    }
+    if request.terms.display_quantity.is_some() && lacks.iceberg {
+        return Placement::Nowhere("the venue has no iceberg orders");
+    }
+    if request.post_only && lacks.post_only {
+        return Placement::Nowhere("the venue has no post-only orders");
+    }
+    if !misses(request.order_type) {
+        return Placement::Venue;
+    }
+    let becomes = request.order_type.triggered();
+    if request.order_type.is_conditional() && !misses(becomes) {
+        Placement::Home
+    } else {
+        Placement::Nowhere("the venue does not take this order type")
+    }
+}
+
+/// Returns true when the account itself ends the order at its time: a DAY or GTD order goes to a
+/// venue that lacks them as GTC.
+pub fn expires_here(instrument: &Instrument, time_in_force: TimeInForce) -> bool {
+    let dated = matches!(time_in_force, TimeInForce::Day | TimeInForce::Gtd);
+    dated
+        && instrument
+            .rules
+            .lacks
+            .times_in_force
+            .contains(&time_in_force)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::tests::support::{SPOT, instrument, limit};
+    use crate::instrument::Lacks;
+    use crate::market::Side;
+    use crate::number::Quantity;
+
+    #[test]
+    fn what_a_venue_lacks_is_done_here_or_refused_with_its_reason() {
+        let bare = Instrument {
+            rules: crate::instrument::InstrumentRules {
+                lacks: Lacks {
+                    order_types: vec![
+                        OrderType::Stop,
+                        OrderType::StopLimit,
+                        OrderType::TrailingStop,
+                        OrderType::MarketToLimit,
+                    ],
+                    times_in_force: vec![TimeInForce::Day, TimeInForce::Fok, TimeInForce::AtOpen],
+                    iceberg: true,
+                    post_only: true,
+                    reduce_only: true,
+                },
+                ..instrument(SPOT).rules
+            },
+            ..instrument(SPOT)
+        };
+        let place = |change: fn(&mut SubmitOrder)| {
+            let mut request = limit("a", SPOT, Side::Buy, 1, 1);
+            change(&mut request);
+            assert_eq!(placement(&instrument(SPOT), &request), Placement::Venue);
+            placement(&bare, &request)
+        };
+        assert_eq!(place(|_| {}), Placement::Venue);
+        assert_eq!(place(|r| r.order_type = OrderType::Stop), Placement::Home);
+        assert_eq!(
+            place(|r| r.order_type = OrderType::TrailingStop),
+            Placement::Home
+        );
+        assert_eq!(
+            place(|r| r.order_type = OrderType::LimitIfTouched),
+            Placement::Venue
+        );
+        let refused: [fn(&mut SubmitOrder); 5] = [
+            |r| r.order_type = OrderType::MarketToLimit,
+            |r| r.time_in_force = TimeInForce::Fok,
+            |r| r.time_in_force = TimeInForce::AtOpen,
+            |r| r.post_only = true,
+            |r| r.terms.display_quantity = Some(Quantity(1)),
+        ];
+        for change in refused {
+            assert!(matches!(place(change), Placement::Nowhere(_)));
+        }
+        assert!(expires_here(&bare, TimeInForce::Day));
+        assert!(!expires_here(&bare, TimeInForce::Gtd));
+        assert!(!expires_here(&bare, TimeInForce::Gtc));
+    }
+}

@@ -1,0 +1,152 @@
+//! What an order is by itself: its numbers, its kind, its price.
+
+use super::{Denial, Question, deny, no_reference};
+use crate::market::Side;
+use crate::money::Money;
+use crate::number::NumberError;
+use crate::order::OrderType;
+use crate::risk::ReasonCode;
+
+/// What the venue does not do and the account cannot do for it.
+pub(super) fn supported(q: &Question<'_>) -> Result<(), Denial> {
+    q.unsupported
+        .map_or(Ok(()), |why| Err(deny(ReasonCode::Unsupported, why)))
+}
+
+/// A number with more decimals than the instrument has is off its increment.
+fn not_a_misfit(q: &Question<'_>, code: ReasonCode) -> Result<(), Denial> {
+    match q.misfit {
+        Some(misfit) if misfit.reason_code() == code => Err(deny(code, misfit.to_string())),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn price_increment(q: &Question<'_>) -> Result<(), Denial> {
+    not_a_misfit(q, ReasonCode::PriceIncrement)?;
+    for (field, price) in [("limit_price", q.limit_price), ("stop_price", q.stop_price)] {
+        let Some(price) = price.filter(|price| !q.instrument.is_on_price_increment(*price)) else {
+            continue;
+        };
+        let reason = format!(
+            "{field} {} is no multiple of {}",
+            q.instrument.format_price(price),
+            q.instrument
+                .format_price(q.instrument.price_increment_at(price))
+        );
+        return Err(deny(ReasonCode::PriceIncrement, reason));
+    }
+    Ok(())
+}
+
+pub(super) fn quantity_increment(q: &Question<'_>) -> Result<(), Denial> {
+    not_a_misfit(q, ReasonCode::QuantityIncrement)?;
+    if q.instrument.is_on_quantity_increment(q.quantity) {
+        return Ok(());
+    }
+    Err(deny(
+        ReasonCode::QuantityIncrement,
+        format!(
+            "quantity {} is no multiple of {}",
+            q.instrument.format_quantity(q.quantity),
+            q.instrument
+                .format_quantity(q.instrument.quantity_increment)
+        ),
+    ))
+}
+
+pub(super) fn quantity_bounds(q: &Question<'_>) -> Result<(), Denial> {
+    let (min, max) = (q.instrument.min_quantity, q.instrument.max_quantity);
+    let text = |quantity| q.instrument.format_quantity(quantity);
+    if q.quantity < min {
+        let reason = format!("quantity {} is below {}", text(q.quantity), text(min));
+        return Err(deny(ReasonCode::MinQuantity, reason));
+    }
+    if q.quantity > max {
+        let reason = format!("quantity {} is above {}", text(q.quantity), text(max));
+        return Err(deny(ReasonCode::MaxQuantity, reason));
+    }
+    Ok(())
+}
+
+pub(super) fn reference_price(q: &Question<'_>) -> Result<(), Denial> {
+    let unbounded = matches!(
+        q.order_type,
+        OrderType::Market | OrderType::MarketToLimit | OrderType::TrailingStop
+    );
+    if unbounded && !q.closing && q.reference().is_none() {
+        return Err(no_reference());
+    }
+    Ok(())
+}
+
+/// Smallest and largest notional of one order. A market order without a price was told so by the
+/// check before.
+pub(super) fn notional(q: &Question<'_>) -> Result<(), Denial> {
+    // Closing has no price to measure by where the market is gone, and nothing to add to.
+    if q.closing {
+        return Ok(());
+    }
+    order_notional(q)?;
+    let raw = i128::from(q.price()?.0).abs() * i128::from(q.open.0);
+    match q.exposure.side(q.side).notional.checked_add(raw) {
+        Some(_) => Ok(()),
+        None => Err(NumberError::OutOfRange.into()),
+    }
+}
+
+pub(super) fn order_notional(q: &Question<'_>) -> Result<(), Denial> {
+    let Ok(price) = q.price() else {
+        return Err(no_reference());
+    };
+    let notional = q.instrument.notional(price, q.quantity)?.0.abs();
+    if notional < q.instrument.min_notional.0 {
+        let reason = format!(
+            "notional {} is below {}",
+            Money(notional),
+            q.instrument.min_notional
+        );
+        return Err(deny(ReasonCode::MinNotional, reason));
+    }
+    let venue_max = q.instrument.rules.max_notional;
+    if let Some(max) = venue_max.filter(|max| notional > max.0) {
+        let reason = format!("notional {} is above the venue's {max}", Money(notional));
+        return Err(deny(ReasonCode::MaxNotional, reason));
+    }
+    match q.limits.max_order_notional {
+        Some(max) if notional > max.0 => Err(deny(
+            ReasonCode::MaxNotional,
+            format!("notional {} is above {max}", Money(notional)),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A limit price may be worse than the market by a share of it only. Without a fresh market there
+/// is nothing to measure by, and the order passes.
+pub(super) fn price_collar(q: &Question<'_>) -> Result<(), Denial> {
+    // A stop-limit order meets the market at its stop price.
+    let reference = q.stop_price.or_else(|| q.reference());
+    let (Some(collar), Some(limit), Some(reference)) =
+        (q.limits.price_collar, q.limit_price, reference)
+    else {
+        return Ok(());
+    };
+    let market = q.instrument.price_decimal(reference);
+    let room = market
+        .abs()
+        .checked_mul(collar.0)
+        .ok_or(NumberError::OutOfRange)?;
+    let price = q.instrument.price_decimal(limit);
+    let worse = match q.side {
+        Side::Buy => price.checked_sub(market),
+        Side::Sell => market.checked_sub(price),
+    }
+    .ok_or(NumberError::OutOfRange)?;
+    if worse <= room {
+        return Ok(());
+    }
+    Err(deny(
+        ReasonCode::PriceCollar,
+        format!("limit_price {price} is worse than {market} by more than {collar} of it"),
+    ))
+}

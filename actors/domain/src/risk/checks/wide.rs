@@ -1,0 +1,89 @@
+//! Limits over more than one instrument: exposure of strategy and account, concentration.
+
+use super::{Denial, Question, deny};
+use crate::money::{Money, Rate};
+use crate::number::Decimal;
+use crate::risk::ReasonCode;
+use crate::risk::measure::MeasureError;
+
+/// A worst case before and with the order.
+pub type Reach = Result<(Money, Money), MeasureError>;
+
+/// What the wide limits look at; measured only where one of them is set.
+#[derive(Clone, Debug)]
+pub struct Wide {
+    pub strategy: Reach,
+    pub account: Reach,
+    pub instrument: Reach,
+    /// `None` where a part of it is not known.
+    pub equity: Option<Money>,
+}
+
+pub(super) fn strategy_exposure(q: &Question<'_>) -> Result<(), Denial> {
+    let limits = &q.limits.wide;
+    let own = limits.strategy_exposure.get(q.strategy_id).copied();
+    let max = own.into_iter().chain(limits.max_strategy_exposure).min();
+    let what = "the strategy's exposure";
+    within(q, max, what, |wide| &wide.strategy)
+}
+
+pub(super) fn account_exposure(q: &Question<'_>) -> Result<(), Denial> {
+    let max = q.limits.wide.max_account_exposure;
+    within(q, max, "the account's exposure", |wide| &wide.account)
+}
+
+pub(super) fn concentration(q: &Question<'_>) -> Result<(), Denial> {
+    let (Some(max), Some(wide)) = (q.limits.wide.max_concentration, &q.wide) else {
+        return Ok(());
+    };
+    let Some((_, after)) = growing(q, &wide.instrument)? else {
+        return Ok(());
+    };
+    let Some(equity) = wide.equity else {
+        return Err(deny(
+            ReasonCode::NoConversionRate,
+            "a part of the account's equity is not known",
+        ));
+    };
+    let allowed = equity.0.checked_mul(max.0);
+    let allowed = allowed.ok_or(crate::number::NumberError::OutOfRange)?;
+    if after.0 <= allowed.max(Decimal::ZERO) {
+        return Ok(());
+    }
+    Err(deny(
+        ReasonCode::Concentration,
+        format!(
+            "{} could reach {after} of an equity of {equity}, a share of {} is allowed",
+            q.instrument.instrument_id,
+            Rate(max.0)
+        ),
+    ))
+}
+
+fn within(
+    q: &Question<'_>,
+    max: Option<Money>,
+    what: &str,
+    of: fn(&Wide) -> &Reach,
+) -> Result<(), Denial> {
+    let (Some(max), Some(wide)) = (max, &q.wide) else {
+        return Ok(());
+    };
+    match growing(q, of(wide))? {
+        Some((_, after)) if after > max => Err(deny(
+            ReasonCode::ExposureLimit,
+            format!("{what} could reach {after}, {max} is allowed"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the two worst cases of an order that adds to them. One that only brings a position
+/// nearer to zero passes whatever cannot be measured.
+fn growing(q: &Question<'_>, reach: &Reach) -> Result<Option<(Money, Money)>, Denial> {
+    match reach {
+        Ok((before, after)) => Ok((after > before).then_some((*before, *after))),
+        Err(_) if !q.passes_zero() => Ok(None),
+        Err(error) => Err(deny(error.reason_code(), error.to_string())),
+    }
+}

@@ -1,0 +1,144 @@
+//! The orders and lists that clients draw: every type, every time in force, every contingency.
+
+use super::{Clients, side};
+use apex_domain::market::Side;
+use apex_domain::order::{
+    Contingency, OrderTerms, OrderType, ReleaseRule, SubmitList, SubmitOrder, TimeInForce,
+    TrailingOffset, TriggerType,
+};
+use apex_domain::time::NANOS_PER_SECOND;
+use apex_domain::{
+    ClientOrderId, InstrumentId, OrderListId, Price, Quantity, StrategyId, UnixNanos,
+};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+/// A GTD order of a run ends at most this long after the run began, faults and healing included.
+const LAST_END: UnixNanos = UnixNanos(1_700_000_030 * NANOS_PER_SECOND);
+
+impl Clients {
+    pub(super) fn new_order(
+        &self,
+        instruments: &[InstrumentId],
+        rng: &mut ChaCha8Rng,
+    ) -> SubmitOrder {
+        let chosen = rng.random_range(0..instruments.len());
+        self.draw(self.asked.len(), &instruments[chosen], side(rng), rng)
+    }
+
+    /// Draws an order with the id of `number`.
+    fn draw(
+        &self,
+        number: usize,
+        instrument_id: &InstrumentId,
+        side: Side,
+        rng: &mut ChaCha8Rng,
+    ) -> SubmitOrder {
+        let id = ClientOrderId::new(&format!("c{number}"));
+        let order_type = if rng.random_bool(0.5) {
+            OrderType::Limit
+        } else {
+            OrderType::ALL[rng.random_range(0..OrderType::ALL.len())]
+        };
+        let time_in_force = time_in_force(order_type, rng);
+        SubmitOrder {
+            client_order_id: id.expect("client order id is well formed"),
+            strategy_id: StrategyId::manual(),
+            instrument_id: instrument_id.clone(),
+            side,
+            order_type,
+            quantity: Quantity(rng.random_range(1..1_000)),
+            limit_price: order_type.has_limit().then(|| price(rng)),
+            time_in_force,
+            post_only: false,
+            reduce_only: false,
+            tags: String::new(),
+            misfit: None,
+            terms: terms(order_type, time_in_force, rng),
+        }
+    }
+
+    pub(super) fn new_list(
+        &self,
+        instruments: &[InstrumentId],
+        rng: &mut ChaCha8Rng,
+    ) -> SubmitList {
+        let contingency = [
+            Contingency::None,
+            Contingency::Oco,
+            Contingency::Oto,
+            Contingency::Ouo,
+            Contingency::Bracket,
+        ][rng.random_range(0..5)];
+        let chosen = rng.random_range(0..instruments.len());
+        let (instrument_id, entry) = (&instruments[chosen], side(rng));
+        let size = if contingency == Contingency::Bracket {
+            3
+        } else {
+            rng.random_range(2..4)
+        };
+        let first = self.asked.len();
+        let mut orders: Vec<SubmitOrder> = (0..size)
+            .map(|at| {
+                let leaves = contingency == Contingency::Bracket && at > 0;
+                let side = if leaves { entry.opposite() } else { entry };
+                self.draw(first + at, instrument_id, side, rng)
+            })
+            .collect();
+        // Legs of one position have its quantity.
+        let quantity = orders[0].quantity;
+        for order in &mut orders {
+            order.quantity = quantity;
+        }
+        let id = OrderListId::new(&format!("l{}", self.lists.len()));
+        SubmitList {
+            list_id: id.expect("list id is well formed"),
+            contingency,
+            release: if rng.random_bool(0.5) {
+                ReleaseRule::Full
+            } else {
+                ReleaseRule::Partial
+            },
+            cascade: rng.random_bool(0.7),
+            orders,
+        }
+    }
+}
+
+fn time_in_force(order_type: OrderType, rng: &mut ChaCha8Rng) -> TimeInForce {
+    match rng.random_range(0..10) {
+        // A conditional order that is immediate would be so from its trigger on.
+        0 | 1 if !order_type.is_conditional() => TimeInForce::Ioc,
+        2 => TimeInForce::Gtd,
+        3 => TimeInForce::Day,
+        _ => TimeInForce::Gtc,
+    }
+}
+
+fn terms(order_type: OrderType, time_in_force: TimeInForce, rng: &mut ChaCha8Rng) -> OrderTerms {
+    let trails = order_type == OrderType::TrailingStop;
+    let stops = order_type.is_conditional() && !trails;
+    let dated = time_in_force == TimeInForce::Gtd;
+    OrderTerms {
+        stop_price: stops.then(|| price(rng)),
+        trailing: trails.then(|| {
+            if rng.random_bool(0.5) {
+                TrailingOffset::Price(Price(rng.random_range(1..500)))
+            } else {
+                TrailingOffset::Bps(rng.random_range(1..500))
+            }
+        }),
+        activation_price: (trails && rng.random_bool(0.3)).then(|| price(rng)),
+        trigger: if rng.random_bool(0.5) {
+            TriggerType::Last
+        } else {
+            TriggerType::BidAsk
+        },
+        expire_at: dated.then(|| LAST_END.plus(-rng.random_range(0..12) * NANOS_PER_SECOND)),
+        ..OrderTerms::default()
+    }
+}
+
+fn price(rng: &mut ChaCha8Rng) -> Price {
+    Price(rng.random_range(9_000..11_000))
+}
