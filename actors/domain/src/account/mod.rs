@@ -27,7 +27,6 @@ pub use crate::portfolio::Equity;
 pub use as_of::{AccountAsOf, AsOf, AsOfError, as_of, as_of_tail};
 pub use machine::Account;
 pub use orders::Preview;
-pub(crate) use payments::merged;
 pub use recovery::{FoldError, RestoreError};
 pub use types::{
     AccountInput, CancelFilter, Effects, ExecutionRecord, FundingPayment, InstrumentSplit, Outcome,

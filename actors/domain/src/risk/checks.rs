@@ -272,8 +272,19 @@ fn spot_sell(q: &Question<'_>) -> Result<(), Denial> {
 /// A contract needs its initial margin at the worst side, and the fees of getting there. What
 /// does not raise the margin, such as closing, always passes.
 fn contract(q: &Question<'_>) -> Result<(), Denial> {
+    // By units first: at a price far from its cost, closing a position looks like opening one.
+    if q.worst_position().unsigned_abs() <= i128::from(q.net.quantity).unsigned_abs() {
+        return Ok(());
+    }
     let before = contract_margin(q.instrument, q.net, &q.exposure)?;
-    let exposure = q.exposure.with(q.side, q.open, q.price()?)?;
+    let price = q.price()?;
+    // What an inverse contract holds grows as the price falls, and a buy may trade below its
+    // limit: see `exposure`, which counts it so once it works.
+    let lower = q
+        .reference()
+        .filter(|_| q.instrument.kind == InstrumentKind::Inverse && q.side == Side::Buy);
+    let price = lower.map_or(price, |reference| price.min(reference));
+    let exposure = q.exposure.with(q.side, q.open, price)?;
     let after = contract_margin(q.instrument, q.net, &exposure)?;
     if after.margin <= before.margin {
         return Ok(());
