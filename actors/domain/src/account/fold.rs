@@ -94,6 +94,16 @@ impl Account {
             Event::ExternalFilled { execution } => {
                 self.book(recorded, execution, None, StrategyId::external(), false)?;
             }
+            Event::PositionReconciled { execution } => {
+                self.book(recorded, execution, None, StrategyId::external(), false)?;
+            }
+            Event::BalanceReconciled { currency, amount } => {
+                let balance = self
+                    .portfolio
+                    .cash_after(currency, *amount)
+                    .map_err(|source| FoldError::Number { sequence, source })?;
+                self.portfolio.set_cash(currency.clone(), balance);
+            }
             Event::ReportQuarantined { .. } => {}
             Event::ListInitialized { list } => self.lists.insert((**list).clone()),
             Event::ExecutionBusted {

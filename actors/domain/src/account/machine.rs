@@ -9,6 +9,7 @@ use crate::instrument::Instrument;
 use crate::order::lists::Lists;
 use crate::order::store::{OrderIndex, OrderStore};
 use crate::portfolio::Portfolio;
+use crate::reconcile::Reconciler;
 use crate::risk::{Limits, TradingState};
 use crate::time::UnixNanos;
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,8 @@ pub struct Account {
     pub(super) recent: VecDeque<UnixNanos>,
     #[serde(skip)]
     pub(super) asked: Asked,
+    #[serde(skip)]
+    pub(super) reconciler: Reconciler,
 }
 
 /// What the venue was asked. Not state: it is forgotten with the process, and then asked again,
@@ -121,9 +124,14 @@ impl Account {
                 AccountInput::Report { .. }
                 | AccountInput::SessionLost { .. }
                 | AccountInput::SessionReady
-                | AccountInput::Tick => {}
+                | AccountInput::Tick
+                | AccountInput::Reconcile { .. }
+                | AccountInput::RequireReconciliation { .. } => {}
                 _ => step.refuse(Refusal::NotOpen),
             };
+        }
+        if self.is_gated(&input) {
+            return step.refuse(Refusal::NotOpen);
         }
         match input {
             // Taken above.
@@ -167,6 +175,8 @@ impl Account {
             AccountInput::SessionLost { reason_code } => self.session_lost(step, reason_code),
             AccountInput::SessionReady => self.session_ready(step),
             AccountInput::Tick => self.tick(step),
+            AccountInput::Reconcile { snapshot } => self.reconcile(step, &snapshot),
+            AccountInput::RequireReconciliation { settings } => self.reconciler.require(*settings),
         }
     }
 

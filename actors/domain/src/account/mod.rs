@@ -8,6 +8,7 @@ mod commands;
 mod fold;
 pub mod machine;
 mod orders;
+mod reconcile;
 pub mod recovery;
 mod reports;
 mod requests;

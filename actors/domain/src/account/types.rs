@@ -6,6 +6,7 @@ use crate::instrument::Instrument;
 use crate::market::Side;
 use crate::money::Money;
 use crate::order::{AmendOrder, Order, OrderKey, SubmitOrder};
+use crate::reconcile::{ReconcileSettings, VenueSnapshot};
 use crate::risk::{Limits, MarketRef, ReasonCode, TradingState};
 use crate::venue::{VenueCommand, VenueReport};
 use std::sync::Arc;
@@ -70,6 +71,10 @@ pub enum AccountInput {
     SessionReady,
     /// Time has passed: an order without an answer for too long becomes unknown and is asked for.
     Tick,
+    /// What the venue says that the account has: differences are found and brought in line.
+    Reconcile { snapshot: Box<VenueSnapshot> },
+    /// The venue gives snapshots: no new order or amend until one agrees with the account.
+    RequireReconciliation { settings: Box<ReconcileSettings> },
 }
 
 /// Which working orders a cancel means. `None` is any.
