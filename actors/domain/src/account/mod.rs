@@ -18,6 +18,7 @@ pub mod views;
 
 pub use machine::Account;
 pub use recovery::{FoldError, RestoreError};
+pub(crate) use session::NO_ANSWER_NS;
 pub use types::{AccountInput, CancelFilter, Effects, ExecutionRecord, Refusal, Reply};
 pub use views::Equity;
 

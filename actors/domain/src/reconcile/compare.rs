@@ -2,7 +2,7 @@
 
 use super::difference::{Difference, OrderFigures};
 use super::snapshot::{ExecutionPart, Part, VenueBalance, VenueOpenOrder, VenuePosition};
-use crate::account::{Account, ExecutionRecord};
+use crate::account::{Account, ExecutionRecord, NO_ANSWER_NS};
 use crate::id::{ClientOrderId, Currency, InstrumentId};
 use crate::instrument::InstrumentKind;
 use crate::market::Side;
@@ -113,8 +113,14 @@ pub(crate) fn orders(
     for index in store.working() {
         let entry = store.get(*index);
         let request = &entry.order.request;
-        let is_covered =
-            !entry.is_home() && entry.submitted_at < requested_at && entry.venue_ts < part.ts;
+        // Without any answer yet it may still be on its way there.
+        let way_ns = if entry.is_acknowledged() {
+            0
+        } else {
+            NO_ANSWER_NS
+        };
+        let had_arrived = entry.submitted_at.plus(way_ns) < requested_at;
+        let is_covered = !entry.is_home() && had_arrived && entry.venue_ts < part.ts;
         if is_covered && !listed.contains(&request.client_order_id) {
             found.push(Difference::OrderUnknownAtVenue {
                 client_order_id: request.client_order_id.clone(),
