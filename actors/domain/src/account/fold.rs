@@ -5,7 +5,8 @@ use super::recovery::FoldError;
 use super::requests::Subject;
 use super::types::ExecutionRecord;
 use crate::event::{Event, Recorded};
-use crate::id::{OrderId, StrategyId};
+use crate::id::{Currency, OrderId, StrategyId};
+use crate::money::Money;
 use crate::number::NumberError;
 use crate::order::OrderStatus;
 use crate::order::entry::{EntryError, NewEntry, OrderEntry};
@@ -33,11 +34,7 @@ impl Account {
                 amount,
                 ..
             } => {
-                let balance = self
-                    .portfolio
-                    .cash_after(currency, *amount)
-                    .map_err(|source| FoldError::Number { sequence, source })?;
-                self.portfolio.set_cash(currency.clone(), balance);
+                self.add_cash(sequence, currency, *amount)?;
                 let subject = Subject::Cash(currency.clone(), *amount);
                 self.requests
                     .remember(request_id.as_ref(), subject, sequence, ts);
@@ -91,18 +88,11 @@ impl Account {
                 let strategy_id = self.orders.get(index).order.request.strategy_id.clone();
                 self.book(recorded, execution, Some(order_id), strategy_id, *late)?;
             }
-            Event::ExternalFilled { execution } => {
-                self.book(recorded, execution, None, StrategyId::external(), false)?;
-            }
-            Event::PositionReconciled { execution } => {
+            Event::ExternalFilled { execution } | Event::PositionReconciled { execution } => {
                 self.book(recorded, execution, None, StrategyId::external(), false)?;
             }
             Event::BalanceReconciled { currency, amount } => {
-                let balance = self
-                    .portfolio
-                    .cash_after(currency, *amount)
-                    .map_err(|source| FoldError::Number { sequence, source })?;
-                self.portfolio.set_cash(currency.clone(), balance);
+                self.add_cash(sequence, currency, *amount)?;
             }
             Event::ReportQuarantined { .. } => {}
             Event::ListInitialized { list } => self.lists.insert((**list).clone()),
@@ -122,6 +112,20 @@ impl Account {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn add_cash(
+        &mut self,
+        sequence: u64,
+        currency: &Currency,
+        amount: Money,
+    ) -> Result<(), FoldError> {
+        let balance = self
+            .portfolio
+            .cash_after(currency, amount)
+            .map_err(|source| FoldError::Number { sequence, source })?;
+        self.portfolio.set_cash(currency.clone(), balance);
         Ok(())
     }
 

@@ -47,7 +47,8 @@ pub struct Account {
     #[serde(skip)]
     pub(super) asked: Asked,
     #[serde(skip)]
-    pub(super) reconciler: Reconciler,
+    /// Boxed, since an account lives inside futures.
+    pub(super) reconciler: Box<Reconciler>,
 }
 
 /// What the venue was asked. Not state: it is forgotten with the process, and then asked again,
