@@ -9,6 +9,9 @@ use crate::risk::ReasonCode;
 
 /// What the venue does not do and the account cannot do for it.
 pub(super) fn supported(q: &Question<'_>) -> Result<(), Denial> {
+    if q.instrument.is_expired(q.now) {
+        return Err(deny(ReasonCode::MarketClosed, "the contract has ended"));
+    }
     q.unsupported
         .map_or(Ok(()), |why| Err(deny(ReasonCode::Unsupported, why)))
 }
@@ -135,9 +138,10 @@ pub(super) fn order_notional(q: &Question<'_>) -> Result<(), Denial> {
 pub(super) fn price_collar(q: &Question<'_>) -> Result<(), Denial> {
     // A stop-limit order meets the market at its stop price.
     let reference = q.stop_price.or_else(|| q.reference());
-    let (Some(collar), Some(limit), Some(reference)) =
-        (q.limits.price_collar, q.limit_price, reference)
-    else {
+    // The tighter one of ours and the venue's.
+    let venue = q.instrument.rules.price_collar;
+    let collar = q.limits.price_collar.into_iter().chain(venue).min();
+    let (Some(collar), Some(limit), Some(reference)) = (collar, q.limit_price, reference) else {
         return Ok(());
     };
     let market = q.instrument.price_decimal(reference);
