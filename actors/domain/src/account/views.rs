@@ -7,11 +7,13 @@ use crate::id::{AccountId, Currency, InstrumentId, OrderListId, RequestId, Strat
 use crate::instrument::{Instrument, InstrumentKind};
 use crate::money::Money;
 use crate::number::{Decimal, Price};
+use crate::order::trigger::Watch;
 use crate::order::{ListDefinition, Order, OrderKey};
 use crate::portfolio::{Portfolio, Position};
 use crate::risk::exposure::Exposure;
 use crate::risk::{Limits, TradingState};
 use crate::time::UnixNanos;
+use crate::venue::NewOrder;
 use std::collections::BTreeMap;
 
 /// What an account is worth at given marks, in its base currency.
@@ -105,6 +107,15 @@ impl Account {
     pub fn working_orders(&self) -> impl Iterator<Item = &Order> {
         let working = self.orders.working().iter();
         working.map(|index| &self.orders.get(*index).order)
+    }
+
+    /// Returns the working orders as their venue has them, oldest first, each with what it waits
+    /// for; those of which the venue may not know are among them.
+    pub fn orders_at_venue(&self) -> impl Iterator<Item = (&Order, NewOrder, Option<&Watch>)> {
+        self.orders.working().iter().map(|index| {
+            let entry = self.orders.get(*index);
+            (&entry.order, entry.at_venue(), entry.watch.as_ref())
+        })
     }
 
     /// Returns every booked execution in the order of booking.

@@ -1,23 +1,33 @@
 //! A whole simulated exchange: simulated traders and the orders of accounts in the same books.
 //!
 //! It is a machine: the same seed and the same inputs with the same times give the same events.
-//! It holds no positions and no money; accounts check those before an order comes here.
+//! It holds positions and money only with [`SimOptions::margin`]; accounts check theirs before an
+//! order comes here.
 
+mod conditions;
+mod controls;
+mod fills;
+mod liquidation;
 mod market;
 mod orders;
+mod restore;
 
 use super::agents::Agents;
-use super::ledger::{Ledger, Numbering, RestoredOrder};
+use super::costs::FeeModel;
+use super::ledger::{Change, Ledger, Numbering};
+use super::margin::{MarginBook, MarginOptions, MarginState};
 use super::random::Random;
 use super::sim_instrument::SimInstrument;
 use crate::id::{AccountId, IdError, InstrumentId};
 use crate::instrument::{Instrument, InstrumentError};
 use crate::market::MarketEvent;
+use crate::order::trigger::Watch;
 use crate::time::{NANOS_PER_MILLI, UnixNanos};
-use crate::venue::{NewOrder, VenueCommand, VenueReport, VenueStatus};
+use crate::venue::{NewOrder, VenueCommand, VenueControl, VenueReport};
+use crate::{ClientOrderId, VenueOrderId};
 use market::{SimMarket, Stamp};
-use orders::{Change, LiveOrder};
-use std::collections::BTreeMap;
+use orders::LiveOrder;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use thiserror::Error;
 
 #[cfg(test)]
@@ -40,6 +50,9 @@ pub struct SimOptions {
     /// after a restart.
     pub first_number: u64,
     pub instruments: Vec<SimInstrument>,
+    pub fees: FeeModel,
+    /// Lets the exchange hold each account's cash and positions, and liquidate.
+    pub margin: Option<MarginOptions>,
 }
 
 impl SimOptions {
@@ -50,6 +63,8 @@ impl SimOptions {
             seed,
             first_number: 1,
             instruments: SimInstrument::defaults(),
+            fees: FeeModel::Instrument,
+            margin: None,
         }
     }
 }
@@ -82,6 +97,8 @@ pub enum ExchangeInput {
         order: NewOrder,
         text: String,
     },
+    /// What the venue itself decides.
+    Control(VenueControl),
 }
 
 /// What follows from an input, in the order in which it happened.
@@ -91,6 +108,24 @@ pub enum ExchangeEvent {
     Report {
         account_id: AccountId,
         report: VenueReport,
+    },
+    /// A trailing stop with an activation price was taken: which way it waits depends on the
+    /// market at that moment, so it has to be kept.
+    Watching {
+        account_id: AccountId,
+        client_order_id: ClientOrderId,
+        watch: Watch,
+    },
+    /// An account's equity fell below its maintenance margin.
+    MarginCall {
+        account_id: AccountId,
+        state: MarginState,
+    },
+    /// The exchange sends an order of its own for an account, whose fills follow as reports.
+    Liquidation {
+        account_id: AccountId,
+        venue_order_id: VenueOrderId,
+        order: NewOrder,
     },
 }
 
@@ -102,6 +137,13 @@ pub struct SimExchange {
     ledgers: BTreeMap<AccountId, Ledger>,
     /// Working orders of accounts, by the number that is their owner tag in a book.
     live: BTreeMap<u64, LiveOrder>,
+    /// When which order ends.
+    ends: BTreeSet<(UnixNanos, u64)>,
+    /// Orders whose condition was met and that were not worked off yet.
+    triggered: VecDeque<u64>,
+    /// The number of each account, which keeps its orders apart from its own.
+    groups: BTreeMap<AccountId, u64>,
+    margin: Option<MarginBook>,
     started: bool,
     /// Up to where the simulated traders have acted.
     acted_until: UnixNanos,
@@ -117,8 +159,9 @@ impl SimExchange {
         // Numbers begin at 1, since 0 marks the simulated traders.
         let numbering = Numbering::new(&options.venue, options.first_number.max(1))?;
         let mut markets = BTreeMap::new();
-        for (n, definition) in options.instruments.into_iter().enumerate() {
+        for (n, mut definition) in options.instruments.into_iter().enumerate() {
             definition.validate()?;
+            definition.instrument = options.fees.applied(definition.instrument);
             let id = definition.instrument.instrument_id.clone();
             let agents = Agents::new(Random::stream(options.seed, n as u64), &definition);
             let market = SimMarket::new(definition, agents);
@@ -131,6 +174,10 @@ impl SimExchange {
             markets,
             ledgers: BTreeMap::new(),
             live: BTreeMap::new(),
+            ends: BTreeSet::new(),
+            triggered: VecDeque::new(),
+            groups: BTreeMap::new(),
+            margin: options.margin.map(MarginBook::new),
             started: false,
             acted_until: UnixNanos::MIN,
             clock: UnixNanos::MIN,
@@ -155,25 +202,6 @@ impl SimExchange {
             .collect()
     }
 
-    /// Puts orders of an earlier run back, before the first input: first come, first in the
-    /// queue. The market then opens round them. Orders that trade with each other, which orders
-    /// of one earlier run do not, are filled and reported.
-    pub fn restore(
-        &mut self,
-        now: UnixNanos,
-        orders: &[(AccountId, RestoredOrder)],
-        out: &mut Vec<ExchangeEvent>,
-    ) {
-        self.clock = now;
-        for (account_id, restored) in orders {
-            let ledger = self.ledgers.entry(account_id.clone()).or_default();
-            let number = ledger.restore(&mut self.numbering, restored);
-            if number.is_some() && restored.status == VenueStatus::Working {
-                self.place(account_id, &restored.order.client_order_id, out);
-            }
-        }
-    }
-
     /// Decides on one input and adds what follows to `out`.
     pub fn apply(&mut self, now: UnixNanos, input: ExchangeInput, out: &mut Vec<ExchangeEvent>) {
         if !self.started {
@@ -193,7 +221,14 @@ impl SimExchange {
                 self.clock = self.clock.max(now);
                 self.refuse(&account_id, &order, text, out);
             }
+            ExchangeInput::Control(control) => {
+                self.clock = self.clock.max(now);
+                self.expire(self.clock, out);
+                self.control(&control, out);
+                self.work_off(out);
+            }
         }
+        self.watch_margin(out);
     }
 
     fn open(&mut self, now: UnixNanos, out: &mut Vec<ExchangeEvent>) {
@@ -229,15 +264,20 @@ impl SimExchange {
                 event: self.clock,
                 init: now,
             };
+            self.expire(self.clock, out);
             for id in &ids {
-                if let Some(market) = self.markets.get_mut(id) {
+                if let Some(market) = self.markets.get_mut(id)
+                    && market.floor.is_trading()
+                {
                     market
                         .agents
                         .turn(&market.definition, &mut market.book, &mut market.changes);
                 }
                 self.publish(id, stamp, out);
+                self.work_off(out);
             }
         }
+        self.expire(now, out);
     }
 
     fn instrument_ids(&self) -> Vec<InstrumentId> {
@@ -252,17 +292,20 @@ impl SimExchange {
         out: &mut Vec<ExchangeEvent>,
     ) {
         self.clock = self.clock.max(now);
+        self.expire(self.clock, out);
         match command {
             VenueCommand::New(order) => self.new_order(account_id, order, out),
             VenueCommand::Amend {
                 client_order_id,
                 quantity,
                 limit_price,
+                stop_price,
                 ..
             } => {
                 let change = Change {
                     quantity: *quantity,
                     limit_price: *limit_price,
+                    stop_price: *stop_price,
                 };
                 self.amend_order(account_id, client_order_id, change, out);
             }
@@ -284,5 +327,6 @@ impl SimExchange {
                 });
             }
         }
+        self.work_off(out);
     }
 }

@@ -14,7 +14,7 @@
 //!   after [`SILENT_HEARTBEATS`] intervals without a line.
 
 use apex_domain::market::MarketEvent;
-use apex_domain::venue::{VenueCommand, VenueReport};
+use apex_domain::venue::{VenueCommand, VenueControl, VenueReport};
 use apex_domain::{AccountId, Instrument};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
@@ -51,6 +51,8 @@ pub enum ClientMessage {
     Heartbeat,
     /// For tests: what the venue is to do wrong from here on, for all accounts.
     SetFaults(Faults),
+    /// For operators and tests: a halt, the edge of a session, or a bust.
+    Control(VenueControl),
 }
 
 /// What the venue says.

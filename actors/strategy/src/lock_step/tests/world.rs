@@ -88,11 +88,7 @@ pub struct World {
 
 impl World {
     pub fn new(fill: FillModel) -> World {
-        let options = BarFillOptions {
-            fill,
-            slippage: Rate::ZERO,
-        };
-        let venue = Box::new(BarFill::new(options, [instrument()]));
+        let venue = Box::new(BarFill::new(BarFillOptions::new(fill), [instrument()]));
         let mut world = World {
             step: LockStep::new(account_id(), venue, [instrument()]),
             account: Account::new(),
