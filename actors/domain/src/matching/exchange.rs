@@ -184,6 +184,15 @@ impl SimExchange {
         })
     }
 
+    /// Makes an exchange whose books stay empty until an account places an order: no simulated
+    /// trader acts before the first step.
+    #[cfg(test)]
+    pub(in crate::matching) fn without_traders(options: SimOptions) -> SimExchange {
+        let mut exchange = SimExchange::new(options).unwrap();
+        exchange.started = true;
+        exchange
+    }
+
     /// Returns the definitions of all instruments, in the order of their ids.
     pub fn instruments(&self) -> Vec<Instrument> {
         self.markets

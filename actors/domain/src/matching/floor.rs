@@ -26,6 +26,8 @@ pub(super) struct Floor {
     halted: bool,
     session: Session,
     pub(super) view: MarketView,
+    /// The middle of the last whole quote, or the first trade before it.
+    mark: Option<Price>,
 }
 
 impl Floor {
@@ -110,10 +112,10 @@ impl Floor {
         last.or_else(|| self.middle()).or(bid).or(ask)
     }
 
-    /// Returns the price that margin goes by: the middle of the quote, or the last trade where
-    /// the quote is not whole.
+    /// Returns the price that margin goes by: the middle of the last quote that was whole, so
+    /// that a side that is empty for a moment calls nobody; the first trade before there was one.
     pub(super) fn mark(&self) -> Option<Price> {
-        self.middle().or(self.view.last)
+        self.mark
     }
 
     fn middle(&self) -> Option<Price> {
@@ -127,11 +129,13 @@ impl Floor {
         self.view.bid = bid;
         self.view.ask = ask;
         self.view.ts = ts;
+        self.mark = self.middle().or(self.mark);
     }
 
     pub(super) fn see_trade(&mut self, price: Price, ts: UnixNanos) {
         self.view.last = Some(price);
         self.view.ts = ts;
+        self.mark = self.mark.or(Some(price));
     }
 
     /// Takes a market event that states prices by itself.

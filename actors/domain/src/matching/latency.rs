@@ -45,20 +45,17 @@ impl LatencyModel {
 /// Bits behind the binary point of [`exponential`].
 const FRACTION: u32 = 16;
 
-/// The natural logarithm of 2 in these bits.
-const LN_2: i128 = 45_426;
-
 /// Returns an exponential number of this mean: the logarithm of a uniform one, its whole part by
-/// the leading zeros, its fraction on a straight line between two of them. The mean is 0.3 % off
-/// by that.
+/// the leading zeros, its fraction on a straight line between two of them. The line makes the
+/// logarithm 1.5 in the mean, by which it is divided, and bends the distribution by some percent.
 fn exponential(mean: i64, random: &mut Random) -> i64 {
     let number = random.next_u64();
     let zeros = number.leading_zeros().min(63);
     let below_leading_one = (number << zeros) << 1;
     let fraction = i128::from(below_leading_one >> (64 - FRACTION));
     let log2 = (i128::from(zeros + 1) << FRACTION) - fraction;
-    let scaled = i128::from(mean.max(0)) * log2 * LN_2;
-    i64::try_from(scaled >> (2 * FRACTION)).unwrap_or(i64::MAX)
+    let scaled = i128::from(mean.max(0)) * log2 * 2 / 3;
+    i64::try_from(scaled >> FRACTION).unwrap_or(i64::MAX)
 }
 
 /// The latencies of a connection.

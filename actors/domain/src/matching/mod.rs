@@ -8,6 +8,8 @@
 mod agents;
 mod bar_fill;
 pub mod book_fill;
+#[cfg(test)]
+mod cases;
 mod costs;
 pub mod exchange;
 mod floor;

@@ -305,7 +305,10 @@ impl OrderBook {
         let filled = Quantity(order.filled.0 + swept.traded.0);
         let quantity = Quantity(order.quantity.0 - swept.cut.0);
         let outcome = match order.limit_price {
-            _ if swept.ended || (filled == quantity && !swept.cut.is_zero()) => Outcome::SelfTrade,
+            // Nothing is left of it, and not by trading.
+            _ if swept.ended || (filled == quantity && swept.traded.is_zero()) => {
+                Outcome::SelfTrade
+            }
             _ if filled == quantity => Outcome::Filled,
             Some(price) if order.time_in_force == TimeInForce::Gtc => {
                 changes.touched.push((order.side, price));

@@ -11,8 +11,8 @@ use crate::number::Quantity;
 use crate::venue::EndReason;
 
 impl SimExchange {
-    /// Tells what happened in a book: each trade, then the fills of accounts by it; then what
-    /// self-trade prevention did; then the levels, unless the book was not told as a whole yet.
+    /// Tells what happened in a book: what self-trade prevention did; each trade, then the fills
+    /// of accounts by it; then the levels, unless the book was not told as a whole yet.
     /// Orders whose condition is met by it are noted and wait to be worked off.
     pub(super) fn publish(
         &mut self,
@@ -25,6 +25,10 @@ impl SimExchange {
         };
         let mut changes = std::mem::take(&mut market.changes);
         market.see_top(stamp.event);
+        // Before the trades, so that what is left of an order can be filled by them.
+        for prevented in &changes.prevented {
+            self.prevent(prevented, out);
+        }
         for trade in &changes.trades {
             if let Some(market) = self.markets.get_mut(id) {
                 out.push(ExchangeEvent::Market(market.trade(trade, stamp)));
@@ -36,9 +40,6 @@ impl SimExchange {
                 }
             }
             self.see_all(id, out);
-        }
-        for prevented in &changes.prevented {
-            self.prevent(prevented, out);
         }
         if changes.trades.is_empty() && !changes.touched.is_empty() {
             self.see_all(id, out);
