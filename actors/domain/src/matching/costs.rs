@@ -104,8 +104,10 @@ mod tests {
     fn fees_are_those_of_the_model() {
         let mut instrument = instrument("BTCUSDT.SIM");
         instrument.fees.taker = Rate::parse("0.001").unwrap();
-        let mut other = FeeSchedule::default();
-        other.taker = Rate::parse("0.002").unwrap();
+        let other = FeeSchedule {
+            taker: Rate::parse("0.002").unwrap(),
+            ..FeeSchedule::default()
+        };
         for (model, expected) in [
             (FeeModel::Instrument, "1"),
             (FeeModel::Free, "0"),
