@@ -366,8 +366,9 @@ fn meeting(
     }
     let side = order.order.side;
     match order.order.limit_price {
+        // What was left over from a price beyond the limit is met at the worst price of the way.
         Some(limit) if reaches(side, Some(limit), to) || reaches(side, Some(limit), at) => {
-            Some(limit)
+            Some(between(limit, at, to))
         }
         Some(_) => None,
         // Left over from the price before.

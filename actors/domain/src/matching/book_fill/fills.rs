@@ -9,7 +9,7 @@ use crate::matching::resting::Print;
 use crate::number::Quantity;
 use crate::order::TimeInForce;
 use crate::time::UnixNanos;
-use crate::venue::{EndReason, VenueReport};
+use crate::venue::{EndReason, RejectReason, VenueReport};
 
 impl BookFill {
     /// Shows our orders an event: first those that waited for the session's first price, then
@@ -52,6 +52,18 @@ impl BookFill {
                 continue;
             };
             let in_auction = order.order.time_in_force == TimeInForce::AtOpen;
+            if let Some(market) = self.markets.get(id)
+                && order.order.post_only
+                && market
+                    .book
+                    .would_trade(order.order.side, order.order.limit_price)
+            {
+                self.forget(&order_id);
+                let text = "post-only order would trade at the opening".to_owned();
+                let reason = RejectReason::PostOnlyWouldTrade;
+                out.extend(self.ledger.reject_open(&order_id, reason, text, now));
+                continue;
+            }
             match &mut print {
                 Some(print) if in_auction => self.print_one(&order_id, print, out),
                 _ => self.trade_and_rest(now, &order_id, out),

@@ -1,4 +1,4 @@
-//! TC-M30 to TC-M33: sessions and halts.
+//! TC-M30 to TC-M34: sessions and halts.
 
 use super::*;
 
@@ -102,5 +102,25 @@ fn tc_m33_a_halt_refuses_new_orders_and_lets_cancels_pass() {
         assert_eq!(desk.control(VenueControl::Resume { instrument_id }), "");
         let filled = desk.quote(95, 100, 10);
         assert_eq!(filled, "5@100 maker", "{model}");
+    }
+}
+
+#[test]
+fn tc_m34_a_post_only_order_that_waited_does_not_take_at_the_opening() {
+    for model in ["exchange", "book"] {
+        let mut desk = Desk::of(model, with_sessions());
+        desk.quote(99, 101, 10);
+        desk.session(SessionEdge::Close);
+        let mut order = limit("p", Side::Buy, 101, 5);
+        order.post_only = true;
+        assert_eq!(desk.submit(order), "accepted", "{model}");
+        let told = [
+            desk.session(SessionEdge::Open),
+            match model {
+                "exchange" => String::new(),
+                _ => desk.quote(99, 101, 10),
+            },
+        ];
+        assert_eq!(told.concat(), "rejected PostOnlyWouldTrade", "{model}");
     }
 }

@@ -4,7 +4,7 @@ use super::market::Stamp;
 use super::orders::report;
 use super::{ExchangeEvent, SimExchange};
 use crate::id::{ExecId, InstrumentId};
-use crate::venue::{EndReason, SessionEdge, VenueControl};
+use crate::venue::{EndReason, RejectReason, SessionEdge, VenueControl};
 
 impl SimExchange {
     pub(super) fn control(&mut self, control: &VenueControl, out: &mut Vec<ExchangeEvent>) {
@@ -43,10 +43,34 @@ impl SimExchange {
             if self.is_halted(id) {
                 self.end(number, EndReason::TimeOver, out);
             } else {
-                self.place(number, out);
+                self.place_at_open(number, out);
             }
         }
         self.see_all(id, out);
+    }
+
+    /// Places an order that waited, unless it must not trade and would.
+    fn place_at_open(&mut self, number: u64, out: &mut Vec<ExchangeEvent>) {
+        let Some((live, order)) = self.order(number) else {
+            return;
+        };
+        let Some(market) = self.markets.get(&live.instrument_id) else {
+            return;
+        };
+        let would_trade = market
+            .book
+            .would_trade(order.order.side, order.order.limit_price);
+        if !order.order.post_only || !would_trade {
+            return self.place(number, out);
+        }
+        let (account_id, id) = (live.account_id.clone(), live.client_order_id.clone());
+        self.forget(number);
+        let (reason, clock) = (RejectReason::PostOnlyWouldTrade, self.clock);
+        let text = "post-only order would trade at the opening".to_owned();
+        let rejected = self
+            .ledger(&account_id)
+            .reject_open(&id, reason, text, clock);
+        report(out, &account_id, rejected);
     }
 
     /// Lets the orders for the close trade with what stands, then ends trading.

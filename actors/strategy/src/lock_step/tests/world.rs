@@ -11,7 +11,7 @@ use apex_domain::market::{Bar, MarketEvent, Quote};
 use apex_domain::matching::{BarFill, BarFillOptions, FillModel};
 use apex_domain::order::Order;
 use apex_domain::risk::Limits;
-use apex_domain::{ClientOrderId, Currency, Rate, UnixNanos};
+use apex_domain::{ClientOrderId, Currency, UnixNanos};
 use std::sync::{Arc, Mutex};
 
 pub type OnBar = Box<dyn FnMut(&mut Context<'_>, &Bar) + Send>;
