@@ -44,3 +44,6 @@ pub fn working_orders(account: &Account) -> Vec<RestoredOrder> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -256,6 +256,10 @@ impl SimExchange {
             }
         }
         self.started = true;
+        for id in self.instrument_ids() {
+            self.see_all(&id, out);
+        }
+        self.work_off(out);
     }
 
     fn step(&mut self, now: UnixNanos, out: &mut Vec<ExchangeEvent>) {

@@ -50,6 +50,11 @@ impl SimExchange {
     /// Shows an order that waits for a price the market. One whose condition is met waits from
     /// then on to be worked off: doing it here could go as deep as there are orders.
     pub(super) fn see_one(&mut self, number: u64, out: &mut Vec<ExchangeEvent>) {
+        // Before the market opens there are only orders that were put back in the books: what
+        // they leave as a best price is no price.
+        if !self.started {
+            return;
+        }
         let clock = self.clock;
         let Some(live) = self.live.get(&number) else {
             return;

@@ -83,6 +83,8 @@ fn tc_m81_a_trailing_stop_never_steps_back_over_a_restart() {
     let mut order = typed("t", Side::Sell, OrderType::TrailingStop, None);
     order.terms.trailing = Some(TrailingOffset::Bps(500));
     send(&mut venue, SECOND, VenueCommand::New(order));
+    // Alone in the book until the market opens again: no bid to be triggered by.
+    send(&mut venue, SECOND, new("deep", Some(DEEP), 10_000));
     let mut stops = Vec::new();
     for run in 0..4 {
         for step in 1..40 {
@@ -256,6 +258,9 @@ fn any_order() -> impl Strategy<Value = NewOrder> {
     )
 }
 
+/// Status, quantity, limit price and the number of executions.
+type Answer = (VenueStatus, Quantity, Option<Price>, usize);
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -276,7 +281,7 @@ proptest! {
                 send(&mut first, now, cancel(&id));
             }
         }
-        let answers = |venue: &mut Venue| -> Vec<Option<(VenueStatus, Quantity, Option<Price>, usize)>> {
+        let answers = |venue: &mut Venue| -> Vec<Option<Answer>> {
             (0..12)
                 .map(|n| {
                     let asked = query(&format!("o{n}"));
