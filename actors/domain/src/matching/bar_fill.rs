@@ -20,7 +20,9 @@
 //! rather than prints. There is no book here in which an iceberg order could hide or an account
 //! meet itself: those terms are taken and change nothing.
 
+mod auctions;
 mod conditions;
+mod meeting;
 mod orders;
 mod path;
 mod rules;

@@ -1,10 +1,10 @@
 //! Data as the orders meet it: prices that jump, and prices that move from one to the next.
 
 use super::BarFill;
+use super::meeting::{between, meeting};
 use super::rules::{Reach, Source};
 use super::trades::Offer;
 use crate::id::{ClientOrderId, InstrumentId};
-use crate::instrument::Instrument;
 use crate::market::{Bar, MarketEvent};
 use crate::matching::ledger::VenueOrder;
 use crate::matching::order_book::reaches;
@@ -282,101 +282,4 @@ impl BarFill {
             self.end(ts, id, EndReason::NoLiquidity, out);
         }
     }
-
-    /// Lets the orders that waited for the first price of a session trade at it.
-    fn open_session(
-        &mut self,
-        id: &InstrumentId,
-        reach: &Reach,
-        left: &mut Option<i64>,
-        out: &mut Vec<VenueReport>,
-    ) {
-        let Some(listing) = self.listings.get_mut(id) else {
-            return;
-        };
-        if !listing.floor.take_opening() {
-            return;
-        }
-        let waiting = listing.at_open.clone();
-        for (number, order_id) in waiting {
-            let Some(order) = self.ledger.open(&order_id) else {
-                continue;
-            };
-            // One that came after the opening waits for the next.
-            if order.since <= reach.ts {
-                self.trade_in_auction(&order_id, reach, left, out);
-                if let Some(listing) = self.listings.get_mut(id) {
-                    listing.at_open.remove(&number);
-                }
-            }
-        }
-    }
-
-    /// Lets an order trade at the one price of an auction; the rest of it ends.
-    pub(super) fn trade_in_auction(
-        &mut self,
-        id: &ClientOrderId,
-        reach: &Reach,
-        left: &mut Option<i64>,
-        out: &mut Vec<VenueReport>,
-    ) {
-        let Some(order) = self.ledger.open(id) else {
-            return;
-        };
-        let (side, limit) = (order.order.side, order.order.limit_price);
-        if let Some(price) = reach
-            .start(side)
-            .filter(|price| reaches(side, limit, *price))
-        {
-            let offer = Offer {
-                price,
-                maker: false,
-                ts: reach.ts,
-            };
-            self.trade(id, offer, left, out);
-        }
-        self.end(reach.ts, id, EndReason::TimeOver, out);
-    }
-}
-
-/// Returns where the price meets an order on the way from `at` to `to`; `None` when it does not.
-fn meeting(
-    order: &VenueOrder,
-    instrument: &Instrument,
-    at: Price,
-    to: Price,
-    none_left: bool,
-) -> Option<Price> {
-    let step = instrument.price_increment;
-    if let Some(watch) = &order.watch {
-        if watch.see_price(at, step) != Seen::Nothing {
-            return Some(at);
-        }
-        if let Some(price) = watch.begins_at(at, to) {
-            return Some(price);
-        }
-        return match watch.see_price(to, step) {
-            Seen::Nothing => None,
-            Seen::Trailed { .. } => Some(to),
-            Seen::Triggered => watch.stop_price().map(|stop| between(stop, at, to)),
-        };
-    }
-    if none_left {
-        return None;
-    }
-    let side = order.order.side;
-    match order.order.limit_price {
-        // What was left over from a price beyond the limit is met at the worst price of the way.
-        Some(limit) if reaches(side, Some(limit), to) || reaches(side, Some(limit), at) => {
-            Some(between(limit, at, to))
-        }
-        Some(_) => None,
-        // Left over from the price before.
-        None => Some(to),
-    }
-}
-
-/// Returns the price, moved into what lies between two others.
-fn between(price: Price, one: Price, other: Price) -> Price {
-    price.clamp(one.min(other), one.max(other))
 }
