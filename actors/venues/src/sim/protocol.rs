@@ -157,6 +157,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn controls_are_read_as_the_guide_states_them() {
+        let guide = include_str!("../../../../docs/guide/simulated-venue.md");
+        let lines: Vec<&str> = guide
+            .lines()
+            .filter(|line| line.starts_with("{\"control\""))
+            .collect();
+        assert_eq!(lines.len(), 3);
+        for line in lines {
+            let message = serde_json::from_str::<ClientMessage>(line);
+            let is_control = matches!(message, Ok(ClientMessage::Control(_)));
+            assert!(is_control, "{line}: {message:?}");
+        }
+    }
+
+    #[test]
     fn faults_are_read_from_a_command_line() {
         let faults: Faults = "drop-after=3,delay-ms=20,mute".parse().unwrap();
         let expected = Faults {

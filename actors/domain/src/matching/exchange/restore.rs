@@ -1,10 +1,12 @@
 //! An exchange that goes on after a restart.
 
+use super::orders::report;
 use super::{ExchangeEvent, SimExchange};
 use crate::UnixNanos;
 use crate::id::AccountId;
 use crate::matching::ledger::RestoredOrder;
-use crate::venue::{VenueControl, VenueStatus};
+use crate::order::TimeInForce;
+use crate::venue::{EndReason, VenueControl, VenueStatus};
 
 impl SimExchange {
     /// Puts halts and sessions of an earlier run back, before its orders. Busts are in the
@@ -54,9 +56,20 @@ impl SimExchange {
                     margin.book(account_id, &market.definition.instrument, execution);
                 }
             }
-            if number.is_some() && restored.status == VenueStatus::Working {
-                self.begin(account_id, &restored.order.client_order_id, out);
-                self.expire(now, out);
+            if number.is_none() || restored.status != VenueStatus::Working {
+                continue;
+            }
+            let id = &restored.order.client_order_id;
+            let end = match restored.order.time_in_force {
+                TimeInForce::Day | TimeInForce::Gtd => restored.order.terms.expire_at,
+                _ => None,
+            };
+            match end.filter(|end| *end < now) {
+                Some(end) => {
+                    let ended = self.ledger(account_id).end(id, EndReason::TimeOver, end);
+                    report(out, account_id, ended);
+                }
+                None => self.begin(account_id, id, out),
             }
         }
         self.work_off(out);
