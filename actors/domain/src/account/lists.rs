@@ -218,7 +218,7 @@ impl Account {
         list.map_or(Role::Peer, |list| list.role(client_order_id))
     }
 
-    fn instrument_of(&self, index: OrderIndex) -> InstrumentId {
+    pub(super) fn instrument_of(&self, index: OrderIndex) -> InstrumentId {
         self.orders.get(index).order.request.instrument_id.clone()
     }
 

@@ -38,7 +38,8 @@ pub struct Question<'a> {
     pub misfit: Option<&'a Misfit>,
     /// Why neither venue nor account can do this order, when they cannot.
     pub unsupported: Option<&'static str>,
-    /// One of the platform's own orders that close a position: no state, rate or count keeps it.
+    /// One of the platform's own orders that close a position: no state, rate, count or limit of
+    /// size keeps it.
     pub closing: bool,
     /// For an amend what the order could do before it; an amend that only does less is not
     /// measured against position and buying power again.

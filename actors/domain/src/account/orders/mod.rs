@@ -48,13 +48,23 @@ impl Account {
             return Ok(index);
         }
         self.acceptable(step.now, &request)?;
+        Ok(self.take_acceptable(step, request, market))
+    }
+
+    /// Takes a new order that is known to be acceptable.
+    pub(super) fn take_acceptable(
+        &mut self,
+        step: &mut Step<'_>,
+        request: Box<SubmitOrder>,
+        market: MarketRef,
+    ) -> OrderIndex {
         self.show_reference(&request.instrument_id, &market);
         let index = self.initialize(step, request, market);
         match self.verdict(step.now, index, market) {
             Ok(()) => self.place(step, index),
             Err(denial) => self.deny(step, index, denial),
         }
-        Ok(index)
+        index
     }
 
     /// Returns the order that this very request made before.
@@ -79,6 +89,9 @@ impl Account {
         };
         if !self.instruments.contains_key(&request.instrument_id) {
             return Err(Refusal::UnknownInstrument(request.instrument_id.clone()));
+        }
+        if self.is_closing_id(&request.client_order_id) {
+            return Err(Refusal::AlreadyExists(request.client_order_id.clone()));
         }
         validate(request).map_err(|(field, detail)| invalid(field, detail))?;
         match request.terms.expire_at {
@@ -159,7 +172,7 @@ impl Account {
         }
         question.exposure = question.exposure.without(entry);
         question.open_orders = question.open_orders.saturating_sub(1);
-        question.closing = self.is_closing_order(&order.request.client_order_id);
+        question.closing = self.is_closing_order(entry);
         question.wide = self.wide(
             now,
             Some(entry),
