@@ -56,11 +56,11 @@ impl Account {
             Event::TradingStateChanged {
                 request_id, state, ..
             } => {
-                self.trading_state = *state;
                 // Resuming begins to measure anew.
-                if *state == TradingState::Active {
+                if *state == TradingState::Active && self.trading_state != *state {
                     self.baseline = None;
                 }
+                self.trading_state = *state;
                 let subject = Subject::TradingState(*state);
                 self.requests
                     .remember(request_id.as_ref(), subject, sequence, ts);
