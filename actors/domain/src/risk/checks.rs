@@ -208,10 +208,15 @@ impl Question<'_> {
 
     /// Returns false for an amend after which the order can do no more than before.
     fn does_more(&self) -> bool {
+        // An inverse contract is worth more the lower its price is, and any other one the farther
+        // its price is from zero.
+        let inverse = self.instrument.kind == InstrumentKind::Inverse;
+        let size = |price: Option<Price>| price.map(|price| price.0.unsigned_abs());
+        let dearer = |now, old| now > old || size(now) > size(old) || (inverse && now < old);
         self.before.is_none_or(|before| {
             self.open > before.open
-                || self.limit_price > before.limit_price
-                || self.stop_price > before.stop_price
+                || dearer(self.limit_price, before.limit_price)
+                || dearer(self.stop_price, before.stop_price)
         })
     }
 }
