@@ -170,8 +170,12 @@ impl Account {
             .get(&entry.order.request.instrument_id)
             .ok_or(FoldError::UnknownInstrument { sequence })?;
         let counts_for_rate = match recorded.event {
-            // A second submit is a repetition of the same order, not a new one.
-            Event::OrderSubmitted { .. } => entry.base == OrderStatus::PendingNew,
+            // A second submit is a repetition of the same order, not a new one, and one that was
+            // held here counted then.
+            Event::OrderSubmitted { .. } => {
+                entry.base == OrderStatus::PendingNew && entry.hold.is_none()
+            }
+            Event::OrderHeld { .. } => entry.hold.is_none(),
             Event::OrderPendingAmend { .. } => true,
             _ => false,
         };

@@ -48,6 +48,8 @@ pub struct Question<'a> {
     pub net: NetPosition,
     /// The other working orders of this instrument.
     pub exposure: Exposure,
+    /// What of them on this side is open of orders that end or shrink when this one trades.
+    pub alternatives: i128,
     /// The best price of the account's own orders that this one could trade with, where that is
     /// to be prevented.
     pub opposite: Option<Price>,
@@ -199,7 +201,8 @@ impl Question<'_> {
 
     /// Returns true when nothing is left of the position to reduce by this order.
     fn passes_zero(&self) -> bool {
-        let worst = self.worst_position();
+        // Of the legs of one position each may cover the whole of it.
+        let worst = self.worst_position() - self.alternatives * i128::from(self.side.sign());
         match self.side {
             Side::Buy => self.net.quantity >= 0 || worst > 0,
             Side::Sell => self.net.quantity <= 0 || worst < 0,
@@ -264,7 +267,8 @@ fn spot_buy(q: &Question<'_>) -> Result<(), Denial> {
 
 fn spot_sell(q: &Question<'_>) -> Result<(), Denial> {
     let decimals = q.instrument.quantity_decimals;
-    let selling = number::decimal_of(q.exposure.sell.quantity, decimals)?;
+    let selling = q.exposure.sell.quantity - q.alternatives;
+    let selling = number::decimal_of(selling, decimals)?;
     let free = add(q.funds.base_holdings()?, -selling)?;
     let needed = q.instrument.quantity_decimal(q.open);
     if needed > free {

@@ -60,6 +60,7 @@ impl Account {
         question.stop_price = stop_price;
         question.open = quantity.saturating_sub(order.filled_quantity);
         question.exposure = question.exposure.without(entry);
+        question.alternatives = self.alternatives(entry);
         question.open_orders = question.open_orders.saturating_sub(1);
         question.before = Some(Before {
             open: order.leaves_quantity,

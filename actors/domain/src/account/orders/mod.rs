@@ -171,7 +171,12 @@ impl Account {
             question.order_type = order.request.order_type.triggered();
         }
         question.exposure = question.exposure.without(entry);
+        question.alternatives = self.alternatives(entry);
         question.open_orders = question.open_orders.saturating_sub(1);
+        if entry.hold.is_some() {
+            // It counted when it was taken, and what protects a position does not wait for it.
+            question.recent_orders = 0;
+        }
         question.closing = self.is_closing_order(entry);
         question.wide = self.wide(
             now,
@@ -311,6 +316,7 @@ impl Account {
             before: None,
             net: self.portfolio.net(&request.instrument_id),
             exposure: self.orders.exposures().of(&request.instrument_id),
+            alternatives: 0,
             opposite: self.best_opposite(request),
             open_orders: self.orders.working().len(),
             wide: None,
