@@ -224,7 +224,8 @@ impl OrderEntry {
         ts: UnixNanos,
     ) -> Result<(), EntryError> {
         let quantity = execution.last_quantity;
-        self.busted = self.busted.checked_add(quantity)?;
+        // Of executions that were never booked a venue may name any number.
+        self.busted = self.busted.saturating_add(quantity);
         if booked {
             let notional = instrument.notional(execution.last_price, quantity)?;
             self.order.filled_notional = self.order.filled_notional.checked_sub(notional)?;
