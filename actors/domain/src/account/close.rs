@@ -137,7 +137,9 @@ impl Account {
             return step.refuse(Refusal::UnknownInstrument(id.clone()));
         }
         let used = scope.client_order_id.as_ref();
-        if let Some(id) = used.filter(|id| self.orders.find_client(id).is_some()) {
+        let taken =
+            |id: &&ClientOrderId| self.orders.find_client(id).is_some() || self.is_closing_id(id);
+        if let Some(id) = used.filter(taken) {
             return step.refuse(Refusal::AlreadyExists(id.clone()));
         }
         self.take_command(step, request_id, command);
@@ -290,7 +292,7 @@ impl Account {
         // A cancel that was refused, or an order that came behind the command.
         for index in self.meant(&filter) {
             if !self.is_closing_order(self.orders.get(index)) {
-                self.cancel_working(step, index, None, ReasonCode::CanceledByUser);
+                self.cancel_until_ended(step, index, ReasonCode::CanceledByUser);
             }
         }
         let working = self.meant(&filter).into_iter();

@@ -249,7 +249,7 @@ impl Account {
         }
     }
 
-    fn drive_list(&mut self, step: &mut Step<'_>, list_id: &OrderListId) {
+    pub(super) fn drive_list(&mut self, step: &mut Step<'_>, list_id: &OrderListId) {
         let Some(list) = self.lists.get(list_id).cloned() else {
             return;
         };
@@ -258,7 +258,7 @@ impl Account {
             for index in members {
                 let id = &self.orders.get(index).order.request.client_order_id;
                 if ending.survivor.as_ref() != Some(id) {
-                    self.cancel_working(step, index, None, ReasonCode::Contingency);
+                    self.cancel_until_ended(step, index, ReasonCode::Contingency);
                 }
             }
             return;
@@ -266,7 +266,7 @@ impl Account {
         for (position, index) in members.iter().enumerate() {
             match self.wanted(&list, &members, position) {
                 Wanted::Wait => {}
-                Wanted::End => self.cancel_working(step, *index, None, ReasonCode::Contingency),
+                Wanted::End => self.cancel_until_ended(step, *index, ReasonCode::Contingency),
                 Wanted::Work(quantity) => {
                     let partial = list.definition.release == ReleaseRule::Partial;
                     let grows = partial || quantity > list.definition.quantities[position];

@@ -7,8 +7,13 @@ use crate::account::requests::Subject;
 use crate::id::RequestId;
 use crate::number::Price;
 use crate::order::{AmendOrder, OrderKey, OrderStatus};
-use crate::risk::MarketRef;
 use crate::risk::checks::{self, Before};
+use crate::risk::{MarketRef, TradingState};
+use crate::time::NANOS_PER_SECOND;
+
+/// How long after a refused cancel the account asks again: a venue that refuses every one is not
+/// asked as fast as it answers.
+const CANCEL_AGAIN_NS: i64 = NANOS_PER_SECOND;
 
 /// New values of a working order, all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,6 +229,48 @@ impl Account {
             return self.record(step, canceled);
         }
         step.effects.commands.push(command);
+    }
+
+    /// As [`Account::cancel_working`], for what the account itself wants of an order until it is
+    /// so: a cancel that the venue refused is asked for again a moment later, at a tick.
+    pub(in crate::account) fn cancel_until_ended(
+        &mut self,
+        step: &mut Step<'_>,
+        index: OrderIndex,
+        reason_code: ReasonCode,
+    ) {
+        let refused = self.orders.get(index).refused_cancel.as_ref();
+        if refused.is_none_or(|refused| step.now.since(refused.since) >= CANCEL_AGAIN_NS) {
+            self.cancel_working(step, index, None, reason_code);
+        }
+    }
+
+    /// Asks again for the cancels that were refused and are still wanted: those of a halt, since
+    /// the venue may not have had the order yet, and those of a list.
+    pub(in crate::account) fn repeat_refused_cancels(&mut self, step: &mut Step<'_>) {
+        let working = self.orders.working().iter().copied();
+        let refused: Vec<(OrderIndex, ReasonCode)> = working
+            .filter_map(|index| {
+                let refused = self.orders.get(index).refused_cancel.as_ref()?;
+                Some((index, refused.reason_code))
+            })
+            .collect();
+        let halted = self.trading_state == TradingState::Halted;
+        for (index, reason_code) in refused {
+            match reason_code {
+                ReasonCode::CanceledByRisk | ReasonCode::LossLimit | ReasonCode::DrawdownLimit
+                    if halted =>
+                {
+                    self.cancel_until_ended(step, index, reason_code);
+                }
+                ReasonCode::Contingency => {
+                    if let Some(list_id) = self.orders.get(index).order.list_id.clone() {
+                        self.drive_list(step, &list_id);
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     /// As for the account's own commands: the same request again gives the order as it stands.

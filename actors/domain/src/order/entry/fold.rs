@@ -176,13 +176,18 @@ impl OrderEntry {
                 self.seen(*ts_event);
             }
             Event::OrderPendingCancel { reason_code, .. } => {
+                self.refused_cancel = None;
                 self.cancel = Some(PendingCancel {
                     reason_code: *reason_code,
                     since: ts,
                 });
             }
             Event::OrderCancelRejected { ts_event, .. } => {
-                self.cancel = None;
+                let refused = self.cancel.take();
+                self.refused_cancel = refused.map(|cancel| PendingCancel {
+                    since: ts,
+                    ..cancel
+                });
                 self.seen(*ts_event);
             }
             Event::OrderEndHeld {

@@ -78,10 +78,12 @@ fn the_id_that_a_closing_was_given_is_taken_before_its_order_leaves() {
         client_order_id: Some(cid("mine")),
         ..CloseScope::default()
     };
-    world.apply(close(scope, "c"));
+    world.apply(close(scope.clone(), "c"));
     world.submit(limit("mine", PERP, Side::Buy, 1, 10_000));
     assert_eq!(*world.refusal(), Refusal::AlreadyExists(cid("mine")));
     assert!(world.commands().is_empty());
+    world.apply(close(scope, "again"));
+    assert_eq!(*world.refusal(), Refusal::AlreadyExists(cid("mine")));
 }
 
 #[test]
@@ -198,4 +200,52 @@ fn a_second_closing_leaves_the_orders_of_the_first_alone() {
     assert_eq!(outcome(&world), Some(CloseOutcome::Flat));
     assert!(world.account.positions().all(|position| position.is_flat()));
     world.assert_recovers();
+}
+
+/// A cancel may overtake its order, and a venue may refuse all of them for a while.
+#[test]
+fn a_refused_cancel_is_asked_for_again_a_moment_later_while_it_is_wanted() {
+    let halt = |flatten| AccountInput::Halt {
+        request_id: None,
+        cancel: true,
+        flatten,
+        by: "ops".to_owned(),
+        reason: "drill".to_owned(),
+    };
+    let cancels = |world: &World| {
+        let cancels = world.commands().iter();
+        let of_a = |command: &&VenueCommand| matches!(command, VenueCommand::Cancel { client_order_id, .. } if client_order_id.as_str() == "rest-a");
+        cancels.filter(of_a).count()
+    };
+    for (command, resumes, again) in [
+        (halt(false), false, 1),
+        (halt(false), true, 0),
+        (halt(true), false, 1),
+        (all(), false, 1),
+    ] {
+        let mut world = two_strategies();
+        world.apply(command.clone());
+        assert_eq!(cancels(&world), 1);
+        world.report(VenueReport::CancelRejected {
+            client_order_id: cid("rest-a"),
+            text: "no such order".to_owned(),
+            ts_event: world.now,
+        });
+        assert_eq!(world.state("rest-a"), OrderStatus::Accepted);
+        assert_eq!(cancels(&world), 0, "not as fast as the venue answers");
+        if resumes {
+            world.apply(AccountInput::SetTradingState {
+                request_id: None,
+                state: TradingState::Active,
+                by: "ops".to_owned(),
+                reason: String::new(),
+            });
+        }
+        world.apply(AccountInput::Tick);
+        assert_eq!(cancels(&world), 0);
+        world.now = world.now.plus(2 * NANOS_PER_SECOND);
+        world.apply(AccountInput::Tick);
+        assert_eq!(cancels(&world), again, "{command:?}");
+        world.assert_recovers();
+    }
 }

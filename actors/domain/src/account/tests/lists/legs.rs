@@ -141,3 +141,25 @@ fn no_order_rate_keeps_a_leg_from_leaving() {
     assert_eq!(world.sent(), "new t Limit 10, new s Stop 10");
     world.assert_recovers();
 }
+
+#[test]
+fn a_cancel_of_a_list_that_was_refused_is_asked_for_again() {
+    let mut world = held_position();
+    world.submit_list(list(Contingency::Oco, pair()));
+    world.step("accept t");
+    world.step("accept s");
+    world.step("fill t 4");
+    assert_eq!(world.sent(), "cancel s");
+    world.report(VenueReport::CancelRejected {
+        client_order_id: cid("s"),
+        text: "not now".to_owned(),
+        ts_event: world.now,
+    });
+    assert_eq!(world.sent(), "");
+    world.step("fill t 1");
+    assert_eq!(world.sent(), "");
+    world.now = world.now.plus(2 * crate::time::NANOS_PER_SECOND);
+    world.apply(AccountInput::Tick);
+    assert_eq!(world.sent(), "cancel s");
+    world.assert_recovers();
+}
