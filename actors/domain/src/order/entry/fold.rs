@@ -78,6 +78,8 @@ impl OrderEntry {
                 ..
             } => {
                 self.order.venue_order_id = Some(venue_order_id.clone());
+                // It is there, whoever sent it.
+                self.sent = true;
                 self.seen(*ts_event);
             }
             Event::OrderRejected {
@@ -120,6 +122,7 @@ impl OrderEntry {
         self.order.filled_notional = self.order.filled_notional.checked_add(notional)?;
         self.order.filled_quantity = self.order.filled_quantity.checked_add(quantity)?;
         self.refused_quantity = None;
+        self.sent = true;
         // An overfill: what was filled is what the order turned out to be.
         self.order.quantity = self.order.quantity.max(self.order.filled_quantity);
         self.seen(execution.ts_event);
