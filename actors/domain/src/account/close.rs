@@ -13,13 +13,17 @@ use crate::event::{CloseOutcome, CloseScope, Command, Event};
 use crate::id::{ClientOrderId, InstrumentId, RequestId, StrategyId};
 use crate::market::Side;
 use crate::number::Quantity;
+use crate::order::entry::OrderEntry;
 use crate::order::store::OrderIndex;
-use crate::order::{Order, OrderKey, OrderTerms, OrderType, SubmitOrder, TimeInForce};
+use crate::order::{
+    Order, OrderKey, OrderTerms, OrderType, PositionSide, SubmitOrder, TimeInForce,
+};
 use crate::risk::{ReasonCode, TradingState};
 use crate::time::{NANOS_PER_SECOND, UnixNanos};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Closing orders of one position in a row that may end without a fill.
+/// Rounds of closing orders of one instrument in a row that may end without a fill.
 const MAX_ATTEMPTS: u32 = 5;
 
 /// How long after one that did not fill the next leaves.
@@ -33,15 +37,22 @@ pub(super) struct Closing {
     pub scope: CloseScope,
     /// Its orders so far.
     pub orders: u32,
-    /// Those since the last fill of one.
+    pub attempts: BTreeMap<InstrumentId, Attempts>,
+}
+
+/// What a closing has tried in one instrument.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Attempts {
+    /// Rounds of orders since the last fill of one; those of one moment are one round.
     pub barren: u32,
-    pub last_order_at: Option<UnixNanos>,
+    pub last_at: UnixNanos,
 }
 
 /// A position to close.
 struct Target {
     instrument_id: InstrumentId,
     strategy_id: StrategyId,
+    side: PositionSide,
     quantity: i64,
 }
 
@@ -126,7 +137,9 @@ impl Account {
             return step.refuse(Refusal::UnknownInstrument(id.clone()));
         }
         let used = scope.client_order_id.as_ref();
-        if let Some(id) = used.filter(|id| self.orders.find_client(id).is_some()) {
+        let taken =
+            |id: &&ClientOrderId| self.orders.find_client(id).is_some() || self.is_closing_id(id);
+        if let Some(id) = used.filter(taken) {
             return step.refuse(Refusal::AlreadyExists(id.clone()));
         }
         self.take_command(step, request_id, command);
@@ -207,8 +220,7 @@ impl Account {
             taken: sequence,
             scope,
             orders: 0,
-            barren: 0,
-            last_order_at: None,
+            attempts: BTreeMap::new(),
         });
     }
 
@@ -216,32 +228,49 @@ impl Account {
         self.closings.retain(|closing| closing.taken != taken);
     }
 
-    /// Counts a closing's own orders and their fills.
+    /// Counts a closing's own orders and their fills. The order's first event is `created`.
     pub(super) fn fold_closing_order(
         &mut self,
         event: &Event,
         client_order_id: &ClientOrderId,
+        created: u64,
         ts: UnixNanos,
     ) {
-        let Some(closing) = self.closings.iter_mut().find(|c| c.owns(client_order_id)) else {
+        let mut closings = self.closings.iter_mut();
+        let Some(closing) = closings.find(|c| c.owns(client_order_id, created)) else {
             return;
         };
         match event {
-            Event::OrderInitialized { .. } => {
+            Event::OrderInitialized { request, .. } => {
                 closing.orders += 1;
-                closing.barren += 1;
-                closing.last_order_at = Some(ts);
+                let attempts = &mut closing.attempts;
+                let attempts = attempts.entry(request.instrument_id.clone()).or_default();
+                if attempts.barren == 0 || attempts.last_at != ts {
+                    attempts.barren += 1;
+                }
+                attempts.last_at = ts;
             }
-            Event::OrderFilled { .. } => closing.barren = 0,
+            Event::OrderFilled { execution, .. } => {
+                if let Some(attempts) = closing.attempts.get_mut(&execution.instrument_id) {
+                    attempts.barren = 0;
+                }
+            }
             _ => {}
         }
     }
 
     /// Returns true for an order that a closing of the account made.
-    pub(super) fn is_closing_order(&self, client_order_id: &ClientOrderId) -> bool {
-        self.closings
-            .iter()
-            .any(|closing| closing.owns(client_order_id))
+    pub(super) fn is_closing_order(&self, entry: &OrderEntry) -> bool {
+        let client_order_id = &entry.order.request.client_order_id;
+        let mut closings = self.closings.iter();
+        closings.any(|closing| closing.owns(client_order_id, entry.created))
+    }
+
+    /// Returns true for an id that a closing under way uses or may still use: its orders pass
+    /// where no other does, so nobody else may have it.
+    pub(super) fn is_closing_id(&self, client_order_id: &ClientOrderId) -> bool {
+        let mut closings = self.closings.iter();
+        closings.any(|closing| closing.names(client_order_id))
     }
 
     /// Brings every closing nearer to its end.
@@ -255,52 +284,55 @@ impl Account {
         }
     }
 
-    /// Sends what can be sent. Returns how the closing ended, once it has.
+    /// Sends what can be sent: an instrument waits for the orders in its own way only, so that
+    /// one whose outcome stays open keeps no other position open. Returns how the closing ended,
+    /// once it has.
     fn drive_closing(&mut self, step: &mut Step<'_>, closing: &Closing) -> Option<CloseOutcome> {
         let filter = in_the_way(&closing.scope);
-        let meant = self.meant(&filter);
-        if !meant.is_empty() {
-            // A cancel that was refused, or an order that came behind the command.
-            for index in meant {
-                let own = &self.orders.get(index).order.request.client_order_id;
-                if !closing.owns(own) {
-                    self.cancel_working(step, index, None, ReasonCode::CanceledByUser);
-                }
+        // A cancel that was refused, or an order that came behind the command.
+        for index in self.meant(&filter) {
+            if !self.is_closing_order(self.orders.get(index)) {
+                self.cancel_until_ended(step, index, ReasonCode::CanceledByUser);
             }
-            return None;
         }
+        let working = self.meant(&filter).into_iter();
+        let busy: BTreeSet<InstrumentId> = working.map(|i| self.instrument_of(i)).collect();
         let targets = self.targets(&closing.scope);
         if targets.is_empty() {
-            return Some(CloseOutcome::Flat);
+            return busy.is_empty().then_some(CloseOutcome::Flat);
         }
-        if closing.barren >= MAX_ATTEMPTS {
-            return Some(CloseOutcome::GaveUp);
-        }
-        let early = closing.barren > 0
-            && closing
-                .last_order_at
-                .is_some_and(|last| step.now.since(last) < RETRY_NS);
-        if early {
-            return None;
-        }
-        let before = closing.orders;
-        let mut orders = before;
+        let (mut waits, mut gave_up) = (!busy.is_empty(), false);
+        let mut number = closing.orders;
         for target in targets {
-            if let Some(request) = self.closing_order(closing, orders, &target) {
+            let attempts = closing.attempts.get(&target.instrument_id);
+            let barren = attempts.filter(|attempts| attempts.barren > 0);
+            if busy.contains(&target.instrument_id) {
+                continue;
+            }
+            if barren.is_some_and(|barren| barren.barren >= MAX_ATTEMPTS) {
+                gave_up = true;
+            } else if barren.is_some_and(|barren| step.now.since(barren.last_at) < RETRY_NS) {
+                waits = true;
+            } else if let Some(request) = self.closing_order(closing, &mut number, &target) {
                 let market = self.reference_of(&target.instrument_id);
-                // It fails no rule of its own making; a denied one counts as an attempt.
-                let _ = self.take_order(step, Box::new(request), market);
-                orders += 1;
+                // A denied one counts as an attempt.
+                self.take_acceptable(step, Box::new(request), market);
+                waits = true;
             }
         }
-        (orders == before).then_some(CloseOutcome::Dust)
+        match (waits, gave_up) {
+            (true, _) => None,
+            (false, true) => Some(CloseOutcome::GaveUp),
+            (false, false) => Some(CloseOutcome::Dust),
+        }
     }
 
-    /// Returns the order that closes as much of a position as one order can.
+    /// Returns the order that closes as much of a position as one order can, with the first id
+    /// at or behind `number` that nobody has, and moves `number` behind it.
     fn closing_order(
         &self,
         closing: &Closing,
-        number: u32,
+        number: &mut u32,
         target: &Target,
     ) -> Option<SubmitOrder> {
         let instrument = self.instruments.get(&target.instrument_id)?;
@@ -313,8 +345,15 @@ impl Account {
         if size < instrument.min_quantity.0 || size == 0 {
             return None;
         }
+        let client_order_id = loop {
+            let client_order_id = closing.order_id(*number)?;
+            *number = number.checked_add(1)?;
+            if self.orders.find_client(&client_order_id).is_none() {
+                break client_order_id;
+            }
+        };
         Some(SubmitOrder {
-            client_order_id: closing.order_id(number)?,
+            client_order_id,
             strategy_id: target.strategy_id.clone(),
             instrument_id: target.instrument_id.clone(),
             side: if target.quantity > 0 {
@@ -331,7 +370,10 @@ impl Account {
             reduce_only: false,
             tags: String::new(),
             misfit: None,
-            terms: OrderTerms::default(),
+            terms: OrderTerms {
+                position_side: target.side,
+                ..OrderTerms::default()
+            },
         })
     }
 
@@ -354,6 +396,7 @@ impl Account {
             .map(|position| Target {
                 instrument_id: position.instrument_id.clone(),
                 strategy_id: position.strategy_id.clone(),
+                side: position.side,
                 quantity: position.quantity,
             })
             .collect()
@@ -410,7 +453,13 @@ impl Closing {
         }
     }
 
-    fn owns(&self, client_order_id: &ClientOrderId) -> bool {
+    /// Returns true for an order of this closing: one with the id that was made before it is
+    /// somebody's.
+    fn owns(&self, client_order_id: &ClientOrderId, created: u64) -> bool {
+        created > self.taken && self.names(client_order_id)
+    }
+
+    fn names(&self, client_order_id: &ClientOrderId) -> bool {
         let first = self.scope.client_order_id.as_ref() == Some(client_order_id);
         let made = || {
             let behind = client_order_id.as_str().strip_prefix('C')?;

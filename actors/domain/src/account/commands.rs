@@ -152,7 +152,9 @@ impl Account {
         if self.answer_again(step, request_id.as_ref(), &subject) {
             return;
         }
-        if state != self.trading_state {
+        // One that changes nothing is remembered too: repeated after a later change, it must not
+        // undo that.
+        if state != self.trading_state || request_id.is_some() {
             self.record(
                 step,
                 Event::TradingStateChanged {

@@ -56,11 +56,11 @@ impl Account {
             Event::TradingStateChanged {
                 request_id, state, ..
             } => {
-                self.trading_state = *state;
                 // Resuming begins to measure anew.
-                if *state == TradingState::Active {
+                if *state == TradingState::Active && self.trading_state != *state {
                     self.baseline = None;
                 }
+                self.trading_state = *state;
                 let subject = Subject::TradingState(*state);
                 self.requests
                     .remember(request_id.as_ref(), subject, sequence, ts);
@@ -72,9 +72,10 @@ impl Account {
                 late,
             } => {
                 let index = self.take_order_event(recorded, order_id)?;
-                let client_order_id = &self.orders.get(index).order.request.client_order_id;
-                let client_order_id = client_order_id.clone();
-                self.fold_closing_order(&recorded.event, &client_order_id, ts);
+                let entry = self.orders.get(index);
+                let (created, request) = (entry.created, &entry.order.request);
+                let client_order_id = request.client_order_id.clone();
+                self.fold_closing_order(&recorded.event, &client_order_id, created, ts);
                 let holder = self.holder_of(index);
                 self.book(recorded, execution, Some(order_id), holder, *late)?;
             }
@@ -136,7 +137,8 @@ impl Account {
         };
         let account_id = self.account_id.clone().ok_or(FoldError::NotOpen)?;
         let list_id = self.lists.of(&request.client_order_id);
-        self.fold_closing_order(&recorded.event, &request.client_order_id, recorded.ts);
+        let (sequence, ts) = (recorded.sequence, recorded.ts);
+        self.fold_closing_order(&recorded.event, &request.client_order_id, sequence, ts);
         self.orders.push(OrderEntry::new(NewEntry {
             account_id,
             order_id: order_id.clone(),
@@ -145,8 +147,8 @@ impl Account {
             quantity: *quantity,
             expires_at: *expires_at,
             list_id,
-            sequence: recorded.sequence,
-            ts: recorded.ts,
+            sequence,
+            ts,
         }));
         Ok(())
     }
@@ -168,8 +170,12 @@ impl Account {
             .get(&entry.order.request.instrument_id)
             .ok_or(FoldError::UnknownInstrument { sequence })?;
         let counts_for_rate = match recorded.event {
-            // A second submit is a repetition of the same order, not a new one.
-            Event::OrderSubmitted { .. } => entry.base == OrderStatus::PendingNew,
+            // A second submit is a repetition of the same order, not a new one, and one that was
+            // held here counted then.
+            Event::OrderSubmitted { .. } => {
+                entry.base == OrderStatus::PendingNew && entry.hold.is_none()
+            }
+            Event::OrderHeld { .. } => entry.hold.is_none(),
             Event::OrderPendingAmend { .. } => true,
             _ => false,
         };

@@ -71,6 +71,8 @@ impl Account {
             ts_event: step.now,
         };
         self.record(step, triggered);
+        // What another order of its list could still do is ended before this one leaves.
+        self.drive_lists(step);
         match self.verdict(step.now, index, reference(view)) {
             Ok(()) => self.submit_to_venue(step, index, order_id),
             Err(denial) => self.deny(step, index, denial),

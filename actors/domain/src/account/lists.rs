@@ -11,6 +11,7 @@ use super::types::{Outcome, Refusal, Reply};
 use crate::event::{Event, Hold};
 use crate::id::{InstrumentId, OrderListId};
 use crate::number::Quantity;
+use crate::order::entry::OrderEntry;
 use crate::order::lists::{MemberEvent, OrderList, Role};
 use crate::order::store::OrderIndex;
 use crate::order::{
@@ -218,7 +219,7 @@ impl Account {
         list.map_or(Role::Peer, |list| list.role(client_order_id))
     }
 
-    fn instrument_of(&self, index: OrderIndex) -> InstrumentId {
+    pub(super) fn instrument_of(&self, index: OrderIndex) -> InstrumentId {
         self.orders.get(index).order.request.instrument_id.clone()
     }
 
@@ -248,7 +249,7 @@ impl Account {
         }
     }
 
-    fn drive_list(&mut self, step: &mut Step<'_>, list_id: &OrderListId) {
+    pub(super) fn drive_list(&mut self, step: &mut Step<'_>, list_id: &OrderListId) {
         let Some(list) = self.lists.get(list_id).cloned() else {
             return;
         };
@@ -257,7 +258,7 @@ impl Account {
             for index in members {
                 let id = &self.orders.get(index).order.request.client_order_id;
                 if ending.survivor.as_ref() != Some(id) {
-                    self.cancel_working(step, index, None, ReasonCode::Contingency);
+                    self.cancel_until_ended(step, index, ReasonCode::Contingency);
                 }
             }
             return;
@@ -265,8 +266,12 @@ impl Account {
         for (position, index) in members.iter().enumerate() {
             match self.wanted(&list, &members, position) {
                 Wanted::Wait => {}
-                Wanted::End => self.cancel_working(step, *index, None, ReasonCode::Contingency),
-                Wanted::Work(quantity) => self.size(step, *index, quantity),
+                Wanted::End => self.cancel_until_ended(step, *index, ReasonCode::Contingency),
+                Wanted::Work(quantity) => {
+                    let partial = list.definition.release == ReleaseRule::Partial;
+                    let grows = partial || quantity > list.definition.quantities[position];
+                    self.size(step, *index, quantity, grows);
+                }
             }
         }
     }
@@ -280,9 +285,10 @@ impl Account {
         let asked = list.definition.quantities[position];
         let role = list.role(&entry.order.request.client_order_id);
         let base = match role {
+            Role::Parent if self.is_left(list, members) => return Wanted::End,
             Role::Parent => return Wanted::Wait,
             Role::Peer => asked,
-            Role::Child => match self.released(list, members[0], asked) {
+            Role::Child => match self.released(list, members[0], entry, asked) {
                 Some(quantity) if quantity.is_zero() => return Wanted::End,
                 Some(quantity) => quantity,
                 None => return Wanted::Wait,
@@ -307,28 +313,77 @@ impl Account {
         }
     }
 
+    /// Returns true when the legs of a bracket have traded all that its entry has so far: what
+    /// the entry got from now on would have no leg.
+    fn is_left(&self, list: &OrderList, members: &[OrderIndex]) -> bool {
+        let filled = |index: &OrderIndex| self.orders.get(*index).order.filled_quantity;
+        let [entry, legs @ ..] = members else {
+            return false;
+        };
+        let left = legs
+            .iter()
+            .map(filled)
+            .fold(Quantity::ZERO, Quantity::saturating_add);
+        let bracket = list.definition.contingency == Contingency::Bracket;
+        bracket && !filled(entry).is_zero() && left >= filled(entry)
+    }
+
     /// Returns how much of a child's quantity its parent has released; `None` while it waits.
-    fn released(&self, list: &OrderList, parent: OrderIndex, asked: Quantity) -> Option<Quantity> {
+    /// The legs of a bracket follow what the entry came to, amended or not.
+    fn released(
+        &self,
+        list: &OrderList,
+        parent: OrderIndex,
+        child: &OrderEntry,
+        asked: Quantity,
+    ) -> Option<Quantity> {
         let parent = self.orders.get(parent);
         let whole = list.definition.quantities[0];
         let filled = parent.order.filled_quantity;
-        if filled >= whole || parent.order.status == OrderStatus::Filled {
+        let bracket = list.definition.contingency == Contingency::Bracket;
+        if !bracket && parent.order.status == OrderStatus::Filled {
             return Some(asked);
         }
         let ended = !parent.is_working();
         if !ended && (list.definition.release == ReleaseRule::Full || filled.is_zero()) {
             return None;
         }
-        let instrument = self.instruments.get(&parent.order.request.instrument_id);
+        let instrument = self.instruments.get(&child.order.request.instrument_id);
         let step = instrument.map_or(1, |instrument| i128::from(instrument.quantity_increment.0));
         let share = i128::from(asked.0) * i128::from(filled.0) / i128::from(whole.0.max(1));
-        // At most the child's own quantity, which fits.
-        Some(Quantity((share / step * step) as i64))
+        let share = Quantity(i64::try_from(share / step * step).unwrap_or(i64::MAX));
+        Some(if bracket { share } else { share.min(asked) })
+    }
+
+    /// Returns what is open of the orders of an order's list that end or shrink when it trades,
+    /// where they are of its own side and instrument.
+    pub(super) fn alternatives(&self, entry: &OrderEntry) -> i128 {
+        let request = &entry.order.request;
+        let list = entry.order.list_id.as_ref();
+        let Some(list) = list.and_then(|id| self.lists.get(id)) else {
+            return 0;
+        };
+        if matches!(
+            list.definition.contingency,
+            Contingency::None | Contingency::Oto
+        ) {
+            return 0;
+        }
+        let members = self.members(list).into_iter();
+        let others = members.map(|index| self.orders.get(index)).filter(|other| {
+            let theirs = &other.order.request;
+            other.created != entry.created
+                && theirs.side == request.side
+                && theirs.instrument_id == request.instrument_id
+        });
+        others
+            .map(|other| i128::from(other.reserved_open().0))
+            .sum()
     }
 
     /// Brings an order to a total quantity: a child that waits leaves with it, a working one is
-    /// amended once nothing else is under way.
-    fn size(&mut self, step: &mut Step<'_>, index: OrderIndex, quantity: Quantity) {
+    /// amended once nothing else is under way. A larger quantity is asked for where it `grows`.
+    fn size(&mut self, step: &mut Step<'_>, index: OrderIndex, quantity: Quantity, grows: bool) {
         let entry = self.orders.get(index);
         let (order, waits) = (
             &entry.order,
@@ -336,8 +391,6 @@ impl Account {
         );
         let under_way = entry.amend.is_some() || entry.cancel.is_some() || entry.held.is_some();
         let unknown = matches!(entry.base, OrderStatus::Submitted | OrderStatus::Unknown);
-        let list = order.list_id.as_ref().and_then(|id| self.lists.get(id));
-        let grows = list.is_some_and(|l| l.definition.release == ReleaseRule::Partial);
         let smaller = quantity < order.quantity;
         let differs = smaller || (quantity > order.quantity && grows);
         // The venue has its reasons; it is asked again once something about the order changes.

@@ -57,6 +57,7 @@ impl Account {
             self.query(step, index);
         }
         self.expire(step);
+        self.repeat_refused_cancels(step);
         self.check_losses(step);
     }
 

@@ -62,6 +62,8 @@ pub(crate) struct OrderEntry {
     pub base: OrderStatus,
     pub amend: Option<PendingAmend>,
     pub cancel: Option<PendingCancel>,
+    /// The last cancel, where the venue refused it, and since when; until the next one.
+    pub refused_cancel: Option<PendingCancel>,
     pub held: Option<HeldEnd>,
     /// Journal sequence of its `OrderInitialized`.
     pub created: u64,
@@ -145,6 +147,7 @@ impl OrderEntry {
             base: OrderStatus::PendingNew,
             amend: None,
             cancel: None,
+            refused_cancel: None,
             held: None,
             created: sequence,
             submitted_at: ts,

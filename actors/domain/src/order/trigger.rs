@@ -197,8 +197,8 @@ impl Watch {
         let exact = match self.trailing? {
             TrailingOffset::Price(offset) => price + sign * i128::from(offset.0),
             TrailingOffset::Bps(bps) => {
-                let scaled = price * (WHOLE_BPS + sign * i128::from(bps));
-                round_away(scaled, WHOLE_BPS, self.side)
+                let distance = sign * price.abs() * i128::from(bps);
+                round_away(price * WHOLE_BPS + distance, WHOLE_BPS, self.side)
             }
         };
         let step = i128::from(increment.0.max(1));

@@ -40,7 +40,8 @@ pub struct Question<'a> {
     pub misfit: Option<&'a Misfit>,
     /// Why neither venue nor account can do this order, when they cannot.
     pub unsupported: Option<&'static str>,
-    /// One of the platform's own orders that close a position: no state, rate or count keeps it.
+    /// One of the platform's own orders that close a position: no state, rate, count or limit of
+    /// size keeps it.
     pub closing: bool,
     /// For an amend what the order could do before it; an amend that only does less is not
     /// measured against position and buying power again.
@@ -49,6 +50,8 @@ pub struct Question<'a> {
     pub net: NetPosition,
     /// The other working orders of this instrument.
     pub exposure: Exposure,
+    /// What of them on this side is open of orders that end or shrink when this one trades.
+    pub alternatives: i128,
     /// The best price of the account's own orders that this one could trade with, where that is
     /// to be prevented.
     pub opposite: Option<Price>,
@@ -200,7 +203,8 @@ impl Question<'_> {
 
     /// Returns true when nothing is left of the position to reduce by this order.
     fn passes_zero(&self) -> bool {
-        let worst = self.worst_position();
+        // Of the legs of one position each may cover the whole of it.
+        let worst = self.worst_position() - self.alternatives * i128::from(self.side.sign());
         match self.side {
             Side::Buy => self.net.quantity >= 0 || worst > 0,
             Side::Sell => self.net.quantity <= 0 || worst < 0,
@@ -209,10 +213,15 @@ impl Question<'_> {
 
     /// Returns false for an amend after which the order can do no more than before.
     fn does_more(&self) -> bool {
+        // An inverse contract is worth more the lower its price is, and any other one the farther
+        // its price is from zero.
+        let inverse = self.instrument.kind == InstrumentKind::Inverse;
+        let size = |price: Option<Price>| price.map(|price| price.0.unsigned_abs());
+        let dearer = |now, old| now > old || size(now) > size(old) || (inverse && now < old);
         self.before.is_none_or(|before| {
             self.open > before.open
-                || self.limit_price > before.limit_price
-                || self.stop_price > before.stop_price
+                || dearer(self.limit_price, before.limit_price)
+                || dearer(self.stop_price, before.stop_price)
         })
     }
 }
@@ -260,7 +269,8 @@ fn spot_buy(q: &Question<'_>) -> Result<(), Denial> {
 
 fn spot_sell(q: &Question<'_>) -> Result<(), Denial> {
     let decimals = q.instrument.quantity_decimals;
-    let selling = number::decimal_of(q.exposure.sell.quantity, decimals)?;
+    let selling = q.exposure.sell.quantity - q.alternatives;
+    let selling = number::decimal_of(selling, decimals)?;
     let free = add(q.funds.base_holdings()?, -selling)?;
     let needed = q.instrument.quantity_decimal(q.open);
     if needed > free {

@@ -466,3 +466,29 @@ fn a_preview_names_every_check_that_would_fail_and_decides_nothing() {
     assert_eq!(names, ["trading_state", "quantity_bounds", "buying_power"]);
     assert_eq!(world.account, before);
 }
+
+/// An inverse contract is worth more of its base asset the lower its price is.
+#[test]
+fn an_amend_of_an_inverse_order_to_a_lower_price_is_measured_again() {
+    let mut world = World::opened();
+    world.cash("BTC", "1.1");
+    let mut inverse = instrument(PERP);
+    inverse.kind = crate::instrument::InstrumentKind::Inverse;
+    world.apply(AccountInput::DefineInstrument(Box::new(inverse)));
+    world.limits(Limits {
+        check_buying_power: true,
+        ..Limits::default()
+    });
+    // 1,000 contracts at 100 are 10 BTC, of which a tenth is held.
+    world.working(limit("a", PERP, Side::Sell, 1_000_000, 10_000));
+    world.amend("a", None, Some(5_000));
+    assert!(matches!(
+        world.refusal(),
+        crate::account::Refusal::Rule {
+            code: ReasonCode::InsufficientBuyingPower,
+            ..
+        }
+    ));
+    world.amend("a", None, Some(20_000));
+    assert_eq!(world.state("a"), OrderStatus::PendingAmend);
+}

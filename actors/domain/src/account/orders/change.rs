@@ -8,9 +8,13 @@ use crate::event::Hold;
 use crate::id::RequestId;
 use crate::number::Price;
 use crate::order::{AmendOrder, OrderKey, OrderStatus};
-use crate::risk::MarketRef;
 use crate::risk::checks::{self, Before, Denial};
-use crate::time::UnixNanos;
+use crate::risk::{MarketRef, TradingState};
+use crate::time::{NANOS_PER_SECOND, UnixNanos};
+
+/// How long after a refused cancel the account asks again: a venue that refuses every one is not
+/// asked as fast as it answers.
+const CANCEL_AGAIN_NS: i64 = NANOS_PER_SECOND;
 
 /// New values of a working order, all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +94,7 @@ impl Account {
         question.stop_price = change.stop_price;
         question.open = change.quantity.saturating_sub(order.filled_quantity);
         question.exposure = question.exposure.without(entry);
+        question.alternatives = self.alternatives(entry);
         question.open_orders = question.open_orders.saturating_sub(1);
         question.before = Some(Before {
             open: order.leaves_quantity,
@@ -245,6 +250,48 @@ impl Account {
             return self.record(step, canceled);
         }
         step.effects.commands.push(command);
+    }
+
+    /// As [`Account::cancel_working`], for what the account itself wants of an order until it is
+    /// so: a cancel that the venue refused is asked for again a moment later, at a tick.
+    pub(in crate::account) fn cancel_until_ended(
+        &mut self,
+        step: &mut Step<'_>,
+        index: OrderIndex,
+        reason_code: ReasonCode,
+    ) {
+        let refused = self.orders.get(index).refused_cancel.as_ref();
+        if refused.is_none_or(|refused| step.now.since(refused.since) >= CANCEL_AGAIN_NS) {
+            self.cancel_working(step, index, None, reason_code);
+        }
+    }
+
+    /// Asks again for the cancels that were refused and are still wanted: those of a halt, since
+    /// the venue may not have had the order yet, and those of a list.
+    pub(in crate::account) fn repeat_refused_cancels(&mut self, step: &mut Step<'_>) {
+        let working = self.orders.working().iter().copied();
+        let refused: Vec<(OrderIndex, ReasonCode)> = working
+            .filter_map(|index| {
+                let refused = self.orders.get(index).refused_cancel.as_ref()?;
+                Some((index, refused.reason_code))
+            })
+            .collect();
+        let halted = self.trading_state == TradingState::Halted;
+        for (index, reason_code) in refused {
+            match reason_code {
+                ReasonCode::CanceledByRisk | ReasonCode::LossLimit | ReasonCode::DrawdownLimit
+                    if halted =>
+                {
+                    self.cancel_until_ended(step, index, reason_code);
+                }
+                ReasonCode::Contingency => {
+                    if let Some(list_id) = self.orders.get(index).order.list_id.clone() {
+                        self.drive_list(step, &list_id);
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     /// As for the account's own commands: the same request again gives the order as it stands.

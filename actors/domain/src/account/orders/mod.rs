@@ -51,13 +51,23 @@ impl Account {
             return Ok(index);
         }
         self.acceptable(step.now, &request)?;
+        Ok(self.take_acceptable(step, request, market))
+    }
+
+    /// Takes a new order that is known to be acceptable.
+    pub(super) fn take_acceptable(
+        &mut self,
+        step: &mut Step<'_>,
+        request: Box<SubmitOrder>,
+        market: MarketRef,
+    ) -> OrderIndex {
         self.show_reference(&request.instrument_id, &market);
         let index = self.initialize(step, request, market);
         match self.verdict(step.now, index, market) {
             Ok(()) => self.place(step, index),
             Err(denial) => self.deny(step, index, denial),
         }
-        Ok(index)
+        index
     }
 
     /// Returns the order that this very request made before.
@@ -78,6 +88,9 @@ impl Account {
     pub(super) fn acceptable(&self, now: UnixNanos, request: &SubmitOrder) -> Result<(), Refusal> {
         if !self.instruments.contains_key(&request.instrument_id) {
             return Err(Refusal::UnknownInstrument(request.instrument_id.clone()));
+        }
+        if self.is_closing_id(&request.client_order_id) {
+            return Err(Refusal::AlreadyExists(request.client_order_id.clone()));
         }
         well_formed(now, request)
     }
@@ -153,8 +166,13 @@ impl Account {
             question.order_type = order.request.order_type.triggered();
         }
         question.exposure = question.exposure.without(entry);
+        question.alternatives = self.alternatives(entry);
         question.open_orders = question.open_orders.saturating_sub(1);
-        question.closing = self.is_closing_order(&order.request.client_order_id);
+        if entry.hold.is_some() {
+            // It counted when it was taken, and what protects a position does not wait for it.
+            question.recent_orders = 0;
+        }
+        question.closing = self.is_closing_order(entry);
         question.wide = self.wide(
             now,
             Some(entry),
@@ -270,6 +288,7 @@ impl Account {
             before: None,
             net: self.position_meant(request),
             exposure: self.orders.exposures().of(&request.instrument_id),
+            alternatives: 0,
             opposite: self.best_opposite(request),
             open_orders: self.orders.working().len(),
             wide: None,

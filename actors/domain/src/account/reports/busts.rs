@@ -4,6 +4,7 @@
 //! either. The quantity of a working order opens again, since the venue may trade it again; an
 //! order that had ended stays ended, and the quantity counts as canceled.
 
+use super::executions::is_of;
 use super::{Account, Event, OrderIndex, QuarantineReason, Step, UnixNanos};
 use crate::account::FoldError;
 use crate::event::Recorded;
@@ -117,7 +118,9 @@ impl Account {
         if *known || execution.last_quantity.0 <= 0 {
             return true;
         }
+        // One that is not of the order that it names leaves that one alone, as when it is booked.
         let index = self.orders.find_client(&execution.client_order_id);
+        let index = index.filter(|index| is_of(execution, self.orders.get(*index)));
         let order_id = index.map(|index| self.orders.get(index).order.order_id.clone());
         self.record(
             step,

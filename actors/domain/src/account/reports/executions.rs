@@ -157,7 +157,7 @@ impl Account {
     }
 }
 
-fn is_of(execution: &Execution, entry: &OrderEntry) -> bool {
+pub(super) fn is_of(execution: &Execution, entry: &OrderEntry) -> bool {
     let request = &entry.order.request;
     request.instrument_id == execution.instrument_id && request.side == execution.side
 }

@@ -58,7 +58,7 @@ impl Account {
             return;
         }
         match status {
-            VenueStatus::Working if fresh => self.repeat_changes(step, index),
+            VenueStatus::Working if fresh => self.repeat_changes(step, index, ts_event),
             VenueStatus::Working => {}
             VenueStatus::Filled => self.found_filled(step, index, fresh, ts_event),
             VenueStatus::Canceled => {
@@ -101,8 +101,8 @@ impl Account {
     /// What we asked for and the venue does not show is lost or still on its way. A cancel may
     /// safely arrive twice. An amend may not: the first one, arriving after a later amend, would
     /// undo that, and one that was taken would be refused the second time. So it goes out again
-    /// only when no earlier send of it can arrive any more.
-    fn repeat_changes(&mut self, step: &mut Step<'_>, index: OrderIndex) {
+    /// only when no earlier send of it can arrive any more, and ends then while trading is halted.
+    fn repeat_changes(&mut self, step: &mut Step<'_>, index: OrderIndex, ts_event: UnixNanos) {
         let entry = self.orders.get(index);
         if entry.held.is_some() {
             return;
@@ -112,10 +112,15 @@ impl Account {
         } else if let Some(amend) = &entry.amend {
             let repeated = self.asked.repeats.get(&index).copied().unwrap_or_default();
             let last = amend.since.max(repeated).max(self.asked.lost);
-            if step.now.since(last) > NO_ANSWER_NS {
-                step.effects.commands.extend(entry.amend_command());
-                self.asked.repeats.insert(index, step.now);
+            if step.now.since(last) <= NO_ANSWER_NS {
+                return;
             }
+            if self.trading_state == TradingState::Halted {
+                let reason = "the venue did not take it before trading was halted".to_owned();
+                return self.amend_rejected(step, index, reason, ts_event);
+            }
+            step.effects.commands.extend(entry.amend_command());
+            self.asked.repeats.insert(index, step.now);
         }
     }
 

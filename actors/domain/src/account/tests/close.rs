@@ -11,6 +11,8 @@ use crate::time::NANOS_PER_SECOND;
 use crate::venue::VenueCommand;
 use crate::{StrategyId, UnixNanos};
 
+mod bounds;
+
 fn of_strategy(strategy: &str, order: SubmitOrder) -> SubmitOrder {
     SubmitOrder {
         strategy_id: StrategyId::new(strategy).unwrap(),

@@ -423,3 +423,23 @@ fn a_notional_buys_what_its_price_allows() {
     assert!(world.events().is_empty());
     world.assert_recovers();
 }
+
+/// What is held here may be at the venue all the same: a person entered it there by its id.
+#[test]
+fn an_order_that_the_venue_turns_out_to_have_is_not_held_any_more() {
+    for fills in [false, true] {
+        let mut world = bare();
+        world.submit(conditional("a", OrderType::Stop, Side::Buy, 10_100));
+        if fills {
+            world.fill("a", "x", 4, 10_000);
+        } else {
+            world.accept("a");
+        }
+        world.last(10_100);
+        assert_eq!(world.left_as(), None, "it would be there twice");
+        world.cancel("a");
+        assert_eq!(world.state("a"), OrderStatus::PendingCancel);
+        assert!(matches!(world.commands(), [VenueCommand::Cancel { .. }]));
+        world.assert_recovers();
+    }
+}

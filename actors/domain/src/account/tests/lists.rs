@@ -48,6 +48,7 @@ fn list(contingency: Contingency, orders: Vec<SubmitOrder>) -> SubmitList {
     }
 }
 
+mod legs;
 mod taking;
 
 impl World {
@@ -388,7 +389,7 @@ fn a_leg_that_the_venue_lacks_is_held_here_and_ends_the_other_when_it_leaves() {
             ("accept t", ""),
             ("fill t 4", ""),
             ("show 9501", ""),
-            ("show 9500", "new s Market 6, cancel t"),
+            ("show 9500", "cancel t, new s Market 6"),
             ("fill s 6", ""),
             ("ended t 4", ""),
         ],

@@ -378,3 +378,22 @@ fn a_definition_may_change_its_limits_and_not_its_units() {
         matches!(world.refusal(), Refusal::Invalid { field, .. } if *field == "quantity_decimals")
     );
 }
+
+#[test]
+fn a_repeated_request_that_changed_nothing_does_not_undo_a_later_halt() {
+    let mut world = World::ready();
+    let mut set = |state, request: &str| {
+        world.apply(AccountInput::SetTradingState {
+            request_id: Some(request_id(request)),
+            state,
+            by: "ops".to_owned(),
+            reason: String::new(),
+        });
+        world.account.trading_state()
+    };
+    set(TradingState::Active, "resume");
+    assert_eq!(set(TradingState::Halted, "halt"), TradingState::Halted);
+    assert_eq!(set(TradingState::Active, "resume"), TradingState::Halted);
+    assert_eq!(set(TradingState::Active, "again"), TradingState::Active);
+    world.assert_recovers();
+}

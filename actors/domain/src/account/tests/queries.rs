@@ -405,3 +405,40 @@ fn effects_that_keep_orders_hold_each_as_it_stood_after_its_event() {
     world.cash("USDT", "1");
     assert_eq!(world.effects.orders, [None]);
 }
+
+#[test]
+fn a_halted_account_sends_no_amend_again() {
+    for (halted, sent, state) in [
+        (false, 1, OrderStatus::PendingAmend),
+        (true, 0, OrderStatus::Accepted),
+    ] {
+        let mut world = World::ready();
+        world.working(limit("a", PERP, Side::Buy, 100, 10_000));
+        world.amend("a", Some(200), None);
+        lost(&mut world);
+        if halted {
+            world.apply(AccountInput::SetTradingState {
+                request_id: None,
+                state: TradingState::Halted,
+                by: "ops".to_owned(),
+                reason: String::new(),
+            });
+        }
+        world.now = world.now.plus(6 * NANOS_PER_SECOND);
+        world.status("a", VenueStatus::Working, Vec::new());
+        let amends = world.commands().iter();
+        let amends = amends.filter(|command| matches!(command, VenueCommand::Amend { .. }));
+        assert_eq!(amends.count(), sent);
+        assert_eq!(world.state("a"), state);
+        // Should the first one have been taken after all, its report is the truth.
+        world.report(VenueReport::Amended {
+            client_order_id: cid("a"),
+            quantity: Quantity(200),
+            limit_price: None,
+            stop_price: None,
+            ts_event: world.now.plus(1),
+        });
+        assert_eq!(world.order("a").leaves_quantity, Quantity(200));
+        world.assert_recovers();
+    }
+}

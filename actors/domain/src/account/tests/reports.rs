@@ -388,3 +388,51 @@ fn permutations(items: &mut Vec<usize>, start: usize, each: &mut impl FnMut(&[us
         items.swap(start, index);
     }
 }
+
+/// Whatever a venue says, the account lives on and folds to the same.
+#[test]
+fn an_early_bust_of_a_strangers_execution_leaves_the_named_order_alone() {
+    for (instrument_id, side, quantity) in [
+        ("GONE.SIM", Side::Buy, 4),
+        (PERP, Side::Sell, 4),
+        (SPOT, Side::Buy, 4),
+    ] {
+        let mut world = World::small();
+        world.working(limit("a", PERP, Side::Buy, 10, 10_000));
+        let mut fill = execution("a", "x", PERP, side, quantity, 10_000);
+        fill.instrument_id = id(instrument_id);
+        world.report(VenueReport::Busted {
+            client_order_id: cid("a"),
+            exec_id: fill.exec_id.clone(),
+            instrument_id: fill.instrument_id.clone(),
+            ts_event: world.now,
+        });
+        world.report(VenueReport::Filled(fill));
+        // The quantity that was taken back is none of this order's: its end is not proven.
+        world.ended("a", 4);
+        assert_eq!(world.events(), ["OrderEndHeld"], "{instrument_id} {side:?}");
+        world.assert_recovers();
+    }
+}
+
+#[test]
+fn early_busts_of_any_size_are_noted() {
+    let mut world = World::small();
+    world.working(limit("a", PERP, Side::Buy, 10, 10_000));
+    for exec in ["x", "y"] {
+        let fill = execution("a", exec, PERP, Side::Buy, 1, 10_000);
+        world.report(VenueReport::Busted {
+            client_order_id: cid("a"),
+            exec_id: fill.exec_id.clone(),
+            instrument_id: id(PERP),
+            ts_event: world.now,
+        });
+        world.report(VenueReport::Filled(crate::venue::Execution {
+            last_quantity: Quantity(i64::MAX),
+            ..fill
+        }));
+        assert_eq!(world.events(), ["ExecutionBusted"]);
+    }
+    assert_eq!(world.order("a").filled_quantity, Quantity::ZERO);
+    world.assert_recovers();
+}

@@ -78,6 +78,8 @@ impl OrderEntry {
                 ..
             } => {
                 self.order.venue_order_id = Some(venue_order_id.clone());
+                // It is there, whoever sent it.
+                self.sent = true;
                 self.seen(*ts_event);
             }
             Event::OrderRejected {
@@ -120,6 +122,7 @@ impl OrderEntry {
         self.order.filled_notional = self.order.filled_notional.checked_add(notional)?;
         self.order.filled_quantity = self.order.filled_quantity.checked_add(quantity)?;
         self.refused_quantity = None;
+        self.sent = true;
         // An overfill: what was filled is what the order turned out to be.
         self.order.quantity = self.order.quantity.max(self.order.filled_quantity);
         self.seen(execution.ts_event);
@@ -176,13 +179,18 @@ impl OrderEntry {
                 self.seen(*ts_event);
             }
             Event::OrderPendingCancel { reason_code, .. } => {
+                self.refused_cancel = None;
                 self.cancel = Some(PendingCancel {
                     reason_code: *reason_code,
                     since: ts,
                 });
             }
             Event::OrderCancelRejected { ts_event, .. } => {
-                self.cancel = None;
+                let refused = self.cancel.take();
+                self.refused_cancel = refused.map(|cancel| PendingCancel {
+                    since: ts,
+                    ..cancel
+                });
                 self.seen(*ts_event);
             }
             Event::OrderEndHeld {
@@ -224,7 +232,8 @@ impl OrderEntry {
         ts: UnixNanos,
     ) -> Result<(), EntryError> {
         let quantity = execution.last_quantity;
-        self.busted = self.busted.checked_add(quantity)?;
+        // Of executions that were never booked a venue may name any number.
+        self.busted = self.busted.saturating_add(quantity);
         if booked {
             let notional = instrument.notional(execution.last_price, quantity)?;
             self.order.filled_notional = self.order.filled_notional.checked_sub(notional)?;

@@ -145,3 +145,19 @@ fn each_trigger_type_watches_its_own_price() {
     );
     assert_eq!(watched(TriggerType::Mark, Side::Buy, &at(1)), None);
 }
+
+#[test]
+fn a_distance_in_basis_points_lies_behind_a_negative_price_too() {
+    let terms = OrderTerms {
+        trailing: Some(TrailingOffset::Bps(1_000)),
+        ..OrderTerms::default()
+    };
+    for (side, prices, expected) in [
+        (Side::Sell, [-100, -90, -95, -99], "-110 -99 . !"),
+        (Side::Buy, [-100, -110, -105, -99], "-90 -99 . !"),
+        (Side::Sell, [-10, 10, 9, 8], "-11 9 ! !"),
+    ] {
+        let mut watch = watch(side, OrderType::TrailingStop, terms.clone(), prices[0]);
+        assert_eq!(run(&mut watch, INCREMENT, &prices), expected, "{side:?}");
+    }
+}

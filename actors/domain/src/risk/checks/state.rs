@@ -93,6 +93,10 @@ pub(super) fn instrument_exposure(q: &Question<'_>) -> Result<(), Denial> {
 }
 
 fn position_within(q: &Question<'_>, max: Money, code: ReasonCode) -> Result<(), Denial> {
+    // Positions of strategies that offset each other are closed one by one.
+    if q.closing {
+        return Ok(());
+    }
     let worst = q.worst_position();
     let grows = worst.unsigned_abs() > i128::from(q.net.quantity).unsigned_abs();
     if !grows || !q.does_more() {

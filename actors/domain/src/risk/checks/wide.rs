@@ -82,6 +82,7 @@ fn within(
 /// nearer to zero passes whatever cannot be measured.
 fn growing(q: &Question<'_>, reach: &Reach) -> Result<Option<(Money, Money)>, Denial> {
     match reach {
+        _ if q.closing => Ok(None),
         Ok((before, after)) => Ok((after > before).then_some((*before, *after))),
         Err(_) if !q.passes_zero() => Ok(None),
         Err(error) => Err(deny(error.reason_code(), error.to_string())),

@@ -1,0 +1,165 @@
+//! Legs and the position that they leave: never more than it, never refused for each other.
+
+use super::*;
+use crate::account::AccountInput;
+
+/// Sets up the orders of `orders` on `instrument_id`, all but the first reduce-only if asked.
+fn on(instrument_id: &str, reduce_only: bool, mut orders: Vec<SubmitOrder>) -> Vec<SubmitOrder> {
+    for order in &mut orders {
+        order.instrument_id = id(instrument_id);
+        order.reduce_only = reduce_only && order.side == Side::Sell;
+    }
+    orders
+}
+
+#[test]
+fn legs_that_only_reduce_do_not_count_against_each_other() {
+    check(
+        list(Contingency::Bracket, on(PERP, true, bracket())),
+        &[
+            ("accept e", ""),
+            ("fill e 10", "new t Limit 10, new s Stop 10"),
+        ],
+        "e FILLED 10/10, t SUBMITTED 0/10, s SUBMITTED 0/10",
+    );
+    check_in(
+        held_position(),
+        list(Contingency::Oco, on(PERP, true, pair())),
+        &[("", "new t Limit 10, new s Stop 10")],
+        "t SUBMITTED 0/10, s SUBMITTED 0/10",
+    );
+}
+
+#[test]
+fn a_held_leg_that_only_reduces_leaves_although_the_other_still_works() {
+    check_in(
+        bare(),
+        list(Contingency::Bracket, on(PERP, true, bracket())),
+        &[
+            ("accept e", ""),
+            ("fill e 10", "new t Limit 10"),
+            ("accept t", ""),
+            ("show 9500", "cancel t, new s Market 10"),
+        ],
+        "e FILLED 10/10, t PENDING_CANCEL 0/10, s SUBMITTED 0/10",
+    );
+}
+
+#[test]
+fn a_reducing_account_lets_every_leg_leave() {
+    let mut world = World::small();
+    world.submit_list(list(Contingency::Bracket, bracket()));
+    world.step("accept e");
+    world.apply(AccountInput::SetTradingState {
+        request_id: None,
+        state: TradingState::Reducing,
+        by: "ops".to_owned(),
+        reason: String::new(),
+    });
+    world.step("fill e 10");
+    assert_eq!(world.sent(), "new t Limit 10, new s Stop 10");
+}
+
+#[test]
+fn legs_of_a_spot_position_sell_the_same_units() {
+    check(
+        list(Contingency::Bracket, on(SPOT, false, bracket())),
+        &[
+            ("accept e", ""),
+            ("fill e 10", "new t Limit 10, new s Stop 10"),
+        ],
+        "e FILLED 10/10, t SUBMITTED 0/10, s SUBMITTED 0/10",
+    );
+    let mut world = World::small();
+    world.working(limit("p", SPOT, Side::Buy, 10, 10_000));
+    world.fill("p", "xp", 10, 10_000);
+    check_in(
+        world,
+        list(Contingency::Oco, on(SPOT, false, pair())),
+        &[("", "new t Limit 10, new s Stop 10")],
+        "t SUBMITTED 0/10, s SUBMITTED 0/10",
+    );
+}
+
+#[test]
+fn the_legs_follow_an_entry_that_was_amended() {
+    for (quantity, fills, legs) in [
+        (5, [4, 1], "new t Limit 5, new s Stop 5"),
+        (20, [10, 10], "new t Limit 20, new s Stop 20"),
+    ] {
+        let mut world = World::small();
+        world.submit_list(list(Contingency::Bracket, bracket()));
+        world.step("accept e");
+        world.amend("e", Some(quantity), None);
+        world.step(&format!("amended e {quantity}"));
+        world.step(&format!("fill e {}", fills[0]));
+        assert_eq!(world.sent(), "", "not the complete fill");
+        world.step(&format!("fill e {}", fills[1]));
+        assert_eq!(world.sent(), legs);
+        world.assert_recovers();
+    }
+}
+
+#[test]
+fn an_entry_whose_legs_have_traded_all_of_it_buys_no_more() {
+    let list = SubmitList {
+        release: ReleaseRule::Partial,
+        cascade: false,
+        ..list(Contingency::Bracket, bracket())
+    };
+    check(
+        list,
+        &[
+            ("accept e", ""),
+            ("fill e 4", "new t Limit 4, new s Stop 4"),
+            ("accept t", ""),
+            ("accept s", ""),
+            ("fill t 4", "cancel e, cancel s"),
+            ("ended e 4", ""),
+            ("ended s 0", ""),
+        ],
+        "e CANCELED 4/10, t FILLED 4/4, s CANCELED 0/4",
+    );
+}
+
+#[test]
+fn no_order_rate_keeps_a_leg_from_leaving() {
+    let mut world = World::small();
+    world.limits(crate::risk::Limits {
+        max_orders_per_second: Some(3),
+        ..Default::default()
+    });
+    world.submit_list(list(Contingency::Bracket, bracket()));
+    world.step("accept e");
+    world.submit(limit("other", SPOT, Side::Buy, 1, 9_000));
+    assert_eq!(
+        world.order("other").reason_code,
+        Some(ReasonCode::OrderRate),
+        "legs count when they are taken"
+    );
+    world.step("fill e 10");
+    assert_eq!(world.sent(), "new t Limit 10, new s Stop 10");
+    world.assert_recovers();
+}
+
+#[test]
+fn a_cancel_of_a_list_that_was_refused_is_asked_for_again() {
+    let mut world = held_position();
+    world.submit_list(list(Contingency::Oco, pair()));
+    world.step("accept t");
+    world.step("accept s");
+    world.step("fill t 4");
+    assert_eq!(world.sent(), "cancel s");
+    world.report(VenueReport::CancelRejected {
+        client_order_id: cid("s"),
+        text: "not now".to_owned(),
+        ts_event: world.now,
+    });
+    assert_eq!(world.sent(), "");
+    world.step("fill t 1");
+    assert_eq!(world.sent(), "");
+    world.now = world.now.plus(2 * crate::time::NANOS_PER_SECOND);
+    world.apply(AccountInput::Tick);
+    assert_eq!(world.sent(), "cancel s");
+    world.assert_recovers();
+}
