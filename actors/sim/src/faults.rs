@@ -28,6 +28,8 @@ pub struct Faults {
     pub crash: f64,
     /// How far the venue's clock is ahead of ours.
     pub skew_ns: i64,
+    /// Share of the cancels that the venue refuses although the order works.
+    pub refused_cancels: f64,
     /// The largest notional of a position, with every working order of a side filled; such a
     /// venue takes nothing back and fills nothing late, so that the bound holds in its own log.
     pub position_limit: Option<u32>,
@@ -58,6 +60,7 @@ impl Faults {
             break_ns: rng.random_range(1_000..8_000) * NANOS_PER_MILLI,
             crash: rng.random_range(0.0..0.8),
             skew_ns: rng.random_range(-1_500..1_500) * NANOS_PER_MILLI,
+            refused_cancels: share(rng, 0.2),
             position_limit: rng.random_bool(0.3).then(|| rng.random_range(100..400)),
         }
     }
@@ -74,6 +77,7 @@ impl Faults {
         self.doubled_reports = 0.0;
         self.lost_commands = 0.0;
         self.lost_reports = 0.0;
+        self.refused_cancels = 0.0;
         self.delay_ns = 10 * NANOS_PER_MILLI;
         self.flush_ns = NANOS_PER_MILLI;
     }

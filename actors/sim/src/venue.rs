@@ -68,6 +68,7 @@ impl Venue {
         &mut self,
         now: UnixNanos,
         command: VenueCommand,
+        refused_cancels: f64,
         rng: &mut ChaCha8Rng,
     ) -> Option<VenueReport> {
         match command {
@@ -81,7 +82,10 @@ impl Venue {
             } => self.amend(now, client_order_id, quantity, limit_price, stop_price),
             VenueCommand::Cancel {
                 client_order_id, ..
-            } => self.cancel(now, client_order_id),
+            } => {
+                let refused = rng.random_bool(refused_cancels);
+                self.cancel(now, client_order_id, refused);
+            }
             VenueCommand::Query {
                 client_order_id, ..
             } => {
@@ -175,13 +179,15 @@ impl Venue {
         self.log.push(report);
     }
 
-    fn cancel(&mut self, ts_event: UnixNanos, client_order_id: ClientOrderId) {
-        if !self.end(
-            ts_event,
-            &client_order_id,
-            VenueEnd::Canceled,
-            EndReason::Requested,
-        ) {
+    fn cancel(&mut self, ts_event: UnixNanos, client_order_id: ClientOrderId, refused: bool) {
+        if refused
+            || !self.end(
+                ts_event,
+                &client_order_id,
+                VenueEnd::Canceled,
+                EndReason::Requested,
+            )
+        {
             self.log.push(VenueReport::CancelRejected {
                 client_order_id,
                 text: "not working".to_owned(),

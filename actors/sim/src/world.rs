@@ -277,7 +277,12 @@ impl World {
         if !signed.is_current(venue_now) {
             return;
         }
-        if let Some(answer) = self.venue.take(venue_now, signed.command, &mut self.rng) {
+        if let Some(answer) = self.venue.take(
+            venue_now,
+            signed.command,
+            self.faults.refused_cancels,
+            &mut self.rng,
+        ) {
             self.send_report(0, answer);
         }
     }

@@ -43,7 +43,11 @@ impl Clients {
         let time_in_force = time_in_force(order_type, rng);
         SubmitOrder {
             client_order_id: id.expect("client order id is well formed"),
-            strategy_id: StrategyId::manual(),
+            strategy_id: if rng.random_bool(0.7) {
+                StrategyId::manual()
+            } else {
+                StrategyId::new("other").expect("strategy id is well formed")
+            },
             instrument_id: instrument_id.clone(),
             side,
             order_type,
@@ -51,7 +55,7 @@ impl Clients {
             limit_price: order_type.has_limit().then(|| price(rng)),
             time_in_force,
             post_only: false,
-            reduce_only: false,
+            reduce_only: rng.random_bool(0.05),
             tags: String::new(),
             misfit: None,
             terms: terms(order_type, time_in_force, rng),
