@@ -166,6 +166,10 @@ impl Account {
             );
         }
         self.done(step);
+        // What waited for this leaves now.
+        if state != TradingState::Halted {
+            self.drive_waiting(step, None);
+        }
     }
 
     /// Stops new orders because of something that a person has to look at.

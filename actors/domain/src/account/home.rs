@@ -35,6 +35,9 @@ impl Account {
         for index in watching {
             self.look(step, index, &view);
         }
+        if self.trading_state != TradingState::Halted {
+            self.drive_waiting(step, Some(&instrument_id));
+        }
     }
 
     /// Shows the market to an order that is held here.

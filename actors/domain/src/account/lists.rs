@@ -18,7 +18,7 @@ use crate::order::{
     Contingency, ListDefinition, OrderKey, OrderStatus, ReleaseRule, SubmitList, SubmitOrder,
 };
 use crate::risk::checks::Denial;
-use crate::risk::{MarketRef, ReasonCode};
+use crate::risk::{MarketRef, ReasonCode, TradingState};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most orders of one list, and of one batch.
@@ -352,6 +352,10 @@ impl Account {
         let step = instrument.map_or(1, |instrument| i128::from(instrument.quantity_increment.0));
         let share = i128::from(asked.0) * i128::from(filled.0) / i128::from(whole.0.max(1));
         let share = Quantity(i64::try_from(share / step * step).unwrap_or(i64::MAX));
+        if instrument.is_some_and(|instrument| share < instrument.min_quantity) {
+            // Too little to order yet; for good once the parent has ended.
+            return ended.then_some(Quantity::ZERO);
+        }
         Some(if bracket { share } else { share.min(asked) })
     }
 
@@ -414,11 +418,35 @@ impl Account {
     }
 
     /// Lets a child leave. It passes every check now, against the position that its parent made.
+    /// While trading is halted, and while a market order has no price to be measured by, it waits
+    /// on: a leg that were denied then would protect nothing.
     fn release_child(&mut self, step: &mut Step<'_>, index: OrderIndex) {
+        if self.trading_state == TradingState::Halted {
+            return;
+        }
         let market = self.reference_of(&self.instrument_of(index));
         match self.verdict(step.now, index, market) {
             Ok(()) => self.place(step, index),
+            Err(denial) if denial.reason_code == ReasonCode::NoReferencePrice => {}
             Err(denial) => self.deny(step, index, denial),
+        }
+    }
+
+    /// Looks again at every list with an order that waits: trading goes on, or there is a price
+    /// of `instrument_id` now.
+    pub(super) fn drive_waiting(
+        &mut self,
+        step: &mut Step<'_>,
+        instrument_id: Option<&InstrumentId>,
+    ) {
+        let waiting = self.orders.waiting();
+        let lists: BTreeSet<OrderListId> = waiting
+            .map(|index| &self.orders.get(index).order)
+            .filter(|order| instrument_id.is_none_or(|id| *id == order.request.instrument_id))
+            .filter_map(|order| order.list_id.clone())
+            .collect();
+        for list_id in lists {
+            self.drive_list(step, &list_id);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::OrderKey;
 use super::entry::{EntryError, OrderEntry};
+use crate::event::Hold;
 use crate::id::{ClientOrderId, InstrumentId, OrderId};
 use crate::risk::exposure::Exposures;
 use crate::time::UnixNanos;
@@ -25,6 +26,9 @@ pub(crate) struct OrderStore {
     /// Orders that wait here for a price of their instrument.
     #[serde(skip)]
     watching: BTreeMap<InstrumentId, BTreeSet<OrderIndex>>,
+    /// Orders that wait here for their parent.
+    #[serde(skip)]
+    waiting: BTreeSet<OrderIndex>,
     /// Working orders by the time at which they end.
     #[serde(skip)]
     expiring: BTreeSet<(UnixNanos, OrderIndex)>,
@@ -64,6 +68,8 @@ impl OrderStore {
         if let Some(expires_at) = entry.order.expires_at {
             set(&mut self.expiring, (expires_at, index), entry.is_working());
         }
+        let waits = entry.is_home() && entry.hold == Some(Hold::Parent);
+        set(&mut self.waiting, index, waits);
         let instrument_id = &entry.order.request.instrument_id;
         if entry.is_watching() {
             let orders = self.watching.entry(instrument_id.clone()).or_default();
@@ -89,6 +95,7 @@ impl OrderStore {
         self.working.clear();
         self.unsettled.clear();
         self.watching.clear();
+        self.waiting.clear();
         self.expiring.clear();
         self.exposures = Exposures::default();
         for index in 0..self.entries.len() as OrderIndex {
@@ -151,6 +158,11 @@ impl OrderStore {
             .into_iter()
             .flatten()
             .copied()
+    }
+
+    /// Returns the orders that wait here for their parent, by creation.
+    pub fn waiting(&self) -> impl Iterator<Item = OrderIndex> {
+        self.waiting.iter().copied()
     }
 
     /// Returns the working orders whose time is over at `now`, the earliest first.

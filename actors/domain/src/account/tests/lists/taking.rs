@@ -6,6 +6,10 @@ use super::{
     AccountInput, Contingency, Price, Quantity, ReasonCode, Refusal, Reply, Side, SubmitList,
     SubmitOrder, TradingState, World, bracket, cid, exit, id, key, limit, list, request_id,
 };
+use crate::account::Account;
+use crate::account::tests::support::{instrument, money};
+use crate::order::{OrderStatus, OrderType, ReleaseRule, TrailingOffset};
+use crate::risk::Limits;
 
 #[test]
 fn a_list_with_an_order_that_fails_is_denied_whole() {
@@ -34,17 +38,79 @@ fn a_leg_passes_all_checks_when_it_leaves() {
     let mut world = World::small();
     world.submit_list(list(Contingency::Bracket, bracket()));
     world.step("accept e");
-    world.apply(AccountInput::SetTradingState {
-        request_id: None,
-        state: TradingState::Halted,
-        by: "ops".to_owned(),
-        reason: String::new(),
+    world.limits(Limits {
+        max_open_orders: Some(0),
+        ..Limits::default()
     });
     world.step("fill e 10");
     assert_eq!(
         world.order("t").reason_code,
-        Some(ReasonCode::TradingHalted)
+        Some(ReasonCode::OpenOrderLimit)
     );
+    world.assert_recovers();
+}
+
+#[test]
+fn legs_wait_while_trading_is_halted_and_leave_when_it_goes_on() {
+    let mut world = World::small();
+    world.submit_list(list(Contingency::Bracket, bracket()));
+    world.step("accept e");
+    let state = |world: &mut World, state| {
+        world.apply(AccountInput::SetTradingState {
+            request_id: None,
+            state,
+            by: "ops".to_owned(),
+            reason: String::new(),
+        });
+    };
+    state(&mut world, TradingState::Halted);
+    world.step("fill e 10");
+    world.show(10_000);
+    assert_eq!(
+        (world.sent(), world.state("t")),
+        (String::new(), OrderStatus::PendingNew)
+    );
+    state(&mut world, TradingState::Active);
+    assert_eq!(world.sent(), "new t Limit 10, new s Stop 10");
+    world.assert_recovers();
+}
+
+#[test]
+fn a_leg_without_a_price_to_be_measured_by_waits_for_one() {
+    let mut world = World::small();
+    let mut orders = bracket();
+    orders[2].order_type = OrderType::TrailingStop;
+    orders[2].terms.stop_price = None;
+    orders[2].terms.trailing = Some(TrailingOffset::Price(Price(50)));
+    world.submit_list(list(Contingency::Bracket, orders));
+    world.step("accept e");
+    // After a restart no price is known.
+    world.account = Account::restore(&world.account.snapshot()).unwrap();
+    world.step("fill e 10");
+    assert_eq!(world.sent(), "new t Limit 10");
+    assert_eq!(world.state("s"), OrderStatus::PendingNew);
+    world.show(10_000);
+    assert_eq!(world.sent(), "new s TrailingStop 10");
+    world.assert_recovers();
+}
+
+#[test]
+fn a_share_that_is_too_small_to_order_waits_for_more() {
+    let mut world = World::small();
+    let mut coarse = instrument(PERP);
+    coarse.min_notional = money("0");
+    coarse.min_quantity = Quantity(5);
+    world.apply(AccountInput::DefineInstrument(Box::new(coarse)));
+    let list = SubmitList {
+        release: ReleaseRule::Partial,
+        ..list(Contingency::Bracket, bracket())
+    };
+    world.submit_list(list);
+    world.step("accept e");
+    world.step("fill e 4");
+    assert_eq!(world.sent(), "");
+    world.step("fill e 2");
+    assert_eq!(world.sent(), "new t Limit 6, new s Stop 6");
     world.assert_recovers();
 }
 
