@@ -31,9 +31,20 @@ pub struct Clients {
     halted: bool,
     /// The price that the market stands at, a mantissa.
     price: Option<i64>,
+    /// Operators close positions. Strategies that hold against each other are closed one by one,
+    /// so that the account may pass through more than a limit of its orders allows.
+    closes: bool,
 }
 
 impl Clients {
+    /// Returns clients of which the operators close positions, or never do.
+    pub fn new(closes: bool) -> Clients {
+        Clients {
+            closes,
+            ..Clients::default()
+        }
+    }
+
     /// Returns the next thing that a client does, with the orders that it waits for.
     pub fn next(
         &mut self,
@@ -174,12 +185,12 @@ impl Clients {
                 reason,
             };
         }
-        if rng.random_bool(0.5) {
+        if !self.closes || rng.random_bool(0.5) {
             self.halted = true;
             return AccountInput::Halt {
                 request_id: Some(self.next_request()),
                 cancel: rng.random_bool(0.7),
-                flatten: rng.random_bool(0.3),
+                flatten: self.closes && rng.random_bool(0.3),
                 by,
                 reason,
             };

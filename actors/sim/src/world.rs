@@ -91,7 +91,7 @@ impl World {
             stream_at: START,
             venue: Venue::new(instruments.clone(), faults.unique_ids),
             emitted: 0,
-            clients: Clients::default(),
+            clients: Clients::new(faults.position_limit.is_none()),
             instruments: instruments.into_keys().collect(),
             report: Report {
                 seed,
