@@ -26,20 +26,20 @@ pub struct Commands {
 impl Commands {
     /// Writes a command. `instrument` gives a definition, `instrument_of` that of an own order.
     ///
-    /// Errors: the order, and why its command cannot be written; the strategy is told.
+    /// Errors: the orders, and why their command cannot be written; the strategy is told.
     pub fn write<'a>(
         &mut self,
         command: StrategyCommand,
         instrument: impl Fn(&apex_domain::InstrumentId) -> Option<&'a Instrument>,
         instrument_of: impl Fn(&ClientOrderId) -> Option<&'a Instrument>,
-    ) -> Result<v1::StrategyCommand, (ClientOrderId, Refusal)> {
+    ) -> Result<v1::StrategyCommand, (Vec<ClientOrderId>, Refusal)> {
         let mut about = None;
         let written = match command {
             StrategyCommand::Submit(request) => {
                 about = Some(request.client_order_id.clone());
                 let definition = instrument(&request.instrument_id).ok_or_else(|| {
                     let unknown = Refusal::UnknownInstrument(request.instrument_id.clone());
-                    (request.client_order_id.clone(), unknown)
+                    (vec![request.client_order_id.clone()], unknown)
                 })?;
                 Command::Submit(submit(&request, definition))
             }
@@ -49,7 +49,7 @@ impl Commands {
                     unreachable!("an amend names its order by client_order_id");
                 };
                 let definition =
-                    instrument_of(&id).ok_or_else(|| (id.clone(), Refusal::OrderNotFound))?;
+                    instrument_of(&id).ok_or_else(|| (vec![id.clone()], Refusal::OrderNotFound))?;
                 about = Some(id.clone());
                 Command::Amend(v1::StrategyAmend {
                     client_order_id: id.to_string(),
@@ -77,6 +77,15 @@ impl Commands {
                     .map(|id| id.to_string())
                     .unwrap_or_default(),
             }),
+            StrategyCommand::SubmitList(list) => {
+                let orders = list.orders.iter();
+                let ids = orders.map(|order| order.client_order_id.clone()).collect();
+                return Err((ids, not_carried("lists of orders")));
+            }
+            StrategyCommand::Close { scope, .. } => {
+                let ids = scope.client_order_id.into_iter().collect();
+                return Err((ids, not_carried("the closing of positions")));
+            }
             StrategyCommand::Timer { at, tag } => {
                 self.timer_number += 1;
                 let name = format!("t{}", self.timer_number);
@@ -119,6 +128,14 @@ impl Commands {
             let refusal = refusal(&id, outcome);
             (id, refusal)
         })
+    }
+}
+
+/// What a strategy may ask for in a backtest or replay, and the protocol has no message for.
+fn not_carried(what: &str) -> Refusal {
+    Refusal::Invalid {
+        field: "command",
+        detail: format!("does not reach the account: a session carries no {what}"),
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
-use crate::command::OrderRequest;
 use crate::context::Context;
+use crate::order_request::OrderRequest;
 use crate::testing::{account_id, instrument, instrument_id, strategy_id};
 use apex_domain::market::Side;
 use apex_domain::order::OrderStatus;

@@ -1,0 +1,114 @@
+//! Orders of lists: how much of what is open counts as working.
+//!
+//! Of orders that take quantity from each other only one can trade whatever is left. So the legs
+//! of an OCO, OUO or bracket count once, by the largest of each side; all others count by
+//! themselves.
+
+use apex_domain::order::{Contingency, ListDefinition, Order};
+use apex_domain::{ClientOrderId, OrderListId};
+use std::collections::BTreeMap;
+
+/// The lists that own orders belong to.
+#[derive(Debug, Default)]
+pub struct Lists {
+    /// The newest list of the account. Its orders follow at once, and only they show whether it
+    /// is one of this strategy.
+    newest: Option<ListDefinition>,
+    lists: BTreeMap<OrderListId, List>,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    /// Unknown of a list whose beginning was not seen: its orders are then taken as legs.
+    contingency: Option<Contingency>,
+    parent: Option<ClientOrderId>,
+    members: BTreeMap<ClientOrderId, Member>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Member {
+    /// Signed, as positions are.
+    open: i64,
+    ended: bool,
+}
+
+impl Lists {
+    /// Takes a list that the account took.
+    pub fn define(&mut self, definition: &ListDefinition) {
+        self.newest = Some(definition.clone());
+    }
+
+    /// Returns the list of an order that the account has just made known.
+    pub fn join(&mut self, id: &ClientOrderId) -> Option<OrderListId> {
+        let newest = self.newest.as_ref()?;
+        if !newest.members.contains(id) {
+            return None;
+        }
+        let list = self.lists.entry(newest.list_id.clone()).or_default();
+        list.contingency = Some(newest.contingency);
+        list.parent = newest.members.first().cloned();
+        Some(newest.list_id.clone())
+    }
+
+    /// Returns true for an order that its parent sends.
+    pub fn is_child(&self, order: &Order) -> bool {
+        let list = order.list_id.as_ref().and_then(|id| self.lists.get(id));
+        list.is_some_and(|list| {
+            let has_parent = matches!(
+                list.contingency,
+                Some(Contingency::Oto | Contingency::Bracket)
+            );
+            has_parent && list.parent.as_ref() != Some(&order.request.client_order_id)
+        })
+    }
+
+    /// Takes what is open of one order of a list. Returns by how much that changes what the
+    /// whole list counts as working, in the order's instrument.
+    pub fn change(&mut self, list_id: &OrderListId, order: &Order, open: i64) -> i64 {
+        let list = self.lists.entry(list_id.clone()).or_default();
+        let before = list.count();
+        let member = Member {
+            open,
+            ended: order.status.is_terminal(),
+        };
+        let id = order.request.client_order_id.clone();
+        list.members.insert(id, member);
+        let change = list.count().saturating_sub(before);
+        if list.members.values().all(|member| member.ended) {
+            self.lists.remove(list_id);
+        }
+        change
+    }
+}
+
+impl List {
+    /// Orders that do not take quantity from each other may be of several instruments; their sum
+    /// means nothing, its change does.
+    fn count(&self) -> i64 {
+        let members = self.members.iter();
+        count(
+            self.contingency,
+            members.map(|(id, member)| (self.parent.as_ref() == Some(id), member.open)),
+        )
+    }
+}
+
+/// Returns what orders of a list count together: for each whether it is the first, and what is
+/// open of it.
+pub fn count(contingency: Option<Contingency>, orders: impl Iterator<Item = (bool, i64)>) -> i64 {
+    let (mut alone, mut bought, mut sold) = (0_i64, 0, 0);
+    for (first, open) in orders {
+        let is_leg = match contingency {
+            None | Some(Contingency::Oco | Contingency::Ouo) => true,
+            Some(Contingency::Bracket) => !first,
+            Some(Contingency::None | Contingency::Oto) => false,
+        };
+        if is_leg {
+            bought = open.max(bought);
+            sold = open.min(sold);
+        } else {
+            alone = alone.saturating_add(open);
+        }
+    }
+    alone.saturating_add(bought).saturating_add(sold)
+}

@@ -1,0 +1,77 @@
+//! What happens by the clock alone: timers, and telling the account the time.
+
+use super::LockStep;
+use apex_domain::UnixNanos;
+use apex_domain::account::AccountInput;
+use apex_domain::time::NANOS_PER_SECOND;
+
+/// How long after it was told the time the account is told again, as live: what it does by the
+/// clock (answers that stay away, loss limits, the next attempt of a closing) counts in seconds.
+const TICK_NS: i64 = NANOS_PER_SECOND;
+
+impl LockStep {
+    /// Does the next thing that comes before a market event of `next`. Returns false when there is
+    /// none.
+    pub(super) fn pass_time(&mut self, next: UnixNanos) -> bool {
+        let moves_on = next > self.clock;
+        let told = self.ticked.unwrap_or(self.clock);
+        if moves_on && self.clock.since(told) >= TICK_NS {
+            self.tell_time();
+            return true;
+        }
+        let timer = self.timers.first_key_value().map(|((at, _), _)| *at);
+        let timer = timer.filter(|at| *at <= next);
+        // A trade at the very time at which an order ends still counts.
+        let deadline = self.interest.next_deadline().filter(|at| *at < next);
+        match (deadline, timer) {
+            (Some(deadline), timer) if timer.is_none_or(|timer| deadline < timer) => {
+                self.clock = self.clock.max(deadline);
+                self.tell_time();
+                true
+            }
+            _ => self.fire_timer(next),
+        }
+    }
+
+    fn tell_time(&mut self) {
+        self.ticked = Some(self.clock);
+        self.interest.told(self.clock);
+        self.inputs.push_back((AccountInput::Tick, None));
+    }
+
+    /// Fires the next timer that is due at `until`. Returns false when there is none.
+    fn fire_timer(&mut self, until: UnixNanos) -> bool {
+        let Some(entry) = self.timers.first_entry() else {
+            return false;
+        };
+        let (at, _) = *entry.key();
+        if at > until {
+            return false;
+        }
+        let (index, tag) = entry.remove();
+        self.timers_waiting[index] -= 1;
+        self.timers_fired[index] += 1;
+        self.clock = self.clock.max(at);
+        let limit = self.runners[index].budget().timers_between_events;
+        if self.timers_fired[index] > limit {
+            self.runners[index].quarantine(format!(
+                "fired more than {limit} timers between two market events"
+            ));
+        } else {
+            self.runners[index].timer(self.clock, &tag);
+        }
+        self.collect(index);
+        true
+    }
+
+    pub(super) fn arm(&mut self, index: usize, at: UnixNanos, tag: String) {
+        let limit = self.runners[index].budget().waiting_timers;
+        if self.timers_waiting[index] >= limit {
+            self.runners[index].quarantine(format!("armed more than {limit} timers"));
+            return;
+        }
+        self.timer_number += 1;
+        self.timers_waiting[index] += 1;
+        self.timers.insert((at, self.timer_number), (index, tag));
+    }
+}
