@@ -459,4 +459,6 @@ pub fn order_prefix(strategy_id: &StrategyId) -> String {
 }
 
 #[cfg(test)]
+mod histories;
+#[cfg(test)]
 mod tests;

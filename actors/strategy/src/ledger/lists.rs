@@ -112,3 +112,36 @@ pub fn count(contingency: Option<Contingency>, orders: impl Iterator<Item = (boo
     }
     alone.saturating_add(bought).saturating_add(sold)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_of_which_one_trades_count_once_and_all_others_by_themselves() {
+        use Contingency as C;
+        for (contingency, open, expected) in [
+            (Some(C::None), &[5_i64, -3, -3] as &[i64], -1),
+            (Some(C::Oco), &[-10, -10], -10),
+            (Some(C::Oco), &[-10, -4], -10),
+            // A breakout: which side it will be is not known.
+            (Some(C::Oco), &[7, -7], 0),
+            (Some(C::Ouo), &[6, 4], 6),
+            (Some(C::Oto), &[5, -5, -5], -5),
+            // The exits wait; then the entry has filled; then a part of one exit.
+            (Some(C::Bracket), &[10, 0, 0], 10),
+            (Some(C::Bracket), &[0, -10, -10], -10),
+            (Some(C::Bracket), &[0, -6, -10], -10),
+            (Some(C::Bracket), &[4, -6, -6], -2),
+            (None, &[-10, -10], -10),
+        ] {
+            let orders = open.iter().enumerate();
+            let orders = orders.map(|(position, open)| (position == 0, *open));
+            assert_eq!(
+                count(contingency, orders),
+                expected,
+                "{contingency:?} {open:?}"
+            );
+        }
+    }
+}

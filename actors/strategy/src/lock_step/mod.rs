@@ -4,8 +4,8 @@
 //! has to take next and is told what came of it. So a backtest with the account in memory and a
 //! replay with the account behind an actor and a journal run the very same order of things:
 //!
-//! 1. Before time moves on the account is told of it, when a second has passed since it was last
-//!    told. Then what is due until the next market event happens, the oldest first: timers fire,
+//! 1. Before time moves on from a moment the account is told of it: at the end of the first one,
+//!    and of each that is a second or more behind the last that it was told. Then what is due until the next market event happens, the oldest first: timers fire,
 //!    and the account is told of the very time at which an order of it ends. A timer comes before
 //!    the market data of its time, the end of an order behind them.
 //! 2. The clock moves to the next market event's `ts_init`; it never goes back.
@@ -99,7 +99,7 @@ pub struct LockStep {
     is_waiting: bool,
     stage: Stage,
     interest: Interest,
-    /// When the account was last told the time; `None` before the first moment.
+    /// When the account was last told the time.
     ticked: Option<UnixNanos>,
     /// By time, then in the order of asking.
     timers: BTreeMap<(UnixNanos, u64), (usize, String)>,
@@ -350,7 +350,6 @@ impl LockStep {
 
     fn show_venue(&mut self, event: MarketEvent) {
         self.clock = self.clock.max(event.ts_init());
-        self.ticked.get_or_insert(self.clock);
         self.timers_fired.fill(0);
         self.venue.on_market(&event, &mut self.reports);
         // A fill may send children, and they are measured by the market in which it came. Where

@@ -1,3 +1,4 @@
+mod orders;
 mod world;
 
 use super::*;

@@ -13,9 +13,10 @@ impl LockStep {
     /// Does the next thing that comes before a market event of `next`. Returns false when there is
     /// none.
     pub(super) fn pass_time(&mut self, next: UnixNanos) -> bool {
-        let moves_on = next > self.clock;
-        let told = self.ticked.unwrap_or(self.clock);
-        if moves_on && self.clock.since(told) >= TICK_NS {
+        // Not before there was a first moment.
+        let moves_on = next > self.clock && self.clock > UnixNanos::MIN;
+        let due = |told| self.clock.since(told) >= TICK_NS;
+        if moves_on && self.ticked.is_none_or(due) {
             self.tell_time();
             return true;
         }

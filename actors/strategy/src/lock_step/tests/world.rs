@@ -7,6 +7,7 @@ use crate::subscription::{Selection, Subscriptions};
 use crate::testing::{account_id, instrument, strategy_id};
 use apex_domain::account::{Account, AccountInput, Effects, Refusal};
 use apex_domain::event::{AccountMode, Event, Recorded};
+use apex_domain::instrument::Instrument;
 use apex_domain::market::{Bar, MarketEvent, Quote};
 use apex_domain::matching::{BarFill, BarFillOptions, FillModel};
 use apex_domain::order::Order;
@@ -88,13 +89,18 @@ pub struct World {
 
 impl World {
     pub fn new(fill: FillModel) -> World {
+        World::listing(fill, instrument())
+    }
+
+    /// As [`World::new`], with another definition of the instrument.
+    pub fn listing(fill: FillModel, instrument: Instrument) -> World {
         let options = BarFillOptions {
             fill,
             slippage: Rate::ZERO,
         };
-        let venue = Box::new(BarFill::new(options, [instrument()]));
+        let venue = Box::new(BarFill::new(options, [instrument.clone()]));
         let mut world = World {
-            step: LockStep::new(account_id(), venue, [instrument()]),
+            step: LockStep::new(account_id(), venue, [instrument.clone()]),
             account: Account::new(),
             journal: Vec::new(),
             sequences: Vec::new(),
@@ -113,7 +119,7 @@ impl World {
                 },
                 expected_sequence: None,
             },
-            AccountInput::DefineInstrument(Box::new(instrument())),
+            AccountInput::DefineInstrument(Box::new(instrument)),
         ] {
             world.apply(UnixNanos(0), input);
         }
