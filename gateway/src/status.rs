@@ -164,6 +164,10 @@ fn refused(refusal: &Refusal) -> Status {
             message,
             RETRY_DEPENDENCY,
         ),
+        // The wire says the unit of a time in its name.
+        Refusal::Invalid { field, detail } if *field == "expire_at" => {
+            invalid_field("expire_at_ns", detail)
+        }
         Refusal::Invalid { field, detail } => invalid_field(field, detail),
     }
 }

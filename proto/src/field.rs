@@ -80,6 +80,15 @@ impl Fields {
         }
     }
 
+    /// Notes everything that is wrong inside of `path`, a message of this request.
+    pub fn within(&mut self, path: &str, inner: Fields) {
+        let inner = inner.errors.into_iter();
+        self.errors.extend(inner.map(|error| FieldError {
+            field: format!("{path}.{}", error.field),
+            description: error.description,
+        }));
+    }
+
     /// Returns `value` when nothing was noted. A value is `None` only where an error was noted.
     ///
     /// Errors: all that was noted.
@@ -105,6 +114,16 @@ mod tests {
         let errors = fields.finish(Some(())).unwrap_err();
         assert_eq!(errors.to_string(), "a: is missing; b: is out of range");
         assert_eq!(errors.errors().len(), 2);
+    }
+
+    #[test]
+    fn a_field_of_a_message_inside_is_named_with_its_path() {
+        let mut inner = Fields::new();
+        inner.refuse("side", "is required");
+        let mut fields = Fields::new();
+        fields.within("orders[2]", inner);
+        let errors = fields.finish(Some(())).unwrap_err();
+        assert_eq!(errors.to_string(), "orders[2].side: is required");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The account actor: what ractor asks for, round the [`Shell`].
 
 use crate::shell::Shell;
+use crate::watch::Feeder;
 use apex_bus::clock::Clock;
 use apex_bus::market::MarketHub;
 use apex_bus::message::{AccountEvent, AccountMessage};
@@ -79,11 +80,16 @@ impl Actor for AccountActor {
         myself: ActorRef<AccountMessage>,
         args: AccountArgs,
     ) -> Result<State, ActorProcessingErr> {
-        if matches!(args.clock, Clock::Wall) {
-            myself.send_interval(TICK, || AccountMessage::Tick);
-        }
-        let abort = args.abort.clone();
+        let (abort, market) = (args.abort.clone(), args.market.clone());
+        let runs_live = matches!(args.clock, Clock::Wall);
         let shell = Shell::new(args).ok_or("the account was never opened")?;
+        if runs_live {
+            myself.send_interval(TICK, || AccountMessage::Tick);
+            let name = format!("account-{}", shell.account_id());
+            let feeder = Feeder::new(&market, shell.watched(), myself, &name)?;
+            // It ends by itself: with the account, or with the market.
+            tokio::spawn(feeder.run());
+        }
         Ok(State { shell, abort })
     }
 

@@ -32,11 +32,40 @@ pub fn input_of(account: &Account, hub: &MarketHub, command: AccountCommand) -> 
         },
         AccountCommand::CancelAll {
             filter,
+            request_id,
             reason_code,
         } => AccountInput::CancelAll {
             filter,
+            request_id,
             reason_code,
-            request_id: None,
+        },
+        AccountCommand::CancelOrders {
+            keys,
+            request_id,
+            reason_code,
+        } => AccountInput::CancelOrders {
+            keys,
+            request_id,
+            reason_code,
+        },
+        AccountCommand::SubmitList(list) => {
+            let ids = list.orders.iter().map(|order| order.instrument_id.clone());
+            let markets = ids.map(|id| (id.clone(), hub.reference(&id))).collect();
+            AccountInput::SubmitList { list, markets }
+        }
+        AccountCommand::Close { scope, request_id } => AccountInput::Close { scope, request_id },
+        AccountCommand::Halt {
+            request_id,
+            cancel,
+            flatten,
+            by,
+            reason,
+        } => AccountInput::Halt {
+            request_id,
+            cancel,
+            flatten,
+            by,
+            reason,
         },
         AccountCommand::SetTradingState {
             request_id,
@@ -77,7 +106,7 @@ pub fn input_of(account: &Account, hub: &MarketHub, command: AccountCommand) -> 
 pub fn adds_exposure(command: &AccountCommand) -> bool {
     matches!(
         command,
-        AccountCommand::Submit(_) | AccountCommand::Amend(_)
+        AccountCommand::Submit(_) | AccountCommand::SubmitList(_) | AccountCommand::Amend(_)
     )
 }
 
@@ -88,6 +117,9 @@ pub fn is_essential(command: &AccountCommand) -> bool {
         command,
         AccountCommand::Cancel { .. }
             | AccountCommand::CancelAll { .. }
+            | AccountCommand::CancelOrders { .. }
+            | AccountCommand::Close { .. }
+            | AccountCommand::Halt { .. }
             | AccountCommand::SetTradingState { .. }
     )
 }
@@ -97,11 +129,15 @@ pub fn request_id(command: &AccountCommand) -> Option<&RequestId> {
     match command {
         AccountCommand::Amend(request) => Some(&request.request_id),
         AccountCommand::Cancel { request_id, .. }
+        | AccountCommand::CancelAll { request_id, .. }
+        | AccountCommand::CancelOrders { request_id, .. }
+        | AccountCommand::Close { request_id, .. }
+        | AccountCommand::Halt { request_id, .. }
         | AccountCommand::SetTradingState { request_id, .. }
         | AccountCommand::SetLimits { request_id, .. }
         | AccountCommand::AdjustCash { request_id, .. } => request_id.as_ref(),
         AccountCommand::Submit(_)
-        | AccountCommand::CancelAll { .. }
+        | AccountCommand::SubmitList(_)
         | AccountCommand::DefineInstrument(_) => None,
     }
 }

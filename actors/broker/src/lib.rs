@@ -10,7 +10,9 @@ pub mod actor;
 mod input;
 pub mod outbox;
 mod query;
+mod reconcile;
 mod shell;
+mod watch;
 
 #[cfg(test)]
 mod tests;

@@ -2,11 +2,14 @@
 
 use apex_bus::market::MarketHub;
 use apex_bus::message::{AccountAnswer, AccountSummary, JournalHealth, OrderFilter, Page};
-use apex_domain::account::Account;
+use apex_domain::account::{Account, Preview, Refusal};
 use apex_domain::event::AccountMode;
-use apex_domain::order::Order;
-use apex_domain::{Currency, InstrumentId, Price};
-use std::collections::BTreeMap;
+use apex_domain::instrument::InstrumentKind;
+use apex_domain::order::{Order, SubmitOrder};
+use apex_domain::reconcile::DifferenceKind;
+use apex_domain::risk::MarketView;
+use apex_domain::{Currency, Instrument, InstrumentId, Price, UnixNanos};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most that one page may hold; a larger wish is cut to it.
 const PAGE_LIMIT: usize = 1_000;
@@ -68,10 +71,100 @@ pub fn marks(account: &Account, hub: &MarketHub) -> BTreeMap<InstrumentId, Price
         .collect()
 }
 
+/// Returns the market of everything that the account is valued by: what it holds, and what
+/// converts the currencies of that and of its cash into its base currency.
+pub fn valued(account: &Account, hub: &MarketHub) -> Vec<(InstrumentId, MarketView)> {
+    let held = account.positions().filter(|position| !position.is_flat());
+    let mut ids: BTreeSet<&InstrumentId> = held.map(|position| &position.instrument_id).collect();
+    let cash = account.cash().iter();
+    let cash = cash.filter(|(_, amount)| !amount.is_zero());
+    let mut currencies: BTreeSet<&Currency> = cash.map(|(currency, _)| currency).collect();
+    let known = |id: &&InstrumentId| account.instruments().get(*id);
+    currencies.extend(
+        ids.iter()
+            .filter_map(known)
+            .map(Instrument::profit_currency),
+    );
+    if let Some(base) = account.base_currency() {
+        for currency in currencies.into_iter().filter(|currency| *currency != base) {
+            ids.extend(conversions(account, currency, base));
+        }
+    }
+    ids.into_iter()
+        .filter_map(|id| hub.watched(id).map(|view| (id.clone(), view)))
+        .collect()
+}
+
+/// Returns the spot instruments between two currencies; where there is none those of every way
+/// over one third currency.
+fn conversions<'a>(
+    account: &'a Account,
+    from: &Currency,
+    to: &Currency,
+) -> BTreeSet<&'a InstrumentId> {
+    let spot = || {
+        let all = account.instruments().values();
+        all.filter(|instrument| instrument.kind == InstrumentKind::Spot)
+    };
+    let direct: BTreeSet<&InstrumentId> = spot()
+        .filter(|instrument| other_side(instrument, from) == Some(to))
+        .map(|instrument| &instrument.instrument_id)
+        .collect();
+    if !direct.is_empty() {
+        return direct;
+    }
+    let reach = |end| -> BTreeSet<&Currency> {
+        spot()
+            .filter_map(|instrument| other_side(instrument, end))
+            .collect()
+    };
+    let (near, far) = (reach(from), reach(to));
+    let crosses = |instrument: &&Instrument| {
+        let over = other_side(instrument, from).or_else(|| other_side(instrument, to));
+        over.is_some_and(|third| near.contains(third) && far.contains(third))
+    };
+    spot()
+        .filter(crosses)
+        .map(|instrument| &instrument.instrument_id)
+        .collect()
+}
+
+/// Returns what an instrument trades one of its currencies against.
+fn other_side<'a>(instrument: &'a Instrument, currency: &Currency) -> Option<&'a Currency> {
+    if instrument.base_currency == *currency {
+        Some(&instrument.quote_currency)
+    } else if instrument.quote_currency == *currency {
+        Some(&instrument.base_currency)
+    } else {
+        None
+    }
+}
+
+/// Returns what a new order would be and do now.
+pub fn preview(
+    account: &Account,
+    hub: &MarketHub,
+    now: UnixNanos,
+    request: &SubmitOrder,
+) -> Result<Preview, Refusal> {
+    let id = &request.instrument_id;
+    let definition = hub.instrument(id);
+    account.preview(now, request, hub.reference(id), definition.as_ref())
+}
+
 /// What the shell knows beside the account.
 pub struct Links {
     pub journal: JournalHealth,
     pub venue_connected: bool,
+}
+
+/// Every kind, since a counter that appears with its first value hides that value.
+fn differences(account: &Account) -> BTreeMap<&'static str, u64> {
+    let totals = account.reconciler().totals();
+    let kinds = DifferenceKind::ALL.into_iter();
+    kinds
+        .map(|kind| (kind.as_str(), totals.get(&kind).copied().unwrap_or(0)))
+        .collect()
 }
 
 /// Returns the account as it stands; `None` before it was opened.
@@ -100,6 +193,80 @@ pub fn summary(account: &Account, hub: &MarketHub, links: &Links) -> Option<Acco
         sequence: account.sequence(),
         state_hash: account.state_hash(),
         journal: links.journal,
-        venue_connected: links.venue_connected,
+        venue_connected: links.venue_connected && account.is_reconciled(),
+        reconcile_differences: differences(account),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::support::{account, instrument};
+    use apex_domain::Money;
+    use apex_domain::account::{AccountInput, Effects};
+    use apex_domain::market::{Level, Quote};
+    use apex_domain::{Quantity, RequestId};
+
+    fn currency(text: &str) -> Currency {
+        Currency::new(text).unwrap()
+    }
+
+    /// Spot instruments named by their currencies, such as `EUR/USD`, all with a market.
+    fn world(pairs: &[&str], cash: &[&str]) -> (Account, MarketHub) {
+        let (mut account, hub) = (account(), MarketHub::new());
+        let mut apply = |input| account.apply(UnixNanos(2_000), input, &mut Effects::default());
+        for pair in pairs {
+            let (base, quote) = pair.split_once('/').unwrap();
+            let mut definition = instrument().instrument;
+            definition.instrument_id = InstrumentId::new(&format!("{base}{quote}.SIM")).unwrap();
+            definition.base_currency = currency(base);
+            definition.quote_currency = currency(quote);
+            hub.define(definition.clone());
+            let price = Some(Level {
+                price: Price(100),
+                quantity: Quantity(1),
+            });
+            hub.update(&definition.instrument_id, |view| {
+                view.quote = Some(Quote {
+                    instrument_id: definition.instrument_id.clone(),
+                    bid: price,
+                    ask: price,
+                    ts_event: UnixNanos(1),
+                    ts_init: UnixNanos(1),
+                });
+            });
+            apply(AccountInput::DefineInstrument(Box::new(definition)));
+        }
+        for code in cash {
+            apply(AccountInput::AdjustCash {
+                request_id: Some(RequestId::new(code).unwrap()),
+                currency: currency(code),
+                amount: Money::parse("1").unwrap(),
+                reason: String::new(),
+            });
+        }
+        (account, hub)
+    }
+
+    fn check(pairs: &[&str], cash: &[&str], expected: &[&str]) {
+        let (account, hub) = world(pairs, cash);
+        let found: Vec<String> = valued(&account, &hub)
+            .iter()
+            .map(|(id, _)| id.symbol().to_owned())
+            .collect();
+        assert_eq!(found, expected, "{pairs:?} {cash:?}");
+    }
+
+    /// The account counts in USDT.
+    #[test]
+    fn cash_is_valued_by_its_pair_or_over_a_third_currency() {
+        let pairs = ["BTC/USDT", "EUR/USD", "USD/USDT", "ETH/BTC", "EUR/GBP"];
+        check(&pairs, &[], &[]);
+        check(&pairs, &["USDT"], &[]);
+        check(&pairs, &["BTC"], &["BTCUSDT"]);
+        check(&pairs, &["USD", "BTC"], &["BTCUSDT", "USDUSDT"]);
+        check(&pairs, &["EUR"], &["EURUSD", "USDUSDT"]);
+        check(&pairs, &["ETH"], &["BTCUSDT", "ETHBTC"]);
+        check(&pairs, &["GBP"], &[]);
+    }
 }

@@ -4,16 +4,19 @@ use crate::actor::AccountArgs;
 use crate::input;
 use crate::outbox::Outbox;
 use crate::query::{self, Links};
+use crate::reconcile;
+use crate::watch::Watched;
 use apex_bus::message::{
     AccountAnswer, AccountCommand, AccountEvent, AccountMessage, AccountQuery, CommandError,
     JournalHealth, VenueLink,
 };
-use apex_domain::account::{AccountInput, Effects, Reply};
+use apex_domain::account::{Account, AccountInput, Effects, Reply};
 use apex_domain::order::OrderKey;
-use apex_domain::risk::ReasonCode;
+use apex_domain::risk::{MarketView, ReasonCode};
 use apex_domain::venue::VenueCommand;
-use apex_domain::{AccountId, UnixNanos};
+use apex_domain::{AccountId, InstrumentId, UnixNanos};
 use ractor::RpcReplyPort;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Events between two snapshots, over all runs: at a million folded events a second, a restart has
@@ -52,6 +55,8 @@ pub(crate) struct Shell {
     venue_connected: bool,
     /// Sequence of the newest snapshot; 0 without one.
     snapshot_at: u64,
+    /// What the feeder of prices looks at.
+    watched: Watched,
 }
 
 impl Shell {
@@ -65,8 +70,14 @@ impl Shell {
             journal_health: JournalHealth::Ready,
             venue_connected: false,
             snapshot_at: sequence.saturating_sub(args.folded),
+            watched: watched_at_start(&args.account),
             args,
         })
+    }
+
+    /// Returns the instruments whose prices have to be told.
+    pub fn watched(&self) -> Watched {
+        self.watched.clone()
     }
 
     pub fn account_id(&self) -> &AccountId {
@@ -94,8 +105,18 @@ impl Shell {
             AccountMessage::Durable { sequence } => self.outbox.durable(sequence),
             AccountMessage::Journal(health) => self.journal_is(health),
             // Nothing that it led to could be kept or sent.
-            AccountMessage::Tick if self.journal_health == JournalHealth::Full => {}
-            AccountMessage::Tick => self.react(now, AccountInput::Tick),
+            AccountMessage::Tick | AccountMessage::Market { .. }
+                if self.journal_health == JournalHealth::Full => {}
+            AccountMessage::Market {
+                instrument_id,
+                view,
+            } => self.market(now, instrument_id, view),
+            AccountMessage::Tick => {
+                for (instrument_id, view) in query::valued(&self.args.account, &self.args.market) {
+                    self.market(now, instrument_id, view);
+                }
+                self.react(now, AccountInput::Tick);
+            }
         }
         self.release();
     }
@@ -113,7 +134,7 @@ impl Shell {
             return Err(CommandError::Overloaded { limit: HELD });
         }
         // It was decided before and decides nothing new: the answer is in the account.
-        if self.args.account.has_answered(input::request_id(command)) {
+        if self.args.account.has_answered(input::request_id(command)) || self.has_list(command) {
             return Ok(());
         }
         let is_kept = match self.journal_health {
@@ -152,11 +173,21 @@ impl Shell {
             // is broken, and the caller must not read that as a success.
             None => Err(CommandError::Stopped),
         };
+        let touched = conditional(&events);
         self.hold(Held {
             answer: Some(Answer::Command(reply, answer)),
             commands: effects.commands,
             events,
         });
+        self.note_watched(now, touched);
+    }
+
+    /// The same list again decides nothing; a batch without a contingency is no list.
+    fn has_list(&self, command: &AccountCommand) -> bool {
+        match command {
+            AccountCommand::SubmitList(list) => self.args.account.list(&list.list_id).is_some(),
+            _ => false,
+        }
     }
 
     /// An order that is here already is answered even when no new one could be taken.
@@ -184,6 +215,11 @@ impl Shell {
             }
             AccountQuery::Orders { filter, page } => query::orders(account, filter, page),
             AccountQuery::Executions { page } => query::executions(account, page),
+            AccountQuery::Preview(request) => {
+                let now = self.args.clock.now();
+                let preview = query::preview(account, &self.args.market, now, request);
+                AccountAnswer::Preview(Box::new(preview))
+            }
             AccountQuery::Summary => {
                 let links = Links {
                     journal: self.journal_health,
@@ -206,12 +242,51 @@ impl Shell {
         input: AccountInput,
         reply: RpcReplyPort<Result<Effects, CommandError>>,
     ) {
-        let (effects, events) = self.decide(now, input);
+        // Live, a tick comes behind the prices by which things are valued; here too.
+        let values = match input {
+            AccountInput::Tick => query::valued(&self.args.account, &self.args.market),
+            _ => Vec::new(),
+        };
+        let (mut all, mut published) = (Effects::with_orders(), Vec::new());
+        let markets = values
+            .into_iter()
+            .map(|(instrument_id, view)| AccountInput::Market {
+                instrument_id,
+                view,
+            });
+        for input in markets.chain([input]) {
+            let (effects, events) = self.decide(now, input);
+            all.events.extend(effects.events);
+            all.commands.extend(effects.commands);
+            all.reply = effects.reply;
+            published.extend(events);
+        }
         self.hold(Held {
-            answer: Some(Answer::Step(reply, effects)),
+            answer: Some(Answer::Step(reply, all)),
             commands: Vec::new(),
-            events,
+            events: published,
         });
+    }
+
+    fn market(&mut self, now: UnixNanos, instrument_id: InstrumentId, view: MarketView) {
+        let input = AccountInput::Market {
+            instrument_id,
+            view,
+        };
+        self.react(now, input);
+    }
+
+    /// Tells the feeder of prices whether the account waits for these instruments, and shows it
+    /// the market of one that is new among them: the next price may be long in coming.
+    fn note_watched(&mut self, now: UnixNanos, ids: BTreeSet<InstrumentId>) {
+        for id in ids {
+            let watches = self.args.account.watches(&id);
+            if self.watched.note(&id, watches)
+                && let Some(view) = self.args.market.watched(&id)
+            {
+                self.market(now, id, view);
+            }
+        }
     }
 
     fn link(&mut self, now: UnixNanos, link: VenueLink) {
@@ -226,6 +301,15 @@ impl Shell {
                 let reason_code = ReasonCode::NoAnswer;
                 self.react(now, AccountInput::SessionLost { reason_code });
             }
+            VenueLink::GivesSnapshots => {
+                let settings = Box::default();
+                self.react(now, AccountInput::RequireReconciliation { settings });
+            }
+            VenueLink::Snapshot(snapshot) => {
+                let before = reconcile::last(&self.args.account);
+                self.react(now, AccountInput::Reconcile { snapshot });
+                reconcile::tell(&self.args.account, before);
+            }
         }
     }
 
@@ -235,11 +319,13 @@ impl Shell {
         if effects.is_empty() {
             return;
         }
+        let touched = conditional(&events);
         self.hold(Held {
             answer: None,
             commands: effects.commands,
             events,
         });
+        self.note_watched(now, touched);
     }
 
     /// Decides, hands the events to the journal, and returns what follows, with the events as
@@ -305,4 +391,23 @@ impl Shell {
             tracing::warn!(account_id = %self.account_id, not_sent, "venue session took no command");
         }
     }
+}
+
+/// Returns the instruments of the conditional orders that events are about; most often none.
+fn conditional(events: &[AccountEvent]) -> BTreeSet<InstrumentId> {
+    let orders = events.iter().filter_map(|event| event.order.as_ref());
+    orders
+        .filter(|order| order.request.order_type.is_conditional())
+        .map(|order| order.request.instrument_id.clone())
+        .collect()
+}
+
+/// Returns what an account that was read back waits for.
+fn watched_at_start(account: &Account) -> Watched {
+    let watched = Watched::default();
+    for order in account.working_orders() {
+        let id = &order.request.instrument_id;
+        watched.note(id, account.watches(id));
+    }
+    watched
 }

@@ -2,8 +2,9 @@
 
 mod handle;
 mod health;
-mod support;
+pub(crate) mod support;
 mod venue;
+mod watch;
 
 use self::support::*;
 use apex_bus::message::{AccountAnswer, AccountMessage, AccountQuery, CommandError};

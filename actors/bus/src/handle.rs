@@ -7,8 +7,9 @@ use crate::message::{
 };
 use crate::topic::Topic;
 use apex_domain::AccountId;
-use apex_domain::account::{ExecutionRecord, Reply};
-use apex_domain::order::{Order, OrderKey};
+use apex_domain::account::{ExecutionRecord, Preview, Reply};
+use apex_domain::event::Recorded;
+use apex_domain::order::{Order, OrderKey, SubmitOrder};
 use ractor::rpc::CallResult;
 use ractor::{ActorRef, RpcReplyPort};
 use std::collections::BTreeMap;
@@ -108,6 +109,16 @@ impl AccountHandle {
         }
     }
 
+    /// Returns what a new order would be and do; decides nothing.
+    ///
+    /// Errors: `Refused` with what a submit would be refused with, `Timeout`, `Stopped`.
+    pub async fn preview(&self, request: SubmitOrder) -> Result<Preview, CommandError> {
+        match self.query(AccountQuery::Preview(Box::new(request))).await? {
+            AccountAnswer::Preview(answer) => (*answer).map_err(CommandError::Refused),
+            _ => Err(CommandError::Stopped),
+        }
+    }
+
     /// Returns the account as it stands.
     ///
     /// Errors: `Timeout`, `Stopped`.
@@ -161,6 +172,17 @@ pub trait EventHistory: Send + Sync {
         after: u64,
         limit: usize,
     ) -> Result<Vec<AccountEvent>, HistoryError>;
+
+    /// Returns up to `limit` events with sequences above `after` as they stand in the journal.
+    /// Much cheaper than [`EventHistory::events`], since nothing is folded.
+    ///
+    /// Errors: [`HistoryError`].
+    fn records(
+        &self,
+        account_id: &AccountId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, HistoryError>;
 }
 
 /// How the process runs, for the mode band of every client.

@@ -3,7 +3,7 @@
 
 use crate::topic::{Capacity, Keyed, Topic};
 use apex_domain::market::{Bar, BarSpec, BookSnapshot, FeedState, FeedStatus, Quote, Trade};
-use apex_domain::risk::MarketRef;
+use apex_domain::risk::{MarketRef, MarketView as Watched};
 use apex_domain::{Instrument, InstrumentId, Price, UnixNanos};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -215,6 +215,14 @@ impl MarketHub {
             .map_or_else(MarketRef::default, MarketView::reference)
     }
 
+    /// Returns the market of an instrument as an account watches it; `None` while nothing is
+    /// known of it.
+    pub fn watched(&self, instrument_id: &InstrumentId) -> Option<Watched> {
+        let board = self.read();
+        let watched = board.get(instrument_id)?.watched();
+        (watched != Watched::default()).then_some(watched)
+    }
+
     /// Returns the price at which positions are valued: the mid of bid and ask (cut to the
     /// instrument's decimals), or the side that there is.
     pub fn mark(&self, instrument_id: &InstrumentId) -> Option<Price> {
@@ -243,6 +251,22 @@ impl MarketHub {
 }
 
 impl MarketView {
+    /// See [`MarketHub::watched`].
+    pub fn watched(&self) -> Watched {
+        let quote = self.quote.as_ref();
+        let trade = self.last_trade.as_ref();
+        let quoted = quote.map_or(UnixNanos::default(), |quote| quote.ts_init);
+        let traded = trade.map_or(UnixNanos::default(), |trade| trade.ts_init);
+        Watched {
+            bid: quote.and_then(|quote| quote.bid).map(|level| level.price),
+            ask: quote.and_then(|quote| quote.ask).map(|level| level.price),
+            last: trade.map(|trade| trade.price),
+            // No feed of ours carries a venue's mark price yet.
+            mark: None,
+            ts: quoted.max(traded),
+        }
+    }
+
     /// See [`MarketHub::reference`].
     pub fn reference(&self) -> MarketRef {
         if let Some(quote) = &self.quote {

@@ -1,13 +1,14 @@
 //! What must hold at all times, as named predicates: the account checks itself with them in debug
 //! builds, tests and the simulator check with the same ones.
 
-use crate::account::{Account, ExecutionRecord, merged};
-use crate::id::{Currency, InstrumentId};
+use crate::account::{Account, ExecutionRecord};
+use crate::id::{Currency, InstrumentId, StrategyId};
 use crate::instrument::Instrument;
 use crate::money::Money;
 use crate::number::{Decimal, Quantity};
-use crate::order::Order;
-use crate::portfolio::{Holder, Past, fee_units};
+use crate::order::{Order, PositionSide};
+use crate::portfolio::{Split, fee_units};
+use crate::reconcile::{MAX_STANDING, is_synthetic};
 use std::collections::BTreeMap;
 
 /// An invariant that does not hold. A bug of ours, never of the caller.
@@ -60,98 +61,131 @@ pub fn check_account(account: &Account) -> Result<(), Violation> {
         check_order(order)?;
     }
     positions_equal_executions(account)?;
-    profit_equals_executions(account)?;
     totals_equal_parts(account)?;
     nets_equal_positions(account)?;
     fills_equal_executions(account)?;
+    reconciled_executions_are_external(account)?;
+    what_reconciliation_remembers_is_bounded(account)?;
     indexes_equal_orders(account)
 }
 
-/// Every position is what its executions and the splits of its instrument make of nothing.
+/// What reconciliation made up belongs to no order and no strategy, and costs nothing.
+fn reconciled_executions_are_external(account: &Account) -> Result<(), Violation> {
+    let external = StrategyId::external();
+    let mut made_up = account
+        .executions()
+        .iter()
+        .filter(|record| is_synthetic(&record.execution));
+    let wrong = made_up.find(|record| {
+        record.order_id.is_some()
+            || record.strategy_id != external
+            || !record.execution.fee.is_zero()
+    });
+    hold(
+        "reconciled_executions_are_external",
+        wrong.is_none(),
+        || format!("{wrong:?}"),
+    )
+}
+
+fn what_reconciliation_remembers_is_bounded(account: &Account) -> Result<(), Violation> {
+    let machine = account.reconciler();
+    let (standing, listed) = (machine.standing(), machine.external_orders().len());
+    hold(
+        "what_reconciliation_remembers_is_bounded",
+        standing <= MAX_STANDING && listed <= MAX_STANDING,
+        || format!("{standing} differences and {listed} orders"),
+    )
+}
+
+/// What the executions of one position and the splits of its instrument make of nothing.
+#[derive(Debug)]
+struct Made<'a> {
+    instrument: &'a Instrument,
+    /// Those still to come.
+    splits: &'a [Split],
+    quantity: i128,
+    /// Signed sum of the notionals, of a contract.
+    traded: Money,
+}
+
+impl Made<'_> {
+    /// Splits what was there before the event of `sequence`. `None` out of range.
+    fn split_before(&mut self, sequence: u64) -> Option<()> {
+        while let Some((split, rest)) = self.splits.split_first()
+            && split.sequence < sequence
+        {
+            let more = self.quantity.checked_mul(i128::from(split.numerator))?;
+            self.quantity = more.checked_div(i128::from(split.denominator))?;
+            self.splits = rest;
+        }
+        Some(())
+    }
+
+    fn take(&mut self, record: &ExecutionRecord) -> Option<()> {
+        self.split_before(record.sequence)?;
+        let execution = &record.execution;
+        let traded = execution.last_quantity.0 * execution.side.sign();
+        let units = fee_units(self.instrument, execution).ok()?;
+        self.quantity += i128::from(traded) - i128::from(units);
+        if self.instrument.settles_profit() {
+            let notional = self
+                .instrument
+                .notional(execution.last_price, Quantity(traded));
+            self.traded = self.traded.checked_add(notional.ok()?).ok()?;
+        }
+        Some(())
+    }
+}
+
+/// Every position is what its executions and the splits of its instrument make of nothing. A flat
+/// one has no cost, and what a contract realised is the difference between what is open and what
+/// was traded: nothing is lost on the way, but for the notional of each fill that is rounded as
+/// its instrument says. See [`near`] for how exact that is.
 fn positions_equal_executions(account: &Account) -> Result<(), Violation> {
     const NAME: &str = "positions_equal_executions";
-    let mut past: BTreeMap<(&InstrumentId, Holder), Vec<&ExecutionRecord>> = BTreeMap::new();
+    let mut made: BTreeMap<(&InstrumentId, &StrategyId, PositionSide), Made<'_>> = BTreeMap::new();
     for record in account.executions().iter().filter(|record| !record.busted) {
-        let key = (&record.execution.instrument_id, record.holder());
-        past.entry(key).or_default().push(record);
-    }
-    let mut sums: BTreeMap<(&InstrumentId, Holder), i128> = BTreeMap::new();
-    for ((instrument_id, holder), records) in past {
+        let instrument_id = &record.execution.instrument_id;
         let instrument = account.instruments().get(instrument_id);
-        let quantity = instrument.and_then(|instrument| {
-            let splits = account.portfolio().splits_of(instrument_id);
-            quantity_of(instrument, merged(records.iter().copied(), splits))
+        let taken = instrument.and_then(|instrument| {
+            let key = (instrument_id, &record.strategy_id, record.position_side);
+            let one = made.entry(key).or_insert_with(|| Made {
+                instrument,
+                splits: account.portfolio().splits_of(instrument_id),
+                quantity: 0,
+                traded: Money::ZERO,
+            });
+            one.take(record)
         });
-        hold(NAME, quantity.is_some(), || format!("{records:?}"))?;
-        sums.insert((instrument_id, holder), quantity.unwrap_or_default());
-    }
-    // A position whose only execution was taken back is flat, and no execution names it.
-    sums.retain(|_, quantity| *quantity != 0);
-    let held: BTreeMap<_, _> = account
-        .positions()
-        .filter(|position| !position.is_flat())
-        .map(|p| ((&p.instrument_id, p.holder()), i128::from(p.quantity)))
-        .collect();
-    hold(NAME, sums == held, || {
-        format!("{sums:?} booked, {held:?} held")
-    })
-}
-
-fn quantity_of<'a>(instrument: &Instrument, past: impl Iterator<Item = Past<'a>>) -> Option<i128> {
-    let mut quantity: i128 = 0;
-    for step in past {
-        match step {
-            Past::Execution(execution) => {
-                let units = fee_units(instrument, execution).ok()?;
-                let traded = i128::from(execution.last_quantity.0);
-                quantity += traded * i128::from(execution.side.sign()) - i128::from(units);
-            }
-            Past::Split(split) => {
-                let more = quantity.checked_mul(i128::from(split.numerator))?;
-                quantity = more.checked_div(i128::from(split.denominator))?;
-            }
-        }
-    }
-    Some(quantity)
-}
-
-/// A flat position has no cost, and what contracts realised is the difference between what is
-/// open and what was traded: nothing is lost on the way, but for the notional of each fill that
-/// is rounded as its instrument says. See [`near`] for how exact that is.
-fn profit_equals_executions(account: &Account) -> Result<(), Violation> {
-    const NAME: &str = "profit_equals_executions";
-    let mut traded: BTreeMap<(&InstrumentId, Holder), Money> = BTreeMap::new();
-    for record in account.executions().iter().filter(|record| !record.busted) {
-        let execution = &record.execution;
-        let instrument = account.instruments().get(&execution.instrument_id);
-        let Some(instrument) = instrument.filter(|i| i.settles_profit()) else {
-            continue;
-        };
-        let sum = traded
-            .entry((&execution.instrument_id, record.holder()))
-            .or_default();
-        let signed = Quantity(execution.last_quantity.0 * execution.side.sign());
-        let after = instrument
-            .notional(execution.last_price, signed)
-            .and_then(|notional| sum.checked_add(notional));
-        hold(NAME, after.is_ok(), || format!("{execution:?}"))?;
-        *sum = after.unwrap_or_default();
+        hold(NAME, taken.is_some(), || format!("{record:?}"))?;
     }
     for position in account.positions() {
-        let detail = || format!("{position:?}");
+        let key = (
+            &position.instrument_id,
+            &position.strategy_id,
+            position.side,
+        );
+        // A position whose only execution was taken back is flat, and no execution names it.
+        let one = made.remove(&key).map_or(Some(None), |mut one| {
+            one.split_before(u64::MAX).map(|()| Some(one))
+        });
+        let detail = || format!("{position:?} of {one:?}");
+        hold(NAME, one.is_some(), detail)?;
+        let one = one.as_ref().and_then(Option::as_ref);
+        let quantity = one.map_or(0, |one| one.quantity);
+        hold(NAME, quantity == i128::from(position.quantity), detail)?;
         let costless = !position.is_flat() || position.open_cost.is_zero();
         hold("a_flat_position_has_no_cost", costless, detail)?;
-        let instrument = account.instruments().get(&position.instrument_id);
-        let Some(instrument) = instrument.filter(|i| i.settles_profit()) else {
-            continue;
-        };
-        let key = (&position.instrument_id, position.holder());
-        let sum = traded.get(&key).copied().unwrap_or_default();
-        let profit = instrument.profit(sum, position.open_cost);
-        let realized = Some(position.realized_pnl);
-        hold(NAME, near(profit.ok(), realized), detail)?;
+        if let Some(one) = one.filter(|one| one.instrument.settles_profit()) {
+            let profit = one.instrument.profit(one.traded, position.open_cost);
+            let holds = near(profit.ok(), Some(position.realized_pnl));
+            hold("profit_equals_executions", holds, detail)?;
+        }
     }
-    Ok(())
+    hold(NAME, made.is_empty(), || {
+        format!("no position for {made:?}")
+    })
 }
 
 /// Profit, fees and funding of the account are the sums over those who have them.

@@ -6,6 +6,7 @@ use apex_bus::handle::{EventHistory, HistoryError};
 use apex_bus::message::AccountEvent;
 use apex_domain::AccountId;
 use apex_domain::account::Account;
+use apex_domain::event::Recorded;
 use apex_domain::order::OrderKey;
 use apex_storage::JournalError;
 use std::collections::BTreeMap;
@@ -60,15 +61,52 @@ impl EventHistory for JournalHistory {
             .map_err(|error| {
                 // A half-read account is of no use to the next page.
                 *account = Account::new();
-                HistoryError::Unreadable {
-                    account_id: account_id.clone(),
-                    detail: error.to_string(),
-                }
+                unreadable(account_id, &error)
             })
+    }
+
+    fn records(
+        &self,
+        account_id: &AccountId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, HistoryError> {
+        let reader = self
+            .accounts
+            .get(account_id)
+            .ok_or_else(|| HistoryError::NoJournal(account_id.clone()))?;
+        reader
+            .records(after, limit)
+            .map_err(|error| unreadable(account_id, &error))
+    }
+}
+
+fn unreadable(account_id: &AccountId, error: &RecoverError) -> HistoryError {
+    HistoryError::Unreadable {
+        account_id: account_id.clone(),
+        detail: error.to_string(),
     }
 }
 
 impl Reader {
+    fn records(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, RecoverError> {
+        let Some(records) = self.journal.read(after.saturating_add(1)) else {
+            return Ok(Vec::new());
+        };
+        let mut found = Vec::new();
+        for record in records?.take(limit) {
+            let record = record.map_err(|error: JournalError| RecoverError::Journal(error))?;
+            let recorded = Recorded::decode(record.schema, &record.payload).map_err(|source| {
+                RecoverError::Decode {
+                    sequence: record.sequence,
+                    source,
+                }
+            })?;
+            found.push(recorded);
+        }
+        Ok(found)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Account> {
         self.at.lock().unwrap_or_else(|poisoned| {
             // A panic in the middle of a fold: start from the first record again.

@@ -28,6 +28,8 @@ pub mod subscription;
 #[cfg(test)]
 mod testing;
 
+// So that a strategy needs no second crate for what it looks at most.
+pub use apex_domain::indicator;
 pub use command::StrategyCommand;
 pub use context::Context;
 pub use error::{ParameterError, StrategyError};

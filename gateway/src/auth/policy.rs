@@ -44,7 +44,12 @@ const METHODS: &[(&str, Policy)] = &[
     ("apextrade.v1.OrderService/SubmitOrder", TRADE),
     ("apextrade.v1.OrderService/AmendOrder", TRADE),
     ("apextrade.v1.OrderService/CancelOrder", CANCEL),
+    ("apextrade.v1.OrderService/SubmitOrderList", TRADE),
+    ("apextrade.v1.OrderService/CancelOrders", CANCEL),
     ("apextrade.v1.OrderService/CancelAllOrders", CANCEL),
+    ("apextrade.v1.OrderService/ClosePosition", CANCEL),
+    ("apextrade.v1.OrderService/FlattenAccount", CANCEL),
+    ("apextrade.v1.OrderService/PreviewOrder", READ),
     ("apextrade.v1.OrderService/GetOrder", READ),
     ("apextrade.v1.OrderService/ListOrders", READ),
     ("apextrade.v1.OrderService/ListExecutions", READ),
@@ -55,6 +60,7 @@ const METHODS: &[(&str, Policy)] = &[
     ("apextrade.v1.RiskService/Reduce", CANCEL),
     ("apextrade.v1.RiskService/Resume", RISK),
     ("apextrade.v1.RiskService/GetTradingState", READ),
+    ("apextrade.v1.RiskService/ListTradingStateChanges", READ),
     ("apextrade.v1.StrategyService/Connect", TRADE),
     ("apextrade.v1.SystemService/GetSystemStatus", READ),
     ("grpc.health.v1.Health/Check", Policy::Open),
@@ -140,6 +146,10 @@ mod tests {
         assert!(may(Role::Risk, "RiskService/SetLimits"));
         assert!(may(Role::Risk, "OrderService/CancelAllOrders"));
         assert!(!may(Role::Risk, "OrderService/SubmitOrder"));
+        assert!(!may(Role::Risk, "OrderService/SubmitOrderList"));
+        assert!(may(Role::Risk, "OrderService/FlattenAccount"));
+        assert!(!may(Role::Viewer, "OrderService/ClosePosition"));
+        assert!(may(Role::Viewer, "OrderService/PreviewOrder"));
         assert!(!may(Role::Ops, "OrderService/SubmitOrder"));
         assert!(!may(Role::Ops, "AccountService/AdjustCash"));
         assert!(may(Role::Admin, "AccountService/AdjustCash"));

@@ -204,6 +204,7 @@ pub(super) fn write_position(
         realized_pnl: position.realized_pnl.to_string(),
         unrealized_pnl: unrealized.map(|pnl| pnl.to_string()).unwrap_or_default(),
         currency: instrument.profit_currency().to_string(),
+        position_side: enums::position_side(position.side).into(),
     }
 }
 

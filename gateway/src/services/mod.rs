@@ -8,8 +8,10 @@ pub mod instrument;
 pub mod market_data;
 pub mod market_stream;
 pub mod order;
+mod order_batch;
 pub mod order_stream;
 pub mod risk;
+mod risk_changes;
 pub mod strategy;
 pub mod system;
 

@@ -8,7 +8,7 @@ use crate::{status, stream};
 use apex_bus::handle::AccountHandle;
 use apex_bus::message::{AccountCommand, CommandError, OrderFilter, Page};
 use apex_domain::account::{Refusal, Reply};
-use apex_domain::order::{Order, OrderKey, OrderStatus, SubmitOrder};
+use apex_domain::order::{Order, OrderKey, OrderStatus};
 use apex_domain::risk::ReasonCode;
 use apex_domain::{AccountId, InstrumentId, StrategyId};
 use apex_proto::convert::order::{self as wire, AmendError, OrderRef};
@@ -20,7 +20,7 @@ use tonic::{Request, Response, Status};
 /// Orders of the accounts of this node.
 #[derive(Clone, Debug)]
 pub struct OrderServer {
-    shared: Shared,
+    pub(super) shared: Shared,
 }
 
 impl OrderServer {
@@ -34,18 +34,17 @@ impl OrderServer {
         Ok(Response::new(wire::order(order, instrument)))
     }
 
-    /// Submits, and makes the instrument known to the account first where it does not know it.
-    async fn submit(
+    /// Hands over a command about an instrument, which is made known to the account first where
+    /// it does not know it.
+    pub(super) async fn knowing(
         &self,
         account: &AccountHandle,
-        request: SubmitOrder,
+        instrument_id: &InstrumentId,
+        command: AccountCommand,
     ) -> Result<Reply, CommandError> {
-        let instrument_id = request.instrument_id.clone();
-        let command = AccountCommand::Submit(Box::new(request));
         match account.command(command.clone()).await {
             Err(CommandError::Refused(Refusal::UnknownInstrument(id))) => {
-                let Some(instrument) = self.shared.platform.market.instrument(&instrument_id)
-                else {
+                let Some(instrument) = self.shared.platform.market.instrument(instrument_id) else {
                     return Err(CommandError::Refused(Refusal::UnknownInstrument(id)));
                 };
                 account
@@ -109,8 +108,10 @@ impl OrderService for OrderServer {
         let (account_id, order) = wire::read_submit(request.get_ref(), |id| market.instrument(id))
             .map_err(|errors| status::invalid(&errors))?;
         let account = self.shared.account(&caller, &account_id)?;
+        let instrument_id = order.instrument_id.clone();
+        let command = AccountCommand::Submit(Box::new(order));
         match self
-            .submit(account, order)
+            .knowing(account, &instrument_id, command)
             .await
             .map_err(|e| status::command(&e))?
         {
@@ -163,27 +164,60 @@ impl OrderService for OrderServer {
         }
     }
 
+    async fn submit_order_list(
+        &self,
+        request: Request<v1::SubmitOrderListRequest>,
+    ) -> Result<Response<v1::SubmitOrderListResponse>, Status> {
+        let caller = caller(&request)?;
+        let answer = self.submit_list(&caller, request.get_ref()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn cancel_orders(
+        &self,
+        request: Request<v1::CancelOrdersRequest>,
+    ) -> Result<Response<v1::CancelOrdersResponse>, Status> {
+        let caller = caller(&request)?;
+        let answer = self.cancel_several(&caller, request.get_ref()).await?;
+        Ok(Response::new(answer))
+    }
+
     async fn cancel_all_orders(
         &self,
         request: Request<v1::CancelAllOrdersRequest>,
     ) -> Result<Response<v1::CancelAllOrdersResponse>, Status> {
         let caller = caller(&request)?;
-        let (account_id, filter) =
-            wire::read_cancel_all(request.get_ref()).map_err(|errors| status::invalid(&errors))?;
-        let account = self.shared.account(&caller, &account_id)?;
-        let reason_code = ReasonCode::CanceledByUser;
-        let reply = account
-            .command(AccountCommand::CancelAll {
-                filter,
-                reason_code,
-            })
-            .await
-            .map_err(|error| status::command(&error))?;
-        let Reply::Orders(orders) = reply else {
-            return Err(unexpected(&reply));
-        };
-        let orders = write_all(&self.shared, &orders)?;
-        Ok(Response::new(v1::CancelAllOrdersResponse { orders }))
+        let answer = self.cancel_all(&caller, request.get_ref()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn close_position(
+        &self,
+        request: Request<v1::ClosePositionRequest>,
+    ) -> Result<Response<v1::CloseResponse>, Status> {
+        let caller = caller(&request)?;
+        let close =
+            wire::read_close(request.get_ref()).map_err(|errors| status::invalid(&errors))?;
+        self.close(&caller, close).await.map(Response::new)
+    }
+
+    async fn flatten_account(
+        &self,
+        request: Request<v1::FlattenAccountRequest>,
+    ) -> Result<Response<v1::CloseResponse>, Status> {
+        let caller = caller(&request)?;
+        let close =
+            wire::read_flatten(request.get_ref()).map_err(|errors| status::invalid(&errors))?;
+        self.close(&caller, close).await.map(Response::new)
+    }
+
+    async fn preview_order(
+        &self,
+        request: Request<v1::SubmitOrderRequest>,
+    ) -> Result<Response<v1::PreviewOrderResponse>, Status> {
+        let caller = caller(&request)?;
+        let answer = self.preview(&caller, request.get_ref()).await?;
+        Ok(Response::new(answer))
     }
 
     async fn get_order(
@@ -305,7 +339,7 @@ impl OrderService for OrderServer {
     }
 }
 
-fn write_all(shared: &Shared, orders: &[Order]) -> Result<Vec<v1::Order>, Status> {
+pub(super) fn write_all(shared: &Shared, orders: &[Order]) -> Result<Vec<v1::Order>, Status> {
     let mut definitions = shared.definitions();
     orders
         .iter()

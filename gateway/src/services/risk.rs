@@ -1,18 +1,20 @@
 //! `RiskService`.
 
 use super::order::unexpected;
+use super::risk_changes;
 use crate::auth::Caller;
 use crate::shared::{Shared, caller};
 use crate::status;
 use apex_bus::handle::AccountHandle;
 use apex_bus::message::AccountCommand;
-use apex_domain::account::{CancelFilter, Reply};
-use apex_domain::risk::{ReasonCode, TradingState};
+use apex_domain::account::Reply;
+use apex_domain::risk::TradingState;
 use apex_domain::{AccountId, RequestId};
 use apex_proto::convert::{enums, risk as wire, text};
 use apex_proto::field::Fields;
 use apex_proto::v1;
 use apex_proto::v1::risk_service_server::RiskService;
+use futures::future::join_all;
 use tonic::{Request, Response, Status};
 
 /// Limits and trading states of the accounts of this node.
@@ -26,7 +28,6 @@ struct Change {
     state: TradingState,
     request_id: Option<RequestId>,
     reason: String,
-    cancel: bool,
 }
 
 impl RiskServer {
@@ -47,17 +48,15 @@ impl RiskServer {
         )))
     }
 
-    /// Changes the state of every account in scope: all of them are closed to new orders before
-    /// the first cancel is asked for.
+    /// Changes the state of every account in scope.
     async fn change(
         &self,
         caller: &Caller,
         account_id: &str,
         change: Change,
     ) -> Result<Response<v1::TradingStateResponse>, Status> {
-        let handles = self.shared.scope(caller, account_id)?;
         let mut accounts = Vec::new();
-        for handle in &handles {
+        for handle in self.shared.scope(caller, account_id)? {
             let command = AccountCommand::SetTradingState {
                 request_id: change.request_id.clone(),
                 state: change.state,
@@ -72,25 +71,55 @@ impl RiskServer {
                 Err(error) => return Err(status::command(&error)),
             }
         }
-        if change.cancel {
-            for (handle, account) in handles.iter().zip(&mut accounts) {
-                account.cancels_requested = cancel_all(handle).await?;
-            }
+        Ok(Response::new(v1::TradingStateResponse { accounts }))
+    }
+
+    /// Asks all accounts in scope at once, and each of them even where another one fails: a kill
+    /// switch must not wait for a slow disk, nor stop at the first fault.
+    async fn halt_all(
+        &self,
+        caller: &Caller,
+        halt: &v1::HaltRequest,
+    ) -> Result<Response<v1::TradingStateResponse>, Status> {
+        let change = read(TradingState::Halted, &halt.request_id, &halt.reason)?;
+        let handles = self.shared.scope(caller, &halt.account_id)?;
+        let halted = handles.into_iter().map(|handle| {
+            let command = AccountCommand::Halt {
+                request_id: change.request_id.clone(),
+                cancel: halt.cancel,
+                flatten: halt.flatten,
+                by: caller.user_id.clone(),
+                reason: change.reason.clone(),
+            };
+            halt_one(handle, command)
+        });
+        let mut accounts = Vec::new();
+        for answer in join_all(halted).await {
+            accounts.push(answer?);
         }
         Ok(Response::new(v1::TradingStateResponse { accounts }))
     }
 }
 
-async fn cancel_all(handle: &AccountHandle) -> Result<u64, Status> {
-    let command = AccountCommand::CancelAll {
-        filter: CancelFilter::default(),
-        reason_code: ReasonCode::CanceledByRisk,
+async fn halt_one(
+    handle: &AccountHandle,
+    command: AccountCommand,
+) -> Result<v1::AccountTradingState, Status> {
+    let canceled = match handle.command(command).await {
+        Ok(Reply::Orders(orders)) => orders.len() as u64,
+        Ok(other) => return Err(unexpected(&other)),
+        Err(error) => return Err(status::command(&error)),
     };
-    match handle.command(command).await {
-        Ok(Reply::Orders(orders)) => Ok(orders.len() as u64),
-        Ok(other) => Err(unexpected(&other)),
-        Err(error) => Err(status::command(&error)),
-    }
+    // The answer to a repeated call tells how things stand now: it may have been resumed since.
+    let summary = handle
+        .summary()
+        .await
+        .map_err(|error| status::command(&error))?;
+    let state = written(handle.account_id(), summary.trading_state, summary.sequence);
+    Ok(v1::AccountTradingState {
+        cancels_requested: canceled,
+        ..state
+    })
 }
 
 fn written(account_id: &AccountId, state: TradingState, sequence: u64) -> v1::AccountTradingState {
@@ -103,24 +132,16 @@ fn written(account_id: &AccountId, state: TradingState, sequence: u64) -> v1::Ac
 }
 
 /// Reads what the three changes have in common.
-fn read(
-    state: TradingState,
-    request_id: &str,
-    reason: &str,
-    halt: Option<&v1::HaltRequest>,
-) -> Result<Change, Status> {
+fn read(state: TradingState, request_id: &str, reason: &str) -> Result<Change, Status> {
     let mut fields = Fields::new();
     let f = &mut fields;
     let request_id = text::optional(f, "request_id", request_id, RequestId::new);
     let reason = text::free(f, "reason", reason);
-    text::not_yet(f, "flatten", halt.is_some_and(|halt| halt.flatten));
-    let cancel = halt.is_some_and(|halt| halt.cancel);
     let change = request_id.zip(reason);
     let change = change.map(|(request_id, reason)| Change {
         state,
         request_id,
         reason,
-        cancel,
     });
     fields
         .finish(change)
@@ -164,14 +185,7 @@ impl RiskService for RiskServer {
         request: Request<v1::HaltRequest>,
     ) -> Result<Response<v1::TradingStateResponse>, Status> {
         let caller = caller(&request)?;
-        let halt = request.get_ref();
-        let change = read(
-            TradingState::Halted,
-            &halt.request_id,
-            &halt.reason,
-            Some(halt),
-        )?;
-        self.change(&caller, &halt.account_id, change).await
+        self.halt_all(&caller, request.get_ref()).await
     }
 
     async fn reduce(
@@ -180,12 +194,7 @@ impl RiskService for RiskServer {
     ) -> Result<Response<v1::TradingStateResponse>, Status> {
         let caller = caller(&request)?;
         let reduce = request.get_ref();
-        let change = read(
-            TradingState::Reducing,
-            &reduce.request_id,
-            &reduce.reason,
-            None,
-        )?;
+        let change = read(TradingState::Reducing, &reduce.request_id, &reduce.reason)?;
         self.change(&caller, &reduce.account_id, change).await
     }
 
@@ -195,12 +204,7 @@ impl RiskService for RiskServer {
     ) -> Result<Response<v1::TradingStateResponse>, Status> {
         let caller = caller(&request)?;
         let resume = request.get_ref();
-        let change = read(
-            TradingState::Active,
-            &resume.request_id,
-            &resume.reason,
-            None,
-        )?;
+        let change = read(TradingState::Active, &resume.request_id, &resume.reason)?;
         self.change(&caller, &resume.account_id, change).await
     }
 
@@ -222,5 +226,15 @@ impl RiskService for RiskServer {
             ));
         }
         Ok(Response::new(v1::TradingStateResponse { accounts }))
+    }
+
+    async fn list_trading_state_changes(
+        &self,
+        request: Request<v1::ListTradingStateChangesRequest>,
+    ) -> Result<Response<v1::ListTradingStateChangesResponse>, Status> {
+        let caller = caller(&request)?;
+        risk_changes::list(&self.shared, &caller, request.get_ref())
+            .await
+            .map(Response::new)
     }
 }

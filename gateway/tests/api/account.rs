@@ -95,7 +95,9 @@ impl Actor for TestAccount {
             AccountMessage::Command(command, reply) => {
                 let adds = matches!(
                     &command,
-                    AccountCommand::Submit(_) | AccountCommand::Amend(_)
+                    AccountCommand::Submit(_)
+                        | AccountCommand::SubmitList(_)
+                        | AccountCommand::Amend(_)
                 );
                 if adds && !state.venue_connected {
                     let _ = reply.send(Err(CommandError::VenueDown));
@@ -118,6 +120,7 @@ impl Actor for TestAccount {
             | AccountMessage::Report { .. }
             | AccountMessage::Durable { .. }
             | AccountMessage::Journal(_)
+            | AccountMessage::Market { .. }
             | AccountMessage::Tick => {}
         }
         Ok(())
@@ -168,11 +171,42 @@ impl TestState {
             },
             AccountCommand::CancelAll {
                 filter,
+                request_id,
                 reason_code,
             } => AccountInput::CancelAll {
                 filter,
+                request_id,
                 reason_code,
-                request_id: None,
+            },
+            AccountCommand::CancelOrders {
+                keys,
+                request_id,
+                reason_code,
+            } => AccountInput::CancelOrders {
+                keys,
+                request_id,
+                reason_code,
+            },
+            AccountCommand::SubmitList(list) => {
+                let ids = list.orders.iter().map(|order| order.instrument_id.clone());
+                let markets = ids.map(|id| (id.clone(), self.reference(&id))).collect();
+                AccountInput::SubmitList { list, markets }
+            }
+            AccountCommand::Close { scope, request_id } => {
+                AccountInput::Close { scope, request_id }
+            }
+            AccountCommand::Halt {
+                request_id,
+                cancel,
+                flatten,
+                by,
+                reason,
+            } => AccountInput::Halt {
+                request_id,
+                cancel,
+                flatten,
+                by,
+                reason,
             },
             AccountCommand::SetTradingState {
                 request_id,
@@ -238,6 +272,14 @@ impl TestState {
                 let next = last.filter(|_| all.len() > executions.len());
                 AccountAnswer::Executions { executions, next }
             }
+            AccountQuery::Preview(request) => {
+                let id = &request.instrument_id;
+                let definition = self.market.instrument(id);
+                let market = self.reference(id);
+                let now = Clock::Wall.now();
+                let preview = account.preview(now, request, market, definition.as_ref());
+                AccountAnswer::Preview(Box::new(preview))
+            }
             AccountQuery::Summary => AccountAnswer::Summary(Box::new(self.summary())),
         }
     }
@@ -272,15 +314,20 @@ impl TestState {
             state_hash: account.state_hash(),
             journal: JournalHealth::Ready,
             venue_connected: self.venue_connected,
+            reconcile_differences: BTreeMap::new(),
         }
     }
 
     fn report(&mut self, report: VenueReport) {
         self.reports += 1;
-        self.decide(AccountInput::Report {
+        let (_, commands) = self.decide(AccountInput::Report {
             venue_sequence: self.reports,
             report,
         });
+        // Lists and closing go on with what a report brings.
+        for command in commands {
+            self.at_the_venue(command);
+        }
     }
 
     fn at_the_venue(&mut self, command: VenueCommand) {

@@ -255,6 +255,19 @@ impl EventHistory for MemoryJournals {
         }
         Ok(events)
     }
+
+    fn records(
+        &self,
+        account_id: &AccountId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, HistoryError> {
+        let records = self.records.lock().unwrap();
+        let no_journal = || HistoryError::NoJournal(account_id.clone());
+        let records = records.get(account_id).ok_or_else(no_journal)?.iter();
+        let behind = records.filter(|recorded| recorded.sequence > after);
+        Ok(behind.take(limit).cloned().collect())
+    }
 }
 
 /// No test waits longer for something that has to come; it is a failure, not a pace.

@@ -4,8 +4,10 @@
 mod account;
 mod edge;
 mod harness;
+mod lists;
 mod market;
 mod orders;
+mod risk;
 mod strategies;
 mod streams;
 mod who;

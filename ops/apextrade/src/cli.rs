@@ -2,9 +2,15 @@
 
 mod calendar;
 mod client;
+mod indicators;
+mod orders;
+mod risk;
 
 pub use calendar::*;
 pub use client::*;
+pub use indicators::*;
+pub use orders::*;
+pub use risk::*;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -32,6 +38,8 @@ pub enum Command {
     VenueSim(VenueSimArgs),
     /// Run a strategy over recorded data and report what it made.
     Backtest(BacktestArgs),
+    /// List the indicators, or compute one over recorded data.
+    Indicators(IndicatorsArgs),
     /// Replay recordings as fast as possible and print the summary.
     Replay(ReplayArgs),
     /// Check journal and hash chain, and rebuild the state from it.
@@ -40,15 +48,15 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Exit with 0 when the gateway is alive, 1 when it is not.
     Health(HealthArgs),
-    /// List, submit, amend, cancel and watch orders.
+    /// List, submit, preview, amend, cancel and watch orders.
     Orders(OrdersArgs),
-    /// List positions.
-    Positions(ListArgs),
-    /// List accounts.
-    Accounts(ListArgs),
+    /// List and close positions.
+    Positions(PositionsArgs),
+    /// List and flatten accounts.
+    Accounts(AccountsArgs),
     /// List instruments.
     Instruments(InstrumentsArgs),
-    /// Read or change the trading state.
+    /// Read or change limits and trading state.
     Risk(RiskArgs),
     /// List the sessions of a trading calendar, or say what it is at an instant.
     Calendar(CalendarArgs),
@@ -308,11 +316,12 @@ mod tests {
     }
 
     #[test]
-    fn an_amend_without_a_change_names_both_that_it_may_have() {
+    fn an_amend_without_a_change_names_all_that_it_may_have() {
         let words = ["apextrade", "orders", "amend", "c-1"];
         let error = Cli::try_parse_from(words).unwrap_err().to_string();
         assert!(error.contains("--quantity"), "{error}");
         assert!(error.contains("--limit-price"), "{error}");
+        assert!(error.contains("--stop-price"), "{error}");
         let changes = ["--quantity", "2", "--limit-price", "3"];
         assert!(Cli::try_parse_from(words.iter().chain(&changes)).is_ok());
     }

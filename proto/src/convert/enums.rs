@@ -3,10 +3,13 @@
 use crate::field::Fields;
 use crate::v1;
 use apex_domain::event::AccountMode;
-use apex_domain::instrument::InstrumentKind;
+use apex_domain::instrument::{AssetClass, InstrumentKind};
 use apex_domain::market::{FeedStatus, Side};
-use apex_domain::order::{OrderStatus, OrderType, TimeInForce};
-use apex_domain::risk::{ReasonCode, TradingState};
+use apex_domain::order::{
+    Contingency, OrderStatus, OrderType, PositionSide, ReleaseRule, SelfTradePrevention,
+    TimeInForce, TriggerType,
+};
+use apex_domain::risk::{LossAction, ReasonCode, TradingState};
 
 fn unknown(fields: &mut Fields, field: &str, value: i32) {
     if value == 0 {
@@ -37,49 +40,159 @@ pub fn read_side_filter(fields: &mut Fields, field: &str, value: i32) -> Option<
     }
 }
 
-/// Reads an order type; those of the contract that are not taken yet are refused by name.
+/// Reads an order type that must be there.
 pub fn read_order_type(fields: &mut Fields, value: i32) -> Option<OrderType> {
-    match v1::OrderType::try_from(value) {
-        Ok(v1::OrderType::Market) => Some(OrderType::Market),
-        Ok(v1::OrderType::Limit) => Some(OrderType::Limit),
-        Ok(v1::OrderType::Unspecified) | Err(_) => {
-            unknown(fields, "order_type", value);
-            None
-        }
-        Ok(other) => {
-            fields.refuse(
-                "order_type",
-                format!("{} is not supported yet", other.as_str_name()),
-            );
-            None
-        }
+    let found = find_order_type(value);
+    if found.is_none() {
+        unknown(fields, "order_type", value);
     }
+    found
 }
 
-/// Reads a time in force; zero is GTC for a limit order and IOC for a market order. Those of the
-/// contract that are not taken yet are refused by name.
+/// Returns the order type of a number, `None` for zero and for what no version had.
+pub fn find_order_type(value: i32) -> Option<OrderType> {
+    OrderType::ALL
+        .into_iter()
+        .find(|kind| order_type(*kind) as i32 == value)
+}
+
+/// Reads a time in force; zero is IOC for a market order and GTC for every other.
 pub fn read_time_in_force(
     fields: &mut Fields,
     value: i32,
     order_type: Option<OrderType>,
 ) -> Option<TimeInForce> {
-    match v1::TimeInForce::try_from(value) {
-        Ok(v1::TimeInForce::Unspecified) => Some(match order_type {
+    if value == 0 {
+        return Some(match order_type {
             Some(OrderType::Market) => TimeInForce::Ioc,
             _ => TimeInForce::Gtc,
-        }),
-        Ok(v1::TimeInForce::Gtc) => Some(TimeInForce::Gtc),
-        Ok(v1::TimeInForce::Ioc) => Some(TimeInForce::Ioc),
-        Ok(v1::TimeInForce::Fok) => Some(TimeInForce::Fok),
-        Ok(other) => {
-            let name = other.as_str_name();
-            fields.refuse("time_in_force", format!("{name} is not supported yet"));
-            None
-        }
+        });
+    }
+    let found = find_time_in_force(value);
+    if found.is_none() {
+        unknown(fields, "time_in_force", value);
+    }
+    found
+}
+
+/// Returns the time in force of a number, `None` for zero and for what no version had.
+pub fn find_time_in_force(value: i32) -> Option<TimeInForce> {
+    TimeInForce::ALL
+        .into_iter()
+        .find(|time| time_in_force(*time) as i32 == value)
+}
+
+/// Reads which price triggers; zero is the last trade.
+pub fn read_trigger_type(fields: &mut Fields, value: i32) -> Option<TriggerType> {
+    match v1::TriggerType::try_from(value) {
+        Ok(v1::TriggerType::Unspecified | v1::TriggerType::Last) => Some(TriggerType::Last),
+        Ok(v1::TriggerType::BidAsk) => Some(TriggerType::BidAsk),
+        Ok(v1::TriggerType::Mark) => Some(TriggerType::Mark),
         Err(_) => {
-            unknown(fields, "time_in_force", value);
+            unknown(fields, "trigger_type", value);
             None
         }
+    }
+}
+
+/// Reads what a trailing offset counts; it must be there.
+pub fn read_trailing_offset_type(
+    fields: &mut Fields,
+    value: i32,
+) -> Option<v1::TrailingOffsetType> {
+    match v1::TrailingOffsetType::try_from(value) {
+        Ok(v1::TrailingOffsetType::Unspecified) | Err(_) => {
+            unknown(fields, "trailing_offset_type", value);
+            None
+        }
+        Ok(found) => Some(found),
+    }
+}
+
+/// Reads which position is meant; zero is the one of a netting account.
+pub fn read_position_side(fields: &mut Fields, value: i32) -> Option<PositionSide> {
+    match v1::PositionSide::try_from(value) {
+        Ok(v1::PositionSide::Unspecified | v1::PositionSide::Net) => Some(PositionSide::Net),
+        Ok(v1::PositionSide::Long) => Some(PositionSide::Long),
+        Ok(v1::PositionSide::Short) => Some(PositionSide::Short),
+        Err(_) => {
+            unknown(fields, "position_side", value);
+            None
+        }
+    }
+}
+
+/// Reads a rule against trades with oneself; zero leaves it to the venue. The outer `None` is an
+/// error.
+pub fn read_self_trade_prevention(
+    fields: &mut Fields,
+    value: i32,
+) -> Option<Option<SelfTradePrevention>> {
+    use v1::SelfTradePrevention as Wire;
+    Some(match Wire::try_from(value) {
+        Ok(Wire::Unspecified) => None,
+        Ok(Wire::CancelNewest) => Some(SelfTradePrevention::ExpireTaker),
+        Ok(Wire::CancelOldest) => Some(SelfTradePrevention::ExpireMaker),
+        Ok(Wire::CancelBoth) => Some(SelfTradePrevention::ExpireBoth),
+        Ok(Wire::Decrement) => Some(SelfTradePrevention::Decrement),
+        Err(_) => {
+            unknown(fields, "self_trade_prevention", value);
+            return None;
+        }
+    })
+}
+
+/// Reads how orders depend on each other; zero is not at all.
+pub fn read_contingency(fields: &mut Fields, value: i32) -> Option<Contingency> {
+    use v1::Contingency as Wire;
+    match Wire::try_from(value) {
+        Ok(Wire::Unspecified | Wire::None) => Some(Contingency::None),
+        Ok(Wire::Oco) => Some(Contingency::Oco),
+        Ok(Wire::Oto) => Some(Contingency::Oto),
+        Ok(Wire::Ouo) => Some(Contingency::Ouo),
+        Ok(Wire::Bracket) => Some(Contingency::Bracket),
+        Err(_) => {
+            unknown(fields, "contingency", value);
+            None
+        }
+    }
+}
+
+/// Reads which fill releases children; zero is the complete one.
+pub fn read_release_rule(fields: &mut Fields, value: i32) -> Option<ReleaseRule> {
+    match v1::ReleaseRule::try_from(value) {
+        Ok(v1::ReleaseRule::Unspecified | v1::ReleaseRule::Full) => Some(ReleaseRule::Full),
+        Ok(v1::ReleaseRule::Partial) => Some(ReleaseRule::Partial),
+        Err(_) => {
+            unknown(fields, "release", value);
+            None
+        }
+    }
+}
+
+pub fn trigger_type(trigger: TriggerType) -> v1::TriggerType {
+    match trigger {
+        TriggerType::Last => v1::TriggerType::Last,
+        TriggerType::BidAsk => v1::TriggerType::BidAsk,
+        TriggerType::Mark => v1::TriggerType::Mark,
+    }
+}
+
+pub fn position_side(side: PositionSide) -> v1::PositionSide {
+    match side {
+        PositionSide::Net => v1::PositionSide::Net,
+        PositionSide::Long => v1::PositionSide::Long,
+        PositionSide::Short => v1::PositionSide::Short,
+    }
+}
+
+pub fn self_trade_prevention(rule: Option<SelfTradePrevention>) -> v1::SelfTradePrevention {
+    match rule {
+        None => v1::SelfTradePrevention::Unspecified,
+        Some(SelfTradePrevention::ExpireTaker) => v1::SelfTradePrevention::CancelNewest,
+        Some(SelfTradePrevention::ExpireMaker) => v1::SelfTradePrevention::CancelOldest,
+        Some(SelfTradePrevention::ExpireBoth) => v1::SelfTradePrevention::CancelBoth,
+        Some(SelfTradePrevention::Decrement) => v1::SelfTradePrevention::Decrement,
     }
 }
 
@@ -207,6 +320,53 @@ pub fn read_instrument_kind(fields: &mut Fields, value: i32) -> Option<Instrumen
     }
 }
 
+pub fn asset_class(class: AssetClass) -> v1::AssetClass {
+    match class {
+        AssetClass::Crypto => v1::AssetClass::Crypto,
+        AssetClass::Equity => v1::AssetClass::Equity,
+        AssetClass::Fx => v1::AssetClass::Fx,
+        AssetClass::Future => v1::AssetClass::Future,
+        AssetClass::Option => v1::AssetClass::Option,
+        AssetClass::Index => v1::AssetClass::Index,
+    }
+}
+
+/// Reads an asset class; zero is what definitions had before there were classes.
+pub fn read_asset_class(fields: &mut Fields, value: i32) -> Option<AssetClass> {
+    match v1::AssetClass::try_from(value) {
+        Ok(v1::AssetClass::Unspecified) => Some(AssetClass::default()),
+        Ok(v1::AssetClass::Crypto) => Some(AssetClass::Crypto),
+        Ok(v1::AssetClass::Equity) => Some(AssetClass::Equity),
+        Ok(v1::AssetClass::Fx) => Some(AssetClass::Fx),
+        Ok(v1::AssetClass::Future) => Some(AssetClass::Future),
+        Ok(v1::AssetClass::Option) => Some(AssetClass::Option),
+        Ok(v1::AssetClass::Index) => Some(AssetClass::Index),
+        Err(_) => {
+            unknown(fields, "asset_class", value);
+            None
+        }
+    }
+}
+
+pub fn loss_action(action: LossAction) -> v1::LossAction {
+    match action {
+        LossAction::Halt => v1::LossAction::Halt,
+        LossAction::Reduce => v1::LossAction::Reduce,
+    }
+}
+
+/// Reads what a loss limit does; zero halts.
+pub fn read_loss_action(fields: &mut Fields, field: &str, value: i32) -> Option<LossAction> {
+    match v1::LossAction::try_from(value) {
+        Ok(v1::LossAction::Unspecified | v1::LossAction::Halt) => Some(LossAction::Halt),
+        Ok(v1::LossAction::Reduce) => Some(LossAction::Reduce),
+        Err(_) => {
+            unknown(fields, field, value);
+            None
+        }
+    }
+}
+
 pub fn trading_state(state: TradingState) -> v1::TradingState {
     match state {
         TradingState::Active => v1::TradingState::Active,
@@ -272,16 +432,34 @@ mod tests {
     }
 
     #[test]
-    fn an_order_type_of_a_later_version_is_refused_by_name() {
+    fn every_order_type_and_time_in_force_comes_back() {
+        let fields = &mut Fields::new();
+        for kind in OrderType::ALL {
+            assert_eq!(read_order_type(fields, order_type(kind) as i32), Some(kind));
+        }
+        for time in TimeInForce::ALL {
+            let wire = time_in_force(time) as i32;
+            assert_eq!(read_time_in_force(fields, wire, None), Some(time));
+        }
+    }
+
+    #[test]
+    fn a_number_of_a_later_version_is_refused_in_each_enum() {
         let mut fields = Fields::new();
-        assert_eq!(
-            read_order_type(&mut fields, v1::OrderType::TrailingStop as i32),
-            None
-        );
+        let f = &mut fields;
+        assert_eq!(read_order_type(f, 99), None);
+        assert_eq!(read_time_in_force(f, 99, None), None);
+        assert_eq!(read_trigger_type(f, 99), None);
+        assert_eq!(read_trailing_offset_type(f, 99), None);
+        assert_eq!(read_position_side(f, 99), None);
+        assert_eq!(read_self_trade_prevention(f, 99), None);
         let errors = fields.finish(Some(())).unwrap_err();
-        assert_eq!(
-            errors.to_string(),
-            "order_type: ORDER_TYPE_TRAILING_STOP is not supported yet"
+        assert_eq!(errors.errors().len(), 6);
+        assert!(
+            errors
+                .errors()
+                .iter()
+                .all(|error| error.description == "99 is no known value")
         );
     }
 

@@ -1,13 +1,13 @@
 //! Events of orders.
 
 use super::order;
-use crate::FieldErrors;
+use crate::field::{FieldErrors, Fields};
 use crate::v1;
 use apex_domain::account::ExecutionRecord;
-use apex_domain::event::{Event, Recorded};
+use apex_domain::event::{Event, Hold, Recorded};
 use apex_domain::order::Order;
 use apex_domain::risk::{MarketRef, ReasonCode};
-use apex_domain::{AccountId, Instrument, UnixNanos};
+use apex_domain::{AccountId, ExecId, Instrument, UnixNanos};
 
 /// Writes an event with the order as it stood right after it; `None` where the event is not about
 /// an order.
@@ -36,16 +36,52 @@ pub fn order_event(
             };
             Some(order::execution(account_id, &record, instrument))
         }
+        Event::ExecutionBusted {
+            execution: Some(execution),
+            ..
+        } => {
+            let record = ExecutionRecord {
+                sequence: recorded.sequence,
+                ts: recorded.ts,
+                order_id: Some(after.order_id.clone()),
+                strategy_id: after.request.strategy_id.clone(),
+                execution: execution.as_ref().clone(),
+                late: false,
+                busted: true,
+                position_side: after.request.terms.position_side,
+            };
+            Some(order::execution(account_id, &record, instrument))
+        }
         _ => None,
     };
-    Some(v1::OrderEvent {
+    let mut wire = v1::OrderEvent {
         account_id: account_id.to_string(),
         sequence: recorded.sequence,
         ts_ns: recorded.ts.0,
         kind: kind.into(),
         order: Some(order::order(after, instrument)),
         execution,
-    })
+        ..Default::default()
+    };
+    match &recorded.event {
+        Event::OrderHeld { hold, .. } => wire.hold = write_hold(*hold).into(),
+        Event::OrderTrailed { best, .. } => wire.best_price = instrument.format_price(*best),
+        Event::ExecutionBusted {
+            exec_id, booked, ..
+        } => {
+            wire.busted_exec_id = exec_id.to_string();
+            wire.busted_was_booked = *booked;
+        }
+        _ => {}
+    }
+    Some(wire)
+}
+
+fn write_hold(hold: Hold) -> v1::Hold {
+    match hold {
+        Hold::Emulated => v1::Hold::Emulated,
+        Hold::Parent => v1::Hold::Parent,
+    }
 }
 
 /// Reads an event of an order, for who folds them far from the account. `None` where the wire says
@@ -86,7 +122,7 @@ fn read_event(
     Ok(Some(match wire.kind() {
         Kind::Initialized => Event::OrderInitialized {
             order_id,
-            quantity: order.request.quantity,
+            quantity,
             request: Box::new(order.request),
             market: MarketRef::default(),
             expires_at: order.expires_at,
@@ -165,10 +201,54 @@ fn read_event(
                 late: wire.kind() == Kind::LateFill,
             }
         }
-        Kind::EndHeld | Kind::Held | Kind::Trailed | Kind::ExecutionBusted | Kind::Unspecified => {
-            return Ok(None);
+        Kind::Held | Kind::Trailed | Kind::ExecutionBusted => {
+            return read_rare(wire, order, instrument).map(Some);
         }
+        Kind::EndHeld | Kind::Unspecified => return Ok(None),
     }))
+}
+
+/// Reads an event that has fields of its own.
+fn read_rare(
+    wire: &v1::OrderEvent,
+    order: Order,
+    instrument: &Instrument,
+) -> Result<Event, FieldErrors> {
+    use v1::OrderEventKind as Kind;
+    let order_id = order.order_id;
+    Ok(match wire.kind() {
+        Kind::Held => Event::OrderHeld {
+            order_id,
+            hold: match wire.hold() {
+                v1::Hold::Emulated => Hold::Emulated,
+                v1::Hold::Parent => Hold::Parent,
+                v1::Hold::Unspecified => return Err(FieldErrors::one("hold", "is required")),
+            },
+        },
+        Kind::Trailed => {
+            let mut fields = Fields::new();
+            let best = order::price(&mut fields, "best_price", &wire.best_price, instrument);
+            Event::OrderTrailed {
+                order_id,
+                stop_price: order
+                    .stop_price
+                    .ok_or_else(|| FieldErrors::one("order.stop_price", "is required"))?,
+                best: fields.finish(best)?,
+            }
+        }
+        _ => Event::ExecutionBusted {
+            order_id: Some(order_id),
+            exec_id: ExecId::new(&wire.busted_exec_id)
+                .map_err(|error| FieldErrors::one("busted_exec_id", error))?,
+            instrument_id: order.request.instrument_id,
+            execution: match &wire.execution {
+                Some(execution) => Some(Box::new(order::read_execution(execution, instrument)?)),
+                None => None,
+            },
+            booked: wire.busted_was_booked,
+            ts_event: order.ts_updated,
+        },
+    })
 }
 
 fn kind(event: &Event) -> Option<v1::OrderEventKind> {

@@ -101,13 +101,6 @@ pub fn money(fields: &mut Fields, field: &str, text: &str) -> Option<Money> {
     fields.take(field, Money::parse(text))
 }
 
-/// Notes that a field is known but not taken yet, when it is set.
-pub fn not_yet(fields: &mut Fields, field: &str, is_set: bool) {
-    if is_set {
-        fields.refuse(field, "is not supported yet");
-    }
-}
-
 /// Returns the mantissa of `number` at `decimals`, cut towards zero, and whether it fits exactly.
 ///
 /// Errors: `OutOfRange` when even the cut value is above what a mantissa can hold.

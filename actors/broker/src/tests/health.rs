@@ -29,6 +29,7 @@ fn on_the_reserve_only_what_takes_exposure_away_is_decided() {
     let mut kill = desk.command(halt(true));
     let mut all = desk.command(AccountCommand::CancelAll {
         filter: Default::default(),
+        request_id: None,
         reason_code: apex_domain::risk::ReasonCode::CanceledByRisk,
     });
     desk.durable_all();

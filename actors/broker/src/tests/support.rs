@@ -142,6 +142,7 @@ pub type CommandAnswer = Waiting<Result<Reply, CommandError>>;
 
 pub struct Desk {
     shell: Shell,
+    pub market: MarketHub,
     pub journal: Arc<HandJournal>,
     pub venue: Arc<HandVenue>,
     pub clock: Clock,
@@ -195,7 +196,9 @@ impl Desk {
             ..args(&journal, &venue)
         };
         let (clock, events) = (args.clock.clone(), args.events.clone());
+        let market = args.market.clone();
         Desk {
+            market,
             shell: Shell::new(args).unwrap(),
             journal,
             venue,
@@ -218,6 +221,10 @@ impl Desk {
             aborted.lock().unwrap().push(text);
         });
         take_whole(&mut self.shell, message, &hook);
+    }
+
+    pub fn watched(&self) -> crate::watch::Watched {
+        self.shell.watched()
     }
 
     pub fn aborts(&self) -> Vec<String> {

@@ -1,10 +1,11 @@
 //! What an account actor takes and answers.
 
-use apex_domain::account::{CancelFilter, Effects, ExecutionRecord, Refusal, Reply};
-use apex_domain::event::{AccountMode, Recorded};
-use apex_domain::order::{AmendOrder, Order, OrderKey, SubmitOrder};
+use apex_domain::account::{CancelFilter, Effects, ExecutionRecord, Preview, Refusal, Reply};
+use apex_domain::event::{AccountMode, CloseScope, Recorded};
+use apex_domain::order::{AmendOrder, Order, OrderKey, SubmitList, SubmitOrder};
 use apex_domain::portfolio::Position;
-use apex_domain::risk::{Limits, ReasonCode, TradingState};
+use apex_domain::reconcile::VenueSnapshot;
+use apex_domain::risk::{Limits, MarketView, ReasonCode, TradingState};
 use apex_domain::venue::VenueReport;
 use apex_domain::{
     AccountId, Currency, Instrument, InstrumentId, Money, RequestId, StrategyId, UnixNanos,
@@ -26,7 +27,29 @@ pub enum AccountCommand {
     },
     CancelAll {
         filter: CancelFilter,
+        request_id: Option<RequestId>,
         reason_code: ReasonCode,
+    },
+    /// Cancels these orders, with an outcome for each.
+    CancelOrders {
+        keys: Vec<OrderKey>,
+        request_id: Option<RequestId>,
+        reason_code: ReasonCode,
+    },
+    /// Several orders as one list, or as a batch where they have no contingency.
+    SubmitList(Box<SubmitList>),
+    /// Cancels what is in the way and closes the positions that the scope names.
+    Close {
+        scope: CloseScope,
+        request_id: Option<RequestId>,
+    },
+    /// The kill switch.
+    Halt {
+        request_id: Option<RequestId>,
+        cancel: bool,
+        flatten: bool,
+        by: String,
+        reason: String,
     },
     SetTradingState {
         request_id: Option<RequestId>,
@@ -82,13 +105,17 @@ pub enum JournalHealth {
     Full,
 }
 
-/// A change of the link to the venue.
+/// What the link to the venue tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VenueLink {
     /// Logged on; reports resume behind what the account has seen.
     Ready,
     /// Nothing can be sent, and what was sent last may or may not have arrived.
     Lost { reason: String },
+    /// The venue gives snapshots: no new exposure before one agrees with the account.
+    GivesSnapshots,
+    /// What the venue has of the account.
+    Snapshot(Box<VenueSnapshot>),
 }
 
 /// Which orders a list wants, newest first. `None` is any.
@@ -114,8 +141,15 @@ pub struct Page {
 #[derive(Clone, Debug)]
 pub enum AccountQuery {
     Order(OrderKey),
-    Orders { filter: OrderFilter, page: Page },
-    Executions { page: Page },
+    Orders {
+        filter: OrderFilter,
+        page: Page,
+    },
+    Executions {
+        page: Page,
+    },
+    /// What a new order would be and do; decides nothing.
+    Preview(Box<SubmitOrder>),
     Summary,
 }
 
@@ -132,6 +166,7 @@ pub enum AccountAnswer {
         executions: Vec<ExecutionRecord>,
         next: Option<u64>,
     },
+    Preview(Box<Result<Preview, Refusal>>),
     Summary(Box<AccountSummary>),
 }
 
@@ -160,7 +195,10 @@ pub struct AccountSummary {
     pub sequence: u64,
     pub state_hash: u64,
     pub journal: JournalHealth,
+    /// The session stands, and the account agrees with what the venue has.
     pub venue_connected: bool,
+    /// Differences from the venue that were seen since the start, by kind.
+    pub reconcile_differences: BTreeMap<&'static str, u64>,
 }
 
 /// A durable event of an account, as it is published: the order as it stood right after it.
@@ -193,5 +231,10 @@ pub enum AccountMessage {
         sequence: u64,
     },
     Journal(JournalHealth),
+    /// What the market of an instrument is now, for one whose prices the account waits for.
+    Market {
+        instrument_id: InstrumentId,
+        view: MarketView,
+    },
     Tick,
 }

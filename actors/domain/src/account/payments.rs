@@ -242,7 +242,7 @@ impl ExecutionRecord {
 }
 
 /// Returns executions and splits by their sequence.
-pub(crate) fn merged<'a>(
+fn merged<'a>(
     executions: impl Iterator<Item = &'a ExecutionRecord>,
     splits: &'a [Split],
 ) -> impl Iterator<Item = Past<'a>> {

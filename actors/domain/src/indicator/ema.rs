@@ -1,9 +1,36 @@
 //! Exponential moving average.
 
+use super::error::InputError;
+use super::input::{BarInput, Inputs};
+use super::object::{Indicator, Outputs};
+use super::parameter::{IndicatorParameter, period};
+use super::registry::IndicatorType;
+
+pub(super) const EMA: IndicatorType = IndicatorType {
+    name: "ema",
+    help: "Exponential moving average, seeded by the first close.",
+    inputs: Inputs::Close,
+    parameters: &[IndicatorParameter::period(
+        "period",
+        20,
+        1,
+        "The weight of a new close is 2 / (period + 1).",
+    )],
+    outputs: &["ema"],
+    make: |values| {
+        let length = values.whole("period");
+        period("period", length, 1)?;
+        Ok(Box::new(Ema::new(length)))
+    },
+};
+
 /// An exponential moving average over `period` inputs: `e = a*x + (1-a)*e` with
 /// `a = 2/(period+1)`, computed in exactly this form, so that the last bit is the same everywhere.
 ///
-/// Seed rule: the first input is the first value.
+/// Seed rule: the first input is the first value. Ready from the `period`-th input on; the seed
+/// still has a weight of about 13 % then, and below a millionth after seven periods.
+///
+/// Source: P. N. Haurlan, "Measuring Trend Values", 1968, for prices.
 ///
 /// ```
 /// use apex_domain::indicator::Ema;
@@ -58,10 +85,41 @@ impl Ema {
         self.count >= u64::from(self.period)
     }
 
+    /// Returns after how many inputs it is ready: `period`.
+    pub fn warm_up(&self) -> usize {
+        self.period as usize
+    }
+
+    /// Takes the next input and returns the value, or `None` until it is ready. For averages of
+    /// averages, of which each begins when the one before is ready.
+    pub(super) fn push(&mut self, input: f64) -> Option<f64> {
+        let value = self.update(input);
+        self.is_ready().then_some(value)
+    }
+
     /// Forgets every input.
     pub fn reset(&mut self) {
         self.value = 0.0;
         self.count = 0;
+    }
+}
+
+impl Indicator for Ema {
+    fn update(&mut self, input: &BarInput) -> Result<Option<Outputs>, InputError> {
+        input.check(Inputs::Close)?;
+        Ok(self.push(input.close).map(Outputs::from))
+    }
+
+    fn inputs(&self) -> Inputs {
+        Inputs::Close
+    }
+
+    fn warm_up(&self) -> usize {
+        Ema::warm_up(self)
+    }
+
+    fn reset(&mut self) {
+        Ema::reset(self);
     }
 }
 

@@ -224,14 +224,37 @@ pub enum Misfit {
     Price(String),
     /// The quantity.
     Quantity(String),
+    /// The stop price.
+    StopPrice(String),
+    /// The offset of a trailing stop, in price.
+    TrailingOffset(String),
+    /// The price that a trailing stop waits for.
+    ActivationPrice(String),
+    /// The shown part of an iceberg order.
+    DisplayQuantity(String),
 }
 
 impl Misfit {
     /// Returns the code with which the order is denied.
     pub fn reason_code(&self) -> ReasonCode {
         match self {
-            Misfit::Price(_) => ReasonCode::PriceIncrement,
-            Misfit::Quantity(_) => ReasonCode::QuantityIncrement,
+            Misfit::Price(_)
+            | Misfit::StopPrice(_)
+            | Misfit::TrailingOffset(_)
+            | Misfit::ActivationPrice(_) => ReasonCode::PriceIncrement,
+            Misfit::Quantity(_) | Misfit::DisplayQuantity(_) => ReasonCode::QuantityIncrement,
+        }
+    }
+
+    /// Returns the field as the wire names it, and the text that was asked for.
+    pub fn asked(&self) -> (&'static str, &str) {
+        match self {
+            Misfit::Price(asked) => ("limit_price", asked),
+            Misfit::Quantity(asked) => ("quantity", asked),
+            Misfit::StopPrice(asked) => ("stop_price", asked),
+            Misfit::TrailingOffset(asked) => ("trailing_offset", asked),
+            Misfit::ActivationPrice(asked) => ("activation_price", asked),
+            Misfit::DisplayQuantity(asked) => ("display_quantity", asked),
         }
     }
 }
@@ -239,20 +262,15 @@ impl Misfit {
 impl fmt::Display for Misfit {
     /// Writes the reason for a person.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Misfit::Price(asked) => {
-                write!(
-                    f,
-                    "limit_price {asked} has more decimals than the instrument's prices"
-                )
-            }
-            Misfit::Quantity(asked) => {
-                write!(
-                    f,
-                    "quantity {asked} has more decimals than the instrument's quantities"
-                )
-            }
-        }
+        let (field, asked) = self.asked();
+        let kind = match self.reason_code() {
+            ReasonCode::QuantityIncrement => "quantities",
+            _ => "prices",
+        };
+        write!(
+            f,
+            "{field} {asked} has more decimals than the instrument's {kind}"
+        )
     }
 }
 

@@ -71,8 +71,10 @@ fn trailing(request: &SubmitOrder) -> Result<(), Malformed> {
     match (trails, terms.trailing) {
         (true, None) => Err(("trailing_offset", "is required for a trailing stop")),
         (false, Some(_)) => Err(("trailing_offset", "is only for a trailing stop")),
+        // One finer than the instrument's may be cut to zero; it is denied, and kept.
         (_, Some(TrailingOffset::Price(offset))) => {
-            need(offset.0 > 0, "trailing_offset", "must be above zero")
+            let holds = offset.0 > 0 || request.misfit.is_some();
+            need(holds, "trailing_offset", "must be above zero")
         }
         (_, Some(TrailingOffset::Bps(bps))) => need(
             (1..10_000).contains(&bps),
@@ -113,8 +115,9 @@ fn resting(request: &SubmitOrder) -> Result<(), Malformed> {
         None => Ok(()),
         Some(_) if !rests => Err(("display_quantity", "is for limit orders that may rest only")),
         Some(shown) => {
+            let above_zero = shown.0 > 0 || request.misfit.is_some();
             let within =
-                shown.0 > 0 && (shown <= request.quantity || request.terms.notional.is_some());
+                above_zero && (shown <= request.quantity || request.terms.notional.is_some());
             need(
                 within,
                 "display_quantity",

@@ -184,14 +184,14 @@ impl Question<'_> {
 
     /// Returns the price that the order is counted at: its limit, or the dearer one of stop
     /// price and reference.
-    fn price(&self) -> Result<Price, Denial> {
+    pub(crate) fn price(&self) -> Result<Price, Denial> {
         self.limit_price
             .or_else(|| self.reference().max(self.stop_price))
             .ok_or_else(no_reference)
     }
 
     /// Returns the worst position on this side, signed: every working order of the side filled.
-    fn worst_position(&self) -> i128 {
+    pub(crate) fn worst_position(&self) -> i128 {
         let working = self.exposure.side(self.side).quantity + i128::from(self.open.0);
         i128::from(self.net.quantity) + working * i128::from(self.side.sign())
     }
@@ -270,8 +270,19 @@ fn spot_sell(q: &Question<'_>) -> Result<(), Denial> {
 /// A contract needs its initial margin at the worst side, and the fees of getting there. What
 /// does not raise the margin, such as closing, always passes.
 fn contract(q: &Question<'_>) -> Result<(), Denial> {
+    // By units first: at a price far from its cost, closing a position looks like opening one.
+    if q.worst_position().unsigned_abs() <= i128::from(q.net.quantity).unsigned_abs() {
+        return Ok(());
+    }
     let before = contract_margin(q.instrument, q.net, &q.exposure)?;
-    let exposure = q.exposure.with(q.side, q.open, q.price()?)?;
+    let price = q.price()?;
+    // What an inverse contract holds grows as the price falls, and a buy may trade below its
+    // limit: see `exposure`, which counts it so once it works.
+    let lower = q
+        .reference()
+        .filter(|_| q.instrument.kind == InstrumentKind::Inverse && q.side == Side::Buy);
+    let price = lower.map_or(price, |reference| price.min(reference));
+    let exposure = q.exposure.with(q.side, q.open, price)?;
     let after = contract_margin(q.instrument, q.net, &exposure)?;
     if after.margin <= before.margin {
         return Ok(());

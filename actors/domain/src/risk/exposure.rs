@@ -212,3 +212,55 @@ fn lowest_price(entry: &OrderEntry) -> Price {
     let prices = [limit, pending, market];
     prices.into_iter().flatten().min().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::tests::support::*;
+    use crate::instrument::InstrumentKind;
+
+    #[test]
+    fn a_quotient_is_rounded_up_to_the_sixteenth_decimal() {
+        for (quantity, price, expected) in [
+            (1, 3, 3_333_333_333_333_334),
+            (1, -3, 3_333_333_333_333_334),
+            (6, 3, 20_000_000_000_000_000),
+            (0, 3, 0),
+            (5, 0, 0),
+        ] {
+            assert_eq!(quotient(quantity, price), expected, "{quantity} / {price}");
+        }
+        let vast = quotient(i128::from(i64::MAX), 1);
+        assert_eq!(vast, i128::from(i64::MAX) * 10_i128.pow(16));
+    }
+
+    /// Contracts in whole units, prices with two decimals; the market is 99.99 to 100.01.
+    #[test]
+    fn an_inverse_order_is_reserved_at_the_lowest_price_that_it_may_trade_at() {
+        let mut world = World::ready();
+        let mut inverse = instrument(PERP);
+        inverse.kind = InstrumentKind::Inverse;
+        inverse.quantity_decimals = 0;
+        inverse.min_notional = crate::Money::ZERO;
+        world.apply(crate::account::AccountInput::DefineInstrument(Box::new(
+            crate::Instrument {
+                instrument_id: id("INV.SIM"),
+                ..inverse.clone()
+            },
+        )));
+        world.limits(crate::risk::Limits::default());
+        for (client, side, price, expected) in [
+            ("a", Side::Buy, 9_000, "1.1111111111"),
+            ("b", Side::Buy, 11_000, "0.9999000100"),
+            ("c", Side::Sell, 11_000, "0.9090909091"),
+            ("d", Side::Sell, 9_000, "1.1111111111"),
+        ] {
+            world.submit(limit(client, "INV.SIM", side, 100, price));
+            let exposure = world.account.exposure(&id("INV.SIM")).side(side);
+            let reserved = exposure.base_amount(&inverse).unwrap();
+            assert_eq!(reserved.round_dp(10).to_string(), expected, "{client}");
+            world.accept(client);
+            world.ended(client, 0);
+        }
+    }
+}

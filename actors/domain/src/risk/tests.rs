@@ -294,6 +294,28 @@ fn a_contract_is_covered_by_its_margin_on_the_worse_side() {
 }
 
 #[test]
+fn closing_a_contract_passes_however_far_the_price_has_moved() {
+    let mut world = World::ready();
+    let order = |client, side, quantity, price| limit(client, PERP, side, quantity, price);
+    assert_eq!(
+        denial(&mut world, order("a", Side::Sell, 900_000, 10_000)),
+        None
+    );
+    world.accept("a");
+    world.fill("a", "x1", 900_000, 10_000);
+    // Bought back at three times the price: the cost would need 18,000 of 10,000.
+    assert_eq!(
+        denial(&mut world, order("b", Side::Buy, 900_000, 30_000)),
+        None
+    );
+    let short = Some(ReasonCode::InsufficientBuyingPower);
+    assert_eq!(
+        denial(&mut world, order("c", Side::Buy, 950_000, 30_000)),
+        short
+    );
+}
+
+#[test]
 fn an_inverse_contract_is_covered_by_margin_in_its_base_currency() {
     // 1 BTC carries 10 BTC at a margin of 10 %: 1,000 contracts of 1 USDT at 100.00.
     let mut world = World::ready();
@@ -316,6 +338,11 @@ fn an_inverse_contract_is_covered_by_margin_in_its_base_currency() {
     assert_eq!(
         denial(&mut world, order("b", Side::Sell, 600, 10_000)),
         None
+    );
+    // A buy far above the market would trade at the market, where it holds more.
+    assert_eq!(
+        denial(&mut world, order("h", Side::Buy, 1_050, 11_000)),
+        short
     );
     // The worse side counts: what lies beyond 600 contracts needs further margin.
     assert_eq!(
@@ -428,7 +455,11 @@ fn a_preview_names_every_check_that_would_fail_and_decides_nothing() {
     let before = world.account.clone();
     let request = buy("a", 1_000_001, 10_000);
     let market = market(9_999, 10_001, world.now);
-    let failures = world.account.preview(world.now, &request, market).unwrap();
+    let failures = world
+        .account
+        .preview(world.now, &request, market, None)
+        .unwrap()
+        .failures;
     let names: Vec<_> = failures.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, ["trading_state", "quantity_bounds", "buying_power"]);
     assert_eq!(world.account, before);

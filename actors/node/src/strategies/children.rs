@@ -392,6 +392,7 @@ impl ChildActorState {
                     strategy_id: Some(strategy_id.clone()),
                     ..CancelFilter::default()
                 },
+                request_id: None,
                 reason_code: ReasonCode::CanceledByRisk,
             };
             if let Err(error) = account.command(cancel).await {

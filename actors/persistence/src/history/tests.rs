@@ -127,3 +127,18 @@ fn a_journal_that_cannot_be_read_is_an_error_and_not_an_empty_past() {
     }
     writer.stop();
 }
+
+#[test]
+fn records_come_as_they_stand_in_the_journal() {
+    let kept = kept(10);
+    let all = kept.history.records(&kept.id, 0, 1_000).unwrap();
+    assert_eq!(all, kept.scripted.events);
+    let last = all.len() as u64;
+    let page = kept.history.records(&kept.id, 5, 3).unwrap();
+    assert_eq!(page, kept.scripted.events[5..8]);
+    assert_eq!(kept.history.records(&kept.id, last, 3).unwrap(), []);
+    assert_eq!(kept.history.records(&kept.id, u64::MAX, 3).unwrap(), []);
+    let nobody = AccountId::new("nobody").unwrap();
+    assert!(kept.history.records(&nobody, 0, 3).is_err());
+    kept.writer.stop();
+}

@@ -1,9 +1,10 @@
 //! What a strategy asked for, on the wire, and what became of it.
 
 use apex_domain::account::Refusal;
-use apex_domain::order::{OrderKey, SubmitOrder};
+use apex_domain::order::OrderKey;
 use apex_domain::{ClientOrderId, Instrument};
 use apex_proto::convert::enums;
+use apex_proto::convert::order::strategy_submit;
 use apex_proto::v1::{self, strategy_command::Command};
 use apex_strategy::StrategyCommand;
 use std::collections::BTreeMap;
@@ -41,7 +42,7 @@ impl Commands {
                     let unknown = Refusal::UnknownInstrument(request.instrument_id.clone());
                     (vec![request.client_order_id.clone()], unknown)
                 })?;
-                Command::Submit(submit(&request, definition))
+                Command::Submit(strategy_submit(&request, definition))
             }
             StrategyCommand::Amend(amend) => {
                 // The context that strategies are given makes no other key.
@@ -59,6 +60,10 @@ impl Commands {
                         .unwrap_or_default(),
                     limit_price: amend
                         .limit_price
+                        .map(|price| definition.format_price(price))
+                        .unwrap_or_default(),
+                    stop_price: amend
+                        .stop_price
                         .map(|price| definition.format_price(price))
                         .unwrap_or_default(),
                 })
@@ -147,24 +152,6 @@ fn cut(mut text: String) -> String {
     }
     text.truncate(end);
     text
-}
-
-fn submit(request: &SubmitOrder, instrument: &Instrument) -> v1::StrategySubmit {
-    v1::StrategySubmit {
-        client_order_id: request.client_order_id.to_string(),
-        instrument_id: request.instrument_id.to_string(),
-        side: enums::side(request.side).into(),
-        order_type: enums::order_type(request.order_type).into(),
-        quantity: instrument.format_quantity(request.quantity),
-        limit_price: request
-            .limit_price
-            .map(|price| instrument.format_price(price))
-            .unwrap_or_default(),
-        time_in_force: enums::time_in_force(request.time_in_force).into(),
-        post_only: request.post_only,
-        reduce_only: request.reduce_only,
-        tags: request.tags.clone(),
-    }
 }
 
 fn refusal(id: &ClientOrderId, outcome: &v1::CommandOutcome) -> Refusal {

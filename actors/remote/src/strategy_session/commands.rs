@@ -73,7 +73,17 @@ pub fn submit(
         post_only: wire.post_only,
         reduce_only: wire.reduce_only,
         tags: wire.tags,
-        ..Default::default()
+        notional: wire.notional,
+        stop_price: wire.stop_price,
+        trailing_offset: wire.trailing_offset,
+        trailing_offset_type: wire.trailing_offset_type,
+        activation_price: wire.activation_price,
+        trigger_type: wire.trigger_type,
+        expire_at_ns: wire.expire_at_ns,
+        display_quantity: wire.display_quantity,
+        position_side: wire.position_side,
+        self_trade_prevention: wire.self_trade_prevention,
+        extended_hours: wire.extended_hours,
     };
     let (_, order) = read_submit(&request, find)?;
     Ok(order)
@@ -135,6 +145,7 @@ pub fn amend(
         request_id: request_id.to_string(),
         quantity: wire.quantity,
         limit_price: wire.limit_price,
+        stop_price: wire.stop_price,
         ..Default::default()
     };
     match read_amend(&request)?.at(&instrument) {
@@ -181,6 +192,7 @@ pub fn cancel_all(
             strategy_id: Some(owner.strategy_id.clone()),
             side: None,
         },
+        request_id: None,
         reason_code,
     }
 }

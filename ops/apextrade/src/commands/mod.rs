@@ -5,6 +5,7 @@ mod calendar;
 mod client;
 mod doctor;
 mod health;
+mod indicators;
 mod progress;
 mod up;
 mod venue_sim;
@@ -40,12 +41,13 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Replay(args) => up::replay(args, &settings),
         Command::VenueSim(args) => venue_sim::run(args, &settings),
         Command::Backtest(args) => backtest::run(&args),
+        Command::Indicators(args) => indicators::run(&args),
         Command::Verify(args) => verify::run(&args, &settings),
         Command::Doctor(args) => doctor::run(&args, &settings),
         Command::Health(args) => health::run(&args, &settings),
         Command::Orders(args) => client::orders::run(args, &settings),
-        Command::Positions(args) => client::lists::positions(args, &settings),
-        Command::Accounts(args) => client::lists::accounts(args, &settings),
+        Command::Positions(args) => client::close::positions(args, &settings),
+        Command::Accounts(args) => client::close::accounts(args, &settings),
         Command::Instruments(args) => client::lists::instruments(args, &settings),
         Command::Risk(args) => client::risk::run(args, &settings),
         Command::Calendar(args) => calendar::run(&args),

@@ -66,6 +66,7 @@ pub struct AmendDraft {
     request_id: RequestId,
     quantity: Option<DecimalText>,
     limit_price: Option<DecimalText>,
+    stop_price: Option<DecimalText>,
     expected_sequence: Option<u64>,
 }
 
@@ -90,8 +91,9 @@ pub fn read_amend(request: &v1::AmendOrderRequest) -> Result<AmendDraft, FieldEr
         &request.client_order_id,
     );
     let request_id = text::request_id(f, &request.request_id);
-    if request.quantity.is_empty() && request.limit_price.is_empty() {
-        f.refuse("quantity", "is required, or limit_price");
+    let texts = [&request.quantity, &request.limit_price, &request.stop_price];
+    if texts.into_iter().all(String::is_empty) {
+        f.refuse("quantity", "is required, or limit_price or stop_price");
     }
     let mut number = |field: &str, text: &str| {
         if text.is_empty() {
@@ -102,12 +104,14 @@ pub fn read_amend(request: &v1::AmendOrderRequest) -> Result<AmendDraft, FieldEr
     };
     let quantity = number("quantity", &request.quantity);
     let limit_price = number("limit_price", &request.limit_price);
+    let stop_price = number("stop_price", &request.stop_price);
     let value = (|| {
         Some(AmendDraft {
             order: order?,
             request_id: request_id?,
             quantity: quantity?,
             limit_price: limit_price?,
+            stop_price: stop_price?,
             expected_sequence: (request.expected_sequence != 0)
                 .then_some(request.expected_sequence),
         })
@@ -121,20 +125,25 @@ impl AmendDraft {
     /// Errors: a number out of range, or one that no mantissa of the instrument can hold.
     pub fn at(&self, instrument: &Instrument) -> Result<AmendOrder, AmendError> {
         let mut fields = Fields::new();
-        let price = match self.limit_price {
-            Some(number) => cut_price(&mut fields, number, instrument).map(Some),
-            None => Some(None),
-        };
+        let f = &mut fields;
+        let mut price =
+            |field, number: Option<DecimalText>, misfit: fn(String) -> Misfit| match number {
+                Some(number) => cut_price(f, field, number, instrument, misfit).map(Some),
+                None => Some(None),
+            };
+        let limit = price("limit_price", self.limit_price, Misfit::Price);
+        let stop = price("stop_price", self.stop_price, Misfit::StopPrice);
         let quantity = match self.quantity {
             Some(number) => cut_quantity(&mut fields, number, instrument).map(Some),
             None => Some(None),
         };
-        let (price, quantity) = fields
-            .finish(price.zip(quantity))
-            .map_err(AmendError::Fields)?;
-        let (limit_price, price_misfit) = price.unzip();
+        let numbers = (|| Some((limit?, stop?, quantity?)))();
+        let (limit, stop, quantity) = fields.finish(numbers).map_err(AmendError::Fields)?;
+        let (limit_price, limit_misfit) = limit.unzip();
+        let (stop_price, stop_misfit) = stop.unzip();
         let (quantity, quantity_misfit) = quantity.unzip();
-        if let Some(misfit) = price_misfit.flatten().or(quantity_misfit.flatten()) {
+        let misfit = limit_misfit.flatten().or(stop_misfit.flatten());
+        if let Some(misfit) = misfit.or(quantity_misfit.flatten()) {
             return Err(AmendError::Misfit(misfit));
         }
         Ok(AmendOrder {
@@ -142,7 +151,7 @@ impl AmendDraft {
             request_id: self.request_id.clone(),
             quantity,
             limit_price,
-            stop_price: None,
+            stop_price,
             expected_sequence: self.expected_sequence,
         })
     }
@@ -172,7 +181,7 @@ pub fn read_cancel(
 /// Errors: every field that cannot be read.
 pub fn read_cancel_all(
     request: &v1::CancelAllOrdersRequest,
-) -> Result<(AccountId, CancelFilter), FieldErrors> {
+) -> Result<(AccountId, CancelFilter, Option<RequestId>), FieldErrors> {
     let mut fields = Fields::new();
     let f = &mut fields;
     let account_id = text::account_id(f, &request.account_id);
@@ -184,15 +193,14 @@ pub fn read_cancel_all(
     );
     let strategy_id = text::optional(f, "strategy_id", &request.strategy_id, StrategyId::new);
     let side = enums::read_side_filter(f, "side", request.side);
-    // Read for its form only: a cancel can be repeated without harm.
-    text::optional(f, "request_id", &request.request_id, RequestId::new);
+    let request_id = text::optional(f, "request_id", &request.request_id, RequestId::new);
     let value = (|| {
         let filter = CancelFilter {
             instrument_id: instrument_id?,
             strategy_id: strategy_id?,
             side: side?,
         };
-        Some((account_id?, filter))
+        Some((account_id?, filter, request_id?))
     })();
     fields.finish(value)
 }

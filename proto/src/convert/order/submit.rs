@@ -1,18 +1,21 @@
 //! A new order.
 
+use super::terms::{self, Combination};
 use crate::convert::{enums, text};
 use crate::field::{FieldErrors, Fields};
 use crate::v1;
 use apex_domain::number::{self, DecimalText};
-use apex_domain::order::{Misfit, OrderTerms, OrderType, SubmitOrder, TimeInForce};
+use apex_domain::order::{Misfit, SubmitOrder};
 use apex_domain::{AccountId, ClientOrderId, Instrument, InstrumentId, Price, Quantity};
 
 /// Reads a new order. `find` gives the definition of the instrument that it names.
 ///
 /// A number with more decimals than the instrument has is no error here: it is cut and marked as
-/// a [`Misfit`], so that the account denies the order and keeps it.
+/// a [`Misfit`], so that the account denies the order and keeps it. A field that the order's type
+/// or time in force does not have is refused, never ignored.
 ///
-/// Errors: every field that cannot be read, is out of range or names something unknown.
+/// Errors: every field that cannot be read, is out of range, names something unknown or does not
+/// go with the others.
 pub fn read_submit(
     request: &v1::SubmitOrderRequest,
     find: impl FnOnce(&InstrumentId) -> Option<Instrument>,
@@ -20,6 +23,16 @@ pub fn read_submit(
     let mut fields = Fields::new();
     let f = &mut fields;
     let account_id = text::account_id(f, &request.account_id);
+    let order = read_order_of(f, request, find);
+    fields.finish(account_id.zip(order))
+}
+
+/// Reads everything of an order except the account.
+pub(super) fn read_order_of(
+    f: &mut Fields,
+    request: &v1::SubmitOrderRequest,
+    find: impl FnOnce(&InstrumentId) -> Option<Instrument>,
+) -> Option<SubmitOrder> {
     let client_order_id = text::required(
         f,
         "client_order_id",
@@ -31,30 +44,36 @@ pub fn read_submit(
     let side = enums::read_side(f, "side", request.side);
     let order_type = enums::read_order_type(f, request.order_type);
     let time_in_force = enums::read_time_in_force(f, request.time_in_force, order_type);
-    let numbers = read_numbers(f, request, order_type, instrument.as_ref());
-    refuse_later_fields(f, request);
-    check_post_only(f, request, order_type, time_in_force);
+    terms::check_times(f, order_type, time_in_force);
+    let combination = Combination {
+        order_type,
+        time_in_force,
+        instrument: instrument.as_ref(),
+    };
+    let size = read_size(f, request, instrument.as_ref());
+    let limit_price = combination.limit_price(f, request);
+    let terms = terms::read(f, request, &combination);
+    combination.check_post_only(f, request);
     let tags = text::free(f, "tags", &request.tags);
-    let value = (|| {
-        let numbers = numbers?;
-        let order = SubmitOrder {
-            client_order_id: client_order_id?,
-            strategy_id: strategy_id?,
-            instrument_id: instrument?.instrument_id,
-            side: side?,
-            order_type: order_type?,
-            quantity: numbers.quantity,
-            limit_price: numbers.limit_price,
-            time_in_force: time_in_force?,
-            post_only: request.post_only,
-            reduce_only: request.reduce_only,
-            tags: tags?,
-            misfit: numbers.misfit,
-            terms: OrderTerms::default(),
-        };
-        Some((account_id?, order))
-    })();
-    fields.finish(value)
+    let (quantity, notional, quantity_misfit) = size?;
+    let (limit_price, price_misfit) = limit_price?;
+    let (mut terms, terms_misfit) = terms?;
+    terms.notional = notional;
+    Some(SubmitOrder {
+        client_order_id: client_order_id?,
+        strategy_id: strategy_id?,
+        instrument_id: instrument?.instrument_id,
+        side: side?,
+        order_type: order_type?,
+        quantity,
+        limit_price,
+        time_in_force: time_in_force?,
+        post_only: request.post_only,
+        reduce_only: request.reduce_only,
+        tags: tags?,
+        misfit: price_misfit.or(quantity_misfit).or(terms_misfit),
+        terms,
+    })
 }
 
 fn read_instrument(
@@ -71,57 +90,44 @@ fn read_instrument(
     instrument
 }
 
-struct Numbers {
-    quantity: Quantity,
-    limit_price: Option<Price>,
-    misfit: Option<Misfit>,
-}
+type Size = (Quantity, Option<apex_domain::Money>, Option<Misfit>);
 
-fn read_numbers(
+/// Reads quantity or notional, of which exactly one is there. With a notional the quantity is
+/// zero: what it buys is for the account to decide.
+fn read_size(
     fields: &mut Fields,
     request: &v1::SubmitOrderRequest,
-    order_type: Option<OrderType>,
     instrument: Option<&Instrument>,
-) -> Option<Numbers> {
-    let quantity = text::positive(fields, "quantity", &request.quantity);
-    let limit_price = match order_type {
-        Some(OrderType::Limit) => text::positive(fields, "limit_price", &request.limit_price),
-        Some(OrderType::Market) if !request.limit_price.is_empty() => {
-            fields.refuse("limit_price", "must be empty for a market order");
-            None
-        }
-        Some(OrderType::Market) => None,
-        // The type is refused already; a price that is no number is told as well.
-        _ if !request.limit_price.is_empty() => {
-            text::positive(fields, "limit_price", &request.limit_price)
-        }
-        _ => None,
-    };
-    let instrument = instrument?;
-    let price = limit_price.map(|number| cut_price(fields, number, instrument));
-    let (quantity, quantity_misfit) = cut_quantity(fields, quantity?, instrument)?;
-    let (limit_price, price_misfit) = match price {
-        Some(price) => price.map(|(price, misfit)| (Some(price), misfit))?,
-        None => (None, None),
-    };
-    Some(Numbers {
-        quantity,
-        limit_price,
-        misfit: price_misfit.or(quantity_misfit),
-    })
+) -> Option<Size> {
+    if request.notional.is_empty() {
+        let quantity = text::positive(fields, "quantity", &request.quantity);
+        let (quantity, misfit) = cut_quantity(fields, quantity?, instrument?)?;
+        return Some((quantity, None, misfit));
+    }
+    if !request.quantity.is_empty() {
+        fields.refuse("notional", "must be empty when quantity is given");
+        return None;
+    }
+    let notional = text::money(fields, "notional", &request.notional)?;
+    if notional.0 <= apex_domain::Decimal::ZERO {
+        fields.refuse("notional", "must be above zero");
+        return None;
+    }
+    // Equal numbers give equal orders, whatever zeros they were written with.
+    let notional = apex_domain::Money(notional.0.normalize());
+    Some((Quantity::ZERO, Some(notional), None))
 }
 
 pub(super) fn cut_price(
     fields: &mut Fields,
+    field: &str,
     number: DecimalText,
     instrument: &Instrument,
+    misfit: impl FnOnce(String) -> Misfit,
 ) -> Option<(Price, Option<Misfit>)> {
     let cut = text::cut(number, instrument.price_decimals);
-    let (mantissa, fits) = fields.take("limit_price", cut)?;
-    Some((
-        Price(mantissa),
-        (!fits).then(|| Misfit::Price(canonical(number))),
-    ))
+    let (mantissa, fits) = fields.take(field, cut)?;
+    Some((Price(mantissa), (!fits).then(|| misfit(canonical(number)))))
 }
 
 pub(super) fn cut_quantity(
@@ -138,50 +144,7 @@ pub(super) fn cut_quantity(
 }
 
 /// Equal numbers give equal text, so that a repeated order has equal content.
-fn canonical(number: DecimalText) -> String {
+pub(super) fn canonical(number: DecimalText) -> String {
     let number = number.normalized();
     number::format_mantissa(number.mantissa, number.decimals)
-}
-
-fn refuse_later_fields(fields: &mut Fields, request: &v1::SubmitOrderRequest) {
-    for (field, is_set) in [
-        ("notional", !request.notional.is_empty()),
-        ("stop_price", !request.stop_price.is_empty()),
-        ("trailing_offset", !request.trailing_offset.is_empty()),
-        ("trailing_offset_type", request.trailing_offset_type != 0),
-        ("activation_price", !request.activation_price.is_empty()),
-        ("trigger_type", request.trigger_type != 0),
-        ("expire_at_ns", request.expire_at_ns != 0),
-        ("display_quantity", !request.display_quantity.is_empty()),
-        (
-            "position_side",
-            !matches!(
-                v1::PositionSide::try_from(request.position_side),
-                Ok(v1::PositionSide::Unspecified | v1::PositionSide::Net)
-            ),
-        ),
-        ("self_trade_prevention", request.self_trade_prevention != 0),
-        ("extended_hours", request.extended_hours),
-    ] {
-        text::not_yet(fields, field, is_set);
-    }
-}
-
-fn check_post_only(
-    fields: &mut Fields,
-    request: &v1::SubmitOrderRequest,
-    order_type: Option<OrderType>,
-    time_in_force: Option<TimeInForce>,
-) {
-    if !request.post_only {
-        return;
-    }
-    if order_type == Some(OrderType::Market) {
-        fields.refuse("post_only", "is for limit orders only");
-    } else if matches!(time_in_force, Some(TimeInForce::Ioc | TimeInForce::Fok)) {
-        fields.refuse(
-            "post_only",
-            "an order that must rest cannot be immediate: use GTC",
-        );
-    }
 }

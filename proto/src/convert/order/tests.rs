@@ -1,3 +1,7 @@
+mod combinations;
+mod lists;
+mod round_trips;
+
 use super::*;
 use crate::v1;
 use apex_domain::account::CancelFilter;
@@ -189,36 +193,6 @@ fn a_limit_price_is_for_limit_orders_and_only_for_them() {
 }
 
 #[test]
-fn what_later_versions_take_is_refused_by_name() {
-    assert_eq!(
-        refused(|r| r.order_type = v1::OrderType::Stop.into()),
-        ["order_type"]
-    );
-    assert_eq!(
-        refused(|r| r.time_in_force = v1::TimeInForce::Gtd.into()),
-        ["time_in_force"]
-    );
-    assert_eq!(refused(|r| r.stop_price = "1".into()), ["stop_price"]);
-    assert_eq!(refused(|r| r.notional = "1".into()), ["notional"]);
-    assert_eq!(refused(|r| r.extended_hours = true), ["extended_hours"]);
-    assert_eq!(refused(|r| r.position_side = 9), ["position_side"]);
-    assert!(refused(|r| r.position_side = v1::PositionSide::Net.into()).is_empty());
-}
-
-#[test]
-fn a_post_only_order_has_to_be_able_to_rest() {
-    let post_only = |time_in_force: v1::TimeInForce| {
-        refused(|r| {
-            r.post_only = true;
-            r.time_in_force = time_in_force.into();
-        })
-    };
-    assert!(post_only(v1::TimeInForce::Gtc).is_empty());
-    assert_eq!(post_only(v1::TimeInForce::Ioc), ["post_only"]);
-    assert_eq!(post_only(v1::TimeInForce::Fok), ["post_only"]);
-}
-
-#[test]
 fn all_violations_of_one_request_are_told() {
     let errors = read(&v1::SubmitOrderRequest::default()).unwrap_err();
     let fields: Vec<&str> = errors.iter().map(|(field, _)| field.as_str()).collect();
@@ -339,12 +313,14 @@ fn a_denied_order_shows_the_number_that_was_asked_for() {
 
 #[test]
 fn a_cancel_all_reads_its_filter() {
-    let (_, filter) = read_cancel_all(&v1::CancelAllOrdersRequest {
+    let (_, filter, request_id) = read_cancel_all(&v1::CancelAllOrdersRequest {
         account_id: "paper".into(),
         side: v1::Side::Sell.into(),
+        request_id: "r-1".into(),
         ..Default::default()
     })
     .unwrap();
+    assert_eq!(request_id.unwrap().as_str(), "r-1");
     assert_eq!(
         filter,
         CancelFilter {
@@ -352,79 +328,4 @@ fn a_cancel_all_reads_its_filter() {
             ..CancelFilter::default()
         }
     );
-}
-
-#[test]
-fn an_order_survives_the_way_out_and_in() {
-    let mut order_in = kept(read(&limit_order()).unwrap());
-    order_in.filled_notional = Money::parse("180.0015").unwrap();
-    order_in.request.quantity = order_in.quantity;
-    assert_eq!(read_order(&order(&order_in, &btc()), &btc()), Ok(order_in));
-    let errors = read_order(&v1::Order::default(), &btc()).unwrap_err();
-    assert!(errors.errors().iter().any(|error| error.field == "status"));
-}
-
-#[test]
-fn events_of_orders_survive_the_way_out_and_in() {
-    use crate::convert::event::{order_event, read_order_event};
-    use apex_domain::event::{Event, Recorded};
-    use apex_domain::venue::Execution;
-    use apex_domain::{Currency, ExecId};
-
-    let after = kept(read(&limit_order()).unwrap());
-    let order_id = after.order_id.clone();
-    let execution = Execution {
-        exec_id: ExecId::new("x-1").unwrap(),
-        client_order_id: after.request.client_order_id.clone(),
-        instrument_id: after.request.instrument_id.clone(),
-        side: after.request.side,
-        last_quantity: Quantity(300),
-        last_price: Price(6_000_050),
-        fee: Money::parse("-0.0001").unwrap(),
-        fee_currency: Currency::new("USDT").unwrap(),
-        maker: true,
-        ts_event: UnixNanos(77),
-    };
-    let events = [
-        Event::OrderSubmitted {
-            order_id: order_id.clone(),
-        },
-        Event::OrderFilled {
-            order_id: order_id.clone(),
-            execution: Box::new(execution.clone()),
-            late: false,
-        },
-        Event::OrderFilled {
-            order_id,
-            execution: Box::new(execution),
-            late: true,
-        },
-    ];
-    for event in events {
-        let recorded = Recorded {
-            sequence: 9,
-            ts: UnixNanos(5),
-            venue_sequence: 0,
-            event,
-        };
-        let wire = order_event(&after.account_id, &recorded, &after, &btc()).unwrap();
-        assert_eq!(read_order_event(&wire, &btc()), Ok(Some(recorded)));
-    }
-}
-
-#[test]
-fn an_instrument_survives_the_way_out_and_in() {
-    use crate::convert::instrument::{instrument, read_instrument};
-    use apex_domain::market::FeedStatus;
-
-    let wire = instrument(&btc(), FeedStatus::Live);
-    let mut expected = btc();
-    expected.fees.decimals = None;
-    assert_eq!(read_instrument(&wire), Ok(expected));
-    let broken = v1::Instrument {
-        min_quantity: "9".into(),
-        max_quantity: "1".into(),
-        ..wire
-    };
-    assert!(read_instrument(&broken).is_err());
 }

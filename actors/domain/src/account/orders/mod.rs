@@ -10,17 +10,20 @@ use crate::order::entry::OrderEntry;
 use crate::order::placement::{Placement, placement};
 use crate::order::store::OrderIndex;
 use crate::order::validate::validate;
-use crate::order::{OrderStatus, SubmitOrder, TimeInForce};
+use crate::order::{OrderStatus, PositionSide, SubmitOrder, TimeInForce};
+use crate::portfolio::NetPosition;
 use crate::risk::checks::{self, Denial, Question, RATE_WINDOW_NS};
 use crate::risk::funds::AccountFunds;
 use crate::risk::{MarketRef, ReasonCode};
 use crate::time::UnixNanos;
 
 mod change;
+mod preview;
 mod terms;
 mod wide;
 
 pub(super) use change::Change;
+pub use preview::Preview;
 
 impl Account {
     pub(super) fn submit(
@@ -73,18 +76,10 @@ impl Account {
     ///
     /// Errors: the refusal.
     pub(super) fn acceptable(&self, now: UnixNanos, request: &SubmitOrder) -> Result<(), Refusal> {
-        let invalid = |field, detail: &str| Refusal::Invalid {
-            field,
-            detail: detail.to_owned(),
-        };
         if !self.instruments.contains_key(&request.instrument_id) {
             return Err(Refusal::UnknownInstrument(request.instrument_id.clone()));
         }
-        validate(request).map_err(|(field, detail)| invalid(field, detail))?;
-        match request.terms.expire_at {
-            Some(expire_at) if expire_at <= now => Err(invalid("expire_at", "is in the past")),
-            _ => Ok(()),
-        }
+        well_formed(now, request)
     }
 
     /// Makes an acceptable order known. Its instrument is known.
@@ -220,30 +215,6 @@ impl Account {
         );
     }
 
-    /// Returns each check that a new order would fail now, by name; empty when it would be taken.
-    /// Decides nothing.
-    ///
-    /// Errors: what `Submit` refuses without an event.
-    pub fn preview(
-        &self,
-        now: UnixNanos,
-        request: &SubmitOrder,
-        market: MarketRef,
-    ) -> Result<Vec<(&'static str, Denial)>, Refusal> {
-        self.acceptable(now, request)?;
-        let instrument = self
-            .instruments
-            .get(&request.instrument_id)
-            .ok_or_else(|| Refusal::UnknownInstrument(request.instrument_id.clone()))?;
-        let funds = self.funds(instrument);
-        let quantity = terms::quantity(instrument, request, &market);
-        let mut question = self.question(now, request, market, &funds);
-        question.quantity = quantity;
-        question.open = quantity;
-        question.wide = self.wide(now, None, request, Quantity::ZERO, quantity);
-        Ok(checks::failures(&question))
-    }
-
     pub(super) fn reply_order(&self, step: &mut Step<'_>, index: OrderIndex) {
         let order = self.orders.get(index).order.clone();
         step.effects.reply = Some(Reply::Order(Box::new(order)));
@@ -296,13 +267,24 @@ impl Account {
             unsupported,
             closing: false,
             before: None,
-            net: self.portfolio.net(&request.instrument_id),
+            net: self.position_meant(request),
             exposure: self.orders.exposures().of(&request.instrument_id),
             opposite: self.best_opposite(request),
             open_orders: self.orders.working().len(),
             wide: None,
             recent_orders: self.recent.len() - old,
             funds,
+        }
+    }
+
+    /// Returns the position that an order adds to or reduces: the one of its side where it names
+    /// one, else that of the instrument.
+    fn position_meant(&self, request: &SubmitOrder) -> NetPosition {
+        let id = &request.instrument_id;
+        match request.terms.position_side {
+            PositionSide::Net => self.portfolio.net(id),
+            // Sums of positions that are held fit, as each of them was booked into their total.
+            side => self.portfolio.net_of_side(id, side).unwrap_or_default(),
         }
     }
 
@@ -326,5 +308,20 @@ impl Account {
             crate::market::Side::Buy => prices.min(),
             crate::market::Side::Sell => prices.max(),
         }
+    }
+}
+
+/// Checks that the parts of an order fit each other, and that its time is not over.
+///
+/// Errors: the first field that does not fit.
+fn well_formed(now: UnixNanos, request: &SubmitOrder) -> Result<(), Refusal> {
+    let invalid = |field, detail: &str| Refusal::Invalid {
+        field,
+        detail: detail.to_owned(),
+    };
+    validate(request).map_err(|(field, detail)| invalid(field, detail))?;
+    match request.terms.expire_at {
+        Some(expire_at) if expire_at <= now => Err(invalid("expire_at", "is in the past")),
+        _ => Ok(()),
     }
 }

@@ -295,6 +295,22 @@ fn funding_is_shared_by_what_each_strategy_holds() {
 }
 
 #[test]
+fn what_rounding_leaves_of_funding_is_the_largest_holders() {
+    let mut book = Book::new(InstrumentKind::Linear);
+    let id = book.instrument.instrument_id.clone();
+    for (owner, quantity) in [("a", "1"), ("b", "1"), ("c", "1")] {
+        let execution = book.execution(Side::Buy, quantity, "100", "0", "USD");
+        let owner = StrategyId::new(owner).unwrap();
+        book.book(&Holder::netting(owner), &execution);
+    }
+    // Thirds; of equals the first by name is the largest.
+    let shares = book.portfolio.funding_shares(&id, money("1")).unwrap();
+    let shares: Vec<_> = shares.iter().map(|(_, share)| share.to_string()).collect();
+    let third = "0.3333333333333333";
+    assert_eq!(shares, ["0.3333333333333334", third, third]);
+}
+
+#[test]
 fn tc_p06_spot_moves_cash_by_notional_and_fee() {
     let mut book = Book::new(InstrumentKind::Spot);
     book.trade_with_fee(Side::Buy, "2", "100", "0.2", "USD");

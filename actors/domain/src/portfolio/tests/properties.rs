@@ -109,6 +109,19 @@ proptest! {
     }
 
     #[test]
+    fn funding_is_shared_without_a_rest(fills in fills(), amount in any::<i64>()) {
+        let book = booked(InstrumentKind::Linear, &fills, |n| holders()[n].clone());
+        let amount = Money(Decimal::new(amount, 8));
+        let id = &book.instrument.instrument_id;
+        let shares = book.portfolio.funding_shares(id, amount).unwrap();
+        let sum: Decimal = shares.iter().map(|(_, share)| share.0).sum();
+        // Beyond a trillion times its part, a share has fewer decimals than the amount.
+        let is_held = shares.iter().all(|(_, share)| share.0.abs() < Decimal::from(1_000_000_000_000_i64));
+        prop_assume!(is_held);
+        prop_assert_eq!(sum, amount.0);
+    }
+
+    #[test]
     fn the_order_of_spot_fills_changes_neither_cash_nor_quantity(
         fills in fills(),
         seed in any::<prop::sample::Index>(),

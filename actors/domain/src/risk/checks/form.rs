@@ -4,19 +4,28 @@ use super::{Denial, Question, deny, no_reference};
 use crate::market::Side;
 use crate::money::Money;
 use crate::number::NumberError;
-use crate::order::{Misfit, OrderType};
+use crate::order::OrderType;
 use crate::risk::ReasonCode;
 
 /// What the venue does not do and the account cannot do for it.
 pub(super) fn supported(q: &Question<'_>) -> Result<(), Denial> {
+    if q.instrument.is_expired(q.now) {
+        return Err(deny(ReasonCode::MarketClosed, "the contract has ended"));
+    }
     q.unsupported
         .map_or(Ok(()), |why| Err(deny(ReasonCode::Unsupported, why)))
 }
 
-pub(super) fn price_increment(q: &Question<'_>) -> Result<(), Denial> {
-    if let Some(misfit @ Misfit::Price(_)) = q.misfit {
-        return Err(deny(misfit.reason_code(), misfit.to_string()));
+/// A number with more decimals than the instrument has is off its increment.
+fn not_a_misfit(q: &Question<'_>, code: ReasonCode) -> Result<(), Denial> {
+    match q.misfit {
+        Some(misfit) if misfit.reason_code() == code => Err(deny(code, misfit.to_string())),
+        _ => Ok(()),
     }
+}
+
+pub(super) fn price_increment(q: &Question<'_>) -> Result<(), Denial> {
+    not_a_misfit(q, ReasonCode::PriceIncrement)?;
     for (field, price) in [("limit_price", q.limit_price), ("stop_price", q.stop_price)] {
         let Some(price) = price.filter(|price| !q.instrument.is_on_price_increment(*price)) else {
             continue;
@@ -33,9 +42,7 @@ pub(super) fn price_increment(q: &Question<'_>) -> Result<(), Denial> {
 }
 
 pub(super) fn quantity_increment(q: &Question<'_>) -> Result<(), Denial> {
-    if let Some(misfit @ Misfit::Quantity(_)) = q.misfit {
-        return Err(deny(misfit.reason_code(), misfit.to_string()));
-    }
+    not_a_misfit(q, ReasonCode::QuantityIncrement)?;
     if q.instrument.is_on_quantity_increment(q.quantity) {
         return Ok(());
     }
@@ -122,9 +129,10 @@ pub(super) fn order_notional(q: &Question<'_>) -> Result<(), Denial> {
 pub(super) fn price_collar(q: &Question<'_>) -> Result<(), Denial> {
     // A stop-limit order meets the market at its stop price.
     let reference = q.stop_price.or_else(|| q.reference());
-    let (Some(collar), Some(limit), Some(reference)) =
-        (q.limits.price_collar, q.limit_price, reference)
-    else {
+    // The tighter one of ours and the venue's.
+    let venue = q.instrument.rules.price_collar;
+    let collar = q.limits.price_collar.into_iter().chain(venue).min();
+    let (Some(collar), Some(limit), Some(reference)) = (collar, q.limit_price, reference) else {
         return Ok(());
     };
     let market = q.instrument.price_decimal(reference);

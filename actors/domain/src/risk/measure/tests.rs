@@ -103,6 +103,10 @@ fn a_strategy_is_measured_by_its_own_positions_and_orders() {
     assert_eq!(of(measure, "a"), Ok(money("420")));
     assert_eq!(of(measure, "b"), Ok(money("360")));
     assert_eq!(of(measure, "c"), Ok(Money::ZERO));
+    world.working(order("b2", "b", PERP, Side::Sell, 1_000));
+    let valuation = market.valuation(&world);
+    let measure = world.account.measure(&valuation);
+    assert_eq!(of(measure, "b"), Ok(money("480")));
     let (instrument_id, strategy_id) = (id(SPOT), StrategyId::new("c").unwrap());
     let added = Added {
         instrument_id: &instrument_id,

@@ -109,6 +109,18 @@ pub fn order(order: &v1::Order) -> Value {
         "reduce_only": order.reduce_only,
         "canceled_quantity": order.canceled_quantity,
         "tags": order.tags,
+        "notional": order.notional,
+        "trailing_offset": order.trailing_offset,
+        "trailing_offset_type": name!(TrailingOffsetType, order.trailing_offset_type),
+        "activation_price": order.activation_price,
+        "trigger_type": name!(TriggerType, order.trigger_type),
+        "expire_at_ns": order.expire_at_ns,
+        "ts_expires_ns": order.ts_expires_ns,
+        "display_quantity": order.display_quantity,
+        "position_side": name!(PositionSide, order.position_side),
+        "self_trade_prevention": name!(SelfTradePrevention, order.self_trade_prevention),
+        "extended_hours": order.extended_hours,
+        "order_list_id": order.order_list_id,
     })
 }
 
@@ -129,6 +141,8 @@ pub fn execution(execution: &v1::Execution) -> Value {
         "order_id": execution.order_id,
         "strategy_id": execution.strategy_id,
         "late": execution.late,
+        "busted": execution.busted,
+        "position_side": name!(PositionSide, execution.position_side),
     })
 }
 
@@ -140,6 +154,64 @@ pub fn order_event(event: &v1::OrderEvent) -> Value {
         "kind": event_kind(event.kind),
         "order": event.order.as_ref().map(order),
         "execution": event.execution.as_ref().map(execution),
+        "hold": name!(Hold, event.hold),
+        "best_price": event.best_price,
+        "busted_exec_id": event.busted_exec_id,
+        "busted_was_booked": event.busted_was_booked,
+    })
+}
+
+pub fn outcome(outcome: &v1::OrderOutcome) -> Value {
+    json!({
+        "client_order_id": outcome.client_order_id,
+        "order_id": outcome.order_id,
+        "order": outcome.order.as_ref().map(order),
+        "error": outcome.error.as_ref().map(outcome_error),
+    })
+}
+
+fn outcome_error(error: &v1::OutcomeError) -> Value {
+    json!({
+        "code": error.code,
+        "reason": error.reason,
+        "message": error.message,
+    })
+}
+
+pub fn preview(preview: &v1::PreviewOrderResponse) -> Value {
+    json!({
+        "account_id": preview.account_id,
+        "client_order_id": preview.client_order_id,
+        "instrument_id": preview.instrument_id,
+        "quantity": preview.quantity,
+        "estimated_price": preview.estimated_price,
+        "notional": preview.notional,
+        "fee": preview.fee,
+        "initial_margin": preview.initial_margin,
+        "worst_position": preview.worst_position,
+        "worst_exposure": preview.worst_exposure,
+        "failed_checks": preview.failed_checks.iter().map(failed_check).collect::<Vec<_>>(),
+        "currency": preview.currency,
+        "fee_currency": preview.fee_currency,
+    })
+}
+
+fn failed_check(failed: &v1::FailedCheck) -> Value {
+    json!({
+        "check": failed.check,
+        "reason_code": failed.reason_code,
+        "reason": failed.reason,
+    })
+}
+
+pub fn trading_state_change(change: &v1::TradingStateChange) -> Value {
+    json!({
+        "account_id": change.account_id,
+        "sequence": change.sequence,
+        "ts_ns": change.ts_ns,
+        "trading_state": trading_state(change.trading_state),
+        "by": change.by,
+        "reason": change.reason,
     })
 }
 
@@ -175,6 +247,7 @@ pub fn position(position: &v1::Position) -> Value {
         "realized_pnl": position.realized_pnl,
         "unrealized_pnl": position.unrealized_pnl,
         "currency": position.currency,
+        "position_side": name!(PositionSide, position.position_side),
     })
 }
 
@@ -199,6 +272,39 @@ pub fn instrument(instrument: &v1::Instrument) -> Value {
         "quantity_decimals": instrument.quantity_decimals,
         "synthetic": instrument.synthetic,
         "feed_status": feed_status(instrument.feed_status),
+        "asset_class": name!(AssetClass, instrument.asset_class),
+        "price_bands": instrument.price_bands.iter().map(price_band).collect::<Vec<_>>(),
+        "max_notional": instrument.max_notional,
+        "maintenance_margin": instrument.maintenance_margin,
+        "funding_interval_ns": instrument.funding_interval_ns,
+        "ts_expires_ns": instrument.ts_expires_ns,
+        "calendar": instrument.calendar,
+        "price_collar": instrument.price_collar,
+        "fee_per_unit": instrument.fee_per_unit,
+        "minimum_fee": instrument.minimum_fee,
+        "fee_in_base": instrument.fee_in_base,
+        "fee_decimals": instrument.fee_decimals,
+        "lacks": instrument.lacks.as_ref().map(lacks),
+    })
+}
+
+fn price_band(band: &v1::PriceBand) -> Value {
+    json!({
+        "from_price": band.from_price,
+        "price_increment": band.price_increment,
+    })
+}
+
+fn lacks(lacks: &v1::InstrumentLacks) -> Value {
+    let order_types = lacks.order_types.iter().map(|kind| order_type(*kind));
+    let times_in_force = lacks.times_in_force.iter();
+    let times_in_force = times_in_force.map(|time| name!(TimeInForce, *time));
+    json!({
+        "order_types": order_types.collect::<Vec<_>>(),
+        "times_in_force": times_in_force.collect::<Vec<_>>(),
+        "iceberg": lacks.iceberg,
+        "post_only": lacks.post_only,
+        "reduce_only": lacks.reduce_only,
     })
 }
 
@@ -214,6 +320,16 @@ pub fn limits(limits: &v1::Limits) -> Value {
         "allow_short_spot": limits.allow_short_spot,
         "max_reference_age_ns": limits.max_reference_age_ns,
         "sequence": limits.sequence,
+        "max_strategy_exposure": limits.max_strategy_exposure,
+        "max_account_exposure": limits.max_account_exposure,
+        "max_concentration": limits.max_concentration,
+        "instrument_exposure": limits.instrument_exposure,
+        "strategy_exposure": limits.strategy_exposure,
+        "max_daily_loss": limits.max_daily_loss,
+        "max_drawdown": limits.max_drawdown,
+        "loss_action": name!(LossAction, limits.loss_action),
+        "prevent_self_trade": limits.prevent_self_trade,
+        "max_rate_age_ns": limits.max_rate_age_ns,
     })
 }
 
@@ -263,6 +379,19 @@ mod tests {
             ("Account", account(&v1::Account::default())),
             ("Position", position(&v1::Position::default())),
             ("Instrument", instrument(&v1::Instrument::default())),
+            ("OrderOutcome", outcome(&v1::OrderOutcome::default())),
+            ("OutcomeError", outcome_error(&v1::OutcomeError::default())),
+            (
+                "PreviewOrderResponse",
+                preview(&v1::PreviewOrderResponse::default()),
+            ),
+            ("FailedCheck", failed_check(&v1::FailedCheck::default())),
+            (
+                "TradingStateChange",
+                trading_state_change(&v1::TradingStateChange::default()),
+            ),
+            ("PriceBand", price_band(&v1::PriceBand::default())),
+            ("InstrumentLacks", lacks(&v1::InstrumentLacks::default())),
             ("Limits", limits(&v1::Limits::default())),
             (
                 "AccountTradingState",

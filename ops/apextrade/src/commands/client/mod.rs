@@ -1,14 +1,18 @@
 //! Commands that speak to a running gateway, over the same gRPC API as every other client.
 
+pub mod close;
 pub mod lists;
 pub mod orders;
 pub mod risk;
 
 mod fields;
+mod limits;
+mod order_list;
+mod order_request;
 mod refusal;
 mod watch;
 
-use crate::cli::ClientArgs;
+use crate::cli::{ClientArgs, RequestArgs};
 use crate::config::Settings;
 use anyhow::{Context, Result, anyhow, bail};
 use apex_proto::v1::account_service_client::AccountServiceClient;
@@ -188,6 +192,13 @@ fn say_cut(more: bool, limit: u32) {
 
 fn print_json(value: &Value) {
     crate::say!("{value}");
+}
+
+/// Returns the caller's id of a change, or a new one.
+///
+/// Errors: as [`new_id`].
+fn request_id(args: RequestArgs) -> Result<String> {
+    args.request_id.map_or_else(new_id, Ok)
 }
 
 /// Returns a new id of ours: 36 characters, of which 32 are random hexadecimal digits.

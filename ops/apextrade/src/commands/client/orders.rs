@@ -1,9 +1,10 @@
 //! `apextrade orders`.
 
-use super::{Gateway, fields, new_id, pages, print_json, say_cut, watch};
+use super::order_request::{side, submit_request};
+use super::{Gateway, fields, new_id, order_list, pages, print_json, request_id, say_cut, watch};
 use crate::cli::{
-    AmendArgs, ClientArgs, OneOrderArgs, OrdersAction, OrdersArgs, OrdersListArgs, SideArg,
-    SubmitArgs, TimeInForceArg,
+    AmendArgs, CancelAllArgs, CancelArgs, ClientArgs, OneOrderArgs, OrdersAction, OrdersArgs,
+    OrdersListArgs, SubmitArgs,
 };
 use crate::commands::block_on;
 use crate::config::Settings;
@@ -13,7 +14,7 @@ use apex_proto::v1;
 use serde_json::json;
 use std::process::ExitCode;
 
-/// Lists, shows, submits, amends, cancels or watches orders. Lists without an action.
+/// Lists, shows, submits, previews, amends, cancels or watches orders. Lists without an action.
 ///
 /// Errors: a gateway that does not answer, and a refusal.
 pub fn run(args: OrdersArgs, settings: &Settings) -> Result<ExitCode> {
@@ -21,9 +22,12 @@ pub fn run(args: OrdersArgs, settings: &Settings) -> Result<ExitCode> {
         None => list(&args.list, settings),
         Some(OrdersAction::List(args)) => list(&args, settings),
         Some(OrdersAction::Get(args)) => get(args, settings),
-        Some(OrdersAction::Submit(args)) => submit(args, settings),
+        Some(OrdersAction::Submit(args)) => submit(*args, settings),
+        Some(OrdersAction::Preview(args)) => preview(&args, settings),
+        Some(OrdersAction::SubmitList(args)) => order_list::submit(&args, settings),
         Some(OrdersAction::Amend(args)) => amend(args, settings),
         Some(OrdersAction::Cancel(args)) => cancel(args, settings),
+        Some(OrdersAction::CancelAll(args)) => cancel_all(args, settings),
         Some(OrdersAction::Watch(args)) => watch::run(&args, settings),
     }
 }
@@ -92,39 +96,60 @@ fn submit(args: SubmitArgs, settings: &Settings) -> Result<ExitCode> {
     Ok(print(&args.client, &order))
 }
 
-fn submit_request(args: &SubmitArgs, client_order_id: String) -> v1::SubmitOrderRequest {
-    let order_type = match args.limit_price {
-        Some(_) => v1::OrderType::Limit,
-        None => v1::OrderType::Market,
+/// Exits with 1 when the order would not be taken, though the answer is printed.
+fn preview(args: &SubmitArgs, settings: &Settings) -> Result<ExitCode> {
+    let client_order_id = args.client_order_id.clone().map_or_else(new_id, Ok)?;
+    let request = submit_request(args, client_order_id);
+    let preview = block_on(async {
+        let gateway = Gateway::open(&args.client, settings).await?;
+        gateway
+            .answer(gateway.orders().preview_order(request))
+            .await
+    })?;
+    if args.client.json {
+        print_json(&fields::preview(&preview));
+    } else {
+        print_preview(&preview);
+    }
+    Ok(ExitCode::from(u8::from(!preview.failed_checks.is_empty())))
+}
+
+fn print_preview(preview: &v1::PreviewOrderResponse) {
+    let money = |amount: &str, currency: &str| match amount {
+        "" => "unknown".to_owned(),
+        amount => format!("{amount} {currency}").trim_end().to_owned(),
     };
-    let side = match args.side {
-        SideArg::Buy => v1::Side::Buy,
-        SideArg::Sell => v1::Side::Sell,
-    };
-    let time_in_force = match args.time_in_force {
-        // The gateway's choice by the kind of order.
-        None => v1::TimeInForce::Unspecified,
-        Some(TimeInForceArg::Gtc) => v1::TimeInForce::Gtc,
-        Some(TimeInForceArg::Ioc) => v1::TimeInForce::Ioc,
-        Some(TimeInForceArg::Fok) => v1::TimeInForce::Fok,
-    };
-    v1::SubmitOrderRequest {
-        account_id: args.account.clone(),
-        client_order_id,
-        instrument_id: args.instrument.clone(),
-        side: side.into(),
-        order_type: order_type.into(),
-        quantity: args.quantity.clone(),
-        limit_price: args.limit_price.clone().unwrap_or_default(),
-        time_in_force: time_in_force.into(),
-        post_only: args.post_only,
-        reduce_only: args.reduce_only,
-        ..Default::default()
+    let currency = preview.currency.as_str();
+    let rows = [
+        ("quantity", preview.quantity.clone()),
+        ("estimated price", money(&preview.estimated_price, "")),
+        ("notional", money(&preview.notional, currency)),
+        ("fee", money(&preview.fee, &preview.fee_currency)),
+        ("initial margin", money(&preview.initial_margin, currency)),
+        ("worst position", preview.worst_position.clone()),
+        ("worst exposure", money(&preview.worst_exposure, currency)),
+    ];
+    let rows = rows.map(|(name, value)| vec![name.to_owned(), value]);
+    table(&["PREVIEW", "VALUE"], &rows);
+    let failed: Vec<Vec<String>> = preview
+        .failed_checks
+        .iter()
+        .map(|failed| {
+            vec![
+                failed.check.clone(),
+                failed.reason_code.clone(),
+                failed.reason.clone(),
+            ]
+        })
+        .collect();
+    if !failed.is_empty() {
+        crate::say!("");
+        table(&["FAILED CHECK", "REASON", "WHY"], &failed);
     }
 }
 
 fn amend(args: AmendArgs, settings: &Settings) -> Result<ExitCode> {
-    let request_id = new_id()?;
+    let request_id = request_id(args.request)?;
     let order = block_on(async {
         let gateway = Gateway::open(&args.one.client, settings).await?;
         let request = v1::AmendOrderRequest {
@@ -133,6 +158,8 @@ fn amend(args: AmendArgs, settings: &Settings) -> Result<ExitCode> {
             request_id,
             quantity: args.quantity.unwrap_or_default(),
             limit_price: args.limit_price.unwrap_or_default(),
+            stop_price: args.stop_price.unwrap_or_default(),
+            expected_sequence: args.expected_sequence,
             ..Default::default()
         };
         gateway.answer(gateway.orders().amend_order(request)).await
@@ -140,19 +167,68 @@ fn amend(args: AmendArgs, settings: &Settings) -> Result<ExitCode> {
     Ok(print(&args.one.client, &order))
 }
 
-fn cancel(args: OneOrderArgs, settings: &Settings) -> Result<ExitCode> {
-    let request_id = new_id()?;
-    let order = block_on(async {
-        let gateway = Gateway::open(&args.client, settings).await?;
+fn cancel(args: CancelArgs, settings: &Settings) -> Result<ExitCode> {
+    let request_id = request_id(args.request)?;
+    if let [client_order_id] = args.client_order_ids.as_slice() {
         let request = v1::CancelOrderRequest {
             account_id: args.account,
-            client_order_id: args.client_order_id,
+            client_order_id: client_order_id.clone(),
             request_id,
             ..Default::default()
         };
-        gateway.answer(gateway.orders().cancel_order(request)).await
-    })?;
-    Ok(print(&args.client, &order))
+        let order = block_on(async {
+            let gateway = Gateway::open(&args.client, settings).await?;
+            gateway.answer(gateway.orders().cancel_order(request)).await
+        })?;
+        return Ok(print(&args.client, &order));
+    }
+    let keys = args.client_order_ids.into_iter();
+    let request = v1::CancelOrdersRequest {
+        account_id: args.account,
+        orders: keys
+            .map(|client_order_id| v1::OrderKey {
+                client_order_id,
+                ..Default::default()
+            })
+            .collect(),
+        request_id,
+    };
+    let outcomes = block_on(async {
+        let gateway = Gateway::open(&args.client, settings).await?;
+        let mut orders = gateway.orders();
+        gateway.answer(orders.cancel_orders(request)).await
+    })?
+    .outcomes;
+    if args.client.json {
+        let outcomes: Vec<_> = outcomes.iter().map(fields::outcome).collect();
+        print_json(&json!({ "outcomes": outcomes }));
+    } else {
+        order_list::print_outcomes(&outcomes);
+    }
+    Ok(order_list::exit(&outcomes))
+}
+
+fn cancel_all(args: CancelAllArgs, settings: &Settings) -> Result<ExitCode> {
+    let request = v1::CancelAllOrdersRequest {
+        account_id: args.account,
+        instrument_id: args.instrument.unwrap_or_default(),
+        strategy_id: args.strategy.unwrap_or_default(),
+        side: args.side.map_or(0, |wanted| side(wanted).into()),
+        request_id: request_id(args.request)?,
+    };
+    let orders = block_on(async {
+        let gateway = Gateway::open(&args.client, settings).await?;
+        let mut orders = gateway.orders();
+        gateway.answer(orders.cancel_all_orders(request)).await
+    })?
+    .orders;
+    if args.client.json {
+        let orders: Vec<_> = orders.iter().map(fields::order).collect();
+        print_json(&json!({ "orders": orders }));
+    } else {
+        print_table(&orders);
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print(client: &ClientArgs, order: &v1::Order) -> ExitCode {
@@ -175,6 +251,7 @@ fn print_table(orders: &[v1::Order]) {
                 fields::word(&fields::order_type(order.order_type), "ORDER_TYPE_"),
                 order.quantity.clone(),
                 order.limit_price.clone(),
+                order.stop_price.clone(),
                 fields::word(&fields::status(order.status), "ORDER_STATUS_"),
                 order.filled_quantity.clone(),
                 order.average_price.clone(),
@@ -190,6 +267,7 @@ fn print_table(orders: &[v1::Order]) {
         "TYPE",
         "QUANTITY",
         "LIMIT",
+        "STOP",
         "STATUS",
         "FILLED",
         "AVERAGE",
@@ -213,13 +291,6 @@ mod tests {
         }
     }
 
-    fn request(words: &[&str]) -> v1::SubmitOrderRequest {
-        match parse(words).action {
-            Some(OrdersAction::Submit(args)) => submit_request(&args, "c-1".to_owned()),
-            other => panic!("{other:?}"),
-        }
-    }
-
     #[test]
     fn without_an_action_orders_are_listed() {
         let args = parse(&["--json", "--working"]);
@@ -232,32 +303,18 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_price_makes_a_limit_order() {
-        let limit = request(&["submit", "BTC", "buy", "0.5", "--limit-price", "100.10"]);
-        assert_eq!(limit.order_type(), v1::OrderType::Limit);
-        assert_eq!(
-            (limit.quantity.as_str(), limit.limit_price.as_str()),
-            ("0.5", "100.10")
-        );
-        assert_eq!(limit.time_in_force(), v1::TimeInForce::Unspecified);
-        let market = request(&["submit", "BTC", "sell", "1", "--time-in-force", "fok"]);
-        assert_eq!(market.order_type(), v1::OrderType::Market);
-        assert_eq!(market.side(), v1::Side::Sell);
-        assert_eq!(market.time_in_force(), v1::TimeInForce::Fok);
-    }
-
-    #[test]
-    fn numbers_go_to_the_gateway_as_they_are_written() {
-        let request = request(&["submit", "BTC", "buy", "-5", "--limit-price", "NaN"]);
-        assert_eq!(
-            (request.quantity.as_str(), request.limit_price.as_str()),
-            ("-5", "NaN")
-        );
-    }
-
-    #[test]
     fn an_amend_changes_something() {
         assert!(Cli::try_parse_from(["apextrade", "orders", "amend", "c-1"]).is_err());
         parse(&["amend", "c-1", "--quantity", "2"]);
+        parse(&["amend", "c-1", "--stop-price", "2", "--request-id", "r-1"]);
+    }
+
+    #[test]
+    fn one_order_is_canceled_or_several() {
+        assert!(Cli::try_parse_from(["apextrade", "orders", "cancel"]).is_err());
+        match parse(&["cancel", "a", "b"]).action {
+            Some(OrdersAction::Cancel(args)) => assert_eq!(args.client_order_ids, ["a", "b"]),
+            other => panic!("{other:?}"),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! `apextrade risk`.
 
-use super::{Gateway, fields, new_id, print_json};
-use crate::cli::{RiskAction, RiskArgs, RiskChange};
+use super::{Gateway, fields, limits, pages, print_json, request_id, say_cut};
+use crate::cli::{AccountArgs, ClientArgs, RiskAction, RiskArgs, RiskChange};
 use crate::commands::block_on;
 use crate::config::Settings;
 use crate::output::table;
@@ -10,61 +10,124 @@ use apex_proto::v1;
 use serde_json::json;
 use std::process::ExitCode;
 
-/// Shows or changes the trading state.
+/// Shows or changes limits and trading state.
 ///
 /// Errors: a gateway that does not answer, and a refusal.
 pub fn run(args: RiskArgs, settings: &Settings) -> Result<ExitCode> {
     match args.action {
-        RiskAction::State { client, account } => {
-            let (states, limits) = block_on(async {
-                let gateway = Gateway::open(&client, settings).await?;
-                let request = v1::GetTradingStateRequest {
-                    account_id: account.clone(),
-                };
-                let states = gateway
-                    .answer(gateway.risk().get_trading_state(request))
-                    .await?;
-                let request = v1::GetLimitsRequest {
-                    account_id: account,
-                };
-                let limits = gateway.answer(gateway.risk().get_limits(request)).await?;
-                Ok((states.accounts, limits))
-            })?;
-            if client.json {
-                let states: Vec<_> = states.iter().map(fields::account_trading_state).collect();
-                print_json(&json!({ "accounts": states, "limits": fields::limits(&limits) }));
-            } else {
-                print_states(&states);
-                print_limits(&limits);
-            }
-        }
-        RiskAction::Halt { change, cancel } => {
-            apply(&change, settings, Change::Halt { cancel })?;
-        }
+        RiskAction::State(args) => state(args, settings)?,
+        RiskAction::Limits(args) => limits::run(args.action, settings)?,
+        RiskAction::Halt {
+            change,
+            cancel,
+            flatten,
+        } => apply(&change, settings, Change::Halt { cancel, flatten })?,
         RiskAction::Reduce(change) => apply(&change, settings, Change::Reduce)?,
         RiskAction::Resume(change) => apply(&change, settings, Change::Resume)?,
+        RiskAction::Changes {
+            client,
+            account,
+            limit,
+        } => changes(&client, account.unwrap_or_default(), limit, settings)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
+fn state(args: AccountArgs, settings: &Settings) -> Result<()> {
+    let (states, found) = block_on(async {
+        let gateway = Gateway::open(&args.client, settings).await?;
+        let request = v1::GetTradingStateRequest {
+            account_id: args.account.clone(),
+        };
+        let states = gateway
+            .answer(gateway.risk().get_trading_state(request))
+            .await?;
+        let request = v1::GetLimitsRequest {
+            account_id: args.account,
+        };
+        let limits = gateway.answer(gateway.risk().get_limits(request)).await?;
+        Ok((states.accounts, limits))
+    })?;
+    if args.client.json {
+        let states: Vec<_> = states.iter().map(fields::account_trading_state).collect();
+        print_json(&json!({ "accounts": states, "limits": fields::limits(&found) }));
+    } else {
+        print_states(&states);
+        crate::say!("");
+        limits::print_limits(&found);
+    }
+    Ok(())
+}
+
+fn changes(client: &ClientArgs, account_id: String, limit: u32, settings: &Settings) -> Result<()> {
+    let (changes, more) = block_on(async {
+        let gateway = Gateway::open(client, settings).await?;
+        pages(limit, |page_size, page_token| {
+            let request = v1::ListTradingStateChangesRequest {
+                account_id: account_id.clone(),
+                page_size,
+                page_token,
+            };
+            let gateway = &gateway;
+            async move {
+                let mut risk = gateway.risk();
+                let answer = gateway
+                    .answer(risk.list_trading_state_changes(request))
+                    .await?;
+                Ok((answer.changes, answer.next_page_token))
+            }
+        })
+        .await
+    })?;
+    if client.json {
+        let changes: Vec<_> = changes.iter().map(fields::trading_state_change).collect();
+        print_json(&json!({ "changes": changes }));
+    } else {
+        print_changes(&changes);
+    }
+    say_cut(more, limit);
+    Ok(())
+}
+
+fn print_changes(changes: &[v1::TradingStateChange]) {
+    let rows: Vec<Vec<String>> = changes
+        .iter()
+        .map(|change| {
+            vec![
+                fields::time(change.ts_ns),
+                change.account_id.clone(),
+                change.sequence.to_string(),
+                fields::word(
+                    &fields::trading_state(change.trading_state),
+                    "TRADING_STATE_",
+                ),
+                change.by.clone(),
+                change.reason.clone(),
+            ]
+        })
+        .collect();
+    let headings = ["TIME", "ACCOUNT", "SEQUENCE", "STATE", "BY", "REASON"];
+    table(&headings, &rows);
+}
+
 enum Change {
-    Halt { cancel: bool },
+    Halt { cancel: bool, flatten: bool },
     Reduce,
     Resume,
 }
 
 fn apply(args: &RiskChange, settings: &Settings, change: Change) -> Result<()> {
     let (account_id, reason) = (args.account.clone(), args.reason.clone());
-    let request_id = new_id()?;
+    let request_id = request_id(args.request.clone())?;
     let answer = block_on(async {
         let gateway = Gateway::open(&args.client, settings).await?;
         let mut risk = gateway.risk();
         match change {
-            Change::Halt { cancel } => {
+            Change::Halt { cancel, flatten } => {
                 let request = v1::HaltRequest {
                     account_id,
                     cancel,
-                    flatten: false,
+                    flatten,
                     reason,
                     request_id,
                 };
@@ -116,34 +179,4 @@ fn print_states(states: &[v1::AccountTradingState]) {
         })
         .collect();
     table(&["ACCOUNT", "STATE", "CANCELS REQUESTED"], &rows);
-}
-
-fn print_limits(limits: &v1::Limits) {
-    let text = |value: &str| {
-        if value.is_empty() {
-            "none".to_owned()
-        } else {
-            value.to_owned()
-        }
-    };
-    let count = |value: Option<u32>| value.map_or("none".to_owned(), |count| count.to_string());
-    let age = limits
-        .max_reference_age_ns
-        .map_or("none".to_owned(), |age| format!("{age} ns"));
-    let rows = [
-        ("max_order_notional", text(&limits.max_order_notional)),
-        ("max_position_notional", text(&limits.max_position_notional)),
-        ("max_open_orders", count(limits.max_open_orders)),
-        ("max_orders_per_second", count(limits.max_orders_per_second)),
-        ("price_collar", text(&limits.price_collar)),
-        ("check_buying_power", limits.check_buying_power.to_string()),
-        ("allow_short_spot", limits.allow_short_spot.to_string()),
-        ("max_reference_age", age),
-    ];
-    let rows: Vec<Vec<String>> = rows
-        .into_iter()
-        .map(|(name, value)| vec![name.to_owned(), value])
-        .collect();
-    crate::say!("");
-    table(&["LIMIT", "VALUE"], &rows);
 }

@@ -133,9 +133,13 @@ fn line(json: bool, event: &v1::OrderEvent) -> String {
     if !order.limit_price.is_empty() {
         words.push(format!("at {}", order.limit_price));
     }
+    if !order.stop_price.is_empty() {
+        words.push(format!("stop {}", order.stop_price));
+    }
     if let Some(fill) = &event.execution {
+        let what = if fill.busted { "busted" } else { "filled" };
         words.push(format!(
-            "filled {} at {}",
+            "{what} {} at {}",
             fill.last_quantity, fill.last_price
         ));
     }
@@ -178,6 +182,7 @@ mod tests {
                 last_price: "10.4".into(),
                 ..Default::default()
             }),
+            ..Default::default()
         }
     }
 
@@ -187,6 +192,18 @@ mod tests {
             line(false, &event()),
             "1970-01-01T00:00:01.000Z  7  c-1  filled  buy  2  BTC.SIM  at 10.5  filled 1 at 10.4"
         );
+    }
+
+    #[test]
+    fn a_bust_says_what_was_taken_back() {
+        let mut bust = event();
+        bust.kind = v1::OrderEventKind::ExecutionBusted.into();
+        if let Some(execution) = &mut bust.execution {
+            execution.busted = true;
+        }
+        let text = line(false, &bust);
+        assert!(text.contains("execution_busted"), "{text}");
+        assert!(text.ends_with("busted 1 at 10.4"), "{text}");
     }
 
     #[test]
