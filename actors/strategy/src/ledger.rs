@@ -8,7 +8,7 @@ use crate::mark::Mark;
 use apex_domain::event::{Event, Recorded};
 use apex_domain::instrument::Instrument;
 use apex_domain::market::MarketEvent;
-use apex_domain::order::{Contingency, Order, SubmitList, SubmitOrder, TrackedOrder};
+use apex_domain::order::{Order, SubmitList, SubmitOrder, TrackedOrder};
 use apex_domain::venue::Execution;
 use apex_domain::{
     AccountId, ClientOrderId, InstrumentId, OrderId, OrderListId, RequestId, StrategyId,
@@ -17,7 +17,7 @@ use lists::Lists;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-mod lists;
+pub mod lists;
 
 /// Ended orders that are kept whole, so that a late fill still finds its order. Late fills come
 /// within seconds, so a thousand orders reach far enough back; a later one still counts in the
@@ -227,21 +227,7 @@ impl Ledger {
 
     /// As [`Ledger::asked_for`], for the orders of a list: children wait, and of legs one trades.
     pub fn asked_for_list(&mut self, list: &SubmitList) {
-        let has_children = matches!(list.contingency, Contingency::Oto | Contingency::Bracket);
-        let signed = |(position, order): (usize, &SubmitOrder)| {
-            let waits = has_children && position > 0;
-            let open = order.side.sign() * order.quantity.0;
-            (position == 0, if waits { 0 } else { open })
-        };
-        let orders = list.orders.iter().enumerate().map(signed);
-        let counted = lists::count(Some(list.contingency), orders.clone());
-        for (request, (first, open)) in list.orders.iter().zip(orders) {
-            let share = match list.contingency {
-                Contingency::None => open,
-                // The list as a whole is with its first order until the account has it.
-                _ if first => counted,
-                _ => 0,
-            };
+        for (request, share) in list.orders.iter().zip(lists::shares(list)) {
             self.ask(request, share);
         }
     }

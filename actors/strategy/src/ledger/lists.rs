@@ -4,7 +4,7 @@
 //! of an OCO, OUO or bracket count once, by the largest of each side; all others count by
 //! themselves.
 
-use apex_domain::order::{Contingency, ListDefinition, Order};
+use apex_domain::order::{Contingency, ListDefinition, Order, SubmitList};
 use apex_domain::{ClientOrderId, OrderListId};
 use std::collections::BTreeMap;
 
@@ -91,6 +91,25 @@ impl List {
             members.map(|(id, member)| (self.parent.as_ref() == Some(id), member.open)),
         )
     }
+}
+
+/// Returns for each order of a list how much it counts as working while the account has not taken
+/// it, signed: the whole list counts with its first order.
+pub fn shares(list: &SubmitList) -> Vec<i64> {
+    let has_children = matches!(list.contingency, Contingency::Oto | Contingency::Bracket);
+    let orders = list.orders.iter().enumerate();
+    let open = orders.map(|(position, order)| {
+        let waits = has_children && position > 0;
+        let open = order.side.sign() * order.quantity.0;
+        (position == 0, if waits { 0 } else { open })
+    });
+    let counted = count(Some(list.contingency), open.clone());
+    open.map(|(first, open)| match list.contingency {
+        Contingency::None => open,
+        _ if first => counted,
+        _ => 0,
+    })
+    .collect()
 }
 
 /// Returns what orders of a list count together: for each whether it is the first, and what is
