@@ -178,7 +178,7 @@ impl Driver {
 
     /// Tells the strategy what became of a command, and returns what it asks for then.
     pub fn outcome(&mut self, outcome: &v1::CommandOutcome) -> Vec<v1::StrategyCommand> {
-        if let Some((id, refusal)) = self.commands.refused(outcome) {
+        for (id, refusal) in self.commands.refused(outcome) {
             self.runner.refused(self.now, &id, &refusal);
         }
         self.written(false)

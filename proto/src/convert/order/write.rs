@@ -4,8 +4,8 @@ use crate::convert::enums;
 use crate::v1;
 use apex_domain::account::{ExecutionRecord, Preview};
 use apex_domain::number::format_mantissa;
-use apex_domain::order::{Misfit, Order, SubmitOrder, TrailingOffset};
-use apex_domain::{AccountId, Instrument, Price, Quantity, UnixNanos};
+use apex_domain::order::{Contingency, Misfit, Order, SubmitList, SubmitOrder, TrailingOffset};
+use apex_domain::{AccountId, Instrument, InstrumentId, Price, Quantity, UnixNanos};
 
 /// Writes an order. A number that fits no increment is written as it was asked for.
 pub fn order(order: &Order, instrument: &Instrument) -> v1::Order {
@@ -105,6 +105,36 @@ pub fn strategy_submit(request: &SubmitOrder, instrument: &Instrument) -> v1::St
         self_trade_prevention: enums::self_trade_prevention(terms.self_trade_prevention).into(),
         extended_hours: terms.extended_hours,
     }
+}
+
+/// Writes a list of a remote strategy, as [`super::read_submit_list`] reads its fields.
+/// `instrument` gives the definitions; `None` when it has not all of them.
+pub fn strategy_submit_list<'a>(
+    list: &SubmitList,
+    instrument: impl Fn(&InstrumentId) -> Option<&'a Instrument>,
+) -> Option<v1::StrategySubmitList> {
+    let batch = list.contingency == Contingency::None;
+    let has_parent = matches!(list.contingency, Contingency::Oto | Contingency::Bracket);
+    let orders = list.orders.iter().map(|request| {
+        let definition = instrument(&request.instrument_id)?;
+        Some(strategy_submit(request, definition))
+    });
+    // What a kind of list does not have must be empty.
+    Some(v1::StrategySubmitList {
+        order_list_id: if batch {
+            String::new()
+        } else {
+            list.list_id.to_string()
+        },
+        contingency: enums::contingency(list.contingency).into(),
+        release: if has_parent {
+            enums::release_rule(list.release).into()
+        } else {
+            v1::ReleaseRule::Unspecified.into()
+        },
+        cascade: (!batch).then_some(list.cascade),
+        orders: orders.collect::<Option<_>>()?,
+    })
 }
 
 /// Empty where there is nothing.
