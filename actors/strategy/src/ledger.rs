@@ -227,6 +227,7 @@ impl Ledger {
 
     /// As [`Ledger::asked_for`], for the orders of a list: children wait, and of legs one trades.
     pub fn asked_for_list(&mut self, list: &SubmitList) {
+        self.lists.expect(list);
         for (request, share) in list.orders.iter().zip(lists::shares(list)) {
             self.ask(request, share);
         }
@@ -242,6 +243,7 @@ impl Ledger {
 
     /// The order never came to be.
     pub fn forget_asked(&mut self, client_order_id: &ClientOrderId) {
+        self.lists.forget(client_order_id);
         if let Some((instrument_id, signed)) = self.under_way.remove(client_order_id) {
             self.add_working(&instrument_id, -signed);
         }
@@ -300,11 +302,11 @@ impl Ledger {
     }
 
     fn begin(&mut self, request: &SubmitOrder, recorded: &Recorded) {
+        let list_id = self.lists.join(&request.client_order_id);
         self.forget_asked(&request.client_order_id);
         if let Some(number) = self.number_of(&request.client_order_id) {
             self.resume_counter(number);
         }
-        let list_id = self.lists.join(&request.client_order_id);
         if let Some(tracked) = TrackedOrder::begin(self.account_id.clone(), list_id, recorded) {
             self.keep(tracked);
         }

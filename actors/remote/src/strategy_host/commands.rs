@@ -86,8 +86,8 @@ impl Commands {
                 let orders = list.orders.iter();
                 about = orders.map(|order| order.client_order_id.clone()).collect();
                 let written = strategy_submit_list(&list, &instrument).ok_or_else(|| {
-                    let ids = list.orders.iter().map(|order| &order.instrument_id);
-                    let unknown = ids.cloned().find(|id| instrument(id).is_none());
+                    let mut ids = list.orders.iter().map(|order| &order.instrument_id);
+                    let unknown = ids.find(|id| instrument(id).is_none()).cloned();
                     let refusal = unknown.map(Refusal::UnknownInstrument);
                     (about.clone(), refusal.unwrap_or(Refusal::OrderNotFound))
                 })?;

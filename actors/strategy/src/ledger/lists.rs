@@ -14,7 +14,17 @@ pub struct Lists {
     /// The newest list of the account. Its orders follow at once, and only they show whether it
     /// is one of this strategy.
     newest: Option<ListDefinition>,
+    /// Orders of lists that were asked for: away from the account their list is not told.
+    expected: BTreeMap<ClientOrderId, Expected>,
     lists: BTreeMap<OrderListId, List>,
+}
+
+/// The list that an order will belong to.
+#[derive(Clone, Debug)]
+struct Expected {
+    list_id: OrderListId,
+    contingency: Contingency,
+    parent: Option<ClientOrderId>,
 }
 
 #[derive(Debug, Default)]
@@ -38,16 +48,45 @@ impl Lists {
         self.newest = Some(definition.clone());
     }
 
+    /// Takes a list that was asked for. A batch is none.
+    pub fn expect(&mut self, list: &SubmitList) {
+        if list.contingency == Contingency::None {
+            return;
+        }
+        let parent = list.orders.first();
+        let expected = Expected {
+            list_id: list.list_id.clone(),
+            contingency: list.contingency,
+            parent: parent.map(|order| order.client_order_id.clone()),
+        };
+        for order in &list.orders {
+            let id = order.client_order_id.clone();
+            self.expected.insert(id, expected.clone());
+        }
+    }
+
+    /// The order never came to be.
+    pub fn forget(&mut self, id: &ClientOrderId) {
+        self.expected.remove(id);
+    }
+
     /// Returns the list of an order that the account has just made known.
     pub fn join(&mut self, id: &ClientOrderId) -> Option<OrderListId> {
-        let newest = self.newest.as_ref()?;
-        if !newest.members.contains(id) {
-            return None;
-        }
-        let list = self.lists.entry(newest.list_id.clone()).or_default();
-        list.contingency = Some(newest.contingency);
-        list.parent = newest.members.first().cloned();
-        Some(newest.list_id.clone())
+        let expected = self.expected.remove(id);
+        let newest = self
+            .newest
+            .as_ref()
+            .filter(|list| list.members.contains(id));
+        let told = newest.map(|list| Expected {
+            list_id: list.list_id.clone(),
+            contingency: list.contingency,
+            parent: list.members.first().cloned(),
+        });
+        let joined = told.or(expected)?;
+        let list = self.lists.entry(joined.list_id.clone()).or_default();
+        list.contingency = Some(joined.contingency);
+        list.parent = joined.parent;
+        Some(joined.list_id)
     }
 
     /// Returns true for an order that its parent sends.

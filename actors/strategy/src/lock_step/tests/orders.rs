@@ -11,8 +11,10 @@ use apex_domain::time::NANOS_PER_SECOND;
 
 const SECOND: i64 = NANOS_PER_SECOND;
 
+type Act = fn(&mut Context<'_>);
+
 /// Acts on the bars whose number is named, from 0.
-fn on_bars(acts: Vec<(usize, fn(&mut Context<'_>))>) -> OnBar {
+fn on_bars(acts: Vec<(usize, Act)>) -> OnBar {
     let mut number = 0;
     Box::new(move |ctx, _| {
         for (at, act) in &acts {
@@ -36,7 +38,7 @@ fn kinds(world: &World) -> Vec<String> {
 #[test]
 fn an_order_ends_at_its_very_time_though_no_data_comes_then() {
     let mut world = World::listing(FillModel::BarClose, lacking());
-    let act: fn(&mut Context<'_>) = |ctx| {
+    let act: Act = |ctx| {
         let order = OrderRequest::limit(instrument_id(), Side::Buy, Quantity(1), Price(50));
         ctx.submit(order.good_till(UnixNanos(700)));
     };
@@ -52,7 +54,7 @@ fn an_order_ends_at_its_very_time_though_no_data_comes_then() {
 #[test]
 fn the_account_is_told_the_time_once_a_second_and_the_market_where_it_matters() {
     let mut world = World::listing(FillModel::BarClose, lacking());
-    let stop: fn(&mut Context<'_>) = |ctx| {
+    let stop: Act = |ctx| {
         ctx.submit(OrderRequest::stop(
             instrument_id(),
             Side::Sell,
@@ -108,7 +110,7 @@ fn a_loss_limit_stops_trading_before_the_next_data() {
     };
     let effects = world.apply(UnixNanos(0), limits);
     world.step.on_effects(&effects);
-    let buy: fn(&mut Context<'_>) = |ctx| drop(ctx.target(&instrument_id(), 10));
+    let buy: Act = |ctx| drop(ctx.target(&instrument_id(), 10));
     world.add("a", on_bars(vec![(0, buy)]), quiet_timer());
     let bars = [(1, 100), (2, 90), (3, 80), (4, 80)];
     world.run(bars.map(|(ts, price)| bar(ts * SECOND, price)));
@@ -121,7 +123,7 @@ fn a_loss_limit_stops_trading_before_the_next_data() {
 #[test]
 fn a_closing_cancels_what_works_and_sells_what_is_held() {
     let mut world = World::listing(FillModel::BarClose, lacking());
-    let enter: fn(&mut Context<'_>) = |ctx| {
+    let enter: Act = |ctx| {
         let id = instrument_id();
         ctx.target(&id, 5);
         ctx.submit(OrderRequest::limit(
@@ -132,7 +134,7 @@ fn a_closing_cancels_what_works_and_sells_what_is_held() {
         ));
         ctx.submit(OrderRequest::stop(id, Side::Sell, Quantity(5), Price(20)));
     };
-    let close: fn(&mut Context<'_>) = |ctx| {
+    let close: Act = |ctx| {
         assert_eq!(ctx.close(&instrument_id()).as_str(), "a-4");
     };
     world.add("a", on_bars(vec![(0, enter), (1, close)]), quiet_timer());
@@ -155,7 +157,7 @@ fn a_closing_cancels_what_works_and_sells_what_is_held() {
 #[test]
 fn a_stop_that_is_amended_triggers_at_its_new_price() {
     let mut world = World::listing(FillModel::BarClose, lacking());
-    let enter: fn(&mut Context<'_>) = |ctx| {
+    let enter: Act = |ctx| {
         ctx.submit(OrderRequest::stop(
             instrument_id(),
             Side::Sell,
@@ -163,7 +165,7 @@ fn a_stop_that_is_amended_triggers_at_its_new_price() {
             Price(50),
         ));
     };
-    let amend: fn(&mut Context<'_>) = |ctx| {
+    let amend: Act = |ctx| {
         let id = ctx
             .working_orders()
             .next()
@@ -237,7 +239,7 @@ fn a_list_that_cannot_be_taken_comes_back_for_each_of_its_orders() {
 #[test]
 fn a_target_stays_reached_while_the_legs_of_a_bracket_wait_and_counts_them_once_they_work() {
     let mut world = World::listing(FillModel::BarClose, lacking());
-    let enter: fn(&mut Context<'_>) = |ctx| {
+    let enter: Act = |ctx| {
         let id = instrument_id();
         ctx.bracket(
             OrderRequest::limit(id.clone(), Side::Buy, Quantity(4), Price(90)),
@@ -246,10 +248,10 @@ fn a_target_stays_reached_while_the_legs_of_a_bracket_wait_and_counts_them_once_
         );
         assert_eq!(ctx.target(&id, 4), None, "asked for");
     };
-    let waits: fn(&mut Context<'_>) = |ctx| {
+    let waits: Act = |ctx| {
         assert_eq!(ctx.target(&instrument_id(), 4), None, "the entry works");
     };
-    let works: fn(&mut Context<'_>) = |ctx| {
+    let works: Act = |ctx| {
         assert_eq!(ctx.position(&instrument_id()), 4);
         assert_eq!(ctx.target(&instrument_id(), 0), None, "one exit will do it");
     };
