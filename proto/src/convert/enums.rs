@@ -143,23 +143,6 @@ pub fn read_self_trade_prevention(
 }
 
 /// Reads how orders depend on each other; zero is not at all.
-pub fn contingency(value: Contingency) -> v1::Contingency {
-    match value {
-        Contingency::None => v1::Contingency::None,
-        Contingency::Oco => v1::Contingency::Oco,
-        Contingency::Oto => v1::Contingency::Oto,
-        Contingency::Ouo => v1::Contingency::Ouo,
-        Contingency::Bracket => v1::Contingency::Bracket,
-    }
-}
-
-pub fn release_rule(value: ReleaseRule) -> v1::ReleaseRule {
-    match value {
-        ReleaseRule::Full => v1::ReleaseRule::Full,
-        ReleaseRule::Partial => v1::ReleaseRule::Partial,
-    }
-}
-
 pub fn read_contingency(fields: &mut Fields, value: i32) -> Option<Contingency> {
     use v1::Contingency as Wire;
     match Wire::try_from(value) {

@@ -1,8 +1,8 @@
 //! What a strategy asked for, on the wire, and what became of it.
 
 use apex_domain::account::Refusal;
-use apex_domain::order::OrderKey;
-use apex_domain::{ClientOrderId, Instrument};
+use apex_domain::order::{OrderKey, SubmitList};
+use apex_domain::{ClientOrderId, Instrument, InstrumentId};
 use apex_proto::convert::enums;
 use apex_proto::convert::order::{strategy_submit, strategy_submit_list};
 use apex_proto::v1::{self, strategy_command::Command};
@@ -84,14 +84,9 @@ impl Commands {
             }),
             StrategyCommand::SubmitList(list) => {
                 let orders = list.orders.iter();
-                about = orders.map(|order| order.client_order_id.clone()).collect();
-                let written = strategy_submit_list(&list, &instrument).ok_or_else(|| {
-                    let mut ids = list.orders.iter().map(|order| &order.instrument_id);
-                    let unknown = ids.find(|id| instrument(id).is_none()).cloned();
-                    let refusal = unknown.map(Refusal::UnknownInstrument);
-                    (about.clone(), refusal.unwrap_or(Refusal::OrderNotFound))
-                })?;
-                Command::SubmitList(written)
+                about.extend(orders.map(|order| order.client_order_id.clone()));
+                let written = write_list(&list, &instrument);
+                Command::SubmitList(written.map_err(|refusal| (about.clone(), refusal))?)
             }
             StrategyCommand::Close { scope, .. } => {
                 about.extend(scope.client_order_id.clone());
@@ -159,6 +154,17 @@ impl Commands {
     }
 }
 
+/// Errors: an instrument of the list is not known here.
+fn write_list<'a>(
+    list: &SubmitList,
+    instrument: impl Fn(&InstrumentId) -> Option<&'a Instrument>,
+) -> Result<v1::StrategySubmitList, Refusal> {
+    let mut ids = list.orders.iter().map(|order| &order.instrument_id);
+    let unknown = ids.find(|id| instrument(id).is_none()).cloned();
+    let refusal = unknown.map_or(Refusal::OrderNotFound, Refusal::UnknownInstrument);
+    strategy_submit_list(list, instrument).ok_or(refusal)
+}
+
 /// At most the 1,024 bytes that a log line may have.
 fn cut(mut text: String) -> String {
     let mut end = text.len().min(1_024);
@@ -194,7 +200,7 @@ mod tests {
     use apex_domain::UnixNanos;
     use apex_domain::market::Side;
     use apex_domain::order::{
-        Contingency, OrderTerms, OrderType, ReleaseRule, SubmitList, SubmitOrder, TimeInForce,
+        Contingency, OrderTerms, OrderType, ReleaseRule, SubmitOrder, TimeInForce,
     };
     use apex_domain::risk::ReasonCode;
 

@@ -4,7 +4,9 @@ use crate::convert::enums;
 use crate::v1;
 use apex_domain::account::{ExecutionRecord, Preview};
 use apex_domain::number::format_mantissa;
-use apex_domain::order::{Contingency, Misfit, Order, SubmitList, SubmitOrder, TrailingOffset};
+use apex_domain::order::{
+    Contingency, Misfit, Order, ReleaseRule, SubmitList, SubmitOrder, TrailingOffset,
+};
 use apex_domain::{AccountId, Instrument, InstrumentId, Price, Quantity, UnixNanos};
 
 /// Writes an order. A number that fits no increment is written as it was asked for.
@@ -126,15 +128,32 @@ pub fn strategy_submit_list<'a>(
         } else {
             list.list_id.to_string()
         },
-        contingency: enums::contingency(list.contingency).into(),
+        contingency: contingency(list.contingency).into(),
         release: if has_parent {
-            enums::release_rule(list.release).into()
+            release_rule(list.release).into()
         } else {
             v1::ReleaseRule::Unspecified.into()
         },
         cascade: (!batch).then_some(list.cascade),
         orders: orders.collect::<Option<_>>()?,
     })
+}
+
+fn contingency(value: Contingency) -> v1::Contingency {
+    match value {
+        Contingency::None => v1::Contingency::None,
+        Contingency::Oco => v1::Contingency::Oco,
+        Contingency::Oto => v1::Contingency::Oto,
+        Contingency::Ouo => v1::Contingency::Ouo,
+        Contingency::Bracket => v1::Contingency::Bracket,
+    }
+}
+
+fn release_rule(value: ReleaseRule) -> v1::ReleaseRule {
+    match value {
+        ReleaseRule::Full => v1::ReleaseRule::Full,
+        ReleaseRule::Partial => v1::ReleaseRule::Partial,
+    }
 }
 
 /// Empty where there is nothing.
