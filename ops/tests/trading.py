@@ -160,6 +160,8 @@ class VenueTruth:
         ((kind, content),) = report.items()
         if kind == "Filled":
             self.fills.append(content)
+        elif kind == "Busted":
+            self.fills = [one for one in self.fills if one["exec_id"] != content["exec_id"]]
         elif kind == "Ended":
             self.ends[content["client_order_id"]] = content["end"]
         elif kind == "Amended":

@@ -5,9 +5,10 @@
 //! replay with the account behind an actor and a journal run the very same order of things:
 //!
 //! 1. Before time moves on from a moment the account is told of it: at the end of the first one,
-//!    and of each that is a second or more behind the last that it was told. Then what is due until the next market event happens, the oldest first: timers fire,
-//!    and the account is told of the very time at which an order of it ends. A timer comes before
-//!    the market data of its time, the end of an order behind them.
+//!    and of each that is a second or more behind the last that it was told. Then what is due
+//!    until the next market event happens, the oldest first: timers fire, the venue does what it
+//!    does by the clock, and the account is told of the very time at which an order of it ends. A
+//!    timer comes before the market data of its time, the end of an order behind them.
 //! 2. The clock moves to the next market event's `ts_init`; it never goes back.
 //! 3. The venue sees the event; its fills go to the account, and what the account decides goes
 //!    to the strategies.

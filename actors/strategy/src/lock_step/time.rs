@@ -20,18 +20,35 @@ impl LockStep {
             self.tell_time();
             return true;
         }
-        let timer = self.timers.first_key_value().map(|((at, _), _)| *at);
-        let timer = timer.filter(|at| *at <= next);
-        // A trade at the very time at which an order ends still counts.
+        let venue = self.venue.next_due().filter(|due| *due < next);
+        // A trade at the very time at which an order ends still counts, so that comes last.
         let deadline = self.interest.next_deadline().filter(|at| *at < next);
-        match (deadline, timer) {
-            (Some(deadline), timer) if timer.is_none_or(|timer| deadline < timer) => {
-                self.clock = self.clock.max(deadline);
-                self.tell_time();
-                true
-            }
-            _ => self.fire_timer(next),
+        let until = [venue, deadline]
+            .into_iter()
+            .flatten()
+            .fold(next, UnixNanos::min);
+        if self.fire_timer(until) {
+            return true;
         }
+        let venue = venue.filter(|due| deadline.is_none_or(|at| *due <= at));
+        if venue.is_some_and(|due| self.wake_venue(due)) {
+            return true;
+        }
+        let Some(deadline) = deadline else {
+            return false;
+        };
+        self.clock = self.clock.max(deadline);
+        self.tell_time();
+        true
+    }
+
+    /// Lets the venue's time come. Returns false when nothing of it changed what is due: the next
+    /// event then decides.
+    fn wake_venue(&mut self, due: UnixNanos) -> bool {
+        self.clock = self.clock.max(due);
+        self.venue.on_time(due, &mut self.reports);
+        self.queue_reports();
+        self.venue.next_due() != Some(due)
     }
 
     fn tell_time(&mut self) {

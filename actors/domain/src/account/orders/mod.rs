@@ -262,6 +262,7 @@ impl Account {
             open: request.quantity,
             limit_price: request.limit_price,
             stop_price: request.terms.stop_price,
+            terms: &request.terms,
             reduce_only: request.reduce_only,
             misfit: request.misfit.as_ref(),
             unsupported,

@@ -3,7 +3,7 @@
 use super::{Denial, Question, deny, no_reference};
 use crate::market::Side;
 use crate::money::Money;
-use crate::number::NumberError;
+use crate::number::{NumberError, Quantity};
 use crate::order::OrderType;
 use crate::risk::ReasonCode;
 
@@ -26,7 +26,11 @@ fn not_a_misfit(q: &Question<'_>, code: ReasonCode) -> Result<(), Denial> {
 
 pub(super) fn price_increment(q: &Question<'_>) -> Result<(), Denial> {
     not_a_misfit(q, ReasonCode::PriceIncrement)?;
-    for (field, price) in [("limit_price", q.limit_price), ("stop_price", q.stop_price)] {
+    for (field, price) in [
+        ("limit_price", q.limit_price),
+        ("stop_price", q.stop_price),
+        ("activation_price", q.terms.activation_price),
+    ] {
         let Some(price) = price.filter(|price| !q.instrument.is_on_price_increment(*price)) else {
             continue;
         };
@@ -43,18 +47,23 @@ pub(super) fn price_increment(q: &Question<'_>) -> Result<(), Denial> {
 
 pub(super) fn quantity_increment(q: &Question<'_>) -> Result<(), Denial> {
     not_a_misfit(q, ReasonCode::QuantityIncrement)?;
-    if q.instrument.is_on_quantity_increment(q.quantity) {
-        return Ok(());
-    }
-    Err(deny(
-        ReasonCode::QuantityIncrement,
-        format!(
-            "quantity {} is no multiple of {}",
-            q.instrument.format_quantity(q.quantity),
+    for (field, quantity) in [
+        ("quantity", Some(q.quantity)),
+        ("display_quantity", q.terms.display_quantity),
+    ] {
+        let on = |quantity: &Quantity| q.instrument.is_on_quantity_increment(*quantity);
+        let Some(quantity) = quantity.filter(|quantity| !on(quantity)) else {
+            continue;
+        };
+        let reason = format!(
+            "{field} {} is no multiple of {}",
+            q.instrument.format_quantity(quantity),
             q.instrument
                 .format_quantity(q.instrument.quantity_increment)
-        ),
-    ))
+        );
+        return Err(deny(ReasonCode::QuantityIncrement, reason));
+    }
+    Ok(())
 }
 
 pub(super) fn quantity_bounds(q: &Question<'_>) -> Result<(), Denial> {

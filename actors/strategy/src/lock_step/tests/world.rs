@@ -12,7 +12,8 @@ use apex_domain::market::{Bar, MarketEvent, Quote};
 use apex_domain::matching::{BarFill, BarFillOptions, FillModel};
 use apex_domain::order::Order;
 use apex_domain::risk::Limits;
-use apex_domain::{ClientOrderId, Currency, Rate, UnixNanos};
+use apex_domain::venue::VenueModel;
+use apex_domain::{ClientOrderId, Currency, UnixNanos};
 use std::sync::{Arc, Mutex};
 
 pub type OnBar = Box<dyn FnMut(&mut Context<'_>, &Bar) + Send>;
@@ -94,11 +95,16 @@ impl World {
 
     /// As [`World::new`], with another definition of the instrument.
     pub fn listing(fill: FillModel, instrument: Instrument) -> World {
-        let options = BarFillOptions {
-            fill,
-            slippage: Rate::ZERO,
-        };
-        let venue = Box::new(BarFill::new(options, [instrument.clone()]));
+        let venue = BarFill::new(BarFillOptions::new(fill), [instrument.clone()]);
+        World::with(Box::new(venue), instrument)
+    }
+
+    /// A world round another venue.
+    pub fn at(venue: Box<dyn VenueModel + Send>) -> World {
+        World::with(venue, instrument())
+    }
+
+    fn with(venue: Box<dyn VenueModel + Send>, instrument: Instrument) -> World {
         let mut world = World {
             step: LockStep::new(account_id(), venue, [instrument.clone()]),
             account: Account::new(),
