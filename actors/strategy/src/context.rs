@@ -1,11 +1,14 @@
 //! What a strategy sees and says while one of its handlers runs.
 
-use crate::command::{OrderRequest, StrategyCommand};
+use crate::command::StrategyCommand;
 use crate::ledger::Ledger;
+use crate::list_request::{ListIds, ListRequest, OrderChange};
+use crate::order_request::OrderRequest;
 use apex_domain::account::CancelFilter;
+use apex_domain::event::CloseScope;
 use apex_domain::instrument::Instrument;
 use apex_domain::market::Side;
-use apex_domain::order::{AmendOrder, Order, OrderKey, OrderTerms, SubmitOrder};
+use apex_domain::order::{AmendOrder, Order, OrderKey, SubmitList, SubmitOrder};
 use apex_domain::risk::MarketRef;
 use apex_domain::{ClientOrderId, InstrumentId, Price, Quantity, StrategyId, UnixNanos};
 
@@ -53,6 +56,10 @@ impl Context<'_> {
 
     /// Returns what the strategy's working orders may still add to its position, buys minus
     /// sells, orders of this very handler included. Units as [`Context::position`].
+    ///
+    /// An order that waits for its parent adds nothing yet. Of the legs of an OCO, OUO or bracket
+    /// the larger one counts, since only one can trade. A conditional order counts from the
+    /// beginning, as if its price had come.
     pub fn working(&self, id: &InstrumentId) -> i64 {
         self.ledger.working(id)
     }
@@ -91,7 +98,8 @@ impl Context<'_> {
     /// on every bar.
     ///
     /// Through zero it is one order: from +100 to -100 is one sell of 200. Resting limit orders
-    /// count as if they were filled; cancel first what should not.
+    /// and waiting stops count as if they were filled, as [`Context::working`] says; cancel first
+    /// what should not.
     ///
     /// ```
     /// # use apex_strategy::{Context, Strategy, Subscriptions, Selection};
@@ -125,44 +133,116 @@ impl Context<'_> {
     /// Asks for an order and returns the id that it will have. Whether it was taken comes with
     /// `on_order`, or `on_refused` when the account could not take it at all.
     pub fn submit(&mut self, order: OrderRequest) -> ClientOrderId {
-        let client_order_id = self.ledger.next_order_id();
-        let request = SubmitOrder {
-            client_order_id: client_order_id.clone(),
-            strategy_id: self.ledger.strategy_id().clone(),
-            instrument_id: order.instrument_id,
-            side: order.side,
-            order_type: order.order_type,
-            quantity: order.quantity,
-            limit_price: order.limit_price,
-            time_in_force: order.time_in_force,
-            post_only: order.post_only,
-            reduce_only: order.reduce_only,
-            tags: order.tags,
-            misfit: None,
-            terms: OrderTerms::default(),
-        };
+        let request = self.with_ids(order);
+        let client_order_id = request.client_order_id.clone();
         self.ledger.asked_for(&request);
         self.commands
             .push(StrategyCommand::Submit(Box::new(request)));
         client_order_id
     }
 
-    /// Asks for another total quantity (filled part included) or limit price; `None` leaves it.
-    pub fn amend(
+    fn with_ids(&mut self, order: OrderRequest) -> SubmitOrder {
+        let client_order_id = self.ledger.next_order_id();
+        order.with_ids(client_order_id, self.ledger.strategy_id().clone())
+    }
+
+    /// Asks for orders that belong together and returns the ids that they will have. What the
+    /// account cannot take at all comes back with `on_refused`, once for each order of the list.
+    pub fn submit_list(&mut self, list: ListRequest) -> ListIds {
+        let list_id = self.ledger.next_list_id();
+        let orders: Vec<SubmitOrder> = list
+            .orders
+            .into_iter()
+            .map(|order| self.with_ids(order))
+            .collect();
+        let ids = ListIds {
+            list_id: list_id.clone(),
+            orders: orders
+                .iter()
+                .map(|order| order.client_order_id.clone())
+                .collect(),
+        };
+        let request = SubmitList {
+            list_id,
+            contingency: list.contingency,
+            release: list.release,
+            cascade: list.cascade,
+            orders,
+        };
+        self.ledger.asked_for_list(&request);
+        self.commands
+            .push(StrategyCommand::SubmitList(Box::new(request)));
+        ids
+    }
+
+    /// Asks for an entry with its two exits; see [`ListRequest::bracket`].
+    ///
+    /// ```
+    /// # use apex_domain::{Price, Quantity, market::{Bar, Side}};
+    /// # use apex_strategy::{Context, OrderRequest};
+    /// fn enter(ctx: &mut Context<'_>, bar: &Bar) {
+    ///     let (id, quantity) = (&bar.instrument_id, Quantity(100));
+    ///     let ids = ctx.bracket(
+    ///         OrderRequest::market(id.clone(), Side::Buy, quantity),
+    ///         OrderRequest::limit(id.clone(), Side::Sell, quantity, Price(bar.close.0 + 200)),
+    ///         OrderRequest::stop(id.clone(), Side::Sell, quantity, Price(bar.close.0 - 100)),
+    ///     );
+    ///     assert_eq!(ids.orders.len(), 3);
+    /// }
+    /// ```
+    pub fn bracket(
         &mut self,
-        client_order_id: &ClientOrderId,
-        quantity: Option<Quantity>,
-        limit_price: Option<Price>,
-    ) {
+        entry: OrderRequest,
+        take_profit: OrderRequest,
+        stop_loss: OrderRequest,
+    ) -> ListIds {
+        self.submit_list(ListRequest::bracket(entry, take_profit, stop_loss))
+    }
+
+    /// Asks for orders of which a fill of one cancels the others.
+    pub fn oco(&mut self, orders: Vec<OrderRequest>) -> ListIds {
+        self.submit_list(ListRequest::oco(orders))
+    }
+
+    /// Asks for orders of which a fill of one takes its quantity from the others.
+    pub fn ouo(&mut self, orders: Vec<OrderRequest>) -> ListIds {
+        self.submit_list(ListRequest::ouo(orders))
+    }
+
+    /// Asks for an order whose complete fill sends the others.
+    pub fn oto(&mut self, parent: OrderRequest, children: Vec<OrderRequest>) -> ListIds {
+        self.submit_list(ListRequest::oto(parent, children))
+    }
+
+    /// Asks for other values of a working order.
+    pub fn amend(&mut self, client_order_id: &ClientOrderId, change: OrderChange) {
         let request_id = self.ledger.next_request_id();
         self.commands.push(StrategyCommand::Amend(AmendOrder {
             key: OrderKey::ClientOrderId(client_order_id.clone()),
             request_id,
-            quantity,
-            limit_price,
-            stop_price: None,
+            quantity: change.quantity,
+            limit_price: change.limit_price,
+            stop_price: change.stop_price,
             expected_sequence: None,
         }));
+    }
+
+    /// Asks for the end of the strategy's own position: its working orders in the instrument are
+    /// canceled, and when none can trade any more market orders close what is left, again and
+    /// again until nothing is. Returns the id that the first of them will have; where there is
+    /// nothing to close none comes.
+    pub fn close(&mut self, id: &InstrumentId) -> ClientOrderId {
+        let client_order_id = self.ledger.next_order_id();
+        let request_id = self.ledger.next_request_id();
+        self.commands.push(StrategyCommand::Close {
+            scope: CloseScope {
+                instrument_id: Some(id.clone()),
+                strategy_id: Some(self.ledger.strategy_id().clone()),
+                client_order_id: Some(client_order_id.clone()),
+            },
+            request_id,
+        });
+        client_order_id
     }
 
     /// Asks for the end of one order.

@@ -5,17 +5,19 @@
 //! journal from its start gives the same ledger as having been there.
 
 use crate::mark::Mark;
-use crate::order_fold::TrackedOrder;
 use apex_domain::event::{Event, Recorded};
 use apex_domain::instrument::Instrument;
 use apex_domain::market::MarketEvent;
-use apex_domain::order::{Order, SubmitOrder};
+use apex_domain::order::{Order, SubmitList, SubmitOrder, TrackedOrder};
 use apex_domain::venue::Execution;
 use apex_domain::{
-    AccountId, ClientOrderId, InstrumentId, OrderId, Quantity, RequestId, StrategyId,
+    AccountId, ClientOrderId, InstrumentId, OrderId, OrderListId, RequestId, StrategyId,
 };
+use lists::Lists;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+
+pub mod lists;
 
 /// Ended orders that are kept whole, so that a late fill still finds its order. Late fills come
 /// within seconds, so a thousand orders reach far enough back; a later one still counts in the
@@ -34,6 +36,14 @@ struct Holding {
     position: i64,
     /// Signed sum of what own working orders may still fill, orders under way included.
     working: i64,
+}
+
+/// An own order and how much of it is in its holding's sum.
+#[derive(Debug)]
+struct Kept {
+    tracked: TrackedOrder,
+    /// Signed.
+    open: i64,
 }
 
 impl Holding {
@@ -55,13 +65,14 @@ pub struct Ledger {
     prefix: String,
     counter: u64,
     holdings: BTreeMap<InstrumentId, Holding>,
-    orders: BTreeMap<OrderId, TrackedOrder>,
+    orders: BTreeMap<OrderId, Kept>,
     order_ids: BTreeMap<ClientOrderId, OrderId>,
     /// Ended orders, oldest first; see [`ENDED_ORDERS_KEPT`].
     ended: VecDeque<OrderId>,
     /// Orders that were asked for and that the account has not yet taken: instrument and signed
     /// quantity.
     under_way: BTreeMap<ClientOrderId, (InstrumentId, i64)>,
+    lists: Lists,
     saved_state: Option<Vec<u8>>,
 }
 
@@ -81,6 +92,7 @@ impl Ledger {
             order_ids: BTreeMap::new(),
             ended: VecDeque::new(),
             under_way: BTreeMap::new(),
+            lists: Lists::default(),
             saved_state: None,
         };
         for instrument in instruments {
@@ -128,14 +140,14 @@ impl Ledger {
 
     pub fn order(&self, client_order_id: &ClientOrderId) -> Option<&Order> {
         let order_id = self.order_ids.get(client_order_id)?;
-        self.orders.get(order_id).map(|tracked| &tracked.order)
+        self.tracked(order_id)
     }
 
     /// Returns the own orders that have not ended, in order of id.
     pub fn working_orders(&self) -> impl Iterator<Item = &Order> {
         self.orders
             .values()
-            .map(|tracked| &tracked.order)
+            .map(|kept| kept.tracked.order())
             .filter(|order| !order.status.is_terminal())
     }
 
@@ -156,20 +168,13 @@ impl Ledger {
     }
 
     /// Takes an own order over as the account has it, for a ledger that begins in the middle of
-    /// an account's life. Events up to the order's sequence are in it already.
+    /// an account's life. Events up to the order's sequence are in it already. How the orders of
+    /// its list depend on each other is not known: they are taken as legs of which one trades.
     pub fn adopt(&mut self, order: Order) {
         if let Some(number) = self.number_of(&order.request.client_order_id) {
             self.resume_counter(number);
         }
-        let tracked = TrackedOrder::adopt(order);
-        self.add_working(
-            &tracked.order.request.instrument_id.clone(),
-            tracked.signed_leaves(),
-        );
-        let order_id = tracked.order.order_id.clone();
-        let client_order_id = tracked.order.request.client_order_id.clone();
-        self.order_ids.insert(client_order_id, order_id.clone());
-        self.orders.insert(order_id, tracked);
+        self.keep(TrackedOrder::adopt(order));
     }
 
     /// Returns the number of the last id that was made, which goes on after a restart.
@@ -191,7 +196,15 @@ impl Ledger {
             .expect("prefix and counter are an id")
     }
 
-    /// Makes the next id of an amend.
+    /// Makes the next id of a list of orders.
+    pub fn next_list_id(&mut self) -> OrderListId {
+        self.counter += 1;
+        OrderListId::new(&format!("{}-{}", self.prefix, self.counter))
+            // The grammar is that of client order ids.
+            .expect("prefix and counter are an id")
+    }
+
+    /// Makes the next id of an amend or a closing.
     pub fn next_request_id(&mut self) -> RequestId {
         self.counter += 1;
         RequestId::new(&format!("{}-{}", self.prefix, self.counter))
@@ -206,9 +219,21 @@ impl Ledger {
         }
     }
 
-    /// Counts an order as working from the moment in which it is asked for.
+    /// Counts an order as working from the moment in which it is asked for. One by notional
+    /// counts from the moment in which the account has made a quantity of it.
     pub fn asked_for(&mut self, request: &SubmitOrder) {
-        let signed = request.side.sign() * request.quantity.0;
+        self.ask(request, request.side.sign() * request.quantity.0);
+    }
+
+    /// As [`Ledger::asked_for`], for the orders of a list: children wait, and of legs one trades.
+    pub fn asked_for_list(&mut self, list: &SubmitList) {
+        self.lists.expect(list);
+        for (request, share) in list.orders.iter().zip(lists::shares(list)) {
+            self.ask(request, share);
+        }
+    }
+
+    fn ask(&mut self, request: &SubmitOrder, signed: i64) {
         self.add_working(&request.instrument_id, signed);
         self.under_way.insert(
             request.client_order_id.clone(),
@@ -218,6 +243,7 @@ impl Ledger {
 
     /// The order never came to be.
     pub fn forget_asked(&mut self, client_order_id: &ClientOrderId) {
+        self.lists.forget(client_order_id);
         if let Some((instrument_id, signed)) = self.under_way.remove(client_order_id) {
             self.add_working(&instrument_id, -signed);
         }
@@ -233,16 +259,17 @@ impl Ledger {
     pub fn fold(&mut self, recorded: &Recorded) -> Option<OrderId> {
         match &recorded.event {
             Event::OrderInitialized {
-                order_id,
-                request,
-                quantity,
-                ..
+                order_id, request, ..
             } => {
                 if request.strategy_id != self.strategy_id {
                     return None;
                 }
-                self.begin(order_id, request, *quantity, recorded);
+                self.begin(request, recorded);
                 Some(order_id.clone())
+            }
+            Event::ListInitialized { list } => {
+                self.lists.define(list);
+                None
             }
             Event::InstrumentDefined { instrument } => {
                 if let Some(holding) = self.holdings.get_mut(&instrument.instrument_id)
@@ -274,46 +301,67 @@ impl Ledger {
         }
     }
 
-    fn begin(
-        &mut self,
-        order_id: &OrderId,
-        request: &SubmitOrder,
-        quantity: Quantity,
-        recorded: &Recorded,
-    ) {
+    fn begin(&mut self, request: &SubmitOrder, recorded: &Recorded) {
+        let list_id = self.lists.join(&request.client_order_id);
         self.forget_asked(&request.client_order_id);
         if let Some(number) = self.number_of(&request.client_order_id) {
             self.resume_counter(number);
         }
-        let tracked = TrackedOrder::new(
-            self.account_id.clone(),
-            order_id.clone(),
-            request,
-            quantity,
-            recorded,
-        );
-        self.add_working(&request.instrument_id, tracked.signed_leaves());
-        self.order_ids
-            .insert(request.client_order_id.clone(), order_id.clone());
-        self.orders.insert(order_id.clone(), tracked);
+        if let Some(tracked) = TrackedOrder::begin(self.account_id.clone(), list_id, recorded) {
+            self.keep(tracked);
+        }
+    }
+
+    fn keep(&mut self, tracked: TrackedOrder) {
+        let order_id = tracked.order().order_id.clone();
+        let client_order_id = tracked.order().request.client_order_id.clone();
+        self.order_ids.insert(client_order_id, order_id.clone());
+        let kept = Kept { tracked, open: 0 };
+        self.orders.insert(order_id.clone(), kept);
+        self.count(&order_id);
+    }
+
+    /// Brings the sum of working orders in line with one order.
+    fn count(&mut self, order_id: &OrderId) {
+        let Some(kept) = self.orders.get_mut(order_id) else {
+            return;
+        };
+        let order = kept.tracked.order();
+        // Between its first event and the one that holds it a child waits already.
+        let waits = kept.tracked.is_undecided() && self.lists.is_child(order);
+        let open = if waits {
+            0
+        } else {
+            order.request.side.sign() * kept.tracked.open_quantity().0
+        };
+        let change = match &order.list_id {
+            Some(list_id) => self.lists.change(list_id, order, open),
+            None => open.saturating_sub(kept.open),
+        };
+        if let Some(holding) = self.holdings.get_mut(&order.request.instrument_id) {
+            holding.working = holding.working.saturating_add(change);
+        }
+        kept.open = open;
     }
 
     /// Folds an event into its order. Returns false when the order is not kept here.
     fn advance(&mut self, order_id: &OrderId, recorded: &Recorded) -> bool {
-        let Some(tracked) = self.orders.get_mut(order_id) else {
+        let Some(kept) = self.orders.get_mut(order_id) else {
             return false;
         };
-        let Some(holding) = self.holdings.get_mut(&tracked.order.request.instrument_id) else {
+        let order = kept.tracked.order();
+        let Some(holding) = self.holdings.get_mut(&order.request.instrument_id) else {
             return false;
         };
-        let before = tracked.signed_leaves();
-        let was_ended = tracked.order.status.is_terminal();
-        tracked.fold(recorded, &holding.instrument);
-        let change = tracked.signed_leaves() - before;
-        holding.working = holding.working.saturating_add(change);
+        let was_ended = order.status.is_terminal();
+        // An event that does not fit comes of a journal with a hole. The account has decided it
+        // all the same, so a trade in it counts below.
+        let _ = kept.tracked.fold(recorded, &holding.instrument);
+        let is_ended = kept.tracked.order().status.is_terminal();
         let traded = traded(&recorded.event).map_or(0, |(_, signed)| signed);
         holding.position = holding.position.saturating_add(traded);
-        if tracked.order.status.is_terminal() && !was_ended {
+        self.count(order_id);
+        if is_ended && !was_ended {
             self.ended.push_back(order_id.clone());
             self.drop_oldest_ended();
         }
@@ -325,9 +373,9 @@ impl Ledger {
             let Some(oldest) = self.ended.pop_front() else {
                 return;
             };
-            if let Some(tracked) = self.orders.remove(&oldest) {
-                self.order_ids
-                    .remove(&tracked.order.request.client_order_id);
+            if let Some(kept) = self.orders.remove(&oldest) {
+                let order = kept.tracked.order();
+                self.order_ids.remove(&order.request.client_order_id);
             }
         }
     }
@@ -348,7 +396,7 @@ impl Ledger {
     }
 
     pub(crate) fn tracked(&self, order_id: &OrderId) -> Option<&Order> {
-        self.orders.get(order_id).map(|tracked| &tracked.order)
+        self.orders.get(order_id).map(|kept| kept.tracked.order())
     }
 }
 
@@ -398,5 +446,7 @@ pub fn order_prefix(strategy_id: &StrategyId) -> String {
     format!("{}.{:012x}", &id[..12], hash >> 16)
 }
 
+#[cfg(test)]
+mod histories;
 #[cfg(test)]
 mod tests;

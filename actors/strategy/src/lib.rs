@@ -16,9 +16,10 @@ pub mod context;
 pub mod ema_cross;
 pub mod error;
 pub mod ledger;
+pub mod list_request;
 pub mod lock_step;
 pub mod mark;
-mod order_fold;
+pub mod order_request;
 pub mod parameter;
 pub mod registry;
 pub mod runner;
@@ -29,10 +30,12 @@ mod testing;
 
 // So that a strategy needs no second crate for what it looks at most.
 pub use apex_domain::indicator;
-pub use command::{OrderRequest, StrategyCommand};
+pub use command::StrategyCommand;
 pub use context::Context;
 pub use error::{ParameterError, StrategyError};
+pub use list_request::{ListIds, ListRequest, OrderChange};
 pub use lock_step::LockStep;
+pub use order_request::OrderRequest;
 pub use registry::{DataSource, StrategyType};
 pub use runner::{Budget, Runner, RunnerStatus};
 pub use strategy::{BookUpdate, Strategy};

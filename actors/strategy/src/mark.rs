@@ -1,7 +1,7 @@
 //! The last known price of an instrument, as strategies and their orders see it.
 
-use apex_domain::market::MarketEvent;
-use apex_domain::risk::MarketRef;
+use apex_domain::market::{Bar, MarketEvent};
+use apex_domain::risk::{MarketRef, MarketView};
 use apex_domain::{Price, UnixNanos};
 
 /// What an instrument was last seen at.
@@ -12,7 +12,11 @@ use apex_domain::{Price, UnixNanos};
 pub struct Mark {
     reference: MarketRef,
     last: Option<Price>,
+    /// The last print or close, quotes left aside.
+    traded: Option<Price>,
     quoted: bool,
+    /// When the newest of all was first seen.
+    ts: UnixNanos,
 }
 
 impl Mark {
@@ -23,6 +27,7 @@ impl Mark {
             MarketEvent::Trade(trade) => self.price(trade.price, trade.ts_init),
             MarketEvent::Quote(quote) => {
                 self.quoted = true;
+                self.ts = self.ts.max(quote.ts_init);
                 self.reference = MarketRef {
                     bid: quote.bid.map(|level| level.price),
                     ask: quote.ask.map(|level| level.price),
@@ -40,6 +45,8 @@ impl Mark {
 
     fn price(&mut self, price: Price, ts: UnixNanos) {
         self.last = Some(price);
+        self.traded = Some(price);
+        self.ts = self.ts.max(ts);
         if !self.quoted {
             self.reference = MarketRef {
                 bid: Some(price),
@@ -52,6 +59,41 @@ impl Mark {
     /// Returns bid and ask with their time; both `None` before the first event.
     pub fn reference(&self) -> MarketRef {
         self.reference
+    }
+
+    /// Returns what the account is shown of it; `None` before the first price.
+    pub fn view(&self) -> Option<MarketView> {
+        let view = MarketView {
+            bid: self.reference.bid,
+            ask: self.reference.ask,
+            last: self.traded,
+            mark: None,
+            ts: self.ts,
+        };
+        [view.bid, view.ask, view.last]
+            .iter()
+            .any(Option::is_some)
+            .then_some(view)
+    }
+
+    /// Returns what the account is shown while `bar` goes on from here: its open, the extreme
+    /// nearer to it (the high where both are as near), the other one, its close.
+    pub fn views_through(mut self, bar: &Bar) -> Vec<MarketView> {
+        let up = i128::from(bar.high.0) - i128::from(bar.open.0);
+        let down = i128::from(bar.open.0) - i128::from(bar.low.0);
+        let (near, far) = if up <= down {
+            (bar.high, bar.low)
+        } else {
+            (bar.low, bar.high)
+        };
+        let mut views = Vec::with_capacity(4);
+        for price in [bar.open, near, far, bar.close] {
+            self.price(price, bar.ts_init);
+            views.extend(self.view());
+        }
+        // A price that stays where it was is not looked at twice.
+        views.dedup();
+        views
     }
 
     /// Returns the last close, print, or middle of a two-sided quote.

@@ -234,7 +234,7 @@ impl Runner {
         };
         // A handler that did not end well decided nothing.
         for command in self.commands.drain(before..) {
-            if let StrategyCommand::Submit(request) = command {
+            for request in command.new_orders() {
                 self.ledger.forget_asked(&request.client_order_id);
             }
         }

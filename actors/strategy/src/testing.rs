@@ -2,6 +2,7 @@
 
 use apex_domain::instrument::{FeeSchedule, Instrument, InstrumentKind, InstrumentRules};
 use apex_domain::market::{Bar, BarSpec, Level, MarketEvent, Quote, Trade};
+use apex_domain::order::{OrderType, TimeInForce};
 use apex_domain::{
     AccountId, Currency, InstrumentId, Money, Price, Quantity, Rate, StrategyId, UnixNanos,
 };
@@ -40,16 +41,28 @@ pub fn instrument() -> Instrument {
     }
 }
 
+/// As [`instrument`], of a venue that knows market and limit orders good till canceled only.
+pub fn lacking() -> Instrument {
+    let conditional = |order_type: &OrderType| order_type.is_conditional();
+    let mut lacking = instrument();
+    lacking.rules.lacks.order_types = OrderType::ALL.into_iter().filter(conditional).collect();
+    lacking.rules.lacks.times_in_force = vec![TimeInForce::Day, TimeInForce::Gtd];
+    lacking
+}
+
 /// A bar that never left `price`.
 pub fn bar(ts: i64, price: i64) -> MarketEvent {
-    let price = Price(price);
+    ohlc(ts, price, price, price, price)
+}
+
+pub fn ohlc(ts: i64, open: i64, high: i64, low: i64, close: i64) -> MarketEvent {
     MarketEvent::Bar(Bar {
         instrument_id: instrument_id(),
         spec: BarSpec::External,
-        open: price,
-        high: price,
-        low: price,
-        close: price,
+        open: Price(open),
+        high: Price(high),
+        low: Price(low),
+        close: Price(close),
         volume: 0,
         trade_count: 0,
         ts_open: UnixNanos(ts),

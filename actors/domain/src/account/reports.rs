@@ -63,6 +63,13 @@ impl Account {
             }
             return;
         };
+        let entry = self.orders.get(index);
+        if entry.is_home() && entry.hold.is_some() {
+            // Executions are taken above: they are true all the same.
+            let detail = format!("the order is held here: {report:?}");
+            let id = report.client_order_id().clone();
+            return self.quarantine(step, id, QuarantineReason::IllegalTransition, detail);
+        }
         match report {
             VenueReport::Accepted {
                 venue_order_id,

@@ -11,7 +11,6 @@ use apex_bus::venue::{NotSent, VenueSession};
 use apex_domain::UnixNanos;
 use apex_domain::account::{AccountInput, Effects};
 use apex_domain::market::MarketEvent;
-use apex_domain::time::NANOS_PER_SECOND;
 use apex_domain::venue::VenueCommand;
 use apex_market_data::Publisher;
 use apex_market_data::replay::ReplayFeed;
@@ -30,9 +29,6 @@ const COMMANDS_WAITING: usize = 8_192;
 /// How long one step may take. A step waits for the disk; one that takes longer than this has no
 /// disk to wait for.
 const STEP_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Recorded time between two looks at what the account waits for, as live.
-const TICK_NS: i64 = NANOS_PER_SECOND;
 
 /// Frames at full speed before the driver lets others on its thread run.
 const FRAMES_A_TURN: u32 = 256;
@@ -93,17 +89,12 @@ impl ReplayDriver {
         self.step.start(self.clock.now());
         self.settle().await?;
         let mut frames = 0_u32;
-        let mut ticked = self.clock.now();
         while let Some(frame) = self.feed.next_frame()? {
             if self.wait_for(frame.ts).await? == Some(Ended::Stopped) {
                 return Ok(Ended::Stopped);
             }
             self.clock.advance(frame.ts);
             self.take_commands().await?;
-            if frame.ts.since(ticked) >= TICK_NS {
-                ticked = frame.ts;
-                self.tick().await?;
-            }
             self.take_events(&frame.events).await?;
             self.progress.add(1);
             frames = frames.wrapping_add(1);
@@ -144,14 +135,6 @@ impl ReplayDriver {
     async fn finish(&mut self) -> Result<(), NodeError> {
         self.take_commands().await?;
         self.step.stop();
-        self.settle().await
-    }
-
-    /// Lets the account ask for what it has waited for too long. Most often there is nothing, and
-    /// then nothing follows.
-    async fn tick(&mut self) -> Result<(), NodeError> {
-        let effects = decide(&self.account, self.clock.now(), AccountInput::Tick).await?;
-        self.step.on_effects(&effects);
         self.settle().await
     }
 

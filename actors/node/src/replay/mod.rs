@@ -241,7 +241,7 @@ fn lock_step(
     venue.restore(now, &restore::working_orders(account));
     let account_id = paper_account();
     let mut step = LockStep::new(account_id.clone(), Box::new(venue), instruments.to_vec());
-    step.resume_venue_sequence(account.venue_sequence());
+    step.resume(account);
     if let Some(choice) = strategy {
         let strategy = registry::find(&choice.name)?.build(DataSource::Feed, &choice.params)?;
         let shared: Vec<_> = instruments.iter().cloned().map(Arc::new).collect();

@@ -1,10 +1,10 @@
 //! What a strategy asked for, on the wire, and what became of it.
 
 use apex_domain::account::Refusal;
-use apex_domain::order::OrderKey;
-use apex_domain::{ClientOrderId, Instrument};
+use apex_domain::order::{OrderKey, SubmitList};
+use apex_domain::{ClientOrderId, Instrument, InstrumentId};
 use apex_proto::convert::enums;
-use apex_proto::convert::order::strategy_submit;
+use apex_proto::convert::order::{strategy_submit, strategy_submit_list};
 use apex_proto::v1::{self, strategy_command::Command};
 use apex_strategy::StrategyCommand;
 use std::collections::BTreeMap;
@@ -17,8 +17,8 @@ const OPEN_COMMANDS: usize = 16_384;
 #[derive(Debug, Default)]
 pub struct Commands {
     last_id: u64,
-    /// The order that a command without an outcome was about.
-    open: BTreeMap<u64, ClientOrderId>,
+    /// The orders that a command without an outcome was about.
+    open: BTreeMap<u64, Vec<ClientOrderId>>,
     /// The wire replaces a timer of the same name, a strategy may have several of one tag.
     timers: BTreeMap<String, String>,
     timer_number: u64,
@@ -27,20 +27,20 @@ pub struct Commands {
 impl Commands {
     /// Writes a command. `instrument` gives a definition, `instrument_of` that of an own order.
     ///
-    /// Errors: the order, and why its command cannot be written; the strategy is told.
+    /// Errors: the orders, and why their command cannot be written; the strategy is told.
     pub fn write<'a>(
         &mut self,
         command: StrategyCommand,
         instrument: impl Fn(&apex_domain::InstrumentId) -> Option<&'a Instrument>,
         instrument_of: impl Fn(&ClientOrderId) -> Option<&'a Instrument>,
-    ) -> Result<v1::StrategyCommand, (ClientOrderId, Refusal)> {
-        let mut about = None;
+    ) -> Result<v1::StrategyCommand, (Vec<ClientOrderId>, Refusal)> {
+        let mut about = Vec::new();
         let written = match command {
             StrategyCommand::Submit(request) => {
-                about = Some(request.client_order_id.clone());
+                about.push(request.client_order_id.clone());
                 let definition = instrument(&request.instrument_id).ok_or_else(|| {
                     let unknown = Refusal::UnknownInstrument(request.instrument_id.clone());
-                    (request.client_order_id.clone(), unknown)
+                    (vec![request.client_order_id.clone()], unknown)
                 })?;
                 Command::Submit(strategy_submit(&request, definition))
             }
@@ -50,8 +50,8 @@ impl Commands {
                     unreachable!("an amend names its order by client_order_id");
                 };
                 let definition =
-                    instrument_of(&id).ok_or_else(|| (id.clone(), Refusal::OrderNotFound))?;
-                about = Some(id.clone());
+                    instrument_of(&id).ok_or_else(|| (vec![id.clone()], Refusal::OrderNotFound))?;
+                about.push(id.clone());
                 Command::Amend(v1::StrategyAmend {
                     client_order_id: id.to_string(),
                     quantity: amend
@@ -69,7 +69,7 @@ impl Commands {
                 })
             }
             StrategyCommand::Cancel(id) => {
-                about = Some(id.clone());
+                about.push(id.clone());
                 Command::Cancel(v1::StrategyCancel {
                     client_order_id: id.to_string(),
                     instrument_id: String::new(),
@@ -82,6 +82,20 @@ impl Commands {
                     .map(|id| id.to_string())
                     .unwrap_or_default(),
             }),
+            StrategyCommand::SubmitList(list) => {
+                let orders = list.orders.iter();
+                about.extend(orders.map(|order| order.client_order_id.clone()));
+                let written = write_list(&list, &instrument);
+                Command::SubmitList(written.map_err(|refusal| (about.clone(), refusal))?)
+            }
+            StrategyCommand::Close { scope, .. } => {
+                about.extend(scope.client_order_id.clone());
+                let text = |id: Option<String>| id.unwrap_or_default();
+                Command::Close(v1::StrategyClose {
+                    instrument_id: text(scope.instrument_id.map(|id| id.to_string())),
+                    client_order_id: text(scope.client_order_id.map(|id| id.to_string())),
+                })
+            }
             StrategyCommand::Timer { at, tag } => {
                 self.timer_number += 1;
                 let name = format!("t{}", self.timer_number);
@@ -99,8 +113,8 @@ impl Commands {
             }),
         };
         self.last_id += 1;
-        if let Some(id) = about {
-            self.open.insert(self.last_id, id);
+        if !about.is_empty() {
+            self.open.insert(self.last_id, about);
             if self.open.len() > OPEN_COMMANDS {
                 self.open.pop_first();
             }
@@ -116,15 +130,39 @@ impl Commands {
         self.timers.remove(name)
     }
 
-    /// Returns the order and why its command was not taken; `None` when it was.
-    pub fn refused(&mut self, outcome: &v1::CommandOutcome) -> Option<(ClientOrderId, Refusal)> {
-        let id = self.open.remove(&outcome.command_id)?;
+    /// Returns the orders for which a command was not taken, and why; none when it was.
+    pub fn refused(&mut self, outcome: &v1::CommandOutcome) -> Vec<(ClientOrderId, Refusal)> {
+        let Some(ids) = self.open.get_mut(&outcome.command_id) else {
+            return Vec::new();
+        };
         let taken = outcome.reason_code.is_empty() || !outcome.order_id.is_empty();
-        (!taken).then(|| {
-            let refusal = refusal(&id, outcome);
-            (id, refusal)
-        })
+        // One order of several: the outcome of the whole is still to come.
+        let one = ids
+            .iter()
+            .position(|id| ids.len() > 1 && id.as_str() == outcome.client_order_id);
+        let ids = match one {
+            Some(place) if !taken => vec![ids.remove(place)],
+            _ => self.open.remove(&outcome.command_id).unwrap_or_default(),
+        };
+        let refused = ids.into_iter().filter(|_| !taken);
+        refused
+            .map(|id| {
+                let refusal = refusal(&id, outcome);
+                (id, refusal)
+            })
+            .collect()
     }
+}
+
+/// Errors: an instrument of the list is not known here.
+fn write_list<'a>(
+    list: &SubmitList,
+    instrument: impl Fn(&InstrumentId) -> Option<&'a Instrument>,
+) -> Result<v1::StrategySubmitList, Refusal> {
+    let mut ids = list.orders.iter().map(|order| &order.instrument_id);
+    let unknown = ids.find(|id| instrument(id).is_none()).cloned();
+    let refusal = unknown.map_or(Refusal::OrderNotFound, Refusal::UnknownInstrument);
+    strategy_submit_list(list, instrument).ok_or(refusal)
 }
 
 /// At most the 1,024 bytes that a log line may have.
@@ -160,6 +198,10 @@ fn refusal(id: &ClientOrderId, outcome: &v1::CommandOutcome) -> Refusal {
 mod tests {
     use super::*;
     use apex_domain::UnixNanos;
+    use apex_domain::market::Side;
+    use apex_domain::order::{
+        Contingency, OrderTerms, OrderType, ReleaseRule, SubmitOrder, TimeInForce,
+    };
     use apex_domain::risk::ReasonCode;
 
     fn write(commands: &mut Commands, command: StrategyCommand) -> Option<v1::StrategyCommand> {
@@ -210,19 +252,71 @@ mod tests {
         for _ in 0..3 {
             write(&mut commands, StrategyCommand::Cancel(id.clone())).unwrap();
         }
-        assert_eq!(commands.refused(&outcome(1, "")), None);
+        assert_eq!(commands.refused(&outcome(1, "")), []);
         let denied = v1::CommandOutcome {
             order_id: "paper:1".into(),
             ..outcome(2, "MIN_NOTIONAL")
         };
-        assert_eq!(commands.refused(&denied), None, "an order: its events tell");
+        assert_eq!(commands.refused(&denied), [], "an order: its events tell");
         let rule = Refusal::Rule {
             code: ReasonCode::MinNotional,
             detail: String::new(),
         };
         let refused = commands.refused(&outcome(3, "MIN_NOTIONAL"));
-        assert_eq!(refused, Some((id, rule)));
-        assert_eq!(commands.refused(&outcome(3, "MIN_NOTIONAL")), None);
+        assert_eq!(refused, [(id, rule)]);
+        assert_eq!(commands.refused(&outcome(3, "MIN_NOTIONAL")), []);
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_written_comes_back_with_each_of_its_orders() {
+        let mut commands = Commands::default();
+        let instrument_id = apex_domain::InstrumentId::new("BTCUSDT.SIM").unwrap();
+        let ids = ["s-2", "s-3"].map(|id| ClientOrderId::new(id).unwrap());
+        let order = |id: &ClientOrderId| SubmitOrder {
+            client_order_id: id.clone(),
+            strategy_id: apex_domain::StrategyId::new("s").unwrap(),
+            instrument_id: instrument_id.clone(),
+            side: Side::Buy,
+            order_type: OrderType::Market,
+            quantity: apex_domain::Quantity(1),
+            limit_price: None,
+            time_in_force: TimeInForce::Gtc,
+            post_only: false,
+            reduce_only: false,
+            tags: String::new(),
+            misfit: None,
+            terms: OrderTerms::default(),
+        };
+        let list = StrategyCommand::SubmitList(Box::new(SubmitList {
+            list_id: apex_domain::OrderListId::new("s-1").unwrap(),
+            contingency: Contingency::Oco,
+            release: ReleaseRule::Full,
+            cascade: true,
+            orders: ids.iter().map(order).collect(),
+        }));
+        let unknown = Refusal::UnknownInstrument(instrument_id);
+        let written = commands.write(list, |_| None, |_| None);
+        assert_eq!(written.unwrap_err(), (ids.to_vec(), unknown));
+    }
+
+    #[test]
+    fn an_order_of_several_comes_back_alone_and_a_whole_list_with_all() {
+        let mut commands = Commands::default();
+        let ids = ["s-2", "s-3"].map(|id| ClientOrderId::new(id).unwrap());
+        let told = |id: u64, code: &str, order: &str| v1::CommandOutcome {
+            client_order_id: order.into(),
+            ..outcome(id, code)
+        };
+        commands.open.insert(1, ids.to_vec());
+        let one = commands.refused(&told(1, "ALREADY_EXISTS", "s-3"));
+        assert_eq!(
+            one,
+            [(ids[1].clone(), Refusal::AlreadyExists(ids[1].clone()))]
+        );
+        assert_eq!(commands.refused(&told(1, "", "")), []);
+        commands.open.insert(2, ids.to_vec());
+        let all = commands.refused(&told(2, "NOT_OPEN", ""));
+        assert_eq!(all, ids.map(|id| (id, Refusal::NotOpen)));
     }
 
     #[test]

@@ -178,7 +178,7 @@ impl Driver {
 
     /// Tells the strategy what became of a command, and returns what it asks for then.
     pub fn outcome(&mut self, outcome: &v1::CommandOutcome) -> Vec<v1::StrategyCommand> {
-        if let Some((id, refusal)) = self.commands.refused(outcome) {
+        for (id, refusal) in self.commands.refused(outcome) {
             self.runner.refused(self.now, &id, &refusal);
         }
         self.written(false)
@@ -203,10 +203,11 @@ impl Driver {
             }
             let mut refused = Vec::new();
             for command in self.runner.take_commands() {
-                if warmup && let Some(id) = orders(&command) {
+                let makes = orders(&command);
+                if warmup && !makes.is_empty() {
                     let detail = "data of the past moves no orders".to_owned();
                     let field = "command";
-                    refused.push((id, Refusal::Invalid { field, detail }));
+                    refused.push((makes, Refusal::Invalid { field, detail }));
                     continue;
                 }
                 let ledger = self.runner.ledger();
@@ -220,19 +221,24 @@ impl Driver {
                     Err(pair) => refused.push(pair),
                 }
             }
-            for (id, refusal) in refused {
-                self.runner.refused(self.now, &id, &refusal);
+            for (ids, refusal) in refused {
+                for id in ids {
+                    self.runner.refused(self.now, &id, &refusal);
+                }
             }
         }
         written
     }
 }
 
-/// The order that a command would make.
-fn orders(command: &StrategyCommand) -> Option<ClientOrderId> {
+/// The orders that a command would make.
+fn orders(command: &StrategyCommand) -> Vec<ClientOrderId> {
     match command {
-        StrategyCommand::Submit(request) => Some(request.client_order_id.clone()),
-        _ => None,
+        StrategyCommand::Close { scope, .. } => scope.client_order_id.iter().cloned().collect(),
+        other => {
+            let orders = other.new_orders().iter();
+            orders.map(|order| order.client_order_id.clone()).collect()
+        }
     }
 }
 

@@ -2,15 +2,19 @@
 
 use super::holdings::Holdings;
 use apex_bus::message::{AccountCommand, CommandError};
-use apex_domain::account::{CancelFilter, Refusal, Reply};
+use apex_domain::account::{CancelFilter, Outcome, Refusal, Reply};
 use apex_domain::market::Side;
 use apex_domain::number::DecimalText;
-use apex_domain::order::{OrderKey, OrderStatus, OrderTerms, OrderType, SubmitOrder, TimeInForce};
+use apex_domain::order::{
+    OrderKey, OrderStatus, OrderTerms, OrderType, SubmitList, SubmitOrder, TimeInForce,
+};
 use apex_domain::risk::ReasonCode;
 use apex_domain::{
     AccountId, ClientOrderId, Instrument, InstrumentId, Quantity, RequestId, StrategyId,
 };
-use apex_proto::convert::order::{AmendError, read_amend, read_submit};
+use apex_proto::convert::order::{
+    AmendError, read_amend, read_close, read_submit, read_submit_list,
+};
 use apex_proto::{FieldErrors, v1};
 
 /// Why a command goes no further, as its outcome tells it.
@@ -60,7 +64,13 @@ pub fn submit(
     wire: v1::StrategySubmit,
     find: Find<'_>,
 ) -> Result<SubmitOrder, NotTaken> {
-    let request = v1::SubmitOrderRequest {
+    let (_, order) = read_submit(&owned(owner, wire), find)?;
+    Ok(order)
+}
+
+/// Returns the request that a client of the strategy's account would make.
+fn owned(owner: &Owner, wire: v1::StrategySubmit) -> v1::SubmitOrderRequest {
+    v1::SubmitOrderRequest {
         account_id: owner.account_id.to_string(),
         client_order_id: wire.client_order_id,
         instrument_id: wire.instrument_id,
@@ -84,9 +94,44 @@ pub fn submit(
         position_side: wire.position_side,
         self_trade_prevention: wire.self_trade_prevention,
         extended_hours: wire.extended_hours,
+    }
+}
+
+pub fn submit_list(
+    owner: &Owner,
+    wire: v1::StrategySubmitList,
+    find: Find<'_>,
+) -> Result<SubmitList, NotTaken> {
+    let orders = wire.orders.into_iter().map(|order| owned(owner, order));
+    let request = v1::SubmitOrderListRequest {
+        order_list_id: wire.order_list_id,
+        account_id: owner.account_id.to_string(),
+        contingency: wire.contingency,
+        release: wire.release,
+        cascade: wire.cascade,
+        orders: orders.collect(),
     };
-    let (_, order) = read_submit(&request, find)?;
-    Ok(order)
+    let (_, list) = read_submit_list(&request, find)?;
+    Ok(list)
+}
+
+pub fn close(
+    owner: &Owner,
+    wire: v1::StrategyClose,
+    request_id: &RequestId,
+) -> Result<AccountCommand, NotTaken> {
+    let request = v1::ClosePositionRequest {
+        account_id: owner.account_id.to_string(),
+        instrument_id: wire.instrument_id,
+        strategy_id: owner.strategy_id.to_string(),
+        request_id: request_id.to_string(),
+        client_order_id: wire.client_order_id,
+    };
+    let close = read_close(&request)?;
+    Ok(AccountCommand::Close {
+        scope: close.scope,
+        request_id: Some(close.request_id),
+    })
 }
 
 /// Returns the order over the difference between the target and what the strategy would hold if
@@ -247,6 +292,28 @@ pub fn outcome(command_id: u64, answer: Result<Reply, CommandError>) -> v1::Comm
         ),
     };
     refusal_outcome(command_id, not_taken)
+}
+
+/// Writes, for each order of several that was refused by itself, why.
+pub fn refused_orders(
+    command_id: u64,
+    answer: &Result<Reply, CommandError>,
+) -> Vec<v1::CommandOutcome> {
+    let Ok(Reply::Outcomes(outcomes)) = answer else {
+        return Vec::new();
+    };
+    let write = |outcome: &Outcome| {
+        let refusal = outcome.result.as_ref().err()?;
+        let client_order_id = match &outcome.key {
+            OrderKey::ClientOrderId(id) => id.to_string(),
+            OrderKey::OrderId(_) => String::new(),
+        };
+        Some(v1::CommandOutcome {
+            client_order_id,
+            ..refusal_outcome(command_id, refused(refusal))
+        })
+    };
+    outcomes.iter().filter_map(write).collect()
 }
 
 pub fn refusal_outcome(command_id: u64, not_taken: NotTaken) -> v1::CommandOutcome {

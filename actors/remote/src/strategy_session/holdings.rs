@@ -1,11 +1,13 @@
 //! What a strategy holds and what its orders may still add: the ground on which targets stand.
 
 use apex_bus::message::{AccountEvent, AccountSummary};
-use apex_domain::event::Event;
-use apex_domain::order::{Order, SubmitOrder};
-use apex_domain::{ClientOrderId, InstrumentId, StrategyId};
-use apex_strategy::ledger::{order_number, order_prefix};
-use std::collections::BTreeMap;
+use apex_domain::event::{Event, Hold};
+use apex_domain::order::{
+    Contingency, ListDefinition, Order, OrderStatus, SubmitList, SubmitOrder,
+};
+use apex_domain::{ClientOrderId, InstrumentId, OrderListId, StrategyId};
+use apex_strategy::ledger::{lists, order_number, order_prefix};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One strategy's share of an account, kept up to date from the account's events.
 ///
@@ -19,6 +21,12 @@ pub struct Holdings {
     /// Signed, at the instrument's quantity decimals; without the flat ones.
     positions: BTreeMap<InstrumentId, i64>,
     orders: BTreeMap<ClientOrderId, Order>,
+    /// Orders that wait for their parent: they add nothing yet.
+    waiting: BTreeSet<ClientOrderId>,
+    /// The account's newest list; its orders follow at once.
+    newest_list: Option<ListDefinition>,
+    /// How the working orders of a list depend on each other, and which is the first.
+    lists: BTreeMap<OrderListId, (Contingency, ClientOrderId)>,
     /// Orders that were asked for and have no event yet: instrument and signed quantity.
     under_way: BTreeMap<ClientOrderId, (InstrumentId, i64)>,
     /// The largest number of an order id of the strategy.
@@ -45,6 +53,11 @@ impl Holdings {
             ..Holdings::empty(strategy_id)
         };
         for order in orders {
+            // Which one waits for its price instead is not told.
+            if order.status == OrderStatus::PendingNew && order.list_id.is_some() {
+                let id = order.request.client_order_id.clone();
+                holdings.waiting.insert(id);
+            }
             holdings.take(order);
         }
         holdings
@@ -57,6 +70,9 @@ impl Holdings {
             sequence: 0,
             positions: BTreeMap::new(),
             orders: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            newest_list: None,
+            lists: BTreeMap::new(),
             under_way: BTreeMap::new(),
             last_number: 0,
         }
@@ -76,8 +92,46 @@ impl Holdings {
         }
         if order.status.is_terminal() {
             self.orders.remove(&id);
+            self.waiting.remove(&id);
+            if let Some(list_id) = &order.list_id {
+                self.drop_ended_list(list_id);
+            }
         } else {
             self.orders.insert(id, order);
+        }
+    }
+
+    fn drop_ended_list(&mut self, list_id: &OrderListId) {
+        let mut orders = self.orders.values();
+        if !orders.any(|order| order.list_id.as_ref() == Some(list_id)) {
+            self.lists.remove(list_id);
+        }
+    }
+
+    /// Takes what an event says about an order's place in its list.
+    fn take_place(&mut self, event: &Event, order: &Order) {
+        let id = &order.request.client_order_id;
+        match event {
+            Event::OrderInitialized { .. } => {
+                let newest = self.newest_list.as_ref();
+                let list = newest.filter(|list| Some(&list.list_id) == order.list_id.as_ref());
+                let Some((list, first)) = list.and_then(|l| Some((l, l.members.first()?))) else {
+                    return;
+                };
+                let has_parent =
+                    matches!(list.contingency, Contingency::Oto | Contingency::Bracket);
+                if has_parent && id != first {
+                    self.waiting.insert(id.clone());
+                }
+                let place = (list.contingency, first.clone());
+                self.lists.insert(list.list_id.clone(), place);
+            }
+            Event::OrderSubmitted { .. }
+            | Event::OrderHeld {
+                hold: Hold::Emulated,
+                ..
+            } => drop(self.waiting.remove(id)),
+            _ => {}
         }
     }
 
@@ -88,12 +142,24 @@ impl Holdings {
             return false;
         }
         self.sequence = recorded.sequence;
+        if let Event::ListInitialized { list } = &recorded.event {
+            self.newest_list = Some((**list).clone());
+        }
         let own = |order: &&std::sync::Arc<Order>| order.request.strategy_id == self.strategy_id;
         let Some(order) = event.order.as_ref().filter(own) else {
             return false;
         };
-        if let Event::OrderFilled { execution, .. } = &recorded.event {
-            let signed = execution.side.sign() * execution.last_quantity.0;
+        let traded = match &recorded.event {
+            Event::OrderFilled { execution, .. } => Some((execution, 1)),
+            Event::ExecutionBusted {
+                execution: Some(execution),
+                booked: true,
+                ..
+            } => Some((execution, -1)),
+            _ => None,
+        };
+        if let Some((execution, direction)) = traded {
+            let signed = direction * execution.side.sign() * execution.last_quantity.0;
             let id = &execution.instrument_id;
             let position = self.positions.entry(id.clone()).or_default();
             *position = position.saturating_add(signed);
@@ -101,14 +167,25 @@ impl Holdings {
                 self.positions.remove(id);
             }
         }
+        self.take_place(&recorded.event, order);
         self.take(order.as_ref().clone());
         true
     }
 
     /// Counts an order from the moment in which it is asked for.
     pub fn asked(&mut self, request: &SubmitOrder) {
+        self.ask(request, request.side.sign() * request.quantity.0);
+    }
+
+    /// As [`Holdings::asked`], for the orders of a list: children wait, and of legs one trades.
+    pub fn asked_list(&mut self, list: &SubmitList) {
+        for (request, share) in list.orders.iter().zip(lists::shares(list)) {
+            self.ask(request, share);
+        }
+    }
+
+    fn ask(&mut self, request: &SubmitOrder, signed: i64) {
         self.note_number(&request.client_order_id);
-        let signed = request.side.sign() * request.quantity.0;
         self.under_way.insert(
             request.client_order_id.clone(),
             (request.instrument_id.clone(), signed),
@@ -120,21 +197,35 @@ impl Holdings {
         self.under_way.remove(id);
     }
 
-    /// Returns the position that there would be if all working orders filled.
+    /// Returns the position that there would be if all working orders filled, as far as one does
+    /// not end another.
     pub fn expected(&self, id: &InstrumentId) -> i64 {
-        let orders = self
-            .orders
-            .values()
-            .filter(|order| order.request.instrument_id == *id)
-            .map(|order| order.request.side.sign() * order.leaves_quantity.0);
-        let under_way = self
-            .under_way
-            .values()
+        let mut expected = self.position(id);
+        let mut legs: BTreeMap<&OrderListId, Vec<(bool, i64)>> = BTreeMap::new();
+        let orders = self.orders.values();
+        for order in orders.filter(|order| order.request.instrument_id == *id) {
+            let own_id = &order.request.client_order_id;
+            let waits = self.waiting.contains(own_id);
+            let leaves = if waits { 0 } else { order.leaves_quantity.0 };
+            let open = order.request.side.sign() * leaves;
+            match &order.list_id {
+                Some(list_id) => {
+                    let list = self.lists.get(list_id);
+                    let first = list.is_some_and(|(_, first)| first == own_id);
+                    legs.entry(list_id).or_default().push((first, open));
+                }
+                None => expected = expected.saturating_add(open),
+            }
+        }
+        for (list_id, orders) in legs {
+            let contingency = self.lists.get(list_id).map(|(contingency, _)| *contingency);
+            expected = expected.saturating_add(lists::count(contingency, orders.into_iter()));
+        }
+        let under_way = self.under_way.values();
+        under_way
             .filter(|(instrument_id, _)| instrument_id == id)
-            .map(|(_, signed)| *signed);
-        orders
-            .chain(under_way)
-            .fold(self.position(id), i64::saturating_add)
+            .map(|(_, signed)| *signed)
+            .fold(expected, i64::saturating_add)
     }
 
     pub fn position(&self, id: &InstrumentId) -> i64 {

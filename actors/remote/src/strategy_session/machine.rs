@@ -128,7 +128,7 @@ pub struct Session {
     orders: PerSecond,
     messages: PerSecond,
     /// Orders whose answer is not here yet, by command.
-    asked: BTreeMap<u64, ClientOrderId>,
+    asked: BTreeMap<u64, Vec<ClientOrderId>>,
 }
 
 impl Session {

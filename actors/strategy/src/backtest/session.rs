@@ -10,7 +10,7 @@ use super::statistics::RoundTrips;
 use crate::lock_step::LockStep;
 use crate::strategy::Strategy;
 use apex_domain::account::{Account, AccountInput, Effects, Reply};
-use apex_domain::event::{AccountMode, Event};
+use apex_domain::event::{AccountMode, Event, Hold};
 use apex_domain::hash;
 use apex_domain::instrument::{FeeSchedule, Instrument};
 use apex_domain::market::{MarketEvent, Side};
@@ -35,6 +35,8 @@ pub(super) struct Session {
     orders: u64,
     /// Orders that were refused, by reason.
     refused: BTreeMap<&'static str, u64>,
+    /// The account held an order for a venue that lacks its type.
+    held: bool,
     events: u64,
     bars: u64,
     quotes: u64,
@@ -82,6 +84,7 @@ impl Session {
             fills: Vec::new(),
             orders: 0,
             refused: BTreeMap::new(),
+            held: false,
             events: 0,
             bars: 0,
             quotes: 0,
@@ -173,6 +176,10 @@ impl Session {
         for index in 0..self.effects.events.len() {
             match &self.effects.events[index].event {
                 Event::OrderInitialized { .. } => self.orders += 1,
+                Event::OrderHeld {
+                    hold: Hold::Emulated,
+                    ..
+                } => self.held = true,
                 Event::OrderDenied { reason_code, .. }
                 | Event::OrderRejected { reason_code, .. } => {
                     *self.refused.entry(reason_code.as_str()).or_default() += 1;

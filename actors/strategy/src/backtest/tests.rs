@@ -1,3 +1,5 @@
+mod orders;
+
 use super::*;
 use crate::testing::{bar, instrument, quote};
 use apex_domain::number::Decimal;

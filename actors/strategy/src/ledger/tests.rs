@@ -1,6 +1,6 @@
 use super::*;
-use crate::command::OrderRequest;
 use crate::context::Context;
+use crate::order_request::OrderRequest;
 use crate::testing::{account_id, instrument, instrument_id, strategy_id};
 use apex_domain::market::Side;
 use apex_domain::order::OrderStatus;
@@ -307,6 +307,34 @@ fn a_ledger_that_begins_in_the_middle_goes_on_like_one_that_was_there() {
     }
     let ended = late.order(&request.client_order_id).unwrap();
     assert_eq!(ended.status, OrderStatus::Filled);
+}
+
+#[test]
+fn a_list_that_was_asked_for_is_known_where_only_its_orders_are_told() {
+    let mut ledger = ledger("s");
+    let id = instrument_id();
+    let mut commands = Vec::new();
+    let mut ctx = Context {
+        now: UnixNanos(1),
+        ledger: &mut ledger,
+        commands: &mut commands,
+    };
+    let sell = |price| OrderRequest::limit(id.clone(), Side::Sell, Quantity(5), Price(price));
+    ctx.oco(vec![sell(110), sell(120)]);
+    assert_eq!(ledger.working(&id), -5, "asked for");
+    let orders = commands[0].new_orders();
+    ledger.fold(&initialized("o1", &orders[0]));
+    ledger.fold(&initialized("o2", &orders[1]));
+    assert_eq!(ledger.working(&id), -5, "taken");
+    ledger.fold(&filled("o1", &orders[0], 5));
+    assert_eq!((ledger.position(&id), ledger.working(&id)), (-5, -5));
+    let canceled = Event::OrderCanceled {
+        order_id: order_id("o2"),
+        reason_code: ReasonCode::Contingency,
+        ts_event: UnixNanos(2),
+    };
+    ledger.fold(&record(3, canceled));
+    assert_eq!(ledger.working(&id), 0);
 }
 
 #[test]

@@ -4,12 +4,22 @@
 //! has to take next and is told what came of it. So a backtest with the account in memory and a
 //! replay with the account behind an actor and a journal run the very same order of things:
 //!
-//! 1. The clock moves to the next market event's `ts_init`; it never goes back.
-//! 2. Timers that are due fire, oldest first.
+//! 1. Before time moves on from a moment the account is told of it: at the end of the first one,
+//!    and of each that is a second or more behind the last that it was told. Then what is due
+//!    until the next market event happens, the oldest first: timers fire, the venue does what it
+//!    does by the clock, and the account is told of the very time at which an order of it ends. A
+//!    timer comes before the market data of its time, the end of an order behind them.
+//! 2. The clock moves to the next market event's `ts_init`; it never goes back.
 //! 3. The venue sees the event; its fills go to the account, and what the account decides goes
 //!    to the strategies.
-//! 4. The marks move, then the strategies see the event, in the order in which they were added.
-//! 5. Their commands go to the account one by one, and its commands to the venue at once.
+//! 4. The account sees the event, where it holds orders or measures values by it: one price
+//!    after the other, a bar by its open, both extremes and its close ([`Mark::views_through`]).
+//! 5. The marks move, then the strategies see the event, in the order in which they were added.
+//! 6. Their commands go to the account one by one, and its commands to the venue at once.
+//!
+//! So an order that the account holds leaves at the price that triggered it, and the venue fills
+//! it by what it has seen: never by what lies behind. Where one event reaches both a resting
+//! order and one that is held here, the resting one has filled first.
 //!
 //! Each step, with everything that follows from it, is finished before the next one begins, and
 //! one market event before the next one is taken.
@@ -26,33 +36,36 @@
 //! own [`Ledger`](crate::ledger::Ledger), never read from the account: that also works where the
 //! account is in another process, and a replay of the journal restores it.
 
+mod commands;
+mod interest;
 mod notes;
 #[cfg(test)]
 mod tests;
+mod time;
 
 pub use notes::{Note, Notes};
 
-use crate::command::StrategyCommand;
 use crate::error::StrategyError;
 use crate::mark::Mark;
 use crate::runner::{Runner, RunnerStatus};
 use crate::strategy::Strategy;
-use apex_domain::account::{AccountInput, CancelFilter, Effects, Reply};
+use apex_domain::account::{Account, AccountInput, CancelFilter, Effects, Refusal, Reply};
 use apex_domain::instrument::Instrument;
 use apex_domain::market::MarketEvent;
 use apex_domain::order::OrderKey;
-use apex_domain::risk::{MarketRef, ReasonCode};
+use apex_domain::risk::{MarketRef, MarketView, ReasonCode};
 use apex_domain::venue::{VenueModel, VenueReport};
 use apex_domain::{AccountId, ClientOrderId, InstrumentId, StrategyId, UnixNanos};
+use interest::Interest;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
-/// A command of a strategy on its way to the account: whose, and about which order.
+/// A command of a strategy on its way to the account: whose, and about which orders.
 #[derive(Debug)]
 struct Origin {
     strategy: usize,
-    client_order_id: ClientOrderId,
+    client_order_ids: Vec<ClientOrderId>,
 }
 
 /// Where the work on the present market event stands.
@@ -60,8 +73,10 @@ struct Origin {
 enum Stage {
     /// Between two events.
     Idle,
-    /// The venue has seen it, the strategies have not.
+    /// The venue has seen it, and its reports are on their way.
     Venue(MarketEvent),
+    /// The account has these views of it yet to see, and then the strategies.
+    Account(MarketEvent, VecDeque<MarketView>),
 }
 
 /// See the module.
@@ -84,6 +99,9 @@ pub struct LockStep {
     /// True from `poll` until `on_effects`.
     is_waiting: bool,
     stage: Stage,
+    interest: Interest,
+    /// When the account was last told the time.
+    ticked: Option<UnixNanos>,
     /// By time, then in the order of asking.
     timers: BTreeMap<(UnixNanos, u64), (usize, String)>,
     timer_number: u64,
@@ -127,6 +145,8 @@ impl LockStep {
             awaited: None,
             is_waiting: false,
             stage: Stage::Idle,
+            interest: Interest::default(),
+            ticked: None,
             timers: BTreeMap::new(),
             timer_number: 0,
             timers_fired: Vec::new(),
@@ -137,10 +157,11 @@ impl LockStep {
         }
     }
 
-    /// Goes on numbering the venue's reports behind `venue_sequence`, the largest one that the
-    /// account's journal holds.
-    pub fn resume_venue_sequence(&mut self, venue_sequence: u64) {
-        self.venue_sequence = self.venue_sequence.max(venue_sequence);
+    /// Goes on with an account in the middle of its life: with the orders that it holds and when
+    /// they end, and numbering the venue's reports behind the last one that it had.
+    pub fn resume(&mut self, account: &Account) {
+        self.venue_sequence = self.venue_sequence.max(account.venue_sequence());
+        self.interest.restore(account);
     }
 
     /// Adds a strategy; it is started by [`LockStep::start`].
@@ -253,14 +274,20 @@ impl LockStep {
                 return Some((self.clock, input));
             }
             match std::mem::replace(&mut self.stage, Stage::Idle) {
-                Stage::Venue(event) => self.show_strategies(&event),
+                Stage::Venue(event) => {
+                    let views = self.views(&event);
+                    self.stage = Stage::Account(event, views);
+                }
+                Stage::Account(event, mut views) => match views.pop_front() {
+                    Some(view) => {
+                        self.show_account(event.instrument_id(), view);
+                        self.stage = Stage::Account(event, views);
+                    }
+                    None => self.show_strategies(&event),
+                },
                 Stage::Idle => {
                     let next = self.queue.front()?.ts_init();
-                    let due = self.venue.next_due().filter(|due| *due < next);
-                    if self.fire_timer(due.unwrap_or(next)) {
-                        continue;
-                    }
-                    if due.is_some_and(|due| self.wake_venue(due)) {
+                    if self.pass_time(next) {
                         continue;
                     }
                     if let Some(event) = self.queue.pop_front() {
@@ -276,12 +303,8 @@ impl LockStep {
     pub fn on_effects(&mut self, effects: &Effects) {
         self.is_waiting = false;
         let origin = self.awaited.take();
-        if let (Some(Reply::Refused(refusal)), Some(origin)) = (&effects.reply, origin) {
-            let runner = &mut self.runners[origin.strategy];
-            self.notes
-                .refused(self.clock, &origin.client_order_id, runner, refusal);
-            runner.refused(self.clock, &origin.client_order_id, refusal);
-            self.collect(origin.strategy);
+        if let (Some(reply), Some(origin)) = (&effects.reply, origin) {
+            self.take_reply(reply, &origin);
         }
         // The venue first, as in life: an order is sent before the strategy hears of it.
         for command in &effects.commands {
@@ -290,6 +313,7 @@ impl LockStep {
         }
         self.queue_reports();
         for recorded in &effects.events {
+            self.interest.note(recorded);
             for index in 0..self.runners.len() {
                 self.runners[index].recorded(self.clock, recorded);
                 self.collect(index);
@@ -297,12 +321,77 @@ impl LockStep {
         }
     }
 
+    /// Tells a strategy of each order that its command was not taken for.
+    fn take_reply(&mut self, reply: &Reply, origin: &Origin) {
+        match reply {
+            Reply::Refused(refusal) => {
+                for id in &origin.client_order_ids {
+                    self.refused(origin.strategy, id, refusal);
+                }
+            }
+            Reply::Outcomes(outcomes) => {
+                for outcome in outcomes {
+                    if let (OrderKey::ClientOrderId(id), Err(refusal)) =
+                        (&outcome.key, &outcome.result)
+                    {
+                        self.refused(origin.strategy, id, refusal);
+                    }
+                }
+            }
+            Reply::Order(_) | Reply::Orders(_) | Reply::Done { .. } => {}
+        }
+    }
+
+    fn refused(&mut self, strategy: usize, id: &ClientOrderId, refusal: &Refusal) {
+        let runner = &mut self.runners[strategy];
+        self.notes.refused(self.clock, id, runner, refusal);
+        runner.refused(self.clock, id, refusal);
+        self.collect(strategy);
+    }
+
     fn show_venue(&mut self, event: MarketEvent) {
         self.clock = self.clock.max(event.ts_init());
         self.timers_fired.fill(0);
         self.venue.on_market(&event, &mut self.reports);
+        // A fill may send children, and they are measured by the market in which it came. Where
+        // an order waits for a price already it must not see one before the fills are booked.
+        let id = event.instrument_id();
+        if !self.reports.is_empty()
+            && !self.interest.watches(id)
+            && let Some(view) = self.views(&event).pop_front()
+        {
+            self.show_account(id, view);
+        }
         self.queue_reports();
         self.stage = Stage::Venue(event);
+    }
+
+    /// Returns what the account sees of an event, in order: nothing of one without a price, or
+    /// where it needs none.
+    fn views(&self, event: &MarketEvent) -> VecDeque<MarketView> {
+        let id = event.instrument_id();
+        if !self.interest.wants(id) {
+            return VecDeque::new();
+        }
+        let mut mark = self.marks.get(id).copied().unwrap_or_default();
+        match event {
+            MarketEvent::Bar(bar) => mark.views_through(bar).into(),
+            MarketEvent::Quote(_) | MarketEvent::Trade(_) => {
+                mark.observe(event);
+                mark.view().into_iter().collect()
+            }
+            MarketEvent::Book(_) | MarketEvent::Snapshot(_) | MarketEvent::FeedState(_) => {
+                VecDeque::new()
+            }
+        }
+    }
+
+    fn show_account(&mut self, id: &InstrumentId, view: MarketView) {
+        let input = AccountInput::Market {
+            instrument_id: id.clone(),
+            view,
+        };
+        self.inputs.push_back((input, None));
     }
 
     fn show_strategies(&mut self, event: &MarketEvent) {
@@ -321,40 +410,6 @@ impl LockStep {
             }
             self.collect(index);
         }
-    }
-
-    /// Fires the next timer that is due at `until`. Returns false when there is none.
-    fn fire_timer(&mut self, until: UnixNanos) -> bool {
-        let Some(entry) = self.timers.first_entry() else {
-            return false;
-        };
-        let (at, _) = *entry.key();
-        if at > until {
-            return false;
-        }
-        let (index, tag) = entry.remove();
-        self.timers_waiting[index] -= 1;
-        self.timers_fired[index] += 1;
-        self.clock = self.clock.max(at);
-        let limit = self.runners[index].budget().timers_between_events;
-        if self.timers_fired[index] > limit {
-            self.runners[index].quarantine(format!(
-                "fired more than {limit} timers between two market events"
-            ));
-        } else {
-            self.runners[index].timer(self.clock, &tag);
-        }
-        self.collect(index);
-        true
-    }
-
-    /// Lets the venue's time come. Returns false when nothing of it changed what is due: the next
-    /// event then decides.
-    fn wake_venue(&mut self, due: UnixNanos) -> bool {
-        self.clock = self.clock.max(due);
-        self.venue.on_time(due, &mut self.reports);
-        self.queue_reports();
-        self.venue.next_due() != Some(due)
     }
 
     fn queue_reports(&mut self) {
@@ -406,73 +461,5 @@ impl LockStep {
             };
             self.inputs.push_back((input, None));
         }
-    }
-
-    fn carry_out(&mut self, index: usize, command: StrategyCommand) {
-        match command {
-            StrategyCommand::Submit(request) => {
-                let origin = Origin {
-                    strategy: index,
-                    client_order_id: request.client_order_id.clone(),
-                };
-                let market = self.market_ref(&request.instrument_id);
-                let input = AccountInput::Submit { request, market };
-                self.inputs.push_back((input, Some(origin)));
-            }
-            StrategyCommand::Amend(request) => {
-                let OrderKey::ClientOrderId(client_order_id) = request.key.clone() else {
-                    return;
-                };
-                let market = self.runners[index]
-                    .ledger()
-                    .order(&client_order_id)
-                    .map(|order| self.market_ref(&order.request.instrument_id))
-                    .unwrap_or_default();
-                let origin = Origin {
-                    strategy: index,
-                    client_order_id,
-                };
-                let input = AccountInput::Amend { request, market };
-                self.inputs.push_back((input, Some(origin)));
-            }
-            StrategyCommand::Cancel(client_order_id) => {
-                let input = AccountInput::Cancel {
-                    key: OrderKey::ClientOrderId(client_order_id.clone()),
-                    request_id: None,
-                    reason_code: ReasonCode::CanceledByUser,
-                };
-                let origin = Origin {
-                    strategy: index,
-                    client_order_id,
-                };
-                self.inputs.push_back((input, Some(origin)));
-            }
-            StrategyCommand::CancelAll(filter) => {
-                let input = AccountInput::CancelAll {
-                    filter,
-                    reason_code: ReasonCode::CanceledByUser,
-                    request_id: None,
-                };
-                self.inputs.push_back((input, None));
-            }
-            StrategyCommand::Timer { at, tag } => self.arm(index, at, tag),
-            // The ledger holds it already; a host writes it down from the same command.
-            StrategyCommand::SaveState(_) => {}
-            StrategyCommand::Log(text) => {
-                let strategy_id = self.runners[index].strategy_id().clone();
-                self.notes.log(self.clock, strategy_id, text);
-            }
-        }
-    }
-
-    fn arm(&mut self, index: usize, at: UnixNanos, tag: String) {
-        let limit = self.runners[index].budget().waiting_timers;
-        if self.timers_waiting[index] >= limit {
-            self.runners[index].quarantine(format!("armed more than {limit} timers"));
-            return;
-        }
-        self.timer_number += 1;
-        self.timers_waiting[index] += 1;
-        self.timers.insert((at, self.timer_number), (index, tag));
     }
 }

@@ -1,7 +1,9 @@
+mod orders;
 mod world;
 
 use super::*;
-use crate::command::OrderRequest;
+use crate::list_request::OrderChange;
+use crate::order_request::OrderRequest;
 use crate::runner::Budget;
 use crate::testing::{account_id, bar, instrument, instrument_id, quote, strategy_id};
 use apex_domain::event::Event;
@@ -346,7 +348,12 @@ fn restless(seed: u64) -> OnBar {
             4 => {
                 if let Some(order) = oldest {
                     let to = order.limit_price.map(|_| near);
-                    ctx.amend(&order.request.client_order_id, Some(Quantity(4)), to);
+                    let change = OrderChange {
+                        quantity: Some(Quantity(4)),
+                        limit_price: to,
+                        stop_price: None,
+                    };
+                    ctx.amend(&order.request.client_order_id, change);
                 }
             }
             _ => drop(ctx.submit(OrderRequest::market(id, side, Quantity(1)).reduce_only())),

@@ -16,7 +16,7 @@ pub use list::{
 pub(crate) use read::price;
 pub use read::{read_execution, read_order};
 pub use submit::read_submit;
-pub use write::{execution, order, preview, strategy_submit};
+pub use write::{execution, order, preview, strategy_submit, strategy_submit_list};
 
 #[cfg(test)]
 mod tests;

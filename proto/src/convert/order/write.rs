@@ -4,8 +4,10 @@ use crate::convert::enums;
 use crate::v1;
 use apex_domain::account::{ExecutionRecord, Preview};
 use apex_domain::number::format_mantissa;
-use apex_domain::order::{Misfit, Order, SubmitOrder, TrailingOffset};
-use apex_domain::{AccountId, Instrument, Price, Quantity, UnixNanos};
+use apex_domain::order::{
+    Contingency, Misfit, Order, ReleaseRule, SubmitList, SubmitOrder, TrailingOffset,
+};
+use apex_domain::{AccountId, Instrument, InstrumentId, Price, Quantity, UnixNanos};
 
 /// Writes an order. A number that fits no increment is written as it was asked for.
 pub fn order(order: &Order, instrument: &Instrument) -> v1::Order {
@@ -104,6 +106,53 @@ pub fn strategy_submit(request: &SubmitOrder, instrument: &Instrument) -> v1::St
         position_side: enums::position_side(terms.position_side).into(),
         self_trade_prevention: enums::self_trade_prevention(terms.self_trade_prevention).into(),
         extended_hours: terms.extended_hours,
+    }
+}
+
+/// Writes a list of a remote strategy, as [`super::read_submit_list`] reads its fields.
+/// `instrument` gives the definitions; `None` when it has not all of them.
+pub fn strategy_submit_list<'a>(
+    list: &SubmitList,
+    instrument: impl Fn(&InstrumentId) -> Option<&'a Instrument>,
+) -> Option<v1::StrategySubmitList> {
+    let batch = list.contingency == Contingency::None;
+    let has_parent = matches!(list.contingency, Contingency::Oto | Contingency::Bracket);
+    let orders = list.orders.iter().map(|request| {
+        let definition = instrument(&request.instrument_id)?;
+        Some(strategy_submit(request, definition))
+    });
+    // What a kind of list does not have must be empty.
+    Some(v1::StrategySubmitList {
+        order_list_id: if batch {
+            String::new()
+        } else {
+            list.list_id.to_string()
+        },
+        contingency: contingency(list.contingency).into(),
+        release: if has_parent {
+            release_rule(list.release).into()
+        } else {
+            v1::ReleaseRule::Unspecified.into()
+        },
+        cascade: (!batch).then_some(list.cascade),
+        orders: orders.collect::<Option<_>>()?,
+    })
+}
+
+fn contingency(value: Contingency) -> v1::Contingency {
+    match value {
+        Contingency::None => v1::Contingency::None,
+        Contingency::Oco => v1::Contingency::Oco,
+        Contingency::Oto => v1::Contingency::Oto,
+        Contingency::Ouo => v1::Contingency::Ouo,
+        Contingency::Bracket => v1::Contingency::Bracket,
+    }
+}
+
+fn release_rule(value: ReleaseRule) -> v1::ReleaseRule {
+    match value {
+        ReleaseRule::Full => v1::ReleaseRule::Full,
+        ReleaseRule::Partial => v1::ReleaseRule::Partial,
     }
 }
 

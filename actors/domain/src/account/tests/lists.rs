@@ -180,6 +180,21 @@ fn held_position() -> World {
 }
 
 #[test]
+fn what_a_venue_says_of_a_child_that_has_not_left_changes_nothing() {
+    let script = [
+        ("", "new e Limit 10"),
+        ("accept e", ""),
+        ("accept s", ""),
+        ("triggered s", ""),
+        ("reject t", ""),
+        ("ended t 0", ""),
+        ("fill e 10", "new t Limit 10, new s Stop 10"),
+    ];
+    let end = "e FILLED 10/10, t SUBMITTED 0/10, s SUBMITTED 0/10";
+    check(list(Contingency::Bracket, bracket()), &script, end);
+}
+
+#[test]
 fn an_oco_pair_ends_its_other_order_with_the_first_fill() {
     check_in(
         held_position(),

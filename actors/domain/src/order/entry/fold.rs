@@ -122,6 +122,7 @@ impl OrderEntry {
         self.order.filled_notional = self.order.filled_notional.checked_add(notional)?;
         self.order.filled_quantity = self.order.filled_quantity.checked_add(quantity)?;
         self.refused_quantity = None;
+        // Whatever this account knows of its leaving: the venue has it.
         self.sent = true;
         // An overfill: what was filled is what the order turned out to be.
         self.order.quantity = self.order.quantity.max(self.order.filled_quantity);

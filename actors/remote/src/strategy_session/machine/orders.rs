@@ -4,8 +4,8 @@ use super::{Effect, Session, State};
 use crate::strategy_session::commands::{self, NotTaken};
 use apex_bus::message::{AccountCommand, CommandError};
 use apex_domain::account::Reply;
-use apex_domain::order::SubmitOrder;
-use apex_domain::{Instrument, InstrumentId, RequestId, UnixNanos};
+use apex_domain::order::{SubmitList, SubmitOrder};
+use apex_domain::{ClientOrderId, Instrument, InstrumentId, RequestId, UnixNanos};
 use apex_proto::v1::strategy_command::Command;
 use apex_proto::v1::strategy_response::Message as Response;
 use apex_proto::v1::{self, SessionEndKind as EndKind};
@@ -71,7 +71,7 @@ impl Session {
         let owner = self.setup.owner.clone();
         let adds = matches!(
             command,
-            Command::Target(_) | Command::Submit(_) | Command::Amend(_)
+            Command::Target(_) | Command::Submit(_) | Command::SubmitList(_) | Command::Amend(_)
         );
         if adds && self.paused {
             let paused = NotTaken::new("PAUSED", "the strategy is paused");
@@ -99,12 +99,17 @@ impl Session {
                 if !self.may_order(now, effects) {
                     return;
                 }
-                let request_id = format!("{}-{command_id}", self.setup.session_id);
-                match RequestId::new(&request_id) {
-                    Ok(id) => commands::amend(&owner, wire, &id, &self.holdings, &find),
-                    Err(error) => Err(NotTaken::new("INVALID_FIELD", error.to_string())),
-                }
+                self.request_id(command_id)
+                    .and_then(|id| commands::amend(&owner, wire, &id, &self.holdings, &find))
             }
+            Command::SubmitList(wire) => match commands::submit_list(&owner, wire, &find) {
+                Ok(list) => return self.list(now, command_id, list, effects),
+                Err(not_taken) => Err(not_taken),
+            },
+            // It only ends what there is, so it passes while the strategy is paused.
+            Command::Close(wire) => self
+                .request_id(command_id)
+                .and_then(|id| commands::close(&owner, wire, &id)),
             Command::Cancel(wire) => commands::cancel(&owner, &wire, &self.holdings),
             Command::SetTimer(wire) => return self.set_timer(now, command_id, wire, effects),
             Command::CancelTimer(wire) => return self.timers.cancel(&wire.name),
@@ -132,19 +137,56 @@ impl Session {
         order: SubmitOrder,
         effects: &mut Vec<Effect>,
     ) {
-        if !self.may_order(now, effects) {
+        if !self.may_order(now, effects) || !self.has_place(command_id, effects) {
             return;
         }
-        if self.asked.len() >= UNDER_WAY {
-            let full = NotTaken::new("OVERLOADED", "too many orders without an answer");
-            return refuse(command_id, full, effects);
-        }
         self.holdings.asked(&order);
-        self.asked.insert(command_id, order.client_order_id.clone());
+        self.asked
+            .insert(command_id, vec![order.client_order_id.clone()]);
         effects.push(Effect::Command {
             command_id,
             command: AccountCommand::Submit(Box::new(order)),
         });
+    }
+
+    fn list(
+        &mut self,
+        now: UnixNanos,
+        command_id: u64,
+        list: SubmitList,
+        effects: &mut Vec<Effect>,
+    ) {
+        for _ in &list.orders {
+            if !self.may_order(now, effects) {
+                return;
+            }
+        }
+        if !self.has_place(command_id, effects) {
+            return;
+        }
+        self.holdings.asked_list(&list);
+        let ids = list.orders.iter();
+        let ids = ids.map(|order| order.client_order_id.clone()).collect();
+        self.asked.insert(command_id, ids);
+        effects.push(Effect::Command {
+            command_id,
+            command: AccountCommand::SubmitList(Box::new(list)),
+        });
+    }
+
+    fn has_place(&self, command_id: u64, effects: &mut Vec<Effect>) -> bool {
+        let has_place = self.asked.len() < UNDER_WAY;
+        if !has_place {
+            let full = NotTaken::new("OVERLOADED", "too many orders without an answer");
+            refuse(command_id, full, effects);
+        }
+        has_place
+    }
+
+    /// Names a command that has no order of its own to be named by.
+    fn request_id(&self, command_id: u64) -> Result<RequestId, NotTaken> {
+        RequestId::new(&format!("{}-{command_id}", self.setup.session_id))
+            .map_err(|error| NotTaken::new("INVALID_FIELD", error.to_string()))
     }
 
     fn may_order(&mut self, now: UnixNanos, effects: &mut Vec<Effect>) -> bool {
@@ -175,11 +217,19 @@ impl Session {
         answer: Result<Reply, CommandError>,
         effects: &mut Vec<Effect>,
     ) {
-        let asked = self.asked.remove(&command_id);
+        let asked = self.asked.remove(&command_id).unwrap_or_default();
         // An order of unknown outcome stays counted: what it could still do stays reserved.
         let open = matches!(&answer, Err(CommandError::Timeout { .. }));
-        if let (Some(id), Err(_) | Ok(Reply::Refused(_)), false) = (&asked, &answer, open) {
-            self.holdings.forget(id);
+        if matches!(&answer, Err(_) | Ok(Reply::Refused(_))) && !open {
+            for id in &asked {
+                self.holdings.forget(id);
+            }
+        }
+        for outcome in commands::refused_orders(command_id, &answer) {
+            if let Ok(id) = ClientOrderId::new(&outcome.client_order_id) {
+                self.holdings.forget(&id);
+            }
+            effects.push(Effect::Send(Response::Outcome(outcome)));
         }
         let stopped = matches!(&answer, Err(CommandError::Stopped));
         let outcome = commands::outcome(command_id, answer);

@@ -112,6 +112,15 @@ impl Session {
             }
             .to_owned(),
         );
+        if self.held {
+            said.push(
+                "orders that the venue lacks are held by the account until their price comes: a \
+                 bar shows its open, the extreme nearer to it, the other one and its close; then \
+                 they fill as market or limit orders do, and where a bar reaches a resting order \
+                 too that one has filled first"
+                    .to_owned(),
+            );
+        }
         said.push(
             "an open position stays open and is marked at the last close, or for quotes at the \
              bid when long and at the ask when short"

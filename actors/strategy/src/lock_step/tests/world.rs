@@ -7,6 +7,7 @@ use crate::subscription::{Selection, Subscriptions};
 use crate::testing::{account_id, instrument, strategy_id};
 use apex_domain::account::{Account, AccountInput, Effects, Refusal};
 use apex_domain::event::{AccountMode, Event, Recorded};
+use apex_domain::instrument::Instrument;
 use apex_domain::market::{Bar, MarketEvent, Quote};
 use apex_domain::matching::{BarFill, BarFillOptions, FillModel};
 use apex_domain::order::Order;
@@ -89,14 +90,23 @@ pub struct World {
 
 impl World {
     pub fn new(fill: FillModel) -> World {
-        let venue = BarFill::new(BarFillOptions::new(fill), [instrument()]);
-        World::at(Box::new(venue))
+        World::listing(fill, instrument())
+    }
+
+    /// As [`World::new`], with another definition of the instrument.
+    pub fn listing(fill: FillModel, instrument: Instrument) -> World {
+        let venue = BarFill::new(BarFillOptions::new(fill), [instrument.clone()]);
+        World::with(Box::new(venue), instrument)
     }
 
     /// A world round another venue.
     pub fn at(venue: Box<dyn VenueModel + Send>) -> World {
+        World::with(venue, instrument())
+    }
+
+    fn with(venue: Box<dyn VenueModel + Send>, instrument: Instrument) -> World {
         let mut world = World {
-            step: LockStep::new(account_id(), venue, [instrument()]),
+            step: LockStep::new(account_id(), venue, [instrument.clone()]),
             account: Account::new(),
             journal: Vec::new(),
             sequences: Vec::new(),
@@ -115,7 +125,7 @@ impl World {
                 },
                 expected_sequence: None,
             },
-            AccountInput::DefineInstrument(Box::new(instrument())),
+            AccountInput::DefineInstrument(Box::new(instrument)),
         ] {
             world.apply(UnixNanos(0), input);
         }

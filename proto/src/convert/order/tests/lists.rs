@@ -171,3 +171,35 @@ fn a_close_names_its_position_and_a_flatten_means_all() {
     let errors = read_flatten(&v1::FlattenAccountRequest::default()).unwrap_err();
     assert_eq!(errors.errors().len(), 2);
 }
+
+#[test]
+fn a_list_of_a_remote_strategy_is_written_as_it_is_read() {
+    use v1::Contingency as Wire;
+    let bitcoin = btc();
+    for kind in [Wire::None, Wire::Oco, Wire::Oto, Wire::Ouo, Wire::Bracket] {
+        let mut request = if kind == Wire::None {
+            batch()
+        } else {
+            list(kind)
+        };
+        if matches!(kind, Wire::Oto | Wire::Bracket) {
+            request.release = v1::ReleaseRule::Partial.into();
+            request.cascade = Some(false);
+        }
+        let read = read_list(&request).unwrap();
+        let find = |id: &InstrumentId| (id.as_str() == "BTCUSDT.SIM").then_some(&bitcoin);
+        let wire = strategy_submit_list(&read, find).unwrap();
+        assert_eq!(wire.orders.len(), read.orders.len());
+        // Its orders are read as single ones are, which has its own test.
+        let again = v1::SubmitOrderListRequest {
+            order_list_id: wire.order_list_id,
+            account_id: "paper".into(),
+            contingency: wire.contingency,
+            release: wire.release,
+            cascade: wire.cascade,
+            orders: request.orders,
+        };
+        assert_eq!(read_list(&again), Ok(read.clone()), "{kind:?}");
+        assert_eq!(strategy_submit_list(&read, |_| None), None, "not defined");
+    }
+}

@@ -1,0 +1,95 @@
+//! What happens by the clock alone: timers, and telling the account the time.
+
+use super::LockStep;
+use apex_domain::UnixNanos;
+use apex_domain::account::AccountInput;
+use apex_domain::time::NANOS_PER_SECOND;
+
+/// How long after it was told the time the account is told again, as live: what it does by the
+/// clock (answers that stay away, loss limits, the next attempt of a closing) counts in seconds.
+const TICK_NS: i64 = NANOS_PER_SECOND;
+
+impl LockStep {
+    /// Does the next thing that comes before a market event of `next`. Returns false when there is
+    /// none.
+    pub(super) fn pass_time(&mut self, next: UnixNanos) -> bool {
+        // Not before there was a first moment.
+        let moves_on = next > self.clock && self.clock > UnixNanos::MIN;
+        let due = |told| self.clock.since(told) >= TICK_NS;
+        if moves_on && self.ticked.is_none_or(due) {
+            self.tell_time();
+            return true;
+        }
+        let venue = self.venue.next_due().filter(|due| *due < next);
+        // A trade at the very time at which an order ends still counts, so that comes last.
+        let deadline = self.interest.next_deadline().filter(|at| *at < next);
+        let until = [venue, deadline]
+            .into_iter()
+            .flatten()
+            .fold(next, UnixNanos::min);
+        if self.fire_timer(until) {
+            return true;
+        }
+        let venue = venue.filter(|due| deadline.is_none_or(|at| *due <= at));
+        if venue.is_some_and(|due| self.wake_venue(due)) {
+            return true;
+        }
+        let Some(deadline) = deadline else {
+            return false;
+        };
+        self.clock = self.clock.max(deadline);
+        self.tell_time();
+        true
+    }
+
+    /// Lets the venue's time come. Returns false when nothing of it changed what is due: the next
+    /// event then decides.
+    fn wake_venue(&mut self, due: UnixNanos) -> bool {
+        self.clock = self.clock.max(due);
+        self.venue.on_time(due, &mut self.reports);
+        self.queue_reports();
+        self.venue.next_due() != Some(due)
+    }
+
+    fn tell_time(&mut self) {
+        self.ticked = Some(self.clock);
+        self.interest.told(self.clock);
+        self.inputs.push_back((AccountInput::Tick, None));
+    }
+
+    /// Fires the next timer that is due at `until`. Returns false when there is none.
+    fn fire_timer(&mut self, until: UnixNanos) -> bool {
+        let Some(entry) = self.timers.first_entry() else {
+            return false;
+        };
+        let (at, _) = *entry.key();
+        if at > until {
+            return false;
+        }
+        let (index, tag) = entry.remove();
+        self.timers_waiting[index] -= 1;
+        self.timers_fired[index] += 1;
+        self.clock = self.clock.max(at);
+        let limit = self.runners[index].budget().timers_between_events;
+        if self.timers_fired[index] > limit {
+            self.runners[index].quarantine(format!(
+                "fired more than {limit} timers between two market events"
+            ));
+        } else {
+            self.runners[index].timer(self.clock, &tag);
+        }
+        self.collect(index);
+        true
+    }
+
+    pub(super) fn arm(&mut self, index: usize, at: UnixNanos, tag: String) {
+        let limit = self.runners[index].budget().waiting_timers;
+        if self.timers_waiting[index] >= limit {
+            self.runners[index].quarantine(format!("armed more than {limit} timers"));
+            return;
+        }
+        self.timer_number += 1;
+        self.timers_waiting[index] += 1;
+        self.timers.insert((at, self.timer_number), (index, tag));
+    }
+}
