@@ -17,8 +17,10 @@ pub struct Metrics {
     pub journal_ready: IntGaugeVec,
     /// Orders that are not terminal, by account.
     pub working_orders: IntGaugeVec,
-    /// 1 while the venue's session stands, by account.
+    /// 1 while the venue's session stands and agrees with the account, by account.
     pub venue_connected: IntGaugeVec,
+    /// Differences between account and venue that were seen, by account and kind.
+    pub reconcile_differences: IntCounterVec,
 }
 
 impl Default for Metrics {
@@ -65,8 +67,14 @@ impl Metrics {
             venue_connected: gauge(
                 &registry,
                 "apex_venue_connected",
-                "1 while the venue's session stands",
+                "1 while the venue's session stands and agrees with the account",
                 account,
+            ),
+            reconcile_differences: counter(
+                &registry,
+                "apex_account_reconcile_differences_total",
+                "differences between account and venue that were seen",
+                &["account_id", "kind"],
             ),
             registry,
         }

@@ -81,6 +81,17 @@ def test_the_children_of_an_order_wait_for_its_fill_over_a_restart(server):
             "limit_price": at.price("1.05")})
         trading.when_order(client, "parent", "ORDER_STATUS_FILLED")
         trading.when_order(client, "child", "ORDER_STATUS_ACCEPTED")
+        told = client.stream("OrderService", "StreamOrders",
+                             {"account_id": ACCOUNT, "from_sequence": 1})
+        kinds = []
+        while "ORDER_EVENT_KIND_ACCEPTED" not in kinds:
+            event = next(told).get("event")
+            if event and event["order"]["client_order_id"] == "child":
+                kinds.append(event["kind"])
+                if event["kind"] == "ORDER_EVENT_KIND_HELD":
+                    assert event["hold"] == "HOLD_PARENT"
+        assert kinds == [f"ORDER_EVENT_KIND_{kind}" for kind in (
+            "INITIALIZED", "HELD", "SUBMITTED", "ACCEPTED")]
 
 
 def test_a_list_is_denied_as_one(client):
@@ -198,3 +209,30 @@ def test_the_command_line_lists_closes_and_limits(server, cli, tmp_path):
     assert cli("risk", "limits", "get", "--json", *link).json == limits
     bad = cli("orders", "submit-list", "-", *link, check=False)
     assert bad.returncode == 1 and len(bad.stderr.splitlines()) == 1
+
+
+def test_a_loss_limit_halts_by_itself(client):
+    at = trading.market(client, BTC)
+    limits = client.call("RiskService", "GetLimits", {"account_id": ACCOUNT})
+    client.call("RiskService", "SetLimits", {
+        "account_id": ACCOUNT, "request_id": "loss",
+        "limits": {**limits, "max_daily_loss": "0.01"}})
+    numbers = iter(range(100))
+
+    def halted():
+        # Each round trip costs spread and fees; the account is valued once a second.
+        if trading.account(client)["trading_state"] == "TRADING_STATE_HALTED":
+            return True
+        try:
+            for side in ("BUY", "SELL"):
+                client.call("OrderService", "SubmitOrder",
+                            order(f"loss-{next(numbers)}", BTC, side, at.quantity))
+        except grpc.RpcError as error:
+            assert apexlib.error_details(error)["ErrorInfo"]["reason"] in (
+                "TRADING_HALTED", "INSUFFICIENT_BUYING_POWER")
+        return False
+
+    apexlib.until("a halt", halted, pause=0.3)
+    (change,) = client.call("RiskService", "ListTradingStateChanges",
+                            {"account_id": ACCOUNT})["changes"]
+    assert change["by"] == "system" and change["reason"].startswith("LOSS_LIMIT")

@@ -10,6 +10,7 @@ pub mod actor;
 mod input;
 pub mod outbox;
 mod query;
+mod reconcile;
 mod shell;
 mod watch;
 

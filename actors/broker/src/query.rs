@@ -6,6 +6,7 @@ use apex_domain::account::{Account, Preview, Refusal};
 use apex_domain::event::AccountMode;
 use apex_domain::instrument::InstrumentKind;
 use apex_domain::order::{Order, SubmitOrder};
+use apex_domain::reconcile::DifferenceKind;
 use apex_domain::risk::MarketView;
 use apex_domain::{Currency, Instrument, InstrumentId, Price, UnixNanos};
 use std::collections::{BTreeMap, BTreeSet};
@@ -157,6 +158,15 @@ pub struct Links {
     pub venue_connected: bool,
 }
 
+/// Every kind, since a counter that appears with its first value hides that value.
+fn differences(account: &Account) -> BTreeMap<&'static str, u64> {
+    let totals = account.reconciler().totals();
+    let kinds = DifferenceKind::ALL.into_iter();
+    kinds
+        .map(|kind| (kind.as_str(), totals.get(&kind).copied().unwrap_or(0)))
+        .collect()
+}
+
 /// Returns the account as it stands; `None` before it was opened.
 pub fn summary(account: &Account, hub: &MarketHub, links: &Links) -> Option<AccountSummary> {
     let equity = account.equity(&marks(account, hub));
@@ -183,7 +193,8 @@ pub fn summary(account: &Account, hub: &MarketHub, links: &Links) -> Option<Acco
         sequence: account.sequence(),
         state_hash: account.state_hash(),
         journal: links.journal,
-        venue_connected: links.venue_connected,
+        venue_connected: links.venue_connected && account.is_reconciled(),
+        reconcile_differences: differences(account),
     })
 }
 

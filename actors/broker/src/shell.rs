@@ -4,6 +4,7 @@ use crate::actor::AccountArgs;
 use crate::input;
 use crate::outbox::Outbox;
 use crate::query::{self, Links};
+use crate::reconcile;
 use crate::watch::Watched;
 use apex_bus::message::{
     AccountAnswer, AccountCommand, AccountEvent, AccountMessage, AccountQuery, CommandError,
@@ -299,6 +300,15 @@ impl Shell {
                 self.venue_connected = false;
                 let reason_code = ReasonCode::NoAnswer;
                 self.react(now, AccountInput::SessionLost { reason_code });
+            }
+            VenueLink::GivesSnapshots => {
+                let settings = Box::default();
+                self.react(now, AccountInput::RequireReconciliation { settings });
+            }
+            VenueLink::Snapshot(snapshot) => {
+                let before = reconcile::last(&self.args.account);
+                self.react(now, AccountInput::Reconcile { snapshot });
+                reconcile::tell(&self.args.account, before);
             }
         }
     }

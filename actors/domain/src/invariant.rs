@@ -8,6 +8,7 @@ use crate::money::Money;
 use crate::number::{Decimal, Quantity};
 use crate::order::{Order, PositionSide};
 use crate::portfolio::{Split, fee_units};
+use crate::reconcile::{MAX_STANDING, is_synthetic};
 use std::collections::BTreeMap;
 
 /// An invariant that does not hold. A bug of ours, never of the caller.
@@ -63,7 +64,38 @@ pub fn check_account(account: &Account) -> Result<(), Violation> {
     totals_equal_parts(account)?;
     nets_equal_positions(account)?;
     fills_equal_executions(account)?;
+    reconciled_executions_are_external(account)?;
+    what_reconciliation_remembers_is_bounded(account)?;
     indexes_equal_orders(account)
+}
+
+/// What reconciliation made up belongs to no order and no strategy, and costs nothing.
+fn reconciled_executions_are_external(account: &Account) -> Result<(), Violation> {
+    let external = StrategyId::external();
+    let mut made_up = account
+        .executions()
+        .iter()
+        .filter(|record| is_synthetic(&record.execution));
+    let wrong = made_up.find(|record| {
+        record.order_id.is_some()
+            || record.strategy_id != external
+            || !record.execution.fee.is_zero()
+    });
+    hold(
+        "reconciled_executions_are_external",
+        wrong.is_none(),
+        || format!("{wrong:?}"),
+    )
+}
+
+fn what_reconciliation_remembers_is_bounded(account: &Account) -> Result<(), Violation> {
+    let machine = account.reconciler();
+    let (standing, listed) = (machine.standing(), machine.external_orders().len());
+    hold(
+        "what_reconciliation_remembers_is_bounded",
+        standing <= MAX_STANDING && listed <= MAX_STANDING,
+        || format!("{standing} differences and {listed} orders"),
+    )
 }
 
 /// What the executions of one position and the splits of its instrument make of nothing.

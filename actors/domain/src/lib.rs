@@ -27,6 +27,7 @@ pub mod money;
 pub mod number;
 pub mod order;
 pub mod portfolio;
+pub mod reconcile;
 pub mod risk;
 pub mod time;
 pub mod venue;

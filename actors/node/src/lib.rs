@@ -18,6 +18,7 @@ pub mod stop;
 pub mod strategies;
 pub mod up;
 pub mod venue_link;
+pub mod venue_snapshots;
 pub mod verify;
 
 pub use choice::StrategyChoice;

@@ -91,6 +91,14 @@ impl NodeMetrics {
                 &self.metrics.venue_connected,
                 i64::from(summary.venue_connected),
             );
+            for (kind, seen) in summary.reconcile_differences {
+                let labels = [account_id.as_str(), kind];
+                let counter = self
+                    .metrics
+                    .reconcile_differences
+                    .with_label_values(&labels);
+                set(&counter, seen);
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::restore;
 use crate::strategies::{SessionBudget, Sessions, Strategies, StrategySpec};
 use crate::up::{Base, Node, NodeOptions, paper_account};
 use crate::venue_link::{self, Link};
+use crate::venue_snapshots::Snapshots;
 use apex_bus::clock::Clock;
 use apex_bus::handle::{Platform, RunMode};
 use apex_bus::supervision::abort_process;
@@ -141,6 +142,8 @@ pub async fn linked(options: &NodeOptions, address: String) -> Result<Live, Node
         hub: base.market.clone(),
         clock: base.clock.clone(),
         venue_sequence,
+        snapshots: Snapshots::begin(),
+        is_gated: false,
     };
     let platform = base.platform(RunMode::Simulated, &account);
     let (node, sessions) = serve(&base, options, account, platform).await?;

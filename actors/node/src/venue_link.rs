@@ -1,5 +1,6 @@
 //! The session with a simulated venue in another process: connects, forwards, and connects again.
 
+use crate::venue_snapshots::Snapshots;
 use apex_bus::clock::Clock;
 use apex_bus::market::MarketHub;
 use apex_bus::message::{AccountMessage, VenueLink};
@@ -59,6 +60,9 @@ pub struct Link {
     pub clock: Clock,
     /// The last report that the account has.
     pub venue_sequence: u64,
+    pub snapshots: Snapshots,
+    /// The account was told to wait for the first snapshot.
+    pub is_gated: bool,
 }
 
 impl std::fmt::Debug for Link {
@@ -121,12 +125,22 @@ impl Link {
     async fn serve(&mut self, client: SimVenueClient) -> String {
         self.define(&client.instruments);
         let (sender, mut events) = client.split();
+        self.snapshots = Snapshots::begin();
         // What waited for the lost session must not go into this one: its outcome is asked for.
         while self.commands.try_recv().is_ok() {}
-        let _ = self.account.cast(AccountMessage::Link(VenueLink::Ready));
+        if !std::mem::replace(&mut self.is_gated, true) {
+            self.tell(VenueLink::GivesSnapshots);
+        }
+        self.tell(VenueLink::Ready);
         loop {
             tokio::select! {
                 biased;
+                () = tokio::time::sleep_until(self.snapshots.due()) => {
+                    if let Some(since) = self.snapshots.ask(self.clock.now()) {
+                        // A session that is full or closed is told of by its next event.
+                        let _ = sender.request_snapshot(since);
+                    }
+                }
                 event = events.next() => match event {
                     Some(VenueEvent::Lost(reason)) => return reason.to_string(),
                     Some(event) => self.take(event),
@@ -176,6 +190,10 @@ impl Link {
                 };
                 let _ = self.account.cast(message);
             }
+            VenueEvent::Snapshot(mut snapshot) => {
+                self.snapshots.answer(&mut snapshot);
+                self.tell(VenueLink::Snapshot(snapshot));
+            }
             VenueEvent::Market(event) => self.market(event),
             VenueEvent::MarketGap { missed } => {
                 tracing::warn!(
@@ -185,6 +203,11 @@ impl Link {
             }
             VenueEvent::Lost(_) => {}
         }
+    }
+
+    fn tell(&self, link: VenueLink) {
+        // An account that has stopped needs no link.
+        let _ = self.account.cast(AccountMessage::Link(link));
     }
 
     /// Publishes with our own time of arrival: the venue's clock is not ours.
@@ -202,9 +225,7 @@ impl Link {
     }
 
     fn lost(&mut self, reason: String) {
-        let _ = self
-            .account
-            .cast(AccountMessage::Link(VenueLink::Lost { reason }));
+        self.tell(VenueLink::Lost { reason });
         let ts_init = self.clock.now();
         for instrument in self.hub.instruments() {
             let instrument_id = instrument.instrument_id;

@@ -314,6 +314,7 @@ impl TestState {
             state_hash: account.state_hash(),
             journal: JournalHealth::Ready,
             venue_connected: self.venue_connected,
+            reconcile_differences: BTreeMap::new(),
         }
     }
 

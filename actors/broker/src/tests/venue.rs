@@ -1,9 +1,11 @@
 //! The venue's side: reports, links, time that passes, and a session that takes nothing.
 
 use super::support::*;
-use apex_bus::message::{AccountMessage, CommandError, VenueLink};
+use apex_bus::message::{AccountAnswer, AccountMessage, AccountQuery, CommandError, VenueLink};
 use apex_domain::UnixNanos;
+use apex_domain::account::Refusal;
 use apex_domain::order::OrderStatus;
+use apex_domain::reconcile::{Part, VenueSnapshot};
 use apex_domain::venue::{VenueReport, VenueStatus};
 
 const SECOND: i64 = 1_000_000_000;
@@ -47,6 +49,37 @@ fn without_a_session_new_orders_and_amends_are_refused_and_cancels_taken() {
     let cancel = desk.cancel("a");
     desk.durable_all();
     assert_eq!(order_of(cancel.take()).status, OrderStatus::PendingCancel);
+}
+
+/// What a venue without a single order says at this venue time.
+fn empty_snapshot(ts: i64) -> AccountMessage {
+    let part = Part {
+        ts: UnixNanos(ts),
+        rows: Vec::new(),
+    };
+    AccountMessage::Link(VenueLink::Snapshot(Box::new(VenueSnapshot {
+        requested_at: UnixNanos::MIN,
+        open_orders: Some(part),
+        ..VenueSnapshot::default()
+    })))
+}
+
+#[test]
+fn where_the_venue_gives_snapshots_orders_wait_for_the_first_that_agrees() {
+    let mut desk = Desk::new();
+    desk.shell_take(AccountMessage::Link(VenueLink::GivesSnapshots));
+    desk.shell_take(AccountMessage::Link(VenueLink::Ready));
+    let refused = Err(CommandError::Refused(Refusal::NotOpen));
+    assert_eq!(desk.submit("a").take(), refused);
+    let connected = |desk: &mut Desk| match desk.query(AccountQuery::Summary).take() {
+        AccountAnswer::Summary(summary) => summary.venue_connected,
+        other => panic!("{other:?}"),
+    };
+    assert!(!connected(&mut desk));
+    desk.shell_take(empty_snapshot(1));
+    assert!(connected(&mut desk));
+    desk.working("a");
+    assert_eq!(desk.status("a"), OrderStatus::Accepted);
 }
 
 #[test]

@@ -140,8 +140,8 @@ async fn a_print_that_touches_a_stop_sends_it() {
     market.define(bare());
     let (actor, running) = Actor::spawn(None, AccountActor, args).await.unwrap();
     actor.cast(AccountMessage::Link(VenueLink::Ready)).unwrap();
-    let durable = || actor.cast(AccountMessage::Durable { sequence: 1_000 });
-    durable().unwrap();
+    let durable = AccountMessage::Durable { sequence: 1_000 };
+    actor.cast(durable).unwrap();
     let handle = AccountHandle::new(AccountId::new("paper").unwrap(), actor.clone());
     let define = AccountCommand::DefineInstrument(Box::new(bare()));
     handle.command(define).await.unwrap();

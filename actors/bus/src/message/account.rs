@@ -4,6 +4,7 @@ use apex_domain::account::{CancelFilter, Effects, ExecutionRecord, Preview, Refu
 use apex_domain::event::{AccountMode, CloseScope, Recorded};
 use apex_domain::order::{AmendOrder, Order, OrderKey, SubmitList, SubmitOrder};
 use apex_domain::portfolio::Position;
+use apex_domain::reconcile::VenueSnapshot;
 use apex_domain::risk::{Limits, MarketView, ReasonCode, TradingState};
 use apex_domain::venue::VenueReport;
 use apex_domain::{
@@ -104,13 +105,17 @@ pub enum JournalHealth {
     Full,
 }
 
-/// A change of the link to the venue.
+/// What the link to the venue tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VenueLink {
     /// Logged on; reports resume behind what the account has seen.
     Ready,
     /// Nothing can be sent, and what was sent last may or may not have arrived.
     Lost { reason: String },
+    /// The venue gives snapshots: no new exposure before one agrees with the account.
+    GivesSnapshots,
+    /// What the venue has of the account.
+    Snapshot(Box<VenueSnapshot>),
 }
 
 /// Which orders a list wants, newest first. `None` is any.
@@ -190,7 +195,10 @@ pub struct AccountSummary {
     pub sequence: u64,
     pub state_hash: u64,
     pub journal: JournalHealth,
+    /// The session stands, and the account agrees with what the venue has.
     pub venue_connected: bool,
+    /// Differences from the venue that were seen since the start, by kind.
+    pub reconcile_differences: BTreeMap<&'static str, u64>,
 }
 
 /// A durable event of an account, as it is published: the order as it stood right after it.

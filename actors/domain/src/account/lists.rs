@@ -348,7 +348,12 @@ impl Account {
                 limit_price: order.limit_price,
                 stop_price: order.stop_price,
             };
-            self.amend_working(step, index, None, change);
+            // What a parent released may be more than the limits leave by now.
+            let market = self.reference_of(&order.request.instrument_id);
+            let allowed = smaller || self.amend_verdict(step.now, index, change, market).is_ok();
+            if allowed {
+                self.amend_working(step, index, None, change);
+            }
         }
         if waits {
             self.release_child(step, index);

@@ -12,6 +12,7 @@ use crate::instrument::Instrument;
 use crate::order::lists::Lists;
 use crate::order::store::{OrderIndex, OrderStore};
 use crate::portfolio::Portfolio;
+use crate::reconcile::Reconciler;
 use crate::risk::{Limits, TradingState};
 use crate::time::UnixNanos;
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,9 @@ pub struct Account {
     pub(super) marks: Marks,
     /// What loss limits measure from; `None` until the next tick sets it.
     pub(super) baseline: Option<Baseline>,
+    /// Boxed, since an account lives inside futures.
+    #[serde(skip)]
+    pub(super) reconciler: Box<Reconciler>,
 }
 
 /// What the venue was asked. Not state: it is forgotten with the process, and then asked again,
@@ -141,9 +145,14 @@ impl Account {
                 | AccountInput::SessionLost { .. }
                 | AccountInput::SessionReady
                 | AccountInput::Market { .. }
-                | AccountInput::Tick => {}
+                | AccountInput::Tick
+                | AccountInput::Reconcile { .. }
+                | AccountInput::RequireReconciliation { .. } => {}
                 _ => step.refuse(Refusal::NotOpen),
             };
+        }
+        if self.is_gated(&input) {
+            return step.refuse(Refusal::NotOpen);
         }
         match input {
             // Taken above.
@@ -208,6 +217,8 @@ impl Account {
             AccountInput::Tick => self.tick(step),
             AccountInput::Funding(payment) => self.funding(step, payment),
             AccountInput::Split(split) => self.split(step, split),
+            AccountInput::Reconcile { snapshot } => self.reconcile(step, &snapshot),
+            AccountInput::RequireReconciliation { settings } => self.reconciler.require(*settings),
         }
     }
 

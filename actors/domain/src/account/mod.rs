@@ -15,6 +15,7 @@ pub mod machine;
 mod marks;
 mod orders;
 mod payments;
+mod reconcile;
 pub mod recovery;
 mod reports;
 mod requests;
@@ -28,6 +29,7 @@ pub use as_of::{AccountAsOf, AsOf, AsOfError, as_of, as_of_tail};
 pub use machine::Account;
 pub use orders::Preview;
 pub use recovery::{FoldError, RestoreError};
+pub(crate) use session::NO_ANSWER_NS;
 pub use types::{
     AccountInput, CancelFilter, Effects, ExecutionRecord, FundingPayment, InstrumentSplit, Outcome,
     Refusal, Reply,

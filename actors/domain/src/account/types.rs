@@ -6,6 +6,7 @@ use crate::instrument::Instrument;
 use crate::market::Side;
 use crate::money::Money;
 use crate::order::{AmendOrder, Order, OrderKey, PositionSide, SubmitList, SubmitOrder};
+use crate::reconcile::{ReconcileSettings, VenueSnapshot};
 use crate::risk::{Limits, MarketRef, MarketView, ReasonCode, TradingState};
 use crate::time::UnixNanos;
 use crate::venue::{VenueCommand, VenueReport};
@@ -110,6 +111,10 @@ pub enum AccountInput {
     Funding(FundingPayment),
     /// An instrument was split.
     Split(InstrumentSplit),
+    /// What the venue says that the account has: differences are found and brought in line.
+    Reconcile { snapshot: Box<VenueSnapshot> },
+    /// The venue gives snapshots: no new order or amend until one agrees with the account.
+    RequireReconciliation { settings: Box<ReconcileSettings> },
 }
 
 /// Funding of a perpetual contract, for the whole account. The same id of the same instrument

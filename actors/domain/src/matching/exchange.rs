@@ -5,6 +5,7 @@
 
 mod market;
 mod orders;
+mod snapshot;
 
 use super::agents::{Agents, Climate, ClimateParameters, ParameterError, Regime};
 use super::ledger::{Ledger, Numbering, RestoredOrder};

@@ -16,6 +16,8 @@ use crate::venue::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+mod snapshot;
+
 /// An order as it is put back into a simulated venue after a restart. Ended orders are put back
 /// too, so that their client order ids stay used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

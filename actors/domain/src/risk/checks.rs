@@ -11,7 +11,7 @@ use crate::instrument::{Instrument, InstrumentKind};
 use crate::market::Side;
 use crate::money::Money;
 use crate::number::{self, Decimal, NumberError, Price, Quantity};
-use crate::order::{Misfit, OrderType};
+use crate::order::{Misfit, OrderTerms, OrderType};
 use crate::portfolio::NetPosition;
 use crate::time::{NANOS_PER_SECOND, UnixNanos};
 
@@ -33,6 +33,8 @@ pub struct Question<'a> {
     pub limit_price: Option<Price>,
     /// Where a conditional order triggers.
     pub stop_price: Option<Price>,
+    /// What else the order says.
+    pub terms: &'a OrderTerms,
     pub reduce_only: bool,
     /// A number that the edge could not hold.
     pub misfit: Option<&'a Misfit>,

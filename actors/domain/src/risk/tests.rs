@@ -1,5 +1,7 @@
 //! Each check by itself, on the account that asks it.
 
+mod numbers;
+
 use super::checks::CHECKS;
 use super::{Limits, MarketRef, ReasonCode, TradingState};
 use crate::account::AccountInput;

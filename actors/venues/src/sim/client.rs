@@ -9,8 +9,9 @@ use super::protocol::{
     ClientMessage, ErrorCode, Faults, PROTOCOL, SERVER_LINE_BYTES, SILENT_HEARTBEATS, ServerMessage,
 };
 use apex_domain::market::MarketEvent;
+use apex_domain::reconcile::VenueSnapshot;
 use apex_domain::venue::{VenueCommand, VenueReport};
-use apex_domain::{AccountId, Instrument};
+use apex_domain::{AccountId, Instrument, UnixNanos};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::io::AsyncWriteExt;
@@ -67,6 +68,8 @@ pub enum VenueEvent {
         sequence: u64,
         report: VenueReport,
     },
+    /// What the venue has of the account. It does not say when it was asked for.
+    Snapshot(Box<VenueSnapshot>),
     Market(MarketEvent),
     /// This many market events were missed; the books follow anew.
     MarketGap {
@@ -116,6 +119,13 @@ impl CommandSender {
     /// Errors: [`SendError`].
     pub fn send(&self, command: VenueCommand) -> Result<(), SendError> {
         self.hand_over(ClientMessage::Command(command))
+    }
+
+    /// Asks what the venue has of the account, its executions from `since` on.
+    ///
+    /// Errors: [`SendError`].
+    pub fn request_snapshot(&self, since: UnixNanos) -> Result<(), SendError> {
+        self.hand_over(ClientMessage::Snapshot { since })
     }
 
     /// Tells the venue what to do wrong from here on; for tests.
@@ -325,6 +335,7 @@ impl Reader {
                     self.next = self.next.max(sequence + 1);
                     VenueEvent::Report { sequence, report }
                 }
+                Ok(ServerMessage::Snapshot(snapshot)) => VenueEvent::Snapshot(snapshot),
                 Ok(ServerMessage::Market(event)) => VenueEvent::Market(event),
                 Ok(ServerMessage::MarketGap { missed }) => VenueEvent::MarketGap { missed },
                 Ok(ServerMessage::Error { code, text }) => {

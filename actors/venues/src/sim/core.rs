@@ -34,6 +34,10 @@ pub(super) enum CoreInput {
     Subscribe {
         session: u64,
     },
+    Snapshot {
+        session: u64,
+        since: UnixNanos,
+    },
     SetFaults {
         session: u64,
         faults: Faults,
@@ -130,6 +134,7 @@ impl Core {
             }
             CoreInput::Command { session, command } => self.command(now, session, command)?,
             CoreInput::Subscribe { session } => self.subscribe(now, session),
+            CoreInput::Snapshot { session, since } => self.snapshot(now, session, since),
             CoreInput::SetFaults { session, faults } => {
                 if self.sessions.contains_key(&session) {
                     self.commands_since_faults = 0;
@@ -225,20 +230,34 @@ impl Core {
             .venue
             .command(now, &account_id, command, faults.reject_all)?;
         let Outcome { market, answer } = outcome;
-        if let (Some(report), Some(entry)) = (answer, self.sessions.get(&session)) {
-            let answer = Answer {
-                after: log.last(),
-                line: line(&ServerMessage::Report {
-                    sequence: 0,
-                    report,
-                }),
-            };
-            if entry.answers.try_send(answer).is_err() {
-                self.end(session, Ending::Error(ErrorCode::Slow));
-            }
+        if let Some(report) = answer {
+            let sequence = 0;
+            let message = ServerMessage::Report { sequence, report };
+            self.answer(session, log.last(), &message);
         }
         self.fan_out(now, market);
         Ok(())
+    }
+
+    fn snapshot(&mut self, now: UnixNanos, session: u64, since: UnixNanos) {
+        let Some(entry) = self.sessions.get(&session) else {
+            return;
+        };
+        let (account_id, last) = (entry.account_id.clone(), entry.log.last());
+        let snapshot = self.venue.account_snapshot(now, &account_id, since);
+        let message = ServerMessage::Snapshot(Box::new(snapshot));
+        self.answer(session, last, &message);
+    }
+
+    /// Answers behind the report of this number.
+    fn answer(&mut self, session: u64, after: u64, message: &ServerMessage) {
+        let Some(entry) = self.sessions.get(&session) else {
+            return;
+        };
+        let line = line(message);
+        if entry.answers.try_send(Answer { after, line }).is_err() {
+            self.end(session, Ending::Error(ErrorCode::Slow));
+        }
     }
 
     fn subscribe(&mut self, now: UnixNanos, session: u64) {

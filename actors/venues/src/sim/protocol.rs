@@ -14,13 +14,14 @@
 //!   after [`SILENT_HEARTBEATS`] intervals without a line.
 
 use apex_domain::market::MarketEvent;
+use apex_domain::reconcile::VenueSnapshot;
 use apex_domain::venue::{VenueCommand, VenueReport};
-use apex_domain::{AccountId, Instrument};
+use apex_domain::{AccountId, Instrument, UnixNanos};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
 /// Version of the protocol; another one is refused at logon.
-pub const PROTOCOL: u16 = 1;
+pub const PROTOCOL: u16 = 2;
 
 /// The longest line that a client may send. A command has under 500 bytes.
 pub const CLIENT_LINE_BYTES: usize = 64 * 1024;
@@ -48,6 +49,10 @@ pub enum ClientMessage {
     Command(VenueCommand),
     /// Market data of all instruments from here on, beginning with their books.
     SubscribeMarket,
+    /// Asks what the venue has of the account; its executions from `since` on.
+    Snapshot {
+        since: UnixNanos,
+    },
     Heartbeat,
     /// For tests: what the venue is to do wrong from here on, for all accounts.
     SetFaults(Faults),
@@ -68,6 +73,8 @@ pub enum ServerMessage {
         sequence: u64,
         report: VenueReport,
     },
+    /// The answer to [`ClientMessage::Snapshot`]; every report before it is in it.
+    Snapshot(Box<VenueSnapshot>),
     Market(MarketEvent),
     /// The client did not read fast enough and missed this many market events. The books follow
     /// anew.

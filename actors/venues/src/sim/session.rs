@@ -126,6 +126,7 @@ async fn read_messages(
         let input = match serde_json::from_slice(text) {
             Ok(ClientMessage::Command(command)) => CoreInput::Command { session, command },
             Ok(ClientMessage::SubscribeMarket) => CoreInput::Subscribe { session },
+            Ok(ClientMessage::Snapshot { since }) => CoreInput::Snapshot { session, since },
             Ok(ClientMessage::SetFaults(faults)) => CoreInput::SetFaults { session, faults },
             Ok(ClientMessage::Heartbeat) => continue,
             Ok(ClientMessage::Logon { .. }) => return bad("already logged on".to_owned()),

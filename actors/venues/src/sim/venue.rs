@@ -5,6 +5,7 @@ use super::journal::{Entry, Journal};
 use super::protocol::ServerMessage;
 use apex_domain::market::MarketEvent;
 use apex_domain::matching::{ExchangeEvent, ExchangeInput, SimExchange, SimOptions};
+use apex_domain::reconcile::VenueSnapshot;
 use apex_domain::venue::{VenueCommand, VenueReport};
 use apex_domain::{AccountId, Instrument, UnixNanos};
 use std::collections::BTreeMap;
@@ -117,6 +118,16 @@ impl Venue {
 
     pub(super) fn snapshots(&self, now: UnixNanos) -> Vec<MarketEvent> {
         self.exchange.snapshots(now)
+    }
+
+    /// Returns what the venue has of an account. Every report of it is in the log already.
+    pub(super) fn account_snapshot(
+        &mut self,
+        now: UnixNanos,
+        account_id: &AccountId,
+        since: UnixNanos,
+    ) -> VenueSnapshot {
+        self.exchange.account_snapshot(now, account_id, since)
     }
 
     pub(super) fn log(&mut self, account_id: &AccountId) -> Arc<ReportLog> {

@@ -4,11 +4,13 @@ use super::{Event, OrderIndex, Quantity, ReasonCode, Refusal};
 use crate::account::commands::request_id_taken;
 use crate::account::machine::{Account, Step};
 use crate::account::requests::Subject;
+use crate::event::Hold;
 use crate::id::RequestId;
 use crate::number::Price;
 use crate::order::{AmendOrder, OrderKey, OrderStatus};
 use crate::risk::MarketRef;
-use crate::risk::checks::{self, Before};
+use crate::risk::checks::{self, Before, Denial};
+use crate::time::UnixNanos;
 
 /// New values of a working order, all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,16 +51,44 @@ impl Account {
         if quantity == order.quantity && same_prices {
             return self.reply_order(step, index);
         }
+        let change = Change {
+            quantity,
+            limit_price,
+            stop_price,
+        };
+        if let Err(denial) = self.amend_verdict(step.now, index, change, market) {
+            return step.refuse(Refusal::Rule {
+                code: denial.reason_code,
+                detail: denial.reason,
+            });
+        }
+        self.amend_working(step, index, Some(request.request_id), change);
+        self.reply_order(step, index);
+    }
+
+    /// Returns whether a working order passes its checks with other values. A child that waits
+    /// for its parent is looked at by itself only: it passes the rest when it leaves.
+    ///
+    /// Errors: the first refusal.
+    pub(in crate::account) fn amend_verdict(
+        &self,
+        now: UnixNanos,
+        index: OrderIndex,
+        change: Change,
+        market: MarketRef,
+    ) -> Result<(), Denial> {
+        let entry = self.orders.get(index);
+        let order = &entry.order;
         let Some(instrument) = self.instruments.get(&order.request.instrument_id) else {
-            let instrument_id = order.request.instrument_id.clone();
-            return step.refuse(Refusal::UnknownInstrument(instrument_id));
+            // The definition of an instrument comes before its first order and never goes.
+            return Ok(());
         };
         let funds = self.funds(instrument);
-        let mut question = self.question(step.now, &order.request, market, &funds);
-        question.quantity = quantity;
-        question.limit_price = limit_price;
-        question.stop_price = stop_price;
-        question.open = quantity.saturating_sub(order.filled_quantity);
+        let mut question = self.question(now, &order.request, market, &funds);
+        question.quantity = change.quantity;
+        question.limit_price = change.limit_price;
+        question.stop_price = change.stop_price;
+        question.open = change.quantity.saturating_sub(order.filled_quantity);
         question.exposure = question.exposure.without(entry);
         question.open_orders = question.open_orders.saturating_sub(1);
         question.before = Some(Before {
@@ -67,20 +97,12 @@ impl Account {
             stop_price: order.stop_price,
         });
         let (before, after) = (order.leaves_quantity, question.open);
-        question.wide = self.wide(step.now, Some(entry), &order.request, before, after);
-        if let Err(denial) = checks::check(&question) {
-            return step.refuse(Refusal::Rule {
-                code: denial.reason_code,
-                detail: denial.reason,
-            });
+        question.wide = self.wide(now, Some(entry), &order.request, before, after);
+        if entry.is_home() && entry.hold == Some(Hold::Parent) {
+            checks::check_form(&question)
+        } else {
+            checks::check(&question)
         }
-        let change = Change {
-            quantity,
-            limit_price,
-            stop_price,
-        };
-        self.amend_working(step, index, Some(request.request_id), change);
-        self.reply_order(step, index);
     }
 
     /// Asks for other values of a working order; one that is held here has them at once.

@@ -10,7 +10,8 @@ use crate::order::entry::OrderEntry;
 use crate::order::placement::{Placement, placement};
 use crate::order::store::OrderIndex;
 use crate::order::validate::validate;
-use crate::order::{OrderStatus, SubmitOrder, TimeInForce};
+use crate::order::{OrderStatus, PositionSide, SubmitOrder, TimeInForce};
+use crate::portfolio::NetPosition;
 use crate::risk::checks::{self, Denial, Question, RATE_WINDOW_NS};
 use crate::risk::funds::AccountFunds;
 use crate::risk::{MarketRef, ReasonCode};
@@ -261,18 +262,30 @@ impl Account {
             open: request.quantity,
             limit_price: request.limit_price,
             stop_price: request.terms.stop_price,
+            terms: &request.terms,
             reduce_only: request.reduce_only,
             misfit: request.misfit.as_ref(),
             unsupported,
             closing: false,
             before: None,
-            net: self.portfolio.net(&request.instrument_id),
+            net: self.position_meant(request),
             exposure: self.orders.exposures().of(&request.instrument_id),
             opposite: self.best_opposite(request),
             open_orders: self.orders.working().len(),
             wide: None,
             recent_orders: self.recent.len() - old,
             funds,
+        }
+    }
+
+    /// Returns the position that an order adds to or reduces: the one of its side where it names
+    /// one, else that of the instrument.
+    fn position_meant(&self, request: &SubmitOrder) -> NetPosition {
+        let id = &request.instrument_id;
+        match request.terms.position_side {
+            PositionSide::Net => self.portfolio.net(id),
+            // Sums of positions that are held fit, as each of them was booked into their total.
+            side => self.portfolio.net_of_side(id, side).unwrap_or_default(),
         }
     }
 

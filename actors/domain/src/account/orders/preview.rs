@@ -86,3 +86,119 @@ impl Account {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::tests::support::*;
+    use crate::instrument::InstrumentKind;
+    use crate::market::Side;
+    use crate::risk::ReasonCode;
+
+    fn preview(world: &World, request: &SubmitOrder) -> Preview {
+        let market = market(9_999, 10_001, world.now);
+        let preview = world.account.preview(world.now, request, market, None);
+        preview.unwrap()
+    }
+
+    #[test]
+    fn a_limit_order_is_counted_at_its_limit_with_what_works_already() {
+        let mut world = World::ready();
+        world.working(limit("a", SPOT, Side::Buy, 1_000, 9_000));
+        let before = world.account.clone();
+        let one = instrument(SPOT);
+        let seen = preview(&world, &limit("b", SPOT, Side::Buy, 2_000, 9_500));
+        assert_eq!(
+            (seen.quantity, seen.price),
+            (Quantity(2_000), Some(Price(9_500)))
+        );
+        let worth = one.notional(Price(9_500), Quantity(2_000)).unwrap();
+        assert_eq!(seen.notional, Some(worth));
+        assert_eq!(seen.initial_margin, Some(worth));
+        assert_eq!(seen.worst_position, 3_000);
+        let fee = one
+            .fee_of(Side::Buy, Price(9_500), Quantity(2_000), false)
+            .unwrap();
+        assert_eq!(seen.fee, Some(fee));
+        assert_eq!(seen.failures, []);
+        let sell = preview(&world, &limit("b", SPOT, Side::Sell, 2_000, 9_500));
+        assert_eq!(sell.worst_position, -2_000);
+        assert_eq!(world.account, before);
+    }
+
+    #[test]
+    fn money_is_shown_as_what_it_buys() {
+        let world = World::ready();
+        let one = instrument(SPOT);
+        let mut request = market_order("a", SPOT, Side::Buy, 0);
+        let exact = one.notional(Price(10_001), Quantity(700)).unwrap();
+        request.terms.notional = Some(exact);
+        let seen = preview(&world, &request);
+        assert_eq!(seen.quantity, Quantity(700));
+        assert_eq!(seen.price, Some(Price(10_001)));
+        assert_eq!(seen.notional, Some(exact));
+    }
+
+    #[test]
+    fn without_a_market_amounts_are_not_guessed() {
+        let world = World::ready();
+        let request = market_order("a", SPOT, Side::Buy, 1_000);
+        let seen = world
+            .account
+            .preview(world.now, &request, MarketRef::default(), None);
+        let seen = seen.unwrap();
+        assert_eq!(
+            (seen.price, seen.notional, seen.fee, seen.worst_exposure),
+            (None, None, None, None)
+        );
+        let codes = seen.failures.iter().map(|(_, denial)| denial.reason_code);
+        assert!(codes.clone().count() > 0);
+        assert!(
+            codes
+                .clone()
+                .all(|code| code == ReasonCode::NoReferencePrice)
+        );
+    }
+
+    #[test]
+    fn an_instrument_that_is_new_is_measured_by_its_definition() {
+        let world = World::ready();
+        let mut inverse = instrument(PERP);
+        inverse.instrument_id = id("BTCUSD-INV.SIM");
+        inverse.kind = InstrumentKind::Inverse;
+        let request = limit("a", "BTCUSD-INV.SIM", Side::Buy, 1_000, 10_000);
+        let market = market(9_999, 10_001, world.now);
+        let unknown = world.account.preview(world.now, &request, market, None);
+        assert!(matches!(unknown, Err(Refusal::UnknownInstrument(_))));
+        let other = instrument(SPOT);
+        let wrong = world
+            .account
+            .preview(world.now, &request, market, Some(&other));
+        assert!(matches!(wrong, Err(Refusal::UnknownInstrument(_))));
+        let seen = world
+            .account
+            .preview(world.now, &request, market, Some(&inverse))
+            .unwrap();
+        // In the base currency.
+        let worth = inverse.notional(Price(10_000), Quantity(1_000)).unwrap();
+        assert_eq!(seen.notional, Some(worth));
+        let fee = seen.fee.unwrap();
+        assert_eq!(fee.currency, inverse.base_currency);
+    }
+
+    #[test]
+    fn what_a_submit_would_refuse_is_refused() {
+        let world = World::ready();
+        let mut request = limit("a", SPOT, Side::Buy, 1_000, 9_000);
+        request.terms.stop_price = Some(Price(1));
+        let market = market(9_999, 10_001, world.now);
+        let refused = world.account.preview(world.now, &request, market, None);
+        assert!(matches!(
+            refused,
+            Err(Refusal::Invalid {
+                field: "stop_price",
+                ..
+            })
+        ));
+    }
+}

@@ -179,6 +179,12 @@ fn second_script() -> World {
     dated.terms.expire_at = Some(world.now.plus(crate::time::NANOS_PER_SECOND));
     dated.terms.display_quantity = Some(crate::Quantity(10));
     world.working(dated);
+    close_and_halt(&mut world);
+    world
+}
+
+/// Positions are closed, an instrument is split, and the kill switch ends it.
+fn close_and_halt(world: &mut World) {
     world.apply(AccountInput::Close {
         scope: CloseScope {
             instrument_id: Some(id(PERP)),
@@ -206,7 +212,6 @@ fn second_script() -> World {
         by: "ops".to_owned(),
         reason: "drill".to_owned(),
     });
-    world
 }
 
 fn pack(journal: &[Recorded]) -> Vec<u8> {

@@ -3,12 +3,15 @@
 use super::{Denial, Question, deny, no_reference};
 use crate::market::Side;
 use crate::money::Money;
-use crate::number::NumberError;
+use crate::number::{NumberError, Quantity};
 use crate::order::OrderType;
 use crate::risk::ReasonCode;
 
 /// What the venue does not do and the account cannot do for it.
 pub(super) fn supported(q: &Question<'_>) -> Result<(), Denial> {
+    if q.instrument.is_expired(q.now) {
+        return Err(deny(ReasonCode::MarketClosed, "the contract has ended"));
+    }
     q.unsupported
         .map_or(Ok(()), |why| Err(deny(ReasonCode::Unsupported, why)))
 }
@@ -23,7 +26,11 @@ fn not_a_misfit(q: &Question<'_>, code: ReasonCode) -> Result<(), Denial> {
 
 pub(super) fn price_increment(q: &Question<'_>) -> Result<(), Denial> {
     not_a_misfit(q, ReasonCode::PriceIncrement)?;
-    for (field, price) in [("limit_price", q.limit_price), ("stop_price", q.stop_price)] {
+    for (field, price) in [
+        ("limit_price", q.limit_price),
+        ("stop_price", q.stop_price),
+        ("activation_price", q.terms.activation_price),
+    ] {
         let Some(price) = price.filter(|price| !q.instrument.is_on_price_increment(*price)) else {
             continue;
         };
@@ -40,18 +47,23 @@ pub(super) fn price_increment(q: &Question<'_>) -> Result<(), Denial> {
 
 pub(super) fn quantity_increment(q: &Question<'_>) -> Result<(), Denial> {
     not_a_misfit(q, ReasonCode::QuantityIncrement)?;
-    if q.instrument.is_on_quantity_increment(q.quantity) {
-        return Ok(());
-    }
-    Err(deny(
-        ReasonCode::QuantityIncrement,
-        format!(
-            "quantity {} is no multiple of {}",
-            q.instrument.format_quantity(q.quantity),
+    for (field, quantity) in [
+        ("quantity", Some(q.quantity)),
+        ("display_quantity", q.terms.display_quantity),
+    ] {
+        let on = |quantity: &Quantity| q.instrument.is_on_quantity_increment(*quantity);
+        let Some(quantity) = quantity.filter(|quantity| !on(quantity)) else {
+            continue;
+        };
+        let reason = format!(
+            "{field} {} is no multiple of {}",
+            q.instrument.format_quantity(quantity),
             q.instrument
                 .format_quantity(q.instrument.quantity_increment)
-        ),
-    ))
+        );
+        return Err(deny(ReasonCode::QuantityIncrement, reason));
+    }
+    Ok(())
 }
 
 pub(super) fn quantity_bounds(q: &Question<'_>) -> Result<(), Denial> {
@@ -126,9 +138,10 @@ pub(super) fn order_notional(q: &Question<'_>) -> Result<(), Denial> {
 pub(super) fn price_collar(q: &Question<'_>) -> Result<(), Denial> {
     // A stop-limit order meets the market at its stop price.
     let reference = q.stop_price.or_else(|| q.reference());
-    let (Some(collar), Some(limit), Some(reference)) =
-        (q.limits.price_collar, q.limit_price, reference)
-    else {
+    // The tighter one of ours and the venue's.
+    let venue = q.instrument.rules.price_collar;
+    let collar = q.limits.price_collar.into_iter().chain(venue).min();
+    let (Some(collar), Some(limit), Some(reference)) = (collar, q.limit_price, reference) else {
         return Ok(());
     };
     let market = q.instrument.price_decimal(reference);

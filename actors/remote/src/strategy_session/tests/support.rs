@@ -93,6 +93,7 @@ pub fn summary(quantity: i64) -> AccountSummary {
         state_hash: 0,
         journal: JournalHealth::Ready,
         venue_connected: true,
+        reconcile_differences: BTreeMap::new(),
     }
 }
 

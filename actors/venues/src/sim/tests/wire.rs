@@ -1,8 +1,9 @@
 //! Client and server over sockets.
 
 use super::*;
-use crate::sim::protocol::{ErrorCode, Faults};
+use crate::sim::protocol::{ErrorCode, Faults, PROTOCOL};
 use crate::sim::{LostReason, journal};
+use apex_domain::UnixNanos;
 use apex_domain::market::MarketEvent;
 use apex_domain::venue::VenueStatus;
 use std::collections::{BTreeMap, BTreeSet};
@@ -314,6 +315,51 @@ async fn bare(address: &str, bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
+async fn a_snapshot_shows_what_the_reports_before_it_told() {
+    let folder = folder();
+    let venue = TestVenue::start(folder.path()).await;
+    let mut peer = venue.log_on(1).await;
+    peer.ask(new("rests", Some(DEEP), 100), 1).await;
+    let taken = peer.ask(new("takes", None, 100), 2).await;
+    assert_eq!(taken, ["2 takes accepted", "3 takes filled 100"]);
+    // Asked in one breath with an order: what it led to is told first and is in the snapshot.
+    peer.send(new("later", Some(DEEP), 200));
+    peer.sender.request_snapshot(UnixNanos::MIN).unwrap();
+    assert_eq!(peer.reports(1).await, ["4 later accepted"]);
+    let VenueEvent::Snapshot(snapshot) = peer.event().await else {
+        panic!("no snapshot");
+    };
+    let orders = snapshot.open_orders.as_ref().unwrap();
+    let open = orders
+        .rows
+        .iter()
+        .map(|row| (row.client_order_id.clone(), row.quantity.0));
+    let open: Vec<_> = open.collect();
+    assert_eq!(
+        open,
+        [
+            (Some(client_id("later")), 200),
+            (Some(client_id("rests")), 100)
+        ]
+    );
+    let executions = snapshot.executions.as_ref().unwrap();
+    let traded = executions.rows.iter().map(|row| row.last_quantity.0);
+    assert_eq!(traded.sum::<i64>(), 100);
+    let positions = snapshot.positions.as_ref().unwrap();
+    assert_eq!(positions.rows.len(), 1);
+    assert_eq!(positions.rows[0].quantity.0, 100);
+    assert_eq!(snapshot.balances, None);
+    // Since a moment behind all of it there are no executions; the position is there still.
+    peer.sender.request_snapshot(executions.ts.plus(1)).unwrap();
+    let VenueEvent::Snapshot(snapshot) = peer.event().await else {
+        panic!("no snapshot");
+    };
+    assert_eq!(snapshot.executions.unwrap().rows, []);
+    assert_eq!(snapshot.positions.unwrap().rows.len(), 1);
+    venue.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_no_message_closes_the_connection_with_a_word() {
     let folder = folder();
     let venue = TestVenue::start(folder.path()).await;
@@ -326,11 +372,14 @@ async fn what_is_no_message_closes_the_connection_with_a_word() {
         ("nonsense\n".to_owned(), "bad_logon"),
         ("\"heartbeat\"\n".to_owned(), "bad_logon"),
         (format!("{}\n", logon(1, 9)), "bad_logon"),
-        (format!("{}\n", logon(2, 1)), "unknown_sequence"),
-        (format!("{}\n{{\"what\":1}}\n", logon(1, 1)), "bad_message"),
-        (format!("{0}\n{0}\n", logon(1, 1)), "bad_message"),
+        (format!("{}\n", logon(2, PROTOCOL)), "unknown_sequence"),
         (
-            format!("{}\n{}", logon(1, 1), "x".repeat(70_000)),
+            format!("{}\n{{\"what\":1}}\n", logon(1, PROTOCOL)),
+            "bad_message",
+        ),
+        (format!("{0}\n{0}\n", logon(1, PROTOCOL)), "bad_message"),
+        (
+            format!("{}\n{}", logon(1, PROTOCOL), "x".repeat(70_000)),
             "bad_message",
         ),
     ] {
@@ -349,7 +398,7 @@ async fn a_silent_peer_is_noticed_on_either_side() {
     let folder = folder();
     let venue = TestVenue::start(folder.path()).await;
     let logon =
-        br#"{"logon":{"protocol":1,"account_id":"a","next_report_sequence":1,"heartbeat_ms":10}}"#;
+        br#"{"logon":{"protocol":2,"account_id":"a","next_report_sequence":1,"heartbeat_ms":10}}"#;
     let answer = bare(&venue.address, &[&logon[..], b"\n"].concat()).await;
     assert!(
         answer.contains("logged_on"),

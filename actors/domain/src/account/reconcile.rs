@@ -1,0 +1,394 @@
+//! What follows from a venue's snapshot: missing executions are booked, orders are asked for,
+//! positions and balances are brought in line.
+//!
+//! The way of a difference stands in [`crate::reconcile`]; here is only what is done about it.
+
+use super::machine::{Account, Step};
+use super::types::AccountInput;
+use crate::event::Event;
+use crate::id::{ClientOrderId, ExecId, InstrumentId};
+use crate::money::Money;
+use crate::number::Price;
+use crate::order::store::OrderIndex;
+use crate::portfolio::Holder;
+use crate::reconcile::{
+    self, Difference, DifferenceState, ExecutionPart, OrderFigures, Part, Reconciler, Resolution,
+    VenueBalance, VenueOpenOrder, VenuePosition, VenueSnapshot,
+};
+use crate::time::UnixNanos;
+use crate::venue::{Execution, VenueCommand, VenueReport};
+
+/// Queries that one snapshot may send, as for a tick: venues limit requests, and what is left
+/// is asked at the next.
+const QUERIES_PER_SNAPSHOT: usize = 100;
+
+/// What one snapshot showed about positions and balances, before anything of it was done.
+#[derive(Default)]
+struct Confirmed {
+    positions: Vec<Difference>,
+    balances: Vec<Difference>,
+}
+
+impl Account {
+    /// Returns whether the account may trade: it agreed with its venue's snapshot, or runs where
+    /// there is none to agree with.
+    pub fn is_reconciled(&self) -> bool {
+        self.reconciler.is_reconciled()
+    }
+
+    /// Returns what reconciliation remembers: its last report, totals, and orders at the venue
+    /// that are not ours.
+    pub fn reconciler(&self) -> &Reconciler {
+        &self.reconciler
+    }
+
+    /// Returns whether an execution is booked here, or was taken back.
+    pub(crate) fn has_seen(&self, execution: &Execution) -> bool {
+        let key = (execution.exec_id.clone(), execution.instrument_id.clone());
+        self.execution_index.contains_key(&key) || self.busted.get(&key) == Some(&true)
+    }
+
+    /// Returns true for an order or amend that must wait until the account agrees with its
+    /// venue. A repeated order is not one: it is answered as before.
+    pub(super) fn is_gated(&self, input: &AccountInput) -> bool {
+        let adds = match input {
+            AccountInput::Submit { request, .. } => {
+                self.orders.find_client(&request.client_order_id).is_none()
+            }
+            AccountInput::Amend { request, .. } => {
+                self.requests.get(Some(&request.request_id)).is_none()
+            }
+            _ => false,
+        };
+        adds && !self.is_reconciled()
+    }
+
+    /// Takes a venue's snapshot. One that is not newer than the last changes nothing.
+    pub(super) fn reconcile(&mut self, step: &mut Step<'_>, snapshot: &VenueSnapshot) {
+        // Taken out for the time of the pass, since it is changed beside the account.
+        let mut machine = std::mem::take(&mut self.reconciler);
+        if machine.begin(snapshot) {
+            if let Some(part) = &snapshot.executions {
+                self.take_executions(step, &mut machine, part);
+            }
+            if let Some(part) = &snapshot.open_orders {
+                self.take_orders(step, &mut machine, part, snapshot.requested_at);
+            }
+            self.take_holdings(step, &mut machine, snapshot);
+            machine.end(step.now, snapshot);
+        }
+        self.reconciler = machine;
+    }
+
+    /// Books what is missing here, by the way of every report. One that cannot be booked was
+    /// quarantined the first time and is only remembered.
+    fn take_executions(
+        &mut self,
+        step: &mut Step<'_>,
+        machine: &mut Reconciler,
+        part: &ExecutionPart,
+    ) {
+        for execution in reconcile::missing_executions(self, part) {
+            let difference = Difference::ExecutionMissingHere {
+                execution: Box::new(execution.clone()),
+            };
+            let is_known = machine.knows(&difference);
+            let is_noted = machine.observe(step.now, self.sequence, difference.clone());
+            if !is_known && is_noted.is_some() {
+                self.report(step, VenueReport::Filled(execution.clone()));
+            }
+            let resolution = if self.has_seen(&execution) {
+                Resolution::Booked
+            } else {
+                Resolution::Alarmed
+            };
+            machine.resolve(&difference, resolution);
+        }
+        for difference in reconcile::executions_unknown_at_venue(self, part) {
+            let judged = machine.observe(step.now, self.sequence, difference.clone());
+            // Only the venue can take an execution back, by a bust. Should it be right, its
+            // position tells.
+            if judged.is_some_and(|judged| judged.state == DifferenceState::Confirmed) {
+                machine.resolve(&difference, Resolution::Alarmed);
+            }
+        }
+    }
+
+    fn take_orders(
+        &mut self,
+        step: &mut Step<'_>,
+        machine: &mut Reconciler,
+        part: &Part<VenueOpenOrder>,
+        requested_at: UnixNanos,
+    ) {
+        let mut queries = 0;
+        for difference in reconcile::orders(self, part, requested_at) {
+            if let Difference::OrderUnknownHere {
+                order,
+                ended: false,
+            } = &difference
+            {
+                machine.list_external((**order).clone());
+            }
+            let Some(judged) = machine.observe(step.now, self.sequence, difference.clone()) else {
+                continue;
+            };
+            let is_confirmed = judged.state == DifferenceState::Confirmed;
+            let resolution = match &difference {
+                Difference::OrderUnknownHere { ended: false, .. } => Resolution::Listed,
+                Difference::OrderUnknownHere { order, .. } if is_confirmed => {
+                    cancel_at_venue(step, order)
+                }
+                Difference::OrderTerms {
+                    client_order_id,
+                    ours,
+                    venue,
+                    ..
+                } if is_confirmed && self.may_take_terms(client_order_id, ours, venue) => {
+                    self.take_venue_terms(step, client_order_id, venue, part.ts)
+                }
+                Difference::OrderTerms {
+                    client_order_id, ..
+                }
+                | Difference::OrderUnknownAtVenue {
+                    client_order_id, ..
+                } if queries < QUERIES_PER_SNAPSHOT => {
+                    queries += 1;
+                    self.ask_for(step, client_order_id)
+                }
+                _ => Resolution::Waiting,
+            };
+            machine.resolve(&difference, resolution);
+        }
+    }
+
+    fn ask_for(&mut self, step: &mut Step<'_>, client_order_id: &ClientOrderId) -> Resolution {
+        match self.orders.find_client(client_order_id) {
+            Some(index) => {
+                self.query(step, index);
+                Resolution::Asked
+            }
+            // An order that is compared is here.
+            None => Resolution::Waiting,
+        }
+    }
+
+    /// Returns whether terms that two snapshots showed may be taken over without an answer to
+    /// the query: nothing is under way, only terms differ, and they hold what is filled.
+    fn may_take_terms(
+        &self,
+        client_order_id: &ClientOrderId,
+        ours: &OrderFigures,
+        venue: &OrderFigures,
+    ) -> bool {
+        let index = self.orders.find_client(client_order_id);
+        let is_settled = index.is_some_and(|index| !self.orders.unsettled().contains(&index));
+        let changed = OrderFigures {
+            filled_quantity: ours.filled_quantity,
+            ..*venue
+        } != *ours;
+        is_settled && changed && venue.quantity >= ours.filled_quantity && venue.quantity.0 > 0
+    }
+
+    fn take_venue_terms(
+        &mut self,
+        step: &mut Step<'_>,
+        client_order_id: &ClientOrderId,
+        venue: &OrderFigures,
+        ts_event: UnixNanos,
+    ) -> Resolution {
+        self.report(
+            step,
+            VenueReport::Amended {
+                client_order_id: client_order_id.clone(),
+                quantity: venue.quantity,
+                limit_price: venue.limit_price,
+                stop_price: venue.stop_price,
+                ts_event,
+            },
+        );
+        Resolution::TakenOver
+    }
+
+    /// Positions first, since what is booked for them moves cash; then balances by what is left.
+    fn take_holdings(
+        &mut self,
+        step: &mut Step<'_>,
+        machine: &mut Reconciler,
+        snapshot: &VenueSnapshot,
+    ) {
+        let mut confirmed = Confirmed::default();
+        if let Some(part) = &snapshot.positions {
+            for difference in reconcile::positions(self, part) {
+                if self.is_to_book(step, machine, &difference, part.ts) {
+                    confirmed.positions.push(difference);
+                }
+            }
+        }
+        if let Some(part) = &snapshot.balances {
+            let tolerance = machine.settings().balance_tolerance.clone();
+            for difference in reconcile::balances(self, part, &tolerance) {
+                if self.is_to_book(step, machine, &difference, part.ts) {
+                    confirmed.balances.push(difference);
+                }
+            }
+        }
+        if let Some(part) = &snapshot.positions {
+            self.book_positions(step, machine, &confirmed.positions, part);
+        }
+        if let Some(part) = &snapshot.balances {
+            self.adjust_balances(step, machine, &confirmed.balances, part);
+        }
+    }
+
+    /// Notes a difference of a position or balance. True when it is confirmed and nothing that
+    /// is under way can explain it.
+    fn is_to_book(
+        &self,
+        step: &Step<'_>,
+        machine: &mut Reconciler,
+        difference: &Difference,
+        ts: UnixNanos,
+    ) -> bool {
+        let Some(judged) = machine.observe(step.now, self.sequence, difference.clone()) else {
+            return false;
+        };
+        let instrument_id = match difference {
+            Difference::Position { instrument_id, .. } => Some(instrument_id),
+            _ => None,
+        };
+        judged.state == DifferenceState::Confirmed
+            && !self.is_under_way(judged.first_sequence, instrument_id)
+            && !machine.has_open_orders(instrument_id)
+            && !reconcile::younger_than(self, ts, instrument_id)
+    }
+
+    /// Returns true while the outcome of an order is open that was there when the difference was
+    /// first seen: it may be what the venue has and we have not. A later one is not, or the
+    /// difference would have moved.
+    fn is_under_way(&self, first_sequence: u64, instrument_id: Option<&InstrumentId>) -> bool {
+        self.orders.unsettled().iter().any(|index: &OrderIndex| {
+            let entry = self.orders.get(*index);
+            let concerns = instrument_id.is_none_or(|id| *id == entry.order.request.instrument_id);
+            concerns && entry.created <= first_sequence
+        })
+    }
+
+    fn book_positions(
+        &mut self,
+        step: &mut Step<'_>,
+        machine: &mut Reconciler,
+        differences: &[Difference],
+        part: &Part<VenuePosition>,
+    ) {
+        for difference in differences {
+            let booked = self.book_position(step, difference, part.ts);
+            let resolution = if booked.is_some() {
+                Resolution::Booked
+            } else {
+                Resolution::Alarmed
+            };
+            machine.resolve(difference, resolution);
+        }
+    }
+
+    /// Books the executions that bring a position in line. `None` when they cannot be booked: no
+    /// such instrument, no price to book at, or no number holds the result.
+    fn book_position(
+        &mut self,
+        step: &mut Step<'_>,
+        difference: &Difference,
+        ts_event: UnixNanos,
+    ) -> Option<()> {
+        let Difference::Position {
+            instrument_id,
+            ours,
+            venue,
+            price,
+        } = difference
+        else {
+            return None;
+        };
+        let instrument = self.instruments.get(instrument_id)?;
+        let fee_currency = instrument.quote_currency.clone();
+        let last_price = price.or_else(|| self.last_price(instrument_id))?;
+        let legs = reconcile::legs(*ours, *venue).ok()?;
+        for (number, (side, last_quantity)) in legs.into_iter().enumerate() {
+            // By the venue's time: the same snapshot gives the same id, which counts once.
+            let id = format!("{}{}-{number}", reconcile::SYNTHETIC, ts_event.0);
+            let execution = Execution {
+                exec_id: ExecId::new(&id).ok()?,
+                client_order_id: ClientOrderId::new(&id).ok()?,
+                instrument_id: instrument_id.clone(),
+                side,
+                last_quantity,
+                last_price,
+                fee: Money::ZERO,
+                fee_currency: fee_currency.clone(),
+                maker: false,
+                ts_event,
+            };
+            if self.has_seen(&execution) {
+                continue;
+            }
+            let instrument = self.instruments.get(instrument_id)?;
+            let owner = Holder::external();
+            self.portfolio.plan(instrument, &owner, &execution).ok()?;
+            let execution = Box::new(execution);
+            self.record(step, Event::PositionReconciled { execution });
+        }
+        Some(())
+    }
+
+    /// Returns the price of the newest execution of an instrument.
+    fn last_price(&self, instrument_id: &InstrumentId) -> Option<Price> {
+        let mut newest = self.executions.iter().rev();
+        let record = newest.find(|record| record.execution.instrument_id == *instrument_id)?;
+        Some(record.execution.last_price)
+    }
+
+    /// Brings balances in line that were to be, by what differs now that positions are.
+    fn adjust_balances(
+        &mut self,
+        step: &mut Step<'_>,
+        machine: &mut Reconciler,
+        confirmed: &[Difference],
+        part: &Part<VenueBalance>,
+    ) {
+        let tolerance = machine.settings().balance_tolerance.clone();
+        let left = reconcile::balances(self, part, &tolerance);
+        for difference in confirmed {
+            let key = difference.subject();
+            let now = left.iter().find(|left| left.subject() == key);
+            let resolution = match now {
+                Some(Difference::Balance {
+                    currency,
+                    ours,
+                    venue,
+                }) => match venue.checked_sub(*ours) {
+                    Ok(amount) if self.portfolio.cash_after(currency, amount).is_ok() => {
+                        let currency = currency.clone();
+                        self.record(step, Event::BalanceReconciled { currency, amount });
+                        Resolution::Adjusted
+                    }
+                    _ => Resolution::Alarmed,
+                },
+                // What was booked for a position explains it.
+                _ => Resolution::Adjusted,
+            };
+            machine.resolve(difference, resolution);
+        }
+    }
+}
+
+/// An order that has ended here must not trade there. Its cancel may safely arrive twice.
+fn cancel_at_venue(step: &mut Step<'_>, order: &VenueOpenOrder) -> Resolution {
+    let Some(client_order_id) = order.client_order_id.clone() else {
+        return Resolution::Listed;
+    };
+    step.effects.commands.push(VenueCommand::Cancel {
+        client_order_id,
+        instrument_id: order.instrument_id.clone(),
+    });
+    Resolution::CancelSent
+}

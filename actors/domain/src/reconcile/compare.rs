@@ -1,0 +1,276 @@
+//! Finds what differs between an account and a snapshot. Decides nothing.
+
+use super::difference::{Difference, OrderFigures};
+use super::snapshot::{ExecutionPart, Part, VenueBalance, VenueOpenOrder, VenuePosition};
+use crate::account::{Account, ExecutionRecord, NO_ANSWER_NS};
+use crate::id::{ClientOrderId, Currency, InstrumentId};
+use crate::instrument::InstrumentKind;
+use crate::market::Side;
+use crate::money::Money;
+use crate::number::{Decimal, NumberError, Price, Quantity};
+use crate::order::entry::OrderEntry;
+use crate::time::{NANOS_PER_SECOND, UnixNanos};
+use crate::venue::Execution;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How far a venue's clock may lie ahead of ours. Executions are kept in the order of booking,
+/// by our clock, and looked for by the venue's; an hour also covers one that is off by a summer
+/// time.
+const CLOCK_SKEW_NS: i64 = 3_600 * NANOS_PER_SECOND;
+
+/// What begins the id of an execution that reconciliation made up.
+pub(crate) const SYNTHETIC: &str = "RECON-";
+
+/// Returns whether reconciliation made this execution up.
+pub(crate) fn is_synthetic(execution: &Execution) -> bool {
+    let id = execution.exec_id.as_str();
+    id.starts_with(SYNTHETIC) && execution.client_order_id.as_str() == id
+}
+
+/// Returns the executions that are not here, as the venue orders them.
+pub(crate) fn missing_executions(account: &Account, part: &ExecutionPart) -> Vec<Execution> {
+    let rows = part.rows.iter();
+    rows.filter(|execution| !account.has_seen(execution))
+        .cloned()
+        .collect()
+}
+
+/// Returns the executions that are booked here and that the venue, whose list covers their time,
+/// does not have. One of the list's last moment may have come just after it.
+pub(crate) fn executions_unknown_at_venue(
+    account: &Account,
+    part: &ExecutionPart,
+) -> Vec<Difference> {
+    let listed: BTreeSet<_> = part
+        .rows
+        .iter()
+        .map(|row| (&row.exec_id, &row.instrument_id))
+        .collect();
+    recent(account, part.since)
+        .filter(|record| !record.busted && !is_synthetic(&record.execution))
+        .map(|record| &record.execution)
+        .filter(|execution| execution.ts_event >= part.since && execution.ts_event < part.ts)
+        .filter(|execution| !listed.contains(&(&execution.exec_id, &execution.instrument_id)))
+        .map(|execution| Difference::ExecutionMissingAtVenue {
+            exec_id: execution.exec_id.clone(),
+            instrument_id: execution.instrument_id.clone(),
+        })
+        .collect()
+}
+
+/// Returns the executions that were booked since about `since`, by the venue's clock.
+fn recent(account: &Account, since: UnixNanos) -> impl Iterator<Item = &ExecutionRecord> {
+    let executions = account.executions();
+    let from = since.plus(-CLOCK_SKEW_NS);
+    let start = executions.partition_point(|record| record.ts < from);
+    executions[start..].iter()
+}
+
+/// Returns true when an execution of the instrument is not older than the moment of a part,
+/// which then may lack it. `None` is any instrument.
+pub(crate) fn younger_than(
+    account: &Account,
+    ts: UnixNanos,
+    instrument_id: Option<&InstrumentId>,
+) -> bool {
+    recent(account, ts)
+        .map(|record| &record.execution)
+        .filter(|execution| !is_synthetic(execution))
+        .filter(|execution| instrument_id.is_none_or(|id| *id == execution.instrument_id))
+        .any(|execution| execution.ts_event >= ts)
+}
+
+/// Compares the open orders of both sides. What was sent or reported after the list was made is
+/// no difference yet.
+pub(crate) fn orders(
+    account: &Account,
+    part: &Part<VenueOpenOrder>,
+    requested_at: UnixNanos,
+) -> Vec<Difference> {
+    let store = account.order_store();
+    let mut listed: BTreeSet<&ClientOrderId> = BTreeSet::new();
+    let mut found = Vec::new();
+    for row in &part.rows {
+        let id = row.client_order_id.as_ref();
+        let index = id.and_then(|id| store.find_client(id));
+        let (Some(index), Some(id)) = (index, id) else {
+            let order = Box::new(row.clone());
+            found.push(Difference::OrderUnknownHere {
+                order,
+                ended: false,
+            });
+            continue;
+        };
+        listed.insert(id);
+        let entry = store.get(index);
+        if entry.is_working() {
+            found.extend(terms(entry, row, part.ts));
+        } else if entry.venue_ts < part.ts {
+            let order = Box::new(row.clone());
+            found.push(Difference::OrderUnknownHere { order, ended: true });
+        }
+    }
+    for index in store.working() {
+        let entry = store.get(*index);
+        let request = &entry.order.request;
+        // Without any answer yet it may still be on its way there.
+        let way_ns = if entry.is_acknowledged() {
+            0
+        } else {
+            NO_ANSWER_NS
+        };
+        let had_arrived = entry.submitted_at.plus(way_ns) < requested_at;
+        let is_covered = !entry.is_home() && had_arrived && entry.venue_ts < part.ts;
+        if is_covered && !listed.contains(&request.client_order_id) {
+            found.push(Difference::OrderUnknownAtVenue {
+                client_order_id: request.client_order_id.clone(),
+                instrument_id: request.instrument_id.clone(),
+            });
+        }
+    }
+    found
+}
+
+/// Compares the figures of an order that is open on both sides. A price that the venue does not
+/// tell is not compared.
+fn terms(entry: &OrderEntry, row: &VenueOpenOrder, ts: UnixNanos) -> Option<Difference> {
+    let order = &entry.order;
+    let ours = OrderFigures {
+        quantity: order.quantity,
+        limit_price: order.limit_price,
+        stop_price: order.stop_price,
+        filled_quantity: order.filled_quantity,
+    };
+    let venue = OrderFigures {
+        quantity: row.quantity,
+        limit_price: row.limit_price.or(ours.limit_price),
+        stop_price: row.stop_price.or(ours.stop_price),
+        filled_quantity: row.filled_quantity,
+    };
+    // Some venues count what they took back, others do not.
+    let with_busted = ours.filled_quantity.saturating_add(entry.busted);
+    let is_same = OrderFigures {
+        filled_quantity: ours.filled_quantity,
+        ..venue
+    } == ours
+        && [ours.filled_quantity, with_busted].contains(&venue.filled_quantity);
+    if is_same || entry.venue_ts >= ts {
+        return None;
+    }
+    Some(Difference::OrderTerms {
+        client_order_id: order.request.client_order_id.clone(),
+        instrument_id: order.request.instrument_id.clone(),
+        ours,
+        venue,
+    })
+}
+
+/// Compares positions, all strategies together. A contract that the venue does not list is flat
+/// there; a spot asset that it does not list is compared as a balance.
+pub(crate) fn positions(account: &Account, part: &Part<VenuePosition>) -> Vec<Difference> {
+    let mut venue: BTreeMap<&InstrumentId, (i128, Option<Price>)> = BTreeMap::new();
+    for row in &part.rows {
+        let (sum, price) = venue.entry(&row.instrument_id).or_default();
+        *sum += i128::from(row.side.sign()) * i128::from(row.quantity.0);
+        *price = price.or(row.average_price);
+    }
+    for (instrument_id, net) in account.portfolio().nets() {
+        let instrument = account.instruments().get(instrument_id);
+        let is_contract = instrument.is_some_and(|it| it.kind != InstrumentKind::Spot);
+        if is_contract && net.quantity != 0 {
+            venue.entry(instrument_id).or_default();
+        }
+    }
+    let rows = venue.into_iter();
+    rows.filter_map(|(instrument_id, (quantity, price))| {
+        let ours = account.net_position(instrument_id);
+        // Beyond what a position can hold it is cut, still differs, and cannot be booked.
+        let quantity = quantity.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
+        (quantity != ours).then(|| Difference::Position {
+            instrument_id: instrument_id.clone(),
+            ours,
+            venue: quantity,
+            price,
+        })
+    })
+    .collect()
+}
+
+/// Compares balances. An asset that is held as a spot position counts with the cash in it, as
+/// the venue counts it.
+pub(crate) fn balances(
+    account: &Account,
+    part: &Part<VenueBalance>,
+    tolerance: &BTreeMap<Currency, Money>,
+) -> Vec<Difference> {
+    let mut venue: BTreeMap<&Currency, Result<Money, NumberError>> = BTreeMap::new();
+    for row in &part.rows {
+        let sum = venue.entry(&row.currency).or_insert(Ok(Money::ZERO));
+        *sum = sum.clone().and_then(|sum| sum.checked_add(row.amount));
+    }
+    let ours = holdings(account);
+    for currency in ours.keys() {
+        venue.entry(currency).or_insert(Ok(Money::ZERO));
+    }
+    let mut found = Vec::new();
+    for (currency, theirs) in venue {
+        let mine = ours.get(currency).cloned().unwrap_or(Ok(Money::ZERO));
+        // A sum that no number holds is not compared: nothing could be booked for it.
+        let (Ok(mine), Ok(theirs)) = (mine, theirs) else {
+            continue;
+        };
+        let dust = tolerance.get(currency).copied().unwrap_or_default();
+        let gap = theirs.checked_sub(mine).unwrap_or(theirs);
+        if gap.0.abs() > dust.0 {
+            found.push(Difference::Balance {
+                currency: currency.clone(),
+                ours: mine,
+                venue: theirs,
+            });
+        }
+    }
+    found
+}
+
+/// Returns what the account holds of each currency: cash, and spot positions in it.
+fn holdings(account: &Account) -> BTreeMap<Currency, Result<Money, NumberError>> {
+    let mut sums: BTreeMap<Currency, Result<Money, NumberError>> = BTreeMap::new();
+    let mut add = |currency: &Currency, amount: Money| {
+        let sum = sums.entry(currency.clone()).or_insert(Ok(Money::ZERO));
+        *sum = sum.clone().and_then(|sum| sum.checked_add(amount));
+    };
+    for (currency, amount) in account.cash() {
+        add(currency, *amount);
+    }
+    for (instrument_id, net) in account.portfolio().nets() {
+        let Some(instrument) = account.instruments().get(instrument_id) else {
+            continue;
+        };
+        if instrument.kind == InstrumentKind::Spot {
+            let decimals = u32::from(instrument.quantity_decimals);
+            let amount = Money(Decimal::new(net.quantity, decimals));
+            add(&instrument.base_currency, amount);
+        }
+    }
+    sums
+}
+
+/// Returns the signed trades that bring a position from one size to another: through zero it is
+/// one that closes and one that opens.
+///
+/// Errors: a trade is larger than a quantity can be.
+pub(crate) fn legs(ours: i64, venue: i64) -> Result<Vec<(Side, Quantity)>, NumberError> {
+    let crosses = (ours < 0) != (venue < 0) && ours != 0 && venue != 0;
+    let trades = if crosses {
+        vec![-i128::from(ours), i128::from(venue)]
+    } else {
+        vec![i128::from(venue) - i128::from(ours)]
+    };
+    let legs = trades.into_iter().filter(|trade| *trade != 0);
+    legs.map(|trade| {
+        let side = if trade < 0 { Side::Sell } else { Side::Buy };
+        let size = i64::try_from(trade.unsigned_abs()).map_err(|_| NumberError::OutOfRange)?;
+        Ok((side, Quantity(size)))
+    })
+    .collect()
+}

@@ -1,0 +1,271 @@
+//! The reference cases, by number, and the rules beside them.
+
+use super::*;
+use crate::account::{Account, Refusal, Reply};
+use crate::event::Event;
+use crate::id::StrategyId;
+use crate::order::OrderStatus;
+use crate::risk::ReasonCode;
+use crate::time::NANOS_PER_SECOND;
+use crate::venue::VenueCommand;
+
+/// The executions that were made up, with signed quantities.
+fn made_up(world: &World) -> Vec<i64> {
+    let events = world.journal.iter();
+    events
+        .filter_map(|recorded| match &recorded.event {
+            Event::PositionReconciled { execution } => {
+                Some(execution.side.sign() * execution.last_quantity.0)
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// Has two snapshots show a position and returns what was booked for it.
+fn check(local: i64, venue: i64, expected: &[i64]) -> World {
+    let mut world = holding(local);
+    for _ in 0..2 {
+        let snapshot = with_position(&world, venue);
+        take(&mut world, &snapshot);
+    }
+    assert_eq!(made_up(&world), expected, "{local} here, {venue} there");
+    assert_eq!(world.account.net_position(&id(PERP)), venue);
+    world
+}
+
+#[test]
+fn rc_01_local_100_and_venue_150_is_one_buy_of_50() {
+    let mut world = check(100, 150, &[50]);
+    let external = StrategyId::external();
+    assert_eq!(world.account.strategy_position(&external, &id(PERP)), 50);
+    // The same report again: nothing, neither now nor after a restart.
+    let again = with_position(&world, 150);
+    take(&mut world, &again);
+    world.account = Account::restore(&world.account.snapshot()).unwrap();
+    take(&mut world, &again);
+    assert_eq!(made_up(&world), [50]);
+    world.assert_recovers();
+}
+
+#[test]
+fn rc_02_local_100_and_venue_short_50_closes_100_and_opens_50() {
+    check(100, -50, &[-100, -50]).assert_recovers();
+    check(-100, 50, &[100, 50]);
+    check(100, 0, &[-100]);
+    check(-100, -30, &[70]);
+}
+
+#[test]
+fn rc_03_partly_filled_and_missing_at_the_venue_is_canceled_with_its_fills_kept() {
+    let mut world = World::ready();
+    world.working(limit("a", PERP, Side::Buy, 1_000, 10_000));
+    world.fill("a", "x-1", 400, 10_000);
+    let snapshot = with_orders(&world, vec![]);
+    assert!(take(&mut world, &snapshot).is_empty());
+    assert!(matches!(world.commands(), [VenueCommand::Query { .. }]));
+    world.not_found("a", false);
+    assert_eq!(world.state("a"), OrderStatus::PartiallyFilled, "no proof");
+    world.not_found("a", true);
+    let order = world.order("a");
+    assert_eq!(order.status, OrderStatus::Canceled);
+    assert_eq!(order.filled_quantity, Quantity(400));
+    assert_eq!(order.canceled_quantity, Quantity(600));
+    assert_eq!(order.reason_code, Some(ReasonCode::NotAtVenue));
+    assert_eq!(world.account.net_position(&id(PERP)), 400);
+}
+
+#[test]
+fn rc_04_a_pending_cancel_or_amend_is_never_resolved_by_time_or_a_list() {
+    let mut world = World::ready();
+    world.working(limit("c", PERP, Side::Buy, 1_000, 9_000));
+    world.working(limit("m", PERP, Side::Buy, 1_000, 9_000));
+    world.cancel("c");
+    world.amend("m", Some(1_500), None);
+    for _ in 0..5 {
+        world.now = world.now.plus(3_600 * NANOS_PER_SECOND);
+        let mut amended = row(&world, "m");
+        amended.quantity = Quantity(1_200);
+        let snapshot = with_orders(&world, vec![amended]);
+        assert!(take(&mut world, &snapshot).is_empty());
+        let asked = world.commands().iter();
+        assert!(
+            asked
+                .clone()
+                .all(|it| matches!(it, VenueCommand::Query { .. }))
+        );
+        assert_eq!(asked.count(), 2);
+    }
+    assert_eq!(world.state("c"), OrderStatus::PendingCancel);
+    assert_eq!(world.state("m"), OrderStatus::PendingAmend);
+}
+
+#[test]
+fn no_order_is_taken_before_a_snapshot_agrees() {
+    let mut world = World::ready();
+    world.working(limit("old", PERP, Side::Buy, 100, 9_000));
+    require(&mut world);
+    let new = limit("new", PERP, Side::Buy, 100, 9_000);
+    world.submit(new.clone());
+    assert_eq!(world.refusal(), &Refusal::NotOpen);
+    // What is here already is answered, and cancels pass.
+    world.submit(limit("old", PERP, Side::Buy, 100, 9_000));
+    assert!(matches!(world.effects.reply, Some(Reply::Order(_))));
+    world.amend("old", Some(50), None);
+    assert_eq!(world.refusal(), &Refusal::NotOpen);
+    // Without the list of orders nothing is known.
+    let ts = world.now;
+    let mut snapshot = bare(&world);
+    snapshot.executions = Some(ExecutionPart {
+        ts,
+        ..ExecutionPart::default()
+    });
+    take(&mut world, &snapshot);
+    assert!(!world.account.is_reconciled());
+    let snapshot = with_orders(&world, vec![]);
+    take(&mut world, &snapshot);
+    assert!(!world.account.is_reconciled(), "the order is asked for");
+    world.not_found("old", true);
+    let snapshot = with_orders(&world, vec![]);
+    take(&mut world, &snapshot);
+    assert!(world.account.is_reconciled());
+    world.submit(new);
+    assert_eq!(world.state("new"), OrderStatus::Submitted);
+}
+
+#[test]
+fn a_difference_that_moves_or_goes_is_under_way_and_nothing_is_booked() {
+    let mut world = holding(100);
+    for quantity in [150, 160, 170, 100, 150] {
+        let snapshot = with_position(&world, quantity);
+        assert!(take(&mut world, &snapshot).is_empty(), "{quantity}");
+    }
+}
+
+#[test]
+fn a_position_waits_for_an_order_whose_outcome_is_open_and_for_no_later_one() {
+    let mut world = holding(100);
+    world.submit(limit("open", PERP, Side::Buy, 50, 10_000));
+    for _ in 0..3 {
+        let mut snapshot = with_position(&world, 150);
+        snapshot.requested_at = world.order("open").ts_created;
+        assert!(take(&mut world, &snapshot).is_empty());
+    }
+    world.accept("open");
+    world.submit(limit("later", PERP, Side::Buy, 50, 10_000));
+    let open = row(&world, "open");
+    let mut snapshot = with_position(&world, 150);
+    snapshot.open_orders.as_mut().unwrap().rows.push(open);
+    snapshot.requested_at = world.order("later").ts_created;
+    assert_eq!(take(&mut world, &snapshot), ["PositionReconciled"]);
+}
+
+#[test]
+fn a_position_that_cannot_be_booked_is_told_to_a_person() {
+    let mut world = World::ready();
+    for _ in 0..2 {
+        // No price at the venue, and none here.
+        let mut snapshot = with_position(&world, 50);
+        snapshot.positions.as_mut().unwrap().rows[0].average_price = None;
+        assert!(take(&mut world, &snapshot).is_empty());
+    }
+    let expected = (
+        DifferenceKind::Position,
+        DifferenceState::Confirmed,
+        Resolution::Alarmed,
+    );
+    assert_eq!(found(&world), expected);
+}
+
+#[test]
+fn a_missing_execution_that_cannot_be_booked_is_quarantined_once() {
+    let mut world = World::ready();
+    let mut alien = execution("z", "x-1", PERP, Side::Buy, 10, 10_000);
+    alien.instrument_id = id("OTHER.SIM");
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let mut snapshot = with_orders(&world, vec![]);
+        snapshot.executions = Some(ExecutionPart {
+            ts: world.now,
+            rows: vec![alien.clone()],
+            ..ExecutionPart::default()
+        });
+        seen.extend(take(&mut world, &snapshot));
+    }
+    assert_eq!(seen, ["ReportQuarantined", "TradingStateChanged"]);
+}
+
+#[test]
+fn dust_within_the_tolerance_of_its_currency_is_no_difference() {
+    let mut world = World::ready();
+    let mut settings = ReconcileSettings::default();
+    let dust = money("0.01");
+    settings.balance_tolerance.insert(currency("USDT"), dust);
+    let settings = Box::new(settings);
+    world.apply(AccountInput::RequireReconciliation { settings });
+    for amount in ["10000.01", "9999.99"] {
+        let snapshot = with_balance(&world, amount);
+        take(&mut world, &snapshot);
+        let report = world.account.reconciler().report().unwrap();
+        assert!(report.found.is_empty(), "{amount}");
+    }
+    let snapshot = with_balance(&world, "10000.02");
+    take(&mut world, &snapshot);
+    assert_eq!(found(&world).0, DifferenceKind::Balance);
+}
+
+#[test]
+fn an_asset_held_as_a_spot_position_is_compared_as_the_venues_balance() {
+    let mut world = World::ready();
+    world.working(limit("a", SPOT, Side::Buy, 2_000, 10_000));
+    world.fill("a", "x-1", 2_000, 10_000);
+    let usdt = world.cash_of("USDT");
+    let mut snapshot = with_balance(&world, &usdt.to_string());
+    let rows = &mut snapshot.balances.as_mut().unwrap().rows;
+    rows.push(VenueBalance {
+        currency: currency("BTC"),
+        amount: money("2"),
+    });
+    take(&mut world, &snapshot);
+    let report = world.account.reconciler().report().unwrap();
+    assert!(report.found.is_empty(), "{report:?}");
+}
+
+#[test]
+fn long_and_short_that_are_held_apart_count_by_their_difference() {
+    let mut world = holding(100);
+    let mut snapshot = with_position(&world, 130);
+    let part = snapshot.positions.as_mut().unwrap();
+    let mut short = part.rows[0].clone();
+    (short.side, short.quantity) = (Side::Sell, Quantity(30));
+    part.rows.push(short);
+    take(&mut world, &snapshot);
+    let report = world.account.reconciler().report().unwrap();
+    assert!(report.found.is_empty() && report.is_reconciled);
+}
+
+#[test]
+fn what_is_remembered_and_listed_is_bounded() {
+    let mut world = World::ready();
+    require(&mut world);
+    let mut rows = Vec::new();
+    for number in 0..=MAX_STANDING {
+        rows.push(VenueOpenOrder {
+            client_order_id: None,
+            venue_order_id: VenueOrderId::new(&format!("m-{number}")).unwrap(),
+            instrument_id: id(PERP),
+            side: Side::Buy,
+            quantity: Quantity(1),
+            limit_price: None,
+            stop_price: None,
+            filled_quantity: Quantity::ZERO,
+        });
+    }
+    let snapshot = with_orders(&world, rows);
+    take(&mut world, &snapshot);
+    let machine = world.account.reconciler();
+    assert_eq!(machine.standing(), MAX_STANDING);
+    assert_eq!(machine.external_orders().len(), MAX_STANDING);
+    assert_eq!(machine.report().unwrap().omitted, 1);
+    assert!(!world.account.is_reconciled());
+}
