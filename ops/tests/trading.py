@@ -167,6 +167,8 @@ class VenueTruth:
         self.steps.append((kind, content))
         if kind == "Filled":
             self.fills.append(content)
+        elif kind == "Busted":
+            self.fills = [one for one in self.fills if one["exec_id"] != content["exec_id"]]
         elif kind == "Ended":
             self.ends[content["client_order_id"]] = content["end"]
         elif kind == "Amended":

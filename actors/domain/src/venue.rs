@@ -277,4 +277,49 @@ pub trait VenueModel {
 
     /// Takes a command at `now` and puts out the reports that follow at once.
     fn on_command(&mut self, now: UnixNanos, command: &VenueCommand, out: &mut Vec<VenueReport>);
+
+    /// Takes what the venue itself decides at `now`. A model without such decisions ignores it.
+    fn on_control(
+        &mut self,
+        _now: UnixNanos,
+        _control: &VenueControl,
+        _out: &mut Vec<VenueReport>,
+    ) {
+    }
+
+    /// Lets time pass until `now`: what ends by the clock before it ends. Market events and
+    /// commands do that too.
+    fn on_time(&mut self, _now: UnixNanos, _out: &mut Vec<VenueReport>) {}
+
+    /// Returns when something happens by the clock alone, so that its driver can wake it; `None`
+    /// when nothing does.
+    fn next_due(&self) -> Option<UnixNanos> {
+        None
+    }
+}
+
+/// What a venue decides about its own trading.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VenueControl {
+    /// Nothing trades in an instrument until it resumes (FIX 326=2): new orders and amends are
+    /// refused, cancels pass, resting orders stay.
+    Halt { instrument_id: InstrumentId },
+    /// Ends a halt (FIX 326=3).
+    Resume { instrument_id: InstrumentId },
+    /// A session of an instrument opens or closes (FIX 340).
+    Session {
+        instrument_id: InstrumentId,
+        edge: SessionEdge,
+    },
+    /// Takes an execution back (FIX 150=H).
+    Bust { exec_id: ExecId },
+}
+
+/// Which end of a session it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionEdge {
+    Open,
+    Close,
 }

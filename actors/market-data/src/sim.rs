@@ -8,7 +8,7 @@ use apex_bus::supervision::{AbortHook, whole};
 use apex_bus::venue::{NotSent, VenueSession};
 use apex_domain::AccountId;
 use apex_domain::matching::{ExchangeEvent, ExchangeInput, SimExchange};
-use apex_domain::venue::{VenueCommand, VenueReport};
+use apex_domain::venue::{VenueCommand, VenueControl, VenueReport};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::fmt;
 use std::sync::Arc;
@@ -28,6 +28,8 @@ const COMMANDS_WAITING: usize = 8_192;
 pub enum SimMarketMessage {
     Step,
     Command(VenueCommand),
+    /// What the venue itself decides: halts, sessions, busts.
+    Control(VenueControl),
 }
 
 /// What the market is started with.
@@ -124,6 +126,7 @@ impl SimMarketState {
     fn take(&mut self, message: SimMarketMessage) {
         match message {
             SimMarketMessage::Step => self.apply(ExchangeInput::Step),
+            SimMarketMessage::Control(control) => self.apply(ExchangeInput::Control(control)),
             SimMarketMessage::Command(command) => {
                 self.waiting.fetch_sub(1, Ordering::AcqRel);
                 let account_id = self.account_id.clone();
@@ -144,6 +147,11 @@ impl SimMarketState {
             match event {
                 ExchangeEvent::Market(event) => self.publisher.publish(&event, &mut bars),
                 ExchangeEvent::Report { report, .. } => self.report(report),
+                // The account's journal holds the order, with the market at which it was
+                // decided; and nothing is lent here, so nobody is called or liquidated.
+                ExchangeEvent::Watching { .. }
+                | ExchangeEvent::MarginCall { .. }
+                | ExchangeEvent::Liquidation { .. } => {}
             }
         }
         self.publisher.on_time(now, now, &mut bars);

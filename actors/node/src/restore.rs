@@ -3,19 +3,20 @@
 use apex_domain::OrderId;
 use apex_domain::account::Account;
 use apex_domain::matching::RestoredOrder;
-use apex_domain::order::{Order, OrderStatus, OrderTerms};
-use apex_domain::venue::{Execution, NewOrder, VenueStatus};
+use apex_domain::order::OrderStatus;
+use apex_domain::venue::{Execution, VenueStatus};
 use std::collections::BTreeMap;
 
 type Executions = BTreeMap<OrderId, Vec<Execution>>;
 
 /// Returns the orders that a simulated venue inside the process had: its account's journal is the
-/// truth of them. An order whose answer never came is left out; the account asks for it, hears
-/// that it is not there, and sends it again.
+/// truth of them. A conditional order comes back as what it has become, a trailing stop with the
+/// stop price to which it had trailed. An order whose answer never came is left out; the account
+/// asks for it, hears that it is not there, and sends it again.
 pub fn working_orders(account: &Account) -> Vec<RestoredOrder> {
     let mut executions = Executions::new();
     for record in account.executions() {
-        if let Some(order_id) = &record.order_id {
+        if let Some(order_id) = record.order_id.as_ref().filter(|_| !record.busted) {
             executions
                 .entry(order_id.clone())
                 .or_default()
@@ -23,35 +24,26 @@ pub fn working_orders(account: &Account) -> Vec<RestoredOrder> {
         }
     }
     account
-        .working_orders()
-        .filter_map(|order| restored(order, &mut executions))
+        .orders_at_venue()
+        .filter_map(|(order, at_venue, watch)| {
+            let acknowledged = !matches!(
+                order.status,
+                OrderStatus::PendingNew | OrderStatus::Submitted
+            );
+            let venue_order_id = order.venue_order_id.clone().filter(|_| acknowledged)?;
+            Some(RestoredOrder {
+                watch: watch
+                    .filter(|_| at_venue.order_type.is_conditional())
+                    .cloned(),
+                order: at_venue,
+                venue_order_id,
+                status: VenueStatus::Working,
+                filled_quantity: order.filled_quantity,
+                executions: executions.remove(&order.order_id).unwrap_or_default(),
+            })
+        })
         .collect()
 }
 
-fn restored(order: &Order, executions: &mut Executions) -> Option<RestoredOrder> {
-    if matches!(
-        order.status,
-        OrderStatus::PendingNew | OrderStatus::Submitted
-    ) {
-        return None;
-    }
-    let request = &order.request;
-    Some(RestoredOrder {
-        order: NewOrder {
-            client_order_id: request.client_order_id.clone(),
-            instrument_id: request.instrument_id.clone(),
-            side: request.side,
-            order_type: request.order_type,
-            quantity: order.quantity,
-            limit_price: order.limit_price,
-            time_in_force: request.time_in_force,
-            post_only: request.post_only,
-            reduce_only: request.reduce_only,
-            terms: OrderTerms::default(),
-        },
-        venue_order_id: order.venue_order_id.clone()?,
-        status: VenueStatus::Working,
-        filled_quantity: order.filled_quantity,
-        executions: executions.remove(&order.order_id).unwrap_or_default(),
-    })
-}
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ pub use indicators::*;
 pub use orders::*;
 pub use risk::*;
 
+use apex_domain::{Money, Rate};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -65,6 +66,19 @@ pub enum Command {
     /// The child process of a live strategy; started by the worker.
     #[command(hide = true)]
     StrategyHost,
+}
+
+fn money(text: &str) -> Result<Money, String> {
+    Money::parse(text).map_err(|error| error.to_string())
+}
+
+/// A share from 0 to 1.
+fn share(text: &str) -> Result<Rate, String> {
+    match Rate::parse(text) {
+        Ok(rate) if rate >= Rate::ZERO && rate.0 <= 1.into() => Ok(rate),
+        Ok(_) => Err("must be from 0 to 1".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -197,6 +211,22 @@ pub struct VenueSimArgs {
     /// Milliseconds between two steps of the simulated traders.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     pub step_ms: u64,
+    /// Refuse limit prices further than this share from the last trade, such as 0.1.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub price_collar: Option<Rate>,
+    /// Lend: hold cash and positions of each account, which begins with this much USDT, and
+    /// liquidate below the maintenance margin.
+    #[arg(long, value_name = "MONEY", value_parser = money)]
+    pub margin_cash: Option<Money>,
+    /// Share of the notional that opens a position.
+    #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = share)]
+    pub initial_margin: Rate,
+    /// Share of the notional below which an account is liquidated.
+    #[arg(long, value_name = "SHARE", default_value = "0.05", value_parser = share)]
+    pub maintenance_margin: Rate,
+    /// Milliseconds from a margin call to the liquidation.
+    #[arg(long, default_value_t = 0)]
+    pub margin_grace_ms: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

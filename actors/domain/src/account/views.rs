@@ -6,11 +6,13 @@ use crate::event::AccountMode;
 use crate::id::{AccountId, Currency, InstrumentId, OrderListId, RequestId, StrategyId};
 use crate::instrument::Instrument;
 use crate::money::Money;
+use crate::order::trigger::Watch;
 use crate::order::{ListDefinition, Order, OrderKey, PositionSide};
 use crate::portfolio::{Holder, Portfolio, Position};
 use crate::risk::exposure::Exposure;
 use crate::risk::{Limits, TradingState};
 use crate::time::UnixNanos;
+use crate::venue::NewOrder;
 use std::collections::BTreeMap;
 
 impl Account {
@@ -93,6 +95,23 @@ impl Account {
     pub fn working_orders(&self) -> impl Iterator<Item = &Order> {
         let working = self.orders.working().iter();
         working.map(|index| &self.orders.get(*index).order)
+    }
+
+    /// Returns the working orders as their venue has them, oldest first, each with what it waits
+    /// for; those of which the venue may not know are among them, those that are held here not.
+    pub fn orders_at_venue(&self) -> impl Iterator<Item = (&Order, NewOrder, Option<&Watch>)> {
+        let working = self.orders.working().iter();
+        let sent = working
+            .map(|index| self.orders.get(*index))
+            .filter(|entry| entry.sent);
+        sent.filter_map(|entry| {
+            let instrument = self.instruments.get(&entry.order.request.instrument_id)?;
+            Some((
+                &entry.order,
+                entry.at_venue(instrument),
+                entry.watch.as_ref(),
+            ))
+        })
     }
 
     /// Returns every booked execution in the order of booking.

@@ -1,24 +1,35 @@
 //! A whole simulated exchange: simulated traders and the orders of accounts in the same books.
 //!
 //! It is a machine: the same seed and the same inputs with the same times give the same events.
-//! It holds no positions and no money; accounts check those before an order comes here.
+//! It holds positions and money only with [`SimOptions::margin`]; accounts check theirs before an
+//! order comes here.
 
+mod changes;
+mod conditions;
+mod controls;
+mod fills;
+mod liquidation;
 mod market;
 mod orders;
+mod restore;
 mod snapshot;
 
 use super::agents::{Agents, Climate, ClimateParameters, ParameterError, Regime};
-use super::ledger::{Ledger, Numbering, RestoredOrder};
+use super::costs::FeeModel;
+use super::ledger::{Change, Ledger, Numbering};
+use super::margin::{MarginBook, MarginOptions, MarginState};
 use super::random::Random;
 use super::sim_instrument::SimInstrument;
 use crate::id::{AccountId, IdError, InstrumentId};
 use crate::instrument::{Instrument, InstrumentError};
 use crate::market::MarketEvent;
+use crate::order::trigger::Watch;
 use crate::time::{NANOS_PER_MILLI, UnixNanos};
-use crate::venue::{NewOrder, VenueCommand, VenueReport, VenueStatus};
+use crate::venue::{NewOrder, VenueCommand, VenueControl, VenueReport};
+use crate::{ClientOrderId, VenueOrderId};
 use market::{SimMarket, Stamp};
-use orders::{Change, LiveOrder};
-use std::collections::BTreeMap;
+use orders::LiveOrder;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use thiserror::Error;
 
 #[cfg(test)]
@@ -46,6 +57,9 @@ pub struct SimOptions {
     pub instruments: Vec<SimInstrument>,
     /// What the instruments share.
     pub climate: ClimateParameters,
+    pub fees: FeeModel,
+    /// Lets the exchange hold each account's cash and positions, and liquidate.
+    pub margin: Option<MarginOptions>,
 }
 
 impl SimOptions {
@@ -57,6 +71,8 @@ impl SimOptions {
             first_number: 1,
             instruments: SimInstrument::defaults(),
             climate: ClimateParameters::default(),
+            fees: FeeModel::Instrument,
+            margin: None,
         }
     }
 }
@@ -96,6 +112,8 @@ pub enum ExchangeInput {
         order: NewOrder,
         text: String,
     },
+    /// What the venue itself decides.
+    Control(VenueControl),
 }
 
 /// What follows from an input, in the order in which it happened.
@@ -105,6 +123,24 @@ pub enum ExchangeEvent {
     Report {
         account_id: AccountId,
         report: VenueReport,
+    },
+    /// A trailing stop with an activation price was taken: which way it waits depends on the
+    /// market at that moment, so it has to be kept.
+    Watching {
+        account_id: AccountId,
+        client_order_id: ClientOrderId,
+        watch: Watch,
+    },
+    /// An account's equity fell below its maintenance margin.
+    MarginCall {
+        account_id: AccountId,
+        state: MarginState,
+    },
+    /// The exchange sends an order of its own for an account, whose fills follow as reports.
+    Liquidation {
+        account_id: AccountId,
+        venue_order_id: VenueOrderId,
+        order: NewOrder,
     },
 }
 
@@ -117,6 +153,13 @@ pub struct SimExchange {
     ledgers: BTreeMap<AccountId, Ledger>,
     /// Working orders of accounts, by the number that is their owner tag in a book.
     live: BTreeMap<u64, LiveOrder>,
+    /// When which order ends.
+    ends: BTreeSet<(UnixNanos, u64)>,
+    /// Orders whose condition was met and that were not worked off yet.
+    triggered: VecDeque<u64>,
+    /// The number of each account, which keeps its orders apart from its own.
+    groups: BTreeMap<AccountId, u64>,
+    margin: Option<MarginBook>,
     started: bool,
     /// Up to where the simulated traders have acted.
     acted_until: UnixNanos,
@@ -137,8 +180,9 @@ impl SimExchange {
             options.climate,
         );
         let mut markets = BTreeMap::new();
-        for (n, definition) in options.instruments.into_iter().enumerate() {
+        for (n, mut definition) in options.instruments.into_iter().enumerate() {
             definition.validate()?;
+            definition.instrument = options.fees.applied(definition.instrument);
             let id = definition.instrument.instrument_id.clone();
             let parameters = definition.parameters.validate();
             parameters.map_err(|source| SimError::Parameters {
@@ -157,10 +201,23 @@ impl SimExchange {
             markets,
             ledgers: BTreeMap::new(),
             live: BTreeMap::new(),
+            ends: BTreeSet::new(),
+            triggered: VecDeque::new(),
+            groups: BTreeMap::new(),
+            margin: options.margin.map(MarginBook::new),
             started: false,
             acted_until: UnixNanos::MIN,
             clock: UnixNanos::MIN,
         })
+    }
+
+    /// Makes an exchange whose books stay empty until an account places an order: no simulated
+    /// trader acts before the first step.
+    #[cfg(test)]
+    pub(in crate::matching) fn without_traders(options: SimOptions) -> SimExchange {
+        let mut exchange = SimExchange::new(options).unwrap();
+        exchange.started = true;
+        exchange
     }
 
     /// Returns the definitions of all instruments, in the order of their ids.
@@ -187,25 +244,6 @@ impl SimExchange {
             .collect()
     }
 
-    /// Puts orders of an earlier run back, before the first input: first come, first in the
-    /// queue. The market then opens round them. Orders that trade with each other, which orders
-    /// of one earlier run do not, are filled and reported.
-    pub fn restore(
-        &mut self,
-        now: UnixNanos,
-        orders: &[(AccountId, RestoredOrder)],
-        out: &mut Vec<ExchangeEvent>,
-    ) {
-        self.clock = now;
-        for (account_id, restored) in orders {
-            let ledger = self.ledgers.entry(account_id.clone()).or_default();
-            let number = ledger.restore(&mut self.numbering, restored);
-            if number.is_some() && restored.status == VenueStatus::Working {
-                self.place(account_id, &restored.order.client_order_id, out);
-            }
-        }
-    }
-
     /// Decides on one input and adds what follows to `out`.
     pub fn apply(&mut self, now: UnixNanos, input: ExchangeInput, out: &mut Vec<ExchangeEvent>) {
         if !self.started {
@@ -225,7 +263,14 @@ impl SimExchange {
                 self.clock = self.clock.max(now);
                 self.refuse(&account_id, &order, text, out);
             }
+            ExchangeInput::Control(control) => {
+                self.clock = self.clock.max(now);
+                self.expire(self.clock, out);
+                self.control(&control, out);
+                self.work_off(out);
+            }
         }
+        self.watch_margin(out);
     }
 
     fn open(&mut self, now: UnixNanos, out: &mut Vec<ExchangeEvent>) {
@@ -244,6 +289,10 @@ impl SimExchange {
             }
         }
         self.started = true;
+        for id in self.instrument_ids() {
+            self.see_all(&id, out);
+        }
+        self.work_off(out);
     }
 
     fn step(&mut self, now: UnixNanos, out: &mut Vec<ExchangeEvent>) {
@@ -262,8 +311,11 @@ impl SimExchange {
                 init: now,
             };
             let weather = self.climate.turn();
+            self.expire(self.clock, out);
             for id in &ids {
-                if let Some(market) = self.markets.get_mut(id) {
+                if let Some(market) = self.markets.get_mut(id)
+                    && market.floor.is_trading()
+                {
                     market.agents.turn(
                         self.acted_until,
                         &weather,
@@ -273,8 +325,10 @@ impl SimExchange {
                     );
                 }
                 self.publish(id, stamp, out);
+                self.work_off(out);
             }
         }
+        self.expire(now, out);
     }
 
     fn instrument_ids(&self) -> Vec<InstrumentId> {
@@ -289,17 +343,20 @@ impl SimExchange {
         out: &mut Vec<ExchangeEvent>,
     ) {
         self.clock = self.clock.max(now);
+        self.expire(self.clock, out);
         match command {
             VenueCommand::New(order) => self.new_order(account_id, order, out),
             VenueCommand::Amend {
                 client_order_id,
                 quantity,
                 limit_price,
+                stop_price,
                 ..
             } => {
                 let change = Change {
                     quantity: *quantity,
                     limit_price: *limit_price,
+                    stop_price: *stop_price,
                 };
                 self.amend_order(account_id, client_order_id, change, out);
             }
@@ -321,5 +378,6 @@ impl SimExchange {
                 });
             }
         }
+        self.work_off(out);
     }
 }

@@ -3,138 +3,43 @@
 //! Ended orders stay, since client order ids are unique for ever and a query must be answered
 //! for each of them.
 
-use crate::id::{ClientOrderId, ExecId, IdError, InstrumentId, VenueOrderId};
+mod numbering;
+mod order;
+
+use crate::id::{ClientOrderId, ExecId, InstrumentId};
 use crate::instrument::Instrument;
 use crate::market::Side;
 use crate::money::Money;
 use crate::number::{Price, Quantity};
-use crate::order::{OrderType, TimeInForce};
+use crate::order::OrderType;
 use crate::time::UnixNanos;
 use crate::venue::{
     EndReason, Execution, NewOrder, RejectReason, VenueEnd, VenueReport, VenueStatus,
 };
-use serde::{Deserialize, Serialize};
+pub(super) use numbering::Numbering;
+use order::Fill;
+pub use order::RestoredOrder;
+pub(super) use order::{Change, Match, VenueOrder};
 use std::collections::BTreeMap;
 
 mod snapshot;
 
-/// An order as it is put back into a simulated venue after a restart. Ended orders are put back
-/// too, so that their client order ids stay used.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RestoredOrder {
-    /// With the quantity and limit price that hold now, after amends.
-    pub order: NewOrder,
-    pub venue_order_id: VenueOrderId,
-    pub status: VenueStatus,
-    /// FIX 14; at least the sum of `executions`.
-    pub filled_quantity: Quantity,
-    /// What a query is answered with.
-    pub executions: Vec<Execution>,
-}
-
-/// Makes venue order ids `<venue>-o<n>` and execution ids `<venue>-<n>`, each counted up.
+/// An execution that was taken back.
 #[derive(Clone, Debug)]
-pub(super) struct Numbering {
-    venue: String,
-    next_order: u64,
-    next_execution: u64,
-}
-
-impl Numbering {
-    /// Begins to count at `first`.
-    ///
-    /// Errors: [`IdError`] when ids with this venue's name would not be valid.
-    pub(super) fn new(venue: &str, first: u64) -> Result<Numbering, IdError> {
-        ExecId::new(&format!("{venue}-{}", u64::MAX))?;
-        VenueOrderId::new(&format!("{venue}-o{}", u64::MAX))?;
-        Ok(Numbering {
-            venue: venue.to_owned(),
-            next_order: first,
-            next_execution: first,
-        })
-    }
-
-    /// Returns the next order's number and id.
-    pub(super) fn order(&mut self) -> (u64, VenueOrderId) {
-        let number = self.next_order;
-        self.next_order += 1;
-        let id = VenueOrderId::new(&format!("{}-o{number}", self.venue))
-            // `new` checked the longest id of this form.
-            .expect("venue order ids were checked at the start");
-        (number, id)
-    }
-
-    fn execution(&mut self) -> ExecId {
-        let number = self.next_execution;
-        self.next_execution += 1;
-        ExecId::new(&format!("{}-{number}", self.venue))
-            // `new` checked the longest id of this form.
-            .expect("execution ids were checked at the start")
-    }
-}
-
-/// A match of one of our orders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Match {
-    pub(super) price: Price,
-    pub(super) quantity: Quantity,
-    pub(super) maker: bool,
-}
-
-/// What an execution adds to its order; the rest of it follows from the order.
-#[derive(Clone, Debug)]
-struct Fill {
-    exec_id: ExecId,
-    matched: Match,
-    fee: Money,
-    ts_event: UnixNanos,
-}
-
-/// One order at the venue.
-#[derive(Clone, Debug)]
-pub(super) struct VenueOrder {
-    /// The venue's number of it; the owner tag in an order book.
-    pub(super) number: u64,
-    venue_order_id: VenueOrderId,
+pub(super) struct TakenBack {
     pub(super) instrument_id: InstrumentId,
     pub(super) side: Side,
-    pub(super) order_type: OrderType,
-    pub(super) quantity: Quantity,
-    pub(super) limit_price: Option<Price>,
-    pub(super) time_in_force: TimeInForce,
-    pub(super) post_only: bool,
-    pub(super) filled: Quantity,
-    pub(super) status: VenueStatus,
-    fills: Vec<Fill>,
-}
-
-impl VenueOrder {
-    fn new(order: &NewOrder, number: u64, id: VenueOrderId, status: VenueStatus) -> VenueOrder {
-        VenueOrder {
-            number,
-            venue_order_id: id,
-            instrument_id: order.instrument_id.clone(),
-            side: order.side,
-            order_type: order.order_type,
-            quantity: order.quantity,
-            limit_price: order.limit_price,
-            time_in_force: order.time_in_force,
-            post_only: order.post_only,
-            filled: Quantity::ZERO,
-            status,
-            fills: Vec::new(),
-        }
-    }
-
-    pub(super) fn leaves(&self) -> Quantity {
-        self.quantity.saturating_sub(self.filled)
-    }
+    pub(super) matched: Match,
+    pub(super) fee: Money,
+    pub(super) report: VenueReport,
 }
 
 /// The orders of one account.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
     orders: BTreeMap<ClientOrderId, VenueOrder>,
+    /// Whose execution it is.
+    executions: BTreeMap<ExecId, ClientOrderId>,
 }
 
 impl Ledger {
@@ -164,6 +69,11 @@ impl Ledger {
             .filter(|order| order.status == VenueStatus::Working)
     }
 
+    /// Returns when an order, open or ended, ends by the clock.
+    pub(super) fn end_time(&self, id: &ClientOrderId) -> Option<UnixNanos> {
+        self.orders.get(id)?.order.terms.expire_at
+    }
+
     /// Takes an order over as working.
     pub(super) fn accept(
         &mut self,
@@ -172,7 +82,7 @@ impl Ledger {
         now: UnixNanos,
     ) -> VenueReport {
         let (number, id) = numbering.order();
-        let record = VenueOrder::new(order, number, id.clone(), VenueStatus::Working);
+        let record = VenueOrder::new(order, number, id.clone(), VenueStatus::Working, now);
         self.orders.insert(order.client_order_id.clone(), record);
         VenueReport::Accepted {
             client_order_id: order.client_order_id.clone(),
@@ -192,7 +102,7 @@ impl Ledger {
     ) -> VenueReport {
         if !self.knows(&order.client_order_id) {
             let (number, id) = numbering.order();
-            let record = VenueOrder::new(order, number, id, VenueStatus::Rejected);
+            let record = VenueOrder::new(order, number, id, VenueStatus::Rejected, now);
             self.orders.insert(order.client_order_id.clone(), record);
         }
         VenueReport::Rejected {
@@ -217,8 +127,8 @@ impl Ledger {
         let fee = instrument
             .fee(matched.price, matched.quantity, matched.maker)
             .ok()?;
-        order.filled = Quantity(order.filled.0 + matched.quantity.0);
-        if order.filled >= order.quantity {
+        order.filled = Quantity(order.filled.0.checked_add(matched.quantity.0)?);
+        if order.filled >= order.order.quantity {
             order.status = VenueStatus::Filled;
         }
         if order.fills.is_empty() {
@@ -231,14 +141,11 @@ impl Ledger {
             fee,
             ts_event,
         };
-        let report = VenueReport::Filled(execution(
-            id,
-            order,
-            &fill,
-            instrument.quote_currency.clone(),
-        ));
+        let currency = instrument.quote_currency.clone();
+        let filled = execution(id, order, &fill, currency);
         order.fills.push(fill);
-        Some(report)
+        self.executions.insert(filled.exec_id.clone(), id.clone());
+        Some(VenueReport::Filled(filled))
     }
 
     /// Ends a working order. `None` when there is none of this id.
@@ -249,13 +156,131 @@ impl Ledger {
         now: UnixNanos,
     ) -> Option<VenueReport> {
         let order = self.open_mut(id)?;
-        order.status = VenueStatus::Canceled;
+        let (status, end) = match reason {
+            EndReason::TimeOver => (VenueStatus::Expired, VenueEnd::Expired),
+            _ => (VenueStatus::Canceled, VenueEnd::Canceled),
+        };
+        order.status = status;
         Some(VenueReport::Ended {
             client_order_id: id.clone(),
-            end: VenueEnd::Canceled,
+            end,
             reason,
             cumulative_quantity: order.filled,
             ts_event: now,
+        })
+    }
+
+    /// Lets a conditional order work from now on. `None` when it waits for nothing.
+    pub(super) fn trigger(&mut self, id: &ClientOrderId, now: UnixNanos) -> Option<VenueReport> {
+        let order = self.open_mut(id)?;
+        order.watch.take()?;
+        order.order.order_type = order.order.order_type.triggered();
+        Some(VenueReport::Triggered {
+            client_order_id: id.clone(),
+            ts_event: now,
+        })
+    }
+
+    /// Refuses a working order whose condition was met and that is not allowed to work.
+    pub(super) fn reject_open(
+        &mut self,
+        id: &ClientOrderId,
+        reason: RejectReason,
+        text: String,
+        now: UnixNanos,
+    ) -> Option<VenueReport> {
+        let order = self.open_mut(id)?;
+        order.status = VenueStatus::Rejected;
+        order.watch = None;
+        Some(VenueReport::Rejected {
+            client_order_id: id.clone(),
+            reason,
+            text,
+            ts_event: now,
+        })
+    }
+
+    /// Changes a working order that was checked. The answer repeats what was asked for; where a
+    /// trailing stop has moved on since it was asked, its stop price is told anew.
+    pub(super) fn amend(
+        &mut self,
+        id: &ClientOrderId,
+        change: Change,
+        now: UnixNanos,
+    ) -> Vec<VenueReport> {
+        let Some(order) = self.open_mut(id) else {
+            return Vec::new();
+        };
+        order.order.quantity = change.quantity;
+        order.order.limit_price = change.limit_price.or(order.order.limit_price);
+        if order.order.order_type != OrderType::TrailingStop
+            && let Some(stop_price) = change.stop_price
+        {
+            order.order.terms.stop_price = Some(stop_price);
+            if let Some(watch) = &mut order.watch {
+                watch.set_stop_price(stop_price);
+            }
+        }
+        let stands = order.order.terms.stop_price;
+        let asked = change.stop_price.or(stands);
+        let mut reports = vec![VenueReport::Amended {
+            client_order_id: id.clone(),
+            quantity: order.order.quantity,
+            limit_price: order.order.limit_price,
+            stop_price: asked,
+            ts_event: now,
+        }];
+        if asked != stands {
+            reports.extend(self.restate(id, now));
+        }
+        reports
+    }
+
+    /// Lets the rest of an order rest at a price from now on.
+    pub(super) fn set_limit(
+        &mut self,
+        id: &ClientOrderId,
+        price: Price,
+        now: UnixNanos,
+    ) -> Option<VenueReport> {
+        self.open_mut(id)?.order.limit_price = Some(price);
+        self.restate(id, now)
+    }
+
+    /// Tells the quantity and prices that hold now, FIX 150=D.
+    pub(super) fn restate(&self, id: &ClientOrderId, now: UnixNanos) -> Option<VenueReport> {
+        let order = &self.open(id)?.order;
+        Some(VenueReport::Amended {
+            client_order_id: id.clone(),
+            quantity: order.quantity,
+            limit_price: order.limit_price,
+            stop_price: order.terms.stop_price,
+            ts_event: now,
+        })
+    }
+
+    /// Takes an execution back. A working order's quantity is open again; one that was filled
+    /// has ended for good. `None` when there is no such execution.
+    pub(super) fn bust(&mut self, exec_id: &ExecId, now: UnixNanos) -> Option<TakenBack> {
+        let id = self.executions.remove(exec_id)?;
+        let order = self.orders.get_mut(&id)?;
+        let at = order.fills.iter().position(|f| f.exec_id == *exec_id)?;
+        let fill = order.fills.remove(at);
+        order.filled = order.filled.saturating_sub(fill.matched.quantity);
+        if order.status == VenueStatus::Filled {
+            order.status = VenueStatus::Canceled;
+        }
+        Some(TakenBack {
+            instrument_id: order.order.instrument_id.clone(),
+            side: order.order.side,
+            matched: fill.matched,
+            fee: fill.fee,
+            report: VenueReport::Busted {
+                client_order_id: id,
+                exec_id: exec_id.clone(),
+                instrument_id: order.order.instrument_id.clone(),
+                ts_event: now,
+            },
         })
     }
 
@@ -274,7 +299,7 @@ impl Ledger {
                 ts_event: now,
             };
         };
-        let executions = match currency(&order.instrument_id) {
+        let executions = match currency(&order.order.instrument_id) {
             Some(currency) => order
                 .fills
                 .iter()
@@ -287,11 +312,11 @@ impl Ledger {
             client_order_id: id.clone(),
             venue_order_id: order.venue_order_id.clone(),
             status: order.status,
-            quantity: order.quantity,
-            limit_price: order.limit_price,
+            quantity: order.order.quantity,
+            limit_price: order.order.limit_price,
             executions,
             ts_event: now,
-            stop_price: None,
+            stop_price: order.order.terms.stop_price,
         }
     }
 
@@ -300,23 +325,27 @@ impl Ledger {
         &mut self,
         numbering: &mut Numbering,
         restored: &RestoredOrder,
+        now: UnixNanos,
     ) -> Option<u64> {
         let id = &restored.order.client_order_id;
         if self.knows(id) {
             return None;
         }
         let (number, _) = numbering.order();
+        let venue_order_id = restored.venue_order_id.clone();
         let mut order = VenueOrder::new(
             &restored.order,
             number,
-            restored.venue_order_id.clone(),
+            venue_order_id,
             restored.status,
+            now,
         );
+        order.restore_watch(restored);
         order.filled = restored.filled_quantity;
-        order.fills = restored
-            .executions
-            .iter()
-            .map(|execution| Fill {
+        for execution in &restored.executions {
+            self.executions
+                .insert(execution.exec_id.clone(), id.clone());
+            order.fills.push(Fill {
                 exec_id: execution.exec_id.clone(),
                 matched: Match {
                     price: execution.last_price,
@@ -325,8 +354,8 @@ impl Ledger {
                 },
                 fee: execution.fee,
                 ts_event: execution.ts_event,
-            })
-            .collect();
+            });
+        }
         self.orders.insert(id.clone(), order);
         Some(number)
     }
@@ -341,8 +370,8 @@ fn execution(
     Execution {
         exec_id: fill.exec_id.clone(),
         client_order_id: id.clone(),
-        instrument_id: order.instrument_id.clone(),
-        side: order.side,
+        instrument_id: order.order.instrument_id.clone(),
+        side: order.order.side,
         last_quantity: fill.matched.quantity,
         last_price: fill.matched.price,
         fee: fill.fee,

@@ -8,8 +8,14 @@
 mod agents;
 mod bar_fill;
 pub mod book_fill;
+#[cfg(test)]
+mod cases;
+mod costs;
 pub mod exchange;
+mod floor;
+mod latency;
 mod ledger;
+mod margin;
 pub mod order_book;
 pub mod random;
 mod resting;
@@ -20,8 +26,11 @@ mod tests;
 mod visible_book;
 
 pub use agents::{ClimateParameters, DayShape, MarketParameters, ParameterError, Regime};
-pub use bar_fill::{BarFill, BarFillOptions, FillModel};
-pub use book_fill::BookFill;
+pub use bar_fill::{BarFill, BarFillOptions, BarPath, BarVolume, FillModel};
+pub use book_fill::{BookFill, BookFillOptions, QueueModel};
+pub use costs::{FeeModel, Slippage};
 pub use exchange::{ExchangeEvent, ExchangeInput, SimError, SimExchange, SimOptions};
+pub use latency::{Delayed, Latencies, LatencyModel};
 pub use ledger::RestoredOrder;
+pub use margin::{MarginOptions, MarginState};
 pub use sim_instrument::SimInstrument;

@@ -1,13 +1,14 @@
 //! A limit order book of single orders, matched by price, then time.
 //!
-//! Self-trades are not prevented here: the book knows owners only as a tag that it hands back.
+//! The book knows owners only as tags. Orders of one [`PlaceTerms::group`] do not trade with each
+//! other where the incoming one asks for that.
 
 mod levels;
 
 use crate::book::{L3Change, L3Order};
 use crate::market::{Level, Side};
 use crate::number::{Price, Quantity};
-use crate::order::TimeInForce;
+use crate::order::{SelfTradePrevention, TimeInForce};
 use levels::Orders;
 use thiserror::Error;
 
@@ -32,6 +33,18 @@ pub struct PlaceOrder {
     pub time_in_force: TimeInForce,
     /// Refused instead of trading at once.
     pub post_only: bool,
+}
+
+/// What an order says beyond [`PlaceOrder`]. The default says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlaceTerms {
+    /// FIX 1138: the most that it shows at once; `None` shows all. What was shown and traded is
+    /// followed by the next part, at the back of the queue of its price.
+    pub display: Option<Quantity>,
+    /// Orders of one group are one account's; 0 is nobody's.
+    pub group: u64,
+    /// What happens, as it comes in, where it would trade with its own group; `None` trades.
+    pub self_trade: Option<SelfTradePrevention>,
 }
 
 /// Why an order was not taken; the book is unchanged.
@@ -64,6 +77,8 @@ pub enum Outcome {
     Filled,
     /// The rest, or all of a fill-or-kill order, found no counterpart and is gone.
     Canceled,
+    /// The rest would have traded with its own group and is gone.
+    SelfTrade,
 }
 
 /// The result of placing or amending.
@@ -72,6 +87,8 @@ pub struct Placed {
     pub id: BookOrderId,
     /// Filled in all, earlier fills included.
     pub filled: Quantity,
+    /// Total quantity, less what a prevented self-trade took off it.
+    pub quantity: Quantity,
     pub outcome: Outcome,
 }
 
@@ -91,6 +108,18 @@ pub struct BookTrade {
     pub maker_leaves: Quantity,
 }
 
+/// A match with an order of the same group that did not happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prevented {
+    /// The resting order.
+    pub maker_owner: u64,
+    pub taker_owner: u64,
+    /// What each of them lost by it; zero where an order ended as a whole.
+    pub cut: Quantity,
+    /// The resting order is gone.
+    pub maker_ended: bool,
+}
+
 /// What an operation did. Operations add to it; the caller clears it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BookChanges {
@@ -99,6 +128,7 @@ pub struct BookChanges {
     pub touched: Vec<(Side, Price)>,
     /// The changes of single orders, where somebody wants them: most callers tell levels only.
     orders: Option<Vec<L3Change>>,
+    pub prevented: Vec<Prevented>,
 }
 
 impl BookChanges {
@@ -125,6 +155,7 @@ impl BookChanges {
 
     pub fn clear(&mut self) {
         self.trades.clear();
+        self.prevented.clear();
         self.touched.clear();
         if let Some(orders) = &mut self.orders {
             orders.clear();
@@ -142,12 +173,31 @@ pub struct RestingOrder {
     pub quantity: Quantity,
     pub filled: Quantity,
     pub post_only: bool,
+    /// The part of `leaves` that the book shows; above zero while it rests.
+    pub shown: Quantity,
+    pub terms: PlaceTerms,
 }
 
 impl RestingOrder {
     /// Returns what is open for execution, FIX 151; above zero while it rests.
     pub fn leaves(&self) -> Quantity {
         Quantity(self.quantity.0 - self.filled.0)
+    }
+
+    /// Returns its coming to the queue as those see it who see single orders: the shown part.
+    fn as_shown(&self) -> L3Change {
+        L3Change::Add(L3Order {
+            order_id: self.id,
+            side: self.side,
+            price: self.price,
+            quantity: self.shown,
+        })
+    }
+
+    /// Returns what a part of it that comes anew to the queue shows.
+    fn next_shown(&self) -> Quantity {
+        let display = self.terms.display.unwrap_or(Quantity(i64::MAX));
+        self.leaves().min(display)
     }
 }
 
@@ -191,6 +241,18 @@ impl OrderBook {
         order: PlaceOrder,
         changes: &mut BookChanges,
     ) -> Result<Placed, PlaceError> {
+        self.place_with(order, PlaceTerms::default(), changes)
+    }
+
+    /// As [`OrderBook::place`], for an order with further terms.
+    ///
+    /// Errors: [`PlaceError`]; a refused order gets no number.
+    pub fn place_with(
+        &mut self,
+        order: PlaceOrder,
+        terms: PlaceTerms,
+        changes: &mut BookChanges,
+    ) -> Result<Placed, PlaceError> {
         if order.quantity.0 <= 0 || order.filled.0 < 0 || order.filled >= order.quantity {
             return Err(PlaceError::Quantity);
         }
@@ -206,15 +268,16 @@ impl OrderBook {
         self.next_id += 1;
         if order.time_in_force == TimeInForce::Fok {
             let wanted = i128::from(order.quantity.0) - i128::from(order.filled.0);
-            if self.available(order.side, order.limit_price, wanted) < wanted {
+            if self.orders.available(&order, &terms, wanted) < wanted {
                 return Ok(Placed {
                     id,
                     filled: order.filled,
+                    quantity: order.quantity,
                     outcome: Outcome::Canceled,
                 });
             }
         }
-        Ok(self.run(id, &order, changes))
+        Ok(self.run(id, &order, &terms, changes))
     }
 
     /// Takes an order out. Returns it as it was, or `None` when it does not rest here.
@@ -248,14 +311,17 @@ impl OrderBook {
         changes.touched.push((order.side, order.price));
         if price == order.price && quantity <= order.quantity {
             self.orders.reduce(id, quantity);
-            changes.record(L3Change::Modify {
-                order_id: id,
-                price,
-                quantity: Quantity(quantity.0 - order.filled.0),
-            });
+            if let Some(shown) = self.orders.get(id).map(|order| order.shown) {
+                changes.record(L3Change::Modify {
+                    order_id: id,
+                    price,
+                    quantity: shown,
+                });
+            }
             return Ok(Placed {
                 id,
                 filled: order.filled,
+                quantity,
                 outcome: Outcome::Resting,
             });
         }
@@ -270,41 +336,42 @@ impl OrderBook {
             time_in_force: TimeInForce::Gtc,
             post_only: order.post_only,
         };
-        Ok(self.run(id, &moved, changes))
+        Ok(self.run(id, &moved, &order.terms, changes))
     }
 
     /// Matches and rests; every check was made.
-    fn run(&mut self, id: BookOrderId, order: &PlaceOrder, changes: &mut BookChanges) -> Placed {
-        let wanted = Quantity(order.quantity.0 - order.filled.0);
-        let first_trade = changes.trades.len();
-        let traded = self.orders.sweep(id, order, wanted, changes);
-        if let Some(orders) = &mut changes.orders {
-            let trades = &changes.trades[first_trade..];
-            orders.extend(trades.iter().map(|trade| L3Change::Execute {
-                order_id: trade.maker,
-                quantity: trade.quantity,
-            }));
-        }
-        let filled = Quantity(order.filled.0 + traded.0);
+    fn run(
+        &mut self,
+        id: BookOrderId,
+        order: &PlaceOrder,
+        terms: &PlaceTerms,
+        changes: &mut BookChanges,
+    ) -> Placed {
+        let swept = self.orders.sweep(id, order, terms, changes);
+        let filled = Quantity(order.filled.0 + swept.traded.0);
+        let quantity = Quantity(order.quantity.0 - swept.cut.0);
         let outcome = match order.limit_price {
-            _ if filled == order.quantity => Outcome::Filled,
+            // Nothing is left of it, and not by trading.
+            _ if swept.ended || (filled == quantity && swept.traded.is_zero()) => {
+                Outcome::SelfTrade
+            }
+            _ if filled == quantity => Outcome::Filled,
             Some(price) if order.time_in_force == TimeInForce::Gtc => {
                 changes.touched.push((order.side, price));
-                changes.record(L3Change::Add(L3Order {
-                    order_id: id,
-                    side: order.side,
-                    price,
-                    quantity: Quantity(order.quantity.0 - filled.0),
-                }));
-                self.orders.push_back(RestingOrder {
+                let mut resting = RestingOrder {
                     id,
                     owner: order.owner,
                     side: order.side,
                     price,
-                    quantity: order.quantity,
+                    quantity,
                     filled,
                     post_only: order.post_only,
-                });
+                    shown: Quantity::ZERO,
+                    terms: *terms,
+                };
+                resting.shown = resting.next_shown();
+                changes.record(resting.as_shown());
+                self.orders.push_back(resting);
                 Outcome::Resting
             }
             _ => Outcome::Canceled,
@@ -312,6 +379,7 @@ impl OrderBook {
         Placed {
             id,
             filled,
+            quantity,
             outcome,
         }
     }
@@ -321,18 +389,6 @@ impl OrderBook {
         self.orders
             .best(side.opposite())
             .is_some_and(|level| reaches(side, limit, level.price))
-    }
-
-    /// Returns how much an order of `side` at `limit` could trade at once, counted up to `enough`.
-    fn available(&self, side: Side, limit: Option<Price>, enough: i128) -> i128 {
-        let mut sum = 0_i128;
-        for (price, quantity) in self.orders.levels(side.opposite()) {
-            if sum >= enough || !reaches(side, limit, price) {
-                break;
-            }
-            sum += quantity;
-        }
-        sum
     }
 
     /// Returns the resting order of this number.
@@ -345,7 +401,7 @@ impl OrderBook {
         self.orders.best(side)
     }
 
-    /// Returns the quantity at a price, zero where there is none.
+    /// Returns the quantity shown at a price, zero where there is none.
     pub fn quantity_at(&self, side: Side, price: Price) -> Quantity {
         self.orders.quantity_at(side, price)
     }

@@ -1,5 +1,6 @@
 //! Our resting orders of one side of one instrument, and where they stand in the venue's queue.
 
+use super::book_fill::QueueModel;
 use super::order_book::reaches;
 use crate::id::ClientOrderId;
 use crate::market::Side;
@@ -11,17 +12,119 @@ pub(super) struct Resting {
     pub(super) client_order_id: ClientOrderId,
     pub(super) price: Price,
     pub(super) leaves: Quantity,
+    /// The most that it shows at once; `None` shows all.
+    pub(super) display: Option<Quantity>,
     /// What others have before us at our price; `None` while the venue does not show the price.
     pub(super) ahead: Option<i64>,
     /// Events older than this cannot fill it.
     pub(super) since: UnixNanos,
+    /// What it shows now.
+    slice: i64,
+    /// What others have at our price, as it was stated last.
+    level: i64,
+    /// What traded at our price since.
+    printed: i64,
+}
+
+/// An order that begins to rest.
+#[derive(Clone, Debug)]
+pub(super) struct NewResting {
+    pub(super) client_order_id: ClientOrderId,
+    pub(super) price: Price,
+    pub(super) leaves: Quantity,
+    pub(super) display: Option<Quantity>,
+    /// What the venue shows at its price.
+    pub(super) shown: Option<i64>,
+    pub(super) since: UnixNanos,
 }
 
 impl Resting {
-    /// No more can be ahead of us than rests at our price at all. At a price that was not shown
-    /// before, all that is there came before us.
-    fn see(&mut self, shown: i64) {
-        self.ahead = Some(self.ahead.map_or(shown, |ahead| ahead.min(shown)));
+    fn new(new: NewResting, queue: QueueModel) -> Resting {
+        let mut resting = Resting {
+            client_order_id: new.client_order_id,
+            price: new.price,
+            leaves: new.leaves,
+            display: new.display,
+            ahead: match queue {
+                QueueModel::Front => Some(0),
+                QueueModel::Back | QueueModel::Proportional => new.shown,
+            },
+            since: new.since,
+            slice: 0,
+            level: new.shown.unwrap_or(0),
+            printed: 0,
+        };
+        resting.show_next();
+        resting
+    }
+
+    /// Shows the next part.
+    pub(super) fn show_next(&mut self) {
+        let display = self.display.unwrap_or(Quantity(i64::MAX));
+        self.slice = self.leaves.0.min(display.0);
+    }
+
+    /// Takes what the venue states of our price. No more can be ahead of us than rests there at
+    /// all. At a price that was not shown before, all that is there came before us.
+    fn see(&mut self, shown: i64, queue: QueueModel) {
+        let ahead = match (queue, self.ahead) {
+            (QueueModel::Front, _) => 0,
+            (_, None) => shown,
+            (QueueModel::Back, Some(ahead)) => ahead,
+            (QueueModel::Proportional, Some(ahead)) => {
+                // What neither traded nor is there any more was canceled, evenly over the queue.
+                let before = self.level.saturating_sub(self.printed).max(0);
+                let lost = i128::from(before.saturating_sub(shown).max(0));
+                let share = match before {
+                    0 => 0,
+                    _ => lost * i128::from(ahead.min(before)) / i128::from(before),
+                };
+                ahead.saturating_sub(i64::try_from(share).unwrap_or(ahead))
+            }
+        };
+        self.ahead = Some(ahead.min(shown));
+        self.level = shown;
+        self.printed = 0;
+    }
+
+    /// Lets a print of `quantity` at our price work, of which our other orders have taken
+    /// `spent`. Returns what it fills of this one.
+    ///
+    /// What is ahead trades first. A shown part that is used up is followed by the next one,
+    /// behind all others that are left at the price.
+    fn print_at(&mut self, quantity: i64, spent: i64) -> Quantity {
+        let Some(mut ahead) = self.ahead else {
+            return Quantity::ZERO;
+        };
+        self.printed = self.printed.saturating_add(quantity);
+        let mut behind = self.level.saturating_sub(ahead).max(0);
+        let mut left = quantity.saturating_sub(spent);
+        let mut passed = quantity;
+        let mut filled = 0;
+        while self.leaves.0 > 0 && left > ahead {
+            let part = (left - ahead).min(self.slice);
+            left -= ahead + part;
+            passed = left;
+            ahead = 0;
+            filled += part;
+            self.slice -= part;
+            self.leaves.0 -= part;
+            if self.slice == 0 && self.leaves.0 > 0 {
+                self.show_next();
+                ahead = std::mem::take(&mut behind);
+            }
+        }
+        self.ahead = Some(ahead.saturating_sub(passed).max(0));
+        Quantity(filled)
+    }
+
+    /// Lets a print through our price work: everything at our price was gone before.
+    fn print_through(&mut self, quantity: i64, spent: i64) -> Quantity {
+        self.ahead = Some(0);
+        let filled = quantity.saturating_sub(spent).clamp(0, self.leaves.0);
+        self.leaves.0 -= filled;
+        self.show_next();
+        Quantity(filled)
     }
 }
 
@@ -29,6 +132,7 @@ impl Resting {
 #[derive(Clone, Debug)]
 pub(super) struct RestingSide {
     side: Side,
+    queue: QueueModel,
     orders: Vec<Resting>,
 }
 
@@ -41,9 +145,10 @@ pub(super) struct Print {
 }
 
 impl RestingSide {
-    pub(super) fn new(side: Side) -> RestingSide {
+    pub(super) fn new(side: Side, queue: QueueModel) -> RestingSide {
         RestingSide {
             side,
+            queue,
             orders: Vec::new(),
         }
     }
@@ -58,7 +163,8 @@ impl RestingSide {
     }
 
     /// Puts an order behind all others of its price.
-    pub(super) fn insert(&mut self, order: Resting) {
+    pub(super) fn insert(&mut self, order: NewResting) {
+        let order = Resting::new(order, self.queue);
         let side = self.side;
         let at = self
             .orders
@@ -71,8 +177,12 @@ impl RestingSide {
         Some(self.orders.remove(at))
     }
 
-    pub(super) fn get_mut(&mut self, id: &ClientOrderId) -> Option<&mut Resting> {
-        self.orders.iter_mut().find(|o| o.client_order_id == *id)
+    /// Lowers what is left of an order, which keeps its place.
+    pub(super) fn reduce(&mut self, id: &ClientOrderId, leaves: Quantity) {
+        if let Some(order) = self.orders.iter_mut().find(|o| o.client_order_id == *id) {
+            order.leaves = leaves;
+            order.slice = order.slice.min(leaves.0);
+        }
     }
 
     /// Forgets the orders that have nothing left.
@@ -87,7 +197,7 @@ impl RestingSide {
             let Some(shown) = shown_at(order.price) else {
                 break;
             };
-            order.see(shown);
+            order.see(shown, self.queue);
         }
     }
 
@@ -101,7 +211,7 @@ impl RestingSide {
             if order.price != price {
                 break;
             }
-            order.see(shown);
+            order.see(shown, self.queue);
         }
     }
 
@@ -120,19 +230,13 @@ impl RestingSide {
             if order.since > print.ts {
                 continue;
             }
-            let ahead = if order.price == print.price {
-                let Some(ahead) = order.ahead else { continue };
-                order.ahead = Some(ahead.saturating_sub(print.quantity.0).max(0));
-                ahead
+            let filled = if order.price == print.price {
+                order.print_at(print.quantity.0, spent)
             } else {
-                order.ahead = Some(0);
-                0
+                order.print_through(print.quantity.0, spent)
             };
-            let reach_us = print.quantity.0.saturating_sub(ahead).saturating_sub(spent);
-            let filled = Quantity(reach_us.min(order.leaves.0));
             if filled.0 > 0 {
                 spent += filled.0;
-                order.leaves.0 -= filled.0;
                 if !fill(order, filled) {
                     order.leaves = Quantity::ZERO;
                 }

@@ -146,7 +146,8 @@ impl VisibleBook {
         }
     }
 
-    fn best_shown(&self, side: Side) -> Option<Price> {
+    /// Returns the best price that the venue shows on a side.
+    pub(super) fn best_shown(&self, side: Side) -> Option<Price> {
         match side {
             Side::Buy => self.bids.last_key_value().map(|(price, _)| *price),
             Side::Sell => self.asks.first_key_value().map(|(price, _)| *price),
@@ -164,6 +165,11 @@ impl VisibleBook {
             Side::Buy => Box::new(self.asks.iter().map(pick).filter(left)),
             Side::Sell => Box::new(self.bids.iter().rev().map(pick).filter(left)),
         }
+    }
+
+    /// Returns the best price that an order of `side` could get.
+    pub(super) fn best_takeable(&self, side: Side) -> Option<Price> {
+        self.takeable(side).next().map(|(price, _)| price)
     }
 
     /// Returns true when an order of `side` at `limit` finds something to trade with.

@@ -78,6 +78,15 @@ impl Watch {
         self.stop_price
     }
 
+    /// Returns where a trailing stop that does not trail yet begins to on the way of the price
+    /// from `at` to `to`; `None` when it does not, or needs no such price.
+    pub fn begins_at(&self, at: Price, to: Price) -> Option<Price> {
+        let activation = self.activation_price?;
+        let waits = self.order_type == OrderType::TrailingStop && self.best.is_none();
+        let passed = at.min(to) <= activation && activation <= at.max(to);
+        (waits && passed).then_some(activation)
+    }
+
     /// Takes another stop price, as an amend gives it.
     pub fn set_stop_price(&mut self, stop_price: Price) {
         self.stop_price = Some(stop_price);
@@ -87,6 +96,27 @@ impl Watch {
     pub fn set_trailed(&mut self, stop_price: Price, best: Price) {
         self.stop_price = Some(stop_price);
         self.best = Some(best);
+    }
+
+    /// Goes on from a stop price at which it stood before a restart. A trailing stop that has one
+    /// had begun to trail; its best price is taken to be the one nearest to the stop price that
+    /// gives it, from which no step leads back.
+    pub fn resume(&mut self, stop_price: Price) {
+        self.stop_price = Some(stop_price);
+        if self.order_type != OrderType::TrailingStop {
+            return;
+        }
+        let stop = i128::from(stop_price.0);
+        let sign = i128::from(self.side.sign());
+        let best = match self.trailing {
+            None => stop,
+            Some(TrailingOffset::Price(offset)) => stop - sign * i128::from(offset.0),
+            Some(TrailingOffset::Bps(bps)) => {
+                let share = WHOLE_BPS + sign * i128::from(bps);
+                round_away(stop * WHOLE_BPS, share.max(1), self.side.opposite())
+            }
+        };
+        self.best = i64::try_from(best).ok().map(Price).or(self.best);
     }
 
     /// Returns what the market does to the order, without changing it: the caller hands a

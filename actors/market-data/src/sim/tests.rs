@@ -3,7 +3,7 @@ use apex_bus::clock::Clock;
 use apex_domain::market::Side;
 use apex_domain::matching::{SimInstrument, SimOptions};
 use apex_domain::order::{OrderTerms, OrderType, TimeInForce};
-use apex_domain::venue::NewOrder;
+use apex_domain::venue::{NewOrder, RejectReason};
 use apex_domain::{ClientOrderId, InstrumentId, Price, UnixNanos};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -172,4 +172,33 @@ async fn a_full_queue_takes_nothing_and_does_so_again_once_there_is_room() {
         assert!(matches!(answer, VenueReport::NotFound { .. }), "{answer:?}");
     }
     assert_eq!(market.session.send(query("more")), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_halt_refuses_orders_until_trading_resumes() {
+    let mut market = start(0).await;
+    market.heard.recv().await.unwrap();
+    market.session.connect(market.actor.clone());
+    let control = |control| SimMarketMessage::Control(control);
+    let halt = VenueControl::Halt {
+        instrument_id: id(),
+    };
+    market.actor.cast(control(halt)).unwrap();
+    market.session.send(buy("a")).unwrap();
+    let (_, refused) = report(&mut market).await;
+    let reason = match refused {
+        VenueReport::Rejected { reason, .. } => reason,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(reason, RejectReason::Halted);
+    let resume = VenueControl::Resume {
+        instrument_id: id(),
+    };
+    market.actor.cast(control(resume)).unwrap();
+    market.session.send(buy("b")).unwrap();
+    let (_, accepted) = report(&mut market).await;
+    assert!(
+        matches!(accepted, VenueReport::Accepted { .. }),
+        "{accepted:?}"
+    );
 }

@@ -14,7 +14,7 @@ use apex_domain::event::{AccountMode, Event};
 use apex_domain::hash;
 use apex_domain::instrument::{FeeSchedule, Instrument};
 use apex_domain::market::{MarketEvent, Side};
-use apex_domain::matching::{BarFill, BarFillOptions, BookFill, FillModel};
+use apex_domain::matching::{BarFill, BarFillOptions, BookFill, FillModel, Slippage};
 use apex_domain::number::Decimal;
 use apex_domain::risk::{Limits, ReasonCode};
 use apex_domain::venue::{Execution, VenueModel};
@@ -324,8 +324,8 @@ fn venue(
         }
     };
     let options = BarFillOptions {
-        fill: model,
-        slippage,
+        slippage: Slippage::Share(slippage),
+        ..BarFillOptions::new(model)
     };
     Ok(Box::new(BarFill::new(options, instruments.iter().cloned())))
 }

@@ -256,7 +256,11 @@ impl LockStep {
                 Stage::Venue(event) => self.show_strategies(&event),
                 Stage::Idle => {
                     let next = self.queue.front()?.ts_init();
-                    if self.fire_timer(next) {
+                    let due = self.venue.next_due().filter(|due| *due < next);
+                    if self.fire_timer(due.unwrap_or(next)) {
+                        continue;
+                    }
+                    if due.is_some_and(|due| self.wake_venue(due)) {
                         continue;
                     }
                     if let Some(event) = self.queue.pop_front() {
@@ -342,6 +346,15 @@ impl LockStep {
         }
         self.collect(index);
         true
+    }
+
+    /// Lets the venue's time come. Returns false when nothing of it changed what is due: the next
+    /// event then decides.
+    fn wake_venue(&mut self, due: UnixNanos) -> bool {
+        self.clock = self.clock.max(due);
+        self.venue.on_time(due, &mut self.reports);
+        self.queue_reports();
+        self.venue.next_due() != Some(due)
     }
 
     fn queue_reports(&mut self) {

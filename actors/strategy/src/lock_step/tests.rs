@@ -6,7 +6,7 @@ use crate::runner::Budget;
 use crate::testing::{account_id, bar, instrument, instrument_id, quote, strategy_id};
 use apex_domain::event::Event;
 use apex_domain::market::Side;
-use apex_domain::matching::FillModel;
+use apex_domain::matching::{BarFill, BarFillOptions, Delayed, FillModel, Latencies, LatencyModel};
 use apex_domain::{Price, Quantity};
 use std::sync::Mutex;
 use world::{OnBar, OnTimer, Scripted, World};
@@ -49,6 +49,36 @@ fn fills_of_an_event_come_before_the_event_itself() {
     );
     assert_eq!(world.account.orders().len(), 1);
     assert_eq!(world.sequences, [1, 2], "accepted, then filled");
+}
+
+#[test]
+fn a_report_comes_back_at_its_own_time_between_two_events() {
+    let latencies = Latencies {
+        to_venue: LatencyModel::Fixed(20),
+        to_account: LatencyModel::Fixed(5),
+        seed: 1,
+    };
+    let venue = BarFill::new(BarFillOptions::new(FillModel::BarClose), [instrument()]);
+    let mut world = World::at(Box::new(Delayed::new(venue, latencies)));
+    let lines = world.add(
+        "a",
+        Box::new(|ctx, bar| {
+            ctx.target(&bar.instrument_id, 5);
+        }),
+        quiet_timer(),
+    );
+    world.run([bar(100, 100), bar(110, 200), bar(300, 300)]);
+    // Decided at 100, at the venue at 120, after the second bar.
+    assert_eq!(
+        heard(&lines),
+        [
+            "start 0",
+            "bar 100",
+            "bar 110",
+            "fill at 125 position 5 last 200",
+            "bar 300"
+        ]
+    );
 }
 
 #[test]

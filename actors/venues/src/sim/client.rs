@@ -10,7 +10,7 @@ use super::protocol::{
 };
 use apex_domain::market::MarketEvent;
 use apex_domain::reconcile::VenueSnapshot;
-use apex_domain::venue::{VenueCommand, VenueReport};
+use apex_domain::venue::{VenueCommand, VenueControl, VenueReport};
 use apex_domain::{AccountId, Instrument, UnixNanos};
 use std::time::Duration;
 use thiserror::Error;
@@ -133,6 +133,13 @@ impl CommandSender {
     /// Errors: [`SendError`].
     pub fn set_faults(&self, faults: Faults) -> Result<(), SendError> {
         self.hand_over(ClientMessage::SetFaults(faults))
+    }
+
+    /// Has the venue halt, resume, open or close an instrument, or bust an execution.
+    ///
+    /// Errors: [`SendError`].
+    pub fn control(&self, control: VenueControl) -> Result<(), SendError> {
+        self.hand_over(ClientMessage::Control(control))
     }
 
     fn hand_over(&self, message: ClientMessage) -> Result<(), SendError> {

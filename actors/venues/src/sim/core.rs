@@ -5,7 +5,7 @@ use super::SimVenueError;
 use super::protocol::{ErrorCode, Faults, ServerMessage};
 use super::venue::{Outcome, ReportLog, Venue, line};
 use apex_domain::market::MarketEvent;
-use apex_domain::venue::VenueCommand;
+use apex_domain::venue::{VenueCommand, VenueControl};
 use apex_domain::{AccountId, UnixNanos};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,6 +41,11 @@ pub(super) enum CoreInput {
     SetFaults {
         session: u64,
         faults: Faults,
+    },
+    /// What the venue itself is to decide.
+    Control {
+        session: u64,
+        control: VenueControl,
     },
     Closed {
         session: u64,
@@ -139,6 +144,12 @@ impl Core {
                 if self.sessions.contains_key(&session) {
                     self.commands_since_faults = 0;
                     self.faults.send_replace(faults);
+                }
+            }
+            CoreInput::Control { session, control } => {
+                if self.sessions.contains_key(&session) {
+                    let outcome = self.venue.control(now, control)?;
+                    self.fan_out(now, outcome.market);
                 }
             }
             CoreInput::Closed { session } => self.close(session),

@@ -13,8 +13,9 @@
 
 use super::SimVenueError;
 use apex_domain::matching::RestoredOrder;
+use apex_domain::order::trigger::Watch;
 use apex_domain::venue::{
-    NewOrder, RejectReason, VenueCommand, VenueEnd, VenueReport, VenueStatus,
+    NewOrder, RejectReason, VenueCommand, VenueControl, VenueEnd, VenueReport, VenueStatus,
 };
 use apex_domain::{AccountId, ClientOrderId, Quantity, UnixNanos, VenueOrderId};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,9 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+
+/// Stands as the account of what the venue itself decided.
+pub const VENUE: &str = "VENUE";
 
 /// The journal's name in the venue's data folder.
 pub const FILE_NAME: &str = "venue.jsonl";
@@ -48,6 +52,18 @@ pub enum Entry {
     Refused(NewOrder),
     /// An amend or cancel, whatever became of it. Queries change nothing and are not kept.
     Command(VenueCommand),
+    /// What the venue itself decided; under the account [`VENUE`].
+    Control(VenueControl),
+    /// What a trailing stop waits for, as the market stood when it was taken.
+    Watching {
+        client_order_id: ClientOrderId,
+        watch: Watch,
+    },
+    /// An order of the venue's own that closes a position of the account. It never rests.
+    Liquidation {
+        venue_order_id: VenueOrderId,
+        order: NewOrder,
+    },
     /// A report with its number in the account's stream.
     Report { sequence: u64, report: VenueReport },
 }
@@ -57,6 +73,8 @@ pub enum Entry {
 pub struct Recovered {
     /// Every order, taken or refused, in the order of arrival.
     pub orders: Vec<(AccountId, RestoredOrder)>,
+    /// What the venue itself decided, in order.
+    pub controls: Vec<VenueControl>,
     /// All reports of each account; the report numbered n is at n - 1.
     pub reports: BTreeMap<AccountId, Vec<VenueReport>>,
     /// Lines so far; more than any number that an id was ever made from.
@@ -80,6 +98,26 @@ impl Recovered {
                 }
             }
             Entry::Command(_) => {}
+            Entry::Control(control) => self.controls.push(control),
+            Entry::Watching {
+                client_order_id,
+                watch,
+            } => {
+                let order = self.order_mut(&account_id, &client_order_id);
+                let order = order.ok_or_else(|| format!("no order {client_order_id} to watch"))?;
+                order.watch = Some(watch);
+            }
+            Entry::Liquidation {
+                venue_order_id,
+                order,
+            } => {
+                let id = order.client_order_id.clone();
+                // What of it does not fill is gone, and no report says so.
+                self.add_order(account_id.clone(), order, VenueStatus::Canceled)?;
+                if let Some(order) = self.order_mut(&account_id, &id) {
+                    order.venue_order_id = venue_order_id;
+                }
+            }
             Entry::Report { sequence, report } => {
                 self.add_report(&account_id, &report)?;
                 let reports = self.reports.entry(account_id).or_default();
@@ -107,6 +145,7 @@ impl Recovered {
             status,
             filled_quantity: Quantity::ZERO,
             executions: Vec::new(),
+            watch: None,
             order,
         };
         if self.index.insert(key, self.orders.len()).is_some() {
@@ -116,68 +155,85 @@ impl Recovered {
         Ok(())
     }
 
+    fn order_mut(
+        &mut self,
+        account_id: &AccountId,
+        id: &ClientOrderId,
+    ) -> Option<&mut RestoredOrder> {
+        let at = *self.index.get(&(account_id.clone(), id.clone()))?;
+        Some(&mut self.orders[at].1)
+    }
+
     fn add_report(&mut self, account_id: &AccountId, report: &VenueReport) -> Result<(), String> {
-        let key = (account_id.clone(), report.client_order_id().clone());
-        let order = self.index.get(&key).map(|at| &mut self.orders[*at].1);
-        let Some(order) = order else {
+        let id = report.client_order_id();
+        let Some(order) = self.order_mut(account_id, id) else {
             return match report {
                 // A command for an order that never was.
                 VenueReport::AmendRejected { .. } | VenueReport::CancelRejected { .. } => Ok(()),
-                _ => Err(format!("report for the unknown order {}", key.1)),
+                _ => Err(format!("report for the unknown order {id}")),
             };
         };
-        match report {
-            VenueReport::Accepted { venue_order_id, .. } => {
-                order.venue_order_id = venue_order_id.clone();
-            }
-            VenueReport::Filled(execution) => {
-                order.filled_quantity = order
-                    .filled_quantity
-                    .checked_add(execution.last_quantity)
-                    .map_err(|error| format!("filled quantity {error}"))?;
-                order.executions.push(execution.clone());
-                if order.filled_quantity >= order.order.quantity {
-                    order.status = VenueStatus::Filled;
-                }
-            }
-            VenueReport::Amended {
-                quantity,
-                limit_price,
-                stop_price,
-                ..
-            } => {
-                order.order.quantity = *quantity;
-                order.order.limit_price = *limit_price;
-                order.order.terms.stop_price = *stop_price;
-            }
-            VenueReport::Triggered { .. } => {
-                order.order.order_type = order.order.order_type.triggered();
-            }
-            VenueReport::Busted { exec_id, .. } => {
-                let busted = order.executions.iter().position(|e| e.exec_id == *exec_id);
-                if let Some(busted) = busted {
-                    let quantity = order.executions.remove(busted).last_quantity;
-                    order.filled_quantity = order.filled_quantity.saturating_sub(quantity);
-                }
-            }
-            VenueReport::Ended { end, .. } => {
-                order.status = match end {
-                    VenueEnd::Canceled => VenueStatus::Canceled,
-                    VenueEnd::Expired => VenueStatus::Expired,
-                };
-            }
-            VenueReport::Rejected { reason, .. } => {
-                if *reason != RejectReason::DuplicateClientOrderId {
-                    order.status = VenueStatus::Rejected;
-                }
-            }
-            VenueReport::AmendRejected { .. }
-            | VenueReport::CancelRejected { .. }
-            | VenueReport::Status { .. }
-            | VenueReport::NotFound { .. } => {}
-        }
-        Ok(())
+        apply(order, report)
     }
+}
+
+/// Takes what a report says of its order.
+fn apply(order: &mut RestoredOrder, report: &VenueReport) -> Result<(), String> {
+    match report {
+        VenueReport::Accepted { venue_order_id, .. } => {
+            order.venue_order_id = venue_order_id.clone();
+        }
+        VenueReport::Filled(execution) => {
+            order.filled_quantity = order
+                .filled_quantity
+                .checked_add(execution.last_quantity)
+                .map_err(|error| format!("filled quantity {error}"))?;
+            order.executions.push(execution.clone());
+            if order.filled_quantity >= order.order.quantity {
+                order.status = VenueStatus::Filled;
+            }
+        }
+        VenueReport::Amended {
+            quantity,
+            limit_price,
+            stop_price,
+            ..
+        } => {
+            order.order.quantity = *quantity;
+            order.order.limit_price = *limit_price;
+            order.order.terms.stop_price = *stop_price;
+        }
+        VenueReport::Triggered { .. } => {
+            order.order.order_type = order.order.order_type.triggered();
+            order.watch = None;
+        }
+        VenueReport::Busted { exec_id, .. } => {
+            let busted = order.executions.iter().position(|e| e.exec_id == *exec_id);
+            if let Some(busted) = busted {
+                let quantity = order.executions.remove(busted).last_quantity;
+                order.filled_quantity = order.filled_quantity.saturating_sub(quantity);
+                if order.status == VenueStatus::Filled {
+                    order.status = VenueStatus::Canceled;
+                }
+            }
+        }
+        VenueReport::Ended { end, .. } => {
+            order.status = match end {
+                VenueEnd::Canceled => VenueStatus::Canceled,
+                VenueEnd::Expired => VenueStatus::Expired,
+            };
+        }
+        VenueReport::Rejected { reason, .. } => {
+            if *reason != RejectReason::DuplicateClientOrderId {
+                order.status = VenueStatus::Rejected;
+            }
+        }
+        VenueReport::AmendRejected { .. }
+        | VenueReport::CancelRejected { .. }
+        | VenueReport::Status { .. }
+        | VenueReport::NotFound { .. } => {}
+    }
+    Ok(())
 }
 
 /// Reads the whole batches of a journal; a torn last one is left out. This is how a test reads

@@ -15,7 +15,7 @@
 
 use apex_domain::market::MarketEvent;
 use apex_domain::reconcile::VenueSnapshot;
-use apex_domain::venue::{VenueCommand, VenueReport};
+use apex_domain::venue::{VenueCommand, VenueControl, VenueReport};
 use apex_domain::{AccountId, Instrument, UnixNanos};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
@@ -56,6 +56,8 @@ pub enum ClientMessage {
     Heartbeat,
     /// For tests: what the venue is to do wrong from here on, for all accounts.
     SetFaults(Faults),
+    /// For operators and tests: a halt, the edge of a session, or a bust.
+    Control(VenueControl),
 }
 
 /// What the venue says.
@@ -160,6 +162,21 @@ impl FromStr for Faults {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn controls_are_read_as_the_guide_states_them() {
+        let guide = include_str!("../../../../docs/guide/simulated-venue.md");
+        let lines: Vec<&str> = guide
+            .lines()
+            .filter(|line| line.starts_with("{\"control\""))
+            .collect();
+        assert_eq!(lines.len(), 3);
+        for line in lines {
+            let message = serde_json::from_str::<ClientMessage>(line);
+            let is_control = matches!(message, Ok(ClientMessage::Control(_)));
+            assert!(is_control, "{line}: {message:?}");
+        }
+    }
 
     #[test]
     fn faults_are_read_from_a_command_line() {

@@ -128,6 +128,7 @@ async fn read_messages(
             Ok(ClientMessage::SubscribeMarket) => CoreInput::Subscribe { session },
             Ok(ClientMessage::Snapshot { since }) => CoreInput::Snapshot { session, since },
             Ok(ClientMessage::SetFaults(faults)) => CoreInput::SetFaults { session, faults },
+            Ok(ClientMessage::Control(control)) => CoreInput::Control { session, control },
             Ok(ClientMessage::Heartbeat) => continue,
             Ok(ClientMessage::Logon { .. }) => return bad("already logged on".to_owned()),
             Err(error) => return bad(error.to_string()),

@@ -2,6 +2,7 @@
 //! exact.
 
 mod core;
+mod kinds;
 mod wire;
 
 use super::client::{CommandSender, ConnectOptions, EventStream, SimVenueClient, VenueEvent};

@@ -1,17 +1,18 @@
 //! The venue itself, without sockets: the exchange, its journal, and the numbered reports.
 
 use super::SimVenueError;
-use super::journal::{Entry, Journal};
+use super::journal::{self, Entry, Journal};
 use super::protocol::ServerMessage;
 use apex_domain::market::MarketEvent;
 use apex_domain::matching::{ExchangeEvent, ExchangeInput, SimExchange, SimOptions};
 use apex_domain::reconcile::VenueSnapshot;
-use apex_domain::venue::{VenueCommand, VenueReport};
+use apex_domain::venue::{VenueCommand, VenueControl, VenueReport};
 use apex_domain::{AccountId, Instrument, UnixNanos};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
+use tracing::warn;
 
 /// The reports of one account as lines ready to be sent, the report numbered n at n - 1. A
 /// session reads from here at its own speed, so none is ever dropped and nothing has to be
@@ -96,6 +97,7 @@ impl Venue {
         options.first_number = recovered.lines + 1;
         let mut exchange = SimExchange::new(options)?;
         let mut events = Vec::new();
+        exchange.restore_controls(&recovered.controls);
         exchange.restore(now, &recovered.orders, &mut events);
         let logs = recovered
             .reports
@@ -174,6 +176,20 @@ impl Venue {
         self.settle(now, entries.into_iter().collect())
     }
 
+    /// Carries out what the venue itself decides.
+    pub(super) fn control(
+        &mut self,
+        now: UnixNanos,
+        control: VenueControl,
+    ) -> Result<Outcome, SimVenueError> {
+        let input = ExchangeInput::Control(control.clone());
+        self.exchange.apply(now, input, &mut self.events);
+        let own = AccountId::new(journal::VENUE)
+            // A constant text within the alphabet of ids.
+            .expect("a constant id");
+        self.settle(now, vec![(own, Entry::Control(control))])
+    }
+
     /// The first report to a new order is its acceptance or its refusal.
     fn was_accepted(&self) -> bool {
         self.events.iter().any(|event| {
@@ -204,6 +220,36 @@ impl Venue {
                     report: report @ (VenueReport::Status { .. } | VenueReport::NotFound { .. }),
                     ..
                 } => outcome.answer = Some(report),
+                ExchangeEvent::Watching {
+                    account_id,
+                    client_order_id,
+                    watch,
+                } => {
+                    let watching = Entry::Watching {
+                        client_order_id,
+                        watch,
+                    };
+                    entries.push((account_id, watching));
+                }
+                ExchangeEvent::Liquidation {
+                    account_id,
+                    venue_order_id,
+                    order,
+                } => {
+                    let liquidation = Entry::Liquidation {
+                        venue_order_id,
+                        order,
+                    };
+                    entries.push((account_id, liquidation));
+                }
+                ExchangeEvent::MarginCall { account_id, state } => {
+                    warn!(
+                        %account_id,
+                        equity = %state.equity,
+                        maintenance = %state.maintenance,
+                        "margin call"
+                    );
+                }
                 ExchangeEvent::Report { account_id, report } => {
                     let log = self.log(&account_id);
                     let sequence = next.entry(account_id.clone()).or_insert(log.last());

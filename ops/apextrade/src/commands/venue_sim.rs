@@ -4,6 +4,9 @@ use crate::cli::VenueSimArgs;
 use crate::commands::block_on;
 use crate::config::Settings;
 use anyhow::{Context, Result};
+use apex_domain::Currency;
+use apex_domain::matching::MarginOptions;
+use apex_domain::time::NANOS_PER_MILLI;
 use apex_venues::sim::{ServerOptions, serve};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -21,6 +24,20 @@ pub fn run(args: VenueSimArgs, settings: &Settings) -> Result<ExitCode> {
         .with_context(|| format!("cannot make folder \"{}\"", data_dir.display()))?;
     let mut options = ServerOptions::new(data_dir, args.seed);
     options.step_interval = Duration::from_millis(args.step_ms);
+    for listed in &mut options.sim.instruments {
+        listed.instrument.rules.price_collar = args.price_collar;
+        if args.margin_cash.is_some() {
+            listed.instrument.initial_margin = args.initial_margin;
+            listed.instrument.rules.maintenance_margin = Some(args.maintenance_margin);
+        }
+    }
+    if let Some(cash) = args.margin_cash {
+        options.sim.margin = Some(MarginOptions {
+            currency: Currency::new("USDT")?,
+            cash,
+            grace_ns: i64::from(args.margin_grace_ms) * NANOS_PER_MILLI,
+        });
+    }
     block_on(async move {
         let listener = TcpListener::bind(&args.listen)
             .await

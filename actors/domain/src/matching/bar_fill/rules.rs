@@ -1,13 +1,8 @@
-//! What one piece of data does to one order.
+//! The prices that one piece of data offers.
 
-use crate::instrument::Instrument;
 use crate::market::{MarketEvent, Side};
-use crate::money::Rate;
-use crate::number::{Decimal, Price};
-use crate::order::TimeInForce;
+use crate::number::Price;
 use crate::time::UnixNanos;
-use crate::venue::NewOrder;
-use rust_decimal::prelude::ToPrimitive;
 
 /// The kinds of data, the one to follow rather than the others last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,9 +19,6 @@ pub struct Reach {
     pub buy: Option<Price>,
     /// What a sell gets at its start.
     pub sell: Option<Price>,
-    /// The lowest and highest price on the way.
-    pub low: Option<Price>,
-    pub high: Option<Price>,
     pub source: Source,
     pub ts: UnixNanos,
 }
@@ -37,8 +29,6 @@ impl Reach {
             MarketEvent::Bar(bar) => Some(Reach {
                 buy: Some(bar.open),
                 sell: Some(bar.open),
-                low: Some(bar.low),
-                high: Some(bar.high),
                 source: Source::Bars,
                 ts: bar.ts_open,
             }),
@@ -47,8 +37,6 @@ impl Reach {
                 Some(Reach {
                     buy: ask,
                     sell: bid,
-                    low: ask,
-                    high: bid,
                     source: Source::Quotes,
                     ts: quote.ts_event,
                 })
@@ -64,8 +52,6 @@ impl Reach {
         Reach {
             buy: Some(price),
             sell: Some(price),
-            low: Some(price),
-            high: Some(price),
             source,
             ts,
         }
@@ -78,80 +64,4 @@ impl Reach {
             Side::Sell => self.sell,
         }
     }
-
-    /// Returns the best price for an order of `side` on the way.
-    pub fn best(&self, side: Side) -> Option<Price> {
-        match side {
-            Side::Buy => self.low,
-            Side::Sell => self.high,
-        }
-    }
-}
-
-/// What one piece of data does to a working order.
-pub enum Outcome {
-    Rests,
-    Fills { price: Price, maker: bool },
-    Ends,
-}
-
-/// Returns what `reach` does to an order; `fresh` when it is the first data that the order meets.
-pub fn outcome(order: &NewOrder, fresh: bool, reach: &Reach) -> Outcome {
-    let side = order.side;
-    let immediate = order.time_in_force != TimeInForce::Gtc;
-    let start = reach.start(side);
-    let Some(limit) = order.limit_price else {
-        return match start {
-            Some(price) => Outcome::Fills {
-                price,
-                maker: false,
-            },
-            None if immediate => Outcome::Ends,
-            None => Outcome::Rests,
-        };
-    };
-    if let Some(price) = start.filter(|price| is_reached(side, limit, *price)) {
-        let takes = fresh && !order.post_only;
-        // A resting order that a quote runs over trades at its own price; a bar that opens
-        // beyond the limit shows that its price was never available.
-        let improves = takes || reach.source == Source::Bars;
-        return Outcome::Fills {
-            price: if improves { price } else { limit },
-            maker: !takes,
-        };
-    }
-    if immediate {
-        return Outcome::Ends;
-    }
-    match reach.best(side) {
-        Some(best) if is_reached(side, limit, best) => Outcome::Fills {
-            price: limit,
-            maker: true,
-        },
-        _ => Outcome::Rests,
-    }
-}
-
-/// Returns true when an order of `side` with this limit may trade at `price`.
-pub fn is_reached(side: Side, limit: Price, price: Price) -> bool {
-    match side {
-        Side::Buy => price <= limit,
-        Side::Sell => price >= limit,
-    }
-}
-
-/// Returns the price made worse by `slippage`, on the increment, or `None` out of range.
-pub fn slipped(instrument: &Instrument, side: Side, price: Price, slippage: Rate) -> Option<Price> {
-    if slippage.is_zero() {
-        return Some(price);
-    }
-    let step = instrument.price_increment.0;
-    let steps = Decimal::from(price.0)
-        .abs()
-        .checked_mul(slippage.0)?
-        .checked_div(Decimal::from(step))?
-        .ceil()
-        .to_i64()?;
-    let shift = steps.checked_mul(step)?.checked_mul(side.sign())?;
-    price.0.checked_add(shift).map(Price)
 }

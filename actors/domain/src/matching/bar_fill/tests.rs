@@ -2,9 +2,10 @@ use super::*;
 use crate::id::Currency;
 use crate::instrument::{FeeSchedule, InstrumentKind, InstrumentRules};
 use crate::market::{Bar, BarSpec, Level, Quote, Side};
-use crate::money::Money;
-use crate::order::OrderTerms;
-use crate::order::TimeInForce;
+use crate::money::{Money, Rate};
+use crate::number::{Price, Quantity};
+use crate::order::{OrderTerms, OrderType, TimeInForce};
+use crate::venue::NewOrder;
 
 const NOW: UnixNanos = UnixNanos(5);
 
@@ -30,11 +31,7 @@ fn instrument() -> Instrument {
 }
 
 fn venue(fill: FillModel) -> BarFill {
-    let options = BarFillOptions {
-        fill,
-        slippage: Rate::ZERO,
-    };
-    BarFill::new(options, [instrument()])
+    BarFill::new(BarFillOptions::new(fill), [instrument()])
 }
 
 fn price(text: &str) -> Price {
@@ -325,8 +322,8 @@ fn a_reduce_only_order_stops_at_flat() {
 #[test]
 fn slippage_makes_market_orders_worse_and_leaves_limits_alone() {
     let options = BarFillOptions {
-        fill: FillModel::Touch,
-        slippage: Rate::parse("0.001").unwrap(),
+        slippage: Slippage::Share(Rate::parse("0.001").unwrap()),
+        ..BarFillOptions::new(FillModel::Touch)
     };
     let mut v = BarFill::new(options, [instrument()]);
     market(&mut v, &quote(5, "99.95", "100.05"));
@@ -350,10 +347,7 @@ fn fees_follow_the_instrument() {
         decimals: None,
         ..FeeSchedule::default()
     };
-    let options = BarFillOptions {
-        fill: FillModel::Touch,
-        slippage: Rate::ZERO,
-    };
+    let options = BarFillOptions::new(FillModel::Touch);
     let mut v = BarFill::new(options, [charged]);
     let mut out = Vec::new();
     v.on_market(&quote(5, "9.90", "10.10"), &mut out);

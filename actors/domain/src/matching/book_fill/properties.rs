@@ -1,9 +1,9 @@
 //! What holds for every order, whatever the market and the account do.
 
 use super::*;
-use crate::market::{BookDelta, Level};
-use crate::order::OrderTerms;
-use crate::venue::{VenueEnd, VenueReport as Report};
+use crate::market::{BookDelta, Level, Side, Trade};
+use crate::order::{OrderTerms, OrderType, TimeInForce};
+use crate::venue::{NewOrder, VenueEnd, VenueReport as Report};
 use proptest::prelude::*;
 
 const ID: &str = "BTCUSDT.SIM";

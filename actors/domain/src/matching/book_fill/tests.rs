@@ -1,9 +1,9 @@
 //! Cases of the trade against a small recorded market.
 
 use super::*;
-use crate::market::{BookDelta, BookSnapshot, FeedState, FeedStatus, Level, Quote};
-use crate::order::OrderTerms;
-use crate::venue::{VenueEnd, VenueReport as Report};
+use crate::market::{BookDelta, BookSnapshot, FeedState, FeedStatus, Level, Quote, Side, Trade};
+use crate::order::{OrderTerms, OrderType, TimeInForce};
+use crate::venue::{NewOrder, VenueEnd, VenueReport as Report};
 
 const ID: &str = "BTCUSDT.SIM";
 
@@ -466,6 +466,7 @@ fn restored_orders_work_on_and_keep_their_ids_used() {
         status,
         filled_quantity: Quantity(filled),
         executions: Vec::new(),
+        watch: None,
     };
     let orders = [
         restored("open", VenueStatus::Working, 2),

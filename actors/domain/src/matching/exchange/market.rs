@@ -4,10 +4,12 @@ use super::ExchangeEvent;
 use crate::InstrumentId;
 use crate::market::{BookDelta, BookSnapshot, Level, MarketEvent, Quote, Side, Trade};
 use crate::matching::agents::Agents;
+use crate::matching::floor::Floor;
 use crate::matching::order_book::{BookChanges, BookTrade, OrderBook};
 use crate::matching::sim_instrument::SimInstrument;
 use crate::number::Price;
 use crate::time::UnixNanos;
+use std::collections::BTreeSet;
 
 /// When something happened and when it was told.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +38,13 @@ pub(super) struct SimMarket {
     trade_id: u64,
     /// Best bid and ask as they were told last.
     told: (Option<Level>, Option<Level>),
+    pub(super) floor: Floor,
+    /// Orders that wait for a price, by number, which is their order of arrival.
+    pub(super) watching: BTreeSet<u64>,
+    /// Orders that wait for the session to open.
+    pub(super) at_open: BTreeSet<u64>,
+    /// Orders that wait for the session's last price.
+    pub(super) at_close: BTreeSet<u64>,
 }
 
 impl SimMarket {
@@ -48,7 +57,25 @@ impl SimMarket {
             update_id: 0,
             trade_id: 0,
             told: (None, None),
+            floor: Floor::default(),
+            watching: BTreeSet::new(),
+            at_open: BTreeSet::new(),
+            at_close: BTreeSet::new(),
         }
+    }
+
+    /// Takes the best prices of the book for those who watch them.
+    pub(super) fn see_top(&mut self, ts: UnixNanos) {
+        let (bid, ask) = self.top();
+        let price = |level: Option<Level>| level.map(|level| level.price);
+        self.floor.see_top(price(bid), price(ask), ts);
+    }
+
+    /// Forgets an order that waits for something.
+    pub(super) fn forget(&mut self, number: u64) {
+        self.watching.remove(&number);
+        self.at_open.remove(&number);
+        self.at_close.remove(&number);
     }
 
     fn id(&self) -> InstrumentId {

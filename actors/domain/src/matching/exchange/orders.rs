@@ -1,44 +1,48 @@
-//! Orders of accounts at the exchange: taken, amended, canceled, and filled by what happened in
-//! the books.
+//! Orders of accounts at the exchange: taken, put into the books, and ended.
 
 use super::market::Stamp;
 use super::{ExchangeEvent, SimExchange};
 use crate::id::{AccountId, ClientOrderId, InstrumentId};
-use crate::matching::agents::AGENT;
-use crate::matching::ledger::{Ledger, Match};
-use crate::matching::order_book::{BookOrderId, BookTrade, Outcome, PlaceOrder};
+use crate::matching::ledger::{Ledger, VenueOrder};
+use crate::matching::order_book::{BookOrderId, Outcome, PlaceOrder, PlaceTerms};
 use crate::matching::rules::{self, Refused};
-use crate::number::{Price, Quantity};
-use crate::order::OrderType;
+use crate::order::{OrderType, TimeInForce};
 use crate::venue::{EndReason, NewOrder, RejectReason, VenueReport};
+
+/// Begins the client order ids of the exchange's own orders.
+pub(super) const LIQUIDATION: &str = "LIQ-";
 
 /// A working order of an account.
 #[derive(Clone, Debug)]
 pub(super) struct LiveOrder {
-    account_id: AccountId,
-    client_order_id: ClientOrderId,
-    instrument_id: InstrumentId,
-    /// Its number in the book of its instrument.
-    book_id: BookOrderId,
+    pub(super) account_id: AccountId,
+    pub(super) client_order_id: ClientOrderId,
+    pub(super) instrument_id: InstrumentId,
+    /// Its number in the book of its instrument; `None` while it waits for something.
+    pub(super) book_id: Option<BookOrderId>,
 }
 
-/// What an amend asks for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Change {
-    pub(super) quantity: Quantity,
-    pub(super) limit_price: Option<Price>,
-}
-
-fn report(out: &mut Vec<ExchangeEvent>, account_id: &AccountId, report: VenueReport) {
-    out.push(ExchangeEvent::Report {
+pub(super) fn report(
+    out: &mut Vec<ExchangeEvent>,
+    account_id: &AccountId,
+    report: impl Into<Option<VenueReport>>,
+) {
+    out.extend(report.into().map(|report| ExchangeEvent::Report {
         account_id: account_id.clone(),
         report,
-    });
+    }));
 }
 
 impl SimExchange {
-    fn ledger(&mut self, account_id: &AccountId) -> &mut Ledger {
+    pub(super) fn ledger(&mut self, account_id: &AccountId) -> &mut Ledger {
         self.ledgers.entry(account_id.clone()).or_default()
+    }
+
+    /// Returns a working order by its number.
+    pub(super) fn order(&self, number: u64) -> Option<(&LiveOrder, &VenueOrder)> {
+        let live = self.live.get(&number)?;
+        let ledger = self.ledgers.get(&live.account_id)?;
+        Some((live, ledger.open(&live.client_order_id)?))
     }
 
     pub(super) fn new_order(
@@ -55,7 +59,8 @@ impl SimExchange {
         }
         let accepted = ledger.accept(&mut self.numbering, order, self.clock);
         report(out, account_id, accepted);
-        self.place(account_id, &order.client_order_id, out);
+        self.watch(account_id, &order.client_order_id, out);
+        self.begin(account_id, &order.client_order_id, out);
     }
 
     pub(super) fn refuse(
@@ -78,265 +83,234 @@ impl SimExchange {
     fn check_unused(&self, account_id: &AccountId, order: &NewOrder) -> Result<(), Refused> {
         let ledger = self.ledgers.get(account_id);
         if ledger.is_some_and(|ledger| ledger.knows(&order.client_order_id)) {
-            return Err(Refused {
-                reason: RejectReason::DuplicateClientOrderId,
-                text: "client_order_id was used before".to_owned(),
-            });
+            let reason = RejectReason::DuplicateClientOrderId;
+            return Err(Refused::new(reason, "client_order_id was used before"));
         }
         Ok(())
     }
 
     fn check(&self, account_id: &AccountId, order: &NewOrder) -> Result<(), Refused> {
-        let refuse = |reason, text: &str| {
-            Err(Refused {
-                reason,
-                text: text.to_owned(),
-            })
-        };
         self.check_unused(account_id, order)?;
+        if order.client_order_id.as_str().starts_with(LIQUIDATION) {
+            return Err(Refused::other("client_order_id is the venue's own"));
+        }
         let Some(market) = self.markets.get(&order.instrument_id) else {
-            return refuse(RejectReason::UnknownInstrument, "unknown instrument");
+            return Err(Refused::new(
+                RejectReason::UnknownInstrument,
+                "unknown instrument",
+            ));
         };
-        rules::check_new(&market.definition.instrument, order)?;
-        let would_trade = market.book.would_trade(order.side, order.limit_price);
-        if order.post_only && would_trade {
-            return refuse(
-                RejectReason::PostOnlyWouldTrade,
-                "post-only order would trade at once",
+        let instrument = &market.definition.instrument;
+        rules::check_new(instrument, order, self.clock)?;
+        let waits = order.order_type.is_conditional()
+            || order.order_type == OrderType::Limit
+            || order.time_in_force == TimeInForce::AtOpen
+            || order.time_in_force == TimeInForce::AtClose;
+        market.floor.check(order.time_in_force, waits)?;
+        if !order.order_type.is_conditional() {
+            let in_auction = matches!(
+                order.time_in_force,
+                TimeInForce::AtOpen | TimeInForce::AtClose
             );
+            if !in_auction && !market.floor.is_closed() {
+                check_book(market, order)?;
+            }
+            if let Some(price) = order.limit_price {
+                market.floor.check_collar(instrument, price)?;
+            }
         }
-        if order.order_type == OrderType::Market && !would_trade {
-            return refuse(RejectReason::NoLiquidity, "nothing to trade with");
-        }
-        Ok(())
+        self.check_margin(account_id, order)
     }
 
-    /// Puts a working order of the ledger into its book.
-    pub(super) fn place(
+    /// Lets a working order of the ledger begin: it waits for its price or its session, or goes
+    /// into its book.
+    pub(super) fn begin(
         &mut self,
         account_id: &AccountId,
         id: &ClientOrderId,
         out: &mut Vec<ExchangeEvent>,
     ) {
-        let Some(order) = self.ledger(account_id).open(id) else {
+        let Some(order) = self.ledgers.get(account_id).and_then(|l| l.open(id)) else {
             return;
         };
-        let (number, instrument_id) = (order.number, order.instrument_id.clone());
-        let place = PlaceOrder {
-            owner: number,
-            side: order.side,
-            limit_price: order.limit_price,
-            quantity: order.quantity,
-            filled: order.filled,
-            time_in_force: order.time_in_force,
-            // Checked before it was accepted; one that is put back stays accepted.
-            post_only: false,
+        let number = order.number;
+        let Some(market) = self.markets.get_mut(&order.order.instrument_id) else {
+            return;
         };
+        self.live.insert(
+            number,
+            LiveOrder {
+                account_id: account_id.clone(),
+                client_order_id: id.clone(),
+                instrument_id: order.order.instrument_id.clone(),
+                book_id: None,
+            },
+        );
+        if let Some(end) = order.order.terms.expire_at
+            && matches!(
+                order.order.time_in_force,
+                TimeInForce::Day | TimeInForce::Gtd
+            )
+        {
+            self.ends.insert((end, number));
+        }
+        if order.watch.is_some() {
+            market.watching.insert(number);
+            return self.see_one(number, out);
+        }
+        match order.order.time_in_force {
+            TimeInForce::AtOpen => {
+                market.at_open.insert(number);
+            }
+            TimeInForce::AtClose => {
+                market.at_close.insert(number);
+            }
+            _ if market.floor.is_closed() => {
+                market.at_open.insert(number);
+            }
+            _ => self.place(number, out),
+        }
+    }
+
+    /// Puts a working order into its book.
+    pub(super) fn place(&mut self, number: u64, out: &mut Vec<ExchangeEvent>) {
+        let Some((live, order)) = self.order(number) else {
+            return;
+        };
+        let (account_id, id) = (live.account_id.clone(), live.client_order_id.clone());
+        let instrument_id = live.instrument_id.clone();
+        let next_group = self.groups.len() as u64 + 1;
+        let (mut place, mut terms, to_limit) = placing(order);
+        let time_in_force = order.order.time_in_force;
+        terms.group = *self.groups.entry(account_id.clone()).or_insert(next_group);
         let Some(market) = self.markets.get_mut(&instrument_id) else {
             return;
         };
-        let Ok(placed) = market.book.place(place, &mut market.changes) else {
+        if to_limit && place.limit_price.is_none() {
+            place.limit_price = market.book.best(place.side.opposite()).map(|l| l.price);
+            if place.limit_price.is_none() {
+                return self.end(number, EndReason::NoLiquidity, out);
+            }
+        }
+        let Ok(placed) = market.book.place_with(place, terms, &mut market.changes) else {
             return;
         };
-        let live = LiveOrder {
-            account_id: account_id.clone(),
-            client_order_id: id.clone(),
-            instrument_id: instrument_id.clone(),
-            book_id: placed.id,
-        };
-        self.live.insert(number, live);
+        if let Some(live) = self.live.get_mut(&number) {
+            live.book_id = Some(placed.id);
+        }
         self.publish(&instrument_id, Stamp::at(self.clock), out);
-        if placed.outcome == Outcome::Canceled {
-            self.end(number, EndReason::NoLiquidity, out);
+        match placed.outcome {
+            Outcome::Canceled => {
+                let reason = match time_in_force {
+                    TimeInForce::AtOpen | TimeInForce::AtClose => EndReason::TimeOver,
+                    _ => EndReason::NoLiquidity,
+                };
+                self.end(number, reason, out);
+            }
+            Outcome::SelfTrade => self.end(number, EndReason::SelfTrade, out),
+            Outcome::Resting if to_limit => {
+                let clock = self.clock;
+                if let Some(price) = place.limit_price {
+                    let amended = self.ledger(&account_id).set_limit(&id, price, clock);
+                    report(out, &account_id, amended);
+                }
+            }
+            Outcome::Resting | Outcome::Filled => {}
         }
     }
 
     /// Ends a working order that is no longer in its book.
-    fn end(&mut self, number: u64, reason: EndReason, out: &mut Vec<ExchangeEvent>) {
-        let Some(live) = self.live.remove(&number) else {
+    pub(super) fn end(&mut self, number: u64, reason: EndReason, out: &mut Vec<ExchangeEvent>) {
+        let clock = self.clock;
+        let Some(live) = self.forget(number) else {
             return;
         };
-        let clock = self.clock;
-        let ledger = self.ledger(&live.account_id);
-        if let Some(ended) = ledger.end(&live.client_order_id, reason, clock) {
+        let ended = self
+            .ledger(&live.account_id)
+            .end(&live.client_order_id, reason, clock);
+        // An account does not know of the exchange's own orders before they fill.
+        if !live.client_order_id.as_str().starts_with(LIQUIDATION) {
             report(out, &live.account_id, ended);
         }
     }
 
-    pub(super) fn cancel_order(
-        &mut self,
-        account_id: &AccountId,
-        id: &ClientOrderId,
-        out: &mut Vec<ExchangeEvent>,
-    ) {
-        let clock = self.clock;
-        let ledger = self.ledger(account_id);
-        let Some(number) = ledger.open(id).map(|order| order.number) else {
-            let rejected = VenueReport::CancelRejected {
-                client_order_id: id.clone(),
-                text: ledger.why_not_open(id).to_owned(),
-                ts_event: clock,
-            };
-            return report(out, account_id, rejected);
-        };
-        let Some(live) = self.live.get(&number) else {
-            // Put back with an instrument that this exchange does not list.
-            let ended = self.ledger(account_id).end(id, EndReason::Requested, clock);
-            return ended
-                .into_iter()
-                .for_each(|ended| report(out, account_id, ended));
-        };
-        let instrument_id = live.instrument_id.clone();
-        if let Some(market) = self.markets.get_mut(&instrument_id) {
-            // A live order rests in its book.
-            let _canceled = market.book.cancel(live.book_id, &mut market.changes);
+    /// Takes an order out of everything but its ledger.
+    pub(super) fn forget(&mut self, number: u64) -> Option<LiveOrder> {
+        if let Some((_, order)) = self.order(number)
+            && let Some(end) = order.order.terms.expire_at
+        {
+            self.ends.remove(&(end, number));
         }
-        self.end(number, EndReason::Requested, out);
-        self.publish(&instrument_id, Stamp::at(clock), out);
+        let live = self.live.remove(&number)?;
+        if let Some(market) = self.markets.get_mut(&live.instrument_id) {
+            market.forget(number);
+        }
+        Some(live)
     }
 
-    pub(super) fn amend_order(
-        &mut self,
-        account_id: &AccountId,
-        id: &ClientOrderId,
-        change: Change,
-        out: &mut Vec<ExchangeEvent>,
-    ) {
-        let clock = self.clock;
-        let instrument_id = match self.amend_in_book(account_id, id, change) {
-            Ok(instrument_id) => instrument_id,
-            Err(text) => {
-                let rejected = VenueReport::AmendRejected {
-                    client_order_id: id.clone(),
-                    text,
-                    ts_event: clock,
-                };
-                return report(out, account_id, rejected);
-            }
-        };
-        if let Some(order) = self.ledger(account_id).open_mut(id) {
-            order.quantity = change.quantity;
-            order.limit_price = change.limit_price.or(order.limit_price);
-            let amended = VenueReport::Amended {
-                client_order_id: id.clone(),
-                quantity: order.quantity,
-                limit_price: order.limit_price,
-                stop_price: None,
-                ts_event: clock,
-            };
-            report(out, account_id, amended);
-        }
-        self.publish(&instrument_id, Stamp::at(clock), out);
-    }
-
-    /// Amends in the book, where what it traded waits to be published. A refusal changed
-    /// nothing.
-    fn amend_in_book(
-        &mut self,
-        account_id: &AccountId,
-        id: &ClientOrderId,
-        change: Change,
-    ) -> Result<InstrumentId, String> {
-        let ledger = self.ledgers.entry(account_id.clone()).or_default();
-        let Some(order) = ledger.open(id) else {
-            return Err(ledger.why_not_open(id).to_owned());
-        };
-        let (Some(live), Some(market)) = (
-            self.live.get(&order.number),
-            self.markets.get_mut(&order.instrument_id),
-        ) else {
-            return Err("unknown instrument".to_owned());
-        };
-        let instrument = &market.definition.instrument;
-        rules::check_quantity(instrument, change.quantity).map_err(|refused| refused.text)?;
-        if let Some(price) = change.limit_price {
-            rules::check_price(instrument, price).map_err(|refused| refused.text)?;
-            if order.post_only && market.book.would_trade(order.side, Some(price)) {
-                return Err("post-only order would trade at once".to_owned());
-            }
-        }
-        market
-            .book
-            .amend(
-                live.book_id,
-                change.quantity,
-                change.limit_price,
-                &mut market.changes,
-            )
-            .map_err(|error| error.to_string())?;
-        Ok(order.instrument_id.clone())
-    }
-
-    /// Tells what happened in a book: each trade, then the fills of accounts by it; then the
-    /// levels, unless the book was not told as a whole yet.
-    pub(super) fn publish(
-        &mut self,
-        id: &InstrumentId,
-        stamp: Stamp,
-        out: &mut Vec<ExchangeEvent>,
-    ) {
-        let Some(market) = self.markets.get_mut(id) else {
-            return;
-        };
-        let mut changes = std::mem::take(&mut market.changes);
-        for trade in &changes.trades {
-            if let Some(market) = self.markets.get_mut(id) {
-                out.push(ExchangeEvent::Market(market.trade(trade, stamp)));
-            }
-            for (number, maker) in [(trade.maker_owner, true), (trade.taker_owner, false)] {
-                if number != AGENT {
-                    self.fill(number, trade, maker, stamp, out);
-                }
-            }
-        }
-        if let Some(market) = self.markets.get_mut(id) {
-            if self.started {
-                market.tell_levels(&mut changes.touched, stamp, out);
-            }
-            changes.clear();
-            // The memory is used again. An order that could not be booked may have left a change
-            // of its own meanwhile.
-            changes.touched.append(&mut market.changes.touched);
-            market.changes = changes;
-        }
-    }
-
-    fn fill(
+    /// Takes a working order out of its book and ends it.
+    pub(super) fn withdraw(
         &mut self,
         number: u64,
-        trade: &BookTrade,
-        maker: bool,
-        stamp: Stamp,
+        reason: EndReason,
         out: &mut Vec<ExchangeEvent>,
     ) {
         let Some(live) = self.live.get(&number) else {
             return;
         };
-        let (Some(market), Some(ledger)) = (
-            self.markets.get_mut(&live.instrument_id),
-            self.ledgers.get_mut(&live.account_id),
-        ) else {
-            return;
-        };
-        let matched = Match {
-            price: trade.price,
-            quantity: trade.quantity,
-            maker,
-        };
-        let instrument = &market.definition.instrument;
-        let id = &live.client_order_id;
-        match ledger.fill(&mut self.numbering, instrument, id, matched, stamp.event) {
-            Some(filled) => {
-                report(out, &live.account_id, filled);
-                if ledger.open(id).is_none() {
-                    self.live.remove(&number);
-                }
-            }
-            None => {
-                // Its fee cannot be stated: it must not trade on.
-                let _rest = market.book.cancel(live.book_id, &mut market.changes);
-                self.end(number, EndReason::Other, out);
-            }
+        let instrument_id = live.instrument_id.clone();
+        if let (Some(book_id), Some(market)) = (live.book_id, self.markets.get_mut(&instrument_id))
+        {
+            // A live order with a number in its book rests there.
+            let _canceled = market.book.cancel(book_id, &mut market.changes);
         }
+        self.end(number, reason, out);
+        self.publish(&instrument_id, Stamp::at(self.clock), out);
     }
+}
+
+/// Refuses what cannot begin in the book as it is.
+pub(super) fn check_book(
+    market: &super::market::SimMarket,
+    order: &NewOrder,
+) -> Result<(), Refused> {
+    let would_trade = market.book.would_trade(order.side, order.limit_price);
+    if order.post_only && would_trade {
+        return Err(Refused::new(
+            RejectReason::PostOnlyWouldTrade,
+            "post-only order would trade at once",
+        ));
+    }
+    if order.limit_price.is_none() && !would_trade {
+        let reason = RejectReason::NoLiquidity;
+        return Err(Refused::new(reason, "nothing to trade with"));
+    }
+    Ok(())
+}
+
+/// Returns an order as its book takes it, and whether its limit is the first price that it gets.
+fn placing(order: &VenueOrder) -> (PlaceOrder, PlaceTerms, bool) {
+    let time_in_force = match order.order.time_in_force {
+        TimeInForce::Gtc | TimeInForce::Day | TimeInForce::Gtd => TimeInForce::Gtc,
+        TimeInForce::Fok => TimeInForce::Fok,
+        TimeInForce::Ioc | TimeInForce::AtOpen | TimeInForce::AtClose => TimeInForce::Ioc,
+    };
+    let place = PlaceOrder {
+        owner: order.number,
+        side: order.order.side,
+        limit_price: order.order.limit_price,
+        quantity: order.order.quantity,
+        filled: order.filled,
+        time_in_force,
+        // Checked before it was accepted; one that is put back stays accepted.
+        post_only: false,
+    };
+    let terms = PlaceTerms {
+        display: order.order.terms.display_quantity,
+        group: 0,
+        self_trade: order.order.terms.self_trade_prevention,
+    };
+    let to_limit =
+        order.order.order_type == OrderType::MarketToLimit && order.order.limit_price.is_none();
+    (place, terms, to_limit)
 }

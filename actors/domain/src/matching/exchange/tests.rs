@@ -3,10 +3,11 @@
 use super::*;
 use crate::ClientOrderId;
 use crate::market::{Level, Quote, Side};
+use crate::matching::RestoredOrder;
 use crate::number::{Price, Quantity};
 use crate::order::{OrderTerms, OrderType, TimeInForce};
 use crate::time::NANOS_PER_SECOND;
-use crate::venue::{EndReason, Execution, NewOrder, RejectReason};
+use crate::venue::{EndReason, Execution, NewOrder, RejectReason, VenueStatus};
 
 const BTC: &str = "BTCUSDT.SIM";
 
@@ -64,7 +65,7 @@ impl Script {
             .iter()
             .filter_map(|event| match event {
                 ExchangeEvent::Report { report, .. } => Some(report.clone()),
-                ExchangeEvent::Market(_) => None,
+                _ => None,
             })
             .collect();
         self.reports.extend(reports.clone());
@@ -125,6 +126,7 @@ fn the_same_seed_and_inputs_give_the_same_bytes() {
         let market = script.events.iter().map(|event| match event {
             ExchangeEvent::Market(event) => postcard::to_stdvec(event).unwrap(),
             ExchangeEvent::Report { report, .. } => postcard::to_stdvec(report).unwrap(),
+            other => panic!("{other:?} without margin or trailing stops"),
         });
         market.collect::<Vec<_>>()
     };
@@ -376,6 +378,7 @@ fn orders_put_back_rest_where_they_were_and_the_market_opens_round_them() {
             status,
             filled_quantity: Quantity(400),
             executions: Vec::new(),
+            watch: None,
         };
         (account("a"), order)
     };

@@ -18,10 +18,10 @@ impl Ledger {
             .map(|(id, order)| VenueOpenOrder {
                 client_order_id: Some(id.clone()),
                 venue_order_id: order.venue_order_id.clone(),
-                instrument_id: order.instrument_id.clone(),
-                side: order.side,
-                quantity: order.quantity,
-                limit_price: order.limit_price,
+                instrument_id: order.order.instrument_id.clone(),
+                side: order.order.side,
+                quantity: order.order.quantity,
+                limit_price: order.order.limit_price,
                 // Not told: a stop that trails moves without a report.
                 stop_price: None,
                 filled_quantity: order.filled,
@@ -38,7 +38,7 @@ impl Ledger {
         let mut rows = Vec::new();
         for (id, order) in &self.orders {
             // An order of an unknown instrument was rejected and has no fills.
-            let Some(currency) = currency(&order.instrument_id) else {
+            let Some(currency) = currency(&order.order.instrument_id) else {
                 continue;
             };
             let fills = order.fills.iter().filter(|fill| fill.ts_event >= since);
@@ -52,9 +52,13 @@ impl Ledger {
     pub(in crate::matching) fn positions(&self) -> Vec<VenuePosition> {
         let mut sums: BTreeMap<&InstrumentId, i64> = BTreeMap::new();
         for order in self.orders.values() {
-            let sum = sums.entry(&order.instrument_id).or_default();
+            let sum = sums.entry(&order.order.instrument_id).or_default();
             for fill in &order.fills {
-                let traded = fill.matched.quantity.0.saturating_mul(order.side.sign());
+                let traded = fill
+                    .matched
+                    .quantity
+                    .0
+                    .saturating_mul(order.order.side.sign());
                 *sum = sum.saturating_add(traded);
             }
         }

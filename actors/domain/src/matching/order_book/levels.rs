@@ -3,10 +3,13 @@
 //! A slab with links makes a cancel in the middle of a long queue as cheap as at its ends, and
 //! reuses memory instead of allocating per order.
 
-use super::{BookChanges, BookOrderId, BookTrade, PlaceOrder, RestingOrder, reaches};
+use super::{BookOrderId, PlaceOrder, PlaceTerms, RestingOrder, reaches};
 use crate::market::{Level, Side};
 use crate::number::{Price, Quantity};
+use crate::order::SelfTradePrevention;
 use std::collections::BTreeMap;
+
+mod sweep;
 
 /// No order.
 const NIL: u32 = u32::MAX;
@@ -23,7 +26,7 @@ struct Node {
 struct Queue {
     head: u32,
     tail: u32,
-    /// Wide, since many orders of `i64` size may meet at one price.
+    /// What is shown. Wide, since many orders of `i64` size may meet at one price.
     leaves: i128,
 }
 
@@ -135,7 +138,7 @@ impl Orders {
             });
         let previous = queue.tail;
         queue.tail = slot;
-        queue.leaves += i128::from(order.leaves().0);
+        queue.leaves += i128::from(order.shown.0);
         if previous == NIL {
             queue.head = slot;
         } else {
@@ -156,8 +159,11 @@ impl Orders {
             return;
         };
         let order = &mut self.nodes[slot as usize].order;
-        let cut = order.quantity.0 - quantity.0;
         order.quantity = quantity;
+        // What is hidden goes first.
+        let shown = order.shown.min(order.leaves());
+        let cut = order.shown.0 - shown.0;
+        order.shown = shown;
         let (side, price) = (order.side, order.price);
         if let Some(queue) = self.side_mut(side).get_mut(&price) {
             queue.leaves -= i128::from(cut);
@@ -182,7 +188,7 @@ impl Orders {
         if previous == NIL && next == NIL {
             levels.remove(&order.price);
         } else if let Some(queue) = levels.get_mut(&order.price) {
-            queue.leaves -= i128::from(order.leaves().0);
+            queue.leaves -= i128::from(order.shown.0);
             if previous == NIL {
                 queue.head = next;
             }
@@ -194,60 +200,36 @@ impl Orders {
         Some(order)
     }
 
-    /// Trades an incoming order against the opposite side, best price and oldest order first.
-    /// Returns what traded, at most `wanted`.
-    pub(super) fn sweep(
-        &mut self,
-        taker: BookOrderId,
-        order: &PlaceOrder,
-        wanted: Quantity,
-        changes: &mut BookChanges,
-    ) -> Quantity {
+    /// Returns how much an order could trade at once, hidden parts included, counted up to
+    /// `enough`.
+    pub(super) fn available(&self, order: &PlaceOrder, terms: &PlaceTerms, enough: i128) -> i128 {
+        let mut sum = 0_i128;
         let opposite = order.side.opposite();
-        let mut leaves = wanted.0;
-        while leaves > 0 {
-            let best = match opposite {
-                Side::Buy => self.bids.last_entry(),
-                Side::Sell => self.asks.first_entry(),
-            };
-            let Some(mut level) = best else { break };
-            let price = *level.key();
-            if !reaches(order.side, order.limit_price, price) {
+        let levels: Box<dyn Iterator<Item = (&Price, &Queue)>> = match opposite {
+            Side::Buy => Box::new(self.bids.iter().rev()),
+            Side::Sell => Box::new(self.asks.iter()),
+        };
+        for (price, queue) in levels {
+            if !reaches(order.side, order.limit_price, *price) {
                 break;
             }
-            let queue = level.get_mut();
-            while leaves > 0 && queue.head != NIL {
-                let slot = queue.head;
-                let node = &mut self.nodes[slot as usize];
-                let traded = leaves.min(node.order.leaves().0);
-                leaves -= traded;
-                queue.leaves -= i128::from(traded);
-                node.order.filled.0 += traded;
-                let maker = node.order;
-                changes.trades.push(BookTrade {
-                    price,
-                    quantity: Quantity(traded),
-                    aggressor: order.side,
-                    taker,
-                    taker_owner: order.owner,
-                    maker: maker.id,
-                    maker_owner: maker.owner,
-                    maker_leaves: maker.leaves(),
-                });
-                if maker.leaves().is_zero() {
-                    queue.head = node.next;
-                    self.slots.remove(&maker.id);
-                    self.free.push(slot);
-                    if queue.head != NIL {
-                        self.nodes[queue.head as usize].previous = NIL;
+            let mut slot = queue.head;
+            while slot != NIL {
+                if sum >= enough {
+                    return sum;
+                }
+                let node = &self.nodes[slot as usize];
+                slot = node.next;
+                match terms.against(&node.order) {
+                    None => sum += i128::from(node.order.leaves().0),
+                    // Behind its own order it does not come.
+                    Some(SelfTradePrevention::ExpireTaker | SelfTradePrevention::ExpireBoth) => {
+                        return sum;
                     }
+                    Some(SelfTradePrevention::ExpireMaker | SelfTradePrevention::Decrement) => {}
                 }
             }
-            changes.touched.push((opposite, price));
-            if queue.head == NIL {
-                level.remove();
-            }
         }
-        Quantity(wanted.0 - leaves)
+        sum
     }
 }

@@ -196,6 +196,7 @@ impl Reference {
             let quantity = (order.quantity.0 - filled.0).min(maker.leaves().0);
             trades.push((id, maker.id, maker.price.0, quantity));
             maker.filled.0 += quantity;
+            maker.shown = maker.leaves();
             filled.0 += quantity;
             if maker.leaves().is_zero() {
                 self.orders.remove(i);
@@ -216,6 +217,8 @@ impl Reference {
                 quantity: order.quantity,
                 filled,
                 post_only: order.post_only,
+                shown: Quantity(order.quantity.0 - filled.0),
+                terms: PlaceTerms::default(),
             };
             self.orders.push((resting, self.clock));
         }
@@ -252,6 +255,7 @@ impl Reference {
                 }
                 if new_price == order.price && quantity <= order.quantity {
                     self.orders[i].0.quantity = quantity;
+                    self.orders[i].0.shown = self.orders[i].0.leaves();
                     return;
                 }
                 self.orders.remove(i);
@@ -385,6 +389,7 @@ proptest! {
             match placed.outcome {
                 Outcome::Resting => prop_assert_eq!(traded + resting, order.quantity.0),
                 Outcome::Filled => prop_assert_eq!((traded, resting), (order.quantity.0, 0)),
+                Outcome::SelfTrade => prop_assert!(false, "nobody asked for it"),
                 Outcome::Canceled => {
                     prop_assert_eq!(resting, 0);
                     prop_assert!(traded < order.quantity.0);

@@ -4,14 +4,29 @@ use super::OrderEntry;
 use crate::event::Hold;
 use crate::instrument::Instrument;
 use crate::order::placement::expires_here;
-use crate::order::{OrderTerms, OrderType, TimeInForce};
+use crate::order::{OrderStatus, OrderTerms, OrderType, TimeInForce};
 use crate::venue::{NewOrder, VenueCommand};
 
 impl OrderEntry {
     /// Returns the command that sends the order to its venue.
     pub fn new_command(&self, instrument: &Instrument) -> VenueCommand {
+        VenueCommand::New(self.as_sent(instrument))
+    }
+
+    /// Returns the order as its venue has it now: one whose condition was met there is of the
+    /// type that it has become.
+    pub fn at_venue(&self, instrument: &Instrument) -> NewOrder {
+        let mut order = self.as_sent(instrument);
+        let traded = !self.order.filled_quantity.is_zero() || !self.busted.is_zero();
+        if self.base == OrderStatus::Triggered || traded {
+            order.order_type = order.order_type.triggered();
+        }
+        order
+    }
+
+    fn as_sent(&self, instrument: &Instrument) -> NewOrder {
         let request = &self.order.request;
-        VenueCommand::New(NewOrder {
+        NewOrder {
             client_order_id: request.client_order_id.clone(),
             instrument_id: request.instrument_id.clone(),
             side: request.side,
@@ -26,7 +41,7 @@ impl OrderEntry {
             post_only: request.post_only,
             reduce_only: request.reduce_only && !instrument.rules.lacks.reduce_only,
             terms: self.wire_terms(instrument),
-        })
+        }
     }
 
     pub fn cancel_command(&self) -> VenueCommand {

@@ -11,7 +11,8 @@ use apex_domain::market::{Bar, MarketEvent, Quote};
 use apex_domain::matching::{BarFill, BarFillOptions, FillModel};
 use apex_domain::order::Order;
 use apex_domain::risk::Limits;
-use apex_domain::{ClientOrderId, Currency, Rate, UnixNanos};
+use apex_domain::venue::VenueModel;
+use apex_domain::{ClientOrderId, Currency, UnixNanos};
 use std::sync::{Arc, Mutex};
 
 pub type OnBar = Box<dyn FnMut(&mut Context<'_>, &Bar) + Send>;
@@ -88,11 +89,12 @@ pub struct World {
 
 impl World {
     pub fn new(fill: FillModel) -> World {
-        let options = BarFillOptions {
-            fill,
-            slippage: Rate::ZERO,
-        };
-        let venue = Box::new(BarFill::new(options, [instrument()]));
+        let venue = BarFill::new(BarFillOptions::new(fill), [instrument()]);
+        World::at(Box::new(venue))
+    }
+
+    /// A world round another venue.
+    pub fn at(venue: Box<dyn VenueModel + Send>) -> World {
         let mut world = World {
             step: LockStep::new(account_id(), venue, [instrument()]),
             account: Account::new(),

@@ -1,0 +1,182 @@
+//! What a market event does to our orders.
+
+use super::BookFill;
+use crate::id::{ClientOrderId, InstrumentId};
+use crate::market::{MarketEvent, Side, Trade};
+use crate::matching::ledger::Match;
+use crate::matching::order_book::reaches;
+use crate::matching::resting::Print;
+use crate::number::Quantity;
+use crate::order::TimeInForce;
+use crate::time::UnixNanos;
+use crate::venue::{EndReason, RejectReason, VenueReport};
+
+impl BookFill {
+    /// Shows our orders an event: first those that waited for the session's first price, then
+    /// those that rest, then those that wait for a price.
+    pub(super) fn show(&mut self, event: &MarketEvent, out: &mut Vec<VenueReport>) {
+        let id = event.instrument_id();
+        let Some(market) = self.markets.get_mut(id) else {
+            return;
+        };
+        if !market.take(event) || !market.floor.is_trading() {
+            return;
+        }
+        let now = event.ts_init();
+        self.open_session(id, event, out);
+        match event {
+            MarketEvent::Trade(trade) => self.print(trade, out),
+            _ => self.cross(id, now, out),
+        }
+        self.see_all(now, id, out);
+    }
+
+    /// Lets the orders that waited for the first price of a session trade, if this event is one.
+    fn open_session(&mut self, id: &InstrumentId, event: &MarketEvent, out: &mut Vec<VenueReport>) {
+        let Some(market) = self.markets.get_mut(id) else {
+            return;
+        };
+        let mut print = match event {
+            MarketEvent::Trade(trade) => Some(trade.clone()),
+            _ => None,
+        };
+        let has_price = print.is_some()
+            || market.book.would_trade(Side::Buy, None)
+            || market.book.would_trade(Side::Sell, None);
+        if !has_price || !market.floor.take_opening() {
+            return;
+        }
+        let now = event.ts_init();
+        for (_, order_id) in std::mem::take(&mut market.at_open) {
+            let Some(order) = self.ledger.open(&order_id) else {
+                continue;
+            };
+            let in_auction = order.order.time_in_force == TimeInForce::AtOpen;
+            if let Some(market) = self.markets.get(id)
+                && order.order.post_only
+                && market
+                    .book
+                    .would_trade(order.order.side, order.order.limit_price)
+            {
+                self.forget(&order_id);
+                let text = "post-only order would trade at the opening".to_owned();
+                let reason = RejectReason::PostOnlyWouldTrade;
+                out.extend(self.ledger.reject_open(&order_id, reason, text, now));
+                continue;
+            }
+            match &mut print {
+                Some(print) if in_auction => self.print_one(&order_id, print, out),
+                _ => self.trade_and_rest(now, &order_id, out),
+            }
+        }
+    }
+
+    /// Lets an order for an auction trade at the auction's print, up to what is left of it.
+    fn print_one(&mut self, id: &ClientOrderId, print: &mut Trade, out: &mut Vec<VenueReport>) {
+        let now = print.ts_init;
+        let Some(order) = self.ledger.open(id) else {
+            return;
+        };
+        let reached = reaches(order.order.side, order.order.limit_price, print.price);
+        let quantity = order.leaves().min(print.quantity);
+        if let Some(market) = self.markets.get(&order.order.instrument_id)
+            && reached
+            && !quantity.is_zero()
+        {
+            let matched = Match {
+                price: print.price,
+                quantity,
+                maker: false,
+            };
+            let numbering = &mut self.numbering;
+            let filled = self
+                .ledger
+                .fill(numbering, &market.instrument, id, matched, now);
+            if filled.is_some() {
+                print.quantity = print.quantity.saturating_sub(quantity);
+            }
+            out.extend(filled);
+        }
+        self.end(now, id, EndReason::TimeOver, out);
+    }
+
+    /// Lets resting orders trade with levels that came to their price.
+    fn cross(&mut self, id: &InstrumentId, ts: UnixNanos, out: &mut Vec<VenueReport>) {
+        let Some(market) = self.markets.get_mut(id) else {
+            return;
+        };
+        for side in [Side::Buy, Side::Sell] {
+            let book = &mut market.book;
+            let resting = match side {
+                Side::Buy => &mut market.buys,
+                Side::Sell => &mut market.sells,
+            };
+            if resting.is_empty() {
+                continue;
+            }
+            for order in resting.iter_mut() {
+                let limit = Some(order.price);
+                if !book.would_trade(side, limit) {
+                    break;
+                }
+                if order.since > ts {
+                    continue;
+                }
+                self.taken.clear();
+                let quantity = book.take(side, limit, order.leaves, &mut self.taken);
+                order.leaves.0 -= quantity.0;
+                order.show_next();
+                let matched = Match {
+                    price: order.price,
+                    quantity,
+                    maker: true,
+                };
+                let order_id = &order.client_order_id;
+                let (ledger, numbering) = (&mut self.ledger, &mut self.numbering);
+                match ledger.fill(numbering, &market.instrument, order_id, matched, ts) {
+                    Some(report) => out.push(report),
+                    None => {
+                        order.leaves = Quantity::ZERO;
+                        out.extend(ledger.end(order_id, EndReason::Other, ts));
+                    }
+                }
+            }
+            resting.sweep();
+        }
+    }
+
+    /// Lets a print work on the side that it hit; both where the aggressor is not known.
+    fn print(&mut self, trade: &Trade, out: &mut Vec<VenueReport>) {
+        let Some(market) = self.markets.get_mut(&trade.instrument_id) else {
+            return;
+        };
+        let print = Print {
+            price: trade.price,
+            quantity: trade.quantity,
+            ts: trade.ts_init,
+        };
+        let (ledger, numbering) = (&mut self.ledger, &mut self.numbering);
+        for side in [Side::Buy, Side::Sell] {
+            if trade.aggressor == Some(side) {
+                continue;
+            }
+            let instrument = &market.instrument;
+            let resting = match side {
+                Side::Buy => &mut market.buys,
+                Side::Sell => &mut market.sells,
+            };
+            resting.print(print, |order, quantity| {
+                let matched = Match {
+                    price: order.price,
+                    quantity,
+                    maker: true,
+                };
+                let id = &order.client_order_id;
+                let report = ledger.fill(numbering, instrument, id, matched, print.ts);
+                let booked = report.is_some();
+                out.extend(report.or_else(|| ledger.end(id, EndReason::Other, print.ts)));
+                booked
+            });
+        }
+    }
+}

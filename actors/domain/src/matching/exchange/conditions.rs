@@ -1,0 +1,137 @@
+//! Orders that wait: for a price, and for their end.
+
+use super::orders::report;
+use super::{ExchangeEvent, SimExchange};
+use crate::UnixNanos;
+use crate::id::{AccountId, ClientOrderId, InstrumentId};
+use crate::matching::rules::Refused;
+use crate::order::trigger::Seen;
+use crate::venue::{EndReason, NewOrder};
+
+impl SimExchange {
+    /// Lets a new conditional order begin to watch the market as it stands.
+    pub(super) fn watch(
+        &mut self,
+        account_id: &AccountId,
+        id: &ClientOrderId,
+        out: &mut Vec<ExchangeEvent>,
+    ) {
+        let ledger = self.ledgers.entry(account_id.clone()).or_default();
+        let Some(order) = ledger.open_mut(id) else {
+            return;
+        };
+        let Some(market) = self.markets.get(&order.order.instrument_id) else {
+            return;
+        };
+        order.begin_to_watch(&market.floor.view);
+        if let (Some(watch), Some(_)) = (&order.watch, order.order.terms.activation_price) {
+            out.push(ExchangeEvent::Watching {
+                account_id: account_id.clone(),
+                client_order_id: id.clone(),
+                watch: watch.clone(),
+            });
+        }
+    }
+
+    /// Shows all orders that wait for a price the market of their instrument.
+    pub(super) fn see_all(&mut self, id: &InstrumentId, out: &mut Vec<ExchangeEvent>) {
+        let Some(market) = self.markets.get(id) else {
+            return;
+        };
+        if market.watching.is_empty() {
+            return;
+        }
+        let numbers: Vec<u64> = market.watching.iter().copied().collect();
+        for number in numbers {
+            self.see_one(number, out);
+        }
+    }
+
+    /// Shows an order that waits for a price the market. One whose condition is met waits from
+    /// then on to be worked off: doing it here could go as deep as there are orders.
+    pub(super) fn see_one(&mut self, number: u64, out: &mut Vec<ExchangeEvent>) {
+        // Before the market opens there are only orders that were put back in the books: what
+        // they leave as a best price is no price.
+        if !self.started {
+            return;
+        }
+        let clock = self.clock;
+        let Some(live) = self.live.get(&number) else {
+            return;
+        };
+        let (Some(market), Some(ledger)) = (
+            self.markets.get_mut(&live.instrument_id),
+            self.ledgers.get_mut(&live.account_id),
+        ) else {
+            return;
+        };
+        // Without trading there is no price, and the last one is history.
+        if !market.floor.is_trading() {
+            return;
+        }
+        let Some(order) = ledger.open_mut(&live.client_order_id) else {
+            return;
+        };
+        match order.see(&market.floor.view, &market.definition.instrument) {
+            Seen::Nothing => {}
+            Seen::Trailed { .. } => {
+                let restated = ledger.restate(&live.client_order_id, clock);
+                report(out, &live.account_id, restated);
+            }
+            Seen::Triggered => {
+                market.watching.remove(&number);
+                self.triggered.push_back(number);
+            }
+        }
+    }
+
+    /// Lets the orders whose condition was met work, in the order in which that happened. Each
+    /// may trade and so meet the condition of others.
+    pub(super) fn work_off(&mut self, out: &mut Vec<ExchangeEvent>) {
+        while let Some(number) = self.triggered.pop_front() {
+            let Some((live, order)) = self.order(number) else {
+                continue;
+            };
+            let (account_id, id) = (live.account_id.clone(), live.client_order_id.clone());
+            let checked = self.check_triggered(&order.order);
+            let clock = self.clock;
+            if let Err(Refused { reason, text }) = checked {
+                let ledger = self.ledger(&account_id);
+                let rejected = ledger.reject_open(&id, reason, text, clock);
+                self.forget(number);
+                report(out, &account_id, rejected);
+                continue;
+            }
+            let triggered = self.ledger(&account_id).trigger(&id, clock);
+            report(out, &account_id, triggered);
+            self.place(number, out);
+        }
+    }
+
+    /// Checks what could not be checked before an order works.
+    fn check_triggered(&self, order: &NewOrder) -> Result<(), Refused> {
+        let Some(market) = self.markets.get(&order.instrument_id) else {
+            return Ok(());
+        };
+        let Some(price) = order.limit_price else {
+            return Ok(());
+        };
+        let instrument = &market.definition.instrument;
+        market.floor.check_collar(instrument, price)?;
+        super::orders::check_book(market, order)
+    }
+
+    /// Ends the orders whose time lies before `now`. What happens at the very end of their time
+    /// still counts.
+    pub(super) fn expire(&mut self, now: UnixNanos, out: &mut Vec<ExchangeEvent>) {
+        while let Some(&(end, number)) = self.ends.first() {
+            if end >= now {
+                return;
+            }
+            self.ends.remove(&(end, number));
+            let clock = std::mem::replace(&mut self.clock, end);
+            self.withdraw(number, EndReason::TimeOver, out);
+            self.clock = clock;
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What the exchange decides about its own trading: halts, sessions and busts.
+
+use super::market::Stamp;
+use super::orders::report;
+use super::{ExchangeEvent, SimExchange};
+use crate::id::{ExecId, InstrumentId};
+use crate::venue::{EndReason, RejectReason, SessionEdge, VenueControl};
+
+impl SimExchange {
+    pub(super) fn control(&mut self, control: &VenueControl, out: &mut Vec<ExchangeEvent>) {
+        match control {
+            VenueControl::Halt { instrument_id } => self.set_halted(instrument_id, true, out),
+            VenueControl::Resume { instrument_id } => self.set_halted(instrument_id, false, out),
+            VenueControl::Session {
+                instrument_id,
+                edge: SessionEdge::Open,
+            } => self.open_session(instrument_id, out),
+            VenueControl::Session {
+                instrument_id,
+                edge: SessionEdge::Close,
+            } => self.close_session(instrument_id, out),
+            VenueControl::Bust { exec_id } => self.bust(exec_id, out),
+        }
+    }
+
+    fn set_halted(&mut self, id: &InstrumentId, halted: bool, out: &mut Vec<ExchangeEvent>) {
+        if let Some(market) = self.markets.get_mut(id) {
+            market.floor.set_halted(halted);
+            self.see_all(id, out);
+        }
+    }
+
+    /// Lets what waited for the session into the book, in the order of arrival. What an order
+    /// for the opening does not get there ends.
+    fn open_session(&mut self, id: &InstrumentId, out: &mut Vec<ExchangeEvent>) {
+        let Some(market) = self.markets.get_mut(id) else {
+            return;
+        };
+        market.floor.set_session(SessionEdge::Open);
+        // The book is there, so the first price is, too.
+        market.floor.take_opening();
+        for number in std::mem::take(&mut market.at_open) {
+            if self.is_halted(id) {
+                self.end(number, EndReason::TimeOver, out);
+            } else {
+                self.place_at_open(number, out);
+            }
+        }
+        self.see_all(id, out);
+    }
+
+    /// Places an order that waited, unless it must not trade and would.
+    fn place_at_open(&mut self, number: u64, out: &mut Vec<ExchangeEvent>) {
+        let Some((live, order)) = self.order(number) else {
+            return;
+        };
+        let Some(market) = self.markets.get(&live.instrument_id) else {
+            return;
+        };
+        let would_trade = market
+            .book
+            .would_trade(order.order.side, order.order.limit_price);
+        if !order.order.post_only || !would_trade {
+            return self.place(number, out);
+        }
+        let (account_id, id) = (live.account_id.clone(), live.client_order_id.clone());
+        self.forget(number);
+        let (reason, clock) = (RejectReason::PostOnlyWouldTrade, self.clock);
+        let text = "post-only order would trade at the opening".to_owned();
+        let rejected = self
+            .ledger(&account_id)
+            .reject_open(&id, reason, text, clock);
+        report(out, &account_id, rejected);
+    }
+
+    /// Lets the orders for the close trade with what stands, then ends trading.
+    fn close_session(&mut self, id: &InstrumentId, out: &mut Vec<ExchangeEvent>) {
+        let Some(market) = self.markets.get_mut(id) else {
+            return;
+        };
+        for number in std::mem::take(&mut market.at_close) {
+            if self.is_halted(id) {
+                self.end(number, EndReason::TimeOver, out);
+            } else {
+                self.place(number, out);
+            }
+        }
+        // The last trades may have met conditions: those orders still belong to the session.
+        self.work_off(out);
+        if let Some(market) = self.markets.get_mut(id) {
+            market.floor.set_session(SessionEdge::Close);
+        }
+    }
+
+    fn is_halted(&self, id: &InstrumentId) -> bool {
+        self.markets
+            .get(id)
+            .is_some_and(|market| market.floor.is_halted())
+    }
+
+    /// Takes an execution back. A working order's quantity is open again, at the back of its
+    /// queue. An id that was never given changes nothing.
+    fn bust(&mut self, exec_id: &ExecId, out: &mut Vec<ExchangeEvent>) {
+        let clock = self.clock;
+        let found = self.ledgers.iter_mut().find_map(|(account_id, ledger)| {
+            let taken_back = ledger.bust(exec_id, clock)?;
+            Some((account_id.clone(), taken_back))
+        });
+        let Some((account_id, taken_back)) = found else {
+            return;
+        };
+        if let (Some(margin), Some(market)) = (
+            &mut self.margin,
+            self.markets.get(&taken_back.instrument_id),
+        ) {
+            margin.unbook(&account_id, &market.definition.instrument, &taken_back);
+        }
+        let id = taken_back.report.client_order_id().clone();
+        report(out, &account_id, taken_back.report);
+        let Some(number) = self.ledger(&account_id).open(&id).map(|o| o.number) else {
+            return;
+        };
+        let Some(book_id) = self.live.get(&number).and_then(|live| live.book_id) else {
+            return;
+        };
+        if let Some(market) = self.markets.get_mut(&taken_back.instrument_id) {
+            let _rest = market.book.cancel(book_id, &mut market.changes);
+        }
+        self.place(number, out);
+        self.publish(&taken_back.instrument_id, Stamp::at(clock), out);
+    }
+}

@@ -1,0 +1,77 @@
+//! An exchange that goes on after a restart.
+
+use super::orders::report;
+use super::{ExchangeEvent, SimExchange};
+use crate::UnixNanos;
+use crate::id::AccountId;
+use crate::matching::ledger::RestoredOrder;
+use crate::order::TimeInForce;
+use crate::venue::{EndReason, VenueControl, VenueStatus};
+
+impl SimExchange {
+    /// Puts halts and sessions of an earlier run back, before its orders. Busts are in the
+    /// orders already.
+    pub fn restore_controls<'a>(&mut self, controls: impl IntoIterator<Item = &'a VenueControl>) {
+        for control in controls {
+            let (VenueControl::Halt { instrument_id }
+            | VenueControl::Resume { instrument_id }
+            | VenueControl::Session { instrument_id, .. }) = control
+            else {
+                continue;
+            };
+            let Some(market) = self.markets.get_mut(instrument_id) else {
+                continue;
+            };
+            match control {
+                VenueControl::Halt { .. } => market.floor.set_halted(true),
+                VenueControl::Resume { .. } => market.floor.set_halted(false),
+                VenueControl::Session { edge, .. } => {
+                    market.floor.set_session(*edge);
+                    market.floor.take_opening();
+                }
+                VenueControl::Bust { .. } => {}
+            }
+        }
+    }
+
+    /// Puts orders of an earlier run back, before the first input: first come, first in the
+    /// queue. The market then opens round them. An iceberg order shows a whole part again, and
+    /// one whose time was over meanwhile ends. Orders that trade with each other, which orders of
+    /// one earlier run do not, are filled and reported.
+    pub fn restore(
+        &mut self,
+        now: UnixNanos,
+        orders: &[(AccountId, RestoredOrder)],
+        out: &mut Vec<ExchangeEvent>,
+    ) {
+        self.clock = now;
+        for (account_id, restored) in orders {
+            let ledger = self.ledgers.entry(account_id.clone()).or_default();
+            let number = ledger.restore(&mut self.numbering, restored, now);
+            if let (Some(margin), Some(market)) = (
+                &mut self.margin,
+                self.markets.get(&restored.order.instrument_id),
+            ) {
+                for execution in &restored.executions {
+                    margin.book(account_id, &market.definition.instrument, execution);
+                }
+            }
+            if number.is_none() || restored.status != VenueStatus::Working {
+                continue;
+            }
+            let id = &restored.order.client_order_id;
+            let end = match restored.order.time_in_force {
+                TimeInForce::Day | TimeInForce::Gtd => restored.order.terms.expire_at,
+                _ => None,
+            };
+            match end.filter(|end| *end < now) {
+                Some(end) => {
+                    let ended = self.ledger(account_id).end(id, EndReason::TimeOver, end);
+                    report(out, account_id, ended);
+                }
+                None => self.begin(account_id, id, out),
+            }
+        }
+        self.work_off(out);
+    }
+}

@@ -1,0 +1,134 @@
+//! TC-M60 to TC-M63: the way there and back.
+
+use super::*;
+use crate::market::{BookSnapshot, Level, Side};
+use crate::matching::BookFill;
+use crate::matching::tests::instrument;
+use crate::order::{OrderTerms, OrderType, TimeInForce};
+use crate::venue::NewOrder;
+use crate::{ClientOrderId, InstrumentId, Price, Quantity};
+
+const ID: &str = "BTCUSDT.SIM";
+
+fn ask(ts: i64, price: i64) -> MarketEvent {
+    MarketEvent::Snapshot(BookSnapshot {
+        instrument_id: InstrumentId::new(ID).unwrap(),
+        update_id: 1,
+        bids: Vec::new(),
+        asks: vec![Level {
+            price: Price(price),
+            quantity: Quantity(10),
+        }],
+        stale: false,
+        ts_event: UnixNanos(ts),
+        ts_init: UnixNanos(ts),
+    })
+}
+
+fn buy(id: &str) -> VenueCommand {
+    VenueCommand::New(NewOrder {
+        client_order_id: ClientOrderId::new(id).unwrap(),
+        instrument_id: InstrumentId::new(ID).unwrap(),
+        side: Side::Buy,
+        order_type: OrderType::Market,
+        quantity: Quantity(1),
+        limit_price: None,
+        time_in_force: TimeInForce::Gtc,
+        post_only: false,
+        reduce_only: false,
+        terms: OrderTerms::default(),
+    })
+}
+
+fn delayed(to_venue: i64, to_account: i64) -> Delayed<BookFill> {
+    let mut venue = BookFill::new("SIM", 1).unwrap();
+    venue.define(instrument(ID));
+    let latencies = Latencies {
+        to_venue: LatencyModel::Fixed(to_venue),
+        to_account: LatencyModel::Fixed(to_account),
+        seed: 1,
+    };
+    Delayed::new(venue, latencies)
+}
+
+/// The prices of the fills among the reports, and how many reports there are.
+fn told(out: &mut Vec<VenueReport>) -> (Vec<i64>, usize) {
+    let prices = out.iter().filter_map(|report| match report {
+        VenueReport::Filled(execution) => Some(execution.last_price.0),
+        _ => None,
+    });
+    let told = (prices.collect(), out.len());
+    out.clear();
+    told
+}
+
+#[test]
+fn tc_m60_an_order_meets_the_market_of_its_arrival() {
+    let mut venue = delayed(10, 5);
+    let mut out = Vec::new();
+    venue.on_market(&ask(100, 50), &mut out);
+    venue.on_command(UnixNanos(101), &buy("a"), &mut out);
+    assert_eq!(venue.next_due(), Some(UnixNanos(111)));
+    // Of the same time, the market comes first.
+    venue.on_market(&ask(111, 60), &mut out);
+    assert_eq!(told(&mut out), (vec![], 0));
+    venue.on_market(&ask(115, 70), &mut out);
+    assert_eq!(told(&mut out), (vec![], 0), "on its way back");
+    assert_eq!(venue.next_due(), Some(UnixNanos(116)));
+    venue.on_time(UnixNanos(116), &mut out);
+    assert_eq!(told(&mut out), (vec![60], 2));
+}
+
+#[test]
+fn tc_m61_no_latency_is_no_change() {
+    let mut venue = delayed(0, 0);
+    let mut out = Vec::new();
+    venue.on_market(&ask(100, 50), &mut out);
+    venue.on_command(UnixNanos(101), &buy("a"), &mut out);
+    assert_eq!(told(&mut out), (vec![50], 2));
+    assert_eq!(venue.next_due(), None);
+}
+
+#[test]
+fn tc_m62_nothing_overtakes() {
+    let mut venue = delayed(0, 0);
+    venue.latencies.to_venue = LatencyModel::Samples(vec![1, 500]);
+    let mut out = Vec::new();
+    venue.on_market(&ask(100, 50), &mut out);
+    for n in 0..20 {
+        venue.on_command(UnixNanos(101 + n), &buy(&format!("o{n}")), &mut out);
+    }
+    venue.on_time(UnixNanos(1_000), &mut out);
+    let accepted: Vec<&str> = out
+        .iter()
+        .filter(|report| !matches!(report, VenueReport::Filled(_)))
+        .map(|report| report.client_order_id().as_str())
+        .collect();
+    let expected: Vec<String> = (0..20).map(|n| format!("o{n}")).collect();
+    assert_eq!(accepted, expected);
+}
+
+#[test]
+fn tc_m63_times_follow_their_model() {
+    let mut random = Random::new(7);
+    let mut draw = |model: &LatencyModel| -> Vec<i64> {
+        (0..20_000).map(|_| model.draw(&mut random)).collect()
+    };
+    assert!(draw(&LatencyModel::Fixed(-5)).iter().all(|time| *time == 0));
+    let tail = draw(&LatencyModel::Tail {
+        base_ns: 1_000,
+        mean_ns: 500,
+    });
+    let mean = tail.iter().sum::<i64>() / 20_000;
+    assert!((1_480..1_520).contains(&mean), "{mean}");
+    assert!(tail.iter().all(|time| *time >= 1_000));
+    // One in e has more than the mean on top, one in e^2 more than twice of it.
+    let over = |bound| tail.iter().filter(|time| **time > bound).count();
+    assert!((7_000..7_700).contains(&over(1_500)), "{}", over(1_500));
+    assert!((2_350..2_750).contains(&over(2_000)), "{}", over(2_000));
+    let samples = draw(&LatencyModel::Samples(vec![3, 9]));
+    let threes = samples.iter().filter(|time| **time == 3).count();
+    assert!((9_700..10_300).contains(&threes), "{threes}");
+    assert!(samples.iter().all(|time| [3, 9].contains(time)));
+    assert_eq!(draw(&LatencyModel::Samples(Vec::new()))[0], 0);
+}
