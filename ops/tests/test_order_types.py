@@ -111,14 +111,15 @@ class Desk:
         """Ends what works, and compares everything with the venue's journal."""
         self.client.call("OrderService", "CancelAllOrders", {"account_id": ACCOUNT})
         apexlib.until("no working order", lambda: trading.settled(self.client) == [])
-        sequence = 0
-        for event in self.watch.all:
+        last = max(one["sequence"] for one in trading.orders(self.client))
+        events, sequence = self.watch.when_all(last), 0
+        for event in events:
             parts = [Decimal(event["order"][f"{part}_quantity"])
                      for part in ("filled", "leaves", "canceled")]
             assert sum(parts) == Decimal(event["order"]["quantity"]), event
             assert event["sequence"] > sequence, event
             sequence = event["sequence"]
-        check_again(self.client, self.watch)
+        check_again(self.client, events)
         truth = self.venue.truth([self.market()])
         return check_against_venue(self.client, truth, self.cash)
 
@@ -286,7 +287,7 @@ CONDITIONAL = [
                                               trailing_offset_type="PRICE"),
         f"{BEGIN} AMENDED+ TRIGGERED FILLED+"),
     met("trailing-bps", lambda at: dict(order_type="TRAILING_STOP", side="SELL",
-                                        trailing_offset=1, trailing_offset_type="BPS",
+                                        trailing_offset="1", trailing_offset_type="BPS",
                                         activation_price=middle(at)),
         f"{BEGIN} AMENDED+ TRIGGERED FILLED+"),
 ]
@@ -365,6 +366,20 @@ def test_what_trades_of_an_oco_ends_the_other(near, desk):
     desk.check(near, MET if near == "stop" else f"{BEGIN} FILLED+", "FILLED")
     # It may end before the venue has said that it took it.
     desk.check(other, "INITIALIZED SUBMITTED ACCEPTED? PENDING_CANCEL ACCEPTED? CANCELED",
+               "CANCELED", "none", "CONTINGENCY")
+    desk.finish()
+
+
+def test_an_oco_may_leave_a_whole_position(desk):
+    """Only one of its orders can trade: what is held covers both."""
+    desk.submit("entry", order_type="MARKET")
+    desk.watch.when_done("entry")
+    at = desk.market()
+    desk.submit_list("OCO", [
+        desk.request("limit", side="SELL", order_type="LIMIT", limit_price=at.price("1.10")),
+        desk.request("stop", side="SELL", order_type="STOP", stop_price=middle(at))])
+    desk.check("stop", MET, "FILLED")
+    desk.check("limit", "INITIALIZED SUBMITTED ACCEPTED? PENDING_CANCEL ACCEPTED? CANCELED",
                "CANCELED", "none", "CONTINGENCY")
     desk.finish()
 

@@ -63,7 +63,7 @@ class Watch:
 
     def when(self, name, what, is_so, seconds=60.0):
         """Waits until `is_so` of the order after its last event, and all its events, and returns
-        the order. `TimeoutError` when the time is over."""
+        the order. `TimeoutError` when the time is over, and a failure at once when it has ended."""
         deadline = time.monotonic() + seconds
         with self.news:
             while True:
@@ -72,10 +72,21 @@ class Watch:
                     return told[-1]["order"]
                 left = deadline - time.monotonic()
                 assert self.failure is None, f"the stream ended: {self.failure}"
+                kinds = [one["kind"].removeprefix(KIND) for one in told or []]
+                if told and told[-1]["order"]["status"] in DONE:
+                    raise AssertionError(f"{name} ended, waited for it {what}: {kinds}, "
+                                         f"{told[-1]['order']['reason']}")
                 if left <= 0:
-                    kinds = [one["kind"].removeprefix(KIND) for one in told or []]
-                    raise TimeoutError(f"waited {seconds} s for {name} {what}; events: {kinds}")
+                    raise TimeoutError(f"waited {seconds} s for {name} {what}: {kinds}")
                 self.news.wait(left)
+
+    def when_all(self, sequence, seconds=30.0):
+        """Waits for the event of this sequence, and returns all events up to there."""
+        with self.news:
+            there = self.news.wait_for(
+                lambda: self.all and self.all[-1]["sequence"] >= sequence, seconds)
+            assert there, f"no event {sequence} on the stream"
+            return list(self.all)
 
     def when_done(self, name, seconds=60.0):
         return self.when(name, "to end", lambda order, _: order["status"] in DONE, seconds)
@@ -93,15 +104,11 @@ def check_kinds(kinds, expected):
     assert re.fullmatch(pattern, told), f"expected {expected}, told {' '.join(kinds)}"
 
 
-def check_again(client, watch):
+def check_again(client, live):
     """Read again from the first event on, the stream tells the same as it did live."""
-    count = len(watch.all)
     again = client.stream("OrderService", "StreamOrders",
                           {"account_id": ACCOUNT, "from_sequence": 1})
-    found = []
-    while len(found) < count:
-        message = next(again)
-        if "event" in message:
-            found.append(message["event"])
+    told = (message["event"] for message in again if "event" in message)
+    for one, event in zip(live, told):
+        assert one == event, f"live {one}, read again {event}"
     again.cancel()
-    assert found == watch.all
