@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import apexlib
+from venuesim import VenueSim
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -67,6 +68,16 @@ def make_server(binary, tmp_path):
     yield make
     for one in made:
         one.kill()
+
+
+@pytest.fixture
+def venue(binary, tmp_path):
+    """A running `apextrade venue-sim`, for `make_server("up", "--venue", venue.address)`."""
+    data_dir = tmp_path / "venue"
+    data_dir.mkdir()
+    one = VenueSim(binary, data_dir, apexlib.free_port()).start()
+    yield one
+    one.kill()
 
 
 @pytest.fixture

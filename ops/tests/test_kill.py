@@ -3,8 +3,6 @@ the journal of the venue, which lives in a process of its own."""
 
 import os
 import random
-import re
-import subprocess
 import threading
 import time
 from decimal import Decimal
@@ -14,57 +12,11 @@ import pytest
 
 import apexlib
 import trading
-from trading import AAPL, ACCOUNT, BTC, ETH, VenueTruth, check_against_venue, order, resting
+from trading import AAPL, ACCOUNT, BTC, ETH, check_against_venue, order, resting
 
 ORDERS_PER_SECOND = 200
 CLIENTS = 4
 NEAR = "near"  # The strategy of orders that may trade while we look.
-
-
-class VenueSim:
-    """`apextrade venue-sim` on a port that it keeps over its own restarts."""
-
-    def __init__(self, binary, data_dir, port):
-        self.binary, self.data_dir, self.port = binary, data_dir, port
-        self.process = None
-        self.starts = 0
-
-    @property
-    def address(self):
-        return f"127.0.0.1:{self.port}"
-
-    def start(self):
-        self.starts += 1
-        self.stderr_path = self.data_dir.parent / f"venue.{self.starts}.stderr"
-        with open(self.stderr_path, "wb") as stderr:
-            self.process = subprocess.Popen(
-                [str(self.binary), "venue-sim", "--listen", self.address,
-                 "--data-dir", str(self.data_dir)],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr,
-                env=apexlib.environment(), start_new_session=True)
-        said = self.process.stdout.readline().decode()
-        assert re.search(rf"127\.0\.0\.1:{self.port}\b", said), (
-            said, self.stderr_path.read_text(errors="replace"))
-        return self
-
-    def kill(self):
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(apexlib.STOP_SECONDS)
-            self.process.stdout.close()
-            self.process = None
-
-    def truth(self, markets):
-        return VenueTruth(self.data_dir / "venue.jsonl", markets)
-
-
-@pytest.fixture
-def venue(binary, tmp_path):
-    data_dir = tmp_path / "venue"
-    data_dir.mkdir()
-    one = VenueSim(binary, data_dir, apexlib.free_port()).start()
-    yield one
-    one.kill()
 
 
 class Load:

@@ -140,6 +140,9 @@ class VenueTruth:
         self.markets = {one.instrument_id: one for one in markets}
         self.taken, self.refused, self.fills, self.ends = {}, [], [], {}
         self.amended = {}
+        # What happened, in order: ("order", the order), ("Cancel", the command), and reports by
+        # their kind, each with its content.
+        self.steps = []
         for line in path.read_bytes().split(b"\n")[:-1]:
             read = json.loads(line)
             if read["account_id"] == account_id:
@@ -151,13 +154,17 @@ class VenueTruth:
             known = new["client_order_id"]
             assert known not in self.taken, f"the venue took order {known} twice"
             self.taken[known] = new
+            self.steps.append(("order", new))
         elif "refused" in entry:
             self.refused.append(entry["refused"]["client_order_id"])
+        elif "command" in entry:
+            self.steps += entry["command"].items()
         elif "report" in entry:
             self._report(entry["report"]["report"])
 
     def _report(self, report):
         ((kind, content),) = report.items()
+        self.steps.append((kind, content))
         if kind == "Filled":
             self.fills.append(content)
         elif kind == "Busted":
@@ -166,6 +173,12 @@ class VenueTruth:
             self.ends[content["client_order_id"]] = content["end"]
         elif kind == "Amended":
             self.amended[content["client_order_id"]] = content["quantity"]
+        elif kind == "Rejected" and content["reason"] != "DuplicateClientOrderId":
+            # Of an order that was taken: its limit could not rest when it triggered.
+            self.ends[content["client_order_id"]] = "REJECTED"
+
+    def quantity(self, content, field="quantity"):
+        return self._quantity(content["instrument_id"], content[field])
 
     def _quantity(self, instrument_id, mantissa):
         return Decimal(mantissa).scaleb(-self.markets[instrument_id].quantity_decimals)
@@ -209,7 +222,8 @@ class VenueTruth:
         return quantities, cash
 
     def ended(self, client_order_id):
-        """How the order ended at the venue: FILLED, CANCELED, EXPIRED, or None while it works."""
+        """How the order ended at the venue, FILLED, CANCELED, EXPIRED or REJECTED, or None while
+        it works."""
         new = self.taken[client_order_id]
         total = self._quantity(new["instrument_id"],
                                self.amended.get(client_order_id, new["quantity"]))

@@ -1,0 +1,44 @@
+"""The simulated venue in a process of its own."""
+
+import re
+import subprocess
+
+import apexlib
+from trading import VenueTruth
+
+
+class VenueSim:
+    """`apextrade venue-sim` on a port that it keeps over its own restarts."""
+
+    def __init__(self, binary, data_dir, port):
+        self.binary, self.data_dir, self.port = binary, data_dir, port
+        self.process = None
+        self.starts = 0
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+    def start(self):
+        self.starts += 1
+        self.stderr_path = self.data_dir.parent / f"venue.{self.starts}.stderr"
+        with open(self.stderr_path, "wb") as stderr:
+            self.process = subprocess.Popen(
+                [str(self.binary), "venue-sim", "--listen", self.address,
+                 "--data-dir", str(self.data_dir)],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr,
+                env=apexlib.environment(), start_new_session=True)
+        said = self.process.stdout.readline().decode()
+        assert re.search(rf"127\.0\.0\.1:{self.port}\b", said), (
+            said, self.stderr_path.read_text(errors="replace"))
+        return self
+
+    def kill(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(apexlib.STOP_SECONDS)
+            self.process.stdout.close()
+            self.process = None
+
+    def truth(self, markets):
+        return VenueTruth(self.data_dir / "venue.jsonl", markets)
