@@ -289,19 +289,25 @@ impl Account {
     /// once it has.
     fn drive_closing(&mut self, step: &mut Step<'_>, closing: &Closing) -> Option<CloseOutcome> {
         let filter = in_the_way(&closing.scope);
-        // A cancel that was refused, or an order that came behind the command.
-        for index in self.meant(&filter) {
-            if !self.is_closing_order(self.orders.get(index)) {
-                self.cancel_until_ended(step, index, ReasonCode::CanceledByUser);
+        if may_need_cancels(step) {
+            for index in self.meant(&filter) {
+                if !self.is_closing_order(self.orders.get(index)) {
+                    self.cancel_until_ended(step, index, ReasonCode::CanceledByUser);
+                }
             }
         }
-        let working = self.meant(&filter).into_iter();
-        let busy: BTreeSet<InstrumentId> = working.map(|i| self.instrument_of(i)).collect();
+        let in_the_way = |index: OrderIndex| is_meant(&filter, &self.orders.get(index).order);
+        let is_busy = self.orders.working().iter().any(|index| in_the_way(*index));
         let targets = self.targets(&closing.scope);
         if targets.is_empty() {
-            return busy.is_empty().then_some(CloseOutcome::Flat);
+            return (!is_busy).then_some(CloseOutcome::Flat);
         }
-        let (mut waits, mut gave_up) = (!busy.is_empty(), false);
+        let held = targets.iter().map(|target| &target.instrument_id);
+        let busy: BTreeSet<InstrumentId> = held
+            .filter(|id| self.orders.working_of(id).any(in_the_way))
+            .cloned()
+            .collect();
+        let (mut waits, mut gave_up) = (is_busy, false);
         let mut number = closing.orders;
         for target in targets {
             let attempts = closing.attempts.get(&target.instrument_id);
@@ -469,6 +475,23 @@ impl Closing {
         };
         first || made().unwrap_or(false)
     }
+}
+
+/// Returns true when something may have to be canceled for a closing: it has just begun, an order
+/// came behind it, a cancel was refused, or time has passed. A flood of denied orders, and the
+/// ends of ten thousand others, do not look through all that work.
+fn may_need_cancels(step: &Step<'_>) -> bool {
+    let mut events = step.effects.events.iter().map(|recorded| &recorded.event);
+    step.is_tick
+        || events.any(|event| {
+            matches!(
+                event,
+                Event::CommandTaken { .. }
+                    | Event::OrderSubmitted { .. }
+                    | Event::OrderHeld { .. }
+                    | Event::OrderCancelRejected { .. }
+            )
+        })
 }
 
 /// Returns the working orders that have to end before positions can be closed.

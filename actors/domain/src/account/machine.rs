@@ -87,6 +87,8 @@ pub(super) struct Step<'a> {
     pub now: UnixNanos,
     /// Venue sequence of the report that is being taken; 0 otherwise.
     pub venue_sequence: u64,
+    /// Time has passed: what was refused may be asked for again.
+    pub is_tick: bool,
     pub effects: &'a mut Effects,
 }
 
@@ -112,6 +114,7 @@ impl Account {
         let mut step = Step {
             now,
             venue_sequence: 0,
+            is_tick: matches!(input, AccountInput::Tick),
             effects,
         };
         self.dispatch(&mut step, input);

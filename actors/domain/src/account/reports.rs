@@ -64,8 +64,10 @@ impl Account {
             return;
         };
         let entry = self.orders.get(index);
-        if entry.is_home() && entry.hold.is_some() {
-            // Executions are taken above: they are true all the same.
+        let shows_it = matches!(report, VenueReport::Accepted { .. });
+        if entry.is_home() && entry.hold.is_some() && !shows_it {
+            // Executions are taken above: they are true all the same. An acceptance shows that
+            // the venue has the order, however it came there, so it must not leave a second time.
             let detail = format!("the order is held here: {report:?}");
             let id = report.client_order_id().clone();
             return self.quarantine(step, id, QuarantineReason::IllegalTransition, detail);

@@ -26,6 +26,9 @@ pub(crate) struct OrderStore {
     /// Orders that wait here for a price of their instrument.
     #[serde(skip)]
     watching: BTreeMap<InstrumentId, BTreeSet<OrderIndex>>,
+    /// Working orders by instrument.
+    #[serde(skip)]
+    by_instrument: BTreeMap<InstrumentId, BTreeSet<OrderIndex>>,
     /// Orders that wait here for their parent.
     #[serde(skip)]
     waiting: BTreeSet<OrderIndex>,
@@ -71,15 +74,10 @@ impl OrderStore {
         let waits = entry.is_home() && entry.hold == Some(Hold::Parent);
         set(&mut self.waiting, index, waits);
         let instrument_id = &entry.order.request.instrument_id;
-        if entry.is_watching() {
-            let orders = self.watching.entry(instrument_id.clone()).or_default();
-            orders.insert(index);
-        } else if let Some(orders) = self.watching.get_mut(instrument_id) {
-            orders.remove(&index);
-            if orders.is_empty() {
-                self.watching.remove(instrument_id);
-            }
-        }
+        let watches = entry.is_watching();
+        let works = entry.is_working();
+        set_under(&mut self.watching, instrument_id, index, watches);
+        set_under(&mut self.by_instrument, instrument_id, index, works);
     }
 
     fn enter(&mut self, index: OrderIndex) {
@@ -96,6 +94,7 @@ impl OrderStore {
         self.unsettled.clear();
         self.watching.clear();
         self.waiting.clear();
+        self.by_instrument.clear();
         self.expiring.clear();
         self.exposures = Exposures::default();
         for index in 0..self.entries.len() as OrderIndex {
@@ -160,6 +159,12 @@ impl OrderStore {
             .copied()
     }
 
+    /// Returns the working orders of an instrument, by creation.
+    pub fn working_of(&self, instrument_id: &InstrumentId) -> impl Iterator<Item = OrderIndex> {
+        let orders = self.by_instrument.get(instrument_id);
+        orders.into_iter().flatten().copied()
+    }
+
     /// Returns the orders that wait here for their parent, by creation.
     pub fn waiting(&self) -> impl Iterator<Item = OrderIndex> {
         self.waiting.iter().copied()
@@ -173,6 +178,27 @@ impl OrderStore {
 
     pub fn exposures(&self) -> &Exposures {
         &self.exposures
+    }
+}
+
+/// As [`set`], in the set of `key`; empty sets are absent.
+fn set_under(
+    sets: &mut BTreeMap<InstrumentId, BTreeSet<OrderIndex>>,
+    key: &InstrumentId,
+    index: OrderIndex,
+    member: bool,
+) {
+    match sets.get_mut(key) {
+        Some(indexes) => {
+            set(indexes, index, member);
+            if indexes.is_empty() {
+                sets.remove(key);
+            }
+        }
+        None if member => {
+            sets.insert(key.clone(), BTreeSet::from([index]));
+        }
+        None => {}
     }
 }
 

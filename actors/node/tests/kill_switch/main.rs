@@ -19,11 +19,6 @@ const TASKS: usize = 4;
 const BEFORE: usize = 5_000;
 const BEHIND: usize = 2_000;
 
-/// The same before a halt that flattens. Each input behind it looks at every order that still
-/// works, so the time to the end grows with their square; without optimisation more would take
-/// longer than a caller waits for an answer.
-const BEFORE_A_FLATTEN: usize = 1_000;
-
 /// Orders by what the venue was told of them: how many times new, how many times to cancel.
 fn told(taken: &[Taken]) -> BTreeMap<&ClientOrderId, (usize, usize)> {
     let mut told: BTreeMap<_, (usize, usize)> = BTreeMap::new();
@@ -51,7 +46,7 @@ fn is_limit(one: &Taken) -> bool {
 /// the halt was answered, with what the flood was answered.
 async fn flood_and_halt(desk: &Desk, flatten: bool) -> (usize, Answered) {
     let flood = Flood::start(desk, TASKS, TimeInForce::Gtc);
-    let before = if flatten { BEFORE_A_FLATTEN } else { BEFORE };
+    let before = if flatten { BEFORE } else { BEFORE };
     desk.until("orders before the halt", async |_| {
         flood.answered().taken >= before
     })

@@ -184,7 +184,6 @@ fn what_a_venue_says_of_a_child_that_has_not_left_changes_nothing() {
     let script = [
         ("", "new e Limit 10"),
         ("accept e", ""),
-        ("accept s", ""),
         ("triggered s", ""),
         ("reject t", ""),
         ("ended t 0", ""),
