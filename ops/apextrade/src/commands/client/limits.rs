@@ -6,6 +6,8 @@ use crate::commands::block_on;
 use crate::config::Settings;
 use crate::output::table;
 use anyhow::{Context, Result, anyhow};
+use apex_domain::InstrumentId;
+use apex_domain::id::IdError;
 use apex_proto::v1;
 use std::collections::BTreeMap;
 
@@ -126,8 +128,13 @@ fn changed(args: &SetLimitsArgs, mut limits: v1::Limits) -> Result<v1::Limits> {
             LossActionArg::Reduce => v1::LossAction::Reduce.into(),
         };
     }
-    bounds(&args.instrument_exposure, &mut limits.instrument_exposure)?;
-    bounds(&args.strategy_exposure, &mut limits.strategy_exposure)?;
+    // As everywhere, a bare symbol means the one at `SIM`.
+    let instrument = |id: &str| InstrumentId::in_command(id).map(|id| id.to_string());
+    let asked = &args.instrument_exposure;
+    bounds(asked, &mut limits.instrument_exposure, instrument)?;
+    let strategy = |id: &str| Ok(id.to_owned());
+    let asked = &args.strategy_exposure;
+    bounds(asked, &mut limits.strategy_exposure, strategy)?;
     Ok(limits)
 }
 
@@ -147,15 +154,21 @@ where
     read.with_context(|| format!("{flag} \"{}\" is no whole number", text.escape_debug()))
 }
 
-fn bounds(asked: &[String], bounds: &mut BTreeMap<String, String>) -> Result<()> {
+/// Sets or removes bounds by id. `named` gives the id that a text means.
+fn bounds(
+    asked: &[String],
+    bounds: &mut BTreeMap<String, String>,
+    named: impl Fn(&str) -> Result<String, IdError>,
+) -> Result<()> {
     for pair in asked {
         let (id, bound) = pair
             .rsplit_once('=')
             .ok_or_else(|| anyhow!("\"{}\" is not ID=D", pair.escape_debug()))?;
-        if bound == NONE {
-            bounds.remove(id);
-        } else {
-            bounds.insert(id.to_owned(), bound.to_owned());
+        let id = named(id).with_context(|| format!("\"{}\"", pair.escape_debug()))?;
+        if bound != NONE {
+            bounds.insert(id, bound.to_owned());
+        } else if bounds.remove(&id).is_none() {
+            return Err(anyhow!("there is no exposure limit of {id} to take away"));
         }
     }
     Ok(())
@@ -277,6 +290,19 @@ mod tests {
             ..before()
         };
         assert_eq!(changed(&args, before()).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_bare_symbol_means_the_instrument_at_sim() {
+        let with = |pair| changed(&parse(&["--instrument-exposure", pair]), before());
+        let limits = with("A=2").unwrap().instrument_exposure;
+        assert_eq!(
+            limits,
+            BTreeMap::from([("A.SIM".to_owned(), "2".to_owned())])
+        );
+        assert!(with("A=none").unwrap().instrument_exposure.is_empty());
+        let error = with("B=none").unwrap_err();
+        assert!(error.to_string().contains("B.SIM"), "{error}");
     }
 
     #[test]
