@@ -1,60 +1,20 @@
 //! Commands over several orders or positions: cancels, closing, the kill switch.
 //!
-//! Each is one event that says what was asked, and what it does follows. Closing takes time: the
-//! working orders in the way are canceled first, and the closing order leaves when none of them
-//! can trade any more. Until a closing has ended it is part of the state, so that it goes on after
-//! a restart.
+//! Each is one event that says what was asked, and what it does follows. How positions are closed
+//! stands in `closing`.
 
+use super::closing::Closing;
 use super::commands::request_id_taken;
 use super::machine::{Account, Step};
 use super::requests::Subject;
 use super::types::{CancelFilter, Outcome, Refusal, Reply};
-use crate::event::{CloseOutcome, CloseScope, Command, Event};
-use crate::id::{ClientOrderId, InstrumentId, RequestId, StrategyId};
-use crate::market::Side;
-use crate::number::Quantity;
-use crate::order::entry::OrderEntry;
+use crate::event::{CloseScope, Command, Event};
+use crate::id::{ClientOrderId, RequestId};
 use crate::order::store::OrderIndex;
-use crate::order::{
-    Order, OrderKey, OrderTerms, OrderType, PositionSide, SubmitOrder, TimeInForce,
-};
+use crate::order::{Order, OrderKey};
 use crate::risk::{ReasonCode, TradingState};
-use crate::time::{NANOS_PER_SECOND, UnixNanos};
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
-
-/// Rounds of closing orders of one instrument in a row that may end without a fill.
-const MAX_ATTEMPTS: u32 = 5;
-
-/// How long after one that did not fill the next leaves.
-const RETRY_NS: i64 = NANOS_PER_SECOND;
-
-/// A closing that has not ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Closing {
-    /// Sequence of its `CommandTaken`; part of the ids of its orders.
-    pub taken: u64,
-    pub scope: CloseScope,
-    /// Its orders so far.
-    pub orders: u32,
-    pub attempts: BTreeMap<InstrumentId, Attempts>,
-}
-
-/// What a closing has tried in one instrument.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Attempts {
-    /// Rounds of orders since the last fill of one; those of one moment are one round.
-    pub barren: u32,
-    pub last_at: UnixNanos,
-}
-
-/// A position to close.
-struct Target {
-    instrument_id: InstrumentId,
-    strategy_id: StrategyId,
-    side: PositionSide,
-    quantity: i64,
-}
+use crate::time::UnixNanos;
+use std::collections::BTreeMap;
 
 impl Account {
     /// Cancels each working order that the filter names.
@@ -228,187 +188,7 @@ impl Account {
         self.closings.retain(|closing| closing.taken != taken);
     }
 
-    /// Counts a closing's own orders and their fills. The order's first event is `created`.
-    pub(super) fn fold_closing_order(
-        &mut self,
-        event: &Event,
-        client_order_id: &ClientOrderId,
-        created: u64,
-        ts: UnixNanos,
-    ) {
-        let mut closings = self.closings.iter_mut();
-        let Some(closing) = closings.find(|c| c.owns(client_order_id, created)) else {
-            return;
-        };
-        match event {
-            Event::OrderInitialized { request, .. } => {
-                closing.orders += 1;
-                let attempts = &mut closing.attempts;
-                let attempts = attempts.entry(request.instrument_id.clone()).or_default();
-                if attempts.barren == 0 || attempts.last_at != ts {
-                    attempts.barren += 1;
-                }
-                attempts.last_at = ts;
-            }
-            Event::OrderFilled { execution, .. } => {
-                if let Some(attempts) = closing.attempts.get_mut(&execution.instrument_id) {
-                    attempts.barren = 0;
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Returns true for an order that a closing of the account made.
-    pub(super) fn is_closing_order(&self, entry: &OrderEntry) -> bool {
-        let client_order_id = &entry.order.request.client_order_id;
-        let mut closings = self.closings.iter();
-        closings.any(|closing| closing.owns(client_order_id, entry.created))
-    }
-
-    /// Returns true for an id that a closing under way uses or may still use: its orders pass
-    /// where no other does, so nobody else may have it.
-    pub(super) fn is_closing_id(&self, client_order_id: &ClientOrderId) -> bool {
-        let mut closings = self.closings.iter();
-        closings.any(|closing| closing.names(client_order_id))
-    }
-
-    /// Brings every closing nearer to its end.
-    pub(super) fn drive_closings(&mut self, step: &mut Step<'_>) {
-        for position in (0..self.closings.len()).rev() {
-            let closing = self.closings[position].clone();
-            if let Some(outcome) = self.drive_closing(step, &closing) {
-                let taken = closing.taken;
-                self.record(step, Event::CloseEnded { taken, outcome });
-            }
-        }
-    }
-
-    /// Sends what can be sent: an instrument waits for the orders in its own way only, so that
-    /// one whose outcome stays open keeps no other position open. Returns how the closing ended,
-    /// once it has.
-    fn drive_closing(&mut self, step: &mut Step<'_>, closing: &Closing) -> Option<CloseOutcome> {
-        let filter = in_the_way(&closing.scope);
-        if may_need_cancels(step) {
-            for index in self.meant(&filter) {
-                if !self.is_closing_order(self.orders.get(index)) {
-                    self.cancel_until_ended(step, index, ReasonCode::CanceledByUser);
-                }
-            }
-        }
-        let in_the_way = |index: OrderIndex| is_meant(&filter, &self.orders.get(index).order);
-        let is_busy = self.orders.working().iter().any(|index| in_the_way(*index));
-        let targets = self.targets(&closing.scope);
-        if targets.is_empty() {
-            return (!is_busy).then_some(CloseOutcome::Flat);
-        }
-        let held = targets.iter().map(|target| &target.instrument_id);
-        let busy: BTreeSet<InstrumentId> = held
-            .filter(|id| self.orders.working_of(id).any(in_the_way))
-            .cloned()
-            .collect();
-        let (mut waits, mut gave_up) = (is_busy, false);
-        let mut number = closing.orders;
-        for target in targets {
-            let attempts = closing.attempts.get(&target.instrument_id);
-            let barren = attempts.filter(|attempts| attempts.barren > 0);
-            if busy.contains(&target.instrument_id) {
-                continue;
-            }
-            if barren.is_some_and(|barren| barren.barren >= MAX_ATTEMPTS) {
-                gave_up = true;
-            } else if barren.is_some_and(|barren| step.now.since(barren.last_at) < RETRY_NS) {
-                waits = true;
-            } else if let Some(request) = self.closing_order(closing, &mut number, &target) {
-                let market = self.reference_of(&target.instrument_id);
-                // A denied one counts as an attempt.
-                self.take_acceptable(step, Box::new(request), market);
-                waits = true;
-            }
-        }
-        match (waits, gave_up) {
-            (true, _) => None,
-            (false, true) => Some(CloseOutcome::GaveUp),
-            (false, false) => Some(CloseOutcome::Dust),
-        }
-    }
-
-    /// Returns the order that closes as much of a position as one order can, with the first id
-    /// at or behind `number` that nobody has, and moves `number` behind it.
-    fn closing_order(
-        &self,
-        closing: &Closing,
-        number: &mut u32,
-        target: &Target,
-    ) -> Option<SubmitOrder> {
-        let instrument = self.instruments.get(&target.instrument_id)?;
-        let step = instrument.quantity_increment.0;
-        let size = target
-            .quantity
-            .unsigned_abs()
-            .min(instrument.max_quantity.0.unsigned_abs());
-        let size = i64::try_from(size).ok()? / step * step;
-        if size < instrument.min_quantity.0 || size == 0 {
-            return None;
-        }
-        let client_order_id = loop {
-            let client_order_id = closing.order_id(*number)?;
-            *number = number.checked_add(1)?;
-            if self.orders.find_client(&client_order_id).is_none() {
-                break client_order_id;
-            }
-        };
-        Some(SubmitOrder {
-            client_order_id,
-            strategy_id: target.strategy_id.clone(),
-            instrument_id: target.instrument_id.clone(),
-            side: if target.quantity > 0 {
-                Side::Sell
-            } else {
-                Side::Buy
-            },
-            order_type: OrderType::Market,
-            quantity: Quantity(size),
-            limit_price: None,
-            time_in_force: TimeInForce::Ioc,
-            post_only: false,
-            // The position of all strategies together may be smaller, or the other way round.
-            reduce_only: false,
-            tags: String::new(),
-            misfit: None,
-            terms: OrderTerms {
-                position_side: target.side,
-                ..OrderTerms::default()
-            },
-        })
-    }
-
-    fn targets(&self, scope: &CloseScope) -> Vec<Target> {
-        self.portfolio
-            .positions()
-            .filter(|position| !position.is_flat())
-            .filter(|p| {
-                scope
-                    .instrument_id
-                    .as_ref()
-                    .is_none_or(|id| *id == p.instrument_id)
-            })
-            .filter(|p| {
-                scope
-                    .strategy_id
-                    .as_ref()
-                    .is_none_or(|id| *id == p.strategy_id)
-            })
-            .map(|position| Target {
-                instrument_id: position.instrument_id.clone(),
-                strategy_id: position.strategy_id.clone(),
-                side: position.side,
-                quantity: position.quantity,
-            })
-            .collect()
-    }
-
-    fn meant(&self, filter: &CancelFilter) -> Vec<OrderIndex> {
+    pub(super) fn meant(&self, filter: &CancelFilter) -> Vec<OrderIndex> {
         let working = self.orders.working().iter().copied();
         working
             .filter(|index| is_meant(filter, &self.orders.get(*index).order))
@@ -450,52 +230,8 @@ impl Account {
     }
 }
 
-impl Closing {
-    fn order_id(&self, number: u32) -> Option<ClientOrderId> {
-        match &self.scope.client_order_id {
-            Some(id) if number == 0 => Some(id.clone()),
-            // A sequence and a count have at most 20 and 10 digits.
-            _ => ClientOrderId::new(&format!("C{}-{number}", self.taken)).ok(),
-        }
-    }
-
-    /// Returns true for an order of this closing: one with the id that was made before it is
-    /// somebody's.
-    fn owns(&self, client_order_id: &ClientOrderId, created: u64) -> bool {
-        created > self.taken && self.names(client_order_id)
-    }
-
-    fn names(&self, client_order_id: &ClientOrderId) -> bool {
-        let first = self.scope.client_order_id.as_ref() == Some(client_order_id);
-        let made = || {
-            let behind = client_order_id.as_str().strip_prefix('C')?;
-            let (taken, number) = behind.split_once('-')?;
-            let own = taken.parse::<u64>().ok()? == self.taken;
-            Some(own && number.parse::<u32>().is_ok())
-        };
-        first || made().unwrap_or(false)
-    }
-}
-
-/// Returns true when something may have to be canceled for a closing: it has just begun, an order
-/// came behind it, a cancel was refused, or time has passed. A flood of denied orders, and the
-/// ends of ten thousand others, do not look through all that work.
-fn may_need_cancels(step: &Step<'_>) -> bool {
-    let mut events = step.effects.events.iter().map(|recorded| &recorded.event);
-    step.is_tick
-        || events.any(|event| {
-            matches!(
-                event,
-                Event::CommandTaken { .. }
-                    | Event::OrderSubmitted { .. }
-                    | Event::OrderHeld { .. }
-                    | Event::OrderCancelRejected { .. }
-            )
-        })
-}
-
 /// Returns the working orders that have to end before positions can be closed.
-fn in_the_way(scope: &CloseScope) -> CancelFilter {
+pub(super) fn in_the_way(scope: &CloseScope) -> CancelFilter {
     CancelFilter {
         instrument_id: scope.instrument_id.clone(),
         strategy_id: scope.strategy_id.clone(),
@@ -503,7 +239,7 @@ fn in_the_way(scope: &CloseScope) -> CancelFilter {
     }
 }
 
-fn is_meant(filter: &CancelFilter, order: &Order) -> bool {
+pub(super) fn is_meant(filter: &CancelFilter, order: &Order) -> bool {
     let request = &order.request;
     filter
         .instrument_id

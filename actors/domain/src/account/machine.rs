@@ -1,6 +1,6 @@
 //! The machine itself: its state, and where each input goes.
 
-use super::close::Closing;
+use super::closing::Closing;
 use super::losses::Baseline;
 use super::marks::Marks;
 use super::requests::Requests;

@@ -6,6 +6,7 @@
 
 pub mod as_of;
 mod close;
+mod closing;
 mod commands;
 mod fold;
 mod home;
