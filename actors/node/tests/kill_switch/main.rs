@@ -46,9 +46,8 @@ fn is_limit(one: &Taken) -> bool {
 /// the halt was answered, with what the flood was answered.
 async fn flood_and_halt(desk: &Desk, flatten: bool) -> (usize, Answered) {
     let flood = Flood::start(desk, TASKS, TimeInForce::Gtc);
-    let before = if flatten { BEFORE } else { BEFORE };
     desk.until("orders before the halt", async |_| {
-        flood.answered().taken >= before
+        flood.answered().taken >= BEFORE
     })
     .await;
     let per_second = flood.per_second();
