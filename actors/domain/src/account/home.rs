@@ -52,7 +52,7 @@ impl Account {
             return;
         };
         let order_id = entry.order.order_id.clone();
-        match watch.see(view, instrument.price_increment) {
+        match watch.see(view, instrument) {
             Seen::Nothing => {}
             Seen::Trailed { stop_price, best } => {
                 let trailed = Event::OrderTrailed {

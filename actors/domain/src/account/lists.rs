@@ -234,6 +234,10 @@ impl Account {
     /// event that may touch a list again; every one brings an order nearer to its end, so this
     /// ends.
     pub(super) fn drive_lists(&mut self, step: &mut Step<'_>) {
+        // Most accounts have none, and this stands in the way of every input.
+        if self.lists.is_empty() {
+            return;
+        }
         let mut seen = 0;
         while seen < step.effects.events.len() {
             let touched: BTreeSet<OrderListId> = step.effects.events[seen..]
@@ -453,6 +457,9 @@ impl Account {
     /// Takes over what an event of an order means for its list.
     pub(super) fn take_member_event(&mut self, event: &Event, index: OrderIndex) {
         let order = &self.orders.get(index).order;
+        if order.list_id.is_none() {
+            return;
+        }
         let event = match event {
             Event::OrderFilled { .. } if order.leaves_quantity.is_zero() => {
                 MemberEvent::FilledWhole

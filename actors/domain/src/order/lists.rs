@@ -174,6 +174,10 @@ impl Lists {
         self.lists.insert(list.definition.list_id.clone(), list);
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.lists.is_empty()
+    }
+
     pub fn get(&self, list_id: &OrderListId) -> Option<&OrderList> {
         self.lists.get(list_id)
     }

@@ -7,6 +7,7 @@
 //! price counts from the side on which the market stood when the order was taken.
 
 use super::{OrderTerms, OrderType, TrailingOffset, TriggerType};
+use crate::instrument::Instrument;
 use crate::market::Side;
 use crate::number::Price;
 use crate::risk::MarketView;
@@ -121,18 +122,18 @@ impl Watch {
 
     /// Returns what the market does to the order, without changing it: the caller hands a
     /// [`Seen::Trailed`] back by [`Watch::set_trailed`]. Stop prices of trailing stops are whole
-    /// multiples of `increment`, rounded away from the market.
-    pub fn see(&self, market: &MarketView, increment: Price) -> Seen {
+    /// multiples of the increment of their band, rounded away from the market.
+    pub fn see(&self, market: &MarketView, instrument: &Instrument) -> Seen {
         match watched(self.trigger, self.side, market) {
-            Some(price) => self.see_price(price, increment),
+            Some(price) => self.see_price(price, instrument),
             None => Seen::Nothing,
         }
     }
 
     /// As [`Watch::see`], for one price of the kind that the order watches.
-    pub fn see_price(&self, price: Price, increment: Price) -> Seen {
+    pub fn see_price(&self, price: Price, instrument: &Instrument) -> Seen {
         if self.order_type == OrderType::TrailingStop {
-            return self.trail(price, increment);
+            return self.trail(price, instrument);
         }
         let reached = self.stop_price.is_some_and(|stop| {
             // A stop buys above the market, an if-touched order below it.
@@ -154,7 +155,7 @@ impl Watch {
         matches!(self.order_type, OrderType::Stop | OrderType::StopLimit)
     }
 
-    fn trail(&self, price: Price, increment: Price) -> Seen {
+    fn trail(&self, price: Price, instrument: &Instrument) -> Seen {
         if self.best.is_none() && !self.is_activated_by(price) {
             return Seen::Nothing;
         }
@@ -170,7 +171,7 @@ impl Watch {
             Side::Sell => price > best,
             Side::Buy => price < best,
         });
-        match self.stop_behind(price, increment) {
+        match self.stop_behind(price, instrument) {
             Some(stop_price) if better => Seen::Trailed {
                 stop_price,
                 best: price,
@@ -190,7 +191,7 @@ impl Watch {
     }
 
     /// Returns the stop price at the distance behind `price`; `None` beyond the range of prices.
-    fn stop_behind(&self, price: Price, increment: Price) -> Option<Price> {
+    fn stop_behind(&self, price: Price, instrument: &Instrument) -> Option<Price> {
         let price = i128::from(price.0);
         let sign = i128::from(self.side.sign());
         // A buy's stop lies above the market and is rounded up, a sell's below and rounded down.
@@ -201,9 +202,8 @@ impl Watch {
                 round_away(price * WHOLE_BPS + distance, WHOLE_BPS, self.side)
             }
         };
-        let step = i128::from(increment.0.max(1));
-        let stop = round_away(exact, step, self.side) * step;
-        i64::try_from(stop).ok().map(Price)
+        let exact = i64::try_from(exact).ok().map(Price)?;
+        instrument.price_towards_market(self.side, exact)
     }
 }
 

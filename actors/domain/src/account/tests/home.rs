@@ -2,7 +2,7 @@
 
 use super::support::*;
 use crate::account::{Account, AccountInput};
-use crate::instrument::{Instrument, InstrumentRules, Lacks};
+use crate::instrument::{Instrument, InstrumentRules, Lacks, PriceBand};
 use crate::market::Side;
 use crate::number::{Price, Quantity};
 use crate::order::{OrderStatus, OrderTerms, OrderType, SubmitOrder, TimeInForce, TrailingOffset};
@@ -185,6 +185,22 @@ fn a_trailing_stop_stands_after_a_restart_where_it_stood() {
         again.last(10_400);
         assert_eq!(again.left_as(), Some(OrderType::Market));
     }
+}
+
+#[test]
+fn a_trailing_stop_lies_on_the_increment_of_its_price_band() {
+    let mut world = bare();
+    let mut banded = world.account.instruments()[&id(PERP)].clone();
+    banded.rules.price_bands = vec![PriceBand {
+        from: Price(5_000),
+        increment: Price(100),
+    }];
+    world.apply(AccountInput::DefineInstrument(Box::new(banded)));
+    world.submit(conditional("a", OrderType::TrailingStop, Side::Sell, 130));
+    world.last(10_000);
+    assert_eq!(world.order("a").stop_price, Some(Price(9_800)));
+    world.last(9_800);
+    assert_eq!(world.left_as(), Some(OrderType::Market));
 }
 
 #[test]

@@ -14,15 +14,14 @@ pub(super) fn meeting(
     to: Price,
     none_left: bool,
 ) -> Option<Price> {
-    let step = instrument.price_increment;
     if let Some(watch) = &order.watch {
-        if watch.see_price(at, step) != Seen::Nothing {
+        if watch.see_price(at, instrument) != Seen::Nothing {
             return Some(at);
         }
         if let Some(price) = watch.begins_at(at, to) {
             return Some(price);
         }
-        return match watch.see_price(to, step) {
+        return match watch.see_price(to, instrument) {
             Seen::Nothing => None,
             Seen::Trailed { .. } => Some(to),
             Seen::Triggered => watch.stop_price().map(|stop| between(stop, at, to)),

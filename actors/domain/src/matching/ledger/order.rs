@@ -118,7 +118,7 @@ impl VenueOrder {
     /// Shows a conditional order the market, and keeps a step of a trailing stop.
     pub(in crate::matching) fn see(&mut self, market: &MarketView, of: &Instrument) -> Seen {
         match &self.watch {
-            Some(watch) => self.keep(watch.see(market, of.price_increment)),
+            Some(watch) => self.keep(watch.see(market, of)),
             None => Seen::Nothing,
         }
     }
@@ -126,7 +126,7 @@ impl VenueOrder {
     /// As [`VenueOrder::see`], for a single price of the kind that it watches.
     pub(in crate::matching) fn see_price(&mut self, price: Price, of: &Instrument) -> Seen {
         match &self.watch {
-            Some(watch) => self.keep(watch.see_price(price, of.price_increment)),
+            Some(watch) => self.keep(watch.see_price(price, of)),
             None => Seen::Nothing,
         }
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::account::tests::support::{SPOT, instrument};
 
 const INCREMENT: Price = Price(1);
 
@@ -24,9 +25,13 @@ fn stop(side: Side, order_type: OrderType, price: i64) -> Watch {
 /// Shows the prices to the order and returns what each did: `.` nothing, a number the new stop
 /// price, `!` triggered.
 fn run(watch: &mut Watch, increment: Price, prices: &[i64]) -> String {
+    let instrument = Instrument {
+        price_increment: increment,
+        ..instrument(SPOT)
+    };
     let mut said = Vec::new();
     for price in prices {
-        match watch.see(&at(*price), increment) {
+        match watch.see(&at(*price), &instrument) {
             Seen::Nothing => said.push(".".to_owned()),
             Seen::Triggered => said.push("!".to_owned()),
             Seen::Trailed { stop_price, best } => {
