@@ -84,7 +84,7 @@ pub fn input_of(account: &Account, hub: &MarketHub, command: AccountCommand) -> 
             expected_sequence,
         } => AccountInput::SetLimits {
             request_id,
-            limits,
+            limits: Box::new(limits),
             expected_sequence,
         },
         AccountCommand::AdjustCash {

@@ -166,7 +166,7 @@ fn first_inputs(opening: &Opening) -> Vec<AccountInput> {
         });
     let limits = AccountInput::SetLimits {
         request_id: None,
-        limits,
+        limits: Box::new(limits),
         expected_sequence: None,
     };
     open.into_iter().chain(cash).chain([limits]).collect()

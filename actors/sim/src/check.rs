@@ -264,10 +264,10 @@ pub fn opening_inputs(mode: AccountMode, position_limit: Option<u32>) -> Vec<Acc
     };
     let limits = AccountInput::SetLimits {
         request_id: None,
-        limits: Limits {
+        limits: Box::new(Limits {
             max_position_notional: position_limit.map(|limit| Money(Decimal::from(limit))),
             ..Limits::default()
-        },
+        }),
         expected_sequence: None,
     };
     let define = instruments()

@@ -41,7 +41,8 @@ struct Holding {
 /// An own order and how much of it is in its holding's sum.
 #[derive(Debug)]
 struct Kept {
-    tracked: TrackedOrder,
+    /// Boxed, since a map moves its entries about.
+    tracked: Box<TrackedOrder>,
     /// Signed.
     open: i64,
 }
@@ -316,6 +317,7 @@ impl Ledger {
         let order_id = tracked.order().order_id.clone();
         let client_order_id = tracked.order().request.client_order_id.clone();
         self.order_ids.insert(client_order_id, order_id.clone());
+        let tracked = Box::new(tracked);
         let kept = Kept { tracked, open: 0 };
         self.orders.insert(order_id.clone(), kept);
         self.count(&order_id);

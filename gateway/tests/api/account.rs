@@ -225,7 +225,7 @@ impl TestState {
                 expected_sequence,
             } => AccountInput::SetLimits {
                 request_id,
-                limits,
+                limits: Box::new(limits),
                 expected_sequence,
             },
             AccountCommand::AdjustCash {

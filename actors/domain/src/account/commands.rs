@@ -90,10 +90,10 @@ impl Account {
         &mut self,
         step: &mut Step<'_>,
         request_id: Option<RequestId>,
-        limits: Limits,
+        limits: Box<Limits>,
         expected_sequence: Option<u64>,
     ) {
-        let subject = Subject::Limits(Box::new(limits.clone()));
+        let subject = Subject::Limits(limits.clone());
         if self.answer_again(step, request_id.as_ref(), &subject) {
             return;
         }

@@ -43,9 +43,9 @@ impl Account {
                     .remember(request_id.as_ref(), subject, sequence, ts);
             }
             Event::LimitsSet { request_id, limits } => {
-                self.limits = limits.clone();
+                self.limits = (**limits).clone();
                 self.limits_sequence = sequence;
-                let subject = Subject::Limits(Box::new(limits.clone()));
+                let subject = Subject::Limits(limits.clone());
                 self.requests
                     .remember(request_id.as_ref(), subject, sequence, ts);
             }

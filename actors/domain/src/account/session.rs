@@ -64,6 +64,12 @@ impl Account {
     /// Returns what to ask for, those who have waited longest first: when a session takes fewer
     /// queries than there are orders, each has its turn.
     fn due(&mut self, now: UnixNanos) -> Vec<OrderIndex> {
+        if self.orders.working().is_empty() {
+            self.asked.at.clear();
+            self.asked.unconfirmed.clear();
+            self.asked.repeats.clear();
+            return Vec::new();
+        }
         let (unsettled, working) = (self.orders.unsettled(), self.orders.working());
         let asked = &mut self.asked;
         asked.unconfirmed.retain(|index| working.contains(index));

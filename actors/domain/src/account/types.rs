@@ -31,7 +31,7 @@ pub enum AccountInput {
     },
     SetLimits {
         request_id: Option<RequestId>,
-        limits: Limits,
+        limits: Box<Limits>,
         expected_sequence: Option<u64>,
     },
     /// Makes an instrument known; the same definition again changes nothing.

@@ -25,6 +25,9 @@ mod v1;
 /// Version of the encoding that this build writes.
 pub const SCHEMA: u16 = 2;
 
+/// What most encoded events stay below, so that encoding one allocates once.
+const TYPICAL_BYTES: usize = 256;
+
 /// An event in its place. One journal record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded {
@@ -54,7 +57,7 @@ pub enum Event {
     },
     LimitsSet {
         request_id: Option<RequestId>,
-        limits: Limits,
+        limits: Box<Limits>,
     },
     /// The definition by which everything behind it is counted. Comes before the first order of
     /// an instrument and again when the venue changes it.
@@ -311,7 +314,7 @@ impl Recorded {
     pub fn encode(&self) -> Vec<u8> {
         // Serialising into a growing vector fails only for types that refuse to be serialised,
         // and none of ours does.
-        postcard::to_stdvec(self).expect("events serialise")
+        postcard::to_extend(self, Vec::with_capacity(TYPICAL_BYTES)).expect("events serialise")
     }
 
     /// Reads what [`Recorded::encode`] wrote under `schema`.

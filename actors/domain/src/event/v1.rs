@@ -306,7 +306,7 @@ impl From<Event> for Now {
         } changed {
             Event::LimitsSet { request_id, limits } => Now::LimitsSet {
                 request_id,
-                limits: limits.into(),
+                limits: Box::new(limits.into()),
             },
             Event::InstrumentDefined { instrument } => Now::InstrumentDefined {
                 instrument: Box::new((*instrument).into()),

@@ -36,7 +36,8 @@ use super::floor::Floor;
 use super::ledger::{Change, Ledger, Numbering};
 use crate::id::{ClientOrderId, InstrumentId};
 use crate::instrument::Instrument;
-use crate::market::MarketEvent;
+use crate::market::{Bar, MarketEvent};
+use crate::number::Price;
 use crate::time::UnixNanos;
 use crate::venue::{VenueCommand, VenueControl, VenueModel, VenueReport};
 pub use path::{BarPath, BarVolume};
@@ -135,6 +136,32 @@ impl Listing {
         self.working.remove(&number);
         self.at_open.remove(&number);
         self.at_close.remove(&number);
+    }
+
+    /// Returns true when no order is here that data could do anything to.
+    fn is_idle(&self) -> bool {
+        self.working.is_empty() && self.at_open.is_empty() && self.at_close.is_empty()
+    }
+
+    /// Lets a bar pass that meets no order. Returns what is left of its volume at its close.
+    fn pass(&mut self, bar: &Bar, volume: BarVolume) -> Option<i64> {
+        // Its first price opens a session, whether anybody waits for it or not.
+        self.floor.take_opening();
+        let [.., at_close] = volume.shares(bar, &self.instrument);
+        at_close
+    }
+
+    /// Takes the close of a bar as the market as it stands, with what is `left` of its volume.
+    fn close_bar(&mut self, bar: &Bar, left: Option<i64>) {
+        self.see_price(bar.close, bar.ts_init);
+        self.last = Some(Reach::at(bar.close, Source::Bars, bar.ts_open));
+        self.left = left;
+    }
+
+    /// Takes a price of a bar as everything that an order can watch.
+    fn see_price(&mut self, price: Price, ts: UnixNanos) {
+        self.floor.see_top(Some(price), Some(price), ts);
+        self.floor.see_trade(price, ts);
     }
 }
 

@@ -4,7 +4,7 @@ use super::OrderKey;
 use super::entry::{EntryError, OrderEntry};
 use crate::event::Hold;
 use crate::id::{ClientOrderId, InstrumentId, OrderId};
-use crate::risk::exposure::Exposures;
+use crate::risk::exposure::{Exposures, Share};
 use crate::time::UnixNanos;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +39,28 @@ pub(crate) struct OrderStore {
     exposures: Exposures,
 }
 
+/// The sets of indexes that an order is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Place {
+    works: bool,
+    is_unsettled: bool,
+    /// Here, for its parent.
+    waits: bool,
+    /// Here, for its price.
+    watches: bool,
+}
+
+impl Place {
+    fn of(entry: &OrderEntry) -> Place {
+        Place {
+            works: entry.is_working(),
+            is_unsettled: entry.is_unsettled(),
+            waits: entry.is_home() && entry.hold == Some(Hold::Parent),
+            watches: entry.is_watching(),
+        }
+    }
+}
+
 impl OrderStore {
     pub fn push(&mut self, entry: OrderEntry) -> OrderIndex {
         // Four billion orders of one account would need terabytes of memory first.
@@ -55,36 +77,45 @@ impl OrderStore {
         change: impl FnOnce(&mut OrderEntry) -> Result<(), EntryError>,
     ) -> Result<(), EntryError> {
         let entry = &mut self.entries[index as usize];
-        self.exposures.remove(entry);
+        let (place, share) = (Place::of(entry), Share::of(entry));
         let result = change(entry);
-        self.index(index);
+        self.index(index, place, share);
         result
     }
 
     /// Enters an order into every index that it belongs to now, and takes it out of the others.
-    /// Its share of the exposures must not be in them.
-    fn index(&mut self, index: OrderIndex) {
+    /// It is in those of `place` and in the exposures with `share`.
+    fn index(&mut self, index: OrderIndex, place: Place, share: Option<Share>) {
         let entry = &self.entries[index as usize];
-        self.exposures.add(entry);
-        set(&mut self.working, index, entry.is_working());
-        set(&mut self.unsettled, index, entry.is_unsettled());
-        if let Some(expires_at) = entry.order.expires_at {
-            set(&mut self.expiring, (expires_at, index), entry.is_working());
+        self.exposures.follow(share, entry);
+        let now = Place::of(entry);
+        if now == place {
+            return;
         }
-        let waits = entry.is_home() && entry.hold == Some(Hold::Parent);
-        set(&mut self.waiting, index, waits);
         let instrument_id = &entry.order.request.instrument_id;
-        let watches = entry.is_watching();
-        let works = entry.is_working();
-        set_under(&mut self.watching, instrument_id, index, watches);
-        set_under(&mut self.by_instrument, instrument_id, index, works);
+        if now.works != place.works {
+            set(&mut self.working, index, now.works);
+            set_under(&mut self.by_instrument, instrument_id, index, now.works);
+            if let Some(expires_at) = entry.order.expires_at {
+                set(&mut self.expiring, (expires_at, index), now.works);
+            }
+        }
+        if now.is_unsettled != place.is_unsettled {
+            set(&mut self.unsettled, index, now.is_unsettled);
+        }
+        if now.waits != place.waits {
+            set(&mut self.waiting, index, now.waits);
+        }
+        if now.watches != place.watches {
+            set_under(&mut self.watching, instrument_id, index, now.watches);
+        }
     }
 
     fn enter(&mut self, index: OrderIndex) {
         let entry = &self.entries[index as usize];
         let client_order_id = entry.order.request.client_order_id.clone();
         self.by_client.insert(client_order_id, index);
-        self.index(index);
+        self.index(index, Place::default(), None);
     }
 
     /// Builds the indexes from the entries.
@@ -131,10 +162,14 @@ impl OrderStore {
     pub fn find_order_id(&self, order_id: &OrderId) -> Option<OrderIndex> {
         let (_, sequence) = order_id.as_str().rsplit_once('-')?;
         let sequence: u64 = sequence.parse().ok()?;
-        let index = self
-            .entries
-            .binary_search_by_key(&sequence, |entry| entry.created)
-            .ok()?;
+        // Most of what happens happens to the newest one, and a search would walk far from it.
+        let newest = self.entries.len().checked_sub(1)?;
+        let index = if self.entries[newest].created == sequence {
+            newest
+        } else {
+            let created = |entry: &OrderEntry| entry.created;
+            self.entries.binary_search_by_key(&sequence, created).ok()?
+        };
         (self.entries[index].order.order_id == *order_id).then_some(index as OrderIndex)
     }
 

@@ -4,6 +4,7 @@ use crate::id::{InstrumentId, StrategyId};
 use crate::instrument::Instrument;
 use crate::market::Side;
 use crate::number::{self, Decimal, NumberError, Price, Quantity};
+use crate::order::SubmitOrder;
 use crate::order::entry::OrderEntry;
 use std::collections::BTreeMap;
 
@@ -87,7 +88,9 @@ impl Exposure {
     /// Returns this without one order's share.
     #[must_use]
     pub(crate) fn without(mut self, entry: &OrderEntry) -> Exposure {
-        change(&mut self, entry, -1);
+        if let Some(share) = Share::of(entry) {
+            change(&mut self, &share, -1);
+        }
         self
     }
 
@@ -106,6 +109,32 @@ pub struct StrategyExposure {
     pub sell: i128,
 }
 
+/// What one working order adds to the sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Share {
+    side: Side,
+    /// What may still fill at worst, an amend under way included.
+    open: Quantity,
+    /// What is open as the order stands.
+    leaves: Quantity,
+    worst_price: Price,
+    lowest_price: Price,
+}
+
+impl Share {
+    /// Returns `None` of an order that has ended.
+    pub(crate) fn of(entry: &OrderEntry) -> Option<Share> {
+        let open = entry.reserved_open();
+        entry.is_working().then(|| Share {
+            side: entry.order.request.side,
+            open,
+            leaves: entry.order.leaves_quantity.min(open),
+            worst_price: entry.worst_price(),
+            lowest_price: lowest_price(entry),
+        })
+    }
+}
+
 /// Sums over all working orders. Entries that are zero are absent, so that equal orders give
 /// equal sums whatever happened on the way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,35 +144,36 @@ pub struct Exposures {
 }
 
 impl Exposures {
-    pub(crate) fn add(&mut self, entry: &OrderEntry) {
-        self.change(entry, 1);
-    }
-
-    pub(crate) fn remove(&mut self, entry: &OrderEntry) {
-        self.change(entry, -1);
-    }
-
-    fn change(&mut self, entry: &OrderEntry, direction: i128) {
-        if !entry.is_working() {
-            return;
+    /// Brings the sums in line with an order whose share was `before`. Most events of an order
+    /// change nothing of it, and then this costs nothing.
+    pub(crate) fn follow(&mut self, before: Option<Share>, entry: &OrderEntry) {
+        let after = Share::of(entry);
+        if before != after {
+            self.replace(&entry.order.request, before, after);
         }
-        let request = &entry.order.request;
-        let exposure = self
-            .instruments
-            .entry(request.instrument_id.clone())
-            .or_default();
-        change(exposure, entry, direction);
+    }
+
+    /// Takes an order's share out.
+    pub(crate) fn remove(&mut self, entry: &OrderEntry) {
+        self.replace(&entry.order.request, Share::of(entry), None);
+    }
+
+    fn replace(&mut self, request: &SubmitOrder, before: Option<Share>, after: Option<Share>) {
+        let exposure = self.instruments.entry(request.instrument_id.clone());
+        let exposure = exposure.or_default();
+        let key = (request.strategy_id.clone(), request.instrument_id.clone());
+        let sum = self.strategies.entry(key.clone()).or_default();
+        for (share, direction) in [(before, -1), (after, 1)] {
+            let Some(share) = share else { continue };
+            change(exposure, &share, direction);
+            sum.leaves += i128::from(share.leaves.0 * share.side.sign()) * direction;
+            match share.side {
+                Side::Buy => sum.buy += i128::from(share.open.0) * direction,
+                Side::Sell => sum.sell += i128::from(share.open.0) * direction,
+            }
+        }
         if exposure.is_empty() {
             self.instruments.remove(&request.instrument_id);
-        }
-        let key = (request.strategy_id.clone(), request.instrument_id.clone());
-        let open = entry.reserved_open();
-        let leaves = i128::from(entry.order.leaves_quantity.min(open).0);
-        let sum = self.strategies.entry(key.clone()).or_default();
-        sum.leaves += leaves * i128::from(request.side.sign()) * direction;
-        match request.side {
-            Side::Buy => sum.buy += i128::from(open.0) * direction,
-            Side::Sell => sum.sell += i128::from(open.0) * direction,
         }
         if *sum == StrategyExposure::default() {
             self.strategies.remove(&key);
@@ -186,10 +216,10 @@ impl Exposures {
     }
 }
 
-fn change(exposure: &mut Exposure, entry: &OrderEntry, direction: i128) {
-    let quantity = i128::from(entry.reserved_open().0);
-    let price = i128::from(entry.worst_price().0).abs();
-    let side = match entry.order.request.side {
+fn change(exposure: &mut Exposure, share: &Share, direction: i128) {
+    let quantity = i128::from(share.open.0);
+    let price = i128::from(share.worst_price.0).abs();
+    let side = match share.side {
         Side::Buy => &mut exposure.buy,
         Side::Sell => &mut exposure.sell,
     };
@@ -197,7 +227,7 @@ fn change(exposure: &mut Exposure, entry: &OrderEntry, direction: i128) {
     // The sum was checked when each order was taken. Should a venue amend an order beyond all
     // bounds by itself, wrapping still undoes exactly what it did.
     side.notional = side.notional.wrapping_add(price * quantity * direction);
-    let quotient = quotient(quantity, i128::from(lowest_price(entry).0));
+    let quotient = quotient(quantity, i128::from(share.lowest_price.0));
     side.quotient = side.quotient.wrapping_add(quotient * direction);
 }
 

@@ -55,10 +55,10 @@ impl World {
         });
         world.decide(AccountInput::SetLimits {
             request_id: None,
-            limits: Limits {
+            limits: Box::new(Limits {
                 allow_short_spot: true,
                 ..Limits::default()
-            },
+            }),
             expected_sequence: None,
         });
         for instrument in instruments {

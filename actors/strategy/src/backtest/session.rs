@@ -116,11 +116,11 @@ impl Session {
             },
             AccountInput::SetLimits {
                 request_id: None,
-                limits: Limits {
+                limits: Box::new(Limits {
                     check_buying_power: margin,
                     allow_short_spot: !margin,
                     ..Limits::default()
-                },
+                }),
                 expected_sequence: None,
             },
         ];
@@ -164,7 +164,6 @@ impl Session {
 
     fn settle(&mut self) -> Result<(), BacktestError> {
         while let Some((now, input)) = self.step.poll() {
-            self.effects.clear();
             self.account.apply(now, input, &mut self.effects);
             self.step.on_effects(&self.effects);
             self.note_events()?;

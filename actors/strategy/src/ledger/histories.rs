@@ -109,7 +109,7 @@ impl Life {
             },
             AccountInput::SetLimits {
                 request_id: None,
-                limits,
+                limits: Box::new(limits),
                 expected_sequence: None,
             },
             AccountInput::DefineInstrument(Box::new(lacking())),

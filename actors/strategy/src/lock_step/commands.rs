@@ -99,7 +99,7 @@ impl LockStep {
         if self.interest.show(id)
             && let Some(view) = view
         {
-            self.show_account(id, view);
+            self.show_account(id.clone(), view);
         }
     }
 }

@@ -60,6 +60,7 @@ use interest::Interest;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
+use time::Passed;
 
 /// A command of a strategy on its way to the account: whose, and about which orders.
 #[derive(Debug)]
@@ -68,15 +69,16 @@ struct Origin {
     client_order_ids: Vec<ClientOrderId>,
 }
 
-/// Where the work on the present market event stands.
-#[derive(Debug)]
+/// Where the work on the present market event stands: it is the front of the queue until all of
+/// it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// Between two events.
     Idle,
     /// The venue has seen it, and its reports are on their way.
-    Venue(MarketEvent),
-    /// The account has these views of it yet to see, and then the strategies.
-    Account(MarketEvent, VecDeque<MarketView>),
+    Venue,
+    /// The account has views of it yet to see, and then the strategies.
+    Account,
 }
 
 /// See the module.
@@ -99,6 +101,8 @@ pub struct LockStep {
     /// True from `poll` until `on_effects`.
     is_waiting: bool,
     stage: Stage,
+    /// Views of the present market event that the account has yet to see.
+    views: VecDeque<MarketView>,
     interest: Interest,
     /// When the account was last told the time.
     ticked: Option<UnixNanos>,
@@ -145,6 +149,7 @@ impl LockStep {
             awaited: None,
             is_waiting: false,
             stage: Stage::Idle,
+            views: VecDeque::new(),
             interest: Interest::default(),
             ticked: None,
             timers: BTreeMap::new(),
@@ -273,27 +278,30 @@ impl LockStep {
                 self.is_waiting = true;
                 return Some((self.clock, input));
             }
-            match std::mem::replace(&mut self.stage, Stage::Idle) {
-                Stage::Venue(event) => {
-                    let views = self.views(&event);
-                    self.stage = Stage::Account(event, views);
-                }
-                Stage::Account(event, mut views) => match views.pop_front() {
-                    Some(view) => {
-                        self.show_account(event.instrument_id(), view);
-                        self.stage = Stage::Account(event, views);
-                    }
-                    None => self.show_strategies(&event),
-                },
+            let event = self.queue.front()?;
+            match self.stage {
                 Stage::Idle => {
-                    let next = self.queue.front()?.ts_init();
-                    if self.pass_time(next) {
-                        continue;
-                    }
-                    if let Some(event) = self.queue.pop_front() {
-                        self.show_venue(event);
+                    let next = event.ts_init();
+                    match self.pass_time(next) {
+                        Passed::Nothing => self.show_venue(),
+                        Passed::Something => {}
+                        Passed::Tick => {
+                            self.is_waiting = true;
+                            return Some((self.clock, AccountInput::Tick));
+                        }
                     }
                 }
+                Stage::Venue => {
+                    self.views = self.views(event);
+                    self.stage = Stage::Account;
+                }
+                Stage::Account => match self.views.pop_front() {
+                    Some(view) => {
+                        let id = event.instrument_id().clone();
+                        self.show_account(id, view);
+                    }
+                    None => self.show_strategies(),
+                },
             }
         }
     }
@@ -303,6 +311,9 @@ impl LockStep {
     pub fn on_effects(&mut self, effects: &Effects) {
         self.is_waiting = false;
         let origin = self.awaited.take();
+        if effects.is_empty() {
+            return;
+        }
         if let (Some(reply), Some(origin)) = (&effects.reply, origin) {
             self.take_reply(reply, &origin);
         }
@@ -349,21 +360,27 @@ impl LockStep {
         self.collect(strategy);
     }
 
-    fn show_venue(&mut self, event: MarketEvent) {
+    fn show_venue(&mut self) {
+        let Some(event) = self.queue.front() else {
+            return;
+        };
+        self.stage = Stage::Venue;
         self.clock = self.clock.max(event.ts_init());
         self.timers_fired.fill(0);
-        self.venue.on_market(&event, &mut self.reports);
+        self.venue.on_market(event, &mut self.reports);
+        if self.reports.is_empty() {
+            return;
+        }
         // A fill may send children, and they are measured by the market in which it came. Where
         // an order waits for a price already it must not see one before the fills are booked.
         let id = event.instrument_id();
-        if !self.reports.is_empty()
-            && !self.interest.watches(id)
-            && let Some(view) = self.views(&event).pop_front()
+        if !self.interest.watches(id)
+            && let Some(view) = self.views(event).pop_front()
         {
+            let id = id.clone();
             self.show_account(id, view);
         }
         self.queue_reports();
-        self.stage = Stage::Venue(event);
     }
 
     /// Returns what the account sees of an event, in order: nothing of one without a price, or
@@ -386,15 +403,19 @@ impl LockStep {
         }
     }
 
-    fn show_account(&mut self, id: &InstrumentId, view: MarketView) {
+    fn show_account(&mut self, instrument_id: InstrumentId, view: MarketView) {
         let input = AccountInput::Market {
-            instrument_id: id.clone(),
+            instrument_id,
             view,
         };
         self.inputs.push_back((input, None));
     }
 
-    fn show_strategies(&mut self, event: &MarketEvent) {
+    fn show_strategies(&mut self) {
+        self.stage = Stage::Idle;
+        let Some(event) = &self.queue.pop_front() else {
+            return;
+        };
         match self.marks.get_mut(event.instrument_id()) {
             Some(mark) => mark.observe(event),
             None => {

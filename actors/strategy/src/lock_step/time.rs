@@ -2,23 +2,31 @@
 
 use super::LockStep;
 use apex_domain::UnixNanos;
-use apex_domain::account::AccountInput;
 use apex_domain::time::NANOS_PER_SECOND;
 
 /// How long after it was told the time the account is told again, as live: what it does by the
 /// clock (answers that stay away, loss limits, the next attempt of a closing) counts in seconds.
 const TICK_NS: i64 = NANOS_PER_SECOND;
 
+/// What happened before the next market event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passed {
+    /// Nothing is left to happen before it.
+    Nothing,
+    /// A timer fired or the venue did something; there may be more.
+    Something,
+    /// The account has to be told the time, which is the clock's.
+    Tick,
+}
+
 impl LockStep {
-    /// Does the next thing that comes before a market event of `next`. Returns false when there is
-    /// none.
-    pub(super) fn pass_time(&mut self, next: UnixNanos) -> bool {
+    /// Does the next thing that comes before a market event of `next`.
+    pub(super) fn pass_time(&mut self, next: UnixNanos) -> Passed {
         // Not before there was a first moment.
         let moves_on = next > self.clock && self.clock > UnixNanos::MIN;
         let due = |told| self.clock.since(told) >= TICK_NS;
         if moves_on && self.ticked.is_none_or(due) {
-            self.tell_time();
-            return true;
+            return self.tell_time();
         }
         let venue = self.venue.next_due().filter(|due| *due < next);
         // A trade at the very time at which an order ends still counts, so that comes last.
@@ -28,18 +36,17 @@ impl LockStep {
             .flatten()
             .fold(next, UnixNanos::min);
         if self.fire_timer(until) {
-            return true;
+            return Passed::Something;
         }
         let venue = venue.filter(|due| deadline.is_none_or(|at| *due <= at));
         if venue.is_some_and(|due| self.wake_venue(due)) {
-            return true;
+            return Passed::Something;
         }
         let Some(deadline) = deadline else {
-            return false;
+            return Passed::Nothing;
         };
         self.clock = self.clock.max(deadline);
-        self.tell_time();
-        true
+        self.tell_time()
     }
 
     /// Lets the venue's time come. Returns false when nothing of it changed what is due: the next
@@ -51,10 +58,10 @@ impl LockStep {
         self.venue.next_due() != Some(due)
     }
 
-    fn tell_time(&mut self) {
+    fn tell_time(&mut self) -> Passed {
         self.ticked = Some(self.clock);
         self.interest.told(self.clock);
-        self.inputs.push_back((AccountInput::Tick, None));
+        Passed::Tick
     }
 
     /// Fires the next timer that is due at `until`. Returns false when there is none.

@@ -5,7 +5,7 @@ use crate::account::{AccountInput, CancelFilter, Refusal, Reply};
 use crate::market::Side;
 use crate::number::{Price, Quantity};
 use crate::order::{AmendOrder, Misfit, OrderStatus};
-use crate::risk::{Limits, ReasonCode, TradingState};
+use crate::risk::{ReasonCode, TradingState};
 use crate::venue::{VenueCommand, VenueReport};
 
 #[test]
@@ -310,7 +310,7 @@ fn limits_are_changed_only_from_what_the_caller_saw() {
     let sequence = world.account.limits_sequence();
     let set = |expected| AccountInput::SetLimits {
         request_id: None,
-        limits: Limits::default(),
+        limits: Box::default(),
         expected_sequence: Some(expected),
     };
     world.apply(set(sequence));

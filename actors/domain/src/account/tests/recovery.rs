@@ -124,12 +124,12 @@ fn command(step: &Move, now: UnixNanos) -> Option<AccountInput> {
         },
         10 => AccountInput::SetLimits {
             request_id: Some(request_id(&format!("l{}", step.number))),
-            limits: Limits {
+            limits: Box::new(Limits {
                 max_orders_per_second: Some(3),
                 check_buying_power: step.number % 2 == 0,
                 allow_short_spot: true,
                 ..Limits::default()
-            },
+            }),
             expected_sequence: None,
         },
         22 => AccountInput::Funding(FundingPayment {

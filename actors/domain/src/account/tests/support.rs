@@ -182,7 +182,7 @@ impl World {
     pub fn limits(&mut self, limits: Limits) {
         self.apply(AccountInput::SetLimits {
             request_id: None,
-            limits,
+            limits: Box::new(limits),
             expected_sequence: None,
         });
     }

@@ -39,16 +39,27 @@ impl BarFill {
         let mut left = None;
         let trades = listing.floor.is_trading();
         match event {
+            MarketEvent::Bar(bar) if listing.is_idle() => {
+                // Nobody to lead through it: only its close stays behind.
+                if trades {
+                    left = listing.pass(bar, self.options.volume);
+                }
+                listing.close_bar(bar, left);
+                if trades {
+                    self.expire(bar.ts_init, out);
+                }
+            }
             MarketEvent::Bar(bar) => {
                 if trades {
                     left = self.show_bar(bar, &reach, out);
                 }
-                self.see_price(id, bar.close, bar.ts_init);
-                self.stand(id, Reach::at(bar.close, Source::Bars, bar.ts_open), left);
+                if let Some(listing) = self.listings.get_mut(id) {
+                    listing.close_bar(bar, left);
+                }
             }
             _ => {
                 listing.floor.observe(event);
-                self.stand(id, reach, None);
+                (listing.last, listing.left) = (Some(reach), None);
                 if trades {
                     self.open_session(id, &reach, &mut left, out);
                     self.jump_all(id, &reach, event.ts_init(), &mut left, out);
@@ -57,29 +68,14 @@ impl BarFill {
         }
     }
 
-    fn stand(&mut self, id: &InstrumentId, reach: Reach, left: Option<i64>) {
-        if let Some(listing) = self.listings.get_mut(id) {
-            listing.last = Some(reach);
-            listing.left = left;
-        }
-    }
-
-    /// Takes a price of a bar as everything that an order can watch.
-    fn see_price(&mut self, id: &InstrumentId, price: Price, ts: UnixNanos) {
-        if let Some(listing) = self.listings.get_mut(id) {
-            listing.floor.see_top(Some(price), Some(price), ts);
-            listing.floor.see_trade(price, ts);
-        }
-    }
-
     /// Leads the orders through a bar. Returns what is left of the volume at its close.
     fn show_bar(&mut self, bar: &Bar, reach: &Reach, out: &mut Vec<VenueReport>) -> Option<i64> {
         let id = &bar.instrument_id;
-        let listing = self.listings.get(id)?;
+        let listing = self.listings.get_mut(id)?;
         let prices = self.options.path.prices(bar);
         let shares = self.options.volume.shares(bar, &listing.instrument);
         let mut left = shares[0];
-        self.see_price(id, bar.open, bar.ts_open);
+        listing.see_price(bar.open, bar.ts_open);
         self.open_session(id, reach, &mut left, out);
         self.jump_all(id, reach, bar.ts_open, &mut left, out);
         // Of a bar that goes on behind an order's end only the open is surely before it.

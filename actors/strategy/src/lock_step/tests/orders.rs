@@ -105,7 +105,7 @@ fn a_loss_limit_stops_trading_before_the_next_data() {
     };
     let limits = AccountInput::SetLimits {
         request_id: None,
-        limits,
+        limits: Box::new(limits),
         expected_sequence: None,
     };
     let effects = world.apply(UnixNanos(0), limits);

@@ -119,10 +119,10 @@ impl World {
             },
             AccountInput::SetLimits {
                 request_id: None,
-                limits: Limits {
+                limits: Box::new(Limits {
                     allow_short_spot: true,
                     ..Limits::default()
-                },
+                }),
                 expected_sequence: None,
             },
             AccountInput::DefineInstrument(Box::new(instrument)),
