@@ -153,6 +153,14 @@ impl BookChanges {
         }
     }
 
+    /// Returns true when nothing happened.
+    pub fn is_empty(&self) -> bool {
+        self.trades.is_empty()
+            && self.prevented.is_empty()
+            && self.touched.is_empty()
+            && self.orders().is_empty()
+    }
+
     pub fn clear(&mut self) {
         self.trades.clear();
         self.prevented.clear();

@@ -78,9 +78,14 @@ impl DayShape {
         }
     }
 
-    /// Returns the activity at a time, in permille of the ordinary, 100 to 4,000.
+    /// Returns the activity at a time, in permille of the ordinary, 100 to 4,000. It is the same
+    /// within a minute.
     pub fn activity_permille(&self, at: UnixNanos) -> i64 {
-        let minute = at.0.div_euclid(MINUTE_NS).rem_euclid(DAY_MINUTES);
+        self.activity_of(at.0.div_euclid(MINUTE_NS))
+    }
+
+    fn activity_of(&self, minute: i64) -> i64 {
+        let minute = minute.rem_euclid(DAY_MINUTES);
         match *self {
             DayShape::Session {
                 open_minute,
@@ -107,6 +112,27 @@ impl DayShape {
                 // 3x^2 - 2x^3, which is flat at both ends: a cosine's likeness in integers.
                 let fall = x * x * (3_000 - 2 * x) / 1_000_000;
                 1_000 + swing_permille - 2 * swing_permille * fall / 1_000
+            }
+        }
+    }
+}
+
+/// The activity of the present minute, which is worked out once: turns are many.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Activity {
+    known: Option<(i64, i64)>,
+}
+
+impl Activity {
+    /// As [`DayShape::activity_permille`]; `shape` is the same at each call.
+    pub fn at(&mut self, shape: &DayShape, at: UnixNanos) -> i64 {
+        let minute = at.0.div_euclid(MINUTE_NS);
+        match self.known {
+            Some((known, permille)) if known == minute => permille,
+            _ => {
+                let permille = shape.activity_of(minute);
+                self.known = Some((minute, permille));
+                permille
             }
         }
     }

@@ -63,9 +63,17 @@ impl FairValue {
         let hours = (1_000 + activity_permille) / 2;
         let volatility = storm * weather.heat_permille / 1_000 * hours / 1_000;
         let deviation = definition.step_deviation_milliticks();
-        // In 128 bits: the widest walk on the dearest instrument has to fit, too.
-        let step = i128::from(deviation) * i128::from(shock) * i128::from(volatility) / 1_000_000;
-        self.add(step);
+        let by_volatility = shock.checked_mul(volatility);
+        let step = by_volatility.and_then(|product| product.checked_mul(deviation));
+        self.add(match step {
+            Some(step) => i128::from(step / 1_000_000),
+            // The widest walk on the dearest instrument has to fit, too; dividing 128 bits is
+            // slow enough to be left to it.
+            None => {
+                let product = i128::from(shock) * i128::from(volatility);
+                product * i128::from(deviation) / 1_000_000
+            }
+        });
         let mut jumped = parameters.factor_permille * weather.jump_permille / 1_000;
         if random.chance(parameters.jumps_per_day as u64, DAY_TURNS) {
             jumped += jump(random);

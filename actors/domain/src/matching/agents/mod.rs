@@ -28,6 +28,7 @@ use crate::market::Side;
 use crate::number::Price;
 use crate::time::UnixNanos;
 use climate::SECOND_TURNS;
+use day::Activity;
 use fair::FairValue;
 use floor::Floor;
 use makers::{MAKERS, Makers};
@@ -49,6 +50,7 @@ pub(super) struct Agents {
     takers: Takers,
     momentum: Momentum,
     noise: Noise,
+    activity: Activity,
 }
 
 impl Agents {
@@ -60,6 +62,7 @@ impl Agents {
             takers: Takers::new(),
             momentum: Momentum::default(),
             noise: Noise::default(),
+            activity: Activity::default(),
         }
     }
 
@@ -109,7 +112,7 @@ impl Agents {
         changes: &mut BookChanges,
     ) {
         let parameters = &definition.parameters;
-        let activity = parameters.day.activity_permille(at);
+        let activity = self.activity.at(&parameters.day, at);
         self.fair
             .turn(definition, weather, activity, &mut self.random);
         let (spread_permille, depth_permille) = match weather.regime {

@@ -23,6 +23,9 @@ impl SimExchange {
         let Some(market) = self.markets.get_mut(id) else {
             return;
         };
+        if market.changes.is_empty() {
+            return;
+        }
         let mut changes = std::mem::take(&mut market.changes);
         market.see_top(stamp.event);
         // Before the trades, so that what is left of an order can be filled by them.
