@@ -9,6 +9,7 @@ use crate::event::Event;
 use crate::id::{ClientOrderId, ExecId, InstrumentId};
 use crate::money::Money;
 use crate::number::Price;
+use crate::order::SubmitOrder;
 use crate::order::store::OrderIndex;
 use crate::portfolio::Holder;
 use crate::reconcile::{
@@ -48,13 +49,14 @@ impl Account {
         self.execution_index.contains_key(&key) || self.busted.get(&key) == Some(&true)
     }
 
-    /// Returns true for an order or amend that must wait until the account agrees with its
-    /// venue. A repeated order is not one: it is answered as before.
+    /// Returns true for an order, alone or in a list, or an amend that must wait until the account
+    /// agrees with its venue. A repeated one is none: it is answered as before.
     pub(super) fn is_gated(&self, input: &AccountInput) -> bool {
+        let is_new =
+            |request: &SubmitOrder| self.orders.find_client(&request.client_order_id).is_none();
         let adds = match input {
-            AccountInput::Submit { request, .. } => {
-                self.orders.find_client(&request.client_order_id).is_none()
-            }
+            AccountInput::Submit { request, .. } => is_new(request),
+            AccountInput::SubmitList { list, .. } => list.orders.iter().any(is_new),
             AccountInput::Amend { request, .. } => {
                 self.requests.get(Some(&request.request_id)).is_none()
             }

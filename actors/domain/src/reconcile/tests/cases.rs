@@ -3,11 +3,12 @@
 use super::*;
 use crate::account::{Account, Refusal, Reply};
 use crate::event::Event;
-use crate::id::StrategyId;
-use crate::order::OrderStatus;
+use crate::id::{OrderListId, StrategyId};
+use crate::order::{Contingency, OrderStatus, ReleaseRule, SubmitList};
 use crate::risk::ReasonCode;
 use crate::time::NANOS_PER_SECOND;
 use crate::venue::VenueCommand;
+use std::collections::BTreeMap;
 
 /// The executions that were made up, with signed quantities.
 fn made_up(world: &World) -> Vec<i64> {
@@ -131,6 +132,33 @@ fn no_order_is_taken_before_a_snapshot_agrees() {
     assert!(world.account.is_reconciled());
     world.submit(new);
     assert_eq!(world.state("new"), OrderStatus::Submitted);
+}
+
+#[test]
+fn lists_and_batches_wait_for_a_snapshot_too() {
+    for contingency in [Contingency::None, Contingency::Oco] {
+        let mut world = World::ready();
+        let orders = |ids: [&str; 2]| ids.map(|id| limit(id, PERP, Side::Buy, 100, 9_000));
+        let submit = |world: &mut World, ids| {
+            let list = Box::new(SubmitList {
+                list_id: OrderListId::new("L").unwrap(),
+                contingency,
+                release: ReleaseRule::Full,
+                cascade: true,
+                orders: orders(ids).to_vec(),
+            });
+            let markets = BTreeMap::from([(id(PERP), market(9_999, 10_001, world.now))]);
+            world.apply(AccountInput::SubmitList { list, markets });
+        };
+        submit(&mut world, ["a", "b"]);
+        require(&mut world);
+        submit(&mut world, ["a", "b"]);
+        assert!(matches!(world.effects.reply, Some(Reply::Outcomes(_))));
+        assert!(world.events().is_empty());
+        submit(&mut world, ["b", "c"]);
+        assert_eq!(world.refusal(), &Refusal::NotOpen, "{contingency:?}");
+        assert!(world.events().is_empty() && world.commands().is_empty());
+    }
 }
 
 #[test]
