@@ -4,6 +4,7 @@
 //! The way of a difference stands in [`crate::reconcile`]; here is only what is done about it.
 
 use super::machine::{Account, Step};
+use super::reports::busts::Listed;
 use super::types::AccountInput;
 use crate::event::Event;
 use crate::id::{ClientOrderId, ExecId, InstrumentId};
@@ -18,6 +19,7 @@ use crate::reconcile::{
 };
 use crate::time::UnixNanos;
 use crate::venue::{Execution, VenueCommand, VenueReport};
+use std::collections::BTreeSet;
 
 /// Queries that one snapshot may send, as for a tick: venues limit requests, and what is left
 /// is asked at the next.
@@ -90,7 +92,9 @@ impl Account {
         machine: &mut Reconciler,
         part: &ExecutionPart,
     ) {
-        for execution in reconcile::missing_executions(self, part) {
+        let missing = reconcile::missing_executions(self, part);
+        self.take_back_by_list(step, part, &missing);
+        for execution in missing {
             let difference = Difference::ExecutionMissingHere {
                 execution: Box::new(execution.clone()),
             };
@@ -113,6 +117,31 @@ impl Account {
             if judged.is_some_and(|judged| judged.state == DifferenceState::Confirmed) {
                 machine.resolve(&difference, Resolution::Alarmed);
             }
+        }
+    }
+
+    /// A missing execution may have been traded again after another one of its order was taken
+    /// back, whose bust is still on its way.
+    fn take_back_by_list(
+        &mut self,
+        step: &mut Step<'_>,
+        part: &ExecutionPart,
+        missing: &[Execution],
+    ) {
+        let ids: BTreeSet<&ClientOrderId> = missing.iter().map(|e| &e.client_order_id).collect();
+        for id in ids {
+            let Some(index) = self.orders.find_client(id) else {
+                continue;
+            };
+            let rows = part.rows.iter().filter(|row| row.client_order_id == *id);
+            let list = Listed {
+                executions: &rows.collect::<Vec<_>>(),
+                // The list of open orders may be of another moment.
+                works: false,
+                since: part.since,
+                ts: part.ts,
+            };
+            self.take_back_contradicted(step, index, &list);
         }
     }
 

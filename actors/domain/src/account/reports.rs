@@ -15,7 +15,7 @@ use crate::risk::ReasonCode;
 use crate::time::UnixNanos;
 use crate::venue::{EndReason, RejectReason, VenueEnd, VenueReport};
 
-mod busts;
+pub(super) mod busts;
 mod executions;
 mod queries;
 

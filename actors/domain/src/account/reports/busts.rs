@@ -16,6 +16,16 @@ use crate::venue::Execution;
 /// Executions are told apart by id and instrument.
 pub(in crate::account) type ExecutionKey = (ExecId, InstrumentId);
 
+/// The executions of one order as a venue lists them.
+pub(in crate::account) struct Listed<'a> {
+    pub executions: &'a [&'a Execution],
+    /// The order works at the venue.
+    pub works: bool,
+    /// The list is whole from here on, inclusive, until `ts`, exclusive.
+    pub since: UnixNanos,
+    pub ts: UnixNanos,
+}
+
 impl Account {
     /// Takes a bust. One of an execution that is not known yet is remembered.
     pub(super) fn busted(
@@ -62,23 +72,22 @@ impl Account {
         }
     }
 
-    /// An answer lists all executions that the venue has. Where they and ours together are more
-    /// than the order can be (or all of an order that `works`), those of ours that an answer made
-    /// after them does not have were taken back, and their busts are on their way. Without that
-    /// contradiction a missing one proves nothing: lists of venues lag.
-    pub(super) fn take_back_contradicted(
+    /// A list has all executions of an order that the venue has of its time. Where they and ours
+    /// together are more than the order can be (or all of an order that works), those of ours that
+    /// a list of their time does not have were taken back, and their busts are on their way.
+    /// Without that contradiction a missing one proves nothing: lists of venues lag.
+    pub(in crate::account) fn take_back_contradicted(
         &mut self,
         step: &mut Step<'_>,
         index: OrderIndex,
-        (listed, works): (&[Execution], bool),
-        ts_event: UnixNanos,
+        list: &Listed<'_>,
     ) {
         let entry = self.orders.get(index);
         let order_id = entry.order.order_id.clone();
         let client_order_id = entry.order.request.client_order_id.clone();
         let key =
             |execution: &Execution| (execution.exec_id.clone(), execution.instrument_id.clone());
-        let new = listed.iter().filter(|execution| {
+        let new = list.executions.iter().filter(|execution| {
             let key = key(execution);
             !self.execution_index.contains_key(&key) && !self.busted.contains_key(&key)
         });
@@ -86,7 +95,7 @@ impl Account {
             .map(|execution| i128::from(execution.last_quantity.0))
             .sum();
         let filled = i128::from(entry.order.filled_quantity.0);
-        let most = i128::from(entry.worst_total().0) - i128::from(works);
+        let most = i128::from(entry.worst_total().0) - i128::from(list.works);
         if new == 0 || filled + new <= most {
             return;
         }
@@ -95,12 +104,15 @@ impl Account {
             .iter()
             .filter(|record| !record.busted && record.order_id.as_ref() == Some(&order_id))
             .map(|record| &record.execution)
-            .filter(|ours| ours.ts_event < ts_event)
-            .filter(|ours| !listed.iter().any(|theirs| theirs.exec_id == ours.exec_id))
+            .filter(|ours| ours.ts_event >= list.since && ours.ts_event < list.ts)
+            .filter(|ours| {
+                let mut listed = list.executions.iter();
+                !listed.any(|theirs| theirs.exec_id == ours.exec_id)
+            })
             .map(key)
             .collect();
         for key in missing {
-            self.busted(step, &client_order_id, key, ts_event);
+            self.busted(step, &client_order_id, key, list.ts);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Answers to queries: where the venue says an order stands, or that it has none.
 
+use super::busts::Listed;
 use super::{
     Account, Ending, Event, EventKind, Next, OrderIndex, Quantity, QuarantineReason, ReasonCode,
     RejectReason, Step, Terms, UnixNanos, VenueEnd, VenueReport,
@@ -51,8 +52,13 @@ impl Account {
                 self.take_terms(step, index, values, ts_event);
             }
         }
-        let works = status == VenueStatus::Working;
-        self.take_back_contradicted(step, index, (&executions, works), ts_event);
+        let list = Listed {
+            executions: &executions.iter().collect::<Vec<_>>(),
+            works: status == VenueStatus::Working,
+            since: UnixNanos::MIN,
+            ts: ts_event,
+        };
+        self.take_back_contradicted(step, index, &list);
         self.book_missing(step, executions);
         if !self.orders.get(index).is_working() {
             return;

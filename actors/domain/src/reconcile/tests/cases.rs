@@ -7,7 +7,7 @@ use crate::id::{OrderListId, StrategyId};
 use crate::order::{Contingency, OrderStatus, ReleaseRule, SubmitList};
 use crate::risk::ReasonCode;
 use crate::time::NANOS_PER_SECOND;
-use crate::venue::VenueCommand;
+use crate::venue::{VenueCommand, VenueReport};
 use std::collections::BTreeMap;
 
 /// The executions that were made up, with signed quantities.
@@ -132,6 +132,45 @@ fn no_order_is_taken_before_a_snapshot_agrees() {
     assert!(world.account.is_reconciled());
     world.submit(new);
     assert_eq!(world.state("new"), OrderStatus::Submitted);
+}
+
+#[test]
+fn a_list_shows_what_was_taken_back_before_its_bust_is_heard() {
+    // A list that does not reach back to the first fill proves nothing about it.
+    for (reaches_back, expected) in [
+        (true, ["ExecutionBusted", "OrderFilled"].as_slice()),
+        (
+            false,
+            &["ReportQuarantined", "OrderFilled", "TradingStateChanged"],
+        ),
+    ] {
+        let mut world = World::ready();
+        world.working(limit("a", PERP, Side::Sell, 300, 10_000));
+        world.fill("a", "x1", 100, 10_000);
+        world.ended("a", 100);
+        let first = world.account.executions()[0].execution.clone();
+        let ts = world.now.plus(10);
+        let mut again = execution("a", "x2", PERP, Side::Sell, 300, 10_000);
+        again.ts_event = ts;
+        let mut snapshot = with_orders(&world, vec![]);
+        snapshot.executions = Some(ExecutionPart {
+            since: first.ts_event.plus(i64::from(!reaches_back)),
+            ts,
+            rows: vec![again],
+        });
+        assert_eq!(take(&mut world, &snapshot), expected);
+        if reaches_back {
+            assert_eq!(world.account.net_position(&id(PERP)), -300);
+            world.report(VenueReport::Busted {
+                client_order_id: cid("a"),
+                exec_id: first.exec_id,
+                instrument_id: id(PERP),
+                ts_event: ts,
+            });
+            assert!(world.events().is_empty(), "it was taken back already");
+        }
+        world.assert_recovers();
+    }
 }
 
 #[test]
