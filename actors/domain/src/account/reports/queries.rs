@@ -45,7 +45,7 @@ impl Account {
             self.accepted(step, index, venue_order_id, ts_event);
             if fresh {
                 let values = Terms {
-                    quantity,
+                    quantity: self.total_told(step, index, quantity, filled),
                     limit_price,
                     stop_price,
                 };
@@ -78,6 +78,29 @@ impl Account {
                 self.rejected(step, index, RejectReason::Other, text, ts_event);
             }
         }
+    }
+
+    /// Returns the total quantity of an order by an answer. One that is below what the answer's
+    /// own executions have filled, all of which are booked here, was overfilled: an amend under
+    /// way had made room for them, and was not taken after all.
+    fn total_told(
+        &mut self,
+        step: &mut Step<'_>,
+        index: OrderIndex,
+        quantity: Quantity,
+        filled: Quantity,
+    ) -> Quantity {
+        let entry = self.orders.get(index);
+        let booked = entry.order.filled_quantity;
+        if !entry.is_working() || quantity >= booked || filled < booked {
+            return quantity;
+        }
+        let id = entry.order.request.client_order_id.clone();
+        let (booked_units, units) = (booked.0, quantity.0);
+        let detail = format!("{booked_units} filled, said to be an order of {units}");
+        self.quarantine(step, id.clone(), QuarantineReason::Overfill, detail);
+        self.halt(step, format!("order {id} was overfilled"));
+        booked
     }
 
     fn book_missing(&mut self, step: &mut Step<'_>, executions: Vec<Execution>) {

@@ -3,12 +3,12 @@
 use super::support::*;
 use crate::account::AccountInput;
 use crate::event::{Event, QuarantineReason};
-use crate::id::StrategyId;
+use crate::id::{StrategyId, VenueOrderId};
 use crate::market::Side;
 use crate::number::{Price, Quantity};
 use crate::order::OrderStatus;
 use crate::risk::{ReasonCode, TradingState};
-use crate::venue::{RejectReason, VenueCommand, VenueReport};
+use crate::venue::{RejectReason, VenueCommand, VenueReport, VenueStatus};
 
 fn world_with_order() -> World {
     let mut world = World::ready();
@@ -296,6 +296,40 @@ fn an_order_filled_to_its_old_quantity_waits_for_the_amend() {
         assert_eq!(world.order("a").leaves_quantity, Quantity(leaves));
         world.assert_recovers();
     }
+}
+
+#[test]
+fn an_overfill_that_an_amend_made_room_for_is_found_by_the_answer() {
+    let mut world = world_with_order();
+    world.amend("a", Some(2_000), None);
+    world.fill("a", "x1", 1_100, 10_000);
+    assert_eq!(world.events(), ["OrderAmended", "OrderFilled"]);
+    // The amend came too late, and the venue had filled more than there was.
+    world.now = world.now.plus(10);
+    let booked = world.account.executions()[0].execution.clone();
+    let answer = |world: &World| VenueReport::Status {
+        client_order_id: cid("a"),
+        venue_order_id: VenueOrderId::new("v-a").unwrap(),
+        status: VenueStatus::Filled,
+        quantity: Quantity(1_000),
+        limit_price: None,
+        stop_price: None,
+        executions: vec![booked.clone()],
+        ts_event: world.now,
+    };
+    let told = answer(&world);
+    world.report(told);
+    assert_eq!(
+        world.events(),
+        ["ReportQuarantined", "TradingStateChanged", "OrderAmended"]
+    );
+    assert_eq!(world.state("a"), OrderStatus::Filled);
+    assert_eq!(world.order("a").quantity, Quantity(1_100));
+    world.now = world.now.plus(10);
+    let told = answer(&world);
+    world.report(told);
+    assert!(world.events().is_empty(), "it is alarmed once");
+    world.assert_recovers();
 }
 
 #[test]
