@@ -118,7 +118,7 @@ const TABLE: [(OrderStatus, [Next; 20]); 13] = [
     (Unknown,         [X,          To(Submitted), ACC,   REJ,   X,           X,     ACC,  D,    PCA,    D,    CAN,   EXP,   TRG,    PFI,  FIL,   S,      X,   X,    S,    S]),
     (Accepted,        [X,          X,             S,     REJ,   X,           PAM,   S,    D,    PCA,    D,    CAN,   EXP,   TRG,    PFI,  FIL,   S,      X,   X,    S,    S]),
     (Rejected,        [X,          X,             X,     D,     X,           X,     X,    D,    X,      D,    X,     X,     X,      S,    S,     X,      X,   X,    S,    S]),
-    (Triggered,       [To(Denied), To(Submitted), S,     X,     X,           PAM,   S,    D,    PCA,    D,    CAN,   EXP,   D,      PFI,  FIL,   S,      S,   X,    S,    S]),
+    (Triggered,       [To(Denied), To(Submitted), S,     REJ,   X,           PAM,   S,    D,    PCA,    D,    CAN,   EXP,   D,      PFI,  FIL,   S,      S,   X,    S,    S]),
     (PartiallyFilled, [X,          X,             S,     X,     X,           PAM,   S,    D,    PCA,    D,    CAN,   EXP,   D,      S,    FIL,   S,      X,   X,    S,    ACC]),
     (Filled,          [X,          X,             S,     X,     X,           X,     D,    D,    X,      D,    X,     X,     D,      S,    S,     X,      X,   X,    CAN,  CAN]),
     (PendingAmend,    [X,          B,             B,     B,     B,           X,     B,    R,    PCA,    D,    CAN,   EXP,   B,      B,    FIL,   S,      X,   X,    B,    B]),
@@ -180,7 +180,8 @@ mod tests {
         ),
         (
             Triggered,
-            "Denied Submitted PendingAmend PendingCancel Canceled Expired PartiallyFilled Filled",
+            "Denied Submitted Rejected PendingAmend PendingCancel Canceled Expired PartiallyFilled \
+             Filled",
         ),
         (
             PartiallyFilled,

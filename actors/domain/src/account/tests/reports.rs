@@ -6,7 +6,7 @@ use crate::event::{Event, QuarantineReason};
 use crate::id::{StrategyId, VenueOrderId};
 use crate::market::Side;
 use crate::number::{Price, Quantity};
-use crate::order::OrderStatus;
+use crate::order::{OrderStatus, OrderType};
 use crate::risk::{ReasonCode, TradingState};
 use crate::venue::{RejectReason, VenueCommand, VenueReport, VenueStatus};
 
@@ -296,6 +296,25 @@ fn an_order_filled_to_its_old_quantity_waits_for_the_amend() {
         assert_eq!(world.order("a").leaves_quantity, Quantity(leaves));
         world.assert_recovers();
     }
+}
+
+#[test]
+fn an_order_that_is_refused_at_its_trigger_ends() {
+    let mut world = World::ready();
+    let mut stop = limit("a", PERP, Side::Buy, 1_000, 10_100);
+    stop.order_type = OrderType::StopLimit;
+    stop.terms.stop_price = Some(Price(10_050));
+    world.working(stop);
+    let (client_order_id, ts_event) = (cid("a"), world.now);
+    world.report(VenueReport::Triggered {
+        client_order_id,
+        ts_event,
+    });
+    assert_eq!(world.state("a"), OrderStatus::Triggered);
+    world.status("a", VenueStatus::Rejected, vec![]);
+    assert_eq!(world.events(), ["OrderRejected"]);
+    assert_eq!(world.account.exposure(&id(PERP)).buy.quantity, 0);
+    world.assert_recovers();
 }
 
 #[test]
