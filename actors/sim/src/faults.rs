@@ -18,6 +18,8 @@ pub struct Faults {
     pub doubled_reports: f64,
     pub lost_commands: f64,
     pub lost_reports: f64,
+    /// The venue's answers to queries that never come, beside what the network loses.
+    pub lost_answers: f64,
     /// Longest way of a message.
     pub delay_ns: i64,
     /// Longest time until what was decided is durable.
@@ -30,9 +32,6 @@ pub struct Faults {
     pub skew_ns: i64,
     /// Share of the cancels that the venue refuses although the order works.
     pub refused_cancels: f64,
-    /// The largest notional of a position, with every working order of a side filled; such a
-    /// venue takes nothing back and fills nothing late, so that the bound holds in its own log.
-    pub position_limit: Option<u32>,
 }
 
 impl Faults {
@@ -55,20 +54,18 @@ impl Faults {
             lost_commands: share(rng, bad),
             // In a sequenced stream only a broken connection loses reports.
             lost_reports: if sequenced { 0.0 } else { share(rng, bad) },
+            lost_answers: if rng.random_bool(0.15) {
+                rng.random_range(0.5..1.0)
+            } else {
+                0.0
+            },
             delay_ns: rng.random_range(1..1_500) * NANOS_PER_MILLI,
             flush_ns: rng.random_range(1..300) * NANOS_PER_MILLI,
             break_ns: rng.random_range(1_000..8_000) * NANOS_PER_MILLI,
             crash: rng.random_range(0.0..0.8),
             skew_ns: rng.random_range(-1_500..1_500) * NANOS_PER_MILLI,
             refused_cancels: share(rng, 0.2),
-            position_limit: rng.random_bool(0.3).then(|| rng.random_range(100..400)),
         }
-    }
-
-    /// Returns true where the venue may fill what it canceled and take back what it filled: both
-    /// can only be learned from a stream that loses nothing.
-    pub fn second_thoughts(&self) -> bool {
-        self.sequenced && self.position_limit.is_none()
     }
 
     /// From here on everything arrives, once and soon.
@@ -77,6 +74,7 @@ impl Faults {
         self.doubled_reports = 0.0;
         self.lost_commands = 0.0;
         self.lost_reports = 0.0;
+        self.lost_answers = 0.0;
         self.refused_cancels = 0.0;
         self.delay_ns = 10 * NANOS_PER_MILLI;
         self.flush_ns = NANOS_PER_MILLI;

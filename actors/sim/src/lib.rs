@@ -1,36 +1,46 @@
-//! The seeded simulator: one account, one venue with the truth, and everything between them that
-//! can go wrong.
+//! The seeded simulator: accounts, one venue with the truth, and everything between them that can
+//! go wrong.
 //!
 //! A seed draws the faults and drives clients, network, disk and venue in virtual time: messages
-//! are lost, doubled, reordered and late, connections break, the process dies with events not yet
-//! durable. At the end the faults stop, the account asks, and both sides must agree to the last
+//! are lost, doubled, reordered and late, connections break, processes die with events not yet
+//! durable. At the end the faults stop, the accounts ask, and both sides must agree to the last
 //! digit. The same seed gives the same run; a failure prints the line that repeats it.
 //!
-//! Orders are of every type and time in force, alone and in lists of every contingency; operators
-//! halt, resume and close in between; one instrument's venue lacks most kinds of orders, so that
-//! the account holds them. The venue takes executions back and contradicts itself.
+//! Orders are of every type and time in force, alone, in batches and in lists of every
+//! contingency, for spot, linear and inverse instruments, with or without cover, netting or
+//! hedging. Operators halt, reduce, resume, close, and change limits in between. The venue takes
+//! executions back, contradicts itself, pays funding, and gives snapshots while reports are under
+//! way; strangers trade in the account there. Some venues have two accounts, each with its own
+//! process and crashes, that use the same ids and trade with each other.
 //!
-//! What is not here: matching (the venue triggers and fills at random), several accounts, and any
-//! thread, clock or file. Those are tested where they live.
+//! What is not here: matching (the venue triggers and fills at random), and any thread, clock or
+//! file. Those are tested where they live.
 //!
-//! Start reading at [`run`] and `world`; what must hold stands in `check`.
+//! Start reading at [`run`] and `world`; what must hold stands in `check`, and what every few
+//! thousand seeds must meet in `coverage`.
 
 mod check;
 mod clients;
+mod coverage;
 mod faults;
+mod instruments;
+mod member;
 mod node;
 mod session;
+mod setting;
 mod venue;
 mod world;
 
+pub use coverage::Coverage;
+
 use thiserror::Error;
 
-/// What a run that held came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a run that held came to; all accounts together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     pub seed: u64,
-    /// The account's rolled hash at the end.
-    pub state_hash: u64,
+    /// The accounts' rolled hashes at the end.
+    pub state_hashes: Vec<u64>,
     pub events: u64,
     pub orders: usize,
     pub fills: usize,
@@ -47,6 +57,9 @@ pub struct Report {
     pub lists: usize,
     /// How often an order was held in the account, for its price or its parent.
     pub held: usize,
+    /// Snapshots that the accounts took.
+    pub snapshots: u32,
+    pub coverage: Coverage,
 }
 
 /// An invariant that did not hold. One line, with the command that repeats it.
@@ -63,7 +76,7 @@ pub struct Failure {
 ///
 /// Errors: [`Failure`] with the first invariant that did not hold.
 ///
-/// Panics: where the account itself finds one of its own invariants broken (debug builds).
+/// Panics: where an account itself finds one of its own invariants broken (debug builds).
 pub fn run(seed: u64) -> Result<Report, Failure> {
     world::World::new(seed).run()
 }

@@ -1,13 +1,15 @@
 //! The process under test: the account, its journal, and what waits for the disk.
 
 use crate::clients::Question;
+use crate::coverage::Coverage;
 use apex_domain::account::{AccountInput, Effects, Reply};
-use apex_domain::event::{Event, Recorded, SCHEMA};
-use apex_domain::venue::VenueCommand;
-use apex_domain::{Account, ClientOrderId, OrderId, UnixNanos};
+use apex_domain::event::{CloseOutcome, Event, Recorded, SCHEMA};
+use apex_domain::number::Decimal;
+use apex_domain::venue::{Execution, VenueCommand};
+use apex_domain::{Account, ClientOrderId, Currency, OrderId, UnixNanos};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What one input led to, held back until its events are durable.
 #[derive(Debug)]
@@ -29,7 +31,7 @@ pub struct Disk {
 impl Disk {
     /// Returns how many orders were handed to the venue more than once.
     pub fn resent(&self) -> usize {
-        let mut submits = std::collections::BTreeMap::<_, usize>::new();
+        let mut submits = BTreeMap::<_, usize>::new();
         for recorded in self.read() {
             if let Event::OrderSubmitted { order_id } = recorded.event {
                 *submits.entry(order_id).or_default() += 1;
@@ -51,6 +53,47 @@ impl Disk {
     pub fn held(&self) -> usize {
         let held = |recorded: &Recorded| matches!(recorded.event, Event::OrderHeld { .. });
         self.read().filter(held).count()
+    }
+
+    /// Returns what the account added to its cash without a trade: what was paid in or out, and
+    /// what it took over from the venue's balances.
+    pub fn adjustments(&self) -> BTreeMap<Currency, Decimal> {
+        let mut sums = BTreeMap::<_, Decimal>::new();
+        for recorded in self.read() {
+            if let Event::CashAdjusted {
+                currency, amount, ..
+            }
+            | Event::BalanceReconciled { currency, amount } = recorded.event
+            {
+                *sums.entry(currency).or_default() += amount.0;
+            }
+        }
+        sums
+    }
+
+    /// Returns the executions that reconciliation made up, and whether it moved a balance.
+    pub fn made_up(&self) -> (Vec<Execution>, bool) {
+        let mut executions = Vec::new();
+        let mut moved = false;
+        for recorded in self.read() {
+            match recorded.event {
+                Event::PositionReconciled { execution } => executions.push(*execution),
+                Event::BalanceReconciled { .. } => moved = true,
+                _ => {}
+            }
+        }
+        (executions, moved)
+    }
+
+    /// Returns by which event and how the closing of event `taken` ended; `None` while it has not.
+    pub fn closed(&self, taken: u64) -> Option<(u64, CloseOutcome)> {
+        self.read().find_map(|recorded| match recorded.event {
+            Event::CloseEnded {
+                taken: one,
+                outcome,
+            } if one == taken => Some((recorded.sequence, outcome)),
+            _ => None,
+        })
     }
 
     fn read(&self) -> impl Iterator<Item = Recorded> {
@@ -86,8 +129,9 @@ pub struct Node {
     pub started: UnixNanos,
     /// The last report of the venue's stream that no crash can make unheard.
     pub durable_venue_sequence: u64,
-    /// Why the account stopped by itself, if it ever did.
+    /// Why the account last stopped by itself, if it ever did.
     pub halted_itself: Option<String>,
+    pub coverage: Coverage,
 }
 
 impl Node {
@@ -100,11 +144,18 @@ impl Node {
             started: now,
             durable_venue_sequence: 0,
             halted_itself: None,
+            coverage: Coverage::default(),
         }
     }
 
     pub fn apply(&mut self, now: UnixNanos, input: AccountInput, question: Option<Question>) {
+        self.coverage.take_input(&input);
+        let reconciles = matches!(input, AccountInput::Reconcile { .. });
         self.account.apply(now, input, &mut self.effects);
+        self.coverage.take_effects(&self.effects);
+        if let Some(told) = self.account.reconciler().report().filter(|_| reconciles) {
+            self.coverage.take_reconciliation(told);
+        }
         let effects = std::mem::take(&mut self.effects);
         for recorded in &effects.events {
             if let Event::TradingStateChanged { by, reason, .. } = &recorded.event

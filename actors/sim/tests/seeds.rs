@@ -1,9 +1,12 @@
 //! Seeds: many of them, each a whole run; and that a run depends on its seed alone.
 
-use apex_sim::{Failure, Report, run};
+use apex_sim::{Coverage, Failure, Report, run};
 
 /// Seeds that once failed, kept for good.
 const REMEMBERED: [u64; 0] = [];
+
+/// What cannot occur in the simulator, and why.
+const IMPOSSIBLE: [(&str, &str); 0] = [];
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -39,7 +42,7 @@ fn every_seed_holds() {
     let sum = |part: fn(&Report) -> u64| reports.iter().map(part).sum::<u64>();
     println!(
         "{} seeds held: {} events, {} orders, {} fills, {} sent again, {} crashes, {} batches \
-         lost, {} disconnects, {} messages lost, {} doubled",
+         lost, {} disconnects, {} messages lost, {} doubled, {} snapshots",
         reports.len(),
         sum(|r| r.events),
         sum(|r| r.orders as u64),
@@ -50,12 +53,28 @@ fn every_seed_holds() {
         sum(|r| u64::from(r.disconnects)),
         sum(|r| u64::from(r.lost_messages)),
         sum(|r| u64::from(r.doubled_messages)),
+        sum(|r| u64::from(r.snapshots)),
     );
     if reports.len() >= 100 {
         // Seeds that meet no faults would prove nothing.
         assert!(sum(|r| u64::from(r.crashes)) > 0 && sum(|r| u64::from(r.lost_batches)) > 0);
         assert!(sum(|r| r.resent as u64) > 0 && sum(|r| u64::from(r.doubled_messages)) > 0);
     }
+    if reports.len() >= 5_000 {
+        covers_everything(&reports);
+    }
+}
+
+/// Every input, event and reason that can occur has occurred: what no seed meets is not tested.
+fn covers_everything(reports: &[Report]) {
+    let mut coverage = Coverage::default();
+    for report in reports {
+        coverage.add(&report.coverage);
+    }
+    println!("{}", coverage.table());
+    let mut missing = coverage.missing();
+    missing.retain(|what| !IMPOSSIBLE.iter().any(|(known, _)| known == what));
+    assert!(missing.is_empty(), "no seed met {missing:?}");
 }
 
 #[test]
@@ -63,5 +82,5 @@ fn the_same_seed_gives_the_same_run() {
     for seed in 0..20 {
         assert_eq!(run(seed), run(seed));
     }
-    assert_ne!(run(1).unwrap().state_hash, run(2).unwrap().state_hash);
+    assert_ne!(run(1).unwrap().state_hashes, run(2).unwrap().state_hashes);
 }

@@ -1,10 +1,12 @@
 //! The orders and lists that clients draw: every type, every time in force, every contingency.
 
 use super::{Clients, side};
+use crate::instruments;
+use crate::setting::Funds;
 use apex_domain::market::Side;
 use apex_domain::order::{
-    Contingency, OrderTerms, OrderType, ReleaseRule, SubmitList, SubmitOrder, TimeInForce,
-    TrailingOffset, TriggerType,
+    Contingency, OrderTerms, OrderType, PositionSide, ReleaseRule, SubmitList, SubmitOrder,
+    TimeInForce, TrailingOffset, TriggerType,
 };
 use apex_domain::time::NANOS_PER_SECOND;
 use apex_domain::{
@@ -17,13 +19,19 @@ use rand_chacha::ChaCha8Rng;
 const LAST_END: UnixNanos = UnixNanos(1_700_000_030 * NANOS_PER_SECOND);
 
 impl Clients {
-    pub(super) fn new_order(
-        &self,
-        instruments: &[InstrumentId],
-        rng: &mut ChaCha8Rng,
-    ) -> SubmitOrder {
-        let chosen = rng.random_range(0..instruments.len());
-        self.draw(self.asked.len(), &instruments[chosen], side(rng), rng)
+    /// Orders of a hedging account name the position of a contract that they mean.
+    fn position_side(&self, instrument_id: &InstrumentId, rng: &mut ChaCha8Rng) -> PositionSide {
+        let spot = [instruments::SPOT, instruments::COARSE].contains(&instrument_id.as_str());
+        match self.setting.hedging && !spot {
+            false => PositionSide::Net,
+            true if rng.random_bool(0.5) => PositionSide::Long,
+            true => PositionSide::Short,
+        }
+    }
+
+    pub(super) fn new_order(&self, rng: &mut ChaCha8Rng) -> SubmitOrder {
+        let chosen = rng.random_range(0..self.instruments.len());
+        self.draw(self.asked.len(), &self.instruments[chosen], side(rng), rng)
     }
 
     /// Draws an order with the id of `number`.
@@ -51,22 +59,24 @@ impl Clients {
             instrument_id: instrument_id.clone(),
             side,
             order_type,
-            quantity: Quantity(rng.random_range(1..1_000)),
+            quantity: Quantity(5 * rng.random_range(1..200)),
             limit_price: order_type.has_limit().then(|| price(rng)),
             time_in_force,
             post_only: false,
             reduce_only: rng.random_bool(0.05),
             tags: String::new(),
             misfit: None,
-            terms: terms(order_type, time_in_force, rng),
+            terms: OrderTerms {
+                position_side: self.position_side(instrument_id, rng),
+                ..terms(order_type, time_in_force, rng)
+            },
         }
     }
 
-    pub(super) fn new_list(
-        &self,
-        instruments: &[InstrumentId],
-        rng: &mut ChaCha8Rng,
-    ) -> SubmitList {
+    /// Returns a list of orders. Each leg of one position may cover the whole of it, and a venue
+    /// may fill two before the account cancels one: where every order has to be covered, there
+    /// are batches only.
+    pub(super) fn new_list(&self, rng: &mut ChaCha8Rng) -> SubmitList {
         let contingency = [
             Contingency::None,
             Contingency::Oco,
@@ -74,12 +84,16 @@ impl Clients {
             Contingency::Ouo,
             Contingency::Bracket,
         ][rng.random_range(0..5)];
-        let chosen = rng.random_range(0..instruments.len());
-        let (instrument_id, entry) = (&instruments[chosen], side(rng));
-        let size = if contingency == Contingency::Bracket {
-            3
-        } else {
-            rng.random_range(2..4)
+        let contingency = match self.setting.funds {
+            Funds::Cash => Contingency::None,
+            _ => contingency,
+        };
+        let chosen = rng.random_range(0..self.instruments.len());
+        let (instrument_id, entry) = (&self.instruments[chosen], side(rng));
+        let size = match contingency {
+            Contingency::Bracket => 3,
+            Contingency::None => rng.random_range(1..7),
+            _ => rng.random_range(2..4),
         };
         let first = self.asked.len();
         let mut orders: Vec<SubmitOrder> = (0..size)
@@ -144,5 +158,5 @@ fn terms(order_type: OrderType, time_in_force: TimeInForce, rng: &mut ChaCha8Rng
 }
 
 fn price(rng: &mut ChaCha8Rng) -> Price {
-    Price(rng.random_range(9_000..11_000))
+    Price(5 * rng.random_range(1_800..2_200))
 }

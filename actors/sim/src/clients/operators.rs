@@ -1,0 +1,103 @@
+//! What operators do: the kill switch, reducing, resuming, closing, limits and cash.
+
+use super::Clients;
+use crate::instruments;
+use apex_domain::Account;
+use apex_domain::account::AccountInput;
+use apex_domain::event::CloseScope;
+use apex_domain::number::Decimal;
+use apex_domain::risk::TradingState;
+use apex_domain::{ClientOrderId, Money, StrategyId};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+impl Clients {
+    pub(super) fn operate(&mut self, account: &Account, rng: &mut ChaCha8Rng) -> AccountInput {
+        let active = account.trading_state() == TradingState::Active;
+        match rng.random_range(0..10) {
+            0..5 if !active => self.set_state(TradingState::Active, rng),
+            0 | 1 => self.set_state(TradingState::Reducing, rng),
+            2 => self.set_state(TradingState::Halted, rng),
+            3 => self.halt(rng),
+            4 => self.adjust_cash(rng),
+            5..=7 if self.closes() => self.close(rng),
+            _ => self.set_limits(account, rng),
+        }
+    }
+
+    pub(super) fn set_state(&mut self, state: TradingState, rng: &mut ChaCha8Rng) -> AccountInput {
+        AccountInput::SetTradingState {
+            request_id: rng.random_bool(0.5).then(|| self.some_request(rng)),
+            state,
+            by: "ops".to_owned(),
+            reason: "drill".to_owned(),
+        }
+    }
+
+    fn halt(&mut self, rng: &mut ChaCha8Rng) -> AccountInput {
+        AccountInput::Halt {
+            request_id: Some(self.some_request(rng)),
+            cancel: rng.random_bool(0.7),
+            flatten: self.closes() && rng.random_bool(0.4),
+            by: "ops".to_owned(),
+            reason: "drill".to_owned(),
+        }
+    }
+
+    fn close(&mut self, rng: &mut ChaCha8Rng) -> AccountInput {
+        let chosen = rng.random_range(0..self.instruments.len());
+        let request_id = self.some_request(rng);
+        let named = rng.random_bool(0.2);
+        let client_order_id = ClientOrderId::new(&format!("close-{request_id}"));
+        let client_order_id = client_order_id.expect("client order id is well formed");
+        AccountInput::Close {
+            scope: CloseScope {
+                instrument_id: rng
+                    .random_bool(0.7)
+                    .then(|| self.instruments[chosen].clone()),
+                strategy_id: rng.random_bool(0.3).then(StrategyId::manual),
+                client_order_id: named.then_some(client_order_id),
+            },
+            request_id: Some(request_id),
+        }
+    }
+
+    fn set_limits(&mut self, account: &Account, rng: &mut ChaCha8Rng) -> AccountInput {
+        let expected_sequence = rng.random_bool(0.3).then(|| {
+            let stale = u64::from(rng.random_bool(0.3));
+            account.limits_sequence() + stale
+        });
+        if !self.limits.is_empty() && rng.random_bool(0.2) {
+            let (request_id, limits) = self.limits[rng.random_range(0..self.limits.len())].clone();
+            return AccountInput::SetLimits {
+                request_id: Some(request_id),
+                limits: Box::new(limits),
+                expected_sequence,
+            };
+        }
+        let (request_id, limits) = (self.next_request(), self.setting.limits(rng));
+        self.limits.push((request_id.clone(), limits.clone()));
+        AccountInput::SetLimits {
+            request_id: Some(request_id),
+            limits: Box::new(limits),
+            expected_sequence,
+        }
+    }
+
+    /// Pays in or out. Where the venue tells balances it knows nothing of this, so nobody does it.
+    fn adjust_cash(&mut self, rng: &mut ChaCha8Rng) -> AccountInput {
+        let told = self.setting.snapshots.as_ref();
+        let told = told.is_some_and(|snapshots| snapshots.balances);
+        let amount = if told || self.setting.is_bounded() {
+            Decimal::ZERO
+        } else {
+            Decimal::new(rng.random_range(-500_000..500_000), 3)
+        };
+        AccountInput::AdjustCash {
+            request_id: Some(self.some_request(rng)),
+            currency: instruments::currency("USDT"),
+            amount: Money(amount),
+            reason: "transfer".to_owned(),
+        }
+    }
+}
