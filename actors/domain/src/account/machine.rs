@@ -70,6 +70,9 @@ pub(super) struct Asked {
     pub unconfirmed: BTreeSet<OrderIndex>,
     /// When an order's amend was last sent again.
     pub repeats: BTreeMap<OrderIndex, UnixNanos>,
+    /// When the venue last took an execution back, by instrument and its own clock: what it says
+    /// of an earlier moment still counts that.
+    pub busts: BTreeMap<InstrumentId, UnixNanos>,
     /// When the session was last lost: an earlier one may have repeated something up to then.
     pub lost: UnixNanos,
 }

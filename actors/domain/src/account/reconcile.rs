@@ -51,6 +51,17 @@ impl Account {
         self.execution_index.contains_key(&key) || self.busted.get(&key) == Some(&true)
     }
 
+    /// Returns true when the venue took an execution of the instrument back at `ts` or later.
+    /// `None` is any instrument.
+    pub(crate) fn has_busted_since(
+        &self,
+        ts: UnixNanos,
+        instrument_id: Option<&InstrumentId>,
+    ) -> bool {
+        let mut busts = self.asked.busts.iter();
+        busts.any(|(id, at)| *at >= ts && instrument_id.is_none_or(|wanted| wanted == id))
+    }
+
     /// Returns true for an order, alone or in a list, or an amend that must wait until the account
     /// agrees with its venue. A repeated one is none: it is answered as before.
     pub(super) fn is_gated(&self, input: &AccountInput) -> bool {

@@ -66,18 +66,19 @@ fn recent(account: &Account, since: UnixNanos) -> impl Iterator<Item = &Executio
     executions[start..].iter()
 }
 
-/// Returns true when an execution of the instrument is not older than the moment of a part,
-/// which then may lack it. `None` is any instrument.
+/// Returns true when an execution of the instrument, or the bust of one, is not older than the
+/// moment of a part, which then may lack it. `None` is any instrument.
 pub(crate) fn younger_than(
     account: &Account,
     ts: UnixNanos,
     instrument_id: Option<&InstrumentId>,
 ) -> bool {
-    recent(account, ts)
+    let traded = recent(account, ts)
         .map(|record| &record.execution)
         .filter(|execution| !is_synthetic(execution))
         .filter(|execution| instrument_id.is_none_or(|id| *id == execution.instrument_id))
-        .any(|execution| execution.ts_event >= ts)
+        .any(|execution| execution.ts_event >= ts);
+    traded || account.has_busted_since(ts, instrument_id)
 }
 
 /// Compares the open orders of both sides. What was sent or reported after the list was made is

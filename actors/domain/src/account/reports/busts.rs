@@ -56,6 +56,9 @@ impl Account {
             None => (named, None),
         };
         let (exec_id, instrument_id) = key;
+        let latest = self.asked.busts.entry(instrument_id.clone());
+        let latest = latest.or_insert(ts_event);
+        *latest = ts_event.max(*latest);
         self.record(
             step,
             Event::ExecutionBusted {

@@ -174,6 +174,35 @@ fn a_list_shows_what_was_taken_back_before_its_bust_is_heard() {
 }
 
 #[test]
+fn a_position_from_before_a_bust_is_no_difference() {
+    let mut world = holding(100);
+    require(&mut world);
+    let early = [0, 1].map(|_| {
+        world.now = world.now.plus(10);
+        with_position(&world, 100)
+    });
+    let exec_id = world.account.executions()[0].execution.exec_id.clone();
+    world.now = world.now.plus(10);
+    world.report(VenueReport::Busted {
+        client_order_id: cid("own"),
+        exec_id,
+        instrument_id: id(PERP),
+        ts_event: world.now.plus(1),
+    });
+    for snapshot in &early {
+        assert!(take(&mut world, snapshot).is_empty(), "it was before that");
+    }
+    assert_eq!(world.account.net_position(&id(PERP)), 0);
+    // From a later moment it is one: the venue has taken it back and has it all the same.
+    for _ in 0..2 {
+        world.now = world.now.plus(10);
+        let snapshot = with_position(&world, 100);
+        take(&mut world, &snapshot);
+    }
+    assert_eq!(made_up(&world), [100]);
+}
+
+#[test]
 fn lists_and_batches_wait_for_a_snapshot_too() {
     for contingency in [Contingency::None, Contingency::Oco] {
         let mut world = World::ready();
