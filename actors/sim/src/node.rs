@@ -1,5 +1,6 @@
 //! The process under test: the account, its journal, and what waits for the disk.
 
+use crate::check::Before;
 use crate::clients::Question;
 use crate::coverage::Coverage;
 use apex_domain::account::{AccountInput, Effects, Reply};
@@ -131,6 +132,8 @@ pub struct Node {
     pub durable_venue_sequence: u64,
     /// Why the account last stopped by itself, if it ever did.
     pub halted_itself: Option<String>,
+    /// What was decided and may not be.
+    pub forbidden: Option<String>,
     pub coverage: Coverage,
 }
 
@@ -144,15 +147,20 @@ impl Node {
             started: now,
             durable_venue_sequence: 0,
             halted_itself: None,
+            forbidden: None,
             coverage: Coverage::default(),
         }
     }
 
     pub fn apply(&mut self, now: UnixNanos, input: AccountInput, question: Option<Question>) {
         self.coverage.take_input(&input);
+        let before = Before::of(&self.account, &input);
         let reconciles = matches!(input, AccountInput::Reconcile { .. });
         self.account.apply(now, input, &mut self.effects);
         self.coverage.take_effects(&self.effects);
+        if let Some(Err(what)) = before.map(|before| before.allows(&self.effects)) {
+            self.forbidden = Some(what);
+        }
         if let Some(told) = self.account.reconciler().report().filter(|_| reconciles) {
             self.coverage.take_reconciliation(told);
         }

@@ -14,11 +14,17 @@ use apex_domain::reconcile::{DifferenceState, Resolution};
 use apex_domain::{Account, Money, Quantity, UnixNanos};
 
 mod agreement;
+mod decisions;
 
 pub use agreement::both_sides_agree;
+pub use decisions::Before;
 
-/// An honest venue never gives a reason to halt, and no order is there twice.
+/// No decision was made that may not be, an honest venue never gives a reason to halt, and no order
+/// is there twice.
 pub fn after_each_step(node: &Node, ledger: &Ledger, setting: &Setting) -> Result<(), String> {
+    if let Some(what) = &node.forbidden {
+        return Err(what.clone());
+    }
     if let Some(client_order_id) = &ledger.doubled {
         return Err(format!("order {client_order_id} exists twice at the venue"));
     }
@@ -27,6 +33,11 @@ pub fn after_each_step(node: &Node, ledger: &Ledger, setting: &Setting) -> Resul
     {
         return Err(format!("the account halted at an honest venue: {reason}"));
     }
+    Ok(())
+}
+
+/// What the venue has stays within the account's bounds. It changes by what the venue logs only.
+pub fn after_each_report(ledger: &Ledger, setting: &Setting) -> Result<(), String> {
     exposure_holds(ledger, setting)?;
     cover_holds(ledger, setting)
 }

@@ -145,9 +145,12 @@ impl World {
             }
             self.perform(member, action)?;
             for member in 0..self.members.len() {
-                self.emit(member);
+                let has_news = self.emit(member);
                 let (node, ledger) = (&self.members[member].node, &self.venue.ledgers[member]);
                 check::after_each_step(node, ledger, &self.setting)?;
+                if has_news {
+                    check::after_each_report(ledger, &self.setting)?;
+                }
             }
             if self.healing && self.is_quiet() {
                 break;

@@ -64,8 +64,10 @@ impl World {
         }
     }
 
-    /// Hands to the network what the venue reported and paid since.
-    pub(super) fn emit(&mut self, member: usize) {
+    /// Hands to the network what the venue reported and paid since. False where it reported
+    /// nothing.
+    pub(super) fn emit(&mut self, member: usize) -> bool {
+        let has_news = self.members[member].emitted < self.venue.ledgers[member].log.len();
         while self.members[member].emitted < self.venue.ledgers[member].log.len() {
             let own = &mut self.members[member];
             let report = self.venue.ledgers[member].log[own.emitted].clone();
@@ -82,6 +84,7 @@ impl World {
             self.members[member].funded += 1;
             self.tell_funding(member, number);
         }
+        has_news
     }
 
     /// A payment of funding; all of them are told again with each connection.
