@@ -1,0 +1,4 @@
+//! The platform's side by itself, and with real accounts through a network that loses things.
+
+mod cases;
+mod faults;
