@@ -59,13 +59,23 @@ impl Account {
     /// Returns what an order, list or amend would add to the account's worst case. `None` where
     /// the share does not matter to it: there is none, the order adds nothing, it is known
     /// already, or it is refused for another reason or for want of a price, whatever the share is.
-    pub fn share_growth(&self, now: UnixNanos, input: &AccountInput) -> Option<Growth> {
+    ///
+    /// Decides nothing; what is shown is the market that comes with it, as when it is decided.
+    pub fn share_growth(&mut self, now: UnixNanos, input: &AccountInput) -> Option<Growth> {
         self.share.as_ref()?.share?;
         let now = self.last_ts.map_or(now, |last| last.max(now));
         match input {
-            AccountInput::Submit { request, market } => self.growth_of(now, request, market),
+            AccountInput::Submit { request, market } => {
+                self.show_reference(&request.instrument_id, market);
+                self.growth_of(now, request, market)
+            }
             AccountInput::Amend { request, .. } => self.amend_growth(now, request),
-            AccountInput::SubmitList { list, .. } => self.list_growth(now, &list.orders),
+            AccountInput::SubmitList { list, markets } => {
+                for (instrument_id, market) in markets {
+                    self.show_reference(instrument_id, market);
+                }
+                self.list_growth(now, &list.orders)
+            }
             _ => None,
         }
     }

@@ -173,7 +173,7 @@ fn growth_is_told_of_orders_that_the_share_could_keep_and_of_no_other() {
     let mut world = world();
     world.working(buy("a", 5_000));
     let market = market(9_999, 10_001, world.now);
-    let growth = |world: &World, input: &AccountInput| {
+    let growth = |world: &mut World, input: &AccountInput| {
         let growth = world.account.share_growth(world.now, input);
         growth.map(|growth| (growth.worst.to_string(), growth.added.to_string()))
     };
@@ -182,12 +182,15 @@ fn growth_is_told_of_orders_that_the_share_could_keep_and_of_no_other() {
         market,
     };
     let some = |worst: &str, added: &str| Some((worst.to_owned(), added.to_owned()));
-    assert_eq!(growth(&world, &submit(buy("b", 2_000))), some("500", "200"));
+    assert_eq!(
+        growth(&mut world, &submit(buy("b", 2_000))),
+        some("500", "200")
+    );
     // It reduces, is here already, and fails another check.
     let sell = limit("b", SPOT, Side::Sell, 2_000, 10_000);
-    assert_eq!(growth(&world, &submit(sell)), None);
-    assert_eq!(growth(&world, &submit(buy("a", 5_000))), None);
-    assert_eq!(growth(&world, &submit(buy("b", 2_000_000))), None);
+    assert_eq!(growth(&mut world, &submit(sell)), None);
+    assert_eq!(growth(&mut world, &submit(buy("a", 5_000))), None);
+    assert_eq!(growth(&mut world, &submit(buy("b", 2_000_000))), None);
     let amend = |quantity| AccountInput::Amend {
         request: crate::order::AmendOrder {
             key: key("a"),
@@ -199,8 +202,8 @@ fn growth_is_told_of_orders_that_the_share_could_keep_and_of_no_other() {
         },
         market,
     };
-    assert_eq!(growth(&world, &amend(6_000)), some("500", "100"));
-    assert_eq!(growth(&world, &amend(4_000)), None);
+    assert_eq!(growth(&mut world, &amend(6_000)), some("500", "100"));
+    assert_eq!(growth(&mut world, &amend(4_000)), None);
     // A list counts each of its orders by itself.
     let list = AccountInput::SubmitList {
         list: Box::new(SubmitList {
@@ -212,9 +215,23 @@ fn growth_is_told_of_orders_that_the_share_could_keep_and_of_no_other() {
         }),
         markets: [(id(SPOT), market)].into(),
     };
-    assert_eq!(growth(&world, &list), some("500", "300"));
+    assert_eq!(growth(&mut world, &list), some("500", "300"));
     world.apply(offer(3, "USDT", ShareChange::Lift));
-    assert_eq!(growth(&world, &submit(buy("b", 2_000))), None);
+    assert_eq!(growth(&mut world, &submit(buy("b", 2_000))), None);
+}
+
+/// The first order of an instrument brings its price along.
+#[test]
+fn growth_is_measured_at_the_market_that_comes_with_the_order() {
+    let mut world = World::small();
+    world.limits(crate::risk::Limits::default());
+    world.apply(offer(1, "USDT", ShareChange::Confirm));
+    let input = AccountInput::Submit {
+        request: Box::new(buy("a", 2_000)),
+        market: market(9_999, 10_001, world.now),
+    };
+    let growth = world.account.share_growth(world.now, &input).unwrap();
+    assert_eq!((growth.worst, growth.added), (Money::ZERO, money("200")));
 }
 
 /// Of schema 2, kept apart from its golden journal: its bytes must load for ever as well.

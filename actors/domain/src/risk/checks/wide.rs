@@ -58,8 +58,8 @@ pub(super) fn platform_exposure(q: &Question<'_>) -> Result<(), Denial> {
             ReasonCode::ExposureLimit,
             format!(
                 "the account's exposure could reach {after} {currency}, its share of the \
-                 platform's exposure limit is {share}, and no more of that is free now: reduce \
-                 the exposure of an account, or raise the platform's limit"
+                 platform's exposure limit is {share}, and no larger one was to be had: reduce \
+                 exposure, in any account, or raise the platform's limit"
             ),
         )),
         _ => Ok(()),

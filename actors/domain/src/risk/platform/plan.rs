@@ -173,6 +173,8 @@ impl PlatformExposure {
         member.ask = None;
         member.answered = ask.number;
         if target > own.share {
+            // What it gets now and does not use is there for whoever waits behind it.
+            member.gave_for = 0;
             return self.set(limit, own, target, effects);
         }
         let answer = member.seen.as_ref().and_then(|seen| member.answer(seen));

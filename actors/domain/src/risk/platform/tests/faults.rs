@@ -152,7 +152,7 @@ impl Seat {
     }
 
     /// Returns what everything that waits needs together, where that is more than the share.
-    fn wanted(&self, now: UnixNanos, input: &AccountInput) -> Option<Money> {
+    fn wanted(&mut self, now: UnixNanos, input: &AccountInput) -> Option<Money> {
         let growth = self.account.share_growth(now, input)?;
         let after = growth.worst.checked_add(growth.added).unwrap();
         (after > self.share()).then_some(after)
@@ -276,8 +276,9 @@ impl World {
     fn ask(&mut self, account_id: &AccountId) {
         self.number += 1;
         let seat = self.seats.get_mut(account_id).unwrap();
+        let account = &mut seat.account;
         let growths = seat.waiting.iter();
-        let growths = growths.filter_map(|input| seat.account.share_growth(self.now, input));
+        let growths = growths.filter_map(|input| account.share_growth(self.now, input));
         let added = growths.fold(Money::ZERO, |sum, growth| {
             sum.checked_add(growth.added).unwrap()
         });
