@@ -13,10 +13,11 @@
 //! `UNKNOWN` and `INTERNAL` are made nowhere: whatever a caller can cause has a name.
 
 use apex_bus::handle::HistoryError;
-use apex_bus::message::CommandError;
+use apex_bus::message::{CommandError, ExposureError};
 use apex_bus::topic::SubscribeError;
 use apex_domain::account::Refusal;
 use apex_domain::order::{Misfit, Order};
+use apex_domain::risk::platform::ChangeRefusal;
 use apex_domain::{AccountId, InstrumentId};
 use apex_proto::FieldErrors;
 use std::collections::HashMap;
@@ -169,6 +170,36 @@ fn refused(refusal: &Refusal) -> Status {
             invalid_field("expire_at_ns", detail)
         }
         Refusal::Invalid { field, detail } => invalid_field(field, detail),
+    }
+}
+
+/// The platform's limit that cannot be told or changed.
+pub fn exposure(error: &ExposureError) -> Status {
+    let message = error.to_string();
+    match error {
+        ExposureError::Refused(ChangeRefusal::StaleSequence { expected, actual }) => {
+            let (expected, actual) = (expected.to_string(), actual.to_string());
+            let metadata = [("expected_sequence", &*expected), ("sequence", &*actual)];
+            with_reason(Code::Aborted, "STALE_SEQUENCE", message, &metadata)
+        }
+        ExposureError::Refused(ChangeRefusal::RequestIdTaken) => {
+            invalid_field("request_id", "is already used for another request")
+        }
+        ExposureError::Refused(ChangeRefusal::Negative) => {
+            invalid_field("max_exposure", "must not be negative")
+        }
+        ExposureError::NotWritten(_) => {
+            with_retry(Code::Unavailable, "NOT_WRITTEN", message, RETRY_DEPENDENCY)
+        }
+        ExposureError::NoLimit => {
+            with_reason(Code::FailedPrecondition, "NO_PLATFORM_LIMIT", message, &[])
+        }
+        ExposureError::Stopped => with_retry(
+            Code::Unavailable,
+            "EXPOSURE_STOPPED",
+            message,
+            RETRY_DEPENDENCY,
+        ),
     }
 }
 

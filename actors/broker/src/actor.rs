@@ -3,6 +3,7 @@
 use crate::shell::Shell;
 use crate::watch::Feeder;
 use apex_bus::clock::Clock;
+use apex_bus::exposure::ShareKeeper;
 use apex_bus::market::MarketHub;
 use apex_bus::message::{AccountEvent, AccountMessage};
 use apex_bus::supervision::{AbortHook, whole};
@@ -40,6 +41,8 @@ pub struct AccountArgs {
     pub clock: Clock,
     pub venue: Arc<dyn VenueSession>,
     pub events: Topic<AccountEvent>,
+    /// The way to the limit over all accounts; `None` where a run keeps none.
+    pub keeper: Option<Arc<dyn ShareKeeper>>,
     /// Ends the process when a decision panics.
     pub abort: AbortHook,
 }

@@ -4,7 +4,7 @@ use apex_bus::market::MarketHub;
 use apex_bus::message::AccountCommand;
 use apex_domain::RequestId;
 use apex_domain::account::{Account, AccountInput};
-use apex_domain::risk::MarketRef;
+use apex_domain::risk::{MarketRef, TradingState};
 
 /// Adds what the shell knows: the market as it stands.
 pub fn input_of(account: &Account, hub: &MarketHub, command: AccountCommand) -> AccountInput {
@@ -122,6 +122,15 @@ pub fn is_essential(command: &AccountCommand) -> bool {
             | AccountCommand::Halt { .. }
             | AccountCommand::SetTradingState { .. }
     )
+}
+
+/// Returns whether the command keeps new exposure away from here on.
+pub fn halts(command: &AccountCommand) -> bool {
+    match command {
+        AccountCommand::Halt { .. } => true,
+        AccountCommand::SetTradingState { state, .. } => *state != TradingState::Active,
+        _ => false,
+    }
 }
 
 /// Returns the id by which a repeated command is known.

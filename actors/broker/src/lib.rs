@@ -7,6 +7,7 @@
 //! Start reading at [`actor`] and `shell`, then [`outbox`], the gate that nothing passes before it is durable.
 
 pub mod actor;
+pub mod exposure;
 mod input;
 pub mod outbox;
 mod query;
@@ -18,3 +19,4 @@ mod watch;
 mod tests;
 
 pub use actor::{AccountActor, AccountArgs, Journal};
+pub use exposure::{ExposureActor, ExposureArgs, LimitStore};

@@ -72,10 +72,18 @@ pub fn marks(account: &Account, hub: &MarketHub) -> BTreeMap<InstrumentId, Price
 }
 
 /// Returns the market of everything that the account is valued by: what it holds, and what
-/// converts the currencies of that and of its cash into its base currency.
+/// converts the currencies of that and of its cash into its base currency, and into that of the
+/// platform's exposure limit where there is one.
 pub fn valued(account: &Account, hub: &MarketHub) -> Vec<(InstrumentId, MarketView)> {
     let held = account.positions().filter(|position| !position.is_flat());
     let mut ids: BTreeSet<&InstrumentId> = held.map(|position| &position.instrument_id).collect();
+    let share = account.platform_share();
+    let share = share.filter(|share| share.share.is_some());
+    if share.is_some() {
+        // What could still be held is measured too.
+        let working = account.working_orders();
+        ids.extend(working.map(|order| &order.request.instrument_id));
+    }
     let cash = account.cash().iter();
     let cash = cash.filter(|(_, amount)| !amount.is_zero());
     let mut currencies: BTreeSet<&Currency> = cash.map(|(currency, _)| currency).collect();
@@ -85,9 +93,10 @@ pub fn valued(account: &Account, hub: &MarketHub) -> Vec<(InstrumentId, MarketVi
             .filter_map(known)
             .map(Instrument::profit_currency),
     );
-    if let Some(base) = account.base_currency() {
-        for currency in currencies.into_iter().filter(|currency| *currency != base) {
-            ids.extend(conversions(account, currency, base));
+    let targets = account.base_currency().into_iter();
+    for target in targets.chain(share.map(|share| &share.currency)) {
+        for currency in currencies.iter().filter(|currency| **currency != target) {
+            ids.extend(conversions(account, currency, target));
         }
     }
     ids.into_iter()

@@ -12,12 +12,15 @@ use apex_bus::message::{
 };
 use apex_domain::account::{Account, AccountInput, Effects, Reply};
 use apex_domain::order::OrderKey;
+use apex_domain::risk::platform::ShareReport;
 use apex_domain::risk::{MarketView, ReasonCode};
 use apex_domain::venue::VenueCommand;
 use apex_domain::{AccountId, InstrumentId, UnixNanos};
 use ractor::RpcReplyPort;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+mod shares;
 
 /// Events between two snapshots, over all runs: at a million folded events a second, a restart has
 /// little more than a tenth of a second to fold. More only when the writer's queue was full, or the
@@ -40,10 +43,13 @@ enum Answer {
 }
 
 /// What leaves once its decision is durable.
+#[derive(Default)]
 struct Held {
     answer: Option<Answer>,
     commands: Vec<VenueCommand>,
     events: Vec<AccountEvent>,
+    /// For the keeper of the platform's exposure limit.
+    report: Option<Box<ShareReport>>,
 }
 
 /// The account with everything that its decisions go out to.
@@ -57,6 +63,8 @@ pub(crate) struct Shell {
     snapshot_at: u64,
     /// What the feeder of prices looks at.
     watched: Watched,
+    /// Commands that wait for a larger share of the platform's exposure limit.
+    shares: shares::Waiting,
 }
 
 impl Shell {
@@ -71,6 +79,7 @@ impl Shell {
             venue_connected: false,
             snapshot_at: sequence.saturating_sub(args.folded),
             watched: watched_at_start(&args.account),
+            shares: shares::Waiting::new(args.clock.now()),
             args,
         })
     }
@@ -102,6 +111,9 @@ impl Shell {
                 self.react(now, input);
             }
             AccountMessage::Link(link) => self.link(now, link),
+            // Nothing that it led to could be kept.
+            AccountMessage::Share(_) if self.journal_health == JournalHealth::Full => {}
+            AccountMessage::Share(offer) => self.take_share(now, offer),
             AccountMessage::Durable { sequence } => self.outbox.durable(sequence),
             AccountMessage::Journal(health) => self.journal_is(health),
             // Nothing that it led to could be kept or sent.
@@ -116,6 +128,7 @@ impl Shell {
                     self.market(now, instrument_id, view);
                 }
                 self.react(now, AccountInput::Tick);
+                self.tick_shares(now);
             }
         }
         self.release();
@@ -157,6 +170,24 @@ impl Shell {
         command: AccountCommand,
         reply: RpcReplyPort<Result<Reply, CommandError>>,
     ) {
+        self.end_waits_before(now, &command);
+        if self.must_wait(now, &command) {
+            return self.keep_waiting(now, command, reply);
+        }
+        let halts = input::halts(&command);
+        self.carry_out(now, command, reply);
+        if halts {
+            // What waited is new, and behind the halt.
+            self.end_waits(now, |_| true);
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        now: UnixNanos,
+        command: AccountCommand,
+        reply: RpcReplyPort<Result<Reply, CommandError>>,
+    ) {
         if let Some(known) = self.known(&command) {
             return self.hold_answer(Answer::Command(reply, Ok(known)));
         }
@@ -178,6 +209,7 @@ impl Shell {
             answer: Some(Answer::Command(reply, answer)),
             commands: effects.commands,
             events,
+            ..Held::default()
         });
         self.note_watched(now, touched);
     }
@@ -263,8 +295,8 @@ impl Shell {
         }
         self.hold(Held {
             answer: Some(Answer::Step(reply, all)),
-            commands: Vec::new(),
             events: published,
+            ..Held::default()
         });
     }
 
@@ -321,9 +353,9 @@ impl Shell {
         }
         let touched = conditional(&events);
         self.hold(Held {
-            answer: None,
             commands: effects.commands,
             events,
+            ..Held::default()
         });
         self.note_watched(now, touched);
     }
@@ -356,8 +388,7 @@ impl Shell {
     fn hold_answer(&mut self, answer: Answer) {
         self.hold(Held {
             answer: Some(answer),
-            commands: Vec::new(),
-            events: Vec::new(),
+            ..Held::default()
         });
     }
 
@@ -380,6 +411,9 @@ impl Shell {
                 Some(Answer::Query(reply, answer)) => drop(reply.send(answer)),
                 Some(Answer::Step(reply, effects)) => drop(reply.send(Ok(effects))),
                 None => {}
+            }
+            if let (Some(report), Some(keeper)) = (held.report, &self.args.keeper) {
+                keeper.report(*report);
             }
             if !held.events.is_empty() {
                 // The topic never makes the publisher wait; a reader that is too slow is told of

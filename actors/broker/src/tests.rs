@@ -1,7 +1,9 @@
 //! The shell by hand: the test says when something is durable.
 
+mod exposure;
 mod handle;
 mod health;
+mod shares;
 pub(crate) mod support;
 mod venue;
 mod watch;

@@ -1,5 +1,6 @@
 //! Handles: how the rest of the house talks to actors without knowing where they run.
 
+use crate::exposure::ExposureHandle;
 use crate::market::MarketHub;
 use crate::message::{
     AccountAnswer, AccountCommand, AccountEvent, AccountMessage, AccountQuery, AccountSummary,
@@ -10,6 +11,7 @@ use apex_domain::AccountId;
 use apex_domain::account::{ExecutionRecord, Preview, Reply};
 use apex_domain::event::Recorded;
 use apex_domain::order::{Order, OrderKey, SubmitOrder};
+use apex_domain::risk::platform::ShareOffer;
 use ractor::rpc::CallResult;
 use ractor::{ActorRef, RpcReplyPort};
 use std::collections::BTreeMap;
@@ -129,6 +131,12 @@ impl AccountHandle {
         }
     }
 
+    /// Hands the account what the platform says about its share. One that has stopped hears it
+    /// again once it is back.
+    pub fn offer_share(&self, offer: ShareOffer) {
+        let _ = self.actor.cast(AccountMessage::Share(offer));
+    }
+
     async fn query(&self, query: AccountQuery) -> Result<AccountAnswer, CommandError> {
         self.call(|reply| AccountMessage::Query(query, reply)).await
     }
@@ -204,6 +212,8 @@ pub struct Platform {
     /// Durable events of all accounts of this node.
     pub account_events: Topic<AccountEvent>,
     pub history: Arc<dyn EventHistory>,
+    /// The limit over all accounts; `None` where a run keeps none, as a replay.
+    pub exposure: Option<ExposureHandle>,
 }
 
 impl fmt::Debug for Platform {

@@ -11,6 +11,7 @@
 //! Start reading at [`topic::Topic`], then [`topic::Subscription::drain`], then [`supervision`].
 
 pub mod clock;
+pub mod exposure;
 pub mod handle;
 pub mod market;
 pub mod message;

@@ -3,6 +3,7 @@
 use crate::NodeError;
 use apex_broker::{AccountActor, AccountArgs};
 use apex_bus::clock::Clock;
+use apex_bus::exposure::{ExposureHandle, ShareKeeper};
 use apex_bus::handle::AccountHandle;
 use apex_bus::market::MarketHub;
 use apex_bus::message::{AccountEvent, AccountMessage, JournalHealth};
@@ -61,6 +62,8 @@ pub struct Surroundings {
     pub clock: Clock,
     pub venue: Arc<dyn VenueSession>,
     pub events: Topic<AccountEvent>,
+    /// `None` where the run keeps no limit over its accounts.
+    pub exposure: Option<ExposureHandle>,
     pub abort: AbortHook,
     /// Where it is noted how far the journal is durable.
     pub records: Arc<dyn Records>,
@@ -255,11 +258,20 @@ impl OpenAccount {
 
     /// Starts the writer thread and the actor.
     ///
-    /// Errors: [`NodeError`] when there is no thread or the actor does not start.
-    pub async fn start(self, around: Surroundings) -> Result<AccountRuntime, NodeError> {
+    /// Errors: [`NodeError`] when there is no thread, the actor does not start, or the account
+    /// cannot join the platform's exposure limit.
+    pub async fn start(mut self, around: Surroundings) -> Result<AccountRuntime, NodeError> {
         let Some(account_id) = self.account.account_id().cloned() else {
             return Err(NodeError::NotOpened);
         };
+        if let Some(exposure) = &around.exposure {
+            // Before its first order: none may pass outside of the limit.
+            if let Some(offer) = exposure.join(account_id.clone()).await? {
+                let input = AccountInput::OfferShare(offer);
+                let now = around.clock.now();
+                decide_durably(&mut self.account, &mut self.journal, now, input)?;
+            }
+        }
         let address = Arc::new(OnceLock::new());
         // All that was read and decided so far is durable.
         let durable = Arc::new(AtomicU64::new(self.account.sequence()));
@@ -278,6 +290,7 @@ impl OpenAccount {
             clock: around.clock,
             venue: around.venue,
             events: around.events,
+            keeper: keeper(around.exposure.as_ref()),
             abort: around.abort,
         };
         let name = format!("account-{account_id}");
@@ -290,6 +303,9 @@ impl OpenAccount {
         // The writer has nothing to tell before the account hands it something.
         let _ = address.set(actor.clone());
         let handle = AccountHandle::new(account_id, actor.clone());
+        if let Some(exposure) = around.exposure {
+            exposure.attach(handle.clone());
+        }
         Ok(AccountRuntime {
             handle,
             actor,
@@ -299,6 +315,10 @@ impl OpenAccount {
             records: around.records,
         })
     }
+}
+
+fn keeper(exposure: Option<&ExposureHandle>) -> Option<Arc<dyn ShareKeeper>> {
+    exposure.map(|exposure| Arc::new(exposure.clone()) as Arc<dyn ShareKeeper>)
 }
 
 fn abort(why: &str) -> ! {

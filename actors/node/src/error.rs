@@ -71,6 +71,8 @@ pub enum NodeError {
     },
     #[error("replay stopped: {0}")]
     Step(String),
+    #[error("the account cannot join the platform's exposure limit")]
+    Exposure(#[from] apex_bus::message::ExposureError),
     #[error("{0}")]
     Usage(String),
     #[error("{name} did not start: {detail}")]

@@ -10,6 +10,7 @@ pub mod account;
 pub mod choice;
 pub mod credentials;
 pub mod error;
+mod exposure;
 pub mod metrics;
 pub mod replay;
 mod restore;

@@ -78,8 +78,9 @@ pub async fn inside(options: &NodeOptions, seed: u64) -> Result<Live, NodeError>
     let venue_sequence = opened.account.venue_sequence();
     let restored_orders = restore::working_orders(&opened.account);
     let session = SimSession::new();
+    let exposure = base.start_exposure().await?;
     let account = base
-        .start_account(opened, Arc::new(session.clone()))
+        .start_account(opened, Arc::new(session.clone()), Some(exposure.clone()))
         .await?;
 
     // Each id that the exchange ever gave came with a numbered report.
@@ -107,7 +108,7 @@ pub async fn inside(options: &NodeOptions, seed: u64) -> Result<Live, NodeError>
         .map_err(|error| NodeError::spawn("the simulated market", &error))?;
     session.connect(market.clone());
 
-    let platform = base.platform(RunMode::Simulated, &account);
+    let platform = base.platform(RunMode::Simulated, &account, Some(exposure));
     let (node, sessions) = serve(&base, options, account, platform).await?;
     let strategies = Strategies::new(sessions.clone())?;
     let feed = Feed::Inside(market);
@@ -132,7 +133,10 @@ pub async fn linked(options: &NodeOptions, address: String) -> Result<Live, Node
     let client = venue_link::connect(&address, &account_id, venue_sequence).await?;
     let opened = base.prepare(recovered, &opening(&base.clock, client.instruments.clone()))?;
     let (session, commands) = venue_link::session();
-    let account = base.start_account(opened, Arc::new(session)).await?;
+    let exposure = base.start_exposure().await?;
+    let account = base
+        .start_account(opened, Arc::new(session), Some(exposure.clone()))
+        .await?;
     let link = Link {
         address,
         account_id,
@@ -145,7 +149,7 @@ pub async fn linked(options: &NodeOptions, address: String) -> Result<Live, Node
         snapshots: Snapshots::begin(),
         is_gated: false,
     };
-    let platform = base.platform(RunMode::Simulated, &account);
+    let platform = base.platform(RunMode::Simulated, &account, Some(exposure));
     let (node, sessions) = serve(&base, options, account, platform).await?;
     let strategies = Strategies::new(sessions.clone())?;
     let feed = Feed::Link(tokio::spawn(link.run(client)));

@@ -5,6 +5,7 @@ use crate::account::{self, AccountRuntime, OpenAccount, Opening, Surroundings};
 use crate::credentials::{self, Keys};
 use crate::metrics::NodeMetrics;
 use apex_bus::clock::Clock;
+use apex_bus::exposure::ExposureHandle;
 use apex_bus::handle::{Platform, RunMode};
 use apex_bus::market::MarketHub;
 use apex_bus::message::AccountEvent;
@@ -131,19 +132,28 @@ impl Base {
         account.prepare(opening, &*self.records)
     }
 
-    /// Starts the account's actor.
+    /// Starts the keeper of the limit over all accounts, from its last record.
+    ///
+    /// Errors: [`NodeError`].
+    pub async fn start_exposure(&self) -> Result<ExposureHandle, NodeError> {
+        crate::exposure::start(self.records.clone()).await
+    }
+
+    /// Starts the account's actor, under the limit over all accounts where there is one.
     ///
     /// Errors: [`NodeError`].
     pub async fn start_account(
         &self,
         account: OpenAccount,
         venue: Arc<dyn VenueSession>,
+        exposure: Option<ExposureHandle>,
     ) -> Result<AccountRuntime, NodeError> {
         let around = Surroundings {
             market: self.market.clone(),
             clock: self.clock.clone(),
             venue,
             events: self.events.clone(),
+            exposure,
             records: self.records.clone(),
             abort: noting_abort(self.records.clone(), account.account.account_id().cloned()),
         };
@@ -151,7 +161,12 @@ impl Base {
     }
 
     /// Returns what front ends and strategies need of this node.
-    pub fn platform(&self, mode: RunMode, account: &AccountRuntime) -> Platform {
+    pub fn platform(
+        &self,
+        mode: RunMode,
+        account: &AccountRuntime,
+        exposure: Option<ExposureHandle>,
+    ) -> Platform {
         let account_id = account.handle.account_id().clone();
         let history = JournalHistory::new([(account_id.clone(), account.journal.clone())]);
         Platform {
@@ -160,6 +175,7 @@ impl Base {
             market: self.market.clone(),
             account_events: self.events.clone(),
             history: Arc::new(history),
+            exposure,
         }
     }
 }
@@ -195,7 +211,11 @@ impl Node {
 
     /// Lets calls end, then the account; what was decided is durable when this returns.
     pub async fn stop(self) {
-        self.stop_serving().await.account.stop().await;
+        let quiet = self.stop_serving().await;
+        quiet.account.stop().await;
+        if let Some(exposure) = quiet.platform.exposure {
+            exposure.stop().await;
+        }
     }
 
     /// Lets calls end and serves no more.

@@ -234,7 +234,10 @@ async fn killed_with_an_order_on_its_way(data_dir: &Path, file: &Path, ts: UnixN
         now: UnixNanos(START_NS),
     };
     let opened = base.open_account(&opening).unwrap();
-    let account = base.start_account(opened, Arc::new(Loses)).await.unwrap();
+    let account = base
+        .start_account(opened, Arc::new(Loses), None)
+        .await
+        .unwrap();
     let message = |reply| AccountMessage::Step {
         now: ts,
         input: Box::new(AccountInput::Submit {

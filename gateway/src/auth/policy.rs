@@ -56,6 +56,8 @@ const METHODS: &[(&str, Policy)] = &[
     ("apextrade.v1.OrderService/StreamOrders", READ),
     ("apextrade.v1.RiskService/GetLimits", READ),
     ("apextrade.v1.RiskService/SetLimits", RISK),
+    ("apextrade.v1.RiskService/GetPlatformLimits", READ),
+    ("apextrade.v1.RiskService/SetPlatformLimits", RISK),
     ("apextrade.v1.RiskService/Halt", CANCEL),
     ("apextrade.v1.RiskService/Reduce", CANCEL),
     ("apextrade.v1.RiskService/Resume", RISK),
@@ -144,6 +146,8 @@ mod tests {
         assert!(!may(Role::Trader, "RiskService/Resume"));
         assert!(!may(Role::Trader, "RiskService/SetLimits"));
         assert!(may(Role::Risk, "RiskService/SetLimits"));
+        assert!(!may(Role::Trader, "RiskService/SetPlatformLimits"));
+        assert!(may(Role::Risk, "RiskService/SetPlatformLimits"));
         assert!(may(Role::Risk, "OrderService/CancelAllOrders"));
         assert!(!may(Role::Risk, "OrderService/SubmitOrder"));
         assert!(!may(Role::Risk, "OrderService/SubmitOrderList"));

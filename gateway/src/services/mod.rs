@@ -12,6 +12,7 @@ mod order_batch;
 pub mod order_stream;
 pub mod risk;
 mod risk_changes;
+mod risk_platform;
 pub mod strategy;
 pub mod system;
 

@@ -1,7 +1,7 @@
 //! `RiskService`.
 
 use super::order::unexpected;
-use super::risk_changes;
+use super::{risk_changes, risk_platform};
 use crate::auth::Caller;
 use crate::shared::{Shared, caller};
 use crate::status;
@@ -178,6 +178,24 @@ impl RiskService for RiskServer {
             Ok(other) => Err(unexpected(&other)),
             Err(error) => Err(status::command(&error)),
         }
+    }
+
+    async fn get_platform_limits(
+        &self,
+        request: Request<v1::GetPlatformLimitsRequest>,
+    ) -> Result<Response<v1::PlatformLimits>, Status> {
+        let caller = caller(&request)?;
+        let limits = risk_platform::get(&self.shared, &caller).await?;
+        Ok(Response::new(limits))
+    }
+
+    async fn set_platform_limits(
+        &self,
+        request: Request<v1::SetPlatformLimitsRequest>,
+    ) -> Result<Response<v1::PlatformLimits>, Status> {
+        let caller = caller(&request)?;
+        let limits = risk_platform::set(&self.shared, &caller, request.get_ref()).await?;
+        Ok(Response::new(limits))
     }
 
     async fn halt(

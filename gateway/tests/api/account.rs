@@ -120,6 +120,7 @@ impl Actor for TestAccount {
             | AccountMessage::Report { .. }
             | AccountMessage::Durable { .. }
             | AccountMessage::Journal(_)
+            | AccountMessage::Share(_)
             | AccountMessage::Market { .. }
             | AccountMessage::Tick => {}
         }

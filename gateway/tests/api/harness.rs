@@ -86,6 +86,7 @@ impl Harness {
             market: market.clone(),
             account_events: events,
             history: records.clone(),
+            exposure: None,
         };
         let admin = ApiKeys::create(&[1; 40], "admin", Role::Admin, Grants::All);
         let keys = Arc::new(MemoryCredentials::new([admin.record.clone()]));

@@ -197,3 +197,28 @@ async fn every_limit_is_set_and_read_again() {
     };
     assert_eq!(read, expected);
 }
+
+/// As in a replay.
+#[tokio::test]
+async fn a_run_without_a_limit_over_all_accounts_says_so() {
+    let harness = Harness::start().await;
+    let mut risk = RiskServiceClient::new(harness.admin().await);
+    let get = risk.get_platform_limits(v1::GetPlatformLimitsRequest {});
+    let refused = get.await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(refused.message().contains("no limit"), "{refused}");
+    let set = |max_exposure: &str, currency: &str| v1::SetPlatformLimitsRequest {
+        request_id: "r".into(),
+        max_exposure: max_exposure.into(),
+        currency: currency.into(),
+        expected_sequence: 0,
+    };
+    for (request, code) in [
+        (set("5", "USDT"), Code::FailedPrecondition),
+        (set("-5", "USDT"), Code::InvalidArgument),
+        (set("5", ""), Code::InvalidArgument),
+    ] {
+        let refused = risk.set_platform_limits(request.clone()).await;
+        assert_eq!(refused.unwrap_err().code(), code, "{request:?}");
+    }
+}

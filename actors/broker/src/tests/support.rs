@@ -3,6 +3,7 @@
 use crate::actor::{AccountArgs, Journal, take_whole};
 use crate::shell::Shell;
 use apex_bus::clock::Clock;
+use apex_bus::exposure::ShareKeeper;
 use apex_bus::market::MarketHub;
 use apex_bus::message::{
     AccountAnswer, AccountCommand, AccountEvent, AccountMessage, AccountQuery, CommandError,
@@ -18,7 +19,7 @@ use apex_domain::matching::SimInstrument;
 use apex_domain::order::{
     AmendOrder, Order, OrderKey, OrderStatus, OrderTerms, OrderType, SubmitOrder, TimeInForce,
 };
-use apex_domain::risk::{ReasonCode, TradingState};
+use apex_domain::risk::{MarketView, ReasonCode, TradingState};
 use apex_domain::venue::{VenueCommand, VenueReport};
 use apex_domain::{
     AccountId, ClientOrderId, Currency, Price, Quantity, RequestId, StrategyId, UnixNanos,
@@ -178,6 +179,7 @@ pub fn args(journal: &Arc<HandJournal>, venue: &Arc<HandVenue>) -> AccountArgs {
         clock,
         venue: venue.clone(),
         events: Topic::gap("account_events", Capacity::new(1 << 10)),
+        keeper: None,
         abort: Arc::new(|abort| panic!("the account would have aborted: {}", abort.reason)),
     }
 }
@@ -188,11 +190,38 @@ impl Desk {
         Desk::recovered(0)
     }
 
+    /// With a venue session, and a keeper of the platform's exposure limit.
+    pub fn kept(keeper: Arc<dyn ShareKeeper>) -> Desk {
+        let mut desk = Desk::begun(0, Some(keeper));
+        desk.shell_take(AccountMessage::Link(VenueLink::Ready));
+        desk
+    }
+
+    /// Shows the instrument's market at its start price.
+    pub fn show_start_price(&mut self) {
+        let sim = instrument();
+        let (instrument_id, price) = (sim.instrument.instrument_id, Some(sim.start_price));
+        let view = MarketView {
+            last: price,
+            ts: UnixNanos(2_000),
+            ..MarketView::default()
+        };
+        self.shell_take(AccountMessage::Market {
+            instrument_id,
+            view,
+        });
+    }
+
     /// Without a venue session, after so many events were folded at the start.
     pub fn recovered(folded: u64) -> Desk {
+        Desk::begun(folded, None)
+    }
+
+    fn begun(folded: u64, keeper: Option<Arc<dyn ShareKeeper>>) -> Desk {
         let (journal, venue) = (Arc::default(), Arc::default());
         let args = AccountArgs {
             folded,
+            keeper,
             ..args(&journal, &venue)
         };
         let (clock, events) = (args.clock.clone(), args.events.clone());

@@ -5,6 +5,7 @@ use apex_domain::event::{AccountMode, CloseScope, Recorded};
 use apex_domain::order::{AmendOrder, Order, OrderKey, SubmitList, SubmitOrder};
 use apex_domain::portfolio::Position;
 use apex_domain::reconcile::VenueSnapshot;
+use apex_domain::risk::platform::ShareOffer;
 use apex_domain::risk::{Limits, MarketView, ReasonCode, TradingState};
 use apex_domain::venue::VenueReport;
 use apex_domain::{
@@ -226,6 +227,8 @@ pub enum AccountMessage {
         report: VenueReport,
     },
     Link(VenueLink),
+    /// What the platform says about the account's share of its exposure limit.
+    Share(ShareOffer),
     /// The journal writer: everything up to here is durable.
     Durable {
         sequence: u64,

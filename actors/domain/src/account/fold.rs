@@ -96,6 +96,7 @@ impl Account {
                 request_id,
                 command,
             } => self.fold_command(request_id.as_ref(), command, sequence, ts),
+            share @ Event::PlatformShareSet { .. } => self.fold_share(share),
             Event::CloseEnded { taken, .. } => self.fold_close_ended(*taken),
             Event::ExecutionBusted {
                 exec_id,

@@ -13,6 +13,7 @@ use crate::order::lists::Lists;
 use crate::order::store::{OrderIndex, OrderStore};
 use crate::portfolio::Portfolio;
 use crate::reconcile::Reconciler;
+use crate::risk::platform::PlatformShare;
 use crate::risk::{Limits, TradingState};
 use crate::time::UnixNanos;
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,8 @@ pub struct Account {
     pub(super) marks: Marks,
     /// What loss limits measure from; `None` until the next tick sets it.
     pub(super) baseline: Option<Baseline>,
+    /// Share of the platform's exposure limit; `None` before one was given.
+    pub(super) share: Option<PlatformShare>,
     /// Boxed, since an account lives inside futures.
     #[serde(skip)]
     pub(super) reconciler: Box<Reconciler>,
@@ -153,7 +156,8 @@ impl Account {
                 | AccountInput::Market { .. }
                 | AccountInput::Tick
                 | AccountInput::Reconcile { .. }
-                | AccountInput::RequireReconciliation { .. } => {}
+                | AccountInput::RequireReconciliation { .. }
+                | AccountInput::OfferShare(_) => {}
                 _ => step.refuse(Refusal::NotOpen),
             };
         }
@@ -225,6 +229,7 @@ impl Account {
             AccountInput::Split(split) => self.split(step, split),
             AccountInput::Reconcile { snapshot } => self.reconcile(step, &snapshot),
             AccountInput::RequireReconciliation { settings } => self.reconciler.require(*settings),
+            AccountInput::OfferShare(offer) => self.offer_share(step, offer),
         }
     }
 

@@ -21,6 +21,7 @@ pub mod recovery;
 mod reports;
 mod requests;
 mod session;
+mod share;
 pub mod types;
 pub mod views;
 mod worth;

@@ -7,6 +7,7 @@ use crate::market::Side;
 use crate::money::Money;
 use crate::order::{AmendOrder, Order, OrderKey, PositionSide, SubmitList, SubmitOrder};
 use crate::reconcile::{ReconcileSettings, VenueSnapshot};
+use crate::risk::platform::ShareOffer;
 use crate::risk::{Limits, MarketRef, MarketView, ReasonCode, TradingState};
 use crate::time::UnixNanos;
 use crate::venue::{VenueCommand, VenueReport};
@@ -115,6 +116,8 @@ pub enum AccountInput {
     Reconcile { snapshot: Box<VenueSnapshot> },
     /// The venue gives snapshots: no new order or amend until one agrees with the account.
     RequireReconciliation { settings: Box<ReconcileSettings> },
+    /// What the platform says about the account's share of its exposure limit.
+    OfferShare(ShareOffer),
 }
 
 /// Funding of a perpetual contract, for the whole account. The same id of the same instrument

@@ -14,6 +14,7 @@ use crate::instrument::Instrument;
 use crate::money::Money;
 use crate::number::{Price, Quantity};
 use crate::order::{ListDefinition, OrderKey, SubmitOrder};
+use crate::risk::platform::ShareTerm;
 use crate::risk::{Limits, MarketRef, ReasonCode, TradingState};
 use crate::time::UnixNanos;
 use crate::venue::{Execution, VenueEnd};
@@ -230,6 +231,13 @@ pub enum Event {
         /// Start of the day, UTC.
         day: UnixNanos,
     },
+    /// From here on the account keeps its worst case within this share of the platform's exposure
+    /// limit; `None` is no limit.
+    PlatformShareSet {
+        term: ShareTerm,
+        currency: Currency,
+        share: Option<Money>,
+    },
 }
 
 /// A command over several orders or positions.
@@ -367,7 +375,8 @@ impl Event {
             | Event::InstrumentSplit { .. }
             | Event::PositionReconciled { .. }
             | Event::BalanceReconciled { .. }
-            | Event::EquityMarked { .. } => None,
+            | Event::EquityMarked { .. }
+            | Event::PlatformShareSet { .. } => None,
         }
     }
 }

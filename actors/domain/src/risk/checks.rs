@@ -111,7 +111,7 @@ mod form;
 mod state;
 mod wide;
 
-pub use wide::{Reach, Wide};
+pub use wide::{PlatformReach, Reach, Wide};
 
 use form::{
     notional, order_notional, price_collar, price_increment, quantity_bounds, quantity_increment,
@@ -125,7 +125,7 @@ use state::{
 type Check = fn(&Question<'_>) -> Result<(), Denial>;
 
 /// The checks in their order: what needs no market first, what needs the whole account last.
-pub const CHECKS: [(&str, Check); 18] = [
+pub const CHECKS: [(&str, Check); 19] = [
     ("trading_state", trading_state),
     ("supported", supported),
     ("price_increment", price_increment),
@@ -142,6 +142,7 @@ pub const CHECKS: [(&str, Check); 18] = [
     ("position_limit", position_limit),
     ("strategy_exposure", wide::strategy_exposure),
     ("account_exposure", wide::account_exposure),
+    ("platform_exposure", wide::platform_exposure),
     ("concentration", wide::concentration),
     ("buying_power", buying_power),
 ];

@@ -116,6 +116,17 @@ impl<'a> Measure<'a> {
         self.in_base(id, notional)
     }
 
+    /// Returns what an order is worth by itself in the base currency: no order adds more to a
+    /// worst case.
+    ///
+    /// Errors: [`MeasureError`].
+    pub fn alone(&self, order: &Added<'_>) -> Result<Money, MeasureError> {
+        let mut reach = Reach::default();
+        reach.add(order.side, i128::from(order.open.0));
+        let notional = self.notional(order.instrument_id, reach)?;
+        self.in_base(order.instrument_id, notional)
+    }
+
     /// Returns the worst-case notional of one strategy in the base currency: the sum over the
     /// instruments in which it holds or asks for something.
     ///

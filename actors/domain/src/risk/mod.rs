@@ -5,6 +5,7 @@ pub mod exposure;
 pub(crate) mod funds;
 pub(crate) mod margin;
 pub mod measure;
+pub mod platform;
 pub mod types;
 
 pub use checks::{CHECKS, Denial};

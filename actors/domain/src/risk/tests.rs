@@ -64,6 +64,7 @@ fn the_checks_come_in_the_stated_order() {
             "position_limit",
             "strategy_exposure",
             "account_exposure",
+            "platform_exposure",
             "concentration",
             "buying_power"
         ]

@@ -116,7 +116,7 @@ async fn a_run_that_stops_notes_how_far_its_journal_is_durable() {
     let account = base.open_account(&opening()).unwrap();
     let opened = account.account.sequence();
     let running = base
-        .start_account(account, Arc::new(NoVenue))
+        .start_account(account, Arc::new(NoVenue), None)
         .await
         .unwrap();
     let link = apex_bus::message::VenueLink::Ready;

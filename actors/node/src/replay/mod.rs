@@ -94,10 +94,10 @@ async fn run_on_heap(
     let step = lock_step(&opened, &instruments, start, run.strategy.as_ref())?;
 
     let (session, commands) = driver::session();
-    let account = base.start_account(opened, Arc::new(session)).await?;
+    let account = base.start_account(opened, Arc::new(session), None).await?;
     let _ = account.actor.cast(AccountMessage::Link(VenueLink::Ready));
     let actor = account.actor.clone();
-    let platform = base.platform(RunMode::Replay, &account);
+    let platform = base.platform(RunMode::Replay, &account, None);
     let node = Node::serve(&base, options, account, platform, None).await?;
     ready(node.address());
 

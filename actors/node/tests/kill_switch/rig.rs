@@ -193,7 +193,10 @@ impl Desk {
         };
         let account = base.open_account(&opening).unwrap();
         let venue = Arc::new(RecordingVenue::default());
-        let running = base.start_account(account, venue.clone()).await.unwrap();
+        let running = base
+            .start_account(account, venue.clone(), None)
+            .await
+            .unwrap();
         venue.account.set(running.actor.clone()).unwrap();
         running
             .actor

@@ -78,6 +78,36 @@ pub enum LimitsAction {
     Get(AccountArgs),
     /// Change those that are named, and leave the others; `none` takes a limit away.
     Set(Box<SetLimitsArgs>),
+    /// Show or change the exposure limit over all accounts together.
+    Platform(PlatformArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct PlatformArgs {
+    #[command(subcommand)]
+    pub action: PlatformAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PlatformAction {
+    /// Show the limit and each account's share of it.
+    Get(ClientArgs),
+    /// Change the limit; `none` takes it away.
+    Set(SetPlatformArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct SetPlatformArgs {
+    #[command(flatten)]
+    pub client: ClientArgs,
+    #[command(flatten)]
+    pub request: RequestArgs,
+    /// Worst-case notional of all accounts together, or `none`.
+    #[arg(long, value_name = "D")]
+    pub max_exposure: String,
+    /// Currency of it; without it the one of the limit that is there.
+    #[arg(long, value_name = "CODE")]
+    pub currency: Option<String>,
 }
 
 /// Each limit as it is written on the wire, or `none`.

@@ -31,7 +31,8 @@ pub struct Preview {
     pub worst_position: i128,
     /// `worst_position` as notional, not negative.
     pub worst_exposure: Option<Money>,
-    /// Each check that it would fail, by name; empty when it would be taken.
+    /// Each check that it would fail, by name; empty when it would be taken. The account's share
+    /// of a limit over all accounts is not among them: more of it is asked for with the order.
     pub failures: Vec<(&'static str, Denial)>,
 }
 
@@ -61,6 +62,10 @@ impl Account {
         question.quantity = quantity;
         question.open = quantity;
         question.wide = self.wide(now, None, request, Quantity::ZERO, quantity);
+        // What is missing of the platform's share is asked for when the order comes.
+        if let Some(wide) = &mut question.wide {
+            wide.platform = None;
+        }
         let price = question.price().ok();
         let notional_of = |quantity| {
             let notional = instrument.notional(price?, quantity).ok()?;

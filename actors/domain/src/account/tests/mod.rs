@@ -12,6 +12,7 @@ mod permutations;
 mod queries;
 mod recovery;
 mod reports;
+mod share;
 pub(crate) mod support;
 mod transitions;
 mod worth;

@@ -1,6 +1,8 @@
-//! Limits over more than one instrument: exposure of strategy and account, concentration.
+//! Limits over more than one instrument: exposure of strategy, account and platform,
+//! concentration.
 
 use super::{Denial, Question, deny};
+use crate::id::Currency;
 use crate::money::{Money, Rate};
 use crate::number::Decimal;
 use crate::risk::ReasonCode;
@@ -17,6 +19,18 @@ pub struct Wide {
     pub instrument: Reach,
     /// `None` where a part of it is not known.
     pub equity: Option<Money>,
+    /// `None` for an account without a share of a platform's limit.
+    pub platform: Option<PlatformReach>,
+}
+
+/// The account as the platform's limit sees it.
+#[derive(Clone, Debug)]
+pub struct PlatformReach {
+    /// What the account may come to, inclusive.
+    pub share: Money,
+    /// The currency of share and reach.
+    pub currency: Currency,
+    pub reach: Reach,
 }
 
 pub(super) fn strategy_exposure(q: &Question<'_>) -> Result<(), Denial> {
@@ -30,6 +44,26 @@ pub(super) fn strategy_exposure(q: &Question<'_>) -> Result<(), Denial> {
 pub(super) fn account_exposure(q: &Question<'_>) -> Result<(), Denial> {
     let max = q.limits.wide.max_account_exposure;
     within(q, max, "the account's exposure", |wide| &wide.account)
+}
+
+/// The account's share of the limit over all accounts. An order that needs a larger one was kept
+/// waiting by the shell while one was asked for, so what fails here has no more to hope for.
+pub(super) fn platform_exposure(q: &Question<'_>) -> Result<(), Denial> {
+    let Some(platform) = q.wide.as_ref().and_then(|wide| wide.platform.as_ref()) else {
+        return Ok(());
+    };
+    let (share, currency) = (platform.share, &platform.currency);
+    match growing(q, &platform.reach)? {
+        Some((_, after)) if after > share => Err(deny(
+            ReasonCode::ExposureLimit,
+            format!(
+                "the account's exposure could reach {after} {currency}, its share of the \
+                 platform's exposure limit is {share}, and no larger one was to be had: reduce \
+                 exposure, in any account, or raise the platform's limit"
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn concentration(q: &Question<'_>) -> Result<(), Denial> {

@@ -333,6 +333,25 @@ pub fn limits(limits: &v1::Limits) -> Value {
     })
 }
 
+pub fn platform_limits(limits: &v1::PlatformLimits) -> Value {
+    let account = |account: &v1::PlatformShare| {
+        json!({
+            "account_id": account.account_id,
+            "share": account.share,
+            "exposure": account.exposure,
+        })
+    };
+    let accounts: Vec<Value> = limits.accounts.iter().map(account).collect();
+    json!({
+        "max_exposure": limits.max_exposure,
+        "currency": limits.currency,
+        "sequence": limits.sequence,
+        "handed_out": limits.handed_out,
+        "in_force": limits.in_force,
+        "accounts": accounts,
+    })
+}
+
 pub fn account_trading_state(state: &v1::AccountTradingState) -> Value {
     json!({
         "account_id": state.account_id,

@@ -1,6 +1,6 @@
 //! `apextrade risk limits`.
 
-use super::{Gateway, fields, print_json, request_id};
+use super::{Gateway, fields, platform_limits, print_json, request_id};
 use crate::cli::{AccountArgs, ClientArgs, LimitsAction, LossActionArg, SetLimitsArgs};
 use crate::commands::block_on;
 use crate::config::Settings;
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 const NANOS_PER_MILLI: i64 = 1_000_000;
 
 /// Takes a limit away.
-const NONE: &str = "none";
+pub const NONE: &str = "none";
 
 /// Shows the limits, or changes some of them.
 ///
@@ -32,6 +32,7 @@ pub fn run(action: LimitsAction, settings: &Settings) -> Result<()> {
             let limits = block_on(set(&args, settings))?;
             print(&args.account.client, &limits);
         }
+        LimitsAction::Platform(args) => platform_limits::run(args.action, settings)?,
     }
     Ok(())
 }

@@ -1,0 +1,5 @@
+//! The platform's side by itself, and with real accounts through a network that loses things.
+
+mod cases;
+mod faults;
+mod seat;
