@@ -1,6 +1,6 @@
 //! Events of orders.
 
-use super::order;
+use super::{enums, order};
 use crate::field::{FieldErrors, Fields};
 use crate::v1;
 use apex_domain::account::ExecutionRecord;
@@ -64,7 +64,7 @@ pub fn order_event(
         ..Default::default()
     };
     match &recorded.event {
-        Event::OrderHeld { hold, .. } => wire.hold = write_hold(*hold).into(),
+        Event::OrderHeld { hold, .. } => wire.hold = enums::hold(*hold).into(),
         Event::OrderTrailed { best, .. } => wire.best_price = instrument.format_price(*best),
         Event::ExecutionBusted {
             exec_id, booked, ..
@@ -75,13 +75,6 @@ pub fn order_event(
         _ => {}
     }
     Some(wire)
-}
-
-fn write_hold(hold: Hold) -> v1::Hold {
-    match hold {
-        Hold::Emulated => v1::Hold::Emulated,
-        Hold::Parent => v1::Hold::Parent,
-    }
 }
 
 /// Reads an event of an order, for who folds them far from the account. `None` where the wire says
@@ -208,6 +201,14 @@ fn read_event(
     }))
 }
 
+fn read_hold(wire: &v1::OrderEvent) -> Result<Hold, FieldErrors> {
+    let mut fields = Fields::new();
+    let hold = enums::read_hold(&mut fields, "hold", wire.hold);
+    fields
+        .finish(hold)?
+        .ok_or_else(|| FieldErrors::one("hold", "is required"))
+}
+
 /// Reads an event that has fields of its own.
 fn read_rare(
     wire: &v1::OrderEvent,
@@ -219,11 +220,7 @@ fn read_rare(
     Ok(match wire.kind() {
         Kind::Held => Event::OrderHeld {
             order_id,
-            hold: match wire.hold() {
-                v1::Hold::Emulated => Hold::Emulated,
-                v1::Hold::Parent => Hold::Parent,
-                v1::Hold::Unspecified => return Err(FieldErrors::one("hold", "is required")),
-            },
+            hold: read_hold(wire)?,
         },
         Kind::Trailed => {
             let mut fields = Fields::new();

@@ -67,6 +67,7 @@ pub fn order(order: &Order, instrument: &Instrument) -> v1::Order {
         self_trade_prevention: enums::self_trade_prevention(terms.self_trade_prevention).into(),
         extended_hours: terms.extended_hours,
         order_list_id: text(order.list_id.as_ref()),
+        held_for: order.held_for.map_or(0, |hold| enums::hold(hold).into()),
     }
 }
 
