@@ -261,6 +261,8 @@ pub fn account(account: &v1::Account) -> Value {
         "state_hash": account.state_hash,
         "journal": name!(JournalHealth, account.journal),
         "venue_connected": account.venue_connected,
+        "as_of_ns": account.as_of_ns,
+        "valuation": name!(Valuation, account.valuation),
     })
 }
 
