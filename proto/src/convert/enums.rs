@@ -2,7 +2,7 @@
 
 use crate::field::Fields;
 use crate::v1;
-use apex_domain::event::{AccountMode, Hold};
+use apex_domain::event::AccountMode;
 use apex_domain::instrument::{AssetClass, InstrumentKind};
 use apex_domain::market::{FeedStatus, Side};
 use apex_domain::order::{
@@ -315,26 +315,6 @@ pub fn read_instrument_kind(fields: &mut Fields, value: i32) -> Option<Instrumen
         Ok(v1::InstrumentKind::Inverse) => Some(InstrumentKind::Inverse),
         Ok(v1::InstrumentKind::Unspecified) | Err(_) => {
             unknown(fields, "kind", value);
-            None
-        }
-    }
-}
-
-pub fn hold(hold: Hold) -> v1::Hold {
-    match hold {
-        Hold::Emulated => v1::Hold::Emulated,
-        Hold::Parent => v1::Hold::Parent,
-    }
-}
-
-/// Reads what an order waits for here; zero is nothing. The outer `None` is an error.
-pub fn read_hold(fields: &mut Fields, field: &str, value: i32) -> Option<Option<Hold>> {
-    match v1::Hold::try_from(value) {
-        Ok(v1::Hold::Unspecified) => Some(None),
-        Ok(v1::Hold::Emulated) => Some(Some(Hold::Emulated)),
-        Ok(v1::Hold::Parent) => Some(Some(Hold::Parent)),
-        Err(_) => {
-            unknown(fields, field, value);
             None
         }
     }

@@ -1,6 +1,6 @@
 //! Events of orders.
 
-use super::{enums, order};
+use super::order;
 use crate::field::{FieldErrors, Fields};
 use crate::v1;
 use apex_domain::account::ExecutionRecord;
@@ -64,7 +64,7 @@ pub fn order_event(
         ..Default::default()
     };
     match &recorded.event {
-        Event::OrderHeld { hold, .. } => wire.hold = enums::hold(*hold).into(),
+        Event::OrderHeld { hold, .. } => wire.hold = write_hold(*hold).into(),
         Event::OrderTrailed { best, .. } => wire.best_price = instrument.format_price(*best),
         Event::ExecutionBusted {
             exec_id, booked, ..
@@ -75,6 +75,27 @@ pub fn order_event(
         _ => {}
     }
     Some(wire)
+}
+
+/// Writes why an order is held here.
+pub(super) fn write_hold(hold: Hold) -> v1::Hold {
+    match hold {
+        Hold::Emulated => v1::Hold::Emulated,
+        Hold::Parent => v1::Hold::Parent,
+    }
+}
+
+/// Reads why an order is held here; zero is not at all. The outer `None` is an error.
+pub(super) fn read_hold(fields: &mut Fields, field: &str, value: i32) -> Option<Option<Hold>> {
+    match v1::Hold::try_from(value) {
+        Ok(v1::Hold::Unspecified) => Some(None),
+        Ok(v1::Hold::Emulated) => Some(Some(Hold::Emulated)),
+        Ok(v1::Hold::Parent) => Some(Some(Hold::Parent)),
+        Err(_) => {
+            fields.refuse(field, format!("{value} is no known value"));
+            None
+        }
+    }
 }
 
 /// Reads an event of an order, for who folds them far from the account. `None` where the wire says
@@ -201,14 +222,6 @@ fn read_event(
     }))
 }
 
-fn read_hold(wire: &v1::OrderEvent) -> Result<Hold, FieldErrors> {
-    let mut fields = Fields::new();
-    let hold = enums::read_hold(&mut fields, "hold", wire.hold);
-    fields
-        .finish(hold)?
-        .ok_or_else(|| FieldErrors::one("hold", "is required"))
-}
-
 /// Reads an event that has fields of its own.
 fn read_rare(
     wire: &v1::OrderEvent,
@@ -220,7 +233,12 @@ fn read_rare(
     Ok(match wire.kind() {
         Kind::Held => Event::OrderHeld {
             order_id,
-            hold: read_hold(wire)?,
+            hold: {
+                let mut fields = Fields::new();
+                let hold = read_hold(&mut fields, "hold", wire.hold);
+                let hold = fields.finish(hold)?;
+                hold.ok_or_else(|| FieldErrors::one("hold", "is required"))?
+            },
         },
         Kind::Trailed => {
             let mut fields = Fields::new();
