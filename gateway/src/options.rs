@@ -28,6 +28,10 @@ pub struct Limits {
     /// Time for the answer to a call that is no stream. Above the 10 s that an account has for
     /// its answer, so that its own word arrives.
     pub request: Duration,
+    /// What one call may take to read the past (`as_of_ns`), the wait for a turn included. Below
+    /// `request`, so that its own word arrives, and below the 10 s in which a process that is told
+    /// to stop ends, since it waits for the thread that folds.
+    pub past: Duration,
     /// Calls a second of one key, with a burst of one second's worth. Above what one account
     /// takes (5,000 orders/s by default), below what would starve other users.
     pub calls_per_second: u32,
@@ -63,6 +67,7 @@ impl Default for Limits {
             first_request: Duration::from_secs(10),
             connection_age: Duration::from_secs(24 * 3_600),
             request: Duration::from_secs(15),
+            past: Duration::from_secs(8),
             calls_per_second: 50_000,
             message_bytes: 256 * 1_024,
             header_bytes: 16 * 1_024,

@@ -34,10 +34,16 @@ pub struct Streams {
     pub strategies: Arc<Semaphore>,
     /// Turns to read a journal.
     pub history: Arc<Semaphore>,
+    /// Turns to fold an account as it was.
+    pub past: Arc<Semaphore>,
 }
 
 /// Journals that are read at a time, for streams that resume or lag.
 const HISTORY_READERS: usize = 2;
+
+/// Accounts that are folded at a time to show them as they were. Each takes a processor for as
+/// long as it lasts, and the memory of one account; more would slow each other and trading.
+const PAST_READERS: usize = 1;
 
 impl Streams {
     pub fn new(per_kind: usize) -> Streams {
@@ -48,6 +54,7 @@ impl Streams {
             accounts: places(),
             strategies: places(),
             history: Arc::new(Semaphore::new(HISTORY_READERS)),
+            past: Arc::new(Semaphore::new(PAST_READERS)),
         }
     }
 }

@@ -12,7 +12,7 @@
 //!
 //! `UNKNOWN` and `INTERNAL` are made nowhere: whatever a caller can cause has a name.
 
-use apex_bus::handle::HistoryError;
+use apex_bus::handle::{HistoryError, PastError};
 use apex_bus::message::{CommandError, ExposureError};
 use apex_bus::topic::SubscribeError;
 use apex_domain::account::Refusal;
@@ -333,6 +333,47 @@ pub fn history(error: &HistoryError) -> Status {
         Code::Unavailable,
         "HISTORY",
         error.to_string(),
+        RETRY_DEPENDENCY,
+    )
+}
+
+/// An account as it was cannot be shown.
+pub fn past(error: &PastError) -> Status {
+    match error {
+        PastError::NotOpenYet { account_id, opened } => {
+            let opened_ns = opened.0.to_string();
+            let message = format!(
+                "account \"{account_id}\" was opened at {opened_ns} ns: ask for that time or later"
+            );
+            let metadata = [
+                ("account_id", account_id.as_str()),
+                ("opened_ns", opened_ns.as_str()),
+            ];
+            with_reason(Code::NotFound, "BEFORE_ACCOUNT_OPENED", message, &metadata)
+        }
+        PastError::TooLong { .. } => {
+            let message = format!("{error} in the time of one call: ask again, and it goes on");
+            with_retry(
+                Code::ResourceExhausted,
+                "AS_OF_TOO_LONG",
+                message,
+                RETRY_BUSY,
+            )
+        }
+        PastError::History(error) => history(error),
+    }
+}
+
+/// Others read the past for as long as a call may wait.
+pub fn past_is_busy(limit: Duration) -> Status {
+    let message = format!(
+        "other calls have read the past for {} ms: ask again in a moment",
+        limit.as_millis()
+    );
+    with_retry(
+        Code::ResourceExhausted,
+        "AS_OF_BUSY",
+        message,
         RETRY_DEPENDENCY,
     )
 }

@@ -98,6 +98,8 @@ def test_instruments_and_accounts_are_listed(client):
         # The smallest order is always an order.
         assert at.quantity * at.bid >= Decimal(one["min_notional"])
         assert at.bid < at.ask
+        kind = "EQUITY" if one["instrument_id"] == AAPL else "CRYPTO"
+        assert one["asset_class"] == f"ASSET_CLASS_{kind}"
     accounts = client.call("AccountService", "ListAccounts", {})["accounts"]
     (paper,) = [one for one in accounts if one["account_id"] == ACCOUNT]
     assert paper["mode"] == "ACCOUNT_MODE_PAPER"

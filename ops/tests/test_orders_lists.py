@@ -94,6 +94,23 @@ def test_the_children_of_an_order_wait_for_its_fill_over_a_restart(server):
             "INITIALIZED", "HELD", "SUBMITTED", "ACCEPTED")]
 
 
+def test_a_child_says_that_it_waits_for_its_parent(server, cli, client):
+    link = ("--gateway", server.url, "--data-dir", server.data_dir)
+    at = trading.market(client, BTC)
+    parent = resting("parent", at)
+    child = resting("child", at, side="SELL")
+    submit_list(client, "OTO", [parent, child])
+    waits = trading.get_order(client, "child")
+    assert (waits["status"], waits["held_for"]) == ("ORDER_STATUS_PENDING_NEW", "HOLD_PARENT")
+    assert trading.get_order(client, "parent")["held_for"] == "HOLD_UNSPECIFIED"
+    for words in ((), ("get", "child")):
+        assert "pending_new (held for its parent)" in cli("orders", *words, *link).stdout
+    client.call("OrderService", "CancelOrder",
+                {"account_id": ACCOUNT, "client_order_id": "parent"})
+    ended = trading.when_order(client, "child", "ORDER_STATUS_CANCELED")
+    assert ended["held_for"] == "HOLD_UNSPECIFIED"
+
+
 def test_a_list_is_denied_as_one(client):
     at = trading.market(client, BTC)
     wrong = {**resting("deny-2", at), "quantity": str(at.quantity / 1000)}

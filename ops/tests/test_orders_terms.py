@@ -108,6 +108,19 @@ def test_the_command_line_says_every_term(server, cli, client, at):
                "--client-order-id", "cli-terms", "--json", *link).json
     assert made["time_in_force"] == "TIME_IN_FORCE_DAY" and made["ts_expires_ns"] > 0
     assert made["strategy_id"] == "desk" and Decimal(made["display_quantity"]) == at.quantity
+    narrow = cli("orders", *link).stdout
+    assert "day" in narrow and "desk" not in narrow
+    wide = cli("orders", "--wide", *link).stdout
+    for word in ("desk", "post-only", "cancel_both", made["order_id"]):
+        assert word in wide, word
+    shown = dict(line.split(maxsplit=1) for line in
+                 cli("orders", "get", "cli-terms", *link).stdout.splitlines())
+    assert shown["strategy"] == "desk" and shown["tags"] == "t" and shown["tif"] == "day"
+    assert Decimal(shown["display"]) == at.quantity
+    end = cli("orders", "submit", BTC, "buy", at.quantity, "--limit-price", at.price("0.9"),
+              "--time-in-force", "gtd", "--expire-at", "2037-01-01T01:00:00+01:00", "--json",
+              *link).json
+    assert end["expire_at_ns"] == 2_114_380_800 * 1_000_000_000
     preview = cli("orders", "preview", BTC, "buy", "--notional", "1000", "--json", *link).json
     assert Decimal(preview["notional"]) <= 1000
     failing = cli("orders", "preview", BTC, "buy", at.quantity / 1000, *link, check=False)

@@ -26,7 +26,7 @@ pub use error::{Damage, Position, StorageError};
 pub use memory::{MemoryJournal, MemoryRecords, MemoryStore};
 pub use port::journal::{
     ChainHash, Class, DurableSequence, Head, Journal, JournalError, JournalState, Record,
-    RecordIter, RecordRef, Snapshot, Unit,
+    RecordIter, RecordRef, Snapshot, SnapshotIter, Unit,
 };
 pub use port::records::Records;
 pub use verify::{FirstBad, VerifyReport, accounts, verify};

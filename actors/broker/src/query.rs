@@ -1,58 +1,26 @@
 //! Answers about an account, read from its state.
 
 use apex_bus::market::MarketHub;
-use apex_bus::message::{AccountAnswer, AccountSummary, JournalHealth, OrderFilter, Page};
+use apex_bus::message::{
+    AccountAnswer, AccountSummary, JournalHealth, OrderFilter, PAGE_LIMIT, Page,
+};
 use apex_domain::account::{Account, Preview, Refusal};
-use apex_domain::event::AccountMode;
 use apex_domain::instrument::InstrumentKind;
-use apex_domain::order::{Order, SubmitOrder};
+use apex_domain::order::SubmitOrder;
 use apex_domain::reconcile::DifferenceKind;
 use apex_domain::risk::MarketView;
 use apex_domain::{Currency, Instrument, InstrumentId, Price, UnixNanos};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The most that one page may hold; a larger wish is cut to it.
-const PAGE_LIMIT: usize = 1_000;
-
-fn limit(page: &Page) -> usize {
-    page.limit.clamp(1, PAGE_LIMIT)
-}
-
-fn matches(filter: &OrderFilter, order: &Order) -> bool {
-    let request = &order.request;
-    filter
-        .instrument_id
-        .as_ref()
-        .is_none_or(|id| *id == request.instrument_id)
-        && filter
-            .strategy_id
-            .as_ref()
-            .is_none_or(|id| *id == request.strategy_id)
-        && !(filter.working_only && order.status.is_terminal())
-}
-
 /// Returns a page of orders, newest first.
 pub fn orders(account: &Account, filter: &OrderFilter, page: &Page) -> AccountAnswer {
-    let limit = limit(page);
-    let mut found = account
-        .orders_before(page.cursor.unwrap_or(u64::MAX))
-        .filter(|(_, order)| matches(filter, order));
-    let mut orders = Vec::new();
-    let mut last = None;
-    for (created, order) in found.by_ref().take(limit) {
-        orders.push(order.clone());
-        last = Some(created);
-    }
-    let more = found.next().is_some();
-    AccountAnswer::Orders {
-        orders,
-        next: last.filter(|_| more),
-    }
+    let (orders, next) = filter.page(account, page);
+    AccountAnswer::Orders { orders, next }
 }
 
 /// Returns a page of executions, oldest first.
 pub fn executions(account: &Account, page: &Page) -> AccountAnswer {
-    let limit = limit(page);
+    let limit = page.limit.clamp(1, PAGE_LIMIT);
     let all = account.executions_after(page.cursor.unwrap_or(0));
     let executions = all[..limit.min(all.len())].to_vec();
     let last = executions.last().map(|execution| execution.sequence);
@@ -180,30 +148,10 @@ fn differences(account: &Account) -> BTreeMap<&'static str, u64> {
 pub fn summary(account: &Account, hub: &MarketHub, links: &Links) -> Option<AccountSummary> {
     let equity = account.equity(&marks(account, hub));
     Some(AccountSummary {
-        account_id: account.account_id()?.clone(),
-        base_currency: account
-            .base_currency()
-            .cloned()
-            .or_else(|| Currency::new("USD").ok())?,
-        mode: account.mode().unwrap_or(AccountMode::Paper),
-        trading_state: account.trading_state(),
-        limits: account.limits().clone(),
-        limits_sequence: account.limits_sequence(),
-        cash: account.cash().clone(),
-        realized_pnl: account.realized_pnl().clone(),
-        fees: account.fees().clone(),
-        equity: equity.equity,
-        unrealized_pnl: equity.unrealized_pnl,
-        partial: equity.partial,
-        positions: account.positions().cloned().collect(),
-        working_orders: account.working_orders().count(),
-        orders: account.orders().len(),
-        executions: account.executions().len(),
-        sequence: account.sequence(),
-        state_hash: account.state_hash(),
         journal: links.journal,
         venue_connected: links.venue_connected && account.is_reconciled(),
         reconcile_differences: differences(account),
+        ..AccountSummary::of(account, &equity)?
     })
 }
 

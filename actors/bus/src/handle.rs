@@ -7,11 +7,11 @@ use crate::message::{
     CommandError, OrderFilter, Page,
 };
 use crate::topic::Topic;
-use apex_domain::AccountId;
-use apex_domain::account::{ExecutionRecord, Preview, Reply};
+use apex_domain::account::{Account, ExecutionRecord, Preview, Reply};
 use apex_domain::event::Recorded;
 use apex_domain::order::{Order, OrderKey, SubmitOrder};
 use apex_domain::risk::platform::ShareOffer;
+use apex_domain::{AccountId, UnixNanos};
 use ractor::rpc::CallResult;
 use ractor::{ActorRef, RpcReplyPort};
 use std::collections::BTreeMap;
@@ -167,7 +167,27 @@ pub enum HistoryError {
     },
 }
 
-/// The durable past of accounts, for streams that resume. Blocking: call it off the runtime's
+/// Why an account as it was cannot be shown.
+#[derive(Debug, Error)]
+pub enum PastError {
+    /// There was no such account at that time.
+    #[error("account \"{account_id}\" was opened later, at {} ns", .opened.0)]
+    NotOpenYet {
+        account_id: AccountId,
+        opened: UnixNanos,
+    },
+    /// The journal up to that time was not folded within the limit. What was folded is kept:
+    /// asking again for the same time goes on behind it.
+    #[error("journal of account \"{account_id}\" was folded up to sequence {sequence} only")]
+    TooLong {
+        account_id: AccountId,
+        sequence: u64,
+    },
+    #[error(transparent)]
+    History(#[from] HistoryError),
+}
+
+/// The durable past of accounts, for streams that resume and for reads of the past. Blocking: call it off the runtime's
 /// worker threads.
 pub trait EventHistory: Send + Sync {
     /// Returns up to `limit` events with sequences above `after`, each with the order as it
@@ -191,6 +211,18 @@ pub trait EventHistory: Send + Sync {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Recorded>, HistoryError>;
+
+    /// Returns the account as it was at `at`: after each event that was decided up to then,
+    /// inclusive. It is folded from the journal, and the running account takes no part in it.
+    /// Gives up when it has taken longer than `limit`.
+    ///
+    /// Errors: [`PastError`].
+    fn as_of(
+        &self,
+        account_id: &AccountId,
+        at: UnixNanos,
+        limit: Duration,
+    ) -> Result<Arc<Account>, PastError>;
 }
 
 /// How the process runs, for the mode band of every client.

@@ -2,7 +2,9 @@
 
 use crate::writer::Notices;
 use apex_bus::message::JournalHealth;
-use apex_storage::{Class, Journal, JournalError, JournalState, Record, RecordIter, Unit};
+use apex_storage::{
+    Class, Journal, JournalError, JournalState, Record, RecordIter, SnapshotIter, Unit,
+};
 use std::collections::VecDeque;
 
 /// A journal and the decisions that wait for it, in the order in which they were made.
@@ -101,6 +103,11 @@ impl Committer {
     /// Returns the durable records from `from` on.
     pub fn read(&self, from: u64) -> Result<RecordIter, JournalError> {
         self.journal.read_from(from)
+    }
+
+    /// Returns the snapshots that are kept, newest first.
+    pub fn snapshots(&self) -> Result<SnapshotIter, JournalError> {
+        self.journal.snapshots()
     }
 
     /// Looks whether space is back.

@@ -1,16 +1,18 @@
-//! The durable past of accounts, read back for streams that resume.
+//! The durable past of accounts, read back for streams that resume and for reads of the past.
 
-use crate::recover::{RecoverError, fold};
+use crate::past::{Past, Seen};
+use crate::recover::{RecoverError, decode, fold};
 use crate::writer::JournalQueue;
-use apex_bus::handle::{EventHistory, HistoryError};
+use apex_bus::handle::{EventHistory, HistoryError, PastError};
 use apex_bus::message::AccountEvent;
-use apex_domain::AccountId;
 use apex_domain::account::Account;
 use apex_domain::event::Recorded;
 use apex_domain::order::OrderKey;
+use apex_domain::{AccountId, UnixNanos};
 use apex_storage::JournalError;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 /// Reads events from the journals of this process and folds them, so that each comes with its
 /// order as it stood then.
@@ -25,6 +27,7 @@ struct Reader {
     /// The account as of the last event that was read: the next page of the same stream goes on
     /// from here. A stream that starts further back begins anew.
     at: Mutex<Account>,
+    past: Mutex<Past>,
 }
 
 impl JournalHistory {
@@ -32,12 +35,19 @@ impl JournalHistory {
         let reader = |journal| Reader {
             journal,
             at: Mutex::new(Account::new()),
+            past: Mutex::default(),
         };
         let accounts = journals
             .into_iter()
             .map(|(id, journal)| (id, reader(journal)))
             .collect();
         JournalHistory { accounts }
+    }
+
+    fn reader(&self, account_id: &AccountId) -> Result<&Reader, HistoryError> {
+        self.accounts
+            .get(account_id)
+            .ok_or_else(|| HistoryError::NoJournal(account_id.clone()))
     }
 }
 
@@ -48,10 +58,7 @@ impl EventHistory for JournalHistory {
         after: u64,
         limit: usize,
     ) -> Result<Vec<AccountEvent>, HistoryError> {
-        let reader = self
-            .accounts
-            .get(account_id)
-            .ok_or_else(|| HistoryError::NoJournal(account_id.clone()))?;
+        let reader = self.reader(account_id)?;
         let mut account = reader.lock();
         if account.sequence() > after {
             *account = Account::new();
@@ -71,13 +78,37 @@ impl EventHistory for JournalHistory {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Recorded>, HistoryError> {
-        let reader = self
-            .accounts
-            .get(account_id)
-            .ok_or_else(|| HistoryError::NoJournal(account_id.clone()))?;
+        let reader = self.reader(account_id)?;
         reader
             .records(after, limit)
             .map_err(|error| unreadable(account_id, &error))
+    }
+
+    fn as_of(
+        &self,
+        account_id: &AccountId,
+        at: UnixNanos,
+        limit: Duration,
+    ) -> Result<Arc<Account>, PastError> {
+        let until = Instant::now() + limit;
+        let reader = self.reader(account_id)?;
+        let mut past = reader.past.lock().unwrap_or_else(|poisoned| {
+            // A panic in the middle of a fold took the account with it: what is left is whole.
+            poisoned.into_inner()
+        });
+        match past.at(&reader.journal, at, until) {
+            Ok(Seen::Account(account)) => Ok(account),
+            Ok(Seen::NotOpenYet { opened }) => Err(PastError::NotOpenYet {
+                account_id: account_id.clone(),
+                opened,
+            }),
+            Ok(Seen::TooLong { sequence }) => Err(PastError::TooLong {
+                account_id: account_id.clone(),
+                sequence,
+            }),
+            Ok(Seen::NoJournal) => Err(HistoryError::NoJournal(account_id.clone()).into()),
+            Err(error) => Err(unreadable(account_id, &error).into()),
+        }
     }
 }
 
@@ -96,13 +127,7 @@ impl Reader {
         let mut found = Vec::new();
         for record in records?.take(limit) {
             let record = record.map_err(|error: JournalError| RecoverError::Journal(error))?;
-            let recorded = Recorded::decode(record.schema, &record.payload).map_err(|source| {
-                RecoverError::Decode {
-                    sequence: record.sequence,
-                    source,
-                }
-            })?;
-            found.push(recorded);
+            found.push(decode(&record)?);
         }
         Ok(found)
     }

@@ -1,5 +1,5 @@
 //! The shells round the journal: one writer thread per account, recovery at start-up, and the
-//! durable past for streams that resume.
+//! durable past for streams that resume and for reads of the past.
 //!
 //! The writer is a thread and not an actor on the runtime, since `fdatasync` blocks and a blocked
 //! runtime thread would stop actors that have nothing to do with the disk. It takes units from a
@@ -11,6 +11,7 @@
 
 mod committer;
 pub mod history;
+mod past;
 pub mod recover;
 pub mod starts;
 pub mod writer;

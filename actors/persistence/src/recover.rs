@@ -59,6 +59,20 @@ pub fn recover(journal: &dyn Journal) -> Result<Recovered, RecoverError> {
 ///
 /// Errors: [`RecoverError`].
 pub fn fold(account: &mut Account, record: &Record) -> Result<Recorded, RecoverError> {
+    let recorded = decode(record)?;
+    account
+        .fold(&recorded)
+        .map_err(|error| RecoverError::Fold {
+            sequence: record.sequence,
+            detail: error.to_string(),
+        })?;
+    Ok(recorded)
+}
+
+/// Returns the event of a journal record.
+///
+/// Errors: `Kind`, `Decode`.
+pub fn decode(record: &Record) -> Result<Recorded, RecoverError> {
     let sequence = record.sequence;
     if record.kind != KIND_ACCOUNT_EVENT {
         return Err(RecoverError::Kind {
@@ -66,15 +80,8 @@ pub fn fold(account: &mut Account, record: &Record) -> Result<Recorded, RecoverE
             kind: record.kind,
         });
     }
-    let recorded = Recorded::decode(record.schema, &record.payload)
-        .map_err(|source| RecoverError::Decode { sequence, source })?;
-    account
-        .fold(&recorded)
-        .map_err(|error| RecoverError::Fold {
-            sequence,
-            detail: error.to_string(),
-        })?;
-    Ok(recorded)
+    Recorded::decode(record.schema, &record.payload)
+        .map_err(|source| RecoverError::Decode { sequence, source })
 }
 
 #[cfg(test)]

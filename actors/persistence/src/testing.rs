@@ -12,7 +12,7 @@ use apex_domain::venue::VenueReport;
 use apex_domain::{AccountId, ClientOrderId, Currency, Price, StrategyId, UnixNanos, VenueOrderId};
 use apex_storage::{
     Class, DurableSequence, Head, Journal, JournalError, JournalState, MemoryJournal, MemoryStore,
-    Record, RecordIter, Snapshot, Unit,
+    Record, RecordIter, Snapshot, SnapshotIter, Unit,
 };
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -193,6 +193,10 @@ impl Journal for Watched {
 
     fn snapshot_latest(&self) -> Result<Option<Snapshot>, JournalError> {
         self.journal.snapshot_latest()
+    }
+
+    fn snapshots(&self) -> Result<SnapshotIter, JournalError> {
+        self.journal.snapshots()
     }
 
     fn head(&self) -> Head {

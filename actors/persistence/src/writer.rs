@@ -3,7 +3,7 @@
 use crate::committer::Committer;
 use apex_bus::message::JournalHealth;
 use apex_bus::supervision::{Abort, abort_process};
-use apex_storage::{Journal, JournalError, Record, RecordIter};
+use apex_storage::{Journal, JournalError, Record, RecordIter, SnapshotIter};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// could do while its disk stands still.
 const QUEUE: usize = 8_192;
 
-/// Requests that go past the units: reads of streams that resume, and the stop. Each holds a
+/// Requests that go past the units: reads of the past, and the stop. Each holds a
 /// blocking thread of its caller; when it is full the caller waits.
 const REQUESTS: usize = 64;
 
@@ -61,6 +61,9 @@ enum Request {
         from: u64,
         answer: SyncSender<Result<RecordIter, JournalError>>,
     },
+    Snapshots {
+        answer: SyncSender<Result<SnapshotIter, JournalError>>,
+    },
     Stop,
 }
 
@@ -92,6 +95,16 @@ impl JournalQueue {
     pub fn read(&self, from: u64) -> Option<Result<RecordIter, JournalError>> {
         let (answer, answered) = sync_channel(1);
         self.request(Request::Read { from, answer })?;
+        answered.recv().ok()
+    }
+
+    /// Returns the snapshots that are kept, newest first, each read when it is asked for. Blocks
+    /// like [`JournalQueue::read`]. `None` once the writer has ended.
+    ///
+    /// Errors: those of [`Journal::snapshots`].
+    pub fn snapshots(&self) -> Option<Result<SnapshotIter, JournalError>> {
+        let (answer, answered) = sync_channel(1);
+        self.request(Request::Snapshots { answer })?;
         answered.recv().ok()
     }
 
@@ -251,6 +264,10 @@ impl Running {
             Request::Read { from, answer } => {
                 // A reader that has gone away in the meantime is no fault.
                 let _ = answer.send(self.committer.read(from));
+                Then::GoOn
+            }
+            Request::Snapshots { answer } => {
+                let _ = answer.send(self.committer.snapshots());
                 Then::GoOn
             }
             Request::Stop => Then::Stop,

@@ -2,9 +2,11 @@
 
 use super::account_stream;
 use super::order::{enter, unexpected};
+use super::past::{Past, PastPositions};
 use crate::page::{self, Place};
 use crate::shared::{Definitions, Shared, caller};
 use crate::{status, stream};
+use apex_bus::handle::AccountHandle;
 use apex_bus::message::{AccountCommand, AccountSummary, JournalHealth};
 use apex_domain::account::Reply;
 use apex_domain::portfolio::Position;
@@ -26,13 +28,6 @@ impl AccountServer {
     }
 }
 
-fn not_in_the_past(as_of_ns: i64) -> Result<(), Status> {
-    if as_of_ns == 0 {
-        return Ok(());
-    }
-    Err(status::invalid_field("as_of_ns", "is not supported yet"))
-}
-
 #[tonic::async_trait]
 impl AccountService for AccountServer {
     async fn list_accounts(
@@ -41,6 +36,7 @@ impl AccountService for AccountServer {
     ) -> Result<Response<v1::ListAccountsResponse>, Status> {
         let caller = caller(&request)?;
         let list = request.get_ref();
+        let past = Past::read(&self.shared, list.as_of_ns, "")?;
         let size = page::size(list.page_size)?;
         let mut place = Place::read(&list.page_token)?;
         let mut accounts = Vec::new();
@@ -56,11 +52,10 @@ impl AccountService for AccountServer {
                 });
                 break;
             }
-            let summary = handle
-                .summary()
-                .await
-                .map_err(|error| status::command(&error))?;
-            accounts.push(account(&summary));
+            accounts.extend(match &past {
+                Some(past) => past.account(handle.account_id()).await?,
+                None => Some(now(handle).await?),
+            });
         }
         Ok(Response::new(v1::ListAccountsResponse {
             accounts,
@@ -73,15 +68,18 @@ impl AccountService for AccountServer {
         request: Request<v1::GetAccountRequest>,
     ) -> Result<Response<v1::Account>, Status> {
         let caller = caller(&request)?;
-        not_in_the_past(request.get_ref().as_of_ns)?;
-        let id = AccountId::new(&request.get_ref().account_id)
+        let get = request.get_ref();
+        let past = Past::read(&self.shared, get.as_of_ns, &get.account_id)?;
+        let id = AccountId::new(&get.account_id)
             .map_err(|error| status::invalid_field("account_id", error))?;
         let handle = self.shared.account(&caller, &id)?;
-        let summary = handle
-            .summary()
-            .await
-            .map_err(|error| status::command(&error))?;
-        Ok(Response::new(account(&summary)))
+        let account = match past {
+            Some(past) => past.account(&id).await?,
+            None => Some(now(handle).await?),
+        };
+        account
+            .map(Response::new)
+            .ok_or_else(|| status::account_not_found(&id))
     }
 
     async fn list_positions(
@@ -90,7 +88,7 @@ impl AccountService for AccountServer {
     ) -> Result<Response<v1::ListPositionsResponse>, Status> {
         let caller = caller(&request)?;
         let list = request.get_ref();
-        not_in_the_past(list.as_of_ns)?;
+        let past = Past::read(&self.shared, list.as_of_ns, &list.account_id)?;
         let filter = super::order::read_filter(&list.instrument_id, "", false)?.instrument_id;
         let size = page::size(list.page_size)?;
         let mut place = Place::read(&list.page_token)?;
@@ -101,12 +99,13 @@ impl AccountService for AccountServer {
             let Some(cursor) = enter(&mut place, handle.account_id()) else {
                 continue;
             };
-            let summary = handle
-                .summary()
-                .await
-                .map_err(|error| status::command(&error))?;
+            let account_id = handle.account_id();
+            let held = match &past {
+                Some(past) => Held::Then(past.positions(account_id).await?),
+                None => Held::Now(summary(handle).await?.positions),
+            };
             // The cursor counts positions: a position, once there, stays in its place.
-            for (index, position) in (0_u64..).zip(&summary.positions) {
+            for (index, position) in (0_u64..).zip(held.positions()) {
                 let is_wanted = (list.include_flat || !position.is_flat())
                     && filter
                         .as_ref()
@@ -115,14 +114,16 @@ impl AccountService for AccountServer {
                     continue;
                 }
                 if positions.len() == size {
-                    let account_id = handle.account_id().clone();
                     next = Some(Place {
-                        account_id,
+                        account_id: account_id.clone(),
                         cursor: Some(index),
                     });
                     break 'accounts;
                 }
-                positions.push(self.position(&summary.account_id, position, &mut definitions)?);
+                positions.push(match &held {
+                    Held::Then(then) => then.write(account_id, position)?,
+                    Held::Now(_) => self.position(account_id, position, &mut definitions)?,
+                });
             }
         }
         Ok(Response::new(v1::ListPositionsResponse {
@@ -160,12 +161,32 @@ impl AccountService for AccountServer {
             Ok(other) => return Err(unexpected(&other)),
             Err(error) => return Err(status::command(&error)),
         }
-        let summary = handle
-            .summary()
-            .await
-            .map_err(|error| status::command(&error))?;
-        Ok(Response::new(account(&summary)))
+        now(handle).await.map(Response::new)
     }
+}
+
+/// What an account holds, now or at a time in the past.
+enum Held {
+    Now(Vec<Position>),
+    Then(PastPositions),
+}
+
+impl Held {
+    fn positions(&self) -> &[Position] {
+        match self {
+            Held::Now(positions) => positions,
+            Held::Then(then) => &then.positions,
+        }
+    }
+}
+
+async fn summary(handle: &AccountHandle) -> Result<AccountSummary, Status> {
+    let summary = handle.summary().await;
+    summary.map_err(|error| status::command(&error))
+}
+
+async fn now(handle: &AccountHandle) -> Result<v1::Account, Status> {
+    summary(handle).await.map(|summary| account(&summary))
 }
 
 impl AccountServer {
@@ -233,5 +254,7 @@ pub(super) fn account(summary: &AccountSummary) -> v1::Account {
         state_hash: format!("{:016x}", summary.state_hash),
         journal: journal.into(),
         venue_connected: summary.venue_connected,
+        as_of_ns: 0,
+        valuation: v1::Valuation::Market.into(),
     }
 }

@@ -10,6 +10,7 @@ pub mod market_stream;
 pub mod order;
 mod order_batch;
 pub mod order_stream;
+mod past;
 pub mod risk;
 mod risk_changes;
 mod risk_platform;

@@ -1,6 +1,7 @@
 //! `OrderService`.
 
 use super::order_stream;
+use super::past::Past;
 use crate::auth::Caller;
 use crate::page::{self, Place};
 use crate::shared::{Shared, caller};
@@ -79,6 +80,26 @@ impl OrderServer {
                 .map_err(|e| status::command(&e))?;
             if let Some(order) = found {
                 return Ok((account, order));
+            }
+        }
+        Err(status::order_not_found())
+    }
+
+    /// Returns an order as it was.
+    async fn find_then(
+        &self,
+        caller: &Caller,
+        order: &OrderRef,
+        past: &Past<'_>,
+    ) -> Result<Response<v1::Order>, Status> {
+        let accounts = match &order.account_id {
+            Some(account_id) => vec![self.shared.account(caller, account_id)?],
+            None => self.candidates(caller, &order.key),
+        };
+        for account in accounts {
+            let found = past.order(account.account_id(), order.key.clone()).await?;
+            if let Some(order) = found {
+                return Ok(Response::new(order));
             }
         }
         Err(status::order_not_found())
@@ -228,8 +249,10 @@ impl OrderService for OrderServer {
         let get = request.get_ref();
         let order = wire::read_order_ref(&get.account_id, &get.order_id, &get.client_order_id)
             .map_err(|errors| status::invalid(&errors))?;
-        let (_, order) = self.find(&caller, &order).await?;
-        self.write(&order)
+        match Past::read(&self.shared, get.as_of_ns, &get.account_id)? {
+            Some(past) => self.find_then(&caller, &order, &past).await,
+            None => self.write(&self.find(&caller, &order).await?.1),
+        }
     }
 
     async fn list_orders(
@@ -238,10 +261,11 @@ impl OrderService for OrderServer {
     ) -> Result<Response<v1::ListOrdersResponse>, Status> {
         let caller = caller(&request)?;
         let list = request.get_ref();
+        let past = Past::read(&self.shared, list.as_of_ns, &list.account_id)?;
         let filter = read_filter(&list.instrument_id, &list.strategy_id, list.working_only)?;
         let size = page::size(list.page_size)?;
         let mut place = Place::read(&list.page_token)?;
-        let mut found: Vec<Order> = Vec::new();
+        let mut found: Vec<v1::Order> = Vec::new();
         let mut next = None;
         for account in self.shared.scope(&caller, &list.account_id)? {
             let Some(cursor) = enter(&mut place, account.account_id()) else {
@@ -258,10 +282,17 @@ impl OrderService for OrderServer {
                 cursor,
                 limit: size - found.len(),
             };
-            let (orders, cursor) = account
-                .orders(filter.clone(), page)
-                .await
-                .map_err(|e| status::command(&e))?;
+            let (orders, cursor) = match &past {
+                Some(past) => {
+                    let id = account.account_id();
+                    past.orders(id, filter.clone(), page).await?
+                }
+                None => {
+                    let answer = account.orders(filter.clone(), page).await;
+                    let (orders, cursor) = answer.map_err(|e| status::command(&e))?;
+                    (write_all(&self.shared, &orders)?, cursor)
+                }
+            };
             found.extend(orders);
             if cursor.is_some() {
                 next = Some(Place {
@@ -272,7 +303,7 @@ impl OrderService for OrderServer {
             }
         }
         Ok(Response::new(v1::ListOrdersResponse {
-            orders: write_all(&self.shared, &found)?,
+            orders: found,
             next_page_token: next.map(|place| place.write()).unwrap_or_default(),
         }))
     }

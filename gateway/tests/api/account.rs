@@ -6,7 +6,7 @@ use apex_bus::clock::Clock;
 use apex_bus::market::MarketHub;
 use apex_bus::message::{
     AccountAnswer, AccountCommand, AccountEvent, AccountMessage, AccountQuery, AccountSummary,
-    CommandError, JournalHealth, Page, VenueLink,
+    CommandError, Page, VenueLink,
 };
 use apex_bus::topic::Topic;
 use apex_domain::account::{Account, AccountInput, Effects, Reply};
@@ -252,17 +252,9 @@ impl TestState {
             AccountQuery::Order(key) => {
                 AccountAnswer::Order(account.order(key).cloned().map(Box::new))
             }
-            AccountQuery::Orders {
-                page: Page { cursor, limit },
-                ..
-            } => {
-                let mut found = account.orders_before(cursor.unwrap_or(u64::MAX));
-                let page: Vec<_> = found.by_ref().take(*limit).collect();
-                let next = page.last().map(|(created, _)| *created);
-                AccountAnswer::Orders {
-                    next: next.filter(|_| found.next().is_some()),
-                    orders: page.into_iter().map(|(_, order)| order.clone()).collect(),
-                }
+            AccountQuery::Orders { filter, page } => {
+                let (orders, next) = filter.page(account, page);
+                AccountAnswer::Orders { orders, next }
             }
             AccountQuery::Executions {
                 page: Page { cursor, limit },
@@ -295,27 +287,8 @@ impl TestState {
             .collect();
         let equity = account.equity(&marks);
         AccountSummary {
-            account_id: self.id.clone(),
-            base_currency: account.base_currency().unwrap().clone(),
-            mode: account.mode().unwrap(),
-            trading_state: account.trading_state(),
-            limits: account.limits().clone(),
-            limits_sequence: account.limits_sequence(),
-            cash: account.cash().clone(),
-            realized_pnl: account.realized_pnl().clone(),
-            fees: account.fees().clone(),
-            equity: equity.equity,
-            unrealized_pnl: equity.unrealized_pnl,
-            partial: equity.partial,
-            positions: account.positions().cloned().collect(),
-            working_orders: account.working_orders().count(),
-            orders: account.orders().len(),
-            executions: account.executions().len(),
-            sequence: account.sequence(),
-            state_hash: account.state_hash(),
-            journal: JournalHealth::Ready,
             venue_connected: self.venue_connected,
-            reconcile_differences: BTreeMap::new(),
+            ..AccountSummary::of(account, &equity).unwrap()
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::account::start_account;
 use apex_bus::clock::Clock;
-use apex_bus::handle::{AccountHandle, EventHistory, HistoryError, Platform, RunMode};
+use apex_bus::handle::{AccountHandle, EventHistory, HistoryError, PastError, Platform, RunMode};
 use apex_bus::market::MarketHub;
 use apex_bus::message::{AccountEvent, AccountMessage};
 use apex_bus::topic::{Capacity, Topic};
@@ -19,8 +19,10 @@ use apex_gateway::{GatewayOptions, Running, serve};
 use apex_proto::v1;
 use ractor::ActorRef;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
@@ -208,6 +210,10 @@ pub fn resting(client_order_id: &str) -> v1::SubmitOrderRequest {
 #[derive(Debug, Default)]
 pub struct MemoryJournals {
     records: Mutex<BTreeMap<AccountId, Vec<Recorded>>>,
+    /// The past cannot be folded in time.
+    pub takes_too_long: AtomicBool,
+    /// Told when the next fold begins, and what it then waits for.
+    gate: Mutex<Option<(oneshot::Sender<()>, mpsc::Receiver<()>)>>,
 }
 
 impl MemoryJournals {
@@ -218,6 +224,14 @@ impl MemoryJournals {
             .entry(id.clone())
             .or_default()
             .extend_from_slice(events);
+    }
+
+    /// Holds the next fold of the past up, once it has begun, until the sender is dropped.
+    pub fn hold_next_fold(&self) -> (oneshot::Receiver<()>, mpsc::Sender<()>) {
+        let (begins, begun) = oneshot::channel();
+        let (go_on, goes_on) = mpsc::channel();
+        *self.gate.lock().unwrap() = Some((begins, goes_on));
+        (begun, go_on)
     }
 
     pub fn len(&self, id: &str) -> usize {
@@ -268,6 +282,39 @@ impl EventHistory for MemoryJournals {
         let records = records.get(account_id).ok_or_else(no_journal)?.iter();
         let behind = records.filter(|recorded| recorded.sequence > after);
         Ok(behind.take(limit).cloned().collect())
+    }
+
+    fn as_of(
+        &self,
+        account_id: &AccountId,
+        at: UnixNanos,
+        _limit: Duration,
+    ) -> Result<Arc<Account>, PastError> {
+        let records = self.records(account_id, 0, usize::MAX)?;
+        let gate = self.gate.lock().unwrap().take();
+        if let Some((begins, goes_on)) = gate {
+            begins.send(()).unwrap();
+            // It ends when the sender is gone.
+            let _ = goes_on.recv();
+        }
+        if self.takes_too_long.load(Ordering::SeqCst) {
+            return Err(PastError::TooLong {
+                account_id: account_id.clone(),
+                sequence: 1,
+            });
+        }
+        let opened = records[0].ts;
+        if at < opened {
+            return Err(PastError::NotOpenYet {
+                account_id: account_id.clone(),
+                opened,
+            });
+        }
+        let mut account = Account::new();
+        for recorded in records.iter().filter(|recorded| recorded.ts <= at) {
+            account.fold(recorded).unwrap();
+        }
+        Ok(Arc::new(account))
     }
 }
 

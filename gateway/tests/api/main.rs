@@ -7,6 +7,7 @@ mod harness;
 mod lists;
 mod market;
 mod orders;
+mod past;
 mod risk;
 mod strategies;
 mod streams;

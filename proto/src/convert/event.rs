@@ -77,10 +77,24 @@ pub fn order_event(
     Some(wire)
 }
 
-fn write_hold(hold: Hold) -> v1::Hold {
+/// Writes why an order is held here.
+pub(super) fn write_hold(hold: Hold) -> v1::Hold {
     match hold {
         Hold::Emulated => v1::Hold::Emulated,
         Hold::Parent => v1::Hold::Parent,
+    }
+}
+
+/// Reads why an order is held here; zero is not at all. The outer `None` is an error.
+pub(super) fn read_hold(fields: &mut Fields, field: &str, value: i32) -> Option<Option<Hold>> {
+    match v1::Hold::try_from(value) {
+        Ok(v1::Hold::Unspecified) => Some(None),
+        Ok(v1::Hold::Emulated) => Some(Some(Hold::Emulated)),
+        Ok(v1::Hold::Parent) => Some(Some(Hold::Parent)),
+        Err(_) => {
+            fields.refuse(field, format!("{value} is no known value"));
+            None
+        }
     }
 }
 
@@ -219,10 +233,11 @@ fn read_rare(
     Ok(match wire.kind() {
         Kind::Held => Event::OrderHeld {
             order_id,
-            hold: match wire.hold() {
-                v1::Hold::Emulated => Hold::Emulated,
-                v1::Hold::Parent => Hold::Parent,
-                v1::Hold::Unspecified => return Err(FieldErrors::one("hold", "is required")),
+            hold: {
+                let mut fields = Fields::new();
+                let hold = read_hold(&mut fields, "hold", wire.hold);
+                let hold = fields.finish(hold)?;
+                hold.ok_or_else(|| FieldErrors::one("hold", "is required"))?
             },
         },
         Kind::Trailed => {

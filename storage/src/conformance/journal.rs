@@ -294,14 +294,21 @@ fn snapshots(backend: &dyn JournalBackend) {
             .expect("a snapshot is stored");
     }
     drop(journal);
-    let newest = open(backend)
-        .snapshot_latest()
-        .expect("snapshots can be read");
+    let journal = open(backend);
+    let newest = journal.snapshot_latest().expect("snapshots can be read");
     let newest = newest.expect("there are three");
     assert_eq!(
         (newest.sequence, newest.bytes.as_slice()),
         (9, b"state 9".as_slice())
     );
+    // A backend keeps as many as it likes, and gives them newest first.
+    let kept = journal.snapshots().expect("snapshots can be listed");
+    let kept: Vec<_> = kept.collect();
+    assert_eq!(kept.first(), Some(&newest));
+    assert!(kept.is_sorted_by(|one, next| one.sequence > next.sequence));
+    for one in kept {
+        assert_eq!(one.bytes, format!("state {}", one.sequence).as_bytes());
+    }
 }
 
 fn chain(backend: &dyn JournalBackend) {

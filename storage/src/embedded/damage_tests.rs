@@ -357,6 +357,11 @@ fn a_damaged_snapshot_is_passed_over_for_the_one_before() {
         );
     }
     let empty = changed(&disk, &newest, Vec::clear);
+    let kept = open(&empty)
+        .and_then(|journal| journal.snapshots())
+        .map(Vec::from_iter);
+    let kept = kept.expect("a damaged snapshot is no error");
+    assert_eq!(kept.len(), 1, "only the one that is whole");
     let older = folder.join(format!("{:020}.snap", 4));
     let empty = changed(&empty, &older, Vec::clear);
     assert_eq!(

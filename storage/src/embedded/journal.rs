@@ -19,7 +19,7 @@ use super::spare::{Spare, sync_folder_of};
 use crate::StorageError;
 use crate::disk::{DiskFile, Open, write_all};
 use crate::port::journal::{
-    Class, DurableSequence, Head, Journal, JournalState, RecordIter, Snapshot, Unit,
+    Class, DurableSequence, Head, Journal, JournalState, RecordIter, Snapshot, SnapshotIter, Unit,
 };
 
 /// The segment being written.
@@ -356,6 +356,12 @@ impl Journal for EmbeddedJournal {
     fn snapshot_latest(&self) -> Result<Option<Snapshot>, StorageError> {
         self.usable()?;
         super::latest_snapshot(&**self.dir.disk(), self.dir.root(), &self.account_id)
+    }
+
+    fn snapshots(&self) -> Result<SnapshotIter, StorageError> {
+        self.usable()?;
+        let folder = snapshot_folder(self.dir.root(), &self.account_id);
+        snapshot::newest_first(Arc::clone(self.dir.disk()), &folder, &self.account_id)
     }
 
     fn head(&self) -> Head {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::frame::u64_at;
 use crate::StorageError;
 use crate::disk::{Disk, Open, read_all, write_all};
-use crate::port::journal::Snapshot;
+use crate::port::journal::{Snapshot, SnapshotIter};
 
 const MAGIC: [u8; 4] = *b"AXSN";
 const VERSION: u16 = 1;
@@ -83,15 +83,36 @@ pub(crate) fn latest(
     folder: &Path,
     account_id: &str,
 ) -> Result<Option<Snapshot>, StorageError> {
-    for (sequence, path) in names(disk, folder)?.into_iter().rev() {
-        match read(disk, &path, account_id, sequence) {
-            Ok(bytes) => return Ok(Some(Snapshot { sequence, bytes })),
-            Err(reason) => {
-                tracing::warn!(snapshot = %path.display(), reason, "snapshot passed over");
-            }
+    let names = names(disk, folder)?.into_iter().rev();
+    let mut whole = names.filter_map(|name| read_or_warn(disk, name, account_id));
+    Ok(whole.next())
+}
+
+/// Returns the snapshots that are whole, newest first, each read when it is asked for.
+pub(crate) fn newest_first(
+    disk: Arc<dyn Disk>,
+    folder: &Path,
+    account_id: &str,
+) -> Result<SnapshotIter, StorageError> {
+    let names = names(&*disk, folder)?.into_iter().rev();
+    let account_id = account_id.to_owned();
+    Ok(Box::new(names.filter_map(move |name| {
+        read_or_warn(&*disk, name, &account_id)
+    })))
+}
+
+fn read_or_warn(
+    disk: &dyn Disk,
+    (sequence, path): (u64, PathBuf),
+    account_id: &str,
+) -> Option<Snapshot> {
+    match read(disk, &path, account_id, sequence) {
+        Ok(bytes) => Some(Snapshot { sequence, bytes }),
+        Err(reason) => {
+            tracing::warn!(snapshot = %path.display(), reason, "snapshot passed over");
+            None
         }
     }
-    Ok(None)
 }
 
 fn names(disk: &dyn Disk, folder: &Path) -> Result<Vec<(u64, PathBuf)>, StorageError> {

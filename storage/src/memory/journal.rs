@@ -10,7 +10,8 @@ use crate::embedded::{
     FrameBuilder, Header, MAX_FRAME_BYTES, check_account_id, genesis, next_record, record_bytes,
 };
 use crate::port::journal::{
-    Class, DurableSequence, Head, Journal, JournalState, Record, RecordIter, Snapshot, Unit,
+    Class, DurableSequence, Head, Journal, JournalState, Record, RecordIter, Snapshot,
+    SnapshotIter, Unit,
 };
 
 /// As much as an embedded journal keeps in reserve by default.
@@ -238,6 +239,15 @@ impl Journal for MemoryJournal {
             })
         };
         Ok(self.with(newest).flatten())
+    }
+
+    fn snapshots(&self) -> Result<SnapshotIter, StorageError> {
+        self.usable()?;
+        let kept = |account: &mut Account| account.snapshots.clone();
+        let kept = self.with(kept).unwrap_or_default().into_iter().rev();
+        Ok(Box::new(
+            kept.map(|(sequence, bytes)| Snapshot { sequence, bytes }),
+        ))
     }
 
     fn head(&self) -> Head {

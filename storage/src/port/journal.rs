@@ -125,6 +125,10 @@ pub struct Snapshot {
 /// memory, so it can be read on another thread; it ends at what was durable when it was made.
 pub type RecordIter = Box<dyn Iterator<Item = Result<Record, JournalError>> + Send>;
 
+/// The snapshots that are kept, newest first. Each is read when it is asked for, so that it can be
+/// done on another thread; one that is damaged or gone by then is passed over with a warning.
+pub type SnapshotIter = Box<dyn Iterator<Item = Snapshot> + Send>;
+
 /// The journal of one account. Blocking: run it on a thread of its own.
 pub trait Journal: Send {
     /// Stages units behind those already staged, all of them or none. Nothing is durable yet.
@@ -162,6 +166,16 @@ pub trait Journal: Send {
     /// # Errors
     /// Only such as `must_abort`.
     fn snapshot_latest(&self) -> Result<Option<Snapshot>, JournalError>;
+
+    /// Returns the snapshots that are kept, for whoever looks for one that is not too new.
+    ///
+    /// A backend that cannot put off the reading gives the newest one alone, read at once.
+    ///
+    /// # Errors
+    /// Only such as `must_abort`.
+    fn snapshots(&self) -> Result<SnapshotIter, JournalError> {
+        Ok(Box::new(self.snapshot_latest()?.into_iter()))
+    }
 
     /// Returns the durable end.
     fn head(&self) -> Head;

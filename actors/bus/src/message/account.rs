@@ -1,6 +1,8 @@
 //! What an account actor takes and answers.
 
-use apex_domain::account::{CancelFilter, Effects, ExecutionRecord, Preview, Refusal, Reply};
+use apex_domain::account::{
+    Account, CancelFilter, Effects, Equity, ExecutionRecord, Preview, Refusal, Reply,
+};
 use apex_domain::event::{AccountMode, CloseScope, Recorded};
 use apex_domain::order::{AmendOrder, Order, OrderKey, SubmitList, SubmitOrder};
 use apex_domain::portfolio::Position;
@@ -128,6 +130,37 @@ pub struct OrderFilter {
     pub working_only: bool,
 }
 
+impl OrderFilter {
+    /// Returns true for an order that the list wants.
+    pub fn wants(&self, order: &Order) -> bool {
+        let request = &order.request;
+        let instrument = self.instrument_id.as_ref();
+        let strategy = self.strategy_id.as_ref();
+        instrument.is_none_or(|id| *id == request.instrument_id)
+            && strategy.is_none_or(|id| *id == request.strategy_id)
+            && !(self.working_only && order.status.is_terminal())
+    }
+
+    /// Returns a page of the account's orders, newest first, and the cursor of the next page if
+    /// there is one.
+    pub fn page(&self, account: &Account, page: &Page) -> (Vec<Order>, Option<u64>) {
+        let mut found = account
+            .orders_before(page.cursor.unwrap_or(u64::MAX))
+            .filter(|(_, order)| self.wants(order));
+        let mut orders = Vec::new();
+        let mut last = None;
+        for (created, order) in found.by_ref().take(page.limit.clamp(1, PAGE_LIMIT)) {
+            orders.push(order.clone());
+            last = Some(created);
+        }
+        let more = found.next().is_some();
+        (orders, last.filter(|_| more))
+    }
+}
+
+/// The most that one page may hold; a larger wish is cut to it.
+pub const PAGE_LIMIT: usize = 1_000;
+
 /// One page of a list.
 #[derive(Clone, Debug)]
 pub struct Page {
@@ -200,6 +233,37 @@ pub struct AccountSummary {
     pub venue_connected: bool,
     /// Differences from the venue that were seen since the start, by kind.
     pub reconcile_differences: BTreeMap<&'static str, u64>,
+}
+
+impl AccountSummary {
+    /// Returns what the account itself says, worth `equity`; `None` before it was opened. What
+    /// its shell knows is empty: the journal is taken to be ready, the venue to be away.
+    pub fn of(account: &Account, equity: &Equity) -> Option<AccountSummary> {
+        let usd = || Currency::new("USD").ok();
+        Some(AccountSummary {
+            account_id: account.account_id()?.clone(),
+            base_currency: account.base_currency().cloned().or_else(usd)?,
+            mode: account.mode().unwrap_or(AccountMode::Paper),
+            trading_state: account.trading_state(),
+            limits: account.limits().clone(),
+            limits_sequence: account.limits_sequence(),
+            cash: account.cash().clone(),
+            realized_pnl: account.realized_pnl().clone(),
+            fees: account.fees().clone(),
+            equity: equity.equity,
+            unrealized_pnl: equity.unrealized_pnl,
+            partial: equity.partial,
+            positions: account.positions().cloned().collect(),
+            working_orders: account.working_orders().count(),
+            orders: account.orders().len(),
+            executions: account.executions().len(),
+            sequence: account.sequence(),
+            state_hash: account.state_hash(),
+            journal: JournalHealth::Ready,
+            venue_connected: false,
+            reconcile_differences: BTreeMap::new(),
+        })
+    }
 }
 
 /// A durable event of an account, as it is published: the order as it stood right after it.

@@ -5,6 +5,6 @@ pub mod exposure;
 
 pub use account::{
     AccountAnswer, AccountCommand, AccountEvent, AccountMessage, AccountQuery, AccountSummary,
-    CommandError, JournalHealth, OrderFilter, Page, VenueLink,
+    CommandError, JournalHealth, OrderFilter, PAGE_LIMIT, Page, VenueLink,
 };
 pub use exposure::{ExposureError, ExposureMessage};

@@ -10,6 +10,7 @@ mod closing;
 mod commands;
 mod fold;
 mod home;
+mod last_prices;
 mod lists;
 mod losses;
 pub mod machine;

@@ -2,7 +2,7 @@
 
 use super::agents::{DayShape, MarketParameters};
 use crate::instrument::{
-    FeeSchedule, Instrument, InstrumentError, InstrumentKind, InstrumentRules,
+    AssetClass, FeeSchedule, Instrument, InstrumentError, InstrumentKind, InstrumentRules,
 };
 use crate::number::{Price, Quantity};
 use crate::{Currency, Decimal, InstrumentId, Money, Rate};
@@ -140,7 +140,13 @@ fn crypto(base: &str, start: i64, min: i64, max: i64, lot: i64) -> SimInstrument
 
 fn share(symbol: &str, start: i64) -> SimInstrument {
     SimInstrument {
-        instrument: instrument(symbol, symbol, "USDT"),
+        instrument: Instrument {
+            rules: InstrumentRules {
+                class: AssetClass::Equity,
+                ..InstrumentRules::default()
+            },
+            ..instrument(symbol, symbol, "USDT")
+        },
         start_price: Price(start),
         half_spread_ticks: 2,
         level_ticks: 1,
@@ -183,6 +189,15 @@ mod tests {
             );
             assert!(instrument.is_on_quantity_increment(definition.lot));
             assert!(instrument.is_on_price_increment(definition.start_price));
+            let class = match instrument.instrument_id.symbol() {
+                "AAPL" => AssetClass::Equity,
+                _ => AssetClass::Crypto,
+            };
+            assert_eq!(
+                instrument.rules.class, class,
+                "{}",
+                instrument.instrument_id
+            );
         }
     }
 }

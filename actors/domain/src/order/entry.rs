@@ -131,6 +131,7 @@ impl OrderEntry {
             stop_price: request.terms.stop_price,
             expires_at: new.expires_at,
             list_id: new.list_id,
+            held_for: None,
             filled_quantity: Quantity::ZERO,
             leaves_quantity: quantity,
             canceled_quantity: Quantity::ZERO,

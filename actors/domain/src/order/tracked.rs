@@ -5,7 +5,7 @@
 
 use super::entry::{NewEntry, OrderEntry, PendingAmend, PendingCancel};
 use super::{Order, OrderStatus};
-use crate::event::{Event, Hold, Recorded};
+use crate::event::{Event, Recorded};
 use crate::id::{AccountId, OrderListId};
 use crate::instrument::Instrument;
 use crate::number::Quantity;
@@ -60,9 +60,8 @@ impl TrackedOrder {
         })
     }
 
-    /// Begins with an order as the account shows it. Two things are not shown and are taken as
-    /// most likely: a change under way hides the state below it, which is one of a working order;
-    /// and an order of a list that has not left waits for its parent, any other for its price.
+    /// Begins with an order as the account shows it. One thing is not shown and is taken as most
+    /// likely: a change under way hides the state below it, which is one of a working order.
     pub fn adopt(order: Order) -> TrackedOrder {
         let mut entry = OrderEntry::new(NewEntry {
             account_id: order.account_id.clone(),
@@ -87,10 +86,7 @@ impl TrackedOrder {
             status => status,
         };
         entry.sent = order.status != OrderStatus::PendingNew;
-        entry.hold = (!entry.sent).then_some(match order.list_id {
-            Some(_) => Hold::Parent,
-            None => Hold::Emulated,
-        });
+        entry.hold = order.held_for;
         let amends = order.status == OrderStatus::PendingAmend;
         let cancels = order.status == OrderStatus::PendingCancel;
         let since = order.ts_updated;

@@ -1,5 +1,6 @@
 //! The values of an order's life, in the words that broker APIs use.
 
+use crate::event::Hold;
 use crate::id::{
     AccountId, ClientOrderId, InstrumentId, OrderId, OrderListId, RequestId, StrategyId,
     VenueOrderId,
@@ -312,6 +313,8 @@ pub struct Order {
     pub expires_at: Option<UnixNanos>,
     /// The list that it belongs to.
     pub list_id: Option<OrderListId>,
+    /// Why it waits in the account; `None` once it has left for the venue or ended.
+    pub held_for: Option<Hold>,
     /// FIX 14.
     pub filled_quantity: Quantity,
     /// FIX 151: still open for execution.

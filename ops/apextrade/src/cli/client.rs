@@ -1,6 +1,8 @@
 //! The command lines of the commands that speak to a gateway.
 
 use super::{DataDirArgs, RequestArgs};
+use apex_domain::UnixNanos;
+use apex_domain::calendar::parse_instant;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -20,6 +22,35 @@ pub struct ClientArgs {
     pub json: bool,
 }
 
+/// A time in the past to read the state of.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct AsOfArgs {
+    /// As it was then: a time such as 2018-04-27T16:00:00-04:00, or nanoseconds since 1970.
+    #[arg(
+        long,
+        value_name = "TS",
+        value_parser = past_instant,
+        allow_negative_numbers = true
+    )]
+    pub as_of: Option<UnixNanos>,
+}
+
+/// Reads a time that the API can be asked about: there zero is now.
+fn past_instant(text: &str) -> Result<UnixNanos, String> {
+    let instant = parse_instant(text).map_err(|error| error.to_string())?;
+    if instant.0 <= 0 {
+        return Err("must be after 1970-01-01T00:00:00Z".to_owned());
+    }
+    Ok(instant)
+}
+
+impl AsOfArgs {
+    /// Returns the time as requests carry it; zero is now.
+    pub fn wire(self) -> i64 {
+        self.as_of.map_or(0, |as_of| as_of.0)
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct ListArgs {
     #[command(flatten)]
@@ -30,6 +61,8 @@ pub struct ListArgs {
     /// At most this many.
     #[arg(long, default_value_t = 1000)]
     pub limit: u32,
+    #[command(flatten)]
+    pub past: AsOfArgs,
 }
 
 #[derive(Debug, Args)]

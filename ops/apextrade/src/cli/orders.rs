@@ -1,6 +1,8 @@
 //! The command lines of orders and positions.
 
-use super::ClientArgs;
+use super::{AsOfArgs, ClientArgs};
+use apex_domain::UnixNanos;
+use apex_domain::calendar::parse_instant;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -18,7 +20,7 @@ pub enum OrdersAction {
     /// List orders, newest first; the same as no action.
     List(OrdersListArgs),
     /// Show one order.
-    Get(OneOrderArgs),
+    Get(GetArgs),
     /// Submit an order.
     Submit(Box<SubmitArgs>),
     /// Show what an order would cost and which checks it would fail; nothing is kept.
@@ -48,6 +50,19 @@ pub struct OrdersListArgs {
     /// At most this many.
     #[arg(long, default_value_t = 100)]
     pub limit: u32,
+    /// Show every term, the times and the reason in words; with --json all is there anyway.
+    #[arg(long)]
+    pub wide: bool,
+    #[command(flatten)]
+    pub past: AsOfArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct GetArgs {
+    #[command(flatten)]
+    pub one: OneOrderArgs,
+    #[command(flatten)]
+    pub past: AsOfArgs,
 }
 
 #[derive(Debug, Args)]
@@ -193,9 +208,16 @@ pub struct SubmitArgs {
     /// Without it ioc for a market order and gtc for every other.
     #[arg(long, value_enum)]
     pub time_in_force: Option<TimeInForceArg>,
-    /// End of a gtd order, nanoseconds since 1970-01-01 UTC, exclusive.
-    #[arg(long, value_name = "NS", default_value_t = 0)]
-    pub expire_at_ns: i64,
+    /// End of a gtd order, exclusive: a time such as 2018-04-27T16:00:00-04:00, or nanoseconds since
+    /// 1970.
+    #[arg(
+        long,
+        alias = "expire-at-ns",
+        value_name = "TS",
+        value_parser = parse_instant,
+        allow_negative_numbers = true
+    )]
+    pub expire_at: Option<UnixNanos>,
     /// Refuse it rather than take liquidity.
     #[arg(long)]
     pub post_only: bool,

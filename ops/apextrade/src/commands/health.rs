@@ -18,6 +18,7 @@ pub fn run(args: &HealthArgs, settings: &Settings) -> Result<ExitCode> {
     if status != 200 {
         bail!("gateway {gateway} answered /health with status {status}");
     }
+    crate::say!("gateway {gateway} is alive");
     Ok(ExitCode::SUCCESS)
 }
 

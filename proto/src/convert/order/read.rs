@@ -1,5 +1,6 @@
 //! Orders and executions on their way in: what a remote strategy is told of its own.
 
+use crate::convert::event::read_hold;
 use crate::convert::{enums, text};
 use crate::field::{FieldErrors, Fields};
 use crate::v1;
@@ -33,6 +34,7 @@ pub fn read_order(order: &v1::Order, instrument: &Instrument) -> Result<Order, F
         VenueOrderId::new,
     );
     let status = enums::read_order_status(f, order.status);
+    let held_for = read_hold(f, "held_for", order.held_for);
     let filled = quantity(f, "filled_quantity", &order.filled_quantity, instrument);
     let leaves = quantity(f, "leaves_quantity", &order.leaves_quantity, instrument);
     let canceled = quantity(f, "canceled_quantity", &order.canceled_quantity, instrument);
@@ -49,6 +51,7 @@ pub fn read_order(order: &v1::Order, instrument: &Instrument) -> Result<Order, F
             stop_price: stop_price?,
             expires_at: time(order.ts_expires_ns),
             list_id: list_id?,
+            held_for: held_for?,
             filled_quantity: filled?,
             leaves_quantity: leaves?,
             canceled_quantity: canceled?,

@@ -276,6 +276,7 @@ fn kept(request: SubmitOrder) -> Order {
         request,
         expires_at: None,
         list_id: None,
+        held_for: None,
         stop_price: None,
     }
 }

@@ -1,6 +1,7 @@
 //! Orders and executions on their way out.
 
 use crate::convert::enums;
+use crate::convert::event::write_hold;
 use crate::v1;
 use apex_domain::account::{ExecutionRecord, Preview};
 use apex_domain::number::format_mantissa;
@@ -67,6 +68,7 @@ pub fn order(order: &Order, instrument: &Instrument) -> v1::Order {
         self_trade_prevention: enums::self_trade_prevention(terms.self_trade_prevention).into(),
         extended_hours: terms.extended_hours,
         order_list_id: text(order.list_id.as_ref()),
+        held_for: order.held_for.map_or(0, |hold| write_hold(hold).into()),
     }
 }
 

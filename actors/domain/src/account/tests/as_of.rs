@@ -3,8 +3,11 @@
 use super::support::*;
 use crate::UnixNanos;
 use crate::account::as_of::{AccountAsOf, AsOf, AsOfError, as_of, as_of_tail};
-use crate::account::{Account, FoldError};
+use crate::account::{Account, AccountInput, FoldError, InstrumentSplit};
+use crate::id::ExecId;
 use crate::market::Side;
+use crate::number::Price;
+use crate::venue::VenueReport;
 
 /// An account after each of its events, first of all before any.
 fn lives(world: &World) -> Vec<Account> {
@@ -107,4 +110,53 @@ fn a_damaged_journal_shows_nothing() {
     assert_eq!(reading.take(&world.journal[2]), Err(gap.clone()));
     let torn = [world.journal[0].clone(), world.journal[2].clone()];
     assert_eq!(as_of(torn, AsOf::Sequence(9)), Err(AsOfError::Fold(gap)));
+}
+
+/// Each step is an order at a market of 99.99 to 100.01, a fill `exec quantity price` of order
+/// "a", a bust `exec`, or a split.
+fn check_last_price(steps: &[&str], expected: Option<i64>) {
+    let mut world = World::ready();
+    world.working(limit("a", SPOT, Side::Buy, 1_000, 9_000));
+    for step in steps {
+        let words: Vec<&str> = step.split(' ').collect();
+        match words.as_slice() {
+            ["buy", client] => drop(world.submit(limit(client, SPOT, Side::Buy, 100, 9_000))),
+            ["sell", client] => drop(world.submit(limit(client, SPOT, Side::Sell, 10, 11_000))),
+            ["fill", exec, price] => drop(world.fill("a", exec, 100, price.parse().unwrap())),
+            ["bust", exec] => {
+                let report = VenueReport::Busted {
+                    client_order_id: cid("a"),
+                    exec_id: ExecId::new(exec).unwrap(),
+                    instrument_id: id(SPOT),
+                    ts_event: world.now,
+                };
+                world.report(report);
+            }
+            _ => {
+                world.apply(AccountInput::Split(InstrumentSplit {
+                    request_id: None,
+                    instrument_id: id(SPOT),
+                    numerator: 2,
+                    denominator: 1,
+                }));
+            }
+        }
+    }
+    let prices = world.account.last_prices();
+    assert_eq!(prices.get(&id(SPOT)), expected.map(Price).as_ref());
+    // A snapshot has the same: what was merely shown counts nowhere.
+    let restored = Account::restore(&world.account.snapshot()).unwrap();
+    assert_eq!(restored.last_prices(), prices);
+}
+
+#[test]
+fn an_account_is_valued_by_the_newest_price_in_its_events() {
+    check_last_price(&[], Some(10_001));
+    check_last_price(&["fill x1 8990"], Some(8_990));
+    check_last_price(&["fill x1 8990", "fill x2 8980"], Some(8_980));
+    check_last_price(&["fill x1 8990", "buy b"], Some(10_001));
+    check_last_price(&["fill x1 8990", "sell b"], Some(9_999));
+    check_last_price(&["fill x1 8990", "fill x2 8980", "bust x2"], Some(8_990));
+    check_last_price(&["fill x1 8990", "split"], None);
+    check_last_price(&["fill x1 8990", "split", "buy b"], Some(10_001));
 }

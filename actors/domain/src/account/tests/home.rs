@@ -2,6 +2,7 @@
 
 use super::support::*;
 use crate::account::{Account, AccountInput};
+use crate::event::Hold;
 use crate::instrument::{Instrument, InstrumentRules, Lacks, PriceBand};
 use crate::market::Side;
 use crate::number::{Price, Quantity};
@@ -124,7 +125,9 @@ fn each_conditional_type_leaves_as_what_it_becomes_when_its_price_comes() {
         assert!(world.account.watches(&id(PERP)));
         world.last(miss);
         assert_eq!(world.state("a"), OrderStatus::PendingNew, "{what}");
+        assert_eq!(world.order("a").held_for, Some(Hold::Emulated), "{what}");
         world.last(hit);
+        assert_eq!(world.order("a").held_for, None, "{what}");
         assert_eq!(world.left_as(), Some(becomes), "{what}");
         assert_eq!(world.state("a"), OrderStatus::Submitted, "{what}");
         assert!(!world.account.watches(&id(PERP)));

@@ -3,6 +3,7 @@
 use super::support::*;
 
 use crate::account::{AccountInput, Refusal, Reply};
+use crate::event::Hold;
 use crate::id::OrderListId;
 use crate::instrument::{Instrument, InstrumentRules, Lacks};
 use crate::market::Side;
@@ -409,6 +410,25 @@ fn a_leg_that_the_venue_lacks_is_held_here_and_ends_the_other_when_it_leaves() {
         ],
         "e FILLED 10/10, t CANCELED 4/10, s FILLED 6/6",
     );
+}
+
+#[test]
+fn an_order_that_is_held_says_for_what_until_it_leaves_or_ends() {
+    let mut world = bare();
+    world.submit_list(list(Contingency::Bracket, bracket()));
+    let held = |world: &World| ["e", "t", "s"].map(|client| world.order(client).held_for);
+    let (parent, price) = (Some(Hold::Parent), Some(Hold::Emulated));
+    for (step, expected) in [
+        ("accept e", [None, parent, parent]),
+        // The target has left, and the stop now waits for its price.
+        ("fill e 10", [None, None, price]),
+        ("accept t", [None, None, price]),
+        ("fill t 10", [None, None, None]),
+    ] {
+        world.step(step);
+        assert_eq!(held(&world), expected, "{step}");
+    }
+    world.assert_recovers();
 }
 
 #[test]

@@ -300,6 +300,8 @@ impl OrderEntry {
                 self.base
             };
         }
+        let waits = !self.sent && self.base == OrderStatus::PendingNew;
+        self.order.held_for = self.hold.filter(|_| waits);
     }
 }
 

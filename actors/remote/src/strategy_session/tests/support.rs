@@ -275,6 +275,7 @@ pub fn order(request: &SubmitOrder, status: OrderStatus, filled: i64, sequence: 
         sequence,
         expires_at: None,
         list_id: None,
+        held_for: None,
         stop_price: None,
     }
 }

@@ -46,6 +46,32 @@ pub fn feed_status(value: i32) -> String {
     name!(FeedStatus, value)
 }
 
+pub fn time_in_force(value: i32) -> String {
+    name!(TimeInForce, value)
+}
+
+pub fn trigger_type(value: i32) -> String {
+    name!(TriggerType, value)
+}
+
+pub fn position_side(value: i32) -> String {
+    name!(PositionSide, value)
+}
+
+pub fn self_trade_prevention(value: i32) -> String {
+    name!(SelfTradePrevention, value)
+}
+
+/// Returns what an order that is held waits for, for a person; `None` when it is not held.
+pub fn waits_for(held_for: i32) -> Option<&'static str> {
+    match v1::Hold::try_from(held_for) {
+        Ok(v1::Hold::Unspecified) => None,
+        Ok(v1::Hold::Emulated) => Some("its price"),
+        Ok(v1::Hold::Parent) => Some("its parent"),
+        Err(_) => Some("something newer than this build"),
+    }
+}
+
 /// Returns an enum's name as a table shows it: without its prefix, in lower case.
 pub fn word(name: &str, prefix: &str) -> String {
     name.strip_prefix(prefix)
@@ -121,6 +147,7 @@ pub fn order(order: &v1::Order) -> Value {
         "self_trade_prevention": name!(SelfTradePrevention, order.self_trade_prevention),
         "extended_hours": order.extended_hours,
         "order_list_id": order.order_list_id,
+        "held_for": name!(Hold, order.held_for),
     })
 }
 
@@ -234,6 +261,8 @@ pub fn account(account: &v1::Account) -> Value {
         "state_hash": account.state_hash,
         "journal": name!(JournalHealth, account.journal),
         "venue_connected": account.venue_connected,
+        "as_of_ns": account.as_of_ns,
+        "valuation": name!(Valuation, account.valuation),
     })
 }
 

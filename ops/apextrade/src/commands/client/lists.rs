@@ -22,6 +22,7 @@ pub fn positions(args: ListArgs, settings: &Settings) -> Result<ExitCode> {
                 account_id: args.account.clone().unwrap_or_default(),
                 page_size,
                 page_token,
+                as_of_ns: args.past.wire(),
                 ..Default::default()
             };
             let gateway = &gateway;
@@ -39,6 +40,7 @@ pub fn positions(args: ListArgs, settings: &Settings) -> Result<ExitCode> {
         print_json(&json!({ "positions": positions }));
     } else {
         print_positions(&positions);
+        say_as_of(&args);
     }
     say_cut(more, args.limit);
     Ok(ExitCode::SUCCESS)
@@ -73,6 +75,16 @@ fn print_positions(positions: &[v1::Position]) {
     table(&headings, &rows);
 }
 
+/// Says under a table of the past what its sums are made of.
+fn say_as_of(args: &ListArgs) {
+    if let Some(as_of) = args.past.as_of {
+        crate::say!(
+            "as of {}, valued by the newest price of each instrument in the account's journal",
+            fields::time(as_of.0)
+        );
+    }
+}
+
 /// Lists accounts, or shows the one that was asked for.
 ///
 /// Errors: a gateway that does not answer, and a refusal.
@@ -82,7 +94,7 @@ pub fn accounts(args: ListArgs, settings: &Settings) -> Result<ExitCode> {
         if let Some(account_id) = args.account.clone() {
             let request = v1::GetAccountRequest {
                 account_id,
-                as_of_ns: 0,
+                as_of_ns: args.past.wire(),
             };
             let account = gateway
                 .answer(gateway.accounts().get_account(request))
@@ -93,6 +105,7 @@ pub fn accounts(args: ListArgs, settings: &Settings) -> Result<ExitCode> {
             let request = v1::ListAccountsRequest {
                 page_size,
                 page_token,
+                as_of_ns: args.past.wire(),
             };
             let gateway = &gateway;
             async move {
@@ -109,6 +122,7 @@ pub fn accounts(args: ListArgs, settings: &Settings) -> Result<ExitCode> {
         print_json(&json!({ "accounts": accounts }));
     } else {
         print_accounts(&accounts);
+        say_as_of(&args);
     }
     say_cut(more, args.limit);
     Ok(ExitCode::SUCCESS)

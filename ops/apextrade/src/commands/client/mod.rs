@@ -9,6 +9,7 @@ mod fields;
 mod limits;
 mod order_list;
 mod order_request;
+mod order_table;
 mod platform_limits;
 mod refusal;
 mod watch;

@@ -33,7 +33,7 @@ pub fn submit_request(args: &SubmitArgs, client_order_id: String) -> v1::SubmitO
         time_in_force: args
             .time_in_force
             .map_or(0, |time| time_in_force(time).into()),
-        expire_at_ns: args.expire_at_ns,
+        expire_at_ns: args.expire_at.map_or(0, |at| at.0),
         post_only: args.post_only,
         reduce_only: args.reduce_only,
         display_quantity: text(&args.display_quantity),
@@ -250,6 +250,27 @@ mod tests {
             trailing("25bps"),
             ("25".to_owned(), v1::TrailingOffsetType::Bps)
         );
+    }
+
+    #[test]
+    fn an_end_is_a_time_or_nanoseconds() {
+        let end = |text: &str| {
+            let words = [
+                "BTC",
+                "buy",
+                "1",
+                "--time-in-force",
+                "gtd",
+                "--expire-at",
+                text,
+            ];
+            parse(&words).map(|request| request.expire_at_ns)
+        };
+        assert_eq!(end("1970-01-01T02:00:01+02:00").unwrap(), 1_000_000_000);
+        assert_eq!(end("1000000000").unwrap(), 1_000_000_000);
+        for text in ["tomorrow", "2024-07-01T10:00:00", "1.5", ""] {
+            assert!(end(text).is_err(), "{text}");
+        }
     }
 
     #[test]

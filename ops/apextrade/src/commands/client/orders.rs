@@ -1,9 +1,11 @@
 //! `apextrade orders`.
 
 use super::order_request::{side, submit_request};
-use super::{Gateway, fields, new_id, order_list, pages, print_json, request_id, say_cut, watch};
+use super::{
+    Gateway, fields, new_id, order_list, order_table, pages, print_json, request_id, say_cut, watch,
+};
 use crate::cli::{
-    AmendArgs, CancelAllArgs, CancelArgs, ClientArgs, OneOrderArgs, OrdersAction, OrdersArgs,
+    AmendArgs, CancelAllArgs, CancelArgs, ClientArgs, GetArgs, OrdersAction, OrdersArgs,
     OrdersListArgs, SubmitArgs,
 };
 use crate::commands::block_on;
@@ -41,6 +43,7 @@ fn list(args: &OrdersListArgs, settings: &Settings) -> Result<ExitCode> {
                 working_only: args.working,
                 page_size,
                 page_token,
+                as_of_ns: args.past.wire(),
                 ..Default::default()
             };
             let gateway = &gateway;
@@ -56,24 +59,32 @@ fn list(args: &OrdersListArgs, settings: &Settings) -> Result<ExitCode> {
     if args.client.json {
         let orders: Vec<_> = orders.iter().map(fields::order).collect();
         print_json(&json!({ "orders": orders }));
+    } else if args.wide {
+        order_table::print_wide(&orders);
     } else {
-        print_table(&orders);
+        order_table::print(&orders);
     }
     say_cut(more, args.limit);
     Ok(ExitCode::SUCCESS)
 }
 
-fn get(args: OneOrderArgs, settings: &Settings) -> Result<ExitCode> {
+fn get(args: GetArgs, settings: &Settings) -> Result<ExitCode> {
     let order = block_on(async {
-        let gateway = Gateway::open(&args.client, settings).await?;
+        let gateway = Gateway::open(&args.one.client, settings).await?;
         let request = v1::GetOrderRequest {
-            account_id: args.account,
-            client_order_id: args.client_order_id,
+            account_id: args.one.account,
+            client_order_id: args.one.client_order_id,
+            as_of_ns: args.past.wire(),
             ..Default::default()
         };
         gateway.answer(gateway.orders().get_order(request)).await
     })?;
-    Ok(print(&args.client, &order))
+    if args.one.client.json {
+        print_json(&fields::order(&order));
+    } else {
+        order_table::print_one(&order);
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn submit(args: SubmitArgs, settings: &Settings) -> Result<ExitCode> {
@@ -226,7 +237,7 @@ fn cancel_all(args: CancelAllArgs, settings: &Settings) -> Result<ExitCode> {
         let orders: Vec<_> = orders.iter().map(fields::order).collect();
         print_json(&json!({ "orders": orders }));
     } else {
-        print_table(&orders);
+        order_table::print(&orders);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -235,46 +246,9 @@ fn print(client: &ClientArgs, order: &v1::Order) -> ExitCode {
     if client.json {
         print_json(&fields::order(order));
     } else {
-        print_table(std::slice::from_ref(order));
+        order_table::print(std::slice::from_ref(order));
     }
     ExitCode::SUCCESS
-}
-
-fn print_table(orders: &[v1::Order]) {
-    let rows: Vec<Vec<String>> = orders
-        .iter()
-        .map(|order| {
-            vec![
-                order.client_order_id.clone(),
-                order.instrument_id.clone(),
-                fields::word(&fields::side(order.side), "SIDE_"),
-                fields::word(&fields::order_type(order.order_type), "ORDER_TYPE_"),
-                order.quantity.clone(),
-                order.limit_price.clone(),
-                order.stop_price.clone(),
-                fields::word(&fields::status(order.status), "ORDER_STATUS_"),
-                order.filled_quantity.clone(),
-                order.average_price.clone(),
-                order.reason_code.clone(),
-                fields::time(order.ts_created_ns),
-            ]
-        })
-        .collect();
-    let headings = [
-        "CLIENT ORDER ID",
-        "INSTRUMENT",
-        "SIDE",
-        "TYPE",
-        "QUANTITY",
-        "LIMIT",
-        "STOP",
-        "STATUS",
-        "FILLED",
-        "AVERAGE",
-        "REASON",
-        "CREATED",
-    ];
-    table(&headings, &rows);
 }
 
 #[cfg(test)]
@@ -300,6 +274,22 @@ mod tests {
             parse(&["list"]).action,
             Some(OrdersAction::List(_))
         ));
+    }
+
+    #[test]
+    fn orders_of_the_past_are_asked_for_by_a_time() {
+        let list = parse(&["--as-of", "1970-01-01T00:00:01Z"]).list;
+        assert_eq!(list.past.wire(), 1_000_000_000);
+        assert_eq!(parse(&["--wide"]).list.past.wire(), 0);
+        match parse(&["get", "c-1", "--as-of", "7"]).action {
+            Some(OrdersAction::Get(args)) => assert_eq!(args.past.wire(), 7),
+            other => panic!("{other:?}"),
+        }
+        // Zero on the wire is now, so it cannot be meant.
+        for text in ["0", "-5", "1970-01-01T00:00:00Z", "yesterday"] {
+            let words = ["apextrade", "orders", "--as-of", text];
+            assert!(Cli::try_parse_from(words).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -136,6 +136,9 @@ fn line(json: bool, event: &v1::OrderEvent) -> String {
     if !order.stop_price.is_empty() {
         words.push(format!("stop {}", order.stop_price));
     }
+    if let Some(what) = fields::waits_for(order.held_for) {
+        words.push(format!("waits for {what}"));
+    }
     if let Some(fill) = &event.execution {
         let what = if fill.busted { "busted" } else { "filled" };
         words.push(format!(
@@ -192,6 +195,18 @@ mod tests {
             line(false, &event()),
             "1970-01-01T00:00:01.000Z  7  c-1  filled  buy  2  BTC.SIM  at 10.5  filled 1 at 10.4"
         );
+    }
+
+    #[test]
+    fn an_order_that_is_held_says_for_what() {
+        let mut held = event();
+        held.kind = v1::OrderEventKind::Held.into();
+        held.execution = None;
+        if let Some(order) = &mut held.order {
+            order.held_for = v1::Hold::Parent.into();
+        }
+        let text = line(false, &held);
+        assert!(text.ends_with("at 10.5  waits for its parent"), "{text}");
     }
 
     #[test]

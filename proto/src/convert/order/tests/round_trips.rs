@@ -49,6 +49,26 @@ fn every_term_survives_the_way_out_and_in() {
 }
 
 #[test]
+fn what_an_order_waits_for_survives_the_way_out_and_in() {
+    use apex_domain::event::Hold;
+    for hold in [None, Some(Hold::Emulated), Some(Hold::Parent)] {
+        let mut order_in = kept(read(&limit_order()).unwrap());
+        order_in.filled_notional = Money::parse("180.0015").unwrap();
+        order_in.held_for = hold;
+        survives(order_in);
+    }
+    let mut wire = order(&kept(read(&limit_order()).unwrap()), &btc());
+    wire.held_for = 99;
+    let errors = read_order(&wire, &btc()).unwrap_err();
+    assert!(
+        errors
+            .errors()
+            .iter()
+            .any(|error| error.field == "held_for")
+    );
+}
+
+#[test]
 fn a_trailing_stop_shows_where_it_stands_and_what_was_asked() {
     for trailing in [TrailingOffset::Bps(25), TrailingOffset::Price(Price(500))] {
         let mut order_in = kept(read(&limit_order()).unwrap());
