@@ -6,7 +6,7 @@
 //! loses nothing: they are one atomic unit of the journal, or the next event looks again.
 
 use super::machine::{Account, Step};
-use super::orders::Change;
+use super::orders::{Change, Company};
 use super::types::{Outcome, Refusal, Reply};
 use crate::event::{Event, Hold};
 use crate::id::{InstrumentId, OrderListId};
@@ -165,15 +165,18 @@ impl Account {
         indexes: &[OrderIndex],
         markets: &Markets,
     ) {
+        let is_child = |index: &OrderIndex| self.role_of(list_id, *index) == Role::Child;
+        let children: Vec<OrderIndex> = indexes.iter().copied().filter(is_child).collect();
         let verdicts: Vec<Result<(), Denial>> = indexes
             .iter()
-            .map(|index| {
+            .enumerate()
+            .map(|(before, index)| {
                 let market = market_of(markets, &self.instrument_of(*index));
-                if self.role_of(list_id, *index) == Role::Child {
-                    self.form_verdict(step.now, *index, market)
-                } else {
-                    self.verdict(step.now, *index, market)
-                }
+                let company = Company {
+                    before,
+                    children: &children,
+                };
+                self.verdict_in_list(step.now, *index, market, company)
             })
             .collect();
         if verdicts.iter().any(Result::is_err) {

@@ -151,6 +151,14 @@ pub fn check(question: &Question<'_>) -> Result<(), Denial> {
     CHECKS.iter().try_for_each(|(_, check)| check(question))
 }
 
+/// Asks a child of a list that is taken: its form, and the rate.
+///
+/// Errors: the first refusal.
+pub fn check_child(question: &Question<'_>) -> Result<(), Denial> {
+    check_form(question)?;
+    order_rate(question)
+}
+
 /// Asks those checks only that look at nothing but the order and its instrument.
 ///
 /// Errors: the first refusal.

@@ -1,0 +1,53 @@
+//! How an order is judged in the company of those that it is taken with.
+
+use super::{Account, Denial, MarketRef, OrderEntry, OrderIndex, UnixNanos};
+use crate::risk::checks;
+use crate::risk::exposure::Exposure;
+
+/// The other orders of a list that is taken now.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::account) struct Company<'a> {
+    /// Orders of the list before this one: each of them counts for the rate.
+    pub before: usize,
+    /// Those that will wait for their parent, and reserve nothing until then.
+    pub children: &'a [OrderIndex],
+}
+
+impl Account {
+    /// Returns whether an order may be taken with its list. A child is judged by what it is by
+    /// itself and by the order rate: it counts now, and passes the rest when it leaves.
+    ///
+    /// Errors: the first refusal.
+    pub(in crate::account) fn verdict_in_list(
+        &self,
+        now: UnixNanos,
+        index: OrderIndex,
+        market: MarketRef,
+        company: Company<'_>,
+    ) -> Result<(), Denial> {
+        let waits = company.children.contains(&index);
+        let check = if waits {
+            checks::check_child
+        } else {
+            checks::check
+        };
+        self.ask_in_list(now, index, market, company, check)
+    }
+
+    /// Returns `exposure` without the orders that will wait for `entry`: no event has held them
+    /// yet, so that they are counted as working. Sells that leave a position would otherwise
+    /// hide what its entry needs.
+    pub(super) fn without_children(
+        &self,
+        exposure: Exposure,
+        entry: &OrderEntry,
+        company: Company<'_>,
+    ) -> Exposure {
+        let instrument_id = &entry.order.request.instrument_id;
+        let children = company.children.iter().map(|index| self.orders.get(*index));
+        children
+            .filter(|child| child.created != entry.created)
+            .filter(|child| child.order.request.instrument_id == *instrument_id)
+            .fold(exposure, Exposure::without)
+    }
+}
