@@ -277,7 +277,11 @@ impl Account {
                 Wanted::Work(quantity) => {
                     let partial = list.definition.release == ReleaseRule::Partial;
                     let grows = partial || quantity > list.definition.quantities[position];
-                    self.size(step, *index, quantity, grows);
+                    // What its list took from an order comes back with a bust; what its owner
+                    // or the venue took does not.
+                    let most = self.orders.get(*index).most.filter(|_| !grows);
+                    let quantity = most.map_or(quantity, |most| quantity.min(most));
+                    self.size(step, *index, quantity);
                 }
             }
         }
@@ -393,8 +397,8 @@ impl Account {
     }
 
     /// Brings an order to a total quantity: a child that waits leaves with it, a working one is
-    /// amended once nothing else is under way. A larger quantity is asked for where it `grows`.
-    fn size(&mut self, step: &mut Step<'_>, index: OrderIndex, quantity: Quantity, grows: bool) {
+    /// amended once nothing else is under way.
+    fn size(&mut self, step: &mut Step<'_>, index: OrderIndex, quantity: Quantity) {
         let entry = self.orders.get(index);
         let (order, waits) = (
             &entry.order,
@@ -403,7 +407,7 @@ impl Account {
         let under_way = entry.amend.is_some() || entry.cancel.is_some() || entry.held.is_some();
         let unknown = matches!(entry.base, OrderStatus::Submitted | OrderStatus::Unknown);
         let smaller = quantity < order.quantity;
-        let differs = smaller || (quantity > order.quantity && grows);
+        let differs = quantity != order.quantity;
         // The venue has its reasons; it is asked again once something about the order changes.
         let refused = entry.refused_quantity == Some(quantity);
         if differs && !refused && !under_way && (!unknown || entry.is_home()) {

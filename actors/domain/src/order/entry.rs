@@ -23,6 +23,8 @@ pub(crate) struct PendingAmend {
     pub limit_price: Option<Price>,
     pub stop_price: Option<Price>,
     pub since: UnixNanos,
+    /// Somebody asked for it; otherwise it is the account's own, to keep a list right.
+    pub is_requested: bool,
 }
 
 /// A cancel on its way.
@@ -81,6 +83,10 @@ pub(crate) struct OrderEntry {
     pub watch: Option<Watch>,
     /// What was filled and taken back.
     pub busted: Quantity,
+    /// The total that was ordered, as amended: below the order's quantity after an overfill.
+    pub ordered: Quantity,
+    /// The total that its owner or the venue amended it to: its list asks for no more than that.
+    pub most: Option<Quantity>,
     /// The venue's time of the newest values that it told; older ones that come later are past.
     pub amended_at: UnixNanos,
     /// The quantity of an amend that the venue refused, until the order changes otherwise.
@@ -157,6 +163,8 @@ impl OrderEntry {
             hold: None,
             watch,
             busted: Quantity::ZERO,
+            ordered: quantity,
+            most: None,
             amended_at: UnixNanos::MIN,
             refused_quantity: None,
         }

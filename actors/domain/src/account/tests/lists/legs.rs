@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::account::AccountInput;
+use crate::account::tests::busts::bust;
 
 /// Sets up the orders of `orders` on `instrument_id`, all but the first reduce-only if asked.
 fn on(instrument_id: &str, reduce_only: bool, mut orders: Vec<SubmitOrder>) -> Vec<SubmitOrder> {
@@ -161,5 +162,68 @@ fn a_cancel_of_a_list_that_was_refused_is_asked_for_again() {
     world.now = world.now.plus(2 * crate::time::NANOS_PER_SECOND);
     world.apply(AccountInput::Tick);
     assert_eq!(world.sent(), "cancel s");
+    world.assert_recovers();
+}
+
+/// A bracket whose entry filled and whose exits work, each for 10.
+fn exits_at_work(contingency: Contingency) -> World {
+    let mut world = held_position();
+    world.submit_list(list(contingency, pair()));
+    world.step("accept t");
+    world.step("accept s");
+    world
+}
+
+#[test]
+fn a_bust_of_a_leg_gives_the_other_its_quantity_back() {
+    let mut world = exits_at_work(Contingency::Ouo);
+    world.fill("t", "x1", 4, 11_000);
+    assert_eq!(world.sent(), "amend s 6");
+    world.step("amended s 6");
+    bust(&mut world, "t", "x1");
+    assert_eq!(world.sent(), "amend s 10");
+    world.step("amended s 10");
+    let s = world.order("s");
+    assert_eq!((s.leaves_quantity.0, s.quantity.0), (10, 10));
+    world.assert_recovers();
+}
+
+#[test]
+fn a_bust_gives_a_leg_no_more_than_its_owner_left_it() {
+    let mut world = exits_at_work(Contingency::Ouo);
+    world.amend("s", Some(7), None);
+    world.step("amended s 7");
+    assert_eq!(world.sent(), "");
+    world.fill("t", "x1", 6, 11_000);
+    assert_eq!(world.sent(), "amend s 4");
+    world.step("amended s 4");
+    bust(&mut world, "t", "x1");
+    assert_eq!(world.sent(), "amend s 7");
+}
+
+#[test]
+fn a_leg_that_has_ended_does_not_come_back_with_a_bust() {
+    let mut world = exits_at_work(Contingency::Ouo);
+    world.fill("t", "x1", 10, 11_000);
+    assert_eq!(world.sent(), "cancel s");
+    world.step("ended s 0");
+    bust(&mut world, "t", "x1");
+    assert_eq!(world.sent(), "");
+    assert_eq!(world.state("s"), crate::order::OrderStatus::Canceled);
+}
+
+#[test]
+fn a_bust_while_a_leg_is_being_canceled_leaves_it_to_the_venue_which_comes_first() {
+    let mut world = exits_at_work(Contingency::Ouo);
+    world.fill("t", "x1", 10, 11_000);
+    bust(&mut world, "t", "x1");
+    world.report(VenueReport::CancelRejected {
+        client_order_id: cid("s"),
+        text: "too late".to_owned(),
+        ts_event: world.now,
+    });
+    // It works on, for all of the position again.
+    assert_eq!(world.sent(), "");
+    assert_eq!(world.order("s").leaves_quantity, Quantity(10));
     world.assert_recovers();
 }
