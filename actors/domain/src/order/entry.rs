@@ -8,6 +8,7 @@ use crate::id::{AccountId, OrderId, OrderListId};
 use crate::market::Side;
 use crate::money::Money;
 use crate::number::{NumberError, Price, Quantity};
+use crate::risk::fill_range::FillRange;
 use crate::risk::{MarketRef, MarketView, ReasonCode};
 use crate::time::UnixNanos;
 use crate::venue::VenueEnd;
@@ -237,15 +238,13 @@ impl OrderEntry {
         }
     }
 
-    /// Returns the price at which the open quantity is reserved: the limit price, the higher one
-    /// while an amend is under way, or the reference of a market order.
-    pub fn worst_price(&self) -> Price {
+    /// Returns between which prices the open quantity may trade by the market that the order was
+    /// decided on, an amend under way included; `None` of an order without any price.
+    pub fn fill_range(&self) -> Option<FillRange> {
         let pending = self.amend.as_ref().and_then(|amend| amend.limit_price);
-        self.order
-            .limit_price
-            .max(pending)
-            .or(self.reference.max(self.order.stop_price))
-            .unwrap_or_default()
+        let limits = [self.order.limit_price, pending];
+        let market = [self.reference, self.order.stop_price];
+        FillRange::new(self.order.request.side, limits, market)
     }
 
     /// Returns what `kind` would do to this order.

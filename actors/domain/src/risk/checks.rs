@@ -4,6 +4,7 @@
 //! order its reason code; a preview asks them all.
 
 use super::exposure::Exposure;
+use super::fill_range::FillRange;
 use super::margin::{add, contract_margin, spot_buy_reserve, with_taker_fee};
 use super::{Limits, MarketRef, ReasonCode, TradingState};
 use crate::id::StrategyId;
@@ -295,13 +296,10 @@ fn contract(q: &Question<'_>) -> Result<(), Denial> {
         return Ok(());
     }
     let before = contract_margin(q.instrument, q.net, &q.exposure)?;
-    let price = q.price()?;
-    // What an inverse contract holds grows as the price falls, and a buy may trade below its
-    // limit: see `exposure`, which counts it so once it works.
-    let lower = q
-        .reference()
-        .filter(|_| q.instrument.kind == InstrumentKind::Inverse && q.side == Side::Buy);
-    let price = lower.map_or(price, |reference| price.min(reference));
+    // As it is counted once it works: it may trade at another price than its limit.
+    let market = [q.reference(), q.stop_price];
+    let range = FillRange::new(q.side, [q.limit_price, None], market).ok_or_else(no_reference)?;
+    let price = range.dearest(q.instrument.kind);
     let exposure = q.exposure.with(q.side, q.open, price)?;
     let after = contract_margin(q.instrument, q.net, &exposure)?;
     if after.margin <= before.margin {
