@@ -195,6 +195,7 @@ pub fn summary(account: &Account, hub: &MarketHub, links: &Links) -> Option<Acco
         journal: links.journal,
         venue_connected: links.venue_connected && account.is_reconciled(),
         reconcile_differences: differences(account),
+        losses_unmeasured: account.are_losses_unmeasured(),
     })
 }
 

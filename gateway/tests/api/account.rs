@@ -315,6 +315,7 @@ impl TestState {
             journal: JournalHealth::Ready,
             venue_connected: self.venue_connected,
             reconcile_differences: BTreeMap::new(),
+            losses_unmeasured: false,
         }
     }
 

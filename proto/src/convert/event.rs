@@ -288,6 +288,8 @@ fn kind(event: &Event) -> Option<v1::OrderEventKind> {
         | Event::InstrumentSplit { .. }
         | Event::PositionReconciled { .. }
         | Event::BalanceReconciled { .. }
-        | Event::EquityMarked { .. } => return None,
+        | Event::EquityMarked { .. }
+        | Event::LossesUnmeasured
+        | Event::LossesMeasured => return None,
     })
 }

@@ -199,6 +199,8 @@ pub struct AccountSummary {
     pub venue_connected: bool,
     /// Differences from the venue that were seen since the start, by kind.
     pub reconcile_differences: BTreeMap<&'static str, u64>,
+    /// Loss limits are set, and see nothing: a part of the equity is not known.
+    pub losses_unmeasured: bool,
 }
 
 /// A durable event of an account, as it is published: the order as it stood right after it.

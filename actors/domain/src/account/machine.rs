@@ -1,7 +1,7 @@
 //! The machine itself: its state, and where each input goes.
 
 use super::closing::Closing;
-use super::losses::Baseline;
+use super::losses::{Baseline, Unmeasured};
 use super::marks::Marks;
 use super::requests::Requests;
 use super::types::{AccountInput, Effects, ExecutionRecord, Refusal, Reply};
@@ -54,6 +54,8 @@ pub struct Account {
     pub(super) marks: Marks,
     /// What loss limits measure from; `None` until the next tick sets it.
     pub(super) baseline: Option<Baseline>,
+    /// Since when loss limits see nothing, while they do.
+    pub(super) unmeasured: Option<Unmeasured>,
     /// Boxed, since an account lives inside futures.
     #[serde(skip)]
     pub(super) reconciler: Box<Reconciler>,

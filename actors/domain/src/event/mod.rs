@@ -230,6 +230,11 @@ pub enum Event {
         /// Start of the day, UTC.
         day: UnixNanos,
     },
+    /// A part of the equity has no fresh price or rate: loss limits cannot be measured from here
+    /// on, and see nothing.
+    LossesUnmeasured,
+    /// All of the equity is known again, or no limit asks for it any more.
+    LossesMeasured,
 }
 
 /// A command over several orders or positions.
@@ -367,7 +372,9 @@ impl Event {
             | Event::InstrumentSplit { .. }
             | Event::PositionReconciled { .. }
             | Event::BalanceReconciled { .. }
-            | Event::EquityMarked { .. } => None,
+            | Event::EquityMarked { .. }
+            | Event::LossesUnmeasured
+            | Event::LossesMeasured => None,
         }
     }
 }

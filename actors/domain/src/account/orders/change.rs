@@ -276,11 +276,17 @@ impl Account {
                 Some((index, refused.reason_code))
             })
             .collect();
-        let halted = self.trading_state == TradingState::Halted;
+        let state = self.trading_state;
         for (index, reason_code) in refused {
             match reason_code {
-                ReasonCode::CanceledByRisk | ReasonCode::LossLimit | ReasonCode::DrawdownLimit
-                    if halted =>
+                ReasonCode::CanceledByRisk if state == TradingState::Halted => {
+                    self.cancel_until_ended(step, index, reason_code);
+                }
+                // They may have moved the account to reducing only.
+                ReasonCode::LossLimit
+                | ReasonCode::DrawdownLimit
+                | ReasonCode::NoConversionRate
+                    if state != TradingState::Active =>
                 {
                     self.cancel_until_ended(step, index, reason_code);
                 }
