@@ -44,9 +44,13 @@ impl Holdings {
             .positions
             .iter()
             .filter(|position| position.strategy_id == strategy_id && !position.is_flat());
-        let positions = own
-            .map(|position| (position.instrument_id.clone(), position.quantity))
-            .collect();
+        // Both sides of a hedging account are one position here.
+        let mut positions: BTreeMap<InstrumentId, i64> = BTreeMap::new();
+        for position in own {
+            let sum = positions.entry(position.instrument_id.clone()).or_default();
+            *sum = sum.saturating_add(position.quantity);
+        }
+        positions.retain(|_, sum| *sum != 0);
         let mut holdings = Holdings {
             sequence: summary.sequence,
             positions,
