@@ -370,19 +370,27 @@ impl Account {
         Some(if bracket { share } else { share.min(asked) })
     }
 
-    /// Returns what is open of the orders of an order's list that end or shrink when it trades,
-    /// where they are of its own side and instrument.
+    /// Returns what is open of an order's [`Account::alternative_orders`].
     pub(super) fn alternatives(&self, entry: &OrderEntry) -> i128 {
+        let orders = self.alternative_orders(entry).into_iter();
+        orders
+            .map(|other| i128::from(other.reserved_open().0))
+            .sum()
+    }
+
+    /// Returns the orders of an order's list that end or shrink when it trades, where they are of
+    /// its own side and instrument.
+    pub(super) fn alternative_orders(&self, entry: &OrderEntry) -> Vec<&OrderEntry> {
         let request = &entry.order.request;
         let list = entry.order.list_id.as_ref();
         let Some(list) = list.and_then(|id| self.lists.get(id)) else {
-            return 0;
+            return Vec::new();
         };
         if matches!(
             list.definition.contingency,
             Contingency::None | Contingency::Oto
         ) {
-            return 0;
+            return Vec::new();
         }
         let members = self.members(list).into_iter();
         let others = members.map(|index| self.orders.get(index)).filter(|other| {
@@ -391,9 +399,7 @@ impl Account {
                 && theirs.side == request.side
                 && theirs.instrument_id == request.instrument_id
         });
-        others
-            .map(|other| i128::from(other.reserved_open().0))
-            .sum()
+        others.collect()
     }
 
     /// Brings an order to a total quantity: a child that waits leaves with it, a working one is

@@ -53,6 +53,8 @@ pub struct Question<'a> {
     pub exposure: Exposure,
     /// What of them on this side is open of orders that end or shrink when this one trades.
     pub alternatives: i128,
+    /// What the venue locks funds for besides this order.
+    pub locked: Exposure,
     /// The best price of the account's own orders that this one could trade with, where that is
     /// to be prevented.
     pub opposite: Option<Price>,
@@ -266,7 +268,7 @@ fn insufficient(needed: Decimal, available: Decimal, currency: &crate::Currency)
 }
 
 fn spot_buy(q: &Question<'_>) -> Result<(), Denial> {
-    let others = spot_buy_reserve(q.instrument, &q.exposure)?;
+    let others = spot_buy_reserve(q.instrument, &q.locked)?;
     let free = add(q.funds.free_of_others()?, -others)?;
     let needed = q.instrument.notional(q.price()?, q.open)?.0.abs();
     let needed = with_taker_fee(q.instrument, needed, i128::from(q.open.0))?;
@@ -278,8 +280,7 @@ fn spot_buy(q: &Question<'_>) -> Result<(), Denial> {
 
 fn spot_sell(q: &Question<'_>) -> Result<(), Denial> {
     let decimals = q.instrument.quantity_decimals;
-    let selling = q.exposure.sell.quantity - q.alternatives;
-    let selling = number::decimal_of(selling, decimals)?;
+    let selling = number::decimal_of(q.locked.sell.quantity, decimals)?;
     let free = add(q.funds.base_holdings()?, -selling)?;
     let needed = q.instrument.quantity_decimal(q.open);
     if needed > free {

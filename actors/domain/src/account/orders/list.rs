@@ -1,6 +1,7 @@
 //! How an order is judged in the company of those that it is taken with.
 
 use super::{Account, Denial, MarketRef, OrderEntry, OrderIndex, UnixNanos};
+use crate::instrument::Instrument;
 use crate::risk::checks;
 use crate::risk::exposure::Exposure;
 
@@ -32,6 +33,22 @@ impl Account {
             checks::check
         };
         self.ask_in_list(now, index, market, company, check)
+    }
+
+    /// Returns what of `exposure` the venue locks besides this order: where it knows that of
+    /// several orders one trades, not those that this one stands in for. Each leg passes by
+    /// itself then, so that the largest of them is covered; otherwise all of them together.
+    pub(super) fn locked(
+        &self,
+        exposure: Exposure,
+        entry: &OrderEntry,
+        instrument: &Instrument,
+    ) -> Exposure {
+        if instrument.rules.lacks.linked_orders {
+            return exposure;
+        }
+        let others = self.alternative_orders(entry).into_iter();
+        others.fold(exposure, Exposure::without)
     }
 
     /// Returns `exposure` without the orders that will wait for `entry`: no event has held them

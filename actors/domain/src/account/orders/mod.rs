@@ -171,6 +171,7 @@ impl Account {
         question.exposure = question.exposure.without(entry);
         question.recent_orders = question.recent_orders.saturating_add(company.before);
         question.alternatives = self.alternatives(entry);
+        question.locked = self.locked(question.exposure, entry, instrument);
         question.open_orders = question.open_orders.saturating_sub(1);
         if entry.hold.is_some() {
             // It counted when it was taken, and what protects a position does not wait for it.
@@ -293,6 +294,7 @@ impl Account {
             net: self.position_meant(request),
             exposure: self.orders.exposures().of(&request.instrument_id),
             alternatives: 0,
+            locked: self.orders.exposures().of(&request.instrument_id),
             opposite: self.best_opposite(request),
             open_orders: self.orders.working().len(),
             wide: None,

@@ -227,3 +227,64 @@ fn a_bust_while_a_leg_is_being_canceled_leaves_it_to_the_venue_which_comes_first
     assert_eq!(world.order("s").leaves_quantity, Quantity(10));
     world.assert_recovers();
 }
+
+/// A venue that knows pairs, or one that locks funds for each order of one.
+fn spot_world(linked_orders: bool) -> World {
+    let mut world = World::small();
+    let mut definition = Instrument {
+        min_notional: money("0"),
+        ..instrument(SPOT)
+    };
+    definition.rules.lacks.linked_orders = linked_orders;
+    world.apply(AccountInput::DefineInstrument(Box::new(definition)));
+    world
+}
+
+#[test]
+fn a_pair_is_covered_as_its_venue_locks_it() {
+    let codes = |world: &World| ["t", "s"].map(|client| world.order(client).reason_code);
+    let short = Some(ReasonCode::InsufficientBuyingPower);
+    for (lacks, held, expected) in [
+        (false, 10, [None, None]),
+        (false, 9, [short, short]),
+        (true, 20, [None, None]),
+        (true, 19, [short, short]),
+    ] {
+        let mut world = spot_world(lacks);
+        world.working(limit("p", SPOT, Side::Buy, held, 10_000));
+        world.fill("p", "xp", held, 10_000);
+        world.submit_list(list(Contingency::Oco, on(SPOT, false, pair())));
+        assert_eq!(codes(&world), expected, "{lacks} {held}");
+    }
+    // 10,000 USDT pay for 90 at 100 with its fee, and not for two of them.
+    for (lacks, expected) in [(false, [None, None]), (true, [short, short])] {
+        let mut world = spot_world(lacks);
+        let orders = pair().into_iter().zip([9_900, 10_000]);
+        let buys = orders.map(|(order, price)| SubmitOrder {
+            client_order_id: order.client_order_id,
+            ..limit("b", SPOT, Side::Buy, 90_000, price)
+        });
+        world.submit_list(list(Contingency::Oco, buys.collect()));
+        assert_eq!(codes(&world), expected, "{lacks}");
+    }
+}
+
+/// Legs of different size: the larger one is what the pair costs.
+#[test]
+fn the_larger_leg_of_a_pair_has_to_be_covered() {
+    for (quantities, taken) in [([10, 4], true), ([4, 10], true), ([4, 11], false)] {
+        let mut world = spot_world(false);
+        world.working(limit("p", SPOT, Side::Buy, 10, 10_000));
+        world.fill("p", "xp", 10, 10_000);
+        let mut orders = on(SPOT, false, pair());
+        for (order, quantity) in orders.iter_mut().zip(quantities) {
+            order.quantity = Quantity(quantity);
+        }
+        world.submit_list(list(Contingency::Oco, orders));
+        assert_eq!(
+            world.order("t").reason_code.is_none(),
+            taken,
+            "{quantities:?}"
+        );
+    }
+}
