@@ -5,6 +5,7 @@ mod busts;
 mod close;
 mod golden;
 mod home;
+mod leaks;
 mod limits;
 mod lists;
 mod orders;
