@@ -226,7 +226,7 @@ impl Account {
         self.orders.get(index).order.request.instrument_id.clone()
     }
 
-    fn members(&self, list: &OrderList) -> Vec<OrderIndex> {
+    pub(super) fn members(&self, list: &OrderList) -> Vec<OrderIndex> {
         let members = list.definition.members.iter();
         members
             .filter_map(|id| self.orders.find_client(id))
@@ -368,38 +368,6 @@ impl Account {
             return ended.then_some(Quantity::ZERO);
         }
         Some(if bracket { share } else { share.min(asked) })
-    }
-
-    /// Returns what is open of an order's [`Account::alternative_orders`].
-    pub(super) fn alternatives(&self, entry: &OrderEntry) -> i128 {
-        let orders = self.alternative_orders(entry).into_iter();
-        orders
-            .map(|other| i128::from(other.reserved_open().0))
-            .sum()
-    }
-
-    /// Returns the orders of an order's list that end or shrink when it trades, where they are of
-    /// its own side and instrument.
-    pub(super) fn alternative_orders(&self, entry: &OrderEntry) -> Vec<&OrderEntry> {
-        let request = &entry.order.request;
-        let list = entry.order.list_id.as_ref();
-        let Some(list) = list.and_then(|id| self.lists.get(id)) else {
-            return Vec::new();
-        };
-        if matches!(
-            list.definition.contingency,
-            Contingency::None | Contingency::Oto
-        ) {
-            return Vec::new();
-        }
-        let members = self.members(list).into_iter();
-        let others = members.map(|index| self.orders.get(index)).filter(|other| {
-            let theirs = &other.order.request;
-            other.created != entry.created
-                && theirs.side == request.side
-                && theirs.instrument_id == request.instrument_id
-        });
-        others.collect()
     }
 
     /// Brings an order to a total quantity: a child that waits leaves with it, a working one is

@@ -2,6 +2,7 @@
 
 use super::{Account, Denial, MarketRef, OrderEntry, OrderIndex, UnixNanos};
 use crate::instrument::Instrument;
+use crate::order::Contingency;
 use crate::risk::checks;
 use crate::risk::exposure::Exposure;
 
@@ -66,5 +67,37 @@ impl Account {
             .filter(|child| child.created != entry.created)
             .filter(|child| child.order.request.instrument_id == *instrument_id)
             .fold(exposure, Exposure::without)
+    }
+
+    /// Returns what is open of an order's [`Account::alternative_orders`].
+    pub(in crate::account) fn alternatives(&self, entry: &OrderEntry) -> i128 {
+        let orders = self.alternative_orders(entry).into_iter();
+        orders
+            .map(|other| i128::from(other.reserved_open().0))
+            .sum()
+    }
+
+    /// Returns the orders of an order's list that end or shrink when it trades, where they are of
+    /// its own side and instrument.
+    pub(in crate::account) fn alternative_orders(&self, entry: &OrderEntry) -> Vec<&OrderEntry> {
+        let request = &entry.order.request;
+        let list = entry.order.list_id.as_ref();
+        let Some(list) = list.and_then(|id| self.lists.get(id)) else {
+            return Vec::new();
+        };
+        if matches!(
+            list.definition.contingency,
+            Contingency::None | Contingency::Oto
+        ) {
+            return Vec::new();
+        }
+        let members = self.members(list).into_iter();
+        let others = members.map(|index| self.orders.get(index)).filter(|other| {
+            let theirs = &other.order.request;
+            other.created != entry.created
+                && theirs.side == request.side
+                && theirs.instrument_id == request.instrument_id
+        });
+        others.collect()
     }
 }
