@@ -159,6 +159,9 @@ fn refused(refusal: &Refusal) -> Status {
         Refusal::Rule { code, .. } => {
             with_reason(Code::FailedPrecondition, code.as_str(), message, &[])
         }
+        Refusal::TooManyClosings(_) => {
+            with_reason(Code::ResourceExhausted, "TOO_MANY_CLOSINGS", message, &[])
+        }
         Refusal::NotOpen => with_retry(
             Code::Unavailable,
             "ACCOUNT_NOT_OPEN",
@@ -457,6 +460,11 @@ mod tests {
             ),
             (rule, Code::FailedPrecondition, "ORDER_RATE"),
             (Refusal::NotOpen, Code::Unavailable, "ACCOUNT_NOT_OPEN"),
+            (
+                Refusal::TooManyClosings(64),
+                Code::ResourceExhausted,
+                "TOO_MANY_CLOSINGS",
+            ),
         ];
         for (refusal, code, reason) in cases {
             let status = command(&CommandError::Refused(refusal));

@@ -21,6 +21,8 @@ pub struct Metrics {
     pub venue_connected: IntGaugeVec,
     /// Differences between account and venue that were seen, by account and kind.
     pub reconcile_differences: IntCounterVec,
+    /// 1 while loss limits are set and a part of the equity is not known, by account.
+    pub losses_unmeasured: IntGaugeVec,
 }
 
 impl Default for Metrics {
@@ -75,6 +77,12 @@ impl Metrics {
                 "apex_account_reconcile_differences_total",
                 "differences between account and venue that were seen",
                 &["account_id", "kind"],
+            ),
+            losses_unmeasured: gauge(
+                &registry,
+                "apex_account_losses_unmeasured",
+                "1 while loss limits see nothing, since a part of the equity is not known",
+                account,
             ),
             registry,
         }

@@ -91,6 +91,10 @@ impl NodeMetrics {
                 &self.metrics.venue_connected,
                 i64::from(summary.venue_connected),
             );
+            gauge(
+                &self.metrics.losses_unmeasured,
+                i64::from(summary.losses_unmeasured),
+            );
             for (kind, seen) in summary.reconcile_differences {
                 let labels = [account_id.as_str(), kind];
                 let counter = self

@@ -36,7 +36,7 @@ variants!(event, EVENTS, Event: AccountOpened CashAdjusted LimitsSet InstrumentD
     OrderCancelRejected OrderCanceled OrderExpired OrderTriggered OrderFilled OrderEndHeld
     ReportQuarantined ExternalFilled ListInitialized OrderHeld OrderTrailed ExecutionBusted
     FundingPaid InstrumentSplit PositionReconciled BalanceReconciled CommandTaken CloseEnded
-    EquityMarked PlatformShareSet);
+    EquityMarked PlatformShareSet LossesUnmeasured LossesMeasured);
 
 variants!(reason, REASONS, ReasonCode: PriceIncrement QuantityIncrement MinQuantity MaxQuantity
     MinNotional MaxNotional PriceCollar NoReferencePrice InsufficientBuyingPower PositionLimit
@@ -53,7 +53,7 @@ variants!(quarantine, QUARANTINES, QuarantineReason: Overfill ConflictingExecuti
     IllegalTransition UnknownOrder Unbookable);
 
 variants!(refusal, REFUSALS, Refusal: AlreadyExists ListExists OrderNotFound UnknownInstrument
-    StaleSequence OrderClosed ChangePending Rule NotOpen Invalid);
+    StaleSequence OrderClosed ChangePending Rule NotOpen Invalid TooManyClosings);
 
 variants!(command, COMMANDS, Command: Cancel CancelOrders Close Halt);
 variants!(outcome, OUTCOMES, CloseOutcome: Flat Dust GaveUp);

@@ -304,6 +304,8 @@ fn kind(event: &Event) -> Option<v1::OrderEventKind> {
         | Event::PositionReconciled { .. }
         | Event::BalanceReconciled { .. }
         | Event::EquityMarked { .. }
-        | Event::PlatformShareSet { .. } => return None,
+        | Event::PlatformShareSet { .. }
+        | Event::LossesUnmeasured
+        | Event::LossesMeasured => return None,
     })
 }

@@ -68,6 +68,7 @@ fn lacks(lacks: &Lacks) -> v1::InstrumentLacks {
         iceberg: lacks.iceberg,
         post_only: lacks.post_only,
         reduce_only: lacks.reduce_only,
+        linked_orders: lacks.linked_orders,
     }
 }
 
@@ -239,5 +240,6 @@ fn read_lacks(f: &mut Fields, wire: Option<&v1::InstrumentLacks>) -> Option<Lack
         iceberg: wire.iceberg,
         post_only: wire.post_only,
         reduce_only: wire.reduce_only,
+        linked_orders: wire.linked_orders,
     })
 }

@@ -233,6 +233,8 @@ pub struct AccountSummary {
     pub venue_connected: bool,
     /// Differences from the venue that were seen since the start, by kind.
     pub reconcile_differences: BTreeMap<&'static str, u64>,
+    /// Loss limits are set, and see nothing: a part of the equity is not known.
+    pub losses_unmeasured: bool,
 }
 
 impl AccountSummary {
@@ -262,6 +264,7 @@ impl AccountSummary {
             journal: JournalHealth::Ready,
             venue_connected: false,
             reconcile_differences: BTreeMap::new(),
+            losses_unmeasured: account.are_losses_unmeasured(),
         })
     }
 }

@@ -3,7 +3,7 @@
 //! Each is one event that says what was asked, and what it does follows. How positions are closed
 //! stands in `closing`.
 
-use super::closing::Closing;
+use super::closing::{Closing, MAX_CLOSINGS};
 use super::commands::request_id_taken;
 use super::machine::{Account, Step};
 use super::requests::Subject;
@@ -102,6 +102,9 @@ impl Account {
         if let Some(id) = used.filter(taken) {
             return step.refuse(Refusal::AlreadyExists(id.clone()));
         }
+        if self.closings.len() >= MAX_CLOSINGS {
+            return step.refuse(Refusal::TooManyClosings(self.closings.len()));
+        }
         self.take_command(step, request_id, command);
         let meant = self.meant(&in_the_way(&scope));
         for index in &meant {
@@ -176,6 +179,12 @@ impl Account {
             Command::Halt { flatten: true, .. } => CloseScope::default(),
             _ => return,
         };
+        // A kill switch that is pulled again joins what closes everything already, so that it
+        // needs no bound of its own and is never refused.
+        let all = |closing: &Closing| closing.scope == CloseScope::default();
+        if matches!(command, Command::Halt { .. }) && self.closings.iter().any(all) {
+            return;
+        }
         self.closings.push(Closing {
             taken: sequence,
             scope,

@@ -24,6 +24,11 @@ const MAX_ATTEMPTS: u32 = 5;
 /// How long after one that did not fill the next leaves.
 const RETRY_NS: i64 = NANOS_PER_SECOND;
 
+/// Closings by command that may be under way at once: each is looked at with every input. One of
+/// each instrument and strategy that a person watches fits; more are refused. The kill switch has
+/// a place beyond it.
+pub(super) const MAX_CLOSINGS: usize = 64;
+
 /// A closing that has not ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Closing {
@@ -113,16 +118,22 @@ impl Account {
     /// once it has.
     fn drive_closing(&mut self, step: &mut Step<'_>, closing: &Closing) -> Option<CloseOutcome> {
         let filter = in_the_way(&closing.scope);
+        let targets = self.targets(&closing.scope);
         if may_need_cancels(step) {
             for index in self.meant(&filter) {
                 if !self.is_closing_order(self.orders.get(index)) {
                     self.cancel_until_ended(step, index, ReasonCode::CanceledByUser);
                 }
             }
+            for index in self.would_meet(&targets) {
+                self.cancel_until_ended(step, index, ReasonCode::SelfTrade);
+            }
         }
-        let in_the_way = |index: OrderIndex| is_meant(&filter, &self.orders.get(index).order);
+        let in_the_way = |index: OrderIndex| {
+            let entry = self.orders.get(index);
+            is_meant(&filter, &entry.order) || self.meets_any(entry, &targets)
+        };
         let is_busy = self.orders.working().iter().any(|index| in_the_way(*index));
-        let targets = self.targets(&closing.scope);
         if targets.is_empty() {
             return (!is_busy).then_some(CloseOutcome::Flat);
         }
@@ -155,6 +166,29 @@ impl Account {
             (false, true) => Some(CloseOutcome::GaveUp),
             (false, false) => Some(CloseOutcome::Dust),
         }
+    }
+
+    /// Returns the resting orders of the account that the closing orders of `targets` could trade
+    /// with, whichever strategy they are of.
+    fn would_meet(&self, targets: &[Target]) -> Vec<OrderIndex> {
+        let ids: BTreeSet<&InstrumentId> = targets.iter().map(|t| &t.instrument_id).collect();
+        let working = ids.into_iter().flat_map(|id| self.orders.working_of(id));
+        working
+            .filter(|index| self.meets_any(self.orders.get(*index), targets))
+            .collect()
+    }
+
+    /// Returns true where the account must not trade with itself, and a closing order of one of
+    /// `targets` could meet this one at the venue.
+    fn meets_any(&self, entry: &OrderEntry, targets: &[Target]) -> bool {
+        let request = &entry.order.request;
+        let rests = entry.sent && entry.order.limit_price.is_some();
+        // What closes a position is on the other side than the one that opened it.
+        let meets = |target: &Target| {
+            target.instrument_id == request.instrument_id
+                && target.quantity.signum() == request.side.sign()
+        };
+        self.limits.wide.prevent_self_trade && rests && targets.iter().any(meets)
     }
 
     /// Returns the order that closes as much of a position as one order can, with the first id

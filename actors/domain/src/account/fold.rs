@@ -1,6 +1,6 @@
 //! What each event does to the state. Nothing is decided here.
 
-use super::losses::Baseline;
+use super::losses::{Baseline, SYSTEM, Unmeasured};
 use super::machine::Account;
 use super::recovery::FoldError;
 use super::requests::Subject;
@@ -13,7 +13,6 @@ use crate::order::OrderStatus;
 use crate::order::entry::{EntryError, NewEntry, OrderEntry};
 use crate::order::store::OrderIndex;
 use crate::portfolio::Holder;
-use crate::risk::TradingState;
 use crate::risk::checks::RATE_WINDOW_NS;
 use crate::time::UnixNanos;
 use crate::venue::Execution;
@@ -54,12 +53,12 @@ impl Account {
                     .insert(instrument.instrument_id.clone(), (**instrument).clone());
             }
             Event::TradingStateChanged {
-                request_id, state, ..
+                request_id,
+                state,
+                by,
+                ..
             } => {
-                // Resuming begins to measure anew.
-                if *state == TradingState::Active && self.trading_state != *state {
-                    self.baseline = None;
-                }
+                self.take_state_of_losses(*state, request_id.is_none() && by == SYSTEM, ts);
                 self.trading_state = *state;
                 let subject = Subject::TradingState(*state);
                 self.requests
@@ -92,6 +91,8 @@ impl Account {
                 highest,
                 day,
             } => self.take_baseline(*day_start, *highest, *day),
+            Event::LossesUnmeasured => self.unmeasured = Some(Unmeasured::since(ts)),
+            Event::LossesMeasured => self.unmeasured = None,
             Event::CommandTaken {
                 request_id,
                 command,

@@ -6,7 +6,7 @@
 //! loses nothing: they are one atomic unit of the journal, or the next event looks again.
 
 use super::machine::{Account, Step};
-use super::orders::Change;
+use super::orders::{Change, Company};
 use super::types::{Outcome, Refusal, Reply};
 use crate::event::{Event, Hold};
 use crate::id::{InstrumentId, OrderListId};
@@ -165,15 +165,18 @@ impl Account {
         indexes: &[OrderIndex],
         markets: &Markets,
     ) {
+        let is_child = |index: &OrderIndex| self.role_of(list_id, *index) == Role::Child;
+        let children: Vec<OrderIndex> = indexes.iter().copied().filter(is_child).collect();
         let verdicts: Vec<Result<(), Denial>> = indexes
             .iter()
-            .map(|index| {
+            .enumerate()
+            .map(|(before, index)| {
                 let market = market_of(markets, &self.instrument_of(*index));
-                if self.role_of(list_id, *index) == Role::Child {
-                    self.form_verdict(step.now, *index, market)
-                } else {
-                    self.verdict(step.now, *index, market)
-                }
+                let company = Company {
+                    before,
+                    children: &children,
+                };
+                self.verdict_in_list(step.now, *index, market, company)
             })
             .collect();
         if verdicts.iter().any(Result::is_err) {
@@ -223,7 +226,7 @@ impl Account {
         self.orders.get(index).order.request.instrument_id.clone()
     }
 
-    fn members(&self, list: &OrderList) -> Vec<OrderIndex> {
+    pub(super) fn members(&self, list: &OrderList) -> Vec<OrderIndex> {
         let members = list.definition.members.iter();
         members
             .filter_map(|id| self.orders.find_client(id))
@@ -274,7 +277,11 @@ impl Account {
                 Wanted::Work(quantity) => {
                     let partial = list.definition.release == ReleaseRule::Partial;
                     let grows = partial || quantity > list.definition.quantities[position];
-                    self.size(step, *index, quantity, grows);
+                    // What its list took from an order comes back with a bust; what its owner
+                    // or the venue took does not.
+                    let most = self.orders.get(*index).most.filter(|_| !grows);
+                    let quantity = most.map_or(quantity, |most| quantity.min(most));
+                    self.size(step, *index, quantity);
                 }
             }
         }
@@ -363,35 +370,9 @@ impl Account {
         Some(if bracket { share } else { share.min(asked) })
     }
 
-    /// Returns what is open of the orders of an order's list that end or shrink when it trades,
-    /// where they are of its own side and instrument.
-    pub(super) fn alternatives(&self, entry: &OrderEntry) -> i128 {
-        let request = &entry.order.request;
-        let list = entry.order.list_id.as_ref();
-        let Some(list) = list.and_then(|id| self.lists.get(id)) else {
-            return 0;
-        };
-        if matches!(
-            list.definition.contingency,
-            Contingency::None | Contingency::Oto
-        ) {
-            return 0;
-        }
-        let members = self.members(list).into_iter();
-        let others = members.map(|index| self.orders.get(index)).filter(|other| {
-            let theirs = &other.order.request;
-            other.created != entry.created
-                && theirs.side == request.side
-                && theirs.instrument_id == request.instrument_id
-        });
-        others
-            .map(|other| i128::from(other.reserved_open().0))
-            .sum()
-    }
-
     /// Brings an order to a total quantity: a child that waits leaves with it, a working one is
-    /// amended once nothing else is under way. A larger quantity is asked for where it `grows`.
-    fn size(&mut self, step: &mut Step<'_>, index: OrderIndex, quantity: Quantity, grows: bool) {
+    /// amended once nothing else is under way.
+    fn size(&mut self, step: &mut Step<'_>, index: OrderIndex, quantity: Quantity) {
         let entry = self.orders.get(index);
         let (order, waits) = (
             &entry.order,
@@ -400,7 +381,7 @@ impl Account {
         let under_way = entry.amend.is_some() || entry.cancel.is_some() || entry.held.is_some();
         let unknown = matches!(entry.base, OrderStatus::Submitted | OrderStatus::Unknown);
         let smaller = quantity < order.quantity;
-        let differs = smaller || (quantity > order.quantity && grows);
+        let differs = quantity != order.quantity;
         // The venue has its reasons; it is asked again once something about the order changes.
         let refused = entry.refused_quantity == Some(quantity);
         if differs && !refused && !under_way && (!unknown || entry.is_home()) {

@@ -2,19 +2,25 @@
 //!
 //! Once a tick the account is valued at the marks that were shown last. The day's loss counts from
 //! the equity at the day's first valuation (days end at 00:00 UTC), the drawdown from the highest
-//! equity. Paying in or out moves both by as much; resuming begins anew. An equity of which a part
-//! is not known decides nothing.
+//! equity. Paying in or out moves both by as much; resuming begins anew.
+//!
+//! An equity of which a part is not known decides nothing: what is left out may be the loss, or
+//! what makes up for it. That the limits see nothing is an event, and an account that cannot be
+//! measured for [`UNMEASURED_NS`] goes to REDUCING, since limits that see nothing protect
+//! nothing. It goes on by itself once all is known again, with the baseline of before, so that a
+//! loss of the time between counts at once.
 
 use super::machine::{Account, Step};
 use crate::event::Event;
-use crate::id::Currency;
+use crate::id::{Currency, InstrumentId};
 use crate::money::Money;
 use crate::number::Decimal;
 use crate::order::store::OrderIndex;
 use crate::portfolio::Valuation;
 use crate::risk::{LossAction, ReasonCode, TradingState};
-use crate::time::{NANOS_PER_DAY, UnixNanos};
+use crate::time::{NANOS_PER_DAY, NANOS_PER_SECOND, UnixNanos};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What losses are measured from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +30,52 @@ pub(super) struct Baseline {
     pub day: UnixNanos,
 }
 
+/// How long the equity may be unknown until only what reduces is taken: as long as a conversion
+/// rate counts where no limit says otherwise, so that one late quote stops nobody.
+const UNMEASURED_NS: i64 = 60 * NANOS_PER_SECOND;
+
+/// Who moves the trading state where no person does.
+pub(super) const SYSTEM: &str = "system";
+
+/// A time in which losses cannot be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Unmeasured {
+    /// When it began, or a person let the account go on in spite of it.
+    since: UnixNanos,
+    /// It moved the trading state.
+    reduced: bool,
+}
+
+impl Unmeasured {
+    pub fn since(since: UnixNanos) -> Unmeasured {
+        Unmeasured {
+            since,
+            reduced: false,
+        }
+    }
+}
+
 impl Account {
+    /// Returns true while loss limits are set and see nothing, since a part of the equity is not
+    /// known.
+    pub fn are_losses_unmeasured(&self) -> bool {
+        self.unmeasured.is_some()
+    }
+
+    /// Takes over what a change of the trading state means for measuring. `own` of the account.
+    pub(super) fn take_state_of_losses(&mut self, state: TradingState, own: bool, ts: UnixNanos) {
+        // Resuming begins to measure anew; going on by itself does not.
+        if state == TradingState::Active && self.trading_state != state && !own {
+            self.baseline = None;
+        }
+        if let Some(unmeasured) = &mut self.unmeasured {
+            unmeasured.reduced = own && state == TradingState::Reducing;
+            if state == TradingState::Active {
+                unmeasured.since = ts;
+            }
+        }
+    }
+
     /// Returns the prices that this account was shown last, to value it by.
     pub(super) fn own_valuation(&self, now: UnixNanos) -> Option<Valuation<'_>> {
         self.valuation(now, self.marks.marks(), self.marks.rates())
@@ -34,19 +85,61 @@ impl Account {
     pub(super) fn check_losses(&mut self, step: &mut Step<'_>) {
         let wide = &self.limits.wide;
         if wide.max_daily_loss.is_none() && wide.max_drawdown.is_none() {
-            return;
+            let before = self.measured(step);
+            return self.go_on(step, before);
         }
         let Some(valuation) = self.own_valuation(step.now) else {
             return;
         };
         let equity = self.equity_by(&valuation);
         if equity.partial {
-            return;
+            return self.not_measured(step);
         }
         let equity = equity.equity;
+        let before = self.measured(step);
         self.mark_equity(step, equity);
         if let Some((reason_code, reason)) = self.loss_reached(equity) {
-            self.stop_losing(step, reason_code, reason);
+            let state = match self.limits.wide.loss_action {
+                LossAction::Halt => TradingState::Halted,
+                LossAction::Reduce => TradingState::Reducing,
+            };
+            let reduced = before.is_some_and(|unmeasured| unmeasured.reduced);
+            if self.trading_state < state || reduced {
+                self.stop(step, state.max(self.trading_state), reason_code, reason);
+            }
+        } else {
+            self.go_on(step, before);
+        }
+    }
+
+    /// Says that nothing can be measured, and stops what could lose more when that lasts.
+    fn not_measured(&mut self, step: &mut Step<'_>) {
+        let Some(unmeasured) = self.unmeasured else {
+            return self.record(step, Event::LossesUnmeasured);
+        };
+        let lasts = step.now.since(unmeasured.since) >= UNMEASURED_NS;
+        if lasts && self.trading_state == TradingState::Active {
+            let reason = "a part of the equity has had no fresh price or rate for 60 s, so that \
+                          loss limits see nothing; goes on by itself once there is one";
+            let (state, code) = (TradingState::Reducing, ReasonCode::NoConversionRate);
+            self.stop(step, state, code, reason.to_owned());
+        }
+    }
+
+    /// Says that all can be measured again; returns what was before.
+    fn measured(&mut self, step: &mut Step<'_>) -> Option<Unmeasured> {
+        let before = self.unmeasured?;
+        self.record(step, Event::LossesMeasured);
+        Some(before)
+    }
+
+    /// Lets the account go on that was only stopped because nothing could be measured.
+    fn go_on(&mut self, step: &mut Step<'_>, before: Option<Unmeasured>) {
+        let reduced = before.is_some_and(|unmeasured| unmeasured.reduced);
+        if reduced && self.trading_state == TradingState::Reducing {
+            let reason = "all of the equity is known again".to_owned();
+            let state = TradingState::Active;
+            self.change_state(step, state, ReasonCode::NoConversionRate, &reason);
         }
     }
 
@@ -128,36 +221,59 @@ impl Account {
         })
     }
 
-    /// Moves the trading state, once, and cancels what could still lose more.
-    fn stop_losing(&mut self, step: &mut Step<'_>, reason_code: ReasonCode, reason: String) {
-        let state = match self.limits.wide.loss_action {
-            LossAction::Halt => TradingState::Halted,
-            LossAction::Reduce => TradingState::Reducing,
-        };
-        if self.trading_state >= state {
-            return;
-        }
-        self.record(
-            step,
-            Event::TradingStateChanged {
-                request_id: None,
-                state,
-                by: "system".to_owned(),
-                reason: format!("{}: {reason}", reason_code.as_str()),
-            },
-        );
+    /// Moves the trading state, and cancels what could still lose more.
+    fn stop(
+        &mut self,
+        step: &mut Step<'_>,
+        state: TradingState,
+        reason_code: ReasonCode,
+        reason: String,
+    ) {
+        self.change_state(step, state, reason_code, &reason);
         let working: Vec<OrderIndex> = self.orders.working().iter().copied().collect();
+        let mut kept = BTreeMap::new();
         for index in working {
-            if state == TradingState::Halted || !self.reduces(index) {
+            if state == TradingState::Halted || !self.reduces(index, &mut kept) {
                 self.cancel_working(step, index, None, reason_code);
             }
         }
     }
 
-    /// Returns true for an order against the position of its instrument.
-    fn reduces(&self, index: OrderIndex) -> bool {
-        let request = &self.orders.get(index).order.request;
+    fn change_state(
+        &mut self,
+        step: &mut Step<'_>,
+        state: TradingState,
+        reason_code: ReasonCode,
+        reason: &str,
+    ) {
+        self.record(
+            step,
+            Event::TradingStateChanged {
+                request_id: None,
+                state,
+                by: SYSTEM.to_owned(),
+                reason: format!("{}: {reason}", reason_code.as_str()),
+            },
+        );
+    }
+
+    /// Returns true for an order that, with those of its side that were `kept` before it, brings
+    /// the position of its instrument nearer to zero and not beyond. Of orders that end or shrink
+    /// when one of them trades each may cover all of it.
+    fn reduces(&self, index: OrderIndex, kept: &mut BTreeMap<InstrumentId, i128>) -> bool {
+        let entry = self.orders.get(index);
+        let request = &entry.order.request;
         let net = self.portfolio.net(&request.instrument_id).quantity;
-        net.signum() * request.side.sign() < 0
+        if net.signum() * request.side.sign() >= 0 {
+            return false;
+        }
+        let kept = kept.entry(request.instrument_id.clone()).or_default();
+        let open = i128::from(entry.reserved_open().0);
+        let alone = *kept + open - self.alternatives(entry);
+        let reduces = alone.max(open) <= i128::from(net).abs();
+        if reduces {
+            *kept += open;
+        }
+        reduces
     }
 }

@@ -1,7 +1,7 @@
 //! The machine itself: its state, and where each input goes.
 
 use super::closing::Closing;
-use super::losses::Baseline;
+use super::losses::{Baseline, Unmeasured};
 use super::marks::Marks;
 use super::requests::Requests;
 use super::types::{AccountInput, Effects, ExecutionRecord, Refusal, Reply};
@@ -57,6 +57,8 @@ pub struct Account {
     pub(super) baseline: Option<Baseline>,
     /// Share of the platform's exposure limit; `None` before one was given.
     pub(super) share: Option<PlatformShare>,
+    /// Since when loss limits see nothing, while they do.
+    pub(super) unmeasured: Option<Unmeasured>,
     /// Boxed, since an account lives inside futures.
     #[serde(skip)]
     pub(super) reconciler: Box<Reconciler>,

@@ -196,6 +196,9 @@ pub enum Refusal {
     /// A well-formed amend that breaks a rule.
     #[error("{}: {detail}", code.as_str())]
     Rule { code: ReasonCode, detail: String },
+    /// As many closings are under way as an account may have; they end by themselves.
+    #[error("{0} closings of positions are under way, wait until one of them has ended")]
+    TooManyClosings(usize),
     #[error("the account is not open")]
     NotOpen,
     #[error("{field} {detail}")]

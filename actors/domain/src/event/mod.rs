@@ -238,6 +238,11 @@ pub enum Event {
         currency: Currency,
         share: Option<Money>,
     },
+    /// A part of the equity has no fresh price or rate: loss limits cannot be measured from here
+    /// on, and see nothing.
+    LossesUnmeasured,
+    /// All of the equity is known again, or no limit asks for it any more.
+    LossesMeasured,
 }
 
 /// A command over several orders or positions.
@@ -376,7 +381,9 @@ impl Event {
             | Event::PositionReconciled { .. }
             | Event::BalanceReconciled { .. }
             | Event::EquityMarked { .. }
-            | Event::PlatformShareSet { .. } => None,
+            | Event::PlatformShareSet { .. }
+            | Event::LossesUnmeasured
+            | Event::LossesMeasured => None,
         }
     }
 }

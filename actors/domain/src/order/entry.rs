@@ -8,6 +8,7 @@ use crate::id::{AccountId, OrderId, OrderListId};
 use crate::market::Side;
 use crate::money::Money;
 use crate::number::{NumberError, Price, Quantity};
+use crate::risk::fill_range::FillRange;
 use crate::risk::{MarketRef, MarketView, ReasonCode};
 use crate::time::UnixNanos;
 use crate::venue::VenueEnd;
@@ -23,6 +24,8 @@ pub(crate) struct PendingAmend {
     pub limit_price: Option<Price>,
     pub stop_price: Option<Price>,
     pub since: UnixNanos,
+    /// Somebody asked for it; otherwise it is the account's own, to keep a list right.
+    pub is_requested: bool,
 }
 
 /// A cancel on its way.
@@ -81,6 +84,10 @@ pub(crate) struct OrderEntry {
     pub watch: Option<Watch>,
     /// What was filled and taken back.
     pub busted: Quantity,
+    /// The total that was ordered, as amended: below the order's quantity after an overfill.
+    pub ordered: Quantity,
+    /// The total that its owner or the venue amended it to: its list asks for no more than that.
+    pub most: Option<Quantity>,
     /// The venue's time of the newest values that it told; older ones that come later are past.
     pub amended_at: UnixNanos,
     /// The quantity of an amend that the venue refused, until the order changes otherwise.
@@ -158,6 +165,8 @@ impl OrderEntry {
             hold: None,
             watch,
             busted: Quantity::ZERO,
+            ordered: quantity,
+            most: None,
             amended_at: UnixNanos::MIN,
             refused_quantity: None,
         }
@@ -230,15 +239,13 @@ impl OrderEntry {
         }
     }
 
-    /// Returns the price at which the open quantity is reserved: the limit price, the higher one
-    /// while an amend is under way, or the reference of a market order.
-    pub fn worst_price(&self) -> Price {
+    /// Returns between which prices the open quantity may trade by the market that the order was
+    /// decided on, an amend under way included; `None` of an order without any price.
+    pub fn fill_range(&self) -> Option<FillRange> {
         let pending = self.amend.as_ref().and_then(|amend| amend.limit_price);
-        self.order
-            .limit_price
-            .max(pending)
-            .or(self.reference.max(self.order.stop_price))
-            .unwrap_or_default()
+        let limits = [self.order.limit_price, pending];
+        let market = [self.reference, self.order.stop_price];
+        FillRange::new(self.order.request.side, limits, market)
     }
 
     /// Returns what `kind` would do to this order.

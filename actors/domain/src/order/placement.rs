@@ -81,6 +81,7 @@ mod tests {
                     iceberg: true,
                     post_only: true,
                     reduce_only: true,
+                    linked_orders: true,
                 },
                 ..instrument(SPOT).rules
             },

@@ -95,6 +95,7 @@ impl TrackedOrder {
             limit_price: order.limit_price,
             stop_price: order.stop_price,
             since,
+            is_requested: true,
         });
         entry.cancel = cancels.then_some(PendingCancel {
             reason_code: ReasonCode::CanceledByUser,

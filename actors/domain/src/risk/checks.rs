@@ -4,6 +4,7 @@
 //! order its reason code; a preview asks them all.
 
 use super::exposure::Exposure;
+use super::fill_range::FillRange;
 use super::margin::{add, contract_margin, spot_buy_reserve, with_taker_fee};
 use super::{Limits, MarketRef, ReasonCode, TradingState};
 use crate::id::StrategyId;
@@ -52,6 +53,8 @@ pub struct Question<'a> {
     pub exposure: Exposure,
     /// What of them on this side is open of orders that end or shrink when this one trades.
     pub alternatives: i128,
+    /// What the venue locks funds for besides this order.
+    pub locked: Exposure,
     /// The best price of the account's own orders that this one could trade with, where that is
     /// to be prevented.
     pub opposite: Option<Price>,
@@ -150,6 +153,14 @@ pub const CHECKS: [(&str, Check); 19] = [
 /// Asks the checks in order. Errors: the first refusal.
 pub fn check(question: &Question<'_>) -> Result<(), Denial> {
     CHECKS.iter().try_for_each(|(_, check)| check(question))
+}
+
+/// Asks a child of a list that is taken: its form, and the rate.
+///
+/// Errors: the first refusal.
+pub fn check_child(question: &Question<'_>) -> Result<(), Denial> {
+    check_form(question)?;
+    order_rate(question)
 }
 
 /// Asks those checks only that look at nothing but the order and its instrument.
@@ -258,7 +269,7 @@ fn insufficient(needed: Decimal, available: Decimal, currency: &crate::Currency)
 }
 
 fn spot_buy(q: &Question<'_>) -> Result<(), Denial> {
-    let others = spot_buy_reserve(q.instrument, &q.exposure)?;
+    let others = spot_buy_reserve(q.instrument, &q.locked)?;
     let free = add(q.funds.free_of_others()?, -others)?;
     let needed = q.instrument.notional(q.price()?, q.open)?.0.abs();
     let needed = with_taker_fee(q.instrument, needed, i128::from(q.open.0))?;
@@ -270,8 +281,7 @@ fn spot_buy(q: &Question<'_>) -> Result<(), Denial> {
 
 fn spot_sell(q: &Question<'_>) -> Result<(), Denial> {
     let decimals = q.instrument.quantity_decimals;
-    let selling = q.exposure.sell.quantity - q.alternatives;
-    let selling = number::decimal_of(selling, decimals)?;
+    let selling = number::decimal_of(q.locked.sell.quantity, decimals)?;
     let free = add(q.funds.base_holdings()?, -selling)?;
     let needed = q.instrument.quantity_decimal(q.open);
     if needed > free {
@@ -288,13 +298,10 @@ fn contract(q: &Question<'_>) -> Result<(), Denial> {
         return Ok(());
     }
     let before = contract_margin(q.instrument, q.net, &q.exposure)?;
-    let price = q.price()?;
-    // What an inverse contract holds grows as the price falls, and a buy may trade below its
-    // limit: see `exposure`, which counts it so once it works.
-    let lower = q
-        .reference()
-        .filter(|_| q.instrument.kind == InstrumentKind::Inverse && q.side == Side::Buy);
-    let price = lower.map_or(price, |reference| price.min(reference));
+    // As it is counted once it works: it may trade at another price than its limit.
+    let market = [q.reference(), q.stop_price];
+    let range = FillRange::new(q.side, [q.limit_price, None], market).ok_or_else(no_reference)?;
+    let price = range.dearest(q.instrument.kind);
     let exposure = q.exposure.with(q.side, q.open, price)?;
     let after = contract_margin(q.instrument, q.net, &exposure)?;
     if after.margin <= before.margin {

@@ -6,6 +6,7 @@ use crate::market::Side;
 use crate::number::{self, Decimal, NumberError, Price, Quantity};
 use crate::order::SubmitOrder;
 use crate::order::entry::OrderEntry;
+use crate::risk::fill_range::FillRange;
 use std::collections::BTreeMap;
 
 /// Decimals that the quotient of two mantissas is kept to, rounded up: finer than any notional
@@ -125,12 +126,13 @@ impl Share {
     /// Returns `None` of an order that has ended.
     pub(crate) fn of(entry: &OrderEntry) -> Option<Share> {
         let open = entry.reserved_open();
+        let range = entry.fill_range();
         entry.is_working().then(|| Share {
             side: entry.order.request.side,
             open,
             leaves: entry.order.leaves_quantity.min(open),
-            worst_price: entry.worst_price(),
-            lowest_price: lowest_price(entry),
+            worst_price: range.map_or_else(Price::default, FillRange::farthest),
+            lowest_price: range.map_or_else(Price::default, |range| range.low),
         })
     }
 }
@@ -229,18 +231,6 @@ fn change(exposure: &mut Exposure, share: &Share, direction: i128) {
     side.notional = side.notional.wrapping_add(price * quantity * direction);
     let quotient = quotient(quantity, i128::from(share.lowest_price.0));
     side.quotient = side.quotient.wrapping_add(quotient * direction);
-}
-
-/// Returns the price at which an inverse contract's open quantity is reserved: its base amount
-/// grows as the price falls. A buy may trade below its limit, down to the market that it was
-/// decided on.
-fn lowest_price(entry: &OrderEntry) -> Price {
-    let limit = entry.order.limit_price;
-    let pending = entry.amend.as_ref().and_then(|amend| amend.limit_price);
-    let market = entry.reference.or(entry.order.stop_price);
-    let market = market.filter(|_| limit.is_none() || entry.order.request.side == Side::Buy);
-    let prices = [limit, pending, market];
-    prices.into_iter().flatten().min().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 //! an order and readers of margin share.
 
 use super::exposure::{Exposure, SideExposure};
-use crate::instrument::{Instrument, InstrumentKind};
+use crate::instrument::{INVERSE_DECIMALS, Instrument, InstrumentKind};
 use crate::number::{self, Decimal, NumberError};
 use crate::portfolio::NetPosition;
+use rust_decimal::RoundingStrategy;
 
 pub(super) fn add(a: Decimal, b: Decimal) -> Result<Decimal, NumberError> {
     a.checked_add(b).ok_or(NumberError::OutOfRange)
@@ -23,7 +24,15 @@ fn side_notional(instrument: &Instrument, side: SideExposure) -> Result<Decimal,
         }
         InstrumentKind::Inverse => side.base_amount(instrument)?,
     };
-    multiply(worth, instrument.multiplier.0)
+    let worth = multiply(worth, instrument.multiplier.0)?;
+    Ok(match instrument.kind {
+        InstrumentKind::Spot | InstrumentKind::Linear => worth,
+        // A fill is rounded half to even, so that it may be worth more than the quotient.
+        InstrumentKind::Inverse => worth.round_dp_with_strategy(
+            u32::from(INVERSE_DECIMALS),
+            RoundingStrategy::ToPositiveInfinity,
+        ),
+    })
 }
 
 /// Adds what taking the liquidity costs. A rebate is not counted on before it came, a fee in the

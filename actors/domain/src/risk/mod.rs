@@ -2,6 +2,7 @@
 
 pub mod checks;
 pub mod exposure;
+pub(crate) mod fill_range;
 pub(crate) mod funds;
 pub(crate) mod margin;
 pub mod measure;

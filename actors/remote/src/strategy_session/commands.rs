@@ -335,6 +335,7 @@ fn refused(refusal: &Refusal) -> NotTaken {
         Refusal::OrderClosed(_) => "ORDER_CLOSED",
         Refusal::ChangePending => "CHANGE_PENDING",
         Refusal::Rule { code, .. } => code.as_str(),
+        Refusal::TooManyClosings(_) => "TOO_MANY_CLOSINGS",
         Refusal::NotOpen => "NOT_OPEN",
         Refusal::Invalid { field, detail } => return invalid(field, detail),
     };

@@ -44,9 +44,13 @@ impl Holdings {
             .positions
             .iter()
             .filter(|position| position.strategy_id == strategy_id && !position.is_flat());
-        let positions = own
-            .map(|position| (position.instrument_id.clone(), position.quantity))
-            .collect();
+        // Both sides of a hedging account are one position here.
+        let mut positions: BTreeMap<InstrumentId, i64> = BTreeMap::new();
+        for position in own {
+            let sum = positions.entry(position.instrument_id.clone()).or_default();
+            *sum = sum.saturating_add(position.quantity);
+        }
+        positions.retain(|_, sum| *sum != 0);
         let mut holdings = Holdings {
             sequence: summary.sequence,
             positions,
@@ -145,6 +149,15 @@ impl Holdings {
         if let Event::ListInitialized { list } = &recorded.event {
             self.newest_list = Some((**list).clone());
         }
+        if let Event::InstrumentSplit {
+            instrument_id,
+            numerator,
+            denominator,
+            ..
+        } = &recorded.event
+        {
+            self.split(instrument_id, *numerator, *denominator);
+        }
         let own = |order: &&std::sync::Arc<Order>| order.request.strategy_id == self.strategy_id;
         let Some(order) = event.order.as_ref().filter(own) else {
             return false;
@@ -170,6 +183,19 @@ impl Holdings {
         self.take_place(&recorded.event, order);
         self.take(order.as_ref().clone());
         true
+    }
+
+    /// Makes the units of a position as many as the account counts after a split: a fraction of
+    /// one is cut off. Working orders stay as they are, at the venue too.
+    fn split(&mut self, instrument_id: &InstrumentId, numerator: u32, denominator: u32) {
+        let Some(position) = self.positions.get_mut(instrument_id) else {
+            return;
+        };
+        let units = i128::from(*position) * i128::from(numerator) / i128::from(denominator.max(1));
+        *position = units.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+        if *position == 0 {
+            self.positions.remove(instrument_id);
+        }
     }
 
     /// Counts an order from the moment in which it is asked for.

@@ -95,6 +95,7 @@ impl Account {
         question.open = change.quantity.saturating_sub(order.filled_quantity);
         question.exposure = question.exposure.without(entry);
         question.alternatives = self.alternatives(entry);
+        question.locked = self.locked(question.exposure, entry, instrument);
         question.open_orders = question.open_orders.saturating_sub(1);
         question.before = Some(Before {
             open: order.leaves_quantity,
@@ -276,11 +277,17 @@ impl Account {
                 Some((index, refused.reason_code))
             })
             .collect();
-        let halted = self.trading_state == TradingState::Halted;
+        let state = self.trading_state;
         for (index, reason_code) in refused {
             match reason_code {
-                ReasonCode::CanceledByRisk | ReasonCode::LossLimit | ReasonCode::DrawdownLimit
-                    if halted =>
+                ReasonCode::CanceledByRisk if state == TradingState::Halted => {
+                    self.cancel_until_ended(step, index, reason_code);
+                }
+                // They may have moved the account to reducing only.
+                ReasonCode::LossLimit
+                | ReasonCode::DrawdownLimit
+                | ReasonCode::NoConversionRate
+                    if state != TradingState::Active =>
                 {
                     self.cancel_until_ended(step, index, reason_code);
                 }

@@ -18,11 +18,13 @@ use crate::risk::{MarketRef, ReasonCode};
 use crate::time::UnixNanos;
 
 mod change;
+mod list;
 mod preview;
 mod terms;
 mod wide;
 
 pub(super) use change::Change;
+pub(super) use list::Company;
 pub use preview::Preview;
 
 impl Account {
@@ -133,22 +135,22 @@ impl Account {
         self.ask(now, index, market, checks::check)
     }
 
-    /// As [`Account::verdict`], by those checks only that look at nothing but the order and its
-    /// instrument: what a child has to pass before its parent trades.
-    pub(super) fn form_verdict(
-        &self,
-        now: UnixNanos,
-        index: OrderIndex,
-        market: MarketRef,
-    ) -> Result<(), Denial> {
-        self.ask(now, index, market, checks::check_form)
-    }
-
     fn ask(
         &self,
         now: UnixNanos,
         index: OrderIndex,
         market: MarketRef,
+        check: fn(&Question<'_>) -> Result<(), Denial>,
+    ) -> Result<(), Denial> {
+        self.ask_in_list(now, index, market, Company::default(), check)
+    }
+
+    fn ask_in_list(
+        &self,
+        now: UnixNanos,
+        index: OrderIndex,
+        market: MarketRef,
+        company: Company<'_>,
         check: fn(&Question<'_>) -> Result<(), Denial>,
     ) -> Result<(), Denial> {
         let entry = self.orders.get(index);
@@ -165,8 +167,11 @@ impl Account {
         if entry.base == OrderStatus::Triggered {
             question.order_type = order.request.order_type.triggered();
         }
+        question.exposure = self.without_children(question.exposure, entry, company);
         question.exposure = question.exposure.without(entry);
+        question.recent_orders = question.recent_orders.saturating_add(company.before);
         question.alternatives = self.alternatives(entry);
+        question.locked = self.locked(question.exposure, entry, instrument);
         question.open_orders = question.open_orders.saturating_sub(1);
         if entry.hold.is_some() {
             // It counted when it was taken, and what protects a position does not wait for it.
@@ -289,6 +294,7 @@ impl Account {
             net: self.position_meant(request),
             exposure: self.orders.exposures().of(&request.instrument_id),
             alternatives: 0,
+            locked: self.orders.exposures().of(&request.instrument_id),
             opposite: self.best_opposite(request),
             open_orders: self.orders.working().len(),
             wide: None,

@@ -215,8 +215,13 @@ impl Account {
         self.confirmed(index);
         let entry = self.orders.get(index);
         let halted = self.trading_state == TradingState::Halted;
-        if entry.is_acknowledged() || entry.cancel.is_some() {
+        // A cancel that the venue refused, as it had no such order, is wanted all the same.
+        let canceled = entry.cancel.is_some() || entry.refused_cancel.is_some();
+        let over = entry.order.expires_at.is_some_and(|over| over <= step.now);
+        if entry.is_acknowledged() || canceled {
             self.end_not_there(step, index, ReasonCode::NotAtVenue, ts_event);
+        } else if over {
+            self.end_not_there(step, index, ReasonCode::TimeOver, ts_event);
         } else if halted {
             // A halt stops what has not reached the venue yet.
             self.end_not_there(step, index, ReasonCode::CanceledByRisk, ts_event);

@@ -9,6 +9,7 @@ use crate::number::Price;
 use crate::order::{OrderStatus, SubmitOrder};
 use crate::risk::{Limits, LossAction, MarketView, ReasonCode, TradingState, WideLimits};
 use crate::time::{NANOS_PER_DAY, NANOS_PER_SECOND};
+use crate::venue::VenueReport;
 use crate::{StrategyId, UnixNanos};
 
 /// 10,000 USDT, no other limits than these, and a market of both instruments at 100.
@@ -301,4 +302,114 @@ fn an_equity_that_is_not_wholly_known_decides_nothing() {
     world.price(PERP, 5_000);
     world.tick();
     assert_eq!(world.account.trading_state(), TradingState::Active);
+}
+
+/// A position whose price is as old as it may be at most, a loss limit, and orders of both sides.
+fn unmeasured(action: LossAction) -> World {
+    let mut world = world(WideLimits {
+        max_daily_loss: Some(money("100")),
+        loss_action: action,
+        ..WideLimits::default()
+    });
+    world.limits(Limits {
+        max_reference_age_ns: Some(NANOS_PER_SECOND),
+        ..world.account.limits().clone()
+    });
+    world.hold("in", PERP, 1_000);
+    world.working(buy("adds", PERP, 10));
+    world.working(limit("flips", PERP, Side::Sell, 1_001, 11_000));
+    world.working(limit("reduces", PERP, Side::Sell, 600, 11_000));
+    world.working(limit("more", PERP, Side::Sell, 401, 11_000));
+    world.price(PERP, 10_000);
+    world.tick();
+    world.now = world.now.plus(2 * NANOS_PER_SECOND);
+    world.tick();
+    assert_eq!(world.events(), ["LossesUnmeasured"]);
+    assert!(world.account.are_losses_unmeasured());
+    world.now = world.now.plus(59 * NANOS_PER_SECOND);
+    world.tick();
+    assert!(world.events().is_empty());
+    world.now = world.now.plus(NANOS_PER_SECOND);
+    world.tick();
+    assert_eq!(world.account.trading_state(), TradingState::Reducing);
+    world
+}
+
+#[test]
+fn an_account_that_cannot_be_measured_for_a_minute_only_reduces_and_then_goes_on() {
+    let mut world = unmeasured(LossAction::Halt);
+    let states = ["adds", "flips", "reduces", "more"].map(|client| world.state(client));
+    let (ends, stays) = (OrderStatus::PendingCancel, OrderStatus::Accepted);
+    assert_eq!(states, [ends, ends, stays, ends]);
+    world.assert_recovers();
+    let baseline = world.account.baseline;
+    world.price(PERP, 10_000);
+    world.tick();
+    assert_eq!(world.events(), ["LossesMeasured", "TradingStateChanged"]);
+    assert_eq!(world.account.trading_state(), TradingState::Active);
+    assert_eq!(world.account.baseline, baseline, "a loss in between counts");
+    assert!(!world.account.are_losses_unmeasured());
+    world.assert_recovers();
+}
+
+#[test]
+fn a_loss_made_while_nothing_could_be_measured_counts_as_soon_as_it_is_known() {
+    for (action, state) in [
+        (LossAction::Halt, TradingState::Halted),
+        (LossAction::Reduce, TradingState::Reducing),
+    ] {
+        let mut world = unmeasured(action);
+        world.limits(Limits {
+            wide: WideLimits {
+                max_daily_loss: Some(money("0.5")),
+                loss_action: action,
+                ..WideLimits::default()
+            },
+            ..world.account.limits().clone()
+        });
+        world.price(PERP, 9_900);
+        world.tick();
+        assert_eq!(world.account.trading_state(), state);
+        let changed = world.effects.events.iter().any(|recorded| {
+            let text = format!("{:?}", recorded.event);
+            text.starts_with("TradingStateChanged") && text.contains("LOSS_LIMIT")
+        });
+        assert!(changed, "{:?}", world.effects.events);
+        world.price(PERP, 9_900);
+        world.tick();
+        assert!(world.events().is_empty(), "told once");
+        world.assert_recovers();
+    }
+}
+
+#[test]
+fn a_person_who_resumes_in_spite_of_it_has_another_minute() {
+    let mut world = unmeasured(LossAction::Halt);
+    world.apply(AccountInput::SetTradingState {
+        request_id: Some(request_id("resume")),
+        state: TradingState::Active,
+        by: "ops".to_owned(),
+        reason: "the market is closed".to_owned(),
+    });
+    world.now = world.now.plus(59 * NANOS_PER_SECOND);
+    world.tick();
+    assert_eq!(world.account.trading_state(), TradingState::Active);
+    world.now = world.now.plus(NANOS_PER_SECOND);
+    world.tick();
+    assert_eq!(world.account.trading_state(), TradingState::Reducing);
+    world.assert_recovers();
+}
+
+#[test]
+fn a_refused_cancel_of_a_loss_limit_is_asked_for_again_while_reducing() {
+    let mut world = unmeasured(LossAction::Reduce);
+    world.report(VenueReport::CancelRejected {
+        client_order_id: cid("adds"),
+        text: "busy".to_owned(),
+        ts_event: world.now,
+    });
+    assert_eq!(world.state("adds"), OrderStatus::Accepted);
+    world.now = world.now.plus(NANOS_PER_SECOND);
+    world.tick();
+    assert_eq!(world.state("adds"), OrderStatus::PendingCancel);
 }

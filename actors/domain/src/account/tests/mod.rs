@@ -1,9 +1,11 @@
 //! The account as a whole, driven by scripts of inputs.
 
 mod as_of;
+mod busts;
 mod close;
 mod golden;
 mod home;
+mod leaks;
 mod limits;
 mod lists;
 mod orders;

@@ -442,3 +442,27 @@ fn a_halted_account_sends_no_amend_again() {
         world.assert_recovers();
     }
 }
+
+#[test]
+fn an_order_that_was_to_be_canceled_or_is_over_is_not_sent_again() {
+    let mut world = World::ready();
+    world.submit(limit("refused", SPOT, Side::Buy, 1_000, 10_000));
+    world.cancel("refused");
+    world.report(VenueReport::CancelRejected {
+        client_order_id: cid("refused"),
+        text: "no such order".to_owned(),
+        ts_event: world.now,
+    });
+    world.not_found("refused", true);
+    assert_eq!(world.state("refused"), OrderStatus::Canceled);
+    assert!(world.commands().is_empty());
+    let mut dated = limit("over", SPOT, Side::Buy, 1_000, 10_000);
+    dated.time_in_force = crate::order::TimeInForce::Gtd;
+    dated.terms.expire_at = Some(world.now.plus(crate::time::NANOS_PER_SECOND));
+    world.submit(dated);
+    world.now = world.now.plus(2 * crate::time::NANOS_PER_SECOND);
+    world.not_found("over", true);
+    assert_eq!(world.state("over"), OrderStatus::Expired);
+    assert!(world.commands().is_empty());
+    world.assert_recovers();
+}

@@ -134,6 +134,7 @@ impl OrderEntry {
     fn take_change(&mut self, event: &Event, ts: UnixNanos) {
         match event {
             Event::OrderPendingAmend {
+                request_id,
                 quantity,
                 limit_price,
                 stop_price,
@@ -144,6 +145,7 @@ impl OrderEntry {
                     limit_price: *limit_price,
                     stop_price: *stop_price,
                     since: ts,
+                    is_requested: request_id.is_some(),
                 });
             }
             Event::OrderAmended {
@@ -154,6 +156,7 @@ impl OrderEntry {
                 ..
             } => {
                 self.order.quantity = *quantity;
+                self.ordered = *quantity;
                 self.order.limit_price = *limit_price;
                 self.take_stop_price(*stop_price);
                 self.refused_quantity = None;
@@ -170,8 +173,9 @@ impl OrderEntry {
                         && keeps(amend.limit_price, *limit_price)
                         && keeps(amend.stop_price, *stop_price)
                 };
-                if self.amend.as_ref().is_some_and(answers) {
-                    self.amend = None;
+                let answered = self.amend.take_if(|amend| answers(amend));
+                if answered.is_none_or(|amend| amend.is_requested) {
+                    self.most = Some(*quantity);
                 }
                 self.seen(*ts_event);
             }
@@ -239,25 +243,36 @@ impl OrderEntry {
             let notional = instrument.notional(execution.last_price, quantity)?;
             self.order.filled_notional = self.order.filled_notional.checked_sub(notional)?;
             self.order.filled_quantity = self.order.filled_quantity.saturating_sub(quantity);
-            let kind = if self.order.filled_quantity.is_zero() {
-                EventKind::BustedWhole
-            } else {
-                EventKind::BustedPart
-            };
-            match self.verdict(kind) {
-                Next::To(status) => {
-                    self.base = status;
-                    if status.is_terminal() {
-                        self.explain(ReasonCode::ExecutionBusted, "");
-                    }
-                }
-                Next::Stay => {}
-                _ => return Err(EntryError::Transition(kind)),
+            // What an overfill had made the order is taken back with it.
+            self.order.quantity = self.ordered.max(self.order.filled_quantity);
+            let whole = self.order.filled_quantity >= self.order.quantity;
+            if !(whole && self.base == OrderStatus::Filled) {
+                self.take_bust()?;
             }
             self.settle();
         }
         self.order.sequence = sequence;
         self.order.ts_updated = ts;
+        Ok(())
+    }
+
+    /// Moves the state after an execution was taken back with which something is open or missing.
+    fn take_bust(&mut self) -> Result<(), EntryError> {
+        let kind = if self.order.filled_quantity.is_zero() {
+            EventKind::BustedWhole
+        } else {
+            EventKind::BustedPart
+        };
+        match self.verdict(kind) {
+            Next::To(status) => {
+                self.base = status;
+                if status.is_terminal() {
+                    self.explain(ReasonCode::ExecutionBusted, "");
+                }
+            }
+            Next::Stay => {}
+            _ => return Err(EntryError::Transition(kind)),
+        }
         Ok(())
     }
 

@@ -56,7 +56,8 @@ pub(super) fn order_rate(q: &Question<'_>) -> Result<(), Denial> {
 
 /// An order that would trade with a working one of the same account.
 pub(super) fn self_trade(q: &Question<'_>) -> Result<(), Denial> {
-    let Some(other) = q.opposite else {
+    // A closing has canceled what it could meet, and nothing keeps it.
+    let Some(other) = q.opposite.filter(|_| !q.closing) else {
         return Ok(());
     };
     let meets = q.limit_price.is_none_or(|price| match q.side {

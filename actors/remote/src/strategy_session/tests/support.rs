@@ -94,6 +94,7 @@ pub fn summary(quantity: i64) -> AccountSummary {
         journal: JournalHealth::Ready,
         venue_connected: true,
         reconcile_differences: BTreeMap::new(),
+        losses_unmeasured: false,
     }
 }
 

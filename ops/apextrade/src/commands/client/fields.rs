@@ -334,6 +334,7 @@ fn lacks(lacks: &v1::InstrumentLacks) -> Value {
         "iceberg": lacks.iceberg,
         "post_only": lacks.post_only,
         "reduce_only": lacks.reduce_only,
+        "linked_orders": lacks.linked_orders,
     })
 }
 

@@ -334,6 +334,7 @@ fn every_rule_of_an_instrument_survives_the_way_out_and_in() {
             iceberg: true,
             post_only: true,
             reduce_only: true,
+            linked_orders: true,
         },
     };
     let wire = instrument(&future, FeedStatus::Live);

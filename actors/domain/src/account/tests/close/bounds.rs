@@ -249,3 +249,100 @@ fn a_refused_cancel_is_asked_for_again_a_moment_later_while_it_is_wanted() {
         world.assert_recovers();
     }
 }
+
+#[test]
+fn closings_under_way_are_bounded_and_the_kill_switch_never_waits_for_a_place() {
+    let mut world = two_strategies();
+    // The order in the way stays open, so that none of them ends.
+    let scope = |number: usize| CloseScope {
+        strategy_id: Some(StrategyId::new("a").unwrap()),
+        client_order_id: Some(cid(&format!("mine-{number}"))),
+        ..CloseScope::default()
+    };
+    for number in 0..64 {
+        world.apply(close(scope(number), &format!("c{number}")));
+        assert!(matches!(world.effects.reply, Some(Reply::Done { .. })));
+    }
+    world.apply(close(scope(64), "c64"));
+    assert_eq!(*world.refusal(), Refusal::TooManyClosings(64));
+    assert!(world.events().is_empty());
+    for number in 0..3 {
+        world.apply(AccountInput::Halt {
+            request_id: Some(request_id(&format!("kill{number}"))),
+            cancel: true,
+            flatten: true,
+            by: "ops".to_owned(),
+            reason: "drill".to_owned(),
+        });
+        assert!(world.events().contains(&"CommandTaken".to_owned()));
+        assert_eq!(world.account.closings.len(), 65);
+    }
+    world.assert_recovers();
+    for client in ["rest-a", "rest-b"] {
+        world.ended(client, 0);
+        fill_news(&mut world);
+    }
+    assert!(world.account.positions().all(|position| position.is_flat()));
+    assert_eq!(world.account.closings.len(), 0);
+    world.apply(close(scope(64), "c64"));
+    assert!(matches!(world.effects.reply, Some(Reply::Done { .. })));
+}
+
+/// Strategy `b` buys where `a` has to sell, and the account must not trade with itself.
+fn meeting() -> World {
+    let mut world = two_strategies();
+    world.limits(Limits {
+        wide: WideLimits {
+            prevent_self_trade: true,
+            ..WideLimits::default()
+        },
+        ..Limits::default()
+    });
+    let order = limit("meets", PERP, Side::Buy, 5, 9_999);
+    world.working(of_strategy("b", order));
+    world
+}
+
+#[test]
+fn a_closing_cancels_what_it_would_trade_with_and_then_closes() {
+    let mut world = meeting();
+    let scope = CloseScope {
+        strategy_id: Some(StrategyId::new("a").unwrap()),
+        ..CloseScope::default()
+    };
+    world.apply(close(scope, "c"));
+    assert_eq!(world.state("rest-a"), OrderStatus::PendingCancel);
+    assert_eq!(world.state("meets"), OrderStatus::PendingCancel);
+    // It is on the side of the closing order and stays.
+    assert_eq!(world.state("rest-b"), OrderStatus::Accepted);
+    world.ended("rest-a", 0);
+    assert!(news(&world).is_empty());
+    world.ended("meets", 0);
+    assert_eq!(
+        world.order("meets").reason_code,
+        Some(ReasonCode::SelfTrade)
+    );
+    assert_eq!(news(&world).len(), 1);
+    fill_news(&mut world);
+    assert_eq!(outcome(&world), Some(CloseOutcome::Flat));
+    world.assert_recovers();
+}
+
+#[test]
+fn the_kill_switch_closes_against_resting_orders_of_its_own() {
+    let mut world = meeting();
+    world.apply(AccountInput::Halt {
+        request_id: None,
+        cancel: true,
+        flatten: true,
+        by: "ops".to_owned(),
+        reason: "drill".to_owned(),
+    });
+    for client in ["rest-a", "rest-b", "meets"] {
+        world.ended(client, 0);
+    }
+    assert_eq!(news(&world).len(), 2);
+    fill_news(&mut world);
+    assert!(world.account.positions().all(|position| position.is_flat()));
+    world.assert_recovers();
+}

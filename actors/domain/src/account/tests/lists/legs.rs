@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::account::AccountInput;
+use crate::account::tests::busts::bust;
 
 /// Sets up the orders of `orders` on `instrument_id`, all but the first reduce-only if asked.
 fn on(instrument_id: &str, reduce_only: bool, mut orders: Vec<SubmitOrder>) -> Vec<SubmitOrder> {
@@ -162,4 +163,128 @@ fn a_cancel_of_a_list_that_was_refused_is_asked_for_again() {
     world.apply(AccountInput::Tick);
     assert_eq!(world.sent(), "cancel s");
     world.assert_recovers();
+}
+
+/// A bracket whose entry filled and whose exits work, each for 10.
+fn exits_at_work(contingency: Contingency) -> World {
+    let mut world = held_position();
+    world.submit_list(list(contingency, pair()));
+    world.step("accept t");
+    world.step("accept s");
+    world
+}
+
+#[test]
+fn a_bust_of_a_leg_gives_the_other_its_quantity_back() {
+    let mut world = exits_at_work(Contingency::Ouo);
+    world.fill("t", "x1", 4, 11_000);
+    assert_eq!(world.sent(), "amend s 6");
+    world.step("amended s 6");
+    bust(&mut world, "t", "x1");
+    assert_eq!(world.sent(), "amend s 10");
+    world.step("amended s 10");
+    let s = world.order("s");
+    assert_eq!((s.leaves_quantity.0, s.quantity.0), (10, 10));
+    world.assert_recovers();
+}
+
+#[test]
+fn a_bust_gives_a_leg_no_more_than_its_owner_left_it() {
+    let mut world = exits_at_work(Contingency::Ouo);
+    world.amend("s", Some(7), None);
+    world.step("amended s 7");
+    assert_eq!(world.sent(), "");
+    world.fill("t", "x1", 6, 11_000);
+    assert_eq!(world.sent(), "amend s 4");
+    world.step("amended s 4");
+    bust(&mut world, "t", "x1");
+    assert_eq!(world.sent(), "amend s 7");
+}
+
+#[test]
+fn a_leg_that_has_ended_does_not_come_back_with_a_bust() {
+    let mut world = exits_at_work(Contingency::Ouo);
+    world.fill("t", "x1", 10, 11_000);
+    assert_eq!(world.sent(), "cancel s");
+    world.step("ended s 0");
+    bust(&mut world, "t", "x1");
+    assert_eq!(world.sent(), "");
+    assert_eq!(world.state("s"), crate::order::OrderStatus::Canceled);
+}
+
+#[test]
+fn a_bust_while_a_leg_is_being_canceled_leaves_it_to_the_venue_which_comes_first() {
+    let mut world = exits_at_work(Contingency::Ouo);
+    world.fill("t", "x1", 10, 11_000);
+    bust(&mut world, "t", "x1");
+    world.report(VenueReport::CancelRejected {
+        client_order_id: cid("s"),
+        text: "too late".to_owned(),
+        ts_event: world.now,
+    });
+    // It works on, for all of the position again.
+    assert_eq!(world.sent(), "");
+    assert_eq!(world.order("s").leaves_quantity, Quantity(10));
+    world.assert_recovers();
+}
+
+/// A venue that knows pairs, or one that locks funds for each order of one.
+fn spot_world(linked_orders: bool) -> World {
+    let mut world = World::small();
+    let mut definition = Instrument {
+        min_notional: money("0"),
+        ..instrument(SPOT)
+    };
+    definition.rules.lacks.linked_orders = linked_orders;
+    world.apply(AccountInput::DefineInstrument(Box::new(definition)));
+    world
+}
+
+#[test]
+fn a_pair_is_covered_as_its_venue_locks_it() {
+    let codes = |world: &World| ["t", "s"].map(|client| world.order(client).reason_code);
+    let short = Some(ReasonCode::InsufficientBuyingPower);
+    for (lacks, held, expected) in [
+        (false, 10, [None, None]),
+        (false, 9, [short, short]),
+        (true, 20, [None, None]),
+        (true, 19, [short, short]),
+    ] {
+        let mut world = spot_world(lacks);
+        world.working(limit("p", SPOT, Side::Buy, held, 10_000));
+        world.fill("p", "xp", held, 10_000);
+        world.submit_list(list(Contingency::Oco, on(SPOT, false, pair())));
+        assert_eq!(codes(&world), expected, "{lacks} {held}");
+    }
+    // 10,000 USDT pay for 90 at 100 with its fee, and not for two of them.
+    for (lacks, expected) in [(false, [None, None]), (true, [short, short])] {
+        let mut world = spot_world(lacks);
+        let orders = pair().into_iter().zip([9_900, 10_000]);
+        let buys = orders.map(|(order, price)| SubmitOrder {
+            client_order_id: order.client_order_id,
+            ..limit("b", SPOT, Side::Buy, 90_000, price)
+        });
+        world.submit_list(list(Contingency::Oco, buys.collect()));
+        assert_eq!(codes(&world), expected, "{lacks}");
+    }
+}
+
+/// Legs of different size: the larger one is what the pair costs.
+#[test]
+fn the_larger_leg_of_a_pair_has_to_be_covered() {
+    for (quantities, taken) in [([10, 4], true), ([4, 10], true), ([4, 11], false)] {
+        let mut world = spot_world(false);
+        world.working(limit("p", SPOT, Side::Buy, 10, 10_000));
+        world.fill("p", "xp", 10, 10_000);
+        let mut orders = on(SPOT, false, pair());
+        for (order, quantity) in orders.iter_mut().zip(quantities) {
+            order.quantity = Quantity(quantity);
+        }
+        world.submit_list(list(Contingency::Oco, orders));
+        assert_eq!(
+            world.order("t").reason_code.is_none(),
+            taken,
+            "{quantities:?}"
+        );
+    }
 }

@@ -210,3 +210,58 @@ fn name_of(refusal: &Refusal) -> String {
     let text = format!("{refusal:?}");
     text.split(['(', ' ']).next().unwrap_or_default().to_owned()
 }
+
+#[test]
+fn each_order_of_a_list_counts_for_the_rate() {
+    for (max, sent) in [(2, ""), (3, "new e Limit 10")] {
+        for contingency in [Contingency::Bracket, Contingency::Oto] {
+            let mut world = World::small();
+            world.limits(Limits {
+                max_orders_per_second: Some(max),
+                ..Limits::default()
+            });
+            world.submit_list(list(contingency, bracket()));
+            assert_eq!(world.sent(), sent, "{contingency:?} at {max}");
+        }
+    }
+    let mut world = World::small();
+    world.limits(Limits {
+        max_orders_per_second: Some(1),
+        ..Limits::default()
+    });
+    world.submit_list(list(
+        Contingency::Oco,
+        vec![exit("a", 11_000), exit("b", 12_000)],
+    ));
+    assert_eq!(world.order("a").reason_code, Some(ReasonCode::ListDenied));
+    assert_eq!(world.order("b").reason_code, Some(ReasonCode::OrderRate));
+}
+
+/// 10,000 USDT, an initial margin of a tenth: a contract worth 200,000 needs 20,000.
+#[test]
+fn exits_that_will_wait_do_not_hide_what_their_entry_needs() {
+    for contingency in [Contingency::Bracket, Contingency::Oto] {
+        let mut world = World::ready();
+        let orders = bracket().into_iter().map(|order| SubmitOrder {
+            quantity: Quantity(900_000),
+            ..order
+        });
+        world.submit_list(list(contingency, orders.collect()));
+        assert_eq!(
+            world.order("e").reason_code,
+            None,
+            "90,000 and its fee are covered"
+        );
+        let mut world = World::ready();
+        let orders = bracket().into_iter().map(|order| SubmitOrder {
+            quantity: Quantity(1_000_000),
+            ..order
+        });
+        world.submit_list(list(contingency, orders.collect()));
+        assert_eq!(
+            world.order("e").reason_code,
+            Some(ReasonCode::InsufficientBuyingPower),
+            "{contingency:?}"
+        );
+    }
+}
