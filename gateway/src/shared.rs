@@ -82,10 +82,29 @@ impl Shared {
         if !caller.may(id) {
             return Err(status::account_not_granted());
         }
-        self.platform
-            .accounts
-            .get(id)
-            .ok_or_else(|| status::account_not_found(id))
+        self.platform.accounts.get(id).ok_or_else(|| {
+            let known = self.accounts(caller);
+            status::account_not_found(id, known.iter().map(|it| it.account_id().as_str()))
+        })
+    }
+
+    /// Refuses an instrument that is named and that this process does not know.
+    ///
+    /// Errors: `NOT_FOUND` with the field and the nearest names.
+    pub fn check_instrument(&self, field: &str, id: Option<&InstrumentId>) -> Result<(), Status> {
+        match id {
+            Some(id) if self.platform.market.instrument(id).is_none() => {
+                Err(self.instrument_not_found(field, id))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the refusal of an unknown instrument, with the nearest names.
+    pub fn instrument_not_found(&self, field: &str, id: &InstrumentId) -> Status {
+        let known = self.platform.market.instruments();
+        let known = known.iter().map(|it| it.instrument_id.as_str());
+        status::instrument_not_found(field, id, known)
     }
 
     /// Returns the accounts that are granted to the caller, in order of id.

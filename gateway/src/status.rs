@@ -12,14 +12,15 @@
 //!
 //! `UNKNOWN` and `INTERNAL` are made nowhere: whatever a caller can cause has a name.
 
+use crate::near;
 use apex_bus::handle::HistoryError;
 use apex_bus::message::CommandError;
 use apex_bus::topic::SubscribeError;
 use apex_domain::account::Refusal;
 use apex_domain::order::{Misfit, Order};
-use apex_domain::{AccountId, InstrumentId};
+use apex_domain::{AccountId, InstrumentId, RequestId, StrategyId};
 use apex_proto::FieldErrors;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
@@ -142,7 +143,14 @@ fn refused(refusal: &Refusal) -> Status {
                 &metadata,
             )
         }
+        Refusal::RequestExists(id) => {
+            let metadata = [("request_id", id.as_str())];
+            with_reason(Code::AlreadyExists, "REQUEST_ID_REUSED", message, &metadata)
+        }
         Refusal::OrderNotFound => order_not_found(),
+        Refusal::ForeignOrderNotFound(_) => {
+            with_reason(Code::NotFound, "FOREIGN_ORDER_NOT_FOUND", message, &[])
+        }
         Refusal::UnknownInstrument(_) => invalid_field("instrument_id", message),
         Refusal::StaleSequence { expected, actual } => {
             let (expected, actual) = (expected.to_string(), actual.to_string());
@@ -173,17 +181,54 @@ fn refused(refusal: &Refusal) -> Status {
 }
 
 pub fn order_not_found() -> Status {
-    with_reason(Code::NotFound, "ORDER_NOT_FOUND", "no such order", &[])
+    let message = "no such order: look at the id and the account with ListOrders";
+    with_reason(Code::NotFound, "ORDER_NOT_FOUND", message, &[])
 }
 
-pub fn account_not_found(account_id: &AccountId) -> Status {
-    let message = format!("no account \"{account_id}\"");
-    with_reason(Code::NotFound, "ACCOUNT_NOT_FOUND", message, &[])
+/// A request that began no closing of positions, or was forgotten.
+pub fn closing_not_found(request_id: &RequestId) -> Status {
+    let message = format!(
+        "request \"{request_id}\" closes no position of this account, or is longer ago than is \
+         kept: look at ListPositions"
+    );
+    with_reason(Code::NotFound, "CLOSING_NOT_FOUND", message, &[])
 }
 
-pub fn instrument_not_found(instrument_id: &InstrumentId) -> Status {
-    let message = format!("no instrument \"{instrument_id}\"");
-    with_reason(Code::NotFound, "INSTRUMENT_NOT_FOUND", message, &[])
+/// A name that is not known, with the field that has it and the nearest that are.
+fn name_not_found<'a>(
+    reason: &str,
+    field: &str,
+    (what, name): (&str, &str),
+    known: impl IntoIterator<Item = &'a str>,
+) -> Status {
+    let message = format!("no {what} \"{name}\"; {}", near::advice(name, known));
+    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
+    details.add_bad_request_violation(field, message.clone());
+    Status::with_error_details(Code::NotFound, message, details)
+}
+
+pub fn account_not_found<'a>(
+    account_id: &AccountId,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Status {
+    let named = ("account", account_id.as_str());
+    name_not_found("ACCOUNT_NOT_FOUND", "account_id", named, known)
+}
+
+pub fn instrument_not_found<'a>(
+    field: &str,
+    instrument_id: &InstrumentId,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Status {
+    let named = ("instrument", instrument_id.as_str());
+    name_not_found("INSTRUMENT_NOT_FOUND", field, named, known)
+}
+
+/// A strategy that never had an order or a position in the account.
+pub fn strategy_not_found(strategy_id: &StrategyId, known: &BTreeSet<StrategyId>) -> Status {
+    let named = ("order or position of strategy", strategy_id.as_str());
+    let known = known.iter().map(StrategyId::as_str);
+    name_not_found("STRATEGY_NOT_FOUND", "strategy_id", named, known)
 }
 
 pub fn no_book(instrument_id: &InstrumentId) -> Status {
@@ -363,6 +408,11 @@ mod tests {
                 Refusal::AlreadyExists(id),
                 Code::AlreadyExists,
                 "CLIENT_ORDER_ID_REUSED",
+            ),
+            (
+                Refusal::RequestExists(RequestId::new("r").unwrap()),
+                Code::AlreadyExists,
+                "REQUEST_ID_REUSED",
             ),
             (Refusal::OrderNotFound, Code::NotFound, "ORDER_NOT_FOUND"),
             (

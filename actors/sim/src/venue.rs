@@ -86,6 +86,8 @@ impl Venue {
                 let refused = rng.random_bool(refused_cancels);
                 self.cancel(now, client_order_id, refused);
             }
+            // Every order there is ours.
+            VenueCommand::CancelForeign { .. } => {}
             VenueCommand::Query {
                 client_order_id, ..
             } => {

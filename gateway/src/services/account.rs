@@ -1,7 +1,7 @@
 //! `AccountService`.
 
-use super::account_stream;
 use super::order::{enter, unexpected};
+use super::{account_stream, reconcile};
 use crate::page::{self, Place};
 use crate::shared::{Definitions, Shared, caller};
 use crate::{status, stream};
@@ -92,6 +92,8 @@ impl AccountService for AccountServer {
         let list = request.get_ref();
         not_in_the_past(list.as_of_ns)?;
         let filter = super::order::read_filter(&list.instrument_id, "", false)?.instrument_id;
+        self.shared
+            .check_instrument("instrument_id", filter.as_ref())?;
         let size = page::size(list.page_size)?;
         let mut place = Place::read(&list.page_token)?;
         let mut definitions = self.shared.definitions();
@@ -165,6 +167,26 @@ impl AccountService for AccountServer {
             .await
             .map_err(|error| status::command(&error))?;
         Ok(Response::new(account(&summary)))
+    }
+
+    async fn get_reconciliation(
+        &self,
+        request: Request<v1::GetReconciliationRequest>,
+    ) -> Result<Response<v1::Reconciliation>, Status> {
+        let caller = caller(&request)?;
+        reconcile::get(&self.shared, &caller, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+
+    async fn cancel_foreign_orders(
+        &self,
+        request: Request<v1::CancelForeignOrdersRequest>,
+    ) -> Result<Response<v1::CancelForeignOrdersResponse>, Status> {
+        let caller = caller(&request)?;
+        reconcile::cancel_foreign(&self.shared, &caller, request.get_ref())
+            .await
+            .map(Response::new)
     }
 }
 

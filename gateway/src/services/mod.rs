@@ -4,12 +4,14 @@
 pub mod account;
 pub mod account_stream;
 pub mod auth;
+mod closing;
 pub mod instrument;
 pub mod market_data;
 pub mod market_stream;
 pub mod order;
 mod order_batch;
 pub mod order_stream;
+mod reconcile;
 pub mod risk;
 mod risk_changes;
 pub mod strategy;

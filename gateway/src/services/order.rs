@@ -1,6 +1,6 @@
 //! `OrderService`.
 
-use super::order_stream;
+use super::{closing, order_stream};
 use crate::auth::Caller;
 use crate::page::{self, Place};
 use crate::shared::{Shared, caller};
@@ -211,6 +211,16 @@ impl OrderService for OrderServer {
         self.close(&caller, close).await.map(Response::new)
     }
 
+    async fn get_closing(
+        &self,
+        request: Request<v1::GetClosingRequest>,
+    ) -> Result<Response<v1::Closing>, Status> {
+        let caller = caller(&request)?;
+        closing::get(&self.shared, &caller, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+
     async fn preview_order(
         &self,
         request: Request<v1::SubmitOrderRequest>,
@@ -239,6 +249,9 @@ impl OrderService for OrderServer {
         let caller = caller(&request)?;
         let list = request.get_ref();
         let filter = read_filter(&list.instrument_id, &list.strategy_id, list.working_only)?;
+        let instrument_id = filter.instrument_id.as_ref();
+        self.shared
+            .check_instrument("instrument_id", instrument_id)?;
         let size = page::size(list.page_size)?;
         let mut place = Place::read(&list.page_token)?;
         let mut found: Vec<Order> = Vec::new();

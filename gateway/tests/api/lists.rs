@@ -241,7 +241,7 @@ async fn several_cancels_have_an_outcome_each() {
         ..request
     };
     let status = orders.cancel_orders(other).await.unwrap_err();
-    assert_eq!(fields(&status), ["request_id"]);
+    assert_eq!(reason(&status), "REQUEST_ID_REUSED");
 }
 
 #[tokio::test]
@@ -313,7 +313,7 @@ async fn a_close_cancels_what_is_in_the_way_and_leaves_nothing() {
     let status = orders.close_position(unknown).await.unwrap_err();
     assert_eq!(
         (status.code(), fields(&status)),
-        (Code::InvalidArgument, vec!["instrument_id".into()])
+        (Code::NotFound, vec!["instrument_id".into()])
     );
 }
 

@@ -288,6 +288,7 @@ fn kind(event: &Event) -> Option<v1::OrderEventKind> {
         | Event::InstrumentSplit { .. }
         | Event::PositionReconciled { .. }
         | Event::BalanceReconciled { .. }
-        | Event::EquityMarked { .. } => return None,
+        | Event::EquityMarked { .. }
+        | Event::ForeignCancelEnded { .. } => return None,
     })
 }

@@ -9,5 +9,6 @@ pub mod event;
 pub mod instrument;
 pub mod market;
 pub mod order;
+pub mod reconcile;
 pub mod risk;
 pub mod text;

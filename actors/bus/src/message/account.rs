@@ -1,10 +1,12 @@
 //! What an account actor takes and answers.
 
-use apex_domain::account::{CancelFilter, Effects, ExecutionRecord, Preview, Refusal, Reply};
+use apex_domain::account::{
+    CancelFilter, ClosingState, Effects, ExecutionRecord, ForeignCancel, Preview, Refusal, Reply,
+};
 use apex_domain::event::{AccountMode, CloseScope, Recorded};
 use apex_domain::order::{AmendOrder, Order, OrderKey, SubmitList, SubmitOrder};
 use apex_domain::portfolio::Position;
-use apex_domain::reconcile::VenueSnapshot;
+use apex_domain::reconcile::{ReconcileReport, VenueOpenOrder, VenueSnapshot};
 use apex_domain::risk::{Limits, MarketView, ReasonCode, TradingState};
 use apex_domain::venue::VenueReport;
 use apex_domain::{
@@ -69,6 +71,8 @@ pub enum AccountCommand {
         reason: String,
     },
     DefineInstrument(Box<Instrument>),
+    /// Cancels orders at the venue that are not ours.
+    CancelForeign(ForeignCancel),
 }
 
 /// Why a command has no answer from the account. Nothing was decided, unless the variant says
@@ -151,6 +155,10 @@ pub enum AccountQuery {
     /// What a new order would be and do; decides nothing.
     Preview(Box<SubmitOrder>),
     Summary,
+    /// What the venue's last snapshot came to.
+    Reconciliation,
+    /// How the closing of positions stands that a request began.
+    Closing(RequestId),
 }
 
 /// The answer to an [`AccountQuery`], of the same name.
@@ -168,6 +176,29 @@ pub enum AccountAnswer {
     },
     Preview(Box<Result<Preview, Refusal>>),
     Summary(Box<AccountSummary>),
+    Reconciliation(Box<ReconcileState>),
+    /// `None` for a request that closes nothing, or is forgotten.
+    Closing(Option<Box<ClosingAnswer>>),
+}
+
+/// How an account stands with its venue.
+#[derive(Clone, Debug)]
+pub struct ReconcileState {
+    /// The account agreed with its venue, or has none to agree with.
+    pub is_reconciled: bool,
+    /// `None` before the first snapshot, and where the venue gives none.
+    pub report: Option<ReconcileReport>,
+    /// Orders at the venue that are not ours, each with whether its cancel is under way.
+    pub foreign_orders: Vec<(VenueOpenOrder, bool)>,
+}
+
+/// A closing, and what is left of the positions that it means.
+#[derive(Clone, Debug)]
+pub struct ClosingAnswer {
+    pub state: ClosingState,
+    pub positions: Vec<Position>,
+    /// Working orders that have to end first.
+    pub in_the_way: usize,
 }
 
 /// An account at one moment.

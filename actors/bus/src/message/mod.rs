@@ -4,5 +4,5 @@ pub mod account;
 
 pub use account::{
     AccountAnswer, AccountCommand, AccountEvent, AccountMessage, AccountQuery, AccountSummary,
-    CommandError, JournalHealth, OrderFilter, Page, VenueLink,
+    ClosingAnswer, CommandError, JournalHealth, OrderFilter, Page, ReconcileState, VenueLink,
 };

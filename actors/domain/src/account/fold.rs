@@ -3,7 +3,7 @@
 use super::losses::Baseline;
 use super::machine::Account;
 use super::recovery::FoldError;
-use super::requests::Subject;
+use super::requests::{Amended, Subject};
 use super::types::ExecutionRecord;
 use crate::event::{Event, Recorded};
 use crate::id::OrderId;
@@ -35,10 +35,10 @@ impl Account {
                 request_id,
                 currency,
                 amount,
-                ..
+                reason,
             } => {
                 self.take_cash(recorded, currency, *amount)?;
-                let subject = Subject::Cash(currency.clone(), *amount);
+                let subject = Subject::Cash(currency.clone(), *amount, reason.clone());
                 self.requests
                     .remember(request_id.as_ref(), subject, sequence, ts);
             }
@@ -54,14 +54,13 @@ impl Account {
                     .insert(instrument.instrument_id.clone(), (**instrument).clone());
             }
             Event::TradingStateChanged {
-                request_id, state, ..
+                request_id,
+                state,
+                reason,
+                ..
             } => {
-                // Resuming begins to measure anew.
-                if *state == TradingState::Active && self.trading_state != *state {
-                    self.baseline = None;
-                }
-                self.trading_state = *state;
-                let subject = Subject::TradingState(*state);
+                self.take_trading_state(*state);
+                let subject = Subject::TradingState(*state, reason.clone());
                 self.requests
                     .remember(request_id.as_ref(), subject, sequence, ts);
             }
@@ -96,7 +95,12 @@ impl Account {
                 request_id,
                 command,
             } => self.fold_command(request_id.as_ref(), command, sequence, ts),
-            Event::CloseEnded { taken, .. } => self.fold_close_ended(*taken),
+            Event::CloseEnded { taken, outcome } => {
+                self.fold_close_ended(*taken, *outcome, sequence, ts);
+            }
+            Event::ForeignCancelEnded { venue_order_id, .. } => {
+                self.fold_foreign_ended(venue_order_id);
+            }
             Event::ExecutionBusted {
                 exec_id,
                 instrument_id,
@@ -114,6 +118,14 @@ impl Account {
             }
         }
         Ok(())
+    }
+
+    fn take_trading_state(&mut self, state: TradingState) {
+        // Resuming begins to measure anew.
+        if state == TradingState::Active && self.trading_state != state {
+            self.baseline = None;
+        }
+        self.trading_state = state;
     }
 
     fn take_baseline(&mut self, day_start: Money, highest: Money, day: UnixNanos) {
@@ -207,7 +219,22 @@ impl Account {
 
     fn remember_order_request(&mut self, recorded: &Recorded, index: OrderIndex) {
         let (request_id, subject) = match &recorded.event {
-            Event::OrderPendingAmend { request_id, .. } => (request_id, Subject::Amend(index)),
+            Event::OrderPendingAmend {
+                request_id,
+                quantity,
+                limit_price,
+                stop_price,
+                ..
+            } => {
+                // The values hold once the venue has answered: those before it are still here.
+                let order = &self.orders.get(index).order;
+                let amended = Amended {
+                    quantity: (order.quantity, *quantity),
+                    limit_price: (order.limit_price, *limit_price),
+                    stop_price: (order.stop_price, *stop_price),
+                };
+                (request_id, Subject::Amend(index, amended))
+            }
             Event::OrderPendingCancel { request_id, .. } => (request_id, Subject::Cancel(index)),
             _ => return,
         };

@@ -1,7 +1,9 @@
 //! What goes into an account and what comes out.
 
-use crate::event::{AccountMode, CloseScope, Recorded};
-use crate::id::{AccountId, Currency, ExecId, InstrumentId, OrderListId, RequestId, StrategyId};
+use crate::event::{AccountMode, CloseScope, ForeignOrder, Recorded};
+use crate::id::{
+    AccountId, Currency, ExecId, InstrumentId, OrderListId, RequestId, StrategyId, VenueOrderId,
+};
 use crate::instrument::Instrument;
 use crate::market::Side;
 use crate::money::Money;
@@ -88,6 +90,8 @@ pub enum AccountInput {
         by: String,
         reason: String,
     },
+    /// Cancels orders at the venue that are not ours.
+    CancelForeign(ForeignCancel),
     /// What the market of an instrument is now: orders that are held here look at it, and values
     /// are measured by it.
     Market {
@@ -140,6 +144,16 @@ pub struct InstrumentSplit {
     pub denominator: u32,
 }
 
+/// A wish to have orders canceled that this account did not place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignCancel {
+    pub request_id: Option<RequestId>,
+    /// At most 100; empty is all that the venue's last list has, of those the first 1,000.
+    pub venue_order_ids: Vec<VenueOrderId>,
+    pub by: String,
+    pub reason: String,
+}
+
 /// Which working orders a cancel means. `None` is any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CancelFilter {
@@ -157,6 +171,8 @@ pub enum Reply {
     Orders(Vec<Order>),
     /// What became of each order of a list or batch, in the order that they were named in.
     Outcomes(Vec<Outcome>),
+    /// The orders that are not ours whose cancel was decided.
+    ForeignOrders(Vec<ForeignOrder>),
     /// Done; the journal sequence of the event, or of the state where nothing had to change.
     Done {
         sequence: u64,
@@ -179,8 +195,16 @@ pub enum Refusal {
     AlreadyExists(crate::ClientOrderId),
     #[error("order_list_id \"{0}\" is already used for another list")]
     ListExists(OrderListId),
+    /// The same id with another content; a new request needs a new id.
+    #[error("request_id \"{0}\" is already used for another request: make a new id for a new one")]
+    RequestExists(RequestId),
     #[error("no such order")]
     OrderNotFound,
+    #[error(
+        "order \"{0}\" is not among the foreign orders of the venue's last list: see \
+         `apextrade accounts differences`"
+    )]
+    ForeignOrderNotFound(VenueOrderId),
     #[error("unknown instrument \"{0}\"")]
     UnknownInstrument(InstrumentId),
     #[error("sequence is {actual}, not {expected}")]

@@ -2,6 +2,7 @@
 
 mod as_of;
 mod close;
+mod foreign;
 mod golden;
 mod home;
 mod limits;

@@ -9,6 +9,7 @@ mod fields;
 mod limits;
 mod order_list;
 mod order_request;
+mod reconcile;
 mod refusal;
 mod watch;
 
