@@ -11,6 +11,7 @@ pub mod choice;
 pub mod credentials;
 pub mod error;
 pub mod metrics;
+pub mod origin;
 pub mod replay;
 mod restore;
 pub mod sim;
