@@ -181,7 +181,7 @@ fn refused(refusal: &Refusal) -> Status {
 }
 
 pub fn order_not_found() -> Status {
-    let message = "no such order: look at the id and the account with ListOrders";
+    let message = "no such order: look at the id and the account";
     with_reason(Code::NotFound, "ORDER_NOT_FOUND", message, &[])
 }
 
@@ -232,13 +232,18 @@ pub fn strategy_not_found(strategy_id: &StrategyId, known: &BTreeSet<StrategyId>
 }
 
 pub fn no_book(instrument_id: &InstrumentId) -> Status {
-    let message = format!("instrument \"{instrument_id}\" has no book yet");
+    let message = format!(
+        "instrument \"{instrument_id}\" has no book yet: its feed has not told one, ask again"
+    );
     with_retry(Code::Unavailable, "NO_BOOK", message, RETRY_DEPENDENCY)
 }
 
 /// An order of an instrument whose definition this process does not have (yet).
 pub fn no_definition(instrument_id: &InstrumentId) -> Status {
-    let message = format!("the definition of instrument \"{instrument_id}\" is not loaded");
+    let message = format!(
+        "the definition of instrument \"{instrument_id}\" is not here yet: its feed or venue has not \
+         told it, ask again"
+    );
     with_retry(
         Code::Unavailable,
         "NO_DEFINITION",
@@ -255,7 +260,7 @@ pub fn unauthenticated() -> Status {
 
 /// The credentials cannot be checked now.
 pub fn credentials_unavailable() -> Status {
-    let message = "credentials cannot be checked now";
+    let message = "credentials cannot be checked now: ask again, and look at the gateway's log";
     with_retry(
         Code::Unavailable,
         "CREDENTIALS_UNAVAILABLE",
@@ -266,25 +271,26 @@ pub fn credentials_unavailable() -> Status {
 
 /// The caller's role does not allow the method.
 pub fn role_not_allowed(role: &str) -> Status {
-    let message = format!("role {role} may not call this method");
+    let message = format!("role {role} may not call this method: use a token of a role that may");
     with_reason(Code::PermissionDenied, "ROLE", message, &[("role", role)])
 }
 
 /// The account is not granted to the caller, or does not exist.
 pub fn account_not_granted() -> Status {
-    let message = "the account is not granted to this user";
+    let message = "the account is not granted to this user: name another, or ask for a grant";
     with_reason(Code::PermissionDenied, "ACCOUNT_NOT_GRANTED", message, &[])
 }
 
 /// The Host header names nothing that this gateway is called.
 pub fn wrong_host() -> Status {
-    let message = "the Host (:authority) is none of this gateway's names";
+    let message = "the Host (:authority) is none of this gateway's names: call it by the address \
+                   that it listens on";
     with_reason(Code::PermissionDenied, "HOST", message, &[])
 }
 
 /// The Origin header is not of this gateway and not allowed.
 pub fn wrong_origin() -> Status {
-    let message = "the Origin is not allowed";
+    let message = "the Origin is not allowed: load the page from the gateway itself";
     with_reason(Code::PermissionDenied, "ORIGIN", message, &[])
 }
 
@@ -293,7 +299,7 @@ pub fn too_fast(wait: Duration) -> Status {
     with_retry(
         Code::ResourceExhausted,
         "CALL_RATE",
-        "too many calls a second",
+        "too many calls a second: wait as long as RetryInfo says",
         wait,
     )
 }
@@ -346,7 +352,7 @@ pub fn history(error: &HistoryError) -> Status {
     with_retry(
         Code::Unavailable,
         "HISTORY",
-        error.to_string(),
+        format!("{error}; ask again, and look at the gateway's log"),
         RETRY_DEPENDENCY,
     )
 }
@@ -354,7 +360,7 @@ pub fn history(error: &HistoryError) -> Status {
 /// The call took longer than the gateway allows.
 pub fn request_timeout(limit: Duration) -> Status {
     let message = format!(
-        "no answer within {} ms, the outcome is not known",
+        "no answer within {} ms, the outcome is not known: look it up before you repeat it",
         limit.as_millis()
     );
     with_reason(Code::DeadlineExceeded, "OUTCOME_UNKNOWN", message, &[])
@@ -362,12 +368,16 @@ pub fn request_timeout(limit: Duration) -> Status {
 
 /// Bytes that are no message of the method.
 pub fn undecodable() -> Status {
-    invalid_field("message", "cannot be decoded as the request of this method")
+    let description = "cannot be decoded as the request of this method: compare the .proto files";
+    invalid_field("message", description)
 }
 
 /// The method is part of the API but not of this process.
 pub fn not_here(what: &str) -> Status {
-    Status::new(Code::Unimplemented, format!("this gateway has no {what}"))
+    Status::new(
+        Code::Unimplemented,
+        format!("this gateway has no {what}: ask one that has"),
+    )
 }
 
 /// A strategy session that cannot begin.

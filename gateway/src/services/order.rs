@@ -104,9 +104,9 @@ impl OrderService for OrderServer {
         request: Request<v1::SubmitOrderRequest>,
     ) -> Result<Response<v1::Order>, Status> {
         let caller = caller(&request)?;
-        let market = &self.shared.platform.market;
-        let (account_id, order) = wire::read_submit(request.get_ref(), |id| market.instrument(id))
-            .map_err(|errors| status::invalid(&errors))?;
+        let (account_id, order) = self
+            .shared
+            .read(|find| wire::read_submit(request.get_ref(), find))?;
         let account = self.shared.account(&caller, &account_id)?;
         let instrument_id = order.instrument_id.clone();
         let command = AccountCommand::Submit(Box::new(order));

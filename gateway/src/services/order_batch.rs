@@ -11,7 +11,7 @@ use apex_domain::order::{OrderKey, OrderStatus, SubmitList};
 use apex_domain::risk::ReasonCode;
 use apex_domain::{InstrumentId, OrderId, StrategyId};
 use apex_proto::convert::order::{self as wire, Close};
-use apex_proto::v1;
+use apex_proto::{FieldErrors, v1};
 use std::collections::BTreeSet;
 use tonic::Status;
 use tonic_types::StatusExt;
@@ -25,9 +25,9 @@ impl OrderServer {
         caller: &Caller,
         request: &v1::SubmitOrderListRequest,
     ) -> Result<v1::SubmitOrderListResponse, Status> {
-        let market = &self.shared.platform.market;
-        let (account_id, list) = wire::read_submit_list(request, |id| market.instrument(id))
-            .map_err(|errors| status::invalid(&errors))?;
+        let (account_id, list) = self
+            .shared
+            .read(|find| wire::read_submit_list(request, find))?;
         let account = self.shared.account(caller, &account_id)?;
         self.define_all(account, &list)
             .await
@@ -108,8 +108,13 @@ impl OrderServer {
     ) -> Result<v1::CloseResponse, Status> {
         let account = self.shared.account(caller, &close.account_id)?;
         let instrument_id = close.scope.instrument_id.clone();
-        self.shared
-            .check_instrument("instrument_id", instrument_id.as_ref())?;
+        self.shared.read(|find| match &instrument_id {
+            Some(id) if find(id).is_none() => {
+                let description = wire::unknown_instrument(id);
+                Err(FieldErrors::one("instrument_id", description))
+            }
+            _ => Ok(()),
+        })?;
         if let Some(strategy_id) = &close.scope.strategy_id {
             check_strategy(account, strategy_id).await?;
         }
@@ -136,9 +141,7 @@ impl OrderServer {
         caller: &Caller,
         request: &v1::SubmitOrderRequest,
     ) -> Result<v1::PreviewOrderResponse, Status> {
-        let market = &self.shared.platform.market;
-        let (account_id, order) = wire::read_submit(request, |id| market.instrument(id))
-            .map_err(|errors| status::invalid(&errors))?;
+        let (account_id, order) = self.shared.read(|find| wire::read_submit(request, find))?;
         let account = self.shared.account(caller, &account_id)?;
         let preview = account
             .preview(order.clone())

@@ -313,7 +313,7 @@ async fn a_close_cancels_what_is_in_the_way_and_leaves_nothing() {
     let status = orders.close_position(unknown).await.unwrap_err();
     assert_eq!(
         (status.code(), fields(&status)),
-        (Code::NotFound, vec!["instrument_id".into()])
+        (Code::InvalidArgument, vec!["instrument_id".into()])
     );
 }
 

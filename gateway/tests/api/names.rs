@@ -85,16 +85,26 @@ async fn reads_closings_and_limits_refuse_unknown_instruments() {
             "instrument_id",
         ),
         (
-            orders.close_position(close).await.unwrap_err(),
-            "instrument_id",
-        ),
-        (
             risk.set_limits(set).await.unwrap_err(),
             "limits.instrument_exposure",
         ),
     ];
     for (status, field) in refused {
         check_not_found(&status, ("INSTRUMENT_NOT_FOUND", field), BTC);
+    }
+    // What is to be traded is a field that cannot be taken, with the same advice.
+    let submit = v1::SubmitOrderRequest {
+        instrument_id: "BTCUSDX.SIM".into(),
+        ..resting("c-1")
+    };
+    for status in [
+        orders.close_position(close).await.unwrap_err(),
+        orders.preview_order(submit.clone()).await.unwrap_err(),
+        orders.submit_order(submit).await.unwrap_err(),
+    ] {
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert_eq!(fields(&status), ["instrument_id"]);
+        assert!(status.message().contains(BTC), "{}", status.message());
     }
 }
 

@@ -89,13 +89,13 @@ pub enum CommandError {
     #[error("the account has {limit} commands under way, try again in a moment")]
     Overloaded { limit: usize },
     /// The answer did not come in time. The command may still be carried out: ask by its id.
-    #[error("no answer within {timeout_ms} ms, the outcome is not known: ask by client_order_id")]
+    #[error("no answer within {timeout_ms} ms, the outcome is not known: ask by its id")]
     Timeout { timeout_ms: u64 },
     /// No session with the venue: a new order could not leave. Cancels are taken and follow later.
     #[error("the venue is not connected: send the order again once it is")]
     VenueDown,
     /// The account is stopping or has stopped.
-    #[error("the account is not running")]
+    #[error("the account is not running: look at the log of its process and start it again")]
     Stopped,
 }
 

@@ -191,14 +191,14 @@ pub struct Outcome {
 /// A command that could not be taken; it left no event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("client_order_id \"{0}\" is already used for another order")]
+    #[error("client_order_id \"{0}\" is already used for another order: make a new one")]
     AlreadyExists(crate::ClientOrderId),
-    #[error("order_list_id \"{0}\" is already used for another list")]
+    #[error("order_list_id \"{0}\" is already used for another list: make a new one")]
     ListExists(OrderListId),
     /// The same id with another content; a new request needs a new id.
     #[error("request_id \"{0}\" is already used for another request: make a new id for a new one")]
     RequestExists(RequestId),
-    #[error("no such order")]
+    #[error("no such order: look at the id and the account")]
     OrderNotFound,
     #[error(
         "order \"{0}\" is not among the foreign orders of the venue's last list: see \
@@ -207,17 +207,20 @@ pub enum Refusal {
     ForeignOrderNotFound(VenueOrderId),
     #[error("unknown instrument \"{0}\"")]
     UnknownInstrument(InstrumentId),
-    #[error("sequence is {actual}, not {expected}")]
+    #[error("sequence is {actual}, not {expected}: read it again, then decide anew")]
     StaleSequence { expected: u64, actual: u64 },
     /// The order is in a state in which this is not possible.
-    #[error("order is {0}, it can no longer be changed")]
+    #[error("order is {0}, it can no longer be changed: a new one needs a new client_order_id")]
     OrderClosed(&'static str),
-    #[error("order has a change under way")]
+    #[error("order has a change under way: wait until it has ended, then ask again")]
     ChangePending,
     /// A well-formed amend that breaks a rule.
     #[error("{}: {detail}", code.as_str())]
     Rule { code: ReasonCode, detail: String },
-    #[error("the account is not open")]
+    #[error(
+        "the account is not open: it has to agree with its venue first, see `apextrade accounts \
+         differences`"
+    )]
     NotOpen,
     #[error("{field} {detail}")]
     Invalid { field: &'static str, detail: String },
