@@ -20,6 +20,7 @@ pub mod status;
 pub mod strategy_sessions;
 
 mod fanout;
+mod near;
 mod page;
 mod shared;
 mod stream;

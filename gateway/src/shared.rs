@@ -2,12 +2,16 @@
 
 use crate::auth::{ApiKeys, Caller};
 use crate::fanout::Fanout;
+use crate::near;
 use crate::options::Limits;
 use crate::status;
 use crate::stream;
 use apex_bus::handle::{AccountHandle, Platform};
 use apex_bus::market::MarketHub;
 use apex_domain::{AccountId, Instrument, InstrumentId, UnixNanos};
+use apex_proto::FieldErrors;
+use apex_proto::convert::order::unknown_instrument;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
@@ -89,10 +93,57 @@ impl Shared {
         if !caller.may(id) {
             return Err(status::account_not_granted());
         }
-        self.platform
-            .accounts
-            .get(id)
-            .ok_or_else(|| status::account_not_found(id))
+        self.platform.accounts.get(id).ok_or_else(|| {
+            let known = self.accounts(caller);
+            status::account_not_found(id, known.iter().map(|it| it.account_id().as_str()))
+        })
+    }
+
+    /// Reads a request that names instruments; one that is not known is refused with the nearest
+    /// names.
+    ///
+    /// Errors: `INVALID_ARGUMENT` with every field that cannot be read.
+    pub fn read<T>(
+        &self,
+        read: impl FnOnce(&dyn Fn(&InstrumentId) -> Option<Instrument>) -> Result<T, FieldErrors>,
+    ) -> Result<T, Status> {
+        let market = &self.platform.market;
+        let unknown = RefCell::new(Vec::new());
+        let find = |id: &InstrumentId| {
+            let found = market.instrument(id);
+            if found.is_none() {
+                unknown.borrow_mut().push(id.clone());
+            }
+            found
+        };
+        read(&find).map_err(|mut errors| {
+            let known = market.instruments();
+            let known = || known.iter().map(|it| it.instrument_id.as_str());
+            for id in unknown.take() {
+                let advice = near::advice(id.as_str(), known());
+                errors.advise(&unknown_instrument(&id), &advice);
+            }
+            status::invalid(&errors)
+        })
+    }
+
+    /// Refuses an instrument that is named and that this process does not know.
+    ///
+    /// Errors: `NOT_FOUND` with the field and the nearest names.
+    pub fn check_instrument(&self, field: &str, id: Option<&InstrumentId>) -> Result<(), Status> {
+        match id {
+            Some(id) if self.platform.market.instrument(id).is_none() => {
+                Err(self.instrument_not_found(field, id))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the refusal of an unknown instrument, with the nearest names.
+    pub fn instrument_not_found(&self, field: &str, id: &InstrumentId) -> Status {
+        let known = self.platform.market.instruments();
+        let known = known.iter().map(|it| it.instrument_id.as_str());
+        status::instrument_not_found(field, id, known)
     }
 
     /// Returns the accounts that are granted to the caller, in order of id.

@@ -12,15 +12,16 @@
 //!
 //! `UNKNOWN` and `INTERNAL` are made nowhere: whatever a caller can cause has a name.
 
+use crate::near;
 use apex_bus::handle::{HistoryError, PastError};
 use apex_bus::message::{CommandError, ExposureError};
 use apex_bus::topic::SubscribeError;
 use apex_domain::account::Refusal;
 use apex_domain::order::{Misfit, Order};
 use apex_domain::risk::platform::ChangeRefusal;
-use apex_domain::{AccountId, InstrumentId};
+use apex_domain::{AccountId, InstrumentId, RequestId, StrategyId};
 use apex_proto::FieldErrors;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
@@ -143,7 +144,14 @@ fn refused(refusal: &Refusal) -> Status {
                 &metadata,
             )
         }
+        Refusal::RequestExists(id) => {
+            let metadata = [("request_id", id.as_str())];
+            with_reason(Code::AlreadyExists, "REQUEST_ID_REUSED", message, &metadata)
+        }
         Refusal::OrderNotFound => order_not_found(),
+        Refusal::ForeignOrderNotFound(_) => {
+            with_reason(Code::NotFound, "FOREIGN_ORDER_NOT_FOUND", message, &[])
+        }
         Refusal::UnknownInstrument(_) => invalid_field("instrument_id", message),
         Refusal::StaleSequence { expected, actual } => {
             let (expected, actual) = (expected.to_string(), actual.to_string());
@@ -207,27 +215,69 @@ pub fn exposure(error: &ExposureError) -> Status {
 }
 
 pub fn order_not_found() -> Status {
-    with_reason(Code::NotFound, "ORDER_NOT_FOUND", "no such order", &[])
+    let message = "no such order: look at the id and the account";
+    with_reason(Code::NotFound, "ORDER_NOT_FOUND", message, &[])
 }
 
-pub fn account_not_found(account_id: &AccountId) -> Status {
-    let message = format!("no account \"{account_id}\"");
-    with_reason(Code::NotFound, "ACCOUNT_NOT_FOUND", message, &[])
+/// A request that began no closing of positions, or was forgotten.
+pub fn closing_not_found(request_id: &RequestId) -> Status {
+    let message = format!(
+        "request \"{request_id}\" closes no position of this account, or is longer ago than is \
+         kept: look at ListPositions"
+    );
+    with_reason(Code::NotFound, "CLOSING_NOT_FOUND", message, &[])
 }
 
-pub fn instrument_not_found(instrument_id: &InstrumentId) -> Status {
-    let message = format!("no instrument \"{instrument_id}\"");
-    with_reason(Code::NotFound, "INSTRUMENT_NOT_FOUND", message, &[])
+/// A name that is not known, with the field that has it and the nearest that are.
+fn name_not_found<'a>(
+    reason: &str,
+    field: &str,
+    (what, name): (&str, &str),
+    known: impl IntoIterator<Item = &'a str>,
+) -> Status {
+    let message = format!("no {what} \"{name}\"; {}", near::advice(name, known));
+    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
+    details.add_bad_request_violation(field, message.clone());
+    Status::with_error_details(Code::NotFound, message, details)
+}
+
+pub fn account_not_found<'a>(
+    account_id: &AccountId,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Status {
+    let named = ("account", account_id.as_str());
+    name_not_found("ACCOUNT_NOT_FOUND", "account_id", named, known)
+}
+
+pub fn instrument_not_found<'a>(
+    field: &str,
+    instrument_id: &InstrumentId,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Status {
+    let named = ("instrument", instrument_id.as_str());
+    name_not_found("INSTRUMENT_NOT_FOUND", field, named, known)
+}
+
+/// A strategy that never had an order or a position in the account.
+pub fn strategy_not_found(strategy_id: &StrategyId, known: &BTreeSet<StrategyId>) -> Status {
+    let named = ("order or position of strategy", strategy_id.as_str());
+    let known = known.iter().map(StrategyId::as_str);
+    name_not_found("STRATEGY_NOT_FOUND", "strategy_id", named, known)
 }
 
 pub fn no_book(instrument_id: &InstrumentId) -> Status {
-    let message = format!("instrument \"{instrument_id}\" has no book yet");
+    let message = format!(
+        "instrument \"{instrument_id}\" has no book yet: its feed has not told one, ask again"
+    );
     with_retry(Code::Unavailable, "NO_BOOK", message, RETRY_DEPENDENCY)
 }
 
 /// An order of an instrument whose definition this process does not have (yet).
 pub fn no_definition(instrument_id: &InstrumentId) -> Status {
-    let message = format!("the definition of instrument \"{instrument_id}\" is not loaded");
+    let message = format!(
+        "the definition of instrument \"{instrument_id}\" is not here yet: its feed or venue has not \
+         told it, ask again"
+    );
     with_retry(
         Code::Unavailable,
         "NO_DEFINITION",
@@ -244,7 +294,7 @@ pub fn unauthenticated() -> Status {
 
 /// The credentials cannot be checked now.
 pub fn credentials_unavailable() -> Status {
-    let message = "credentials cannot be checked now";
+    let message = "credentials cannot be checked now: ask again, and look at the gateway's log";
     with_retry(
         Code::Unavailable,
         "CREDENTIALS_UNAVAILABLE",
@@ -255,25 +305,26 @@ pub fn credentials_unavailable() -> Status {
 
 /// The caller's role does not allow the method.
 pub fn role_not_allowed(role: &str) -> Status {
-    let message = format!("role {role} may not call this method");
+    let message = format!("role {role} may not call this method: use a token of a role that may");
     with_reason(Code::PermissionDenied, "ROLE", message, &[("role", role)])
 }
 
 /// The account is not granted to the caller, or does not exist.
 pub fn account_not_granted() -> Status {
-    let message = "the account is not granted to this user";
+    let message = "the account is not granted to this user: name another, or ask for a grant";
     with_reason(Code::PermissionDenied, "ACCOUNT_NOT_GRANTED", message, &[])
 }
 
 /// The Host header names nothing that this gateway is called.
 pub fn wrong_host() -> Status {
-    let message = "the Host (:authority) is none of this gateway's names";
+    let message = "the Host (:authority) is none of this gateway's names: call it by the address \
+                   that it listens on";
     with_reason(Code::PermissionDenied, "HOST", message, &[])
 }
 
 /// The Origin header is not of this gateway and not allowed.
 pub fn wrong_origin() -> Status {
-    let message = "the Origin is not allowed";
+    let message = "the Origin is not allowed: load the page from the gateway itself";
     with_reason(Code::PermissionDenied, "ORIGIN", message, &[])
 }
 
@@ -282,7 +333,7 @@ pub fn too_fast(wait: Duration) -> Status {
     with_retry(
         Code::ResourceExhausted,
         "CALL_RATE",
-        "too many calls a second",
+        "too many calls a second: wait as long as RetryInfo says",
         wait,
     )
 }
@@ -335,7 +386,7 @@ pub fn history(error: &HistoryError) -> Status {
     with_retry(
         Code::Unavailable,
         "HISTORY",
-        error.to_string(),
+        format!("{error}; ask again, and look at the gateway's log"),
         RETRY_DEPENDENCY,
     )
 }
@@ -384,7 +435,7 @@ pub fn past_is_busy(limit: Duration) -> Status {
 /// The call took longer than the gateway allows.
 pub fn request_timeout(limit: Duration) -> Status {
     let message = format!(
-        "no answer within {} ms, the outcome is not known",
+        "no answer within {} ms, the outcome is not known: look it up before you repeat it",
         limit.as_millis()
     );
     with_reason(Code::DeadlineExceeded, "OUTCOME_UNKNOWN", message, &[])
@@ -392,12 +443,16 @@ pub fn request_timeout(limit: Duration) -> Status {
 
 /// Bytes that are no message of the method.
 pub fn undecodable() -> Status {
-    invalid_field("message", "cannot be decoded as the request of this method")
+    let description = "cannot be decoded as the request of this method: compare the .proto files";
+    invalid_field("message", description)
 }
 
 /// The method is part of the API but not of this process.
 pub fn not_here(what: &str) -> Status {
-    Status::new(Code::Unimplemented, format!("this gateway has no {what}"))
+    Status::new(
+        Code::Unimplemented,
+        format!("this gateway has no {what}: ask one that has"),
+    )
 }
 
 /// A strategy session that cannot begin.
@@ -438,6 +493,11 @@ mod tests {
                 Refusal::AlreadyExists(id),
                 Code::AlreadyExists,
                 "CLIENT_ORDER_ID_REUSED",
+            ),
+            (
+                Refusal::RequestExists(RequestId::new("r").unwrap()),
+                Code::AlreadyExists,
+                "REQUEST_ID_REUSED",
             ),
             (Refusal::OrderNotFound, Code::NotFound, "ORDER_NOT_FOUND"),
             (

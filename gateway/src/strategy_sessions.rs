@@ -28,13 +28,13 @@ pub enum SessionRefusal {
         field: &'static str,
         description: String,
     },
-    #[error("the account is not granted to this user")]
+    #[error("the account is not granted to this user: name another, or ask for a grant")]
     NotGranted,
-    #[error("the strategy has a session already")]
+    #[error("the strategy has a session already: end that one, or take another strategy_id")]
     AlreadyConnected,
-    #[error("the strategy is quarantined: {reason}")]
+    #[error("the strategy is quarantined: {reason}; mend it, then restart the node")]
     Quarantined { reason: String },
-    #[error("strategies cannot be run now: {reason}")]
+    #[error("strategies cannot be run now: {reason}; try again")]
     Unavailable { reason: String },
 }
 

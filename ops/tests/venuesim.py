@@ -19,13 +19,13 @@ class VenueSim:
     def address(self):
         return f"127.0.0.1:{self.port}"
 
-    def start(self):
+    def start(self, *more):
         self.starts += 1
         self.stderr_path = self.data_dir.parent / f"venue.{self.starts}.stderr"
         with open(self.stderr_path, "wb") as stderr:
             self.process = subprocess.Popen(
                 [str(self.binary), "venue-sim", "--listen", self.address,
-                 "--data-dir", str(self.data_dir)],
+                 "--data-dir", str(self.data_dir), *more],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr,
                 env=apexlib.environment(), start_new_session=True)
         said = self.process.stdout.readline().decode()

@@ -27,6 +27,15 @@ impl FieldErrors {
         }])
     }
 
+    /// Adds what to do to every violation that was described so.
+    pub fn advise(&mut self, described: &str, advice: &str) {
+        for error in &mut self.0 {
+            if error.description == described {
+                error.description = format!("{described}; {advice}");
+            }
+        }
+    }
+
     /// Returns the violations in the order in which the fields were read.
     pub fn errors(&self) -> &[FieldError] {
         &self.0

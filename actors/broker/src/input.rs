@@ -99,6 +99,7 @@ pub fn input_of(account: &Account, hub: &MarketHub, command: AccountCommand) -> 
             reason,
         },
         AccountCommand::DefineInstrument(instrument) => AccountInput::DefineInstrument(instrument),
+        AccountCommand::CancelForeign(cancel) => AccountInput::CancelForeign(cancel),
     }
 }
 
@@ -119,6 +120,7 @@ pub fn is_essential(command: &AccountCommand) -> bool {
             | AccountCommand::CancelAll { .. }
             | AccountCommand::CancelOrders { .. }
             | AccountCommand::Close { .. }
+            | AccountCommand::CancelForeign(_)
             | AccountCommand::Halt { .. }
             | AccountCommand::SetTradingState { .. }
     )
@@ -145,6 +147,7 @@ pub fn request_id(command: &AccountCommand) -> Option<&RequestId> {
         | AccountCommand::SetTradingState { request_id, .. }
         | AccountCommand::SetLimits { request_id, .. }
         | AccountCommand::AdjustCash { request_id, .. } => request_id.as_ref(),
+        AccountCommand::CancelForeign(cancel) => cancel.request_id.as_ref(),
         AccountCommand::Submit(_)
         | AccountCommand::SubmitList(_)
         | AccountCommand::DefineInstrument(_) => None,

@@ -2,14 +2,15 @@
 
 use apex_bus::market::MarketHub;
 use apex_bus::message::{
-    AccountAnswer, AccountSummary, JournalHealth, OrderFilter, PAGE_LIMIT, Page,
+    AccountAnswer, AccountSummary, ClosingAnswer, JournalHealth, OrderFilter, PAGE_LIMIT, Page,
+    ReconcileState,
 };
 use apex_domain::account::{Account, Preview, Refusal};
 use apex_domain::instrument::InstrumentKind;
 use apex_domain::order::SubmitOrder;
 use apex_domain::reconcile::DifferenceKind;
 use apex_domain::risk::MarketView;
-use apex_domain::{Currency, Instrument, InstrumentId, Price, UnixNanos};
+use apex_domain::{Currency, Instrument, InstrumentId, Price, RequestId, UnixNanos};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Returns a page of orders, newest first.
@@ -127,6 +128,47 @@ pub fn preview(
     let id = &request.instrument_id;
     let definition = hub.instrument(id);
     account.preview(now, request, hub.reference(id), definition.as_ref())
+}
+
+/// Returns how the account stands with its venue.
+pub fn reconciliation(account: &Account) -> ReconcileState {
+    let reconciler = account.reconciler();
+    let foreign = reconciler.external_orders().iter();
+    ReconcileState {
+        is_reconciled: account.is_reconciled(),
+        report: reconciler.report().cloned(),
+        foreign_orders: foreign
+            .map(|order| {
+                let is_canceled = account.is_foreign_cancel(&order.venue_order_id);
+                (order.clone(), is_canceled)
+            })
+            .collect(),
+    }
+}
+
+/// Returns how the closing stands that a request began; `None` where it began none.
+pub fn closing(account: &Account, request_id: &RequestId) -> Option<ClosingAnswer> {
+    let state = account.closing(request_id)?;
+    let instrument_id = state.scope.instrument_id.as_ref();
+    let strategy_id = state.scope.strategy_id.as_ref();
+    let positions = account.positions().filter(|position| {
+        !position.is_flat()
+            && instrument_id.is_none_or(|id| *id == position.instrument_id)
+            && strategy_id.is_none_or(|id| *id == position.strategy_id)
+    });
+    let filter = OrderFilter {
+        instrument_id: instrument_id.cloned(),
+        strategy_id: strategy_id.cloned(),
+        working_only: true,
+    };
+    Some(ClosingAnswer {
+        positions: positions.cloned().collect(),
+        in_the_way: account
+            .working_orders()
+            .filter(|order| filter.wants(order))
+            .count(),
+        state,
+    })
 }
 
 /// What the shell knows beside the account.

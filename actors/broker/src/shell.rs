@@ -252,6 +252,12 @@ impl Shell {
                 let preview = query::preview(account, &self.args.market, now, request);
                 AccountAnswer::Preview(Box::new(preview))
             }
+            AccountQuery::Reconciliation => {
+                AccountAnswer::Reconciliation(Box::new(query::reconciliation(account)))
+            }
+            AccountQuery::Closing(request_id) => {
+                AccountAnswer::Closing(query::closing(account, request_id).map(Box::new))
+            }
             AccountQuery::Summary => {
                 let links = Links {
                     journal: self.journal_health,

@@ -4,14 +4,14 @@ use crate::exposure::ExposureHandle;
 use crate::market::MarketHub;
 use crate::message::{
     AccountAnswer, AccountCommand, AccountEvent, AccountMessage, AccountQuery, AccountSummary,
-    CommandError, OrderFilter, Page,
+    ClosingAnswer, CommandError, OrderFilter, Page, ReconcileState,
 };
 use crate::topic::Topic;
 use apex_domain::account::{Account, ExecutionRecord, Preview, Reply};
 use apex_domain::event::Recorded;
 use apex_domain::order::{Order, OrderKey, SubmitOrder};
 use apex_domain::risk::platform::ShareOffer;
-use apex_domain::{AccountId, UnixNanos};
+use apex_domain::{AccountId, RequestId, UnixNanos};
 use ractor::rpc::CallResult;
 use ractor::{ActorRef, RpcReplyPort};
 use std::collections::BTreeMap;
@@ -135,6 +135,29 @@ impl AccountHandle {
     /// again once it is back.
     pub fn offer_share(&self, offer: ShareOffer) {
         let _ = self.actor.cast(AccountMessage::Share(offer));
+    }
+
+    /// Returns how the account stands with its venue.
+    ///
+    /// Errors: `Timeout`, `Stopped`.
+    pub async fn reconciliation(&self) -> Result<ReconcileState, CommandError> {
+        match self.query(AccountQuery::Reconciliation).await? {
+            AccountAnswer::Reconciliation(state) => Ok(*state),
+            _ => Err(CommandError::Stopped),
+        }
+    }
+
+    /// Returns how the closing stands that a request began; `None` where it began none.
+    ///
+    /// Errors: `Timeout`, `Stopped`.
+    pub async fn closing(
+        &self,
+        request_id: RequestId,
+    ) -> Result<Option<ClosingAnswer>, CommandError> {
+        match self.query(AccountQuery::Closing(request_id)).await? {
+            AccountAnswer::Closing(answer) => Ok(answer.map(|answer| *answer)),
+            _ => Err(CommandError::Stopped),
+        }
     }
 
     async fn query(&self, query: AccountQuery) -> Result<AccountAnswer, CommandError> {

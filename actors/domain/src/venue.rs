@@ -48,12 +48,19 @@ pub enum VenueCommand {
         client_order_id: ClientOrderId,
         instrument_id: InstrumentId,
     },
+    /// Cancels an order that this account did not place, which may have no client order id. One
+    /// that the venue does not have is not answered: its list of orders tells.
+    CancelForeign {
+        venue_order_id: VenueOrderId,
+        instrument_id: InstrumentId,
+    },
 }
 
 impl VenueCommand {
-    pub fn client_order_id(&self) -> &ClientOrderId {
+    /// Returns the order of ours that it is about; `None` where it is about none.
+    pub fn client_order_id(&self) -> Option<&ClientOrderId> {
         match self {
-            VenueCommand::New(order) => &order.client_order_id,
+            VenueCommand::New(order) => Some(&order.client_order_id),
             VenueCommand::Amend {
                 client_order_id, ..
             }
@@ -62,7 +69,8 @@ impl VenueCommand {
             }
             | VenueCommand::Query {
                 client_order_id, ..
-            } => client_order_id,
+            } => Some(client_order_id),
+            VenueCommand::CancelForeign { .. } => None,
         }
     }
 
@@ -71,6 +79,7 @@ impl VenueCommand {
             VenueCommand::New(order) => &order.instrument_id,
             VenueCommand::Amend { instrument_id, .. }
             | VenueCommand::Cancel { instrument_id, .. }
+            | VenueCommand::CancelForeign { instrument_id, .. }
             | VenueCommand::Query { instrument_id, .. } => instrument_id,
         }
     }

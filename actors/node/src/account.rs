@@ -24,8 +24,9 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// Cash of a new paper account, of each quote currency.
-const PAPER_CASH: i64 = 10_000_000;
+/// Cash of a new paper account, of each quote currency. What a simulated venue begins with too,
+/// or the two would differ from the first comparison on.
+pub const PAPER_CASH: i64 = 10_000_000;
 
 /// New orders a second of a new paper account.
 const PAPER_ORDER_RATE: u32 = 5_000;

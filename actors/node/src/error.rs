@@ -2,8 +2,11 @@
 
 use apex_domain::AccountId;
 use apex_gateway::GatewayError;
+use apex_market_data::replay::ReplayError;
 use apex_persistence::RecoverError;
 use apex_storage::StorageError;
+use apex_venues::capture::CaptureError;
+use apex_venues::sim::SimVenueError;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -83,12 +86,37 @@ pub enum NodeError {
 const RESTORE: &str = "nothing was changed: see `apextrade verify`, then restore the whole data \
                        folder from a backup";
 
+/// What reads and writes can meet at a start.
+const DISK: &str = "look at the disk and at the rights of the data folder, then start again";
+
+/// What is a fault of the build or of the machine.
+const LOG: &str = "start again; if it stays, look at the log above";
+
 fn storage_advice(source: &StorageError) -> Option<&'static str> {
     match source {
+        StorageError::FsyncFailed { .. } | StorageError::Io { .. } => Some(DISK),
+        StorageError::NewerVersion { .. } => {
+            Some("start the newer build that wrote it, or pass another --data-dir")
+        }
+        StorageError::NotFound { .. } => Some("pass the --data-dir of an account"),
         StorageError::Locked { .. } => Some("stop that process, or pass another --data-dir"),
         StorageError::Full { .. } => Some("free some space: an account needs 34 MB to start"),
         StorageError::Damaged { .. } => Some(RESTORE),
         _ => None,
+    }
+}
+
+/// Returns what a person can do about a simulated venue, where its own words do not say it.
+pub fn venue_advice(source: &SimVenueError) -> Option<&'static str> {
+    match source {
+        SimVenueError::Unreachable { .. } | SimVenueError::Deadline { .. } => {
+            Some("start `apextrade venue-sim`, or pass its address with --venue")
+        }
+        SimVenueError::Journal { .. } => Some(DISK),
+        SimVenueError::Damaged { .. } => Some("mend the file, or start with an empty folder"),
+        SimVenueError::Listener(_) => Some("stop what serves there, or pass another --listen"),
+        // They say it themselves.
+        SimVenueError::Logon { .. } | SimVenueError::Options(_) => None,
     }
 }
 
@@ -99,7 +127,21 @@ impl NodeError {
             NodeError::Storage(source) | NodeError::Journal { source, .. } => {
                 storage_advice(source)
             }
-            NodeError::LostEnd { .. } | NodeError::Recover { .. } => Some(RESTORE),
+            NodeError::LostEnd { .. } | NodeError::Recover { .. } | NodeError::Read(_) => {
+                Some(RESTORE)
+            }
+            NodeError::Token { .. } | NodeError::Archive { .. } => Some(DISK),
+            NodeError::Thread(_) | NodeError::Spawn { .. } | NodeError::Step(_) => Some(LOG),
+            NodeError::NotOpened => Some("start it once with `apextrade up`"),
+            NodeError::Opening(_) => Some("mend the instruments of the feed or venue"),
+            NodeError::Credentials(_) => {
+                Some("restore the folder `records` from a backup, or pass another --data-dir")
+            }
+            NodeError::Venue(source) => venue_advice(source),
+            NodeError::Replay(ReplayError::Capture(source)) => match source {
+                CaptureError::Read { .. } => Some("check the path and its rights"),
+                _ => Some("pass a recording; CSV files are for `apextrade backtest`"),
+            },
             NodeError::Gateway(GatewayError::Bind { .. }) => {
                 Some("stop what serves there, or pass another --listen")
             }

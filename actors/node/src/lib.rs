@@ -12,6 +12,7 @@ pub mod credentials;
 pub mod error;
 mod exposure;
 pub mod metrics;
+pub mod origin;
 pub mod replay;
 mod restore;
 pub mod sim;

@@ -3,7 +3,7 @@
 use crate::NodeError;
 use crate::account::{self, AccountRuntime, Opening};
 use crate::choice::StrategyChoice;
-use crate::replay::archive::refuse_replay;
+use crate::origin::{self, Origin};
 use crate::restore;
 use crate::strategies::{SessionBudget, Sessions, Strategies, StrategySpec};
 use crate::up::{Base, Node, NodeOptions, paper_account};
@@ -72,7 +72,8 @@ impl Live {
 /// Errors: [`NodeError`].
 pub async fn inside(options: &NodeOptions, seed: u64) -> Result<Live, NodeError> {
     let base = Base::open(&options.data_dir, Clock::Wall)?;
-    refuse_replay(base.data_dir.root())?;
+    origin::check(base.data_dir.root(), Origin::Inside)?;
+    origin::claim(base.data_dir.root(), Origin::Inside)?;
     let instruments = exchange(seed, 1)?.instruments();
     let opened = base.open_account(&opening(&base.clock, instruments))?;
     let venue_sequence = opened.account.venue_sequence();
@@ -126,11 +127,13 @@ pub async fn inside(options: &NodeOptions, seed: u64) -> Result<Live, NodeError>
 /// Errors: [`NodeError`]; a venue that does not answer is an error.
 pub async fn linked(options: &NodeOptions, address: String) -> Result<Live, NodeError> {
     let base = Base::open(&options.data_dir, Clock::Wall)?;
-    refuse_replay(base.data_dir.root())?;
+    origin::check(base.data_dir.root(), Origin::Venue)?;
     let account_id = paper_account();
     let recovered = account::recover_account(&base.data_dir, &account_id)?;
     let venue_sequence = recovered.account.venue_sequence();
     let client = venue_link::connect(&address, &account_id, venue_sequence).await?;
+    // Not before it answered: until then nothing of it is in the folder.
+    origin::claim(base.data_dir.root(), Origin::Venue)?;
     let opened = base.prepare(recovered, &opening(&base.clock, client.instruments.clone()))?;
     let (session, commands) = venue_link::session();
     let exposure = base.start_exposure().await?;

@@ -28,7 +28,7 @@ macro_rules! variants {
 
 variants!(input, INPUTS, AccountInput: Open AdjustCash SetLimits DefineInstrument SetTradingState
     Submit Amend Cancel CancelAll CancelOrders SubmitList Close Halt Market Report SessionLost
-    SessionReady Tick Funding Split Reconcile RequireReconciliation OfferShare);
+    SessionReady Tick Funding Split Reconcile RequireReconciliation OfferShare CancelForeign);
 
 variants!(event, EVENTS, Event: AccountOpened CashAdjusted LimitsSet InstrumentDefined
     TradingStateChanged OrderInitialized OrderDenied OrderSubmitted OrderAccepted OrderRejected
@@ -36,7 +36,7 @@ variants!(event, EVENTS, Event: AccountOpened CashAdjusted LimitsSet InstrumentD
     OrderCancelRejected OrderCanceled OrderExpired OrderTriggered OrderFilled OrderEndHeld
     ReportQuarantined ExternalFilled ListInitialized OrderHeld OrderTrailed ExecutionBusted
     FundingPaid InstrumentSplit PositionReconciled BalanceReconciled CommandTaken CloseEnded
-    EquityMarked PlatformShareSet LossesUnmeasured LossesMeasured);
+    EquityMarked PlatformShareSet LossesUnmeasured LossesMeasured ForeignCancelEnded);
 
 variants!(reason, REASONS, ReasonCode: PriceIncrement QuantityIncrement MinQuantity MaxQuantity
     MinNotional MaxNotional PriceCollar NoReferencePrice InsufficientBuyingPower PositionLimit
@@ -53,9 +53,10 @@ variants!(quarantine, QUARANTINES, QuarantineReason: Overfill ConflictingExecuti
     IllegalTransition UnknownOrder Unbookable);
 
 variants!(refusal, REFUSALS, Refusal: AlreadyExists ListExists OrderNotFound UnknownInstrument
-    StaleSequence OrderClosed ChangePending Rule NotOpen Invalid TooManyClosings);
+    StaleSequence OrderClosed ChangePending Rule NotOpen Invalid TooManyClosings RequestExists
+    ForeignOrderNotFound);
 
-variants!(command, COMMANDS, Command: Cancel CancelOrders Close Halt);
+variants!(command, COMMANDS, Command: Cancel CancelOrders Close Halt CancelForeign);
 variants!(outcome, OUTCOMES, CloseOutcome: Flat Dust GaveUp);
 variants!(hold, HOLDS, Hold: Emulated Parent);
 variants!(difference, DIFFERENCES, DifferenceKind: OrderUnknownHere OrderUnknownAtVenue OrderTerms

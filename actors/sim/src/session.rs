@@ -34,9 +34,8 @@ pub struct Session {
 
 impl Session {
     pub fn sign(&mut self, command: VenueCommand, now: UnixNanos) -> Signed {
-        if matches!(command, VenueCommand::New(_)) {
-            self.last_sent
-                .insert(command.client_order_id().clone(), now);
+        if let VenueCommand::New(order) = &command {
+            self.last_sent.insert(order.client_order_id.clone(), now);
         }
         Signed { command, ts: now }
     }

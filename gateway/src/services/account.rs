@@ -1,8 +1,8 @@
 //! `AccountService`.
 
-use super::account_stream;
 use super::order::{enter, unexpected};
 use super::past::{Past, PastPositions};
+use super::{account_stream, reconcile};
 use crate::page::{self, Place};
 use crate::shared::{Definitions, Shared, caller};
 use crate::{status, stream};
@@ -79,7 +79,7 @@ impl AccountService for AccountServer {
         };
         account
             .map(Response::new)
-            .ok_or_else(|| status::account_not_found(&id))
+            .ok_or_else(|| status::account_not_found(&id, []))
     }
 
     async fn list_positions(
@@ -90,6 +90,8 @@ impl AccountService for AccountServer {
         let list = request.get_ref();
         let past = Past::read(&self.shared, list.as_of_ns, &list.account_id)?;
         let filter = super::order::read_filter(&list.instrument_id, "", false)?.instrument_id;
+        self.shared
+            .check_instrument("instrument_id", filter.as_ref())?;
         let size = page::size(list.page_size)?;
         let mut place = Place::read(&list.page_token)?;
         let mut definitions = self.shared.definitions();
@@ -162,6 +164,26 @@ impl AccountService for AccountServer {
             Err(error) => return Err(status::command(&error)),
         }
         now(handle).await.map(Response::new)
+    }
+
+    async fn get_reconciliation(
+        &self,
+        request: Request<v1::GetReconciliationRequest>,
+    ) -> Result<Response<v1::Reconciliation>, Status> {
+        let caller = caller(&request)?;
+        reconcile::get(&self.shared, &caller, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+
+    async fn cancel_foreign_orders(
+        &self,
+        request: Request<v1::CancelForeignOrdersRequest>,
+    ) -> Result<Response<v1::CancelForeignOrdersResponse>, Status> {
+        let caller = caller(&request)?;
+        reconcile::cancel_foreign(&self.shared, &caller, request.get_ref())
+            .await
+            .map(Response::new)
     }
 }
 

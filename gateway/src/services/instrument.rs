@@ -65,7 +65,7 @@ impl InstrumentService for InstrumentServer {
     ) -> Result<Response<v1::Instrument>, Status> {
         let id = read_id(&request.get_ref().instrument_id)?;
         let view = self.shared.platform.market.view(&id);
-        let view = view.ok_or_else(|| status::instrument_not_found(&id))?;
+        let view = view.ok_or_else(|| self.shared.instrument_not_found("instrument_id", &id))?;
         Ok(Response::new(wire::instrument(&view.instrument, view.feed)))
     }
 }

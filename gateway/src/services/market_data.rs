@@ -45,7 +45,7 @@ impl MarketDataService for MarketDataServer {
             Err(_) => return Err(status::invalid_field("depth", "must not be negative")),
         };
         let view = self.shared.platform.market.view(&id);
-        let view = view.ok_or_else(|| status::instrument_not_found(&id))?;
+        let view = view.ok_or_else(|| self.shared.instrument_not_found("instrument_id", &id))?;
         let book = view.book.ok_or_else(|| status::no_book(&id))?;
         Ok(Response::new(wire::decimal_book(
             &book,

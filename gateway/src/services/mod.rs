@@ -4,6 +4,7 @@
 pub mod account;
 pub mod account_stream;
 pub mod auth;
+mod closing;
 pub mod instrument;
 pub mod market_data;
 pub mod market_stream;
@@ -11,6 +12,7 @@ pub mod order;
 mod order_batch;
 pub mod order_stream;
 mod past;
+mod reconcile;
 pub mod risk;
 mod risk_changes;
 mod risk_platform;

@@ -1,7 +1,7 @@
 //! `OrderService`.
 
-use super::order_stream;
 use super::past::Past;
+use super::{closing, order_stream};
 use crate::auth::Caller;
 use crate::page::{self, Place};
 use crate::shared::{Shared, caller};
@@ -125,9 +125,9 @@ impl OrderService for OrderServer {
         request: Request<v1::SubmitOrderRequest>,
     ) -> Result<Response<v1::Order>, Status> {
         let caller = caller(&request)?;
-        let market = &self.shared.platform.market;
-        let (account_id, order) = wire::read_submit(request.get_ref(), |id| market.instrument(id))
-            .map_err(|errors| status::invalid(&errors))?;
+        let (account_id, order) = self
+            .shared
+            .read(|find| wire::read_submit(request.get_ref(), find))?;
         let account = self.shared.account(&caller, &account_id)?;
         let instrument_id = order.instrument_id.clone();
         let command = AccountCommand::Submit(Box::new(order));
@@ -232,6 +232,16 @@ impl OrderService for OrderServer {
         self.close(&caller, close).await.map(Response::new)
     }
 
+    async fn get_closing(
+        &self,
+        request: Request<v1::GetClosingRequest>,
+    ) -> Result<Response<v1::Closing>, Status> {
+        let caller = caller(&request)?;
+        closing::get(&self.shared, &caller, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+
     async fn preview_order(
         &self,
         request: Request<v1::SubmitOrderRequest>,
@@ -263,6 +273,9 @@ impl OrderService for OrderServer {
         let list = request.get_ref();
         let past = Past::read(&self.shared, list.as_of_ns, &list.account_id)?;
         let filter = read_filter(&list.instrument_id, &list.strategy_id, list.working_only)?;
+        let instrument_id = filter.instrument_id.as_ref();
+        self.shared
+            .check_instrument("instrument_id", instrument_id)?;
         let size = page::size(list.page_size)?;
         let mut place = Place::read(&list.page_token)?;
         let mut found: Vec<v1::Order> = Vec::new();

@@ -5,16 +5,19 @@ use crate::auth::Caller;
 use crate::shared::Definitions;
 use crate::status;
 use apex_bus::handle::AccountHandle;
-use apex_bus::message::{AccountCommand, CommandError};
+use apex_bus::message::{AccountCommand, CommandError, OrderFilter, Page};
 use apex_domain::account::{Outcome, Refusal, Reply};
 use apex_domain::order::{OrderKey, OrderStatus, SubmitList};
 use apex_domain::risk::ReasonCode;
-use apex_domain::{InstrumentId, OrderId};
+use apex_domain::{InstrumentId, OrderId, StrategyId};
 use apex_proto::convert::order::{self as wire, Close};
-use apex_proto::v1;
+use apex_proto::{FieldErrors, v1};
 use std::collections::BTreeSet;
 use tonic::Status;
 use tonic_types::StatusExt;
+
+/// The newest orders, whose owners an unknown strategy may have been meant to be.
+const NEAR_ORDERS: usize = 1_000;
 
 impl OrderServer {
     pub(super) async fn submit_list(
@@ -22,9 +25,9 @@ impl OrderServer {
         caller: &Caller,
         request: &v1::SubmitOrderListRequest,
     ) -> Result<v1::SubmitOrderListResponse, Status> {
-        let market = &self.shared.platform.market;
-        let (account_id, list) = wire::read_submit_list(request, |id| market.instrument(id))
-            .map_err(|errors| status::invalid(&errors))?;
+        let (account_id, list) = self
+            .shared
+            .read(|find| wire::read_submit_list(request, find))?;
         let account = self.shared.account(caller, &account_id)?;
         self.define_all(account, &list)
             .await
@@ -78,6 +81,12 @@ impl OrderServer {
         let (account_id, filter, request_id) =
             wire::read_cancel_all(request).map_err(|errors| status::invalid(&errors))?;
         let account = self.shared.account(caller, &account_id)?;
+        let instrument_id = filter.instrument_id.as_ref();
+        self.shared
+            .check_instrument("instrument_id", instrument_id)?;
+        if let Some(strategy_id) = &filter.strategy_id {
+            check_strategy(account, strategy_id).await?;
+        }
         let command = AccountCommand::CancelAll {
             filter,
             request_id,
@@ -99,6 +108,16 @@ impl OrderServer {
     ) -> Result<v1::CloseResponse, Status> {
         let account = self.shared.account(caller, &close.account_id)?;
         let instrument_id = close.scope.instrument_id.clone();
+        self.shared.read(|find| match &instrument_id {
+            Some(id) if find(id).is_none() => {
+                let description = wire::unknown_instrument(id);
+                Err(FieldErrors::one("instrument_id", description))
+            }
+            _ => Ok(()),
+        })?;
+        if let Some(strategy_id) = &close.scope.strategy_id {
+            check_strategy(account, strategy_id).await?;
+        }
         let command = AccountCommand::Close {
             scope: close.scope,
             request_id: Some(close.request_id),
@@ -122,9 +141,7 @@ impl OrderServer {
         caller: &Caller,
         request: &v1::SubmitOrderRequest,
     ) -> Result<v1::PreviewOrderResponse, Status> {
-        let market = &self.shared.platform.market;
-        let (account_id, order) = wire::read_submit(request, |id| market.instrument(id))
-            .map_err(|errors| status::invalid(&errors))?;
+        let (account_id, order) = self.shared.read(|find| wire::read_submit(request, find))?;
         let account = self.shared.account(caller, &account_id)?;
         let preview = account
             .preview(order.clone())
@@ -150,6 +167,43 @@ impl OrderServer {
             .map(|outcome| write_outcome(&mut definitions, outcome))
             .collect()
     }
+}
+
+/// Refuses a strategy that never had an order or a position here: it is mistyped.
+async fn check_strategy(account: &AccountHandle, strategy_id: &StrategyId) -> Result<(), Status> {
+    let summary = account
+        .summary()
+        .await
+        .map_err(|error| status::command(&error))?;
+    let mut known: BTreeSet<StrategyId> = summary
+        .positions
+        .iter()
+        .map(|position| position.strategy_id.clone())
+        .chain([StrategyId::manual(), StrategyId::external()])
+        .collect();
+    if known.contains(strategy_id) {
+        return Ok(());
+    }
+    let any = |filter: OrderFilter, limit: usize| {
+        let page = Page {
+            cursor: None,
+            limit,
+        };
+        account.orders(filter, page)
+    };
+    let own = OrderFilter {
+        strategy_id: Some(strategy_id.clone()),
+        ..OrderFilter::default()
+    };
+    let (own, _) = any(own, 1).await.map_err(|error| status::command(&error))?;
+    if !own.is_empty() {
+        return Ok(());
+    }
+    let (orders, _) = any(OrderFilter::default(), NEAR_ORDERS)
+        .await
+        .map_err(|error| status::command(&error))?;
+    known.extend(orders.into_iter().map(|order| order.request.strategy_id));
+    Err(status::strategy_not_found(strategy_id, &known))
 }
 
 fn write_outcome(

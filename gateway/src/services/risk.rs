@@ -168,6 +168,10 @@ impl RiskService for RiskServer {
         let set =
             wire::read_set_limits(request.get_ref()).map_err(|errors| status::invalid(&errors))?;
         let handle = self.shared.account(&caller, &set.account_id)?;
+        for id in set.limits.wide.instrument_exposure.keys() {
+            self.shared
+                .check_instrument("limits.instrument_exposure", Some(id))?;
+        }
         let command = AccountCommand::SetLimits {
             request_id: Some(set.request_id),
             limits: set.limits,

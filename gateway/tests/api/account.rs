@@ -6,7 +6,7 @@ use apex_bus::clock::Clock;
 use apex_bus::market::MarketHub;
 use apex_bus::message::{
     AccountAnswer, AccountCommand, AccountEvent, AccountMessage, AccountQuery, AccountSummary,
-    CommandError, Page, VenueLink,
+    ClosingAnswer, CommandError, Page, ReconcileState, VenueLink,
 };
 use apex_bus::topic::Topic;
 use apex_domain::account::{Account, AccountInput, Effects, Reply};
@@ -15,7 +15,7 @@ use apex_domain::order::OrderType;
 use apex_domain::risk::MarketRef;
 use apex_domain::venue::{EndReason, Execution, VenueCommand, VenueEnd, VenueReport};
 use apex_domain::{
-    AccountId, Currency, ExecId, InstrumentId, Money, Price, Quantity, VenueOrderId,
+    AccountId, ClientOrderId, Currency, ExecId, InstrumentId, Money, Price, Quantity, VenueOrderId,
 };
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::BTreeMap;
@@ -115,6 +115,9 @@ impl Actor for TestAccount {
                 }
             }
             AccountMessage::Query(query, reply) => drop(reply.send(state.answer(&query))),
+            AccountMessage::Link(VenueLink::Snapshot(snapshot)) => {
+                state.decide(AccountInput::Reconcile { snapshot });
+            }
             AccountMessage::Link(link) => state.venue_connected = link == VenueLink::Ready,
             AccountMessage::Step { .. }
             | AccountMessage::Report { .. }
@@ -243,6 +246,7 @@ impl TestState {
             AccountCommand::DefineInstrument(instrument) => {
                 AccountInput::DefineInstrument(instrument)
             }
+            AccountCommand::CancelForeign(cancel) => AccountInput::CancelForeign(cancel),
         }
     }
 
@@ -274,6 +278,31 @@ impl TestState {
                 AccountAnswer::Preview(Box::new(preview))
             }
             AccountQuery::Summary => AccountAnswer::Summary(Box::new(self.summary())),
+            AccountQuery::Reconciliation => {
+                let listed = account.reconciler().external_orders().iter();
+                AccountAnswer::Reconciliation(Box::new(ReconcileState {
+                    is_reconciled: account.is_reconciled(),
+                    report: account.reconciler().report().cloned(),
+                    foreign_orders: listed
+                        .map(|order| {
+                            let canceled = account.is_foreign_cancel(&order.venue_order_id);
+                            (order.clone(), canceled)
+                        })
+                        .collect(),
+                }))
+            }
+            AccountQuery::Closing(request_id) => {
+                let answer = account.closing(request_id).map(|state| ClosingAnswer {
+                    positions: account
+                        .positions()
+                        .filter(|p| !p.is_flat())
+                        .cloned()
+                        .collect(),
+                    in_the_way: account.working_orders().count(),
+                    state,
+                });
+                AccountAnswer::Closing(answer.map(Box::new))
+            }
         }
     }
 
@@ -351,6 +380,17 @@ impl TestState {
                     limit_price,
                     ts_event,
                     stop_price: None,
+                });
+            }
+            // A stranger's `V-x` is the order with the client order id `x`.
+            VenueCommand::CancelForeign { venue_order_id, .. } => {
+                let id = venue_order_id.as_str().trim_start_matches("V-");
+                self.report(VenueReport::Ended {
+                    client_order_id: ClientOrderId::new(id).unwrap(),
+                    end: VenueEnd::Canceled,
+                    reason: EndReason::Requested,
+                    cumulative_quantity: Quantity::ZERO,
+                    ts_event,
                 });
             }
             VenueCommand::Query { .. } => {}

@@ -241,7 +241,7 @@ async fn several_cancels_have_an_outcome_each() {
         ..request
     };
     let status = orders.cancel_orders(other).await.unwrap_err();
-    assert_eq!(fields(&status), ["request_id"]);
+    assert_eq!(reason(&status), "REQUEST_ID_REUSED");
 }
 
 #[tokio::test]

@@ -87,8 +87,8 @@ async fn a_request_id_of_another_halt_is_refused() {
     risk.halt(halt(true)).await.unwrap();
     let status = risk.halt(halt(false)).await.unwrap_err();
     assert_eq!(
-        (status.code(), fields(&status)),
-        (Code::InvalidArgument, vec!["request_id".into()])
+        (status.code(), reason(&status)),
+        (Code::AlreadyExists, "REQUEST_ID_REUSED".to_owned())
     );
 }
 

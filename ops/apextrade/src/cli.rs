@@ -12,7 +12,7 @@ pub use indicators::*;
 pub use orders::*;
 pub use risk::*;
 
-use apex_domain::{Money, Rate};
+use apex_domain::{Currency, Money, Rate};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -53,7 +53,7 @@ pub enum Command {
     Orders(OrdersArgs),
     /// List and close positions.
     Positions(PositionsArgs),
-    /// List and flatten accounts.
+    /// List and flatten accounts, and compare them with their venue.
     Accounts(AccountsArgs),
     /// List instruments.
     Instruments(InstrumentsArgs),
@@ -70,6 +70,14 @@ pub enum Command {
 
 fn money(text: &str) -> Result<Money, String> {
     Money::parse(text).map_err(|error| error.to_string())
+}
+
+fn balance(text: &str) -> Result<(Currency, Money), String> {
+    let (currency, amount) = text
+        .split_once('=')
+        .ok_or("must be CURRENCY=AMOUNT, such as USDT=1000")?;
+    let currency = Currency::new(currency).map_err(|error| error.to_string())?;
+    Ok((currency, money(amount)?))
 }
 
 /// A share from 0 to 1.
@@ -227,6 +235,10 @@ pub struct VenueSimArgs {
     /// Milliseconds from a margin call to the liquidation.
     #[arg(long, default_value_t = 0)]
     pub margin_grace_ms: u32,
+    /// Balance that each account begins with, CURRENCY=AMOUNT; may be repeated. Without it
+    /// 10000000 of each quote currency, as a paper account has.
+    #[arg(long, value_name = "CURRENCY=AMOUNT", value_parser = balance)]
+    pub cash: Vec<(Currency, Money)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

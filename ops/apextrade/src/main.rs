@@ -4,6 +4,7 @@
 //! and turns the outcome into an exit status: 0 done, 1 failed with one line that says what, why
 //! and what to do, 2 wrong usage.
 
+mod advice;
 mod cli;
 mod commands;
 mod config;
@@ -22,10 +23,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // One line: what, why and what to do, each cause behind the one before.
-            let advice = error.chain().find_map(|cause| {
-                let cause = cause.downcast_ref::<apex_node::NodeError>()?;
-                cause.advice()
-            });
+            let advice = error.chain().find_map(advice::of);
             let line = output::one_line(&error);
             match advice {
                 Some(advice) => crate::tell!("apextrade: {line}: {advice}"),

@@ -306,6 +306,7 @@ fn kind(event: &Event) -> Option<v1::OrderEventKind> {
         | Event::EquityMarked { .. }
         | Event::PlatformShareSet { .. }
         | Event::LossesUnmeasured
-        | Event::LossesMeasured => return None,
+        | Event::LossesMeasured
+        | Event::ForeignCancelEnded { .. } => return None,
     })
 }

@@ -10,5 +10,6 @@ pub mod instrument;
 pub mod market;
 pub mod order;
 pub mod platform;
+pub mod reconcile;
 pub mod risk;
 pub mod text;

@@ -95,6 +95,10 @@ fn read_wide(f: &mut Fields, wire: &v1::Limits) -> Option<WideLimits> {
     );
     let daily_loss = bound(f, "limits.max_daily_loss", &wire.max_daily_loss);
     let drawdown = bound(f, "limits.max_drawdown", &wire.max_drawdown);
+    if drawdown.flatten().is_some_and(|share| share > Decimal::ONE) {
+        let hint = "is a share of the highest equity: must be at most 1, such as 0.2";
+        f.refuse("limits.max_drawdown", hint);
+    }
     let loss_action = enums::read_loss_action(f, "limits.loss_action", wire.loss_action);
     if wire.max_rate_age_ns.is_some_and(|age| age < 0) {
         f.refuse("limits.max_rate_age_ns", "must not be negative");

@@ -95,8 +95,12 @@ fn name(command: &VenueCommand) -> String {
         VenueCommand::Amend { .. } => "amend",
         VenueCommand::Cancel { .. } => "cancel",
         VenueCommand::Query { .. } => "query",
+        VenueCommand::CancelForeign { venue_order_id, .. } => {
+            return format!("cancel foreign {venue_order_id}");
+        }
     };
-    format!("{verb} {}", command.client_order_id().as_str())
+    let id = command.client_order_id().map(|id| id.as_str());
+    format!("{verb} {}", id.unwrap_or_default())
 }
 
 impl VenueSession for HandVenue {

@@ -1,12 +1,13 @@
 //! What an account actor takes and answers.
 
 use apex_domain::account::{
-    Account, CancelFilter, Effects, Equity, ExecutionRecord, Preview, Refusal, Reply,
+    Account, CancelFilter, ClosingState, Effects, Equity, ExecutionRecord, ForeignCancel, Preview,
+    Refusal, Reply,
 };
 use apex_domain::event::{AccountMode, CloseScope, Recorded};
 use apex_domain::order::{AmendOrder, Order, OrderKey, SubmitList, SubmitOrder};
 use apex_domain::portfolio::Position;
-use apex_domain::reconcile::VenueSnapshot;
+use apex_domain::reconcile::{ReconcileReport, VenueOpenOrder, VenueSnapshot};
 use apex_domain::risk::platform::ShareOffer;
 use apex_domain::risk::{Limits, MarketView, ReasonCode, TradingState};
 use apex_domain::venue::VenueReport;
@@ -72,6 +73,8 @@ pub enum AccountCommand {
         reason: String,
     },
     DefineInstrument(Box<Instrument>),
+    /// Cancels orders at the venue that are not ours.
+    CancelForeign(ForeignCancel),
 }
 
 /// Why a command has no answer from the account. Nothing was decided, unless the variant says
@@ -88,13 +91,13 @@ pub enum CommandError {
     #[error("the account has {limit} commands under way, try again in a moment")]
     Overloaded { limit: usize },
     /// The answer did not come in time. The command may still be carried out: ask by its id.
-    #[error("no answer within {timeout_ms} ms, the outcome is not known: ask by client_order_id")]
+    #[error("no answer within {timeout_ms} ms, the outcome is not known: ask by its id")]
     Timeout { timeout_ms: u64 },
     /// No session with the venue: a new order could not leave. Cancels are taken and follow later.
     #[error("the venue is not connected: send the order again once it is")]
     VenueDown,
     /// The account is stopping or has stopped.
-    #[error("the account is not running")]
+    #[error("the account is not running: look at the log of its process and start it again")]
     Stopped,
 }
 
@@ -185,6 +188,10 @@ pub enum AccountQuery {
     /// What a new order would be and do; decides nothing.
     Preview(Box<SubmitOrder>),
     Summary,
+    /// What the venue's last snapshot came to.
+    Reconciliation,
+    /// How the closing of positions stands that a request began.
+    Closing(RequestId),
 }
 
 /// The answer to an [`AccountQuery`], of the same name.
@@ -202,6 +209,29 @@ pub enum AccountAnswer {
     },
     Preview(Box<Result<Preview, Refusal>>),
     Summary(Box<AccountSummary>),
+    Reconciliation(Box<ReconcileState>),
+    /// `None` for a request that closes nothing, or is forgotten.
+    Closing(Option<Box<ClosingAnswer>>),
+}
+
+/// How an account stands with its venue.
+#[derive(Clone, Debug)]
+pub struct ReconcileState {
+    /// The account agreed with its venue, or has none to agree with.
+    pub is_reconciled: bool,
+    /// `None` before the first snapshot, and where the venue gives none.
+    pub report: Option<ReconcileReport>,
+    /// Orders at the venue that are not ours, each with whether its cancel is under way.
+    pub foreign_orders: Vec<(VenueOpenOrder, bool)>,
+}
+
+/// A closing, and what is left of the positions that it means.
+#[derive(Clone, Debug)]
+pub struct ClosingAnswer {
+    pub state: ClosingState,
+    pub positions: Vec<Position>,
+    /// Working orders that have to end first.
+    pub in_the_way: usize,
 }
 
 /// An account at one moment.

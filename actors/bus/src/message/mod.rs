@@ -5,6 +5,7 @@ pub mod exposure;
 
 pub use account::{
     AccountAnswer, AccountCommand, AccountEvent, AccountMessage, AccountQuery, AccountSummary,
-    CommandError, JournalHealth, OrderFilter, PAGE_LIMIT, Page, VenueLink,
+    ClosingAnswer, CommandError, JournalHealth, OrderFilter, PAGE_LIMIT, Page, ReconcileState,
+    VenueLink,
 };
 pub use exposure::{ExposureError, ExposureMessage};

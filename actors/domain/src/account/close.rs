@@ -56,7 +56,7 @@ impl Account {
         let command = Command::CancelOrders(keys.clone());
         let again = self.requests.get(request_id.as_ref()).is_some();
         if again && !self.is_command(request_id.as_ref(), &command) {
-            return step.refuse(request_id_taken());
+            return step.refuse(request_id_taken(request_id.as_ref()));
         }
         if request_id.is_some() && !again {
             self.take_command(step, request_id, command);
@@ -174,6 +174,9 @@ impl Account {
     ) {
         let subject = Subject::Command(Box::new(command.clone()));
         self.requests.remember(request_id, subject, sequence, ts);
+        if let Command::CancelForeign(cancel) = command {
+            return self.fold_cancel_foreign(&cancel.orders, ts);
+        }
         let scope = match command {
             Command::Close(scope) => scope.clone(),
             Command::Halt { flatten: true, .. } => CloseScope::default(),
@@ -191,10 +194,6 @@ impl Account {
             orders: 0,
             attempts: BTreeMap::new(),
         });
-    }
-
-    pub(super) fn fold_close_ended(&mut self, taken: u64) {
-        self.closings.retain(|closing| closing.taken != taken);
     }
 
     pub(super) fn meant(&self, filter: &CancelFilter) -> Vec<OrderIndex> {
@@ -223,7 +222,7 @@ impl Account {
             return false;
         }
         if !self.is_command(request_id, command) {
-            step.refuse(request_id_taken());
+            step.refuse(request_id_taken(request_id));
         } else if matches!(command, Command::Close(_)) {
             self.done(step);
         } else {

@@ -7,12 +7,12 @@
 use super::close::{in_the_way, is_meant};
 use super::machine::{Account, Step};
 use crate::event::{CloseOutcome, CloseScope, Event};
-use crate::id::{ClientOrderId, InstrumentId, StrategyId};
+use crate::id::{ClientOrderId, InstrumentId, RequestId, StrategyId};
 use crate::market::Side;
 use crate::number::Quantity;
 use crate::order::entry::OrderEntry;
 use crate::order::store::OrderIndex;
-use crate::order::{OrderTerms, OrderType, PositionSide, SubmitOrder, TimeInForce};
+use crate::order::{Order, OrderTerms, OrderType, PositionSide, SubmitOrder, TimeInForce};
 use crate::risk::ReasonCode;
 use crate::time::{NANOS_PER_SECOND, UnixNanos};
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,31 @@ pub(super) struct Closing {
     /// Its orders so far.
     pub orders: u32,
     pub attempts: BTreeMap<InstrumentId, Attempts>,
+}
+
+/// Closings that have ended and can still be asked for: those of a busy day.
+const ENDED: usize = 1_000;
+
+/// A closing that has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct EndedClosing {
+    pub closing: Closing,
+    pub outcome: CloseOutcome,
+    /// Sequence and time of its `CloseEnded`.
+    pub sequence: u64,
+    pub ts: UnixNanos,
+}
+
+/// How far a closing has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClosingState {
+    /// Sequence of the command that began it.
+    pub taken: u64,
+    pub scope: CloseScope,
+    /// How, at which sequence and when it ended; `None` while it goes on.
+    pub ended: Option<(CloseOutcome, u64, UnixNanos)>,
+    /// Its own orders so far, oldest first.
+    pub orders: Vec<Order>,
 }
 
 /// What a closing has tried in one instrument.
@@ -100,6 +125,55 @@ impl Account {
     pub(super) fn is_closing_id(&self, client_order_id: &ClientOrderId) -> bool {
         let mut closings = self.closings.iter();
         closings.any(|closing| closing.names(client_order_id))
+    }
+
+    /// Returns how the closing that a request began stands; `None` for a request that began none
+    /// or is forgotten.
+    pub fn closing(&self, request_id: &RequestId) -> Option<ClosingState> {
+        let taken = self.requests.get(Some(request_id))?.sequence;
+        let ended = self.ended_closings.get(&taken);
+        let mut under_way = self.closings.iter();
+        let closing = match ended {
+            Some(ended) => &ended.closing,
+            None => under_way.find(|closing| closing.taken == taken)?,
+        };
+        let mut orders = Vec::new();
+        let ids = (0..).map_while(|number| closing.order_id(number));
+        // Every id up to the last one is somebody's.
+        for index in ids.map_while(|id| self.orders.find_client(&id)) {
+            let entry = self.orders.get(index);
+            if closing.owns(&entry.order.request.client_order_id, entry.created) {
+                orders.push(entry.order.clone());
+            }
+        }
+        Some(ClosingState {
+            taken,
+            scope: closing.scope.clone(),
+            ended: ended.map(|ended| (ended.outcome, ended.sequence, ended.ts)),
+            orders,
+        })
+    }
+
+    pub(super) fn fold_close_ended(
+        &mut self,
+        taken: u64,
+        outcome: CloseOutcome,
+        sequence: u64,
+        ts: UnixNanos,
+    ) {
+        let Some(position) = self.closings.iter().position(|c| c.taken == taken) else {
+            return;
+        };
+        let ended = EndedClosing {
+            closing: self.closings.remove(position),
+            outcome,
+            sequence,
+            ts,
+        };
+        self.ended_closings.insert(taken, ended);
+        if self.ended_closings.len() > ENDED {
+            self.ended_closings.pop_first();
+        }
     }
 
     /// Brings every closing nearer to its end.

@@ -51,7 +51,7 @@ impl Account {
         amount: Money,
         reason: String,
     ) {
-        let subject = Subject::Cash(currency.clone(), amount);
+        let subject = Subject::Cash(currency.clone(), amount, reason.clone());
         if self.answer_again(step, request_id.as_ref(), &subject) {
             return;
         }
@@ -104,6 +104,12 @@ impl Account {
                     actual: self.limits_sequence,
                 });
             }
+            // Nothing would change: there is nothing to keep.
+            _ if *limits == self.limits => {
+                step.effects.reply = Some(Reply::Done {
+                    sequence: self.limits_sequence,
+                });
+            }
             _ => {
                 self.record(step, Event::LimitsSet { request_id, limits });
                 self.done(step);
@@ -148,7 +154,7 @@ impl Account {
         by: String,
         reason: String,
     ) {
-        let subject = Subject::TradingState(state);
+        let subject = Subject::TradingState(state, reason.clone());
         if self.answer_again(step, request_id.as_ref(), &subject) {
             return;
         }
@@ -210,16 +216,20 @@ impl Account {
                 sequence: answered.sequence,
             });
         } else {
-            step.refuse(request_id_taken());
+            step.refuse(request_id_taken(request_id));
         }
         true
     }
 }
 
-pub(super) fn request_id_taken() -> Refusal {
-    Refusal::Invalid {
-        field: "request_id",
-        detail: "is already used for another request".to_owned(),
+/// Refuses an id that was used for another content. Only a request with an id gets here.
+pub(super) fn request_id_taken(request_id: Option<&RequestId>) -> Refusal {
+    match request_id {
+        Some(request_id) => Refusal::RequestExists(request_id.clone()),
+        None => Refusal::Invalid {
+            field: "request_id",
+            detail: "is missing".to_owned(),
+        },
     }
 }
 

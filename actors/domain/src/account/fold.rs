@@ -3,7 +3,7 @@
 use super::losses::{Baseline, SYSTEM, Unmeasured};
 use super::machine::Account;
 use super::recovery::FoldError;
-use super::requests::Subject;
+use super::requests::{Amended, Subject};
 use super::types::ExecutionRecord;
 use crate::event::{Event, Recorded};
 use crate::id::OrderId;
@@ -34,10 +34,10 @@ impl Account {
                 request_id,
                 currency,
                 amount,
-                ..
+                reason,
             } => {
                 self.take_cash(recorded, currency, *amount)?;
-                let subject = Subject::Cash(currency.clone(), *amount);
+                let subject = Subject::Cash(currency.clone(), *amount, reason.clone());
                 self.requests
                     .remember(request_id.as_ref(), subject, sequence, ts);
             }
@@ -56,11 +56,11 @@ impl Account {
                 request_id,
                 state,
                 by,
-                ..
+                reason,
             } => {
                 self.take_state_of_losses(*state, request_id.is_none() && by == SYSTEM, ts);
                 self.trading_state = *state;
-                let subject = Subject::TradingState(*state);
+                let subject = Subject::TradingState(*state, reason.clone());
                 self.requests
                     .remember(request_id.as_ref(), subject, sequence, ts);
             }
@@ -98,7 +98,12 @@ impl Account {
                 command,
             } => self.fold_command(request_id.as_ref(), command, sequence, ts),
             share @ Event::PlatformShareSet { .. } => self.fold_share(share),
-            Event::CloseEnded { taken, .. } => self.fold_close_ended(*taken),
+            Event::CloseEnded { taken, outcome } => {
+                self.fold_close_ended(*taken, *outcome, sequence, ts);
+            }
+            Event::ForeignCancelEnded { venue_order_id, .. } => {
+                self.fold_foreign_ended(venue_order_id);
+            }
             Event::ExecutionBusted {
                 exec_id,
                 instrument_id,
@@ -209,7 +214,22 @@ impl Account {
 
     fn remember_order_request(&mut self, recorded: &Recorded, index: OrderIndex) {
         let (request_id, subject) = match &recorded.event {
-            Event::OrderPendingAmend { request_id, .. } => (request_id, Subject::Amend(index)),
+            Event::OrderPendingAmend {
+                request_id,
+                quantity,
+                limit_price,
+                stop_price,
+                ..
+            } => {
+                // The values hold once the venue has answered: those before it are still here.
+                let order = &self.orders.get(index).order;
+                let amended = Amended {
+                    quantity: (order.quantity, *quantity),
+                    limit_price: (order.limit_price, *limit_price),
+                    stop_price: (order.stop_price, *stop_price),
+                };
+                (request_id, Subject::Amend(index, amended))
+            }
             Event::OrderPendingCancel { request_id, .. } => (request_id, Subject::Cancel(index)),
             _ => return,
         };

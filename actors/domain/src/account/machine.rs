@@ -1,13 +1,14 @@
 //! The machine itself: its state, and where each input goes.
 
-use super::closing::Closing;
+use super::closing::{Closing, EndedClosing};
+use super::foreign::UnderWay;
 use super::losses::{Baseline, Unmeasured};
 use super::marks::Marks;
 use super::requests::Requests;
 use super::types::{AccountInput, Effects, ExecutionRecord, Refusal, Reply};
 use crate::event::{AccountMode, Event, Recorded};
 use crate::hash;
-use crate::id::{AccountId, Currency, ExecId, InstrumentId};
+use crate::id::{AccountId, Currency, ExecId, InstrumentId, VenueOrderId};
 use crate::instrument::Instrument;
 use crate::order::lists::Lists;
 use crate::order::store::{OrderIndex, OrderStore};
@@ -47,6 +48,10 @@ pub struct Account {
     pub(super) portfolio: Portfolio,
     pub(super) requests: Requests,
     pub(super) closings: Vec<Closing>,
+    /// By the sequence of their `CommandTaken`; the newest of them.
+    pub(super) ended_closings: BTreeMap<u64, EndedClosing>,
+    /// Cancels of orders that are not ours, whose outcome is open.
+    pub(super) foreign: Vec<UnderWay>,
     /// Times of the orders and amends of the last second.
     pub(super) recent: VecDeque<UnixNanos>,
     #[serde(skip)]
@@ -73,6 +78,8 @@ pub(super) struct Asked {
     /// Working orders that it has said nothing about since the session became ready: a query may
     /// have been lost on its way into the session.
     pub unconfirmed: BTreeSet<OrderIndex>,
+    /// When the cancel of an order that is not ours was last sent.
+    pub foreign: BTreeMap<VenueOrderId, UnixNanos>,
     /// When an order's amend was last sent again.
     pub repeats: BTreeMap<OrderIndex, UnixNanos>,
     /// When the venue last took an execution back, by instrument and its own clock: what it says
@@ -213,6 +220,7 @@ impl Account {
                 by,
                 reason,
             } => self.kill(step, request_id, (cancel, flatten), by, reason),
+            AccountInput::CancelForeign(request) => self.cancel_foreign(step, request),
             AccountInput::Market {
                 instrument_id,
                 view,

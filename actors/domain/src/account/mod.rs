@@ -9,6 +9,7 @@ mod close;
 mod closing;
 mod commands;
 mod fold;
+mod foreign;
 mod home;
 mod last_prices;
 mod lists;
@@ -29,13 +30,14 @@ mod worth;
 
 pub use crate::portfolio::Equity;
 pub use as_of::{AccountAsOf, AsOf, AsOfError, as_of, as_of_tail};
+pub use closing::ClosingState;
 pub use machine::Account;
 pub use orders::Preview;
 pub use recovery::{FoldError, RestoreError};
 pub(crate) use session::NO_ANSWER_NS;
 pub use types::{
-    AccountInput, CancelFilter, Effects, ExecutionRecord, FundingPayment, InstrumentSplit, Outcome,
-    Refusal, Reply,
+    AccountInput, CancelFilter, Effects, ExecutionRecord, ForeignCancel, FundingPayment,
+    InstrumentSplit, Outcome, Refusal, Reply,
 };
 
 #[cfg(test)]

@@ -88,6 +88,7 @@ impl Account {
             }
             if let Some(part) = &snapshot.open_orders {
                 self.take_orders(step, &mut machine, part, snapshot.requested_at);
+                self.end_foreign_gone(step, part, snapshot.requested_at);
             }
             self.take_holdings(step, &mut machine, snapshot);
             machine.end(step.now, snapshot);

@@ -56,7 +56,8 @@ impl Account {
         };
         let Some(index) = self.orders.find_client(report.client_order_id()) else {
             // Nobody waits for this "no": the order is not ours.
-            if !matches!(report, VenueReport::NotFound { .. }) {
+            let is_no = matches!(report, VenueReport::NotFound { .. });
+            if !is_no && !self.take_foreign_report(step, &report) {
                 let detail = format!("no such order: {report:?}");
                 let id = report.client_order_id().clone();
                 self.quarantine(step, id, QuarantineReason::UnknownOrder, detail);

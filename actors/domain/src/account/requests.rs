@@ -3,6 +3,8 @@
 use crate::event::Command;
 use crate::id::{Currency, InstrumentId, RequestId};
 use crate::money::Money;
+use crate::number::{Price, Quantity};
+use crate::order::AmendOrder;
 use crate::order::store::OrderIndex;
 use crate::risk::{Limits, TradingState};
 use crate::time::{NANOS_PER_SECOND, UnixNanos};
@@ -15,13 +17,32 @@ const KEEP_NS: i64 = 7 * 24 * 3_600 * NANOS_PER_SECOND;
 /// What a request changed. Another content under the same id is another request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Subject {
-    Cash(Currency, Money),
+    Cash(Currency, Money, String),
     Limits(Box<Limits>),
-    TradingState(TradingState),
-    Amend(OrderIndex),
+    /// With the reason that was given.
+    TradingState(TradingState, String),
+    Amend(OrderIndex, Amended),
     Cancel(OrderIndex),
     Command(Box<Command>),
     Split(InstrumentId, u32, u32),
+}
+
+/// What an amend changed: each value before and after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Amended {
+    pub quantity: (Quantity, Quantity),
+    pub limit_price: (Option<Price>, Option<Price>),
+    pub stop_price: (Option<Price>, Option<Price>),
+}
+
+impl Amended {
+    /// Returns true for a request that would have done the same: the journal holds what an amend
+    /// came to, not which of the values it named.
+    pub fn is_as(&self, request: &AmendOrder) -> bool {
+        request.quantity.unwrap_or(self.quantity.0) == self.quantity.1
+            && request.limit_price.or(self.limit_price.0) == self.limit_price.1
+            && request.stop_price.or(self.stop_price.0) == self.stop_price.1
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

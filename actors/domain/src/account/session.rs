@@ -16,7 +16,7 @@ use crate::time::{NANOS_PER_SECOND, UnixNanos};
 pub const NO_ANSWER_NS: i64 = 5 * NANOS_PER_SECOND;
 
 /// Queries that one tick may send: venues limit requests, and what is left is asked at the next.
-const QUERIES_PER_TICK: usize = 100;
+pub(super) const QUERIES_PER_TICK: usize = 100;
 
 impl Account {
     /// Orders without any answer become unknown; what else is open stays as it is.
@@ -44,6 +44,7 @@ impl Account {
         for index in all {
             self.query(step, index);
         }
+        self.repeat_foreign_cancels(step);
     }
 
     pub(super) fn tick(&mut self, step: &mut Step<'_>) {
@@ -58,6 +59,7 @@ impl Account {
         }
         self.expire(step);
         self.repeat_refused_cancels(step);
+        self.repeat_foreign_cancels(step);
         self.check_losses(step);
     }
 

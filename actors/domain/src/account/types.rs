@@ -1,7 +1,9 @@
 //! What goes into an account and what comes out.
 
-use crate::event::{AccountMode, CloseScope, Recorded};
-use crate::id::{AccountId, Currency, ExecId, InstrumentId, OrderListId, RequestId, StrategyId};
+use crate::event::{AccountMode, CloseScope, ForeignOrder, Recorded};
+use crate::id::{
+    AccountId, Currency, ExecId, InstrumentId, OrderListId, RequestId, StrategyId, VenueOrderId,
+};
 use crate::instrument::Instrument;
 use crate::market::Side;
 use crate::money::Money;
@@ -89,6 +91,8 @@ pub enum AccountInput {
         by: String,
         reason: String,
     },
+    /// Cancels orders at the venue that are not ours.
+    CancelForeign(ForeignCancel),
     /// What the market of an instrument is now: orders that are held here look at it, and values
     /// are measured by it.
     Market {
@@ -143,6 +147,16 @@ pub struct InstrumentSplit {
     pub denominator: u32,
 }
 
+/// A wish to have orders canceled that this account did not place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignCancel {
+    pub request_id: Option<RequestId>,
+    /// At most 100; empty is all that the venue's last list has, of those the first 1,000.
+    pub venue_order_ids: Vec<VenueOrderId>,
+    pub by: String,
+    pub reason: String,
+}
+
 /// Which working orders a cancel means. `None` is any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CancelFilter {
@@ -160,6 +174,8 @@ pub enum Reply {
     Orders(Vec<Order>),
     /// What became of each order of a list or batch, in the order that they were named in.
     Outcomes(Vec<Outcome>),
+    /// The orders that are not ours whose cancel was decided.
+    ForeignOrders(Vec<ForeignOrder>),
     /// Done; the journal sequence of the event, or of the state where nothing had to change.
     Done {
         sequence: u64,
@@ -178,20 +194,28 @@ pub struct Outcome {
 /// A command that could not be taken; it left no event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("client_order_id \"{0}\" is already used for another order")]
+    #[error("client_order_id \"{0}\" is already used for another order: make a new one")]
     AlreadyExists(crate::ClientOrderId),
-    #[error("order_list_id \"{0}\" is already used for another list")]
+    #[error("order_list_id \"{0}\" is already used for another list: make a new one")]
     ListExists(OrderListId),
-    #[error("no such order")]
+    /// The same id with another content; a new request needs a new id.
+    #[error("request_id \"{0}\" is already used for another request: make a new id for a new one")]
+    RequestExists(RequestId),
+    #[error("no such order: look at the id and the account")]
     OrderNotFound,
+    #[error(
+        "order \"{0}\" is not among the foreign orders of the venue's last list: see \
+         `apextrade accounts differences`"
+    )]
+    ForeignOrderNotFound(VenueOrderId),
     #[error("unknown instrument \"{0}\"")]
     UnknownInstrument(InstrumentId),
-    #[error("sequence is {actual}, not {expected}")]
+    #[error("sequence is {actual}, not {expected}: read it again, then decide anew")]
     StaleSequence { expected: u64, actual: u64 },
     /// The order is in a state in which this is not possible.
-    #[error("order is {0}, it can no longer be changed")]
+    #[error("order is {0}, it can no longer be changed: a new one needs a new client_order_id")]
     OrderClosed(&'static str),
-    #[error("order has a change under way")]
+    #[error("order has a change under way: wait until it has ended, then ask again")]
     ChangePending,
     /// A well-formed amend that breaks a rule.
     #[error("{}: {detail}", code.as_str())]
@@ -199,7 +223,10 @@ pub enum Refusal {
     /// As many closings are under way as an account may have; they end by themselves.
     #[error("{0} closings of positions are under way, wait until one of them has ended")]
     TooManyClosings(usize),
-    #[error("the account is not open")]
+    #[error(
+        "the account is not open: it has to agree with its venue first, see `apextrade accounts \
+         differences`"
+    )]
     NotOpen,
     #[error("{field} {detail}")]
     Invalid { field: &'static str, detail: String },

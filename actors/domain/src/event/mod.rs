@@ -243,6 +243,13 @@ pub enum Event {
     LossesUnmeasured,
     /// All of the equity is known again, or no limit asks for it any more.
     LossesMeasured,
+    /// The cancel of an order at the venue that is not ours has ended.
+    ForeignCancelEnded {
+        venue_order_id: VenueOrderId,
+        outcome: ForeignOutcome,
+        /// The venue's words; empty where it had none.
+        detail: String,
+    },
 }
 
 /// A command over several orders or positions.
@@ -256,6 +263,39 @@ pub enum Command {
     Close(CloseScope),
     /// The kill switch.
     Halt { cancel: bool, flatten: bool },
+    /// Cancel orders at the venue that are not ours.
+    CancelForeign(CancelForeign),
+}
+
+/// A person's wish to have orders canceled that this account did not place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelForeign {
+    /// The orders that were named; empty asked for all that the venue listed.
+    pub asked: Vec<VenueOrderId>,
+    /// The orders that were meant.
+    pub orders: Vec<ForeignOrder>,
+    pub by: String,
+    pub reason: String,
+}
+
+/// An order at the venue that is not ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignOrder {
+    pub venue_order_id: VenueOrderId,
+    /// `None` where it was placed without one.
+    pub client_order_id: Option<ClientOrderId>,
+    pub instrument_id: InstrumentId,
+}
+
+/// How the cancel of an order that is not ours ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ForeignOutcome {
+    /// The venue reported the order's end.
+    Ended,
+    /// The venue no longer lists the order.
+    Gone,
+    /// The venue refused the cancel.
+    Refused,
 }
 
 /// Which positions are closed.
@@ -383,7 +423,8 @@ impl Event {
             | Event::EquityMarked { .. }
             | Event::PlatformShareSet { .. }
             | Event::LossesUnmeasured
-            | Event::LossesMeasured => None,
+            | Event::LossesMeasured
+            | Event::ForeignCancelEnded { .. } => None,
         }
     }
 }

@@ -219,6 +219,8 @@ impl VenueModel for BarFill {
             VenueCommand::Cancel {
                 client_order_id, ..
             } => self.cancel(now, client_order_id, out),
+            // All orders here are the account's own.
+            VenueCommand::CancelForeign { .. } => {}
             VenueCommand::Query {
                 client_order_id, ..
             } => {

@@ -13,6 +13,7 @@ mod market;
 mod orders;
 mod restore;
 mod snapshot;
+mod wallets;
 
 use super::agents::{Agents, Climate, ClimateParameters, ParameterError, Regime};
 use super::costs::FeeModel;
@@ -20,9 +21,11 @@ use super::ledger::{Change, Ledger, Numbering};
 use super::margin::{MarginBook, MarginOptions, MarginState};
 use super::random::Random;
 use super::sim_instrument::SimInstrument;
+use crate::Currency;
 use crate::id::{AccountId, IdError, InstrumentId};
 use crate::instrument::{Instrument, InstrumentError};
 use crate::market::MarketEvent;
+use crate::money::Money;
 use crate::order::trigger::Watch;
 use crate::time::{NANOS_PER_MILLI, UnixNanos};
 use crate::venue::{NewOrder, VenueCommand, VenueControl, VenueReport};
@@ -31,6 +34,7 @@ use market::{SimMarket, Stamp};
 use orders::LiveOrder;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use thiserror::Error;
+use wallets::Wallets;
 
 #[cfg(test)]
 mod tests;
@@ -60,6 +64,9 @@ pub struct SimOptions {
     pub fees: FeeModel,
     /// Lets the exchange hold each account's cash and positions, and liquidate.
     pub margin: Option<MarginOptions>,
+    /// What each account begins with, for an exchange that keeps balances and tells them in a
+    /// snapshot. `None` keeps none.
+    pub cash: Option<BTreeMap<Currency, Money>>,
 }
 
 impl SimOptions {
@@ -73,6 +80,7 @@ impl SimOptions {
             climate: ClimateParameters::default(),
             fees: FeeModel::Instrument,
             margin: None,
+            cash: None,
         }
     }
 }
@@ -160,6 +168,7 @@ pub struct SimExchange {
     /// The number of each account, which keeps its orders apart from its own.
     groups: BTreeMap<AccountId, u64>,
     margin: Option<MarginBook>,
+    wallets: Option<Wallets>,
     started: bool,
     /// Up to where the simulated traders have acted.
     acted_until: UnixNanos,
@@ -205,6 +214,7 @@ impl SimExchange {
             triggered: VecDeque::new(),
             groups: BTreeMap::new(),
             margin: options.margin.map(MarginBook::new),
+            wallets: options.cash.map(Wallets::new),
             started: false,
             acted_until: UnixNanos::MIN,
             clock: UnixNanos::MIN,
@@ -363,6 +373,12 @@ impl SimExchange {
             VenueCommand::Cancel {
                 client_order_id, ..
             } => self.cancel_order(account_id, client_order_id, out),
+            VenueCommand::CancelForeign { venue_order_id, .. } => {
+                let ledger = self.ledgers.entry(account_id.clone()).or_default();
+                if let Some(id) = ledger.find_venue_order(venue_order_id) {
+                    self.cancel_order(account_id, &id, out);
+                }
+            }
             VenueCommand::Query {
                 client_order_id, ..
             } => {

@@ -6,7 +6,7 @@
 mod numbering;
 mod order;
 
-use crate::id::{ClientOrderId, ExecId, InstrumentId};
+use crate::id::{ClientOrderId, ExecId, InstrumentId, VenueOrderId};
 use crate::instrument::Instrument;
 use crate::market::Side;
 use crate::money::Money;
@@ -67,6 +67,14 @@ impl Ledger {
         self.orders
             .get_mut(id)
             .filter(|order| order.status == VenueStatus::Working)
+    }
+
+    /// Returns the order that has this id of the venue, open or ended. Looks through all: a
+    /// person asks, once in a while.
+    pub(super) fn find_venue_order(&self, id: &VenueOrderId) -> Option<ClientOrderId> {
+        let mut orders = self.orders.iter();
+        let found = orders.find(|(_, order)| order.venue_order_id == *id)?;
+        Some(found.0.clone())
     }
 
     /// Returns when an order, open or ended, ends by the clock.

@@ -4,11 +4,12 @@ use super::difference::{Difference, OrderFigures};
 use super::snapshot::{ExecutionPart, Part, VenueBalance, VenueOpenOrder, VenuePosition};
 use crate::account::{Account, ExecutionRecord, NO_ANSWER_NS};
 use crate::id::{ClientOrderId, Currency, InstrumentId};
-use crate::instrument::InstrumentKind;
+use crate::instrument::{Instrument, InstrumentKind};
 use crate::market::Side;
 use crate::money::Money;
 use crate::number::{Decimal, NumberError, Price, Quantity};
 use crate::order::entry::OrderEntry;
+use crate::portfolio::Portfolio;
 use crate::time::{NANOS_PER_SECOND, UnixNanos};
 use crate::venue::Execution;
 use std::collections::{BTreeMap, BTreeSet};
@@ -209,7 +210,7 @@ pub(crate) fn balances(
         let sum = venue.entry(&row.currency).or_insert(Ok(Money::ZERO));
         *sum = sum.clone().and_then(|sum| sum.checked_add(row.amount));
     }
-    let ours = holdings(account);
+    let ours = holdings(account.portfolio(), |id| account.instruments().get(id));
     for currency in ours.keys() {
         venue.entry(currency).or_insert(Ok(Money::ZERO));
     }
@@ -233,18 +234,21 @@ pub(crate) fn balances(
     found
 }
 
-/// Returns what the account holds of each currency: cash, and spot positions in it.
-fn holdings(account: &Account) -> BTreeMap<Currency, Result<Money, NumberError>> {
+/// Returns what is held of each currency: cash, and spot positions in it.
+pub(crate) fn holdings<'a>(
+    portfolio: &Portfolio,
+    instrument: impl Fn(&InstrumentId) -> Option<&'a Instrument>,
+) -> BTreeMap<Currency, Result<Money, NumberError>> {
     let mut sums: BTreeMap<Currency, Result<Money, NumberError>> = BTreeMap::new();
     let mut add = |currency: &Currency, amount: Money| {
         let sum = sums.entry(currency.clone()).or_insert(Ok(Money::ZERO));
         *sum = sum.clone().and_then(|sum| sum.checked_add(amount));
     };
-    for (currency, amount) in account.cash() {
+    for (currency, amount) in portfolio.cash() {
         add(currency, *amount);
     }
-    for (instrument_id, net) in account.portfolio().nets() {
-        let Some(instrument) = account.instruments().get(instrument_id) else {
+    for (instrument_id, net) in portfolio.nets() {
+        let Some(instrument) = instrument(instrument_id) else {
             continue;
         };
         if instrument.kind == InstrumentKind::Spot {

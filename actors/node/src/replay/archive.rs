@@ -5,12 +5,13 @@
 //! acknowledged is never lost. Nothing is ever deleted.
 
 use crate::NodeError;
+use crate::origin::{self, Origin};
 use apex_persistence::starts;
 use apex_storage::Records;
 use std::path::{Path, PathBuf};
 
 /// Says that the journal here is a replay's, with what became of it.
-const MARK: &str = "replay";
+pub(crate) const MARK: &str = "replay";
 const RUNNING: &str = "running\n";
 const FINISHED: &str = "finished\n";
 
@@ -35,8 +36,10 @@ pub fn make_room(root: &Path, records: &dyn Records) -> Result<(), NodeError> {
              fresh one; for a fresh one pass an empty --data-dir"
         ),
         None if root.join("journal").exists() => {
+            origin::check(root, Origin::Replay)?;
             return Err(NodeError::Usage(format!(
-                "data folder \"{}\" holds an account that is no replay's: use another --data-dir",
+                "data folder \"{}\" holds an account that is no replay's, and a replay was asked \
+                 for: pass another --data-dir",
                 root.display()
             )));
         }
@@ -50,19 +53,6 @@ pub fn make_room(root: &Path, records: &dyn Records) -> Result<(), NodeError> {
 /// Errors: `Archive`.
 pub fn mark_finished(root: &Path) -> Result<(), NodeError> {
     write_mark(root, FINISHED)
-}
-
-/// Refuses a folder that belongs to replays, for everything else that would go on with it.
-///
-/// Errors: `Usage`.
-pub fn refuse_replay(root: &Path) -> Result<(), NodeError> {
-    if root.join(MARK).exists() {
-        return Err(NodeError::Usage(format!(
-            "data folder \"{}\" holds a replay: use another --data-dir",
-            root.display()
-        )));
-    }
-    Ok(())
 }
 
 fn write_mark(root: &Path, text: &str) -> Result<(), NodeError> {

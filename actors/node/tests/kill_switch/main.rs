@@ -23,7 +23,8 @@ const BEHIND: usize = 2_000;
 fn told(taken: &[Taken]) -> BTreeMap<&ClientOrderId, (usize, usize)> {
     let mut told: BTreeMap<_, (usize, usize)> = BTreeMap::new();
     for one in taken {
-        let counts = told.entry(one.command.client_order_id()).or_default();
+        let id = one.command.client_order_id();
+        let counts = told.entry(id.expect("an own order")).or_default();
         match one.command {
             VenueCommand::New(_) => counts.0 += 1,
             VenueCommand::Cancel { .. } => counts.1 += 1,

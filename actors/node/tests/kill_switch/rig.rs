@@ -104,8 +104,11 @@ impl VenueSession for RecordingVenue {
             VenueCommand::Cancel {
                 client_order_id, ..
             } => self.report(ended(client_order_id.clone(), EndReason::Requested)),
-            // Nothing is amended here, and no answer is ever so late that it is asked for.
-            VenueCommand::Amend { .. } | VenueCommand::Query { .. } => {}
+            // Nothing is amended here, no order is a stranger's, and no answer is ever so late that
+            // it is asked for.
+            VenueCommand::Amend { .. }
+            | VenueCommand::Query { .. }
+            | VenueCommand::CancelForeign { .. } => {}
         }
         Ok(())
     }

@@ -273,7 +273,9 @@ pub fn outcome(command_id: u64, answer: Result<Reply, CommandError>) -> v1::Comm
                 reason: if denied { order.reason } else { String::new() },
             };
         }
-        Ok(Reply::Orders(_) | Reply::Outcomes(_) | Reply::Done { .. }) => {
+        Ok(
+            Reply::Orders(_) | Reply::Outcomes(_) | Reply::ForeignOrders(_) | Reply::Done { .. },
+        ) => {
             return v1::CommandOutcome {
                 command_id,
                 ..Default::default()
@@ -328,8 +330,10 @@ pub fn refusal_outcome(command_id: u64, not_taken: NotTaken) -> v1::CommandOutco
 
 fn refused(refusal: &Refusal) -> NotTaken {
     let code = match refusal {
-        Refusal::AlreadyExists(_) | Refusal::ListExists(_) => "ALREADY_EXISTS",
-        Refusal::OrderNotFound => "ORDER_NOT_FOUND",
+        Refusal::AlreadyExists(_) | Refusal::ListExists(_) | Refusal::RequestExists(_) => {
+            "ALREADY_EXISTS"
+        }
+        Refusal::OrderNotFound | Refusal::ForeignOrderNotFound(_) => "ORDER_NOT_FOUND",
         Refusal::UnknownInstrument(_) => "UNKNOWN_INSTRUMENT",
         Refusal::StaleSequence { .. } => "STALE_SEQUENCE",
         Refusal::OrderClosed(_) => "ORDER_CLOSED",

@@ -121,6 +121,8 @@ impl Ledger {
                 stop_price,
                 ..
             } => self.amend(now, client_order_id, quantity, limit_price, stop_price),
+            // No seed asks for it yet: strangers' orders end by themselves.
+            VenueCommand::CancelForeign { .. } => {}
             VenueCommand::Cancel {
                 client_order_id, ..
             } => self.cancel(now, client_order_id, refused),

@@ -121,7 +121,7 @@ impl Interest {
                     None => self.everything = true,
                 },
                 Command::Halt { flatten, .. } => self.everything |= flatten,
-                Command::Cancel(_) | Command::CancelOrders(_) => {}
+                Command::Cancel(_) | Command::CancelOrders(_) | Command::CancelForeign(_) => {}
             },
             _ => {}
         }

@@ -349,7 +349,7 @@ impl LockStep {
                     }
                 }
             }
-            Reply::Order(_) | Reply::Orders(_) | Reply::Done { .. } => {}
+            Reply::Order(_) | Reply::Orders(_) | Reply::ForeignOrders(_) | Reply::Done { .. } => {}
         }
     }
 

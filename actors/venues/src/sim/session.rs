@@ -103,7 +103,11 @@ async fn log_on(
         )),
         Ok(Err(code)) => Err(Some((
             code,
-            format!("report {next_report_sequence} lies behind the next one"),
+            format!(
+                "this venue has no report {} of the account, so its journal was lost or is another \
+                 one: start it with the data folder that it had, or trade here with a new --data-dir",
+                next_report_sequence.saturating_sub(1)
+            ),
         ))),
         Err(_stopped) => Err(None),
     }

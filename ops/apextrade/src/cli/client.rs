@@ -1,6 +1,6 @@
 //! The command lines of the commands that speak to a gateway.
 
-use super::{DataDirArgs, RequestArgs};
+use super::{AccountArgs, DataDirArgs, RequestArgs};
 use apex_domain::UnixNanos;
 use apex_domain::calendar::parse_instant;
 use clap::{Args, Subcommand};
@@ -110,7 +110,17 @@ pub struct CloseArgs {
     #[arg(long)]
     pub client_order_id: Option<String>,
     #[command(flatten)]
+    pub wait: WaitArgs,
+}
+
+/// A closing, and how long to follow it.
+#[derive(Debug, Args)]
+pub struct WaitArgs {
+    #[command(flatten)]
     pub request: RequestArgs,
+    /// Wait up to this long for its end, and exit with 1 where it did not close; 0 does not wait.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub wait_seconds: u64,
 }
 
 #[derive(Debug, Args)]
@@ -134,6 +144,45 @@ pub enum AccountsAction {
         #[arg(long, default_value = "paper")]
         account: String,
         #[command(flatten)]
-        request: RequestArgs,
+        wait: WaitArgs,
     },
+    /// List what differs from the venue, and orders there that are not ours.
+    Differences(AccountArgs),
+    /// Cancel orders at the venue that this account did not place.
+    CancelForeign(CancelForeignArgs),
+    /// Pay in, or out with a minus sign: a deposit, a withdrawal, a correction.
+    Adjust(AdjustArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct CancelForeignArgs {
+    #[command(flatten)]
+    pub account: AccountArgs,
+    /// The venue's ids of the orders, as `accounts differences` lists them; at most 100.
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub venue_order_ids: Vec<String>,
+    /// Every order that the venue's last list has and that is not ours, at most 1000.
+    #[arg(long)]
+    pub all: bool,
+    /// Why, for the record.
+    #[arg(long)]
+    pub reason: String,
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct AdjustArgs {
+    #[command(flatten)]
+    pub account: AccountArgs,
+    /// Currency, such as USDT.
+    pub currency: String,
+    /// Amount; below zero pays out.
+    #[arg(allow_negative_numbers = true)]
+    pub amount: String,
+    /// Why, for the record.
+    #[arg(long)]
+    pub reason: String,
+    #[command(flatten)]
+    pub request: RequestArgs,
 }

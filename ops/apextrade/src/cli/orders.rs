@@ -15,6 +15,26 @@ pub struct OrdersArgs {
     pub list: OrdersListArgs,
 }
 
+/// Lines that the black-box tests run.
+const SUBMIT_EXAMPLES: &str = "\
+Examples:
+  apextrade orders submit BTCUSDT buy 0.05
+  apextrade orders submit BTCUSDT buy 0.01 --limit-price 58000 --time-in-force day
+  apextrade orders submit BTCUSDT buy 0.05 --limit-price 55000 --display-quantity 0.01
+  apextrade orders submit BTCUSDT buy 0.01 --type market-to-limit
+  apextrade orders submit BTCUSDT buy 0.01 --type market-if-touched --stop-price 57000
+  apextrade orders submit AAPL buy 1 --type limit-if-touched --stop-price 150 --limit-price 150.5
+  apextrade orders submit BTCUSDT sell 0.01 --stop-price 55000
+  apextrade orders submit BTCUSDT sell 0.01 --trailing-offset 25bps";
+
+const LIST_EXAMPLE: &str = "\
+Example, an OCO list; OUO, OTO, BRACKET and NONE (a batch) have the same form:
+  {\"order_list_id\": \"oco-1\", \"contingency\": \"OCO\", \"orders\": [
+    {\"client_order_id\": \"target\", \"instrument_id\": \"BTCUSDT\", \"side\": \"SELL\",
+     \"order_type\": \"LIMIT\", \"quantity\": \"0.01\", \"limit_price\": \"66000\"},
+    {\"client_order_id\": \"stop\", \"instrument_id\": \"BTCUSDT\", \"side\": \"SELL\",
+     \"order_type\": \"STOP\", \"quantity\": \"0.01\", \"stop_price\": \"57000\"}]}";
+
 #[derive(Debug, Subcommand)]
 pub enum OrdersAction {
     /// List orders, newest first; the same as no action.
@@ -22,14 +42,20 @@ pub enum OrdersAction {
     /// Show one order.
     Get(GetArgs),
     /// Submit an order.
+    #[command(after_help = SUBMIT_EXAMPLES)]
     Submit(Box<SubmitArgs>),
     /// Show what an order would cost and which checks it would fail; nothing is kept.
     Preview(Box<SubmitArgs>),
     /// Submit several orders as one list, or as a batch, from a JSON file.
+    #[command(after_help = LIST_EXAMPLE)]
     SubmitList(SubmitListArgs),
     /// Change quantity or prices of an order.
+    #[command(
+        after_help = "Example:\n  apextrade orders amend iceberg-1 --quantity 0.04 --limit-price 55100"
+    )]
     Amend(AmendArgs),
     /// Cancel orders.
+    #[command(after_help = "Example:\n  apextrade orders cancel batch-1 batch-2")]
     Cancel(CancelArgs),
     /// Cancel every working order, or those that the flags name.
     CancelAll(CancelAllArgs),

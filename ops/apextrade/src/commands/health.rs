@@ -28,9 +28,14 @@ pub fn run(args: &HealthArgs, settings: &Settings) -> Result<ExitCode> {
 pub fn get_status(gateway: &str, path: &str) -> Result<u16> {
     let authority = gateway
         .strip_prefix("http://")
-        .with_context(|| format!("gateway \"{gateway}\" is no http:// address"))?
+        .with_context(|| {
+            format!(
+                "gateway \"{gateway}\" is no http:// address: pass one like http://127.0.0.1:8000"
+            )
+        })?
         .trim_end_matches('/');
-    let unreachable = || format!("gateway {gateway} cannot be reached: is it running?");
+    let unreachable =
+        || format!("gateway {gateway} cannot be reached: start `apextrade up` or pass --gateway");
     let address = authority
         .to_socket_addrs()
         .with_context(unreachable)?
@@ -49,5 +54,7 @@ pub fn get_status(gateway: &str, path: &str) -> Result<u16> {
         .ok()
         .and_then(|line| line.strip_prefix("HTTP/1.1 "))
         .and_then(|status| status.parse().ok())
-        .with_context(|| format!("gateway {gateway} does not speak HTTP"))
+        .with_context(|| {
+            format!("gateway {gateway} does not speak HTTP: pass the address of `apextrade up`")
+        })
 }

@@ -4,10 +4,12 @@ use crate::cli::VenueSimArgs;
 use crate::commands::block_on;
 use crate::config::Settings;
 use anyhow::{Context, Result};
-use apex_domain::Currency;
-use apex_domain::matching::MarginOptions;
+use apex_domain::matching::{MarginOptions, SimOptions};
 use apex_domain::time::NANOS_PER_MILLI;
+use apex_domain::{Currency, Money};
+use apex_node::account::PAPER_CASH;
 use apex_venues::sim::{ServerOptions, serve};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -31,6 +33,7 @@ pub fn run(args: VenueSimArgs, settings: &Settings) -> Result<ExitCode> {
             listed.instrument.rules.maintenance_margin = Some(args.maintenance_margin);
         }
     }
+    options.sim.cash = Some(balances(&options.sim, args.margin_cash, args.cash)?);
     if let Some(cash) = args.margin_cash {
         options.sim.margin = Some(MarginOptions {
             currency: Currency::new("USDT")?,
@@ -55,4 +58,22 @@ pub fn run(args: VenueSimArgs, settings: &Settings) -> Result<ExitCode> {
         serve(listener, options, end).await?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// What each account begins with: as a new paper account, but for what is stated.
+fn balances(
+    sim: &SimOptions,
+    margin_cash: Option<Money>,
+    stated: Vec<(Currency, Money)>,
+) -> Result<BTreeMap<Currency, Money>> {
+    let quotes = sim.instruments.iter();
+    let quotes = quotes.map(|listed| listed.instrument.quote_currency.clone());
+    let mut cash: BTreeMap<Currency, Money> = quotes
+        .map(|currency| (currency, Money(PAPER_CASH.into())))
+        .collect();
+    if let Some(margin_cash) = margin_cash {
+        cash.insert(Currency::new("USDT")?, margin_cash);
+    }
+    cash.extend(stated);
+    Ok(cash)
 }

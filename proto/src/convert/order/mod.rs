@@ -15,7 +15,7 @@ pub use list::{
 };
 pub(crate) use read::price;
 pub use read::{read_execution, read_order};
-pub use submit::read_submit;
+pub use submit::{read_submit, unknown_instrument};
 pub use write::{execution, order, preview, strategy_submit, strategy_submit_list};
 
 #[cfg(test)]

@@ -85,9 +85,14 @@ fn read_instrument(
     let instrument = find(&id);
     if instrument.is_none() {
         // The id is short and of a safe alphabet here, so it can be named.
-        fields.refuse("instrument_id", format!("unknown instrument \"{id}\""));
+        fields.refuse("instrument_id", unknown_instrument(&id));
     }
     instrument
+}
+
+/// Describes the violation of a field that names no instrument of this platform.
+pub fn unknown_instrument(id: &InstrumentId) -> String {
+    format!("unknown instrument \"{id}\"")
 }
 
 type Size = (Quantity, Option<apex_domain::Money>, Option<Misfit>);

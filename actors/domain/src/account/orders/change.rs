@@ -35,12 +35,8 @@ impl Account {
         let Some(index) = self.orders.find(&request.key) else {
             return step.refuse(Refusal::OrderNotFound);
         };
-        if self.answer_order_again(
-            step,
-            Some(&request.request_id),
-            index,
-            Subject::Amend(index),
-        ) {
+        let is_same = |subject: &Subject| matches!(subject, Subject::Amend(known, amended) if *known == index && amended.is_as(&request));
+        if self.answer_order_again(step, Some(&request.request_id), index, is_same) {
             return;
         }
         let entry = self.orders.get(index);
@@ -206,7 +202,8 @@ impl Account {
         let Some(index) = self.orders.find(key) else {
             return step.refuse(Refusal::OrderNotFound);
         };
-        if self.answer_order_again(step, request_id.as_ref(), index, Subject::Cancel(index)) {
+        let is_same = |subject: &Subject| *subject == Subject::Cancel(index);
+        if self.answer_order_again(step, request_id.as_ref(), index, is_same) {
             return;
         }
         let entry = self.orders.get(index);
@@ -307,15 +304,15 @@ impl Account {
         step: &mut Step<'_>,
         request_id: Option<&RequestId>,
         index: OrderIndex,
-        subject: Subject,
+        is_same: impl Fn(&Subject) -> bool,
     ) -> bool {
         let Some(answered) = self.requests.get(request_id) else {
             return false;
         };
-        if answered.subject == subject {
+        if is_same(&answered.subject) {
             self.reply_order(step, index);
         } else {
-            step.refuse(request_id_taken());
+            step.refuse(request_id_taken(request_id));
         }
         true
     }

@@ -228,13 +228,39 @@ fn a_cancel_of_all_with_a_request_id_is_done_once() {
     assert!(world.events().is_empty());
     assert_eq!(world.state("later"), OrderStatus::Accepted);
     world.apply(close(CloseScope::default(), "k"));
-    assert!(matches!(
-        world.refusal(),
-        Refusal::Invalid {
-            field: "request_id",
-            ..
-        }
-    ));
+    assert_eq!(world.refusal(), &Refusal::RequestExists(request_id("k")));
+}
+
+#[test]
+fn how_a_closing_stands_is_told_by_its_request() {
+    let mut world = two_strategies();
+    let scope = CloseScope {
+        strategy_id: Some(StrategyId::new("a").unwrap()),
+        ..CloseScope::default()
+    };
+    assert_eq!(world.account.closing(&request_id("c")), None);
+    world.apply(close(scope.clone(), "c"));
+    let taken = world.account.sequence() - 1;
+    let state = world.account.closing(&request_id("c")).unwrap();
+    assert_eq!((state.taken, state.ended), (taken, None));
+    world.ended("rest-a", 0);
+    let order = format!("C{taken}-0");
+    let state = world.account.closing(&request_id("c")).unwrap();
+    let ids: Vec<String> = state
+        .orders
+        .iter()
+        .map(|order| order.request.client_order_id.to_string())
+        .collect();
+    assert_eq!((ids, state.ended), (vec![order.clone()], None));
+    world.fill(&order, "x9", 10, 10_000);
+    let state = world.account.closing(&request_id("c")).unwrap();
+    let (outcome, sequence, _) = state.ended.unwrap();
+    assert_eq!(
+        (outcome, sequence),
+        (CloseOutcome::Flat, world.account.sequence())
+    );
+    assert_eq!((state.scope, state.orders.len()), (scope, 1));
+    world.assert_recovers();
 }
 
 #[test]

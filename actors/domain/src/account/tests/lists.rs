@@ -125,6 +125,7 @@ impl World {
             VenueCommand::Cancel {
                 client_order_id, ..
             } => Some(format!("cancel {}", client_order_id.as_str())),
+            VenueCommand::CancelForeign { .. } => None,
             VenueCommand::Amend {
                 client_order_id,
                 quantity,

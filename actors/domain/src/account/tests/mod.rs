@@ -3,6 +3,7 @@
 mod as_of;
 mod busts;
 mod close;
+mod foreign;
 mod golden;
 mod home;
 mod leaks;

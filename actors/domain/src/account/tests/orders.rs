@@ -290,7 +290,15 @@ fn a_repeated_request_id_gives_the_same_answer() {
     assert_eq!(world.effects.reply, first);
     assert_eq!(world.cash_of("USDT"), money("10005"));
     world.apply(pay("6"));
-    assert!(matches!(world.refusal(), Refusal::Invalid { field, .. } if *field == "request_id"));
+    let taken = Refusal::RequestExists(request_id("pay-1"));
+    assert_eq!(world.refusal(), &taken);
+    world.apply(AccountInput::AdjustCash {
+        request_id: Some(request_id("pay-1")),
+        currency: currency("USDT"),
+        amount: money("5"),
+        reason: "other".to_owned(),
+    });
+    assert_eq!(world.refusal(), &taken, "the reason is content too");
     // Forgotten once an event shows that more than seven days passed.
     world.now = world.now.plus(8 * 24 * 3_600_000_000_000);
     world.apply(AccountInput::SetTradingState {
@@ -302,6 +310,83 @@ fn a_repeated_request_id_gives_the_same_answer() {
     world.apply(pay("6"));
     assert_eq!(world.cash_of("USDT"), money("10011"));
     world.assert_recovers();
+}
+
+/// What a repeat of an amend of `a` to 1,500 comes to: `same`, or `taken`.
+fn repeated_amend(client: &str, quantity: Option<i64>, price: Option<i64>) -> &'static str {
+    let mut world = World::ready();
+    for client in ["a", "b"] {
+        world.working(limit(client, SPOT, Side::Buy, 1_000, 10_000));
+    }
+    let amend = |client: &str, quantity: Option<i64>, price: Option<i64>| AccountInput::Amend {
+        request: AmendOrder {
+            key: key(client),
+            request_id: request_id("r"),
+            quantity: quantity.map(Quantity),
+            limit_price: price.map(Price),
+            stop_price: None,
+            expected_sequence: None,
+        },
+        market: market(9_999, 10_001, crate::UnixNanos(1)),
+    };
+    world.apply(amend("a", Some(1_500), None));
+    assert_eq!(world.events(), ["OrderPendingAmend"]);
+    world.apply(amend(client, quantity, price));
+    assert!(world.events().is_empty());
+    world.assert_recovers();
+    match &world.effects.reply {
+        Some(Reply::Order(_)) => "same",
+        Some(Reply::Refused(Refusal::RequestExists(_))) => "taken",
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_amend_is_the_same_by_what_it_comes_to() {
+    for (client, quantity, price, expected) in [
+        ("a", Some(1_500), None, "same"),
+        ("a", Some(1_500), Some(10_000), "same"),
+        ("a", Some(1_600), None, "taken"),
+        ("a", Some(1_500), Some(10_001), "taken"),
+        ("a", None, None, "taken"),
+        ("b", Some(1_500), None, "taken"),
+    ] {
+        let found = repeated_amend(client, quantity, price);
+        assert_eq!(found, expected, "{client} {quantity:?} {price:?}");
+    }
+}
+
+#[test]
+fn a_cancel_of_another_order_needs_another_request_id() {
+    let mut world = World::ready();
+    for client in ["a", "b"] {
+        world.working(limit(client, SPOT, Side::Buy, 1_000, 10_000));
+    }
+    let cancel = |client: &str| AccountInput::Cancel {
+        key: key(client),
+        request_id: Some(request_id("r")),
+        reason_code: ReasonCode::CanceledByUser,
+    };
+    world.apply(cancel("a"));
+    world.apply(cancel("a"));
+    assert!(world.events().is_empty());
+    world.apply(cancel("b"));
+    assert_eq!(world.refusal(), &Refusal::RequestExists(request_id("r")));
+    assert_eq!(world.state("b"), OrderStatus::Accepted);
+}
+
+#[test]
+fn limits_that_are_as_they_were_leave_no_event() {
+    let mut world = World::ready();
+    let set = |limits: crate::risk::Limits| AccountInput::SetLimits {
+        request_id: Some(request_id("l")),
+        limits: Box::new(limits),
+        expected_sequence: None,
+    };
+    world.apply(set(world.account.limits().clone()));
+    let sequence = world.account.limits_sequence();
+    assert_eq!(world.effects.reply, Some(Reply::Done { sequence }));
+    assert!(world.events().is_empty());
 }
 
 #[test]

@@ -148,13 +148,7 @@ fn a_split_doubles_the_units_and_cancels_working_orders() {
     assert_eq!(world.effects.reply, Some(Reply::Done { sequence }));
     assert!(world.events().is_empty());
     split(&mut world, SPOT, "r1", 3, 1);
-    assert!(matches!(
-        world.refusal(),
-        Refusal::Invalid {
-            field: "request_id",
-            ..
-        }
-    ));
+    assert_eq!(world.refusal(), &Refusal::RequestExists(request_id("r1")));
     world.assert_recovers();
 }
 

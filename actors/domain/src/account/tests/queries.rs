@@ -46,7 +46,7 @@ fn a_ready_session_asks_for_every_open_order() {
     let asked: Vec<_> = world
         .commands()
         .iter()
-        .map(|c| c.client_order_id().clone())
+        .filter_map(|c| c.client_order_id().cloned())
         .collect();
     assert_eq!(asked, [cid("b"), cid("a")], "what is open first");
     assert!(
@@ -286,7 +286,7 @@ fn asked(world: &World) -> Vec<String> {
     let queries = world.commands().iter();
     let queries = queries.filter(|command| matches!(command, VenueCommand::Query { .. }));
     queries
-        .map(|c| c.client_order_id().as_str().to_owned())
+        .filter_map(|c| Some(c.client_order_id()?.as_str().to_owned()))
         .collect()
 }
 

@@ -4,6 +4,7 @@
 //! such as TC-M01, is stated in the guide of the simulated venue.
 
 mod auctions;
+mod balances;
 mod data;
 mod facts;
 mod kinds;

@@ -115,6 +115,7 @@ impl SimExchange {
         ) {
             margin.unbook(&account_id, &market.definition.instrument, &taken_back);
         }
+        self.rebook(&account_id);
         let id = taken_back.report.client_order_id().clone();
         report(out, &account_id, taken_back.report);
         let Some(number) = self.ledger(&account_id).open(&id).map(|o| o.number) else {

@@ -97,6 +97,11 @@ impl SimExchange {
         {
             margin.book(&account_id, instrument, execution);
         }
+        if let (Some(wallets), crate::venue::VenueReport::Filled(execution)) =
+            (&mut self.wallets, &filled)
+        {
+            wallets.book(&account_id, instrument, execution);
+        }
         let ended = ledger.open(id).is_none();
         report(out, &account_id, filled);
         if ended {

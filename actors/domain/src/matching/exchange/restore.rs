@@ -56,6 +56,14 @@ impl SimExchange {
                     margin.book(account_id, &market.definition.instrument, execution);
                 }
             }
+            if let (Some(wallets), Some(market)) = (
+                &mut self.wallets,
+                self.markets.get(&restored.order.instrument_id),
+            ) {
+                for execution in &restored.executions {
+                    wallets.book(account_id, &market.definition.instrument, execution);
+                }
+            }
             if number.is_none() || restored.status != VenueStatus::Working {
                 continue;
             }

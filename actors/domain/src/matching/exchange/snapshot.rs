@@ -1,9 +1,12 @@
 //! An account at the exchange, as a reconciliation asks for it.
 
 use super::SimExchange;
+use super::market::SimMarket;
 use crate::id::{AccountId, InstrumentId};
+use crate::instrument::Instrument;
 use crate::reconcile::{ExecutionPart, Part, VenueSnapshot};
 use crate::time::UnixNanos;
+use std::collections::BTreeMap;
 
 /// Rows of one list: with two full ones a snapshot stays well below the longest line that the
 /// venue's protocol allows (a row has under 400 bytes, the line 4 MiB). More open orders than
@@ -12,7 +15,7 @@ use crate::time::UnixNanos;
 const ROWS: usize = 5_000;
 
 impl SimExchange {
-    /// Returns what the exchange has of an account. It holds no money, so no balances are in it.
+    /// Returns what the exchange has of an account; balances where it keeps them.
     pub fn account_snapshot(
         &mut self,
         now: UnixNanos,
@@ -43,9 +46,31 @@ impl SimExchange {
                 ts,
                 rows: ledger.positions(),
             }),
-            balances: None,
+            balances: self.wallets.as_ref().map(|wallets| Part {
+                ts,
+                rows: wallets.balances(account_id, |id| definition(markets, id)),
+            }),
         }
     }
+
+    /// Counts an account's balances anew, in the order of its executions.
+    pub(super) fn rebook(&mut self, account_id: &AccountId) {
+        let (Some(wallets), Some(ledger)) = (&mut self.wallets, self.ledgers.get(account_id))
+        else {
+            return;
+        };
+        let markets = &self.markets;
+        let currency = |id: &InstrumentId| Some(definition(markets, id)?.quote_currency.clone());
+        let executions = ledger.executions_since(UnixNanos::MIN, currency);
+        wallets.rebook(account_id, &executions, |id| definition(markets, id));
+    }
+}
+
+fn definition<'a>(
+    markets: &'a BTreeMap<InstrumentId, SimMarket>,
+    id: &InstrumentId,
+) -> Option<&'a Instrument> {
+    Some(&markets.get(id)?.definition.instrument)
 }
 
 /// Keeps the newest rows, all of a moment or none.

@@ -40,10 +40,14 @@ impl Venue {
 
     pub fn command(&mut self, command: &VenueCommand) {
         let ts_event = self.tick();
-        let client_order_id = command.client_order_id().clone();
+        let Some(client_order_id) = command.client_order_id().cloned() else {
+            return;
+        };
         let id = client_order_id.as_str().to_owned();
         let report = match command {
             VenueCommand::New(order) => self.take(order, ts_event),
+            // Left above.
+            VenueCommand::CancelForeign { .. } => return,
             VenueCommand::Query { .. } => self.answer(&id, ts_event),
             VenueCommand::Cancel { .. } => match self.end(&id) {
                 Some(ended) => ended,

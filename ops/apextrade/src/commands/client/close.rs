@@ -1,17 +1,22 @@
 //! `apextrade positions` and `apextrade accounts`: listing, and what closes.
 
-use super::{Gateway, lists, print_json, request_id};
+use super::{Gateway, fields, lists, print_json, reconcile, request_id};
 use crate::cli::{
-    AccountsAction, AccountsArgs, ClientArgs, CloseArgs, PositionsAction, PositionsArgs,
-    RequestArgs,
+    AccountsAction, AccountsArgs, ClientArgs, CloseArgs, PositionsAction, PositionsArgs, WaitArgs,
 };
 use crate::commands::block_on;
 use crate::config::Settings;
 use crate::output::table;
 use anyhow::Result;
 use apex_proto::v1;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::process::ExitCode;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How often a closing is asked for: it waits for a venue, and each question is one of an
+/// account's thousands a second.
+const EVERY: Duration = Duration::from_millis(200);
 
 /// Lists positions, or closes one.
 ///
@@ -24,7 +29,7 @@ pub fn positions(args: PositionsArgs, settings: &Settings) -> Result<ExitCode> {
     }
 }
 
-/// Lists accounts, or flattens one.
+/// Lists accounts, flattens one, or brings one in line with its venue.
 ///
 /// Errors: a gateway that does not answer, and a refusal.
 pub fn accounts(args: AccountsArgs, settings: &Settings) -> Result<ExitCode> {
@@ -34,59 +39,135 @@ pub fn accounts(args: AccountsArgs, settings: &Settings) -> Result<ExitCode> {
         Some(AccountsAction::Flatten {
             client,
             account,
-            request,
-        }) => flatten(&client, account, request, settings),
+            wait,
+        }) => flatten(&client, account, wait, settings),
+        Some(AccountsAction::Differences(args)) => reconcile::differences(&args, settings),
+        Some(AccountsAction::CancelForeign(args)) => reconcile::cancel_foreign(args, settings),
+        Some(AccountsAction::Adjust(args)) => reconcile::adjust(args, settings),
     }
 }
 
 fn close_position(args: CloseArgs, settings: &Settings) -> Result<ExitCode> {
+    let seconds = args.wait.wait_seconds;
     let request = v1::ClosePositionRequest {
         account_id: args.account,
         instrument_id: args.instrument,
         strategy_id: args.strategy.unwrap_or_default(),
-        request_id: request_id(args.request)?,
+        request_id: request_id(args.wait.request)?,
         client_order_id: args.client_order_id.unwrap_or_default(),
     };
-    let answer = block_on(async {
+    let closing = block_on(async {
         let gateway = Gateway::open(&args.client, settings).await?;
         let mut orders = gateway.orders();
-        gateway.answer(orders.close_position(request)).await
+        let (account_id, request_id) = (request.account_id.clone(), request.request_id.clone());
+        gateway.answer(orders.close_position(request)).await?;
+        follow(&gateway, account_id, request_id, seconds).await
     })?;
-    Ok(print(&args.client, &answer))
+    Ok(print(&args.client, &closing, seconds))
 }
 
 fn flatten(
     client: &ClientArgs,
     account_id: String,
-    request: RequestArgs,
+    wait: WaitArgs,
     settings: &Settings,
 ) -> Result<ExitCode> {
     let request = v1::FlattenAccountRequest {
-        account_id,
-        request_id: request_id(request)?,
+        account_id: account_id.clone(),
+        request_id: request_id(wait.request)?,
     };
-    let answer = block_on(async {
+    let closing = block_on(async {
         let gateway = Gateway::open(client, settings).await?;
         let mut orders = gateway.orders();
-        gateway.answer(orders.flatten_account(request)).await
+        let request_id = request.request_id.clone();
+        gateway.answer(orders.flatten_account(request)).await?;
+        follow(&gateway, account_id, request_id, wait.wait_seconds).await
     })?;
-    Ok(print(client, &answer))
+    Ok(print(client, &closing, wait.wait_seconds))
 }
 
-fn print(client: &ClientArgs, answer: &v1::CloseResponse) -> ExitCode {
+/// Asks how a closing stands until it has ended or the time is over.
+async fn follow(
+    gateway: &Gateway,
+    account_id: String,
+    request_id: String,
+    seconds: u64,
+) -> Result<v1::Closing> {
+    let end = Instant::now() + Duration::from_secs(seconds);
+    loop {
+        let request = v1::GetClosingRequest {
+            account_id: account_id.clone(),
+            request_id: request_id.clone(),
+        };
+        let closing = gateway
+            .answer(gateway.orders().get_closing(request))
+            .await?;
+        if closing.state() != v1::ClosingState::Running || Instant::now() >= end {
+            return Ok(closing);
+        }
+        sleep(EVERY).await;
+    }
+}
+
+/// Exits with 0 when nothing is left to close, and when nobody wanted to wait for that.
+fn print(client: &ClientArgs, closing: &v1::Closing, seconds: u64) -> ExitCode {
     if client.json {
-        print_json(&json!({
-            "account_id": answer.account_id,
-            "sequence": answer.sequence,
-        }));
+        print_json(&json(closing));
     } else {
         let row = vec![
-            answer.account_id.clone(),
-            "closing".to_owned(),
-            answer.sequence.to_string(),
+            closing.account_id.clone(),
+            fields::word(closing.state().as_str_name(), "CLOSING_STATE_"),
+            closing.orders.len().to_string(),
+            closing.positions.len().to_string(),
+            closing.request_id.clone(),
         ];
-        table(&["ACCOUNT", "STATE", "SEQUENCE"], &[row]);
-        crate::tell!("follow it with `apextrade orders watch` and `apextrade positions`");
+        let headings = ["ACCOUNT", "STATE", "ORDERS", "OPEN POSITIONS", "REQUEST ID"];
+        table(&headings, &[row]);
     }
-    ExitCode::SUCCESS
+    let state = closing.state();
+    if state == v1::ClosingState::Flat || (state == v1::ClosingState::Running && seconds == 0) {
+        return ExitCode::SUCCESS;
+    }
+    match state {
+        v1::ClosingState::Running => crate::tell!(
+            "not closed after {seconds} s: it {}; it goes on, and the same command with \
+             --request-id {} waits again",
+            closing.reason,
+            closing.request_id
+        ),
+        v1::ClosingState::Dust => {
+            crate::tell!("closed but for dust: {}", closing.reason);
+            return ExitCode::SUCCESS;
+        }
+        _ => crate::tell!("not closed: {}", closing.reason),
+    }
+    ExitCode::FAILURE
+}
+
+fn json(closing: &v1::Closing) -> Value {
+    let orders: Vec<Value> = closing.orders.iter().map(fields::order).collect();
+    let positions: Vec<Value> = closing
+        .positions
+        .iter()
+        .map(|position| {
+            json!({
+                "instrument_id": position.instrument_id,
+                "strategy_id": position.strategy_id,
+                "quantity": position.quantity,
+                "position_side": position.position_side().as_str_name(),
+            })
+        })
+        .collect();
+    json!({
+        "account_id": closing.account_id,
+        "request_id": closing.request_id,
+        "state": closing.state().as_str_name(),
+        "reason": closing.reason,
+        "orders": orders,
+        "positions": positions,
+        "working_orders": closing.working_orders,
+        "started_sequence": closing.started_sequence,
+        "ended_sequence": closing.ended_sequence,
+        "ts_ended_ns": closing.ts_ended_ns,
+    })
 }

@@ -5,7 +5,7 @@ use crate::cli::{AccountArgs, ClientArgs, LimitsAction, LossActionArg, SetLimits
 use crate::commands::block_on;
 use crate::config::Settings;
 use crate::output::table;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use apex_domain::InstrumentId;
 use apex_domain::id::IdError;
 use apex_proto::v1;
@@ -29,12 +29,45 @@ pub fn run(action: LimitsAction, settings: &Settings) -> Result<()> {
             print(&args.client, &limits);
         }
         LimitsAction::Set(args) => {
+            if !names_a_limit(&args) {
+                bail!(
+                    "no limit is named, so nothing would change: name one, such as \
+                     --max-open-orders 50; `apextrade risk limits set --help` lists them"
+                );
+            }
             let limits = block_on(set(&args, settings))?;
             print(&args.account.client, &limits);
         }
         LimitsAction::Platform(args) => platform_limits::run(args.action, settings)?,
     }
     Ok(())
+}
+
+fn names_a_limit(args: &SetLimitsArgs) -> bool {
+    let texts = [
+        &args.max_order_notional,
+        &args.max_position_notional,
+        &args.max_open_orders,
+        &args.max_orders_per_second,
+        &args.price_collar,
+        &args.max_reference_age_ms,
+        &args.max_strategy_exposure,
+        &args.max_account_exposure,
+        &args.max_concentration,
+        &args.max_daily_loss,
+        &args.max_drawdown,
+        &args.max_rate_age_ms,
+    ];
+    let switches = [
+        args.check_buying_power,
+        args.allow_short_spot,
+        args.prevent_self_trade,
+    ];
+    let bounds = [&args.instrument_exposure, &args.strategy_exposure];
+    texts.into_iter().any(Option::is_some)
+        || switches.into_iter().any(|switch| switch.is_some())
+        || bounds.into_iter().any(|bounds| !bounds.is_empty())
+        || args.loss_action.is_some()
 }
 
 async fn read(gateway: &Gateway, args: &AccountArgs) -> Result<v1::Limits> {
@@ -55,7 +88,38 @@ async fn set(args: &SetLimitsArgs, settings: &Settings) -> Result<v1::Limits> {
         expected_sequence: before.sequence,
         limits: Some(changed(args, before)?),
     };
-    gateway.answer(gateway.risk().set_limits(request)).await
+    let limits = gateway.answer(gateway.risk().set_limits(request)).await?;
+    for pair in &args.strategy_exposure {
+        // Checked when the limits were made.
+        if let Some((strategy_id, bound)) = pair.rsplit_once('=')
+            && bound != NONE
+        {
+            say_if_unknown(&gateway, &args.account.account, strategy_id).await?;
+        }
+    }
+    Ok(limits)
+}
+
+/// A bound may be set before its strategy runs for the first time, so an unknown name is no error;
+/// a mistyped one would bound nothing, so it is told.
+async fn say_if_unknown(gateway: &Gateway, account: &str, strategy_id: &str) -> Result<()> {
+    let request = v1::ListOrdersRequest {
+        account_id: account.to_owned(),
+        strategy_id: strategy_id.to_owned(),
+        page_size: 1,
+        ..Default::default()
+    };
+    let own = gateway
+        .answer(gateway.orders().list_orders(request))
+        .await?;
+    if own.orders.is_empty() {
+        crate::tell!(
+            "strategy \"{strategy_id}\" has no order in account \"{account}\" yet: the bound \
+             holds from its first one; where the name is mistyped, take it away with \
+             --strategy-exposure {strategy_id}={NONE}"
+        );
+    }
+    Ok(())
 }
 
 fn changed(args: &SetLimitsArgs, mut limits: v1::Limits) -> Result<v1::Limits> {
@@ -240,6 +304,20 @@ mod tests {
             instrument_exposure: BTreeMap::from([("A.SIM".to_owned(), "1".to_owned())]),
             sequence: 9,
             ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_change_names_a_limit() {
+        assert!(!names_a_limit(&parse(&["--request-id", "r"])));
+        for words in [
+            &["--max-open-orders", "5"][..],
+            &["--check-buying-power", "false"],
+            &["--strategy-exposure", "s=5"],
+            &["--loss-action", "halt"],
+            &["--max-rate-age-ms", "none"],
+        ] {
+            assert!(names_a_limit(&parse(words)), "{words:?}");
         }
     }
 

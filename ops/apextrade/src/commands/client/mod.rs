@@ -11,6 +11,7 @@ mod order_list;
 mod order_request;
 mod order_table;
 mod platform_limits;
+mod reconcile;
 mod refusal;
 mod watch;
 

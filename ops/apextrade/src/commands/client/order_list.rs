@@ -178,9 +178,13 @@ fn text_of(path: &Path) -> Result<String> {
 ///
 /// Errors: a file that cannot be read, a gateway that does not answer, and a refusal.
 pub fn submit(args: &SubmitListArgs, settings: &Settings) -> Result<ExitCode> {
-    let request = text_of(&args.file)
-        .and_then(|text| read(&text, &args.account))
-        .with_context(|| format!("list of orders {}", args.file.display()))?;
+    let text = text_of(&args.file)?;
+    let request = read(&text, &args.account).with_context(|| {
+        format!(
+            "list of orders {}, whose form docs/guide/orders.md shows",
+            args.file.display()
+        )
+    })?;
     let answer = block_on(async {
         let gateway = Gateway::open(&args.client, settings).await?;
         let mut orders = gateway.orders();

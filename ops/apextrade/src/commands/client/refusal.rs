@@ -20,7 +20,7 @@ pub fn line(status: &Status, gateway: &str, token_file: &Path) -> String {
         .map(|bad| bad.field_violations.as_slice())
         .unwrap_or_default()
         .iter()
-        .map(|violation| format!("{}: {}", violation.field, violation.description))
+        .map(|violation| field_line(&violation.field, &violation.description))
         .collect();
     let why = if fields.is_empty() {
         without_code(status.message(), words.last()).to_owned()
@@ -32,7 +32,8 @@ pub fn line(status: &Status, gateway: &str, token_file: &Path) -> String {
         line.push_str(": ");
         line.push_str(&why);
     }
-    if let Some(advice) = advice(status.code(), gateway, token_file) {
+    let by_rule = words.get(1).and_then(|reason| rule_advice(reason));
+    if let Some(advice) = advice(status.code(), gateway, token_file).or(by_rule) {
         line.push_str("; ");
         line.push_str(&advice);
     }
@@ -42,11 +43,21 @@ pub fn line(status: &Status, gateway: &str, token_file: &Path) -> String {
         .collect()
 }
 
-/// An order's refusal repeats its reason code, which the line has already.
+/// Most descriptions name what they are about already.
+fn field_line(field: &str, description: &str) -> String {
+    if description.split(' ').next() == Some(field) {
+        description.to_owned()
+    } else {
+        format!("{field}: {description}")
+    }
+}
+
+/// A refusal by rule repeats its reason code, which the line has already.
 fn without_code<'a>(message: &'a str, reason: Option<&String>) -> &'a str {
     let told = |reason: &String| {
         message
-            .strip_prefix("order denied: ")?
+            .strip_prefix("order denied: ")
+            .unwrap_or(message)
             .strip_prefix(reason.as_str())?
             .strip_prefix(": ")
     };
@@ -68,6 +79,36 @@ fn advice(code: Code, gateway: &str, token_file: &Path) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Returns what to do about an order or change that a rule refused, by its reason code.
+fn rule_advice(reason: &str) -> Option<String> {
+    let advice = match reason {
+        "PRICE_INCREMENT" | "QUANTITY_INCREMENT" | "MIN_QUANTITY" | "MAX_QUANTITY"
+        | "MIN_NOTIONAL" | "UNSUPPORTED" => {
+            "see what the instrument takes with `apextrade instruments --json`"
+        }
+        "MAX_NOTIONAL" | "PRICE_COLLAR" | "POSITION_LIMIT" | "EXPOSURE_LIMIT"
+        | "OPEN_ORDER_LIMIT" | "ORDER_RATE" | "CONCENTRATION" => {
+            "see the limits with `apextrade risk limits get`"
+        }
+        "INSUFFICIENT_BUYING_POWER" => {
+            "lower the amount, or see what is there with `apextrade accounts --json` and \
+             `apextrade positions`"
+        }
+        "NO_REFERENCE_PRICE" | "NO_CONVERSION_RATE" => {
+            "the feed has told no fresh price: wait for it, or give a limit price"
+        }
+        "TRADING_HALTED" | "TRADING_REDUCING" => {
+            "see why with `apextrade risk changes`, then `apextrade risk resume`"
+        }
+        "REDUCE_ONLY" => "see the position with `apextrade positions`",
+        "SELF_TRADE" => "cancel the own order that it would trade with, or move the price",
+        "MARKET_CLOSED" => "see the sessions with `apextrade calendar`",
+        "ORDER_NOT_FOUND" => "list them with `apextrade orders`",
+        _ => return None,
+    };
+    Some(advice.to_owned())
 }
 
 /// The name as in the gRPC specification.
@@ -112,18 +153,31 @@ mod tests {
         let details = ErrorDetails::with_error_info("MIN_NOTIONAL", "apextrade", []);
         assert_eq!(
             told(Code::FailedPrecondition, "notional 1 is below 10", details),
-            "FAILED_PRECONDITION MIN_NOTIONAL: notional 1 is below 10"
+            "FAILED_PRECONDITION MIN_NOTIONAL: notional 1 is below 10; see what the instrument takes \
+             with `apextrade instruments --json`"
+        );
+    }
+
+    #[test]
+    fn a_field_that_its_description_names_is_not_named_twice() {
+        let details = ErrorDetails::with_bad_request_violation("side", "side is unknown");
+        assert_eq!(
+            told(Code::InvalidArgument, "invalid", details),
+            "INVALID_ARGUMENT: side is unknown"
         );
     }
 
     #[test]
     fn no_code_is_told_twice() {
         let details = ErrorDetails::with_error_info("MIN_NOTIONAL", "apextrade", []);
-        let message = "order denied: MIN_NOTIONAL: notional 1 is below 10";
-        assert_eq!(
-            told(Code::FailedPrecondition, message, details),
-            "FAILED_PRECONDITION MIN_NOTIONAL: notional 1 is below 10"
-        );
+        for message in [
+            "order denied: MIN_NOTIONAL: notional 1 is below 10",
+            "MIN_NOTIONAL: notional 1 is below 10",
+        ] {
+            let line = told(Code::FailedPrecondition, message, details.clone());
+            let start = "FAILED_PRECONDITION MIN_NOTIONAL: notional 1 is below 10; ";
+            assert!(line.starts_with(start), "{line}");
+        }
         let details = ErrorDetails::with_error_info("UNAUTHENTICATED", "apextrade", []);
         let line = told(Code::Unauthenticated, "no such token", details);
         assert!(line.starts_with("UNAUTHENTICATED: no such token"), "{line}");
