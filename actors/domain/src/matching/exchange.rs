@@ -161,6 +161,8 @@ pub struct SimExchange {
     groups: BTreeMap<AccountId, u64>,
     margin: Option<MarginBook>,
     started: bool,
+    /// When the next session of any instrument opens or closes; `None` when none ever does.
+    next_edge: Option<UnixNanos>,
     /// Up to where the simulated traders have acted.
     acted_until: UnixNanos,
     /// The exchange's own time, which never goes back.
@@ -195,9 +197,12 @@ impl SimExchange {
                 return Err(SimError::Repeated(id));
             }
         }
+        // The sessions begin with the first input.
+        let sessions = markets.values().any(|market| market.sessions.is_some());
         Ok(SimExchange {
             numbering,
             climate,
+            next_edge: sessions.then_some(UnixNanos::MIN),
             markets,
             ledgers: BTreeMap::new(),
             live: BTreeMap::new(),
@@ -249,6 +254,7 @@ impl SimExchange {
         if !self.started {
             self.open(now, out);
         }
+        self.keep_sessions(now, out);
         match input {
             ExchangeInput::Step => self.step(now, out),
             ExchangeInput::Command {
