@@ -13,6 +13,7 @@ pub use orders::*;
 pub use risk::*;
 
 use apex_domain::{Currency, Money, Rate};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -222,6 +223,10 @@ pub struct VenueSimArgs {
     /// Refuse limit prices further than this share from the last trade, such as 0.1.
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub price_collar: Option<Rate>,
+    /// Trading calendar of all instruments, such as XNYS: it opens and closes them. Without one
+    /// they trade around the clock.
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(apex_domain::calendar::NAMES))]
+    pub calendar: Option<String>,
     /// Lend: hold cash and positions of each account, which begins with this much USDT, and
     /// liquidate below the maintenance margin.
     #[arg(long, value_name = "MONEY", value_parser = money)]

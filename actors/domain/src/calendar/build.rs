@@ -1,5 +1,6 @@
 //! From a calendar's data to its table of sessions, with every contradiction refused.
 
+use super::edges;
 use super::table::{Calendar, Session, SessionKind};
 use super::zone::Zone;
 use super::{
@@ -42,13 +43,15 @@ impl Calendar {
         check_order(spec, &sessions)?;
         let (from, until) = range(spec, &zone);
         let regular = sessions.iter().copied();
+        let regular: Vec<Session> = regular
+            .filter(|one| one.kind == SessionKind::Regular)
+            .collect();
         Ok(Calendar {
             name: spec.name.clone(),
             time_zone: spec.time_zone.clone(),
             zone,
-            regular: regular
-                .filter(|one| one.kind == SessionKind::Regular)
-                .collect(),
+            stretches: edges::stretches(&regular),
+            regular,
             sessions,
             day_names,
             from,

@@ -16,6 +16,7 @@
 mod build;
 mod builtin;
 mod date;
+mod edges;
 mod error;
 mod rule;
 mod shared;

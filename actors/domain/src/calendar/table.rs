@@ -71,6 +71,8 @@ pub struct Calendar {
     pub(super) sessions: Vec<Session>,
     /// Those of `sessions` that are regular; at most one a date.
     pub(super) regular: Vec<Session>,
+    /// Opening and close of each stretch of regular trade without a break, in order.
+    pub(super) stretches: Vec<(UnixNanos, UnixNanos)>,
     /// Why a date is closed, short or special.
     pub(super) day_names: BTreeMap<Date, String>,
     /// The first instant that can be asked for, inclusive.
@@ -251,7 +253,7 @@ impl Calendar {
         self.sessions.get(begin..end).unwrap_or_default()
     }
 
-    fn check_instant(&self, ts: UnixNanos) -> Result<(), CalendarError> {
+    pub(super) fn check_instant(&self, ts: UnixNanos) -> Result<(), CalendarError> {
         if self.from <= ts && ts < self.until {
             return Ok(());
         }

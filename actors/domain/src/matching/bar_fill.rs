@@ -98,6 +98,8 @@ struct Listing {
     source: Option<Source>,
     /// The market as it stands: what an order that arrives now can trade with.
     last: Option<Reach>,
+    /// When the last bar was told.
+    bar_shown: Option<UnixNanos>,
     /// What is left of the quantity that stands at `last`; `None` is without end.
     left: Option<i64>,
     /// Orders that the data can fill or trigger, by number, which is their order of arrival.
@@ -124,6 +126,7 @@ impl Listing {
             floor: Floor::default(),
             source: None,
             last: None,
+            bar_shown: None,
             left: None,
             working: BTreeMap::new(),
             at_open: BTreeMap::new(),
@@ -154,6 +157,7 @@ impl Listing {
     /// Takes the close of a bar as the market as it stands, with what is `left` of its volume.
     fn close_bar(&mut self, bar: &Bar, left: Option<i64>) {
         self.see_price(bar.close, bar.ts_init);
+        self.bar_shown = Some(bar.ts_init);
         self.last = Some(Reach::at(bar.close, Source::Bars, bar.ts_open));
         self.left = left;
     }

@@ -170,6 +170,8 @@ pub struct SimExchange {
     margin: Option<MarginBook>,
     wallets: Option<Wallets>,
     started: bool,
+    /// When the next session of any instrument opens or closes; `None` when none ever does.
+    next_edge: Option<UnixNanos>,
     /// Up to where the simulated traders have acted.
     acted_until: UnixNanos,
     /// The exchange's own time, which never goes back.
@@ -204,9 +206,12 @@ impl SimExchange {
                 return Err(SimError::Repeated(id));
             }
         }
+        // The sessions begin with the first input.
+        let sessions = markets.values().any(|market| market.sessions.is_some());
         Ok(SimExchange {
             numbering,
             climate,
+            next_edge: sessions.then_some(UnixNanos::MIN),
             markets,
             ledgers: BTreeMap::new(),
             live: BTreeMap::new(),
@@ -259,6 +264,7 @@ impl SimExchange {
         if !self.started {
             self.open(now, out);
         }
+        self.keep_sessions(now, out);
         match input {
             ExchangeInput::Step => self.step(now, out),
             ExchangeInput::Command {

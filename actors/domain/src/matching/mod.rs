@@ -20,6 +20,7 @@ pub mod order_book;
 pub mod random;
 mod resting;
 mod rules;
+mod sessions;
 mod sim_instrument;
 #[cfg(test)]
 mod tests;
@@ -33,4 +34,5 @@ pub use exchange::{ExchangeEvent, ExchangeInput, SimError, SimExchange, SimOptio
 pub use latency::{Delayed, Latencies, LatencyModel};
 pub use ledger::RestoredOrder;
 pub use margin::{MarginOptions, MarginState};
+pub use sessions::InSessions;
 pub use sim_instrument::SimInstrument;

@@ -1,6 +1,7 @@
 //! Where an order works: at its venue, or here until its condition is met.
 
 use super::{OrderType, SubmitOrder, TimeInForce};
+use crate::calendar::Calendar;
 use crate::instrument::Instrument;
 
 /// Where an order works.
@@ -22,8 +23,17 @@ pub fn placement(instrument: &Instrument, request: &SubmitOrder) -> Placement {
         request.time_in_force,
         TimeInForce::AtOpen | TimeInForce::AtClose
     );
+    let calendar = Calendar::shared(&instrument.rules.calendar);
+    if auction && !calendar.is_some_and(Calendar::has_breaks) {
+        return Placement::Nowhere(
+            "the instrument trades around the clock, so it has no opening and no close; \
+             send it as GTC, DAY or IOC",
+        );
+    }
     if auction && lacks.times_in_force.contains(&request.time_in_force) {
-        return Placement::Nowhere("the venue has no auction");
+        return Placement::Nowhere(
+            "the venue takes no orders for the opening or the close; send it as DAY or IOC",
+        );
     }
     if request.time_in_force == TimeInForce::Fok && lacks.times_in_force.contains(&TimeInForce::Fok)
     {
@@ -68,6 +78,8 @@ mod tests {
 
     #[test]
     fn what_a_venue_lacks_is_done_here_or_refused_with_its_reason() {
+        let mut plain = instrument(SPOT);
+        plain.rules.calendar = "XNYS".to_owned();
         let bare = Instrument {
             rules: crate::instrument::InstrumentRules {
                 lacks: Lacks {
@@ -83,14 +95,14 @@ mod tests {
                     reduce_only: true,
                     linked_orders: true,
                 },
-                ..instrument(SPOT).rules
+                ..plain.rules.clone()
             },
-            ..instrument(SPOT)
+            ..plain.clone()
         };
         let place = |change: fn(&mut SubmitOrder)| {
             let mut request = limit("a", SPOT, Side::Buy, 1, 1);
             change(&mut request);
-            assert_eq!(placement(&instrument(SPOT), &request), Placement::Venue);
+            assert_eq!(placement(&plain, &request), Placement::Venue);
             placement(&bare, &request)
         };
         assert_eq!(place(|_| {}), Placement::Venue);
@@ -116,5 +128,27 @@ mod tests {
         assert!(expires_here(&bare, TimeInForce::Day));
         assert!(!expires_here(&bare, TimeInForce::Gtd));
         assert!(!expires_here(&bare, TimeInForce::Gtc));
+    }
+    #[test]
+    fn an_order_for_an_auction_needs_a_market_that_closes() {
+        let mut instrument = instrument(SPOT);
+        let mut request = limit("a", SPOT, Side::Buy, 1, 1);
+        for (calendar, auctions) in [
+            ("", false),
+            ("CRYPTO", false),
+            ("FX", true),
+            ("XNYS", true),
+            ("XLON", true),
+        ] {
+            instrument.rules.calendar = calendar.to_owned();
+            for time_in_force in [TimeInForce::AtOpen, TimeInForce::AtClose] {
+                request.time_in_force = time_in_force;
+                let placed = placement(&instrument, &request);
+                assert_eq!(placed == Placement::Venue, auctions, "{calendar}");
+                if let Placement::Nowhere(why) = placed {
+                    assert!(why.contains("around the clock"), "{why}");
+                }
+            }
+        }
     }
 }

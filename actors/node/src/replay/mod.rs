@@ -17,7 +17,7 @@ use apex_bus::handle::RunMode;
 use apex_bus::message::{AccountMessage, VenueLink};
 use apex_domain::event::AccountMode;
 use apex_domain::market::BarSpec;
-use apex_domain::matching::BookFill;
+use apex_domain::matching::{BookFill, InSessions};
 use apex_domain::time::NANOS_PER_SECOND;
 use apex_domain::{Instrument, UnixNanos};
 use apex_market_data::Publisher;
@@ -239,8 +239,9 @@ fn lock_step(
         venue.define(instrument.clone());
     }
     venue.restore(now, &restore::working_orders(account));
+    let venue = Box::new(InSessions::new(venue, instruments));
     let account_id = paper_account();
-    let mut step = LockStep::new(account_id.clone(), Box::new(venue), instruments.to_vec());
+    let mut step = LockStep::new(account_id.clone(), venue, instruments.to_vec());
     step.resume(account);
     if let Some(choice) = strategy {
         let strategy = registry::find(&choice.name)?.build(DataSource::Feed, &choice.params)?;

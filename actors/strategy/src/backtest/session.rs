@@ -14,7 +14,7 @@ use apex_domain::event::{AccountMode, Event, Hold};
 use apex_domain::hash;
 use apex_domain::instrument::{FeeSchedule, Instrument};
 use apex_domain::market::{MarketEvent, Side};
-use apex_domain::matching::{BarFill, BarFillOptions, BookFill, FillModel, Slippage};
+use apex_domain::matching::{BarFill, BarFillOptions, BookFill, FillModel, InSessions, Slippage};
 use apex_domain::number::Decimal;
 use apex_domain::risk::{Limits, ReasonCode};
 use apex_domain::venue::{Execution, VenueModel};
@@ -326,12 +326,13 @@ fn venue(
             for instrument in instruments {
                 venue.define(instrument.clone());
             }
-            return Ok(Box::new(venue));
+            return Ok(Box::new(InSessions::new(venue, instruments)));
         }
     };
     let options = BarFillOptions {
         slippage: Slippage::Share(slippage),
         ..BarFillOptions::new(model)
     };
-    Ok(Box::new(BarFill::new(options, instruments.iter().cloned())))
+    let venue = BarFill::new(options, instruments.iter().cloned());
+    Ok(Box::new(InSessions::new(venue, instruments)))
 }

@@ -1,4 +1,5 @@
 mod orders;
+mod sessions;
 
 use super::*;
 use crate::testing::{bar, instrument, quote};

@@ -28,6 +28,7 @@ pub fn run(args: VenueSimArgs, settings: &Settings) -> Result<ExitCode> {
     options.step_interval = Duration::from_millis(args.step_ms);
     for listed in &mut options.sim.instruments {
         listed.instrument.rules.price_collar = args.price_collar;
+        listed.instrument.rules.calendar = args.calendar.clone().unwrap_or_default();
         if args.margin_cash.is_some() {
             listed.instrument.initial_margin = args.initial_margin;
             listed.instrument.rules.maintenance_margin = Some(args.maintenance_margin);

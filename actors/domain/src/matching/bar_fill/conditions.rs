@@ -7,6 +7,7 @@ use crate::matching::rules::Refused;
 use crate::number::Price;
 use crate::time::UnixNanos;
 use crate::venue::{EndReason, RejectReason, SessionEdge, VenueControl, VenueReport};
+use std::collections::BTreeMap;
 
 impl BarFill {
     /// Lets an order whose condition was met work, where it may. Returns true when it does.
@@ -93,7 +94,18 @@ impl BarFill {
         };
         let last = listing.last.filter(|_| listing.floor.is_trading());
         let mut left = listing.left;
-        for (_, order_id) in std::mem::take(&mut listing.at_close) {
+        // One that came after this close, or knew the bar that made the price, waits for the next.
+        let shown = listing.bar_shown;
+        let is_late = |id: &ClientOrderId| {
+            let since = self.ledger.open(id).map(|order| order.since);
+            since.is_some_and(|since| since > now || shown.is_some_and(|shown| since >= shown))
+        };
+        let (late, waiting): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut listing.at_close)
+                .into_iter()
+                .partition(|(_, id)| is_late(id));
+        listing.at_close = late;
+        for (_, order_id) in waiting {
             match last {
                 Some(mut last) => {
                     last.ts = now;

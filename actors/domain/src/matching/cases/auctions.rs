@@ -1,6 +1,7 @@
-//! TC-M30 to TC-M34: sessions and halts.
+//! TC-M30 to TC-M34, TC-M95 and TC-M96: sessions and halts.
 
 use super::*;
+use crate::calendar::parse_instant;
 
 fn with_sessions() -> Instrument {
     let mut instrument = instrument();
@@ -123,4 +124,49 @@ fn tc_m34_a_post_only_order_that_waited_does_not_take_at_the_opening() {
         ];
         assert_eq!(told.concat(), "rejected PostOnlyWouldTrade", "{model}");
     }
+}
+
+/// Lets the exchange come to a local time in New York. What it is told changes nothing.
+fn come_to(desk: &mut Desk, at: &str) -> String {
+    desk.now = parse_instant(at).unwrap().0 - 1;
+    desk.control(VenueControl::Resume {
+        instrument_id: id(),
+    })
+}
+
+#[test]
+fn tc_m95_the_exchange_opens_and_closes_with_its_calendar() {
+    let mut desk = Desk::of("exchange", with_sessions());
+    assert_eq!(come_to(&mut desk, "2024-07-03T12:59:59-04:00"), "");
+    desk.quote(99, 101, 10);
+    let market = |id| order(id, Side::Buy, OrderType::Market, 5);
+    let close = at(market("c"), TimeInForce::AtClose);
+    assert_eq!(desk.submit(close), "accepted");
+    // A half day.
+    let told = come_to(&mut desk, "2024-07-03T13:00:00-04:00");
+    assert_eq!(told, "5@101");
+    assert_eq!(desk.submit(market("m")), "rejected Halted");
+    assert_eq!(desk.submit(limit("l", Side::Buy, 101, 2)), "accepted");
+    let open = at(
+        order("o", Side::Buy, OrderType::Market, 3),
+        TimeInForce::AtOpen,
+    );
+    assert_eq!(desk.submit(open), "accepted");
+    let told = come_to(&mut desk, "2024-07-05T09:29:59-04:00");
+    assert_eq!(told, "", "a holiday has no session");
+    // The close left five.
+    let told = come_to(&mut desk, "2024-07-05T09:30:00-04:00");
+    assert_eq!(told, "l 2@101, o 3@101");
+}
+
+#[test]
+fn tc_m96_an_exchange_that_begins_outside_of_a_session_is_closed() {
+    let mut desk = Desk::of("exchange", with_sessions());
+    assert_eq!(come_to(&mut desk, "2024-07-04T12:00:00-04:00"), "");
+    let ioc = at(limit("i", Side::Buy, 101, 5), TimeInForce::Ioc);
+    assert_eq!(desk.submit(ioc), "rejected Halted");
+    assert_eq!(come_to(&mut desk, "2024-07-05T09:30:00-04:00"), "");
+    desk.quote(99, 101, 10);
+    let ioc = at(limit("j", Side::Buy, 101, 5), TimeInForce::Ioc);
+    assert_eq!(desk.submit(ioc), "accepted, 5@101");
 }

@@ -4,9 +4,52 @@ use super::market::Stamp;
 use super::orders::report;
 use super::{ExchangeEvent, SimExchange};
 use crate::id::{ExecId, InstrumentId};
+use crate::matching::sessions::SessionClock;
+use crate::time::UnixNanos;
 use crate::venue::{EndReason, RejectReason, SessionEdge, VenueControl};
 
 impl SimExchange {
+    /// Opens and closes what the calendars open and close until `now`.
+    pub(super) fn keep_sessions(&mut self, now: UnixNanos, out: &mut Vec<ExchangeEvent>) {
+        if self.next_edge.is_none_or(|edge| edge > now) {
+            return;
+        }
+        for instrument_id in self.instrument_ids() {
+            self.begin_sessions(&instrument_id, now);
+            while let Some((ts, edge)) = self.take_edge(&instrument_id, now) {
+                self.clock = self.clock.max(ts);
+                self.expire(self.clock, out);
+                let instrument_id = instrument_id.clone();
+                let control = VenueControl::Session {
+                    instrument_id,
+                    edge,
+                };
+                self.control(&control, out);
+                self.work_off(out);
+            }
+        }
+        let clocks = self.markets.values().filter_map(|m| m.sessions.as_ref());
+        self.next_edge = clocks.filter_map(SessionClock::due).min();
+    }
+
+    /// Finds out where a session stands when the exchange begins. Nothing trades in an auction
+    /// that was over before: what waited for it waits for the next.
+    fn begin_sessions(&mut self, id: &InstrumentId, now: UnixNanos) {
+        let Some(market) = self.markets.get_mut(id) else {
+            return;
+        };
+        let clock = market.sessions.as_mut().filter(|clock| !clock.has_begun());
+        if let Some(edge) = clock.and_then(|clock| clock.begin(now)) {
+            market.floor.set_session(edge);
+            market.floor.take_opening();
+        }
+    }
+
+    fn take_edge(&mut self, id: &InstrumentId, now: UnixNanos) -> Option<(UnixNanos, SessionEdge)> {
+        let clock = self.markets.get_mut(id)?.sessions.as_mut()?;
+        clock.take(|ts, _| ts <= now)
+    }
+
     pub(super) fn control(&mut self, control: &VenueControl, out: &mut Vec<ExchangeEvent>) {
         match control {
             VenueControl::Halt { instrument_id } => self.set_halted(instrument_id, true, out),

@@ -6,6 +6,7 @@ use crate::market::{BookDelta, BookSnapshot, Level, MarketEvent, Quote, Side, Tr
 use crate::matching::agents::Agents;
 use crate::matching::floor::Floor;
 use crate::matching::order_book::{BookChanges, BookTrade, OrderBook};
+use crate::matching::sessions::SessionClock;
 use crate::matching::sim_instrument::SimInstrument;
 use crate::number::Price;
 use crate::time::UnixNanos;
@@ -39,6 +40,8 @@ pub(super) struct SimMarket {
     /// Best bid and ask as they were told last.
     told: (Option<Level>, Option<Level>),
     pub(super) floor: Floor,
+    /// What opens and closes it; `None` where it always trades.
+    pub(super) sessions: Option<SessionClock>,
     /// Orders that wait for a price, by number, which is their order of arrival.
     pub(super) watching: BTreeSet<u64>,
     /// Orders that wait for the session to open.
@@ -50,6 +53,7 @@ pub(super) struct SimMarket {
 impl SimMarket {
     pub(super) fn new(definition: SimInstrument, agents: Agents) -> SimMarket {
         SimMarket {
+            sessions: SessionClock::of(&definition.instrument),
             definition,
             agents,
             book: OrderBook::new(),

@@ -45,6 +45,7 @@ impl SimExchange {
         out: &mut Vec<ExchangeEvent>,
     ) {
         self.clock = now;
+        self.keep_sessions(now, out);
         for (account_id, restored) in orders {
             let ledger = self.ledgers.entry(account_id.clone()).or_default();
             let number = ledger.restore(&mut self.numbering, restored, now);
