@@ -105,7 +105,7 @@ impl Account {
                 });
             }
             // Nothing would change: there is nothing to keep.
-            _ if *limits == self.limits => {
+            _ if limits == self.limits => {
                 step.effects.reply = Some(Reply::Done {
                     sequence: self.limits_sequence,
                 });

@@ -42,7 +42,7 @@ impl Account {
                     .remember(request_id.as_ref(), subject, sequence, ts);
             }
             Event::LimitsSet { request_id, limits } => {
-                self.limits = (**limits).clone();
+                self.limits = limits.clone();
                 self.limits_sequence = sequence;
                 let subject = Subject::Limits(limits.clone());
                 self.requests
@@ -52,18 +52,7 @@ impl Account {
                 self.instruments
                     .insert(instrument.instrument_id.clone(), (**instrument).clone());
             }
-            Event::TradingStateChanged {
-                request_id,
-                state,
-                by,
-                reason,
-            } => {
-                self.take_state_of_losses(*state, request_id.is_none() && by == SYSTEM, ts);
-                self.trading_state = *state;
-                let subject = Subject::TradingState(*state, reason.clone());
-                self.requests
-                    .remember(request_id.as_ref(), subject, sequence, ts);
-            }
+            Event::TradingStateChanged { .. } => self.take_trading_state(recorded),
             Event::OrderInitialized { .. } => self.begin_order(recorded)?,
             Event::OrderFilled {
                 order_id,
@@ -121,6 +110,24 @@ impl Account {
             }
         }
         Ok(())
+    }
+
+    fn take_trading_state(&mut self, recorded: &Recorded) {
+        let Event::TradingStateChanged {
+            request_id,
+            state,
+            by,
+            reason,
+        } = &recorded.event
+        else {
+            return;
+        };
+        let (sequence, ts) = (recorded.sequence, recorded.ts);
+        self.take_state_of_losses(*state, request_id.is_none() && by == SYSTEM, ts);
+        self.trading_state = *state;
+        let subject = Subject::TradingState(*state, reason.clone());
+        self.requests
+            .remember(request_id.as_ref(), subject, sequence, ts);
     }
 
     fn take_baseline(&mut self, day_start: Money, highest: Money, day: UnixNanos) {

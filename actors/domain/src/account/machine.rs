@@ -33,7 +33,8 @@ pub struct Account {
     /// Time of the last event; event times never run backwards.
     pub(super) last_ts: Option<UnixNanos>,
     pub(super) trading_state: TradingState,
-    pub(super) limits: Limits,
+    /// Boxed, since an account lives inside futures.
+    pub(super) limits: Box<Limits>,
     /// Sequence of the event that set the limits; 0 before.
     pub(super) limits_sequence: u64,
     pub(super) instruments: BTreeMap<InstrumentId, Instrument>,
