@@ -6,7 +6,17 @@ use apex_sim::{Coverage, Failure, Report, run};
 const REMEMBERED: [u64; 0] = [];
 
 /// What cannot occur in the simulator, and why.
-const IMPOSSIBLE: [(&str, &str); 0] = [];
+const IMPOSSIBLE: [(&str, &str); 3] = [
+    ("input OfferShare", ACCOUNTS_TOGETHER),
+    ("event PlatformShareSet", ACCOUNTS_TOGETHER),
+    (
+        "refusal TooManyClosings",
+        "nobody here closes 64 positions at once; account/tests/close has it",
+    ),
+];
+
+const ACCOUNTS_TOGETHER: &str =
+    "the limit over all accounts has seeded runs of its own, domain/risk/platform/tests/faults";
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()

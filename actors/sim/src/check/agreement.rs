@@ -33,14 +33,18 @@ fn all_orders_agree(
     }
     for order in account.orders() {
         let id = &order.request.client_order_id;
-        let never_there = !sent.contains(&order.order_id)
-            || (order.status == OrderStatus::Canceled
-                && order.venue_order_id.is_none()
-                && matches!(
-                    order.reason_code,
-                    // While trading is halted a lost order is not sent again.
-                    Some(ReasonCode::NotAtVenue | ReasonCode::CanceledByRisk)
-                ));
+        let ended_lost = match order.status {
+            // While trading is halted a lost order is not sent again.
+            OrderStatus::Canceled => matches!(
+                order.reason_code,
+                Some(ReasonCode::NotAtVenue | ReasonCode::CanceledByRisk)
+            ),
+            // Nor is one whose time is over.
+            OrderStatus::Expired => order.reason_code == Some(ReasonCode::TimeOver),
+            _ => false,
+        };
+        let never_there =
+            !sent.contains(&order.order_id) || (ended_lost && order.venue_order_id.is_none());
         if !sent.contains(&order.order_id) && ledger.orders.contains_key(id) {
             return Err(format!("order {id} is at the venue and was never sent"));
         }

@@ -3,17 +3,20 @@
 use super::Clients;
 use crate::instruments;
 use apex_domain::Account;
-use apex_domain::account::AccountInput;
+use apex_domain::account::{AccountInput, ForeignCancel};
 use apex_domain::event::CloseScope;
 use apex_domain::number::Decimal;
 use apex_domain::risk::TradingState;
-use apex_domain::{ClientOrderId, Money, StrategyId};
+use apex_domain::{ClientOrderId, Money, StrategyId, VenueOrderId};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 impl Clients {
     pub(super) fn operate(&mut self, account: &Account, rng: &mut ChaCha8Rng) -> AccountInput {
         let active = account.trading_state() == TradingState::Active;
+        if self.setting.foreign && rng.random_bool(0.3) {
+            return self.cancel_foreign(rng);
+        }
         match rng.random_range(0..10) {
             0..5 if !active => self.set_state(TradingState::Active, rng),
             0 | 1 => self.set_state(TradingState::Reducing, rng),
@@ -32,6 +35,17 @@ impl Clients {
             by: "ops".to_owned(),
             reason: "drill".to_owned(),
         }
+    }
+
+    /// Cancels what strangers have at the venue: all of it, or an order that is not there.
+    fn cancel_foreign(&mut self, rng: &mut ChaCha8Rng) -> AccountInput {
+        let none = || VenueOrderId::new("nobody").expect("venue order id is well formed");
+        AccountInput::CancelForeign(ForeignCancel {
+            request_id: rng.random_bool(0.5).then(|| self.some_request(rng)),
+            venue_order_ids: rng.random_bool(0.2).then(none).into_iter().collect(),
+            by: "ops".to_owned(),
+            reason: "drill".to_owned(),
+        })
     }
 
     fn halt(&mut self, rng: &mut ChaCha8Rng) -> AccountInput {

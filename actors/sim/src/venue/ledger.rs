@@ -121,7 +121,9 @@ impl Ledger {
                 stop_price,
                 ..
             } => self.amend(now, client_order_id, quantity, limit_price, stop_price),
-            // No seed asks for it yet: strangers' orders end by themselves.
+            VenueCommand::CancelForeign { venue_order_id, .. } if !refused => {
+                self.cancel_foreign(&venue_order_id);
+            }
             VenueCommand::CancelForeign { .. } => {}
             VenueCommand::Cancel {
                 client_order_id, ..

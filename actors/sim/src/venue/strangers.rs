@@ -9,7 +9,7 @@ use apex_domain::market::Side;
 use apex_domain::number::Decimal;
 use apex_domain::order::{OrderTerms, OrderType, TimeInForce};
 use apex_domain::venue::{Execution, NewOrder, VenueReport, VenueStatus};
-use apex_domain::{ClientOrderId, ExecId, Money, Price, Quantity, UnixNanos};
+use apex_domain::{ClientOrderId, ExecId, Money, Price, Quantity, UnixNanos, VenueOrderId};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
@@ -44,6 +44,21 @@ impl Ledger {
             (7, _) => self.tell_nonsense(now, rng),
             (8, _) if rng.random_bool(0.3) => self.overfill(now, trades, rng),
             _ => self.place_foreign(rng),
+        }
+    }
+
+    /// Nobody is told: the order is missing from the next list.
+    pub(super) fn cancel_foreign(&mut self, id: &VenueOrderId) {
+        let names: Vec<(u64, ClientOrderId)> = self
+            .foreign_orders
+            .iter()
+            .filter(|(_, order)| order.is_working())
+            .map(|(number, order)| (*number, order.new.client_order_id.clone()))
+            .collect();
+        let mut names = names.into_iter();
+        let named = names.find(|(_, name)| self.venue_order_id(name) == *id);
+        if let Some(order) = named.and_then(|(number, _)| self.foreign_orders.get_mut(&number)) {
+            order.status = VenueStatus::Canceled;
         }
     }
 

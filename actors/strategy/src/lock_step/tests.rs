@@ -256,7 +256,10 @@ fn a_command_that_is_not_taken_comes_back() {
         quiet_timer(),
     );
     world.run([bar(1, 100)]);
-    assert_eq!(heard(&lines)[2], "refused nobody: no such order");
+    assert_eq!(
+        heard(&lines)[2],
+        "refused nobody: no such order: look at the id and the account"
+    );
     assert_eq!(
         world.notes(),
         ["a: command for order nobody was refused: no such order"]
