@@ -175,6 +175,11 @@ def middle(at):
     return (at.bid + at.ask) / 2 // at.tick * at.tick
 
 
+def passed(at):
+    """Over the market by more than it moves meanwhile: a sell stop there triggers when it comes."""
+    return at.ask + 200 * at.tick
+
+
 def over(at):
     """A little over the best ask: some levels of the book, and by far not all."""
     return (at.ask * Decimal("1.0002")) // at.tick * at.tick
@@ -358,7 +363,7 @@ def test_what_trades_of_an_oco_ends_the_other(near, desk):
     desk.stock()
     at = desk.market()
     limit = at.price("0.99") if near == "limit" else at.price("1.10")
-    stop = middle(at) if near == "stop" else at.price("0.90")
+    stop = passed(at) if near == "stop" else at.price("0.90")
     desk.submit_list("OCO", [
         desk.request("limit", side="SELL", order_type="LIMIT", limit_price=limit),
         desk.request("stop", side="SELL", order_type="STOP", stop_price=stop)])
@@ -377,7 +382,7 @@ def test_an_oco_may_leave_a_whole_position(desk):
     at = desk.market()
     desk.submit_list("OCO", [
         desk.request("limit", side="SELL", order_type="LIMIT", limit_price=at.price("1.10")),
-        desk.request("stop", side="SELL", order_type="STOP", stop_price=middle(at))])
+        desk.request("stop", side="SELL", order_type="STOP", stop_price=passed(at))])
     desk.check("stop", MET, "FILLED")
     desk.check("limit", "INITIALIZED SUBMITTED ACCEPTED? PENDING_CANCEL ACCEPTED? CANCELED",
                "CANCELED", "none", "CONTINGENCY")
@@ -444,7 +449,7 @@ def bracket(desk, *, target, stop, quantity=None, **entry):
 def test_a_bracket_enters_and_leaves_by_its_stop(desk):
     at = desk.market()
     desk.submit_list("BRACKET", bracket(desk, order_type="MARKET", target=at.price("1.10"),
-                                        stop=middle(at)))
+                                        stop=passed(at)))
     desk.check("entry", f"{BEGIN} FILLED+", "FILLED")
     desk.check("stop", f"{HELD} TRIGGERED FILLED+", "FILLED")
     desk.check("target", f"{HELD.replace(' ACCEPTED', '')} ACCEPTED? PENDING_CANCEL ACCEPTED? "
@@ -513,7 +518,7 @@ def test_each_order_of_a_batch_goes_its_own_way(desk):
             desk.request("takes", order_type="MARKET"),
             desk.request("off", order_type="LIMIT", limit_price=at.price(FAR) + "0001"),
             desk.request("rests", order_type="LIMIT", limit_price=at.price(FAR)),
-            desk.request("waits", side="SELL", order_type="STOP", stop_price=middle(at))],
+            desk.request("waits", side="SELL", order_type="STOP", stop_price=passed(at))],
     })["outcomes"]
     assert [one.get("error", {}).get("reason") for one in outcomes] == [
         None, "PRICE_INCREMENT", None, None]

@@ -1,6 +1,7 @@
 //! Seeds: many of them, each a whole run; and that a run depends on its seed alone.
 
 use apex_sim::{Coverage, Failure, Report, run};
+use std::panic::{catch_unwind, resume_unwind};
 
 /// Seeds that once failed, kept for good.
 const REMEMBERED: [u64; 0] = [];
@@ -22,13 +23,21 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
+/// Runs a seed, and names it where it panics.
+fn run_one(seed: u64) -> Result<Report, Failure> {
+    catch_unwind(|| run(seed)).unwrap_or_else(|payload| {
+        eprintln!("seed {seed} panicked; repeat it with: cargo xtask sim --seed {seed}");
+        resume_unwind(payload)
+    })
+}
+
 /// Runs the seeds on two threads: each run has everything it needs to itself.
 fn run_all(seeds: Vec<u64>) -> Result<Vec<Report>, Failure> {
     let (first, second) = seeds.split_at(seeds.len() / 2);
     let all = |seeds: &[u64]| {
         seeds
             .iter()
-            .map(|seed| run(*seed))
+            .map(|seed| run_one(*seed))
             .collect::<Result<Vec<_>, _>>()
     };
     std::thread::scope(|scope| {
