@@ -1,8 +1,8 @@
 //! Where ApexTrade keeps what must not be lost, and how it is read back.
 //!
 //! **For**: ports (traits) for the journal of an account and for small keyed records, with the
-//! backends behind them: `embedded` (files in a data folder, the default) and `memory` (tests and
-//! benches), one conformance suite that every backend passes, and `verify`, which checks a journal
+//! backends behind them: `embedded` (files in a data folder, the default), `postgres`, and `memory`
+//! (tests and benches), one conformance suite that every backend passes, and `verify`, which checks a journal
 //! without touching it.
 //!
 //! **Not for**: knowing what a record means. Payloads are opaque bytes; the domain encodes and
@@ -19,6 +19,9 @@ pub mod embedded;
 mod error;
 pub mod memory;
 pub mod port;
+pub mod postgres;
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;
 pub mod verify;
 
 pub use embedded::{DataDir, EmbeddedJournal, EmbeddedRecords, Options, read_record};

@@ -2,11 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::journal::{commit, expected, open, order, read};
 use super::*;
 use crate::disk::{Crash, SimDisk};
 use crate::embedded::Preallocation;
+use crate::postgres::{self, PgJournals, PgRecords, PgServer, ServerOptions};
+use crate::testkit::Postgres;
 use crate::{DataDir, EmbeddedJournal, EmbeddedRecords, MemoryRecords, MemoryStore, Options};
 
 struct Memory(MemoryStore);
@@ -113,10 +116,12 @@ fn the_embedded_journal_keeps_the_promises_on_a_real_disk() {
 }
 
 #[test]
-fn both_backends_make_the_same_chain() {
-    let backends: [&dyn JournalBackend; 2] = [
+fn all_backends_make_the_same_chain() {
+    let server = Postgres::start().expect("PostgreSQL starts");
+    let backends: [&dyn JournalBackend; 3] = [
         &Memory(MemoryStore::new()),
         &simulated(Preallocation::Inline),
+        &InDatabase::new(&server, &AtomicUsize::new(0)),
     ];
     let heads = backends.map(|backend| {
         let mut journal = open(backend);
@@ -125,6 +130,7 @@ fn both_backends_make_the_same_chain() {
         journal.head()
     });
     assert_eq!(heads[0], heads[1]);
+    assert_eq!(heads[0], heads[2]);
 }
 
 #[test]
@@ -184,4 +190,47 @@ impl RecordsBackend for Shared {
 #[test]
 fn the_memory_records_keep_the_promises() {
     records_suite(|| Shared(Arc::new(MemoryRecords::new())));
+}
+
+/// A database of its own for each case, on one server.
+struct InDatabase {
+    url: String,
+}
+
+impl InDatabase {
+    fn new(server: &Postgres, number: &AtomicUsize) -> InDatabase {
+        let name = format!("case_{}", number.fetch_add(1, Ordering::Relaxed));
+        let made = server.query("postgres", &format!("CREATE DATABASE {name}"));
+        made.expect("a database is made");
+        let case = InDatabase {
+            url: server.url_of(&name),
+        };
+        postgres::migrate(&case.server()).expect("the tables are made");
+        case
+    }
+
+    fn server(&self) -> PgServer {
+        let options = ServerOptions::new("APEX_DATABASE_URL", &self.url);
+        PgServer::connect(options).expect("the server answers")
+    }
+}
+
+impl JournalBackend for InDatabase {
+    fn open(&self) -> Result<Box<dyn Journal>, JournalError> {
+        Ok(Box::new(PgJournals::new(&self.server())?.open("paper")?))
+    }
+}
+
+impl RecordsBackend for InDatabase {
+    fn open(&self) -> Result<Box<dyn Records>, crate::StorageError> {
+        Ok(Box::new(PgRecords::new(&self.server())?))
+    }
+}
+
+#[test]
+fn postgres_keeps_the_promises() {
+    let server = Postgres::start().expect("PostgreSQL starts");
+    let number = AtomicUsize::new(0);
+    journal_suite(|| InDatabase::new(&server, &number));
+    records_suite(|| InDatabase::new(&server, &number));
 }
