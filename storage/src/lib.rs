@@ -17,6 +17,7 @@ pub mod conformance;
 pub mod disk;
 pub mod embedded;
 mod error;
+pub mod folder;
 pub mod memory;
 pub mod port;
 pub mod postgres;
@@ -26,10 +27,12 @@ pub mod verify;
 
 pub use embedded::{DataDir, EmbeddedJournal, EmbeddedRecords, Options, read_record};
 pub use error::{Damage, Position, StorageError};
+pub use folder::FolderObjects;
 pub use memory::{MemoryJournal, MemoryRecords, MemoryStore};
 pub use port::journal::{
     ChainHash, Class, DurableSequence, Head, Journal, JournalError, JournalState, Record,
     RecordIter, RecordRef, Snapshot, Unit,
 };
+pub use port::objects::{ContentHash, ObjectInfo, ObjectKey, Objects};
 pub use port::records::Records;
 pub use verify::{FirstBad, VerifyReport, accounts, verify};

@@ -10,7 +10,9 @@ use crate::disk::{Crash, SimDisk};
 use crate::embedded::Preallocation;
 use crate::postgres::{self, PgJournals, PgRecords, PgServer, ServerOptions};
 use crate::testkit::Postgres;
-use crate::{DataDir, EmbeddedJournal, EmbeddedRecords, MemoryRecords, MemoryStore, Options};
+use crate::{
+    DataDir, EmbeddedJournal, EmbeddedRecords, FolderObjects, MemoryRecords, MemoryStore, Options,
+};
 
 struct Memory(MemoryStore);
 
@@ -233,4 +235,17 @@ fn postgres_keeps_the_promises() {
     let number = AtomicUsize::new(0);
     journal_suite(|| InDatabase::new(&server, &number));
     records_suite(|| InDatabase::new(&server, &number));
+}
+
+struct InFolder(tempfile::TempDir);
+
+impl ObjectsBackend for InFolder {
+    fn open(&self) -> Result<Box<dyn Objects>, crate::StorageError> {
+        Ok(Box::new(FolderObjects::open(self.0.path())?))
+    }
+}
+
+#[test]
+fn objects_in_a_folder_keep_the_promises() {
+    objects_suite(|| InFolder(tempfile::tempdir().expect("a temporary folder")));
 }

@@ -1,4 +1,5 @@
 //! What storage promises to the rest of the house, whatever is behind it.
 
 pub mod journal;
+pub mod objects;
 pub mod records;
