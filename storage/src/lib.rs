@@ -1,7 +1,8 @@
 //! Where ApexTrade keeps what must not be lost, and how it is read back.
 //!
 //! **For**: ports (traits) for the journal of an account and for small keyed records, with the
-//! backends behind them: `embedded` (files in a data folder, the default), `postgres`, and `memory`
+//! backends behind them: `embedded` (files in a data folder, the default), `postgres`, `folder` and
+//! `s3` (objects), and `memory`
 //! (tests and benches), one conformance suite that every backend passes, and `verify`, which checks a journal
 //! without touching it.
 //!
@@ -13,6 +14,7 @@
 //! bytes on disk), `embedded/journal.rs` (how a commit becomes durable) and `embedded/tail.rs` (how
 //! an unfinished last write is told from damage).
 
+mod blocking;
 pub mod conformance;
 pub mod disk;
 pub mod embedded;
@@ -21,6 +23,7 @@ pub mod folder;
 pub mod memory;
 pub mod port;
 pub mod postgres;
+pub mod s3;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 pub mod verify;

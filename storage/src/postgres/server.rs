@@ -1,12 +1,12 @@
 //! One PostgreSQL server: how it is reached, and whether it may be trusted with money.
 
 use crate::StorageError;
+use crate::blocking::Waiter;
 use std::fmt;
 use std::future::Future;
 use std::str::FromStr;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::types::ToSql;
@@ -62,8 +62,7 @@ struct Inner {
     name: String,
     /// For what is asked now and then: records, snapshots.
     shared: Link,
-    /// `None` only while it is dropped.
-    runtime: Option<Runtime>,
+    waiter: Waiter,
 }
 
 /// A server. Clones share its connections.
@@ -78,15 +77,6 @@ impl fmt::Debug for PgServer {
     }
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        // The last clone may go on a thread of another runtime, which must not wait.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
 impl PgServer {
     /// Reaches a server and checks that it keeps what it acknowledges.
     ///
@@ -96,19 +86,14 @@ impl PgServer {
     /// - `Unavailable`: it does not answer, or refuses the user.
     pub fn connect(options: ServerOptions) -> Result<PgServer, StorageError> {
         let config = parse(&options)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("apex-postgres")
-            .enable_all()
-            .build()
-            .map_err(|error| StorageError::io("start a thread for", "postgres".as_ref(), error))?;
+        let waiter = Waiter::start("apex-postgres")?;
         let server = PgServer {
             inner: Arc::new(Inner {
                 name: name_of(&config),
                 options,
                 config,
                 shared: Link::default(),
-                runtime: Some(runtime),
+                waiter,
             }),
         };
         let checked = server.clone();
@@ -130,20 +115,11 @@ impl PgServer {
         &self,
         future: impl Future<Output = Result<T, StorageError>> + Send + 'static,
     ) -> Result<T, StorageError> {
-        let (done, outcome) = mpsc::sync_channel(1);
-        self.spawn(async move {
-            // Nobody waits any more only when the caller's thread is gone.
-            let _ = done.send(future.await);
-        });
-        outcome
-            .recv()
-            .unwrap_or_else(|_| Err(self.unavailable("the connection's thread has ended")))
+        self.inner.waiter.wait(future)
     }
 
     pub(super) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        if let Some(runtime) = &self.inner.runtime {
-            runtime.spawn(future);
-        }
+        self.inner.waiter.spawn(future);
     }
 
     /// Returns the connection for what is asked now and then.

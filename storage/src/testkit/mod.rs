@@ -4,9 +4,11 @@
 //! Where a server is not installed, starting it fails with how to get it: a test then fails and
 //! says so, it does not pass.
 
+mod moto;
 mod port;
 mod postgres;
 mod proxy;
 
+pub use moto::Moto;
 pub use postgres::Postgres;
 pub use proxy::Proxy;

@@ -1,0 +1,559 @@
+//! The objects port on a server that speaks S3.
+//!
+//! An object carries the hash of its content as metadata, which S3 only takes at the beginning. So
+//! content is read to its end first, into a temporary file beyond eight MiB, and then sent: in one
+//! request, or in parts that become an object with the last request. Either way nobody sees half
+//! an object, whenever the wire is cut.
+
+mod dispatch;
+mod errors;
+mod spool;
+#[cfg(test)]
+mod tests;
+
+use crate::StorageError;
+use crate::blocking::Waiter;
+use crate::port::objects::{ContentHash, MAX_READ_BYTES, ObjectInfo, ObjectKey, Objects};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
+use bytes::Bytes;
+use dispatch::Dispatcher;
+use errors::{retry, unavailable};
+use rusoto_core::credential::{AwsCredentials, StaticProvider};
+use rusoto_core::request::HttpDispatchError;
+use rusoto_core::{Region, RusotoError};
+use rusoto_s3::util::{PreSignedRequest, PreSignedRequestOption};
+use rusoto_s3::{
+    AbortMultipartUploadRequest, BucketLifecycleConfiguration, CompleteMultipartUploadRequest,
+    CompletedMultipartUpload, CompletedPart, CreateMultipartUploadRequest, DeleteObjectRequest,
+    GetBucketLifecycleConfigurationRequest, GetObjectError, GetObjectRequest, HeadBucketRequest,
+    HeadObjectOutput, HeadObjectRequest, LifecycleExpiration, LifecycleRule, LifecycleRuleFilter,
+    ListObjectsV2Request, PutBucketLifecycleConfigurationRequest, PutObjectRequest, S3, S3Client,
+    UploadPartRequest,
+};
+use sha2::{Digest, Sha256};
+use spool::Spool;
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+
+/// The metadata that carries the hash.
+const HASH: &str = "sha256";
+
+/// Keys that S3 lists at once.
+const PAGE: i64 = 1_000;
+
+/// How a server is reached, as `APEX_S3_*` names it.
+#[derive(Clone)]
+pub struct S3Options {
+    /// `http://host:port` or `https://host`.
+    pub endpoint: String,
+    pub bucket: String,
+    pub access_key: String,
+    pub secret_key: String,
+    /// How long one request may take.
+    pub timeout: Duration,
+}
+
+impl fmt::Debug for S3Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Options")
+            .field("endpoint", &self.endpoint)
+            .field("bucket", &self.bucket)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The objects of a bucket.
+#[derive(Clone)]
+pub struct S3Objects {
+    waiter: Waiter,
+    client: S3Client,
+    options: Arc<S3Options>,
+    region: Region,
+}
+
+impl fmt::Debug for S3Objects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "S3Objects({})", self.name())
+    }
+}
+
+impl S3Objects {
+    /// Reaches a bucket, which has to exist.
+    ///
+    /// # Errors
+    /// `Setting` for an endpoint that is no URL or a bucket that is not there; `Unavailable` when
+    /// the server does not answer or refuses the keys.
+    pub fn connect(options: S3Options) -> Result<S3Objects, StorageError> {
+        let is_url = ["http://", "https://"]
+            .iter()
+            .any(|scheme| options.endpoint.starts_with(scheme));
+        if !is_url {
+            return Err(StorageError::Setting {
+                variable: "APEX_S3_ENDPOINT",
+                detail: "is no URL: give http://host:port or https://host".to_owned(),
+            });
+        }
+        let waiter = Waiter::start("apex-s3")?;
+        let region = Region::Custom {
+            name: "us-east-1".to_owned(),
+            endpoint: options.endpoint.trim_end_matches('/').to_owned(),
+        };
+        let keys =
+            StaticProvider::new_minimal(options.access_key.clone(), options.secret_key.clone());
+        let dispatcher = Dispatcher::new(&options.endpoint, options.timeout)?;
+        let objects = S3Objects {
+            waiter,
+            client: S3Client::new_with(dispatcher, keys, region.clone()),
+            options: Arc::new(options),
+            region,
+        };
+        objects.check()?;
+        Ok(objects)
+    }
+
+    fn check(&self) -> Result<(), StorageError> {
+        let found = self.ask(|this| {
+            let request = HeadBucketRequest {
+                bucket: this.options.bucket.clone(),
+                ..HeadBucketRequest::default()
+            };
+            async move { this.client.head_bucket(request).await }
+        })?;
+        match found {
+            Some(()) => Ok(()),
+            None => Err(StorageError::Setting {
+                variable: "APEX_S3_BUCKET",
+                detail: format!(
+                    "names {}, which is not at {}: make the bucket first",
+                    self.options.bucket, self.options.endpoint
+                ),
+            }),
+        }
+    }
+
+    /// Returns `endpoint/bucket`; never a key.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.options.endpoint, self.options.bucket)
+    }
+
+    /// Asks until there is an answer; `None` is "there is no such thing".
+    fn ask<T, E, F>(
+        &self,
+        request: impl Fn(S3Objects) -> F + Send + Sync + 'static,
+    ) -> Result<Option<T>, StorageError>
+    where
+        T: Send + 'static,
+        E: std::error::Error + Send + Sync + 'static,
+        F: Future<Output = Result<T, RusotoError<E>>> + Send + 'static,
+    {
+        let this = self.clone();
+        self.waiter.wait(async move {
+            let name = this.name();
+            retry(&name, || request(this.clone())).await
+        })
+    }
+
+    /// As [`S3Objects::ask`], where "there is no such thing" is an error.
+    fn demand<T, E, F>(
+        &self,
+        request: impl Fn(S3Objects) -> F + Send + Sync + 'static,
+    ) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        E: std::error::Error + Send + Sync + 'static,
+        F: Future<Output = Result<T, RusotoError<E>>> + Send + 'static,
+    {
+        let answer = self.ask(request)?;
+        answer.ok_or_else(|| unavailable(&self.name(), "the bucket, or a part of it, is gone"))
+    }
+
+    fn head(&self, key: &ObjectKey) -> Result<Option<HeadObjectOutput>, StorageError> {
+        let key = key.to_string();
+        self.ask(move |this| {
+            let request = HeadObjectRequest {
+                bucket: this.options.bucket.clone(),
+                key: key.clone(),
+                ..HeadObjectRequest::default()
+            };
+            async move { this.client.head_object(request).await }
+        })
+    }
+
+    /// Sends what one request takes.
+    fn put_small(
+        &self,
+        key: &ObjectKey,
+        bytes: Bytes,
+        hash: ContentHash,
+    ) -> Result<(), StorageError> {
+        let key = key.to_string();
+        self.demand(move |this| {
+            let request = PutObjectRequest {
+                bucket: this.options.bucket.clone(),
+                key: key.clone(),
+                content_length: Some(bytes.len() as i64),
+                content_md5: Some(md5(&bytes)),
+                metadata: Some(metadata(hash)),
+                body: Some(bytes.to_vec().into()),
+                ..PutObjectRequest::default()
+            };
+            async move { this.client.put_object(request).await.map(drop) }
+        })
+    }
+
+    /// Sends content in parts. What was sent of an object that is not finished is given up.
+    fn put_large(
+        &self,
+        key: &ObjectKey,
+        spool: &mut Spool,
+        hash: ContentHash,
+    ) -> Result<(), StorageError> {
+        let upload = self.begin(key, hash)?;
+        let sent = self.send_parts(key, &upload, spool);
+        let finished = sent.and_then(|parts| self.finish(key, &upload, parts));
+        if finished.is_err() {
+            // The server's own rules remove what this cannot.
+            let _ = self.abort(key, &upload);
+        }
+        finished
+    }
+
+    fn begin(&self, key: &ObjectKey, hash: ContentHash) -> Result<String, StorageError> {
+        let name = key.to_string();
+        let begun = self.demand(move |this| {
+            let request = CreateMultipartUploadRequest {
+                bucket: this.options.bucket.clone(),
+                key: name.clone(),
+                metadata: Some(metadata(hash)),
+                ..CreateMultipartUploadRequest::default()
+            };
+            async move { this.client.create_multipart_upload(request).await }
+        })?;
+        begun
+            .upload_id
+            .ok_or_else(|| unavailable(&self.name(), "it gave no number to an upload"))
+    }
+
+    fn send_parts(
+        &self,
+        key: &ObjectKey,
+        upload: &str,
+        spool: &mut Spool,
+    ) -> Result<Vec<CompletedPart>, StorageError> {
+        let mut parts = Vec::new();
+        for number in 1.. {
+            let bytes = Bytes::from(spool.next_part()?);
+            if bytes.is_empty() {
+                break;
+            }
+            let (name, upload_id) = (key.to_string(), upload.to_owned());
+            let sent = self.demand(move |this| {
+                let request = UploadPartRequest {
+                    bucket: this.options.bucket.clone(),
+                    key: name.clone(),
+                    upload_id: upload_id.clone(),
+                    part_number: number,
+                    content_length: Some(bytes.len() as i64),
+                    content_md5: Some(md5(&bytes)),
+                    body: Some(bytes.to_vec().into()),
+                    ..UploadPartRequest::default()
+                };
+                async move { this.client.upload_part(request).await }
+            })?;
+            parts.push(CompletedPart {
+                e_tag: sent.e_tag,
+                part_number: Some(number),
+            });
+        }
+        Ok(parts)
+    }
+
+    fn finish(
+        &self,
+        key: &ObjectKey,
+        upload: &str,
+        parts: Vec<CompletedPart>,
+    ) -> Result<(), StorageError> {
+        let (name, upload_id) = (key.to_string(), upload.to_owned());
+        self.demand(move |this| {
+            let request = CompleteMultipartUploadRequest {
+                bucket: this.options.bucket.clone(),
+                key: name.clone(),
+                upload_id: upload_id.clone(),
+                multipart_upload: Some(CompletedMultipartUpload {
+                    parts: Some(parts.clone()),
+                }),
+                ..CompleteMultipartUploadRequest::default()
+            };
+            async move {
+                this.client
+                    .complete_multipart_upload(request)
+                    .await
+                    .map(drop)
+            }
+        })
+    }
+
+    fn abort(&self, key: &ObjectKey, upload: &str) -> Result<(), StorageError> {
+        let (name, upload_id) = (key.to_string(), upload.to_owned());
+        let aborted = self.ask(move |this| {
+            let request = AbortMultipartUploadRequest {
+                bucket: this.options.bucket.clone(),
+                key: name.clone(),
+                upload_id: upload_id.clone(),
+                ..AbortMultipartUploadRequest::default()
+            };
+            async move { this.client.abort_multipart_upload(request).await.map(drop) }
+        });
+        aborted.map(|_| ())
+    }
+
+    /// Returns an object's bytes, all or those of an HTTP range, with its metadata.
+    fn read(
+        &self,
+        key: &ObjectKey,
+        range: Option<String>,
+    ) -> Result<Option<(Vec<u8>, Option<HashMap<String, String>>)>, StorageError> {
+        let key = key.to_string();
+        self.ask(move |this| {
+            let request = GetObjectRequest {
+                bucket: this.options.bucket.clone(),
+                key: key.clone(),
+                range: range.clone(),
+                ..GetObjectRequest::default()
+            };
+            async move {
+                let found = this.client.get_object(request).await?;
+                let mut bytes = Vec::new();
+                if let Some(body) = found.body {
+                    let read = body.into_async_read().read_to_end(&mut bytes).await;
+                    read.map_err(|error| HttpDispatchError::new(error.to_string()))?;
+                }
+                Ok::<_, RusotoError<GetObjectError>>((bytes, found.metadata))
+            }
+        })
+    }
+
+    fn page(
+        &self,
+        prefix: &str,
+        after: Option<String>,
+        limit: i64,
+    ) -> Result<Vec<rusoto_s3::Object>, StorageError> {
+        let prefix = prefix.to_owned();
+        let page = self.demand(move |this| {
+            let request = ListObjectsV2Request {
+                bucket: this.options.bucket.clone(),
+                prefix: Some(prefix.clone()),
+                start_after: after.clone(),
+                max_keys: Some(limit),
+                ..ListObjectsV2Request::default()
+            };
+            async move { this.client.list_objects_v2(request).await }
+        })?;
+        Ok(page.contents.unwrap_or_default())
+    }
+}
+
+impl Objects for S3Objects {
+    fn put(&self, key: &ObjectKey, content: &mut dyn Read) -> Result<ContentHash, StorageError> {
+        let mut spool = Spool::take(content)?;
+        let hash = spool.hash();
+        match spool.small() {
+            Some(bytes) => self.put_small(key, bytes.into(), hash)?,
+            None => self.put_large(key, &mut spool, hash)?,
+        }
+        Ok(hash)
+    }
+
+    fn get(&self, key: &ObjectKey) -> Result<Option<Vec<u8>>, StorageError> {
+        let Some(head) = self.head(key)? else {
+            return Ok(None);
+        };
+        check_length(head.content_length.unwrap_or(0) as u64)?;
+        let Some((bytes, metadata)) = self.read(key, None)? else {
+            return Ok(None);
+        };
+        let stored = metadata.and_then(|metadata| hash_in(&metadata));
+        if stored == Some(ContentHash(Sha256::digest(&bytes).into())) {
+            return Ok(Some(bytes));
+        }
+        Err(StorageError::Damaged {
+            position: crate::error::Position {
+                segment: format!("object {key}"),
+                offset: 0,
+                sequence: 0,
+            },
+            reason: crate::error::Damage::Checksum,
+        })
+    }
+
+    fn get_range(
+        &self,
+        key: &ObjectKey,
+        offset: u64,
+        length: u64,
+    ) -> Result<Option<Vec<u8>>, StorageError> {
+        check_length(length)?;
+        let Some(head) = self.head(key)? else {
+            return Ok(None);
+        };
+        // A range that begins behind the end is an error to S3, and an empty one cannot be asked.
+        let there = head.content_length.unwrap_or(0) as u64;
+        let length = there.saturating_sub(offset).min(length);
+        if length == 0 {
+            return Ok(Some(Vec::new()));
+        }
+        let range = format!("bytes={offset}-{}", offset + length - 1);
+        Ok(self.read(key, Some(range))?.map(|(bytes, _)| bytes))
+    }
+
+    fn hash(&self, key: &ObjectKey) -> Result<Option<ContentHash>, StorageError> {
+        let head = self.head(key)?;
+        Ok(head.and_then(|head| hash_in(&head.metadata?)))
+    }
+
+    fn list(
+        &self,
+        prefix: &str,
+        after: Option<&ObjectKey>,
+        limit: usize,
+    ) -> Result<Vec<ObjectInfo>, StorageError> {
+        let mut found: Vec<ObjectInfo> = Vec::new();
+        let mut after = after.map(ObjectKey::to_string);
+        while found.len() < limit {
+            let wanted = PAGE.min(i64::try_from(limit - found.len()).unwrap_or(PAGE));
+            let page = self.page(prefix, after, wanted)?;
+            let Some(last) = page.last().and_then(|object| object.key.clone()) else {
+                break;
+            };
+            after = Some(last);
+            // An object that somebody else put there under another kind of name is none of ours.
+            found.extend(page.into_iter().filter_map(info));
+        }
+        Ok(found)
+    }
+
+    fn delete(&self, key: &ObjectKey) -> Result<bool, StorageError> {
+        if self.head(key)?.is_none() {
+            return Ok(false);
+        }
+        let key = key.to_string();
+        let deleted = self.ask(move |this| {
+            let request = DeleteObjectRequest {
+                bucket: this.options.bucket.clone(),
+                key: key.clone(),
+                ..DeleteObjectRequest::default()
+            };
+            async move { this.client.delete_object(request).await.map(drop) }
+        })?;
+        Ok(deleted.is_some())
+    }
+
+    fn presign(&self, key: &ObjectKey, valid: Duration) -> Result<Option<String>, StorageError> {
+        let request = GetObjectRequest {
+            bucket: self.options.bucket.clone(),
+            key: key.to_string(),
+            ..GetObjectRequest::default()
+        };
+        let keys = AwsCredentials::new(
+            self.options.access_key.clone(),
+            self.options.secret_key.clone(),
+            None,
+            None,
+        );
+        let valid = PreSignedRequestOption { expires_in: valid };
+        Ok(Some(request.get_presigned_url(&self.region, &keys, &valid)))
+    }
+
+    fn expire(&self, prefix: &str, days: u32) -> Result<(), StorageError> {
+        let mut rules = self.lifecycle()?;
+        let id = format!("apextrade-{prefix}");
+        rules.retain(|rule| rule.id.as_ref() != Some(&id));
+        rules.push(LifecycleRule {
+            id: Some(id),
+            status: "Enabled".to_owned(),
+            filter: Some(LifecycleRuleFilter {
+                prefix: Some(prefix.to_owned()),
+                ..LifecycleRuleFilter::default()
+            }),
+            expiration: Some(LifecycleExpiration {
+                // A server counts whole days, from one on.
+                days: Some(i64::from(days.max(1))),
+                ..LifecycleExpiration::default()
+            }),
+            ..LifecycleRule::default()
+        });
+        self.demand(move |this| {
+            let request = PutBucketLifecycleConfigurationRequest {
+                bucket: this.options.bucket.clone(),
+                lifecycle_configuration: Some(BucketLifecycleConfiguration {
+                    rules: rules.clone(),
+                }),
+                ..PutBucketLifecycleConfigurationRequest::default()
+            };
+            async move {
+                this.client
+                    .put_bucket_lifecycle_configuration(request)
+                    .await
+            }
+        })
+    }
+}
+
+impl S3Objects {
+    /// Returns the bucket's own rules, which others may have made too.
+    fn lifecycle(&self) -> Result<Vec<LifecycleRule>, StorageError> {
+        let found = self.ask(|this| {
+            let request = GetBucketLifecycleConfigurationRequest {
+                bucket: this.options.bucket.clone(),
+                ..GetBucketLifecycleConfigurationRequest::default()
+            };
+            async move {
+                this.client
+                    .get_bucket_lifecycle_configuration(request)
+                    .await
+            }
+        })?;
+        Ok(found.and_then(|found| found.rules).unwrap_or_default())
+    }
+}
+
+fn check_length(bytes: u64) -> Result<(), StorageError> {
+    if bytes <= MAX_READ_BYTES {
+        return Ok(());
+    }
+    Err(StorageError::TooLarge {
+        bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
+        // Within memory.
+        limit_bytes: MAX_READ_BYTES as usize,
+    })
+}
+
+fn metadata(hash: ContentHash) -> HashMap<String, String> {
+    HashMap::from([(HASH.to_owned(), hash.to_string())])
+}
+
+fn hash_in(metadata: &HashMap<String, String>) -> Option<ContentHash> {
+    ContentHash::parse(metadata.get(HASH)?)
+}
+
+/// Lets the server notice what the wire has changed.
+fn md5(bytes: &[u8]) -> String {
+    BASE64.encode(<md5::Md5 as md5::Digest>::digest(bytes))
+}
+
+fn info(object: rusoto_s3::Object) -> Option<ObjectInfo> {
+    let stored_at: jiff::Timestamp = object.last_modified?.parse().ok()?;
+    Some(ObjectInfo {
+        key: ObjectKey::new(&object.key?).ok()?,
+        bytes: object.size? as u64,
+        stored_at: stored_at.as_second(),
+    })
+}
