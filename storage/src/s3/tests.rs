@@ -3,6 +3,7 @@
 use super::*;
 use crate::conformance::{ObjectsBackend, objects_suite};
 use crate::testkit::{Moto, Proxy};
+use bytes::Bytes;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn options(endpoint: &str, bucket: &str) -> S3Options {
