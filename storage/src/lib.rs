@@ -23,6 +23,7 @@ pub mod folder;
 pub mod memory;
 pub mod port;
 pub mod postgres;
+pub mod redis;
 pub mod s3;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
@@ -31,7 +32,8 @@ pub mod verify;
 pub use embedded::{DataDir, EmbeddedJournal, EmbeddedRecords, Options, read_record};
 pub use error::{Damage, Position, StorageError};
 pub use folder::FolderObjects;
-pub use memory::{MemoryJournal, MemoryRecords, MemoryStore};
+pub use memory::{MemoryHot, MemoryJournal, MemoryRecords, MemoryStore};
+pub use port::hot::{Hot, HotHealth, Signal, Signals, Wakes};
 pub use port::journal::{
     ChainHash, Class, DurableSequence, Head, Journal, JournalError, JournalState, Record,
     RecordIter, RecordRef, Snapshot, Unit,

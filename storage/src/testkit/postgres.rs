@@ -268,7 +268,7 @@ fn programs() -> io::Result<PathBuf> {
     std::env::split_paths(&path)
         .find(|folder| folder.join("initdb").exists())
         .ok_or_else(|| {
-            io::Error::other(
+            not_found(
                 "PostgreSQL's server is not installed (Debian and Ubuntu: sudo apt-get install \
                  postgresql)",
             )
@@ -289,4 +289,8 @@ fn unprivileged() -> io::Result<Option<(u32, u32)>> {
         Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
     };
     Ok(ids("postgres").or_else(|| ids("nobody")))
+}
+
+fn not_found(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, text)
 }
