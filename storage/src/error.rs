@@ -111,6 +111,36 @@ pub enum StorageError {
         /// The accepted form.
         form: &'static str,
     },
+    /// A server does not answer, or not as it should. At start: begin it or mend its setting. From a
+    /// commit: the outcome was not found out in time, so abort the process and recover.
+    #[error("{server} is not available: {detail} (set by {variable})")]
+    Unavailable {
+        /// `PostgreSQL at host:port/database`; never a user or password.
+        server: String,
+        /// What it or the system said.
+        detail: String,
+        /// The setting that names it.
+        variable: &'static str,
+    },
+    /// A setting cannot be used as it is. Its text says what to do; trying again does not help.
+    #[error("{variable} {detail}")]
+    Setting {
+        /// The setting: `APEX_DATABASE_URL`.
+        variable: &'static str,
+        /// What is wrong and what to do, without secrets.
+        detail: String,
+    },
+    /// Another owner has taken the account over. Nothing of this one is stored any more: stop
+    /// trading the account here.
+    #[error("account {account_id} has another owner: epoch {found} where this one has {epoch}")]
+    Fenced {
+        /// The account.
+        account_id: String,
+        /// The epoch of the one refused.
+        epoch: u64,
+        /// The account's epoch now; 0 when it is not known.
+        found: u64,
+    },
     /// There is nothing there.
     #[error("no journal in \"{}\"", path.display())]
     NotFound {
@@ -213,7 +243,10 @@ impl StorageError {
     pub fn must_abort(&self) -> bool {
         matches!(
             self,
-            StorageError::FsyncFailed { .. } | StorageError::Io { .. }
+            StorageError::FsyncFailed { .. }
+                | StorageError::Io { .. }
+                | StorageError::Unavailable { .. }
+                | StorageError::Fenced { .. }
         )
     }
 

@@ -1,8 +1,9 @@
 //! Where ApexTrade keeps what must not be lost, and how it is read back.
 //!
 //! **For**: ports (traits) for the journal of an account and for small keyed records, with the
-//! backends behind them: `embedded` (files in a data folder, the default) and `memory` (tests and
-//! benches), one conformance suite that every backend passes, and `verify`, which checks a journal
+//! backends behind them: `embedded` (files in a data folder, the default), `postgres`, `folder` and
+//! `s3` (objects), and `memory`
+//! (tests and benches), one conformance suite that every backend passes, and `verify`, which checks a journal
 //! without touching it.
 //!
 //! **Not for**: knowing what a record means. Payloads are opaque bytes; the domain encodes and
@@ -13,20 +14,30 @@
 //! bytes on disk), `embedded/journal.rs` (how a commit becomes durable) and `embedded/tail.rs` (how
 //! an unfinished last write is told from damage).
 
+mod blocking;
 pub mod conformance;
 pub mod disk;
 pub mod embedded;
 mod error;
+pub mod folder;
 pub mod memory;
 pub mod port;
+pub mod postgres;
+pub mod redis;
+pub mod s3;
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;
 pub mod verify;
 
 pub use embedded::{DataDir, EmbeddedJournal, EmbeddedRecords, Options, read_record};
 pub use error::{Damage, Position, StorageError};
-pub use memory::{MemoryJournal, MemoryRecords, MemoryStore};
+pub use folder::FolderObjects;
+pub use memory::{MemoryHot, MemoryJournal, MemoryRecords, MemoryStore};
+pub use port::hot::{Hot, HotHealth, Signal, Signals, Wakes};
 pub use port::journal::{
     ChainHash, Class, DurableSequence, Head, Journal, JournalError, JournalState, Record,
     RecordIter, RecordRef, Snapshot, SnapshotIter, Unit,
 };
+pub use port::objects::{ContentHash, ObjectInfo, ObjectKey, Objects};
 pub use port::records::Records;
 pub use verify::{FirstBad, VerifyReport, accounts, verify};

@@ -19,7 +19,7 @@ struct Need {
     present: fn() -> bool,
 }
 
-const NEEDS: [Need; 3] = [
+const NEEDS: [Need; 5] = [
     Need {
         what: "a C compiler and linker",
         debian_package: "build-essential",
@@ -35,6 +35,16 @@ const NEEDS: [Need; 3] = [
         debian_package: "strace",
         present: || run::on_path("strace"),
     },
+    Need {
+        what: "PostgreSQL's server",
+        debian_package: "postgresql",
+        present: has_postgres,
+    },
+    Need {
+        what: "Redis's server",
+        debian_package: "redis-server",
+        present: || run::on_path("redis-server"),
+    },
 ];
 
 fn has_cc() -> bool {
@@ -43,6 +53,13 @@ fn has_cc() -> bool {
 
 fn has_venv() -> bool {
     run::ask(Command::new("python3").args(["-c", "import ensurepip, venv; print(1)"])).is_some()
+}
+
+/// Debian keeps the server's programs out of the path.
+fn has_postgres() -> bool {
+    let versions = std::fs::read_dir("/usr/lib/postgresql");
+    let mut versions = versions.into_iter().flatten().flatten();
+    run::on_path("initdb") || versions.any(|version| version.path().join("bin/initdb").exists())
 }
 
 /// Whether Python can make virtual environments here.

@@ -69,11 +69,15 @@ pub fn test(only: Option<&str>) -> Result<Done> {
     let mut report = Report::default();
     match only {
         None => {
+            set_up()?;
             unit(&mut report, None)?;
             doc(&mut report)?;
             black_box(&mut report, None)?;
         }
-        Some("unit") => unit(&mut report, None)?,
+        Some("unit") => {
+            set_up()?;
+            unit(&mut report, None)?;
+        }
         Some("doc") => doc(&mut report)?,
         Some("blackbox") => black_box(&mut report, None)?,
         Some(name) => {
@@ -88,6 +92,20 @@ pub fn test(only: Option<&str>) -> Result<Done> {
         }
     }
     Ok(report.close())
+}
+
+/// Installs what the tests start beside themselves. What is missing afterwards is named here, and
+/// each test that needs it says that it is skipped; in CI it fails.
+fn set_up() -> Result<()> {
+    for line in host::prepare()? {
+        println!("{line}");
+    }
+    if host::has_python()
+        && let Err(error) = host::python()
+    {
+        println!("{error:#}");
+    }
+    Ok(())
 }
 
 /// The tests beside the code and in each crate's `tests/`.

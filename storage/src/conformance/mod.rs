@@ -3,15 +3,23 @@
 //! A backend runs a suite in one test: `journal_suite(|| MyBackend::new())`. Each case gets a fresh
 //! backend and panics, naming itself, when the backend breaks a promise of the port.
 
+mod hot;
 mod journal;
+mod objects;
 mod records;
 #[cfg(test)]
 mod tests;
 
+use crate::port::hot::Hot;
 use crate::port::journal::{Journal, JournalError};
+use crate::port::objects::Objects;
 use crate::port::records::Records;
 
+pub use hot::hot_suite;
+#[cfg(test)]
+pub(crate) use hot::until;
 pub use journal::journal_suite;
+pub use objects::objects_suite;
 pub use records::records_suite;
 
 /// An account's journal that can be opened again and again, and made to fail.
@@ -46,4 +54,22 @@ pub trait RecordsBackend {
     /// # Errors
     /// As the backend's own `open`.
     fn open(&self) -> Result<Box<dyn Records>, crate::StorageError>;
+}
+
+/// A store of objects.
+pub trait ObjectsBackend {
+    /// Opens the store, which is empty.
+    ///
+    /// # Errors
+    /// As the backend's own `open`.
+    fn open(&self) -> Result<Box<dyn Objects>, crate::StorageError>;
+}
+
+/// A store of what may be gone.
+pub trait HotBackend {
+    /// Opens the store, which is empty.
+    ///
+    /// # Errors
+    /// As the backend's own `open`.
+    fn open(&self) -> Result<Box<dyn Hot>, crate::StorageError>;
 }

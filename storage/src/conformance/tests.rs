@@ -2,12 +2,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::journal::{commit, expected, open, order, read};
 use super::*;
 use crate::disk::{Crash, SimDisk};
 use crate::embedded::Preallocation;
-use crate::{DataDir, EmbeddedJournal, EmbeddedRecords, MemoryRecords, MemoryStore, Options};
+use crate::postgres::{self, PgJournals, PgRecords, PgServer, ServerOptions};
+use crate::testkit::{Postgres, here};
+use crate::{
+    DataDir, EmbeddedJournal, EmbeddedRecords, FolderObjects, MemoryHot, MemoryRecords,
+    MemoryStore, Options,
+};
 
 struct Memory(MemoryStore);
 
@@ -113,10 +119,14 @@ fn the_embedded_journal_keeps_the_promises_on_a_real_disk() {
 }
 
 #[test]
-fn both_backends_make_the_same_chain() {
-    let backends: [&dyn JournalBackend; 2] = [
+fn all_backends_make_the_same_chain() {
+    let Some(server) = here(Postgres::start()) else {
+        return;
+    };
+    let backends: [&dyn JournalBackend; 3] = [
         &Memory(MemoryStore::new()),
         &simulated(Preallocation::Inline),
+        &InDatabase::new(&server, &AtomicUsize::new(0)),
     ];
     let heads = backends.map(|backend| {
         let mut journal = open(backend);
@@ -125,6 +135,7 @@ fn both_backends_make_the_same_chain() {
         journal.head()
     });
     assert_eq!(heads[0], heads[1]);
+    assert_eq!(heads[0], heads[2]);
 }
 
 #[test]
@@ -184,4 +195,75 @@ impl RecordsBackend for Shared {
 #[test]
 fn the_memory_records_keep_the_promises() {
     records_suite(|| Shared(Arc::new(MemoryRecords::new())));
+}
+
+/// A database of its own for each case, on one server.
+struct InDatabase {
+    url: String,
+}
+
+impl InDatabase {
+    fn new(server: &Postgres, number: &AtomicUsize) -> InDatabase {
+        let name = format!("case_{}", number.fetch_add(1, Ordering::Relaxed));
+        let made = server.query("postgres", &format!("CREATE DATABASE {name}"));
+        made.expect("a database is made");
+        let case = InDatabase {
+            url: server.url_of(&name),
+        };
+        postgres::migrate(&case.server()).expect("the tables are made");
+        case
+    }
+
+    fn server(&self) -> PgServer {
+        let options = ServerOptions::new("APEX_DATABASE_URL", &self.url);
+        PgServer::connect(options).expect("the server answers")
+    }
+}
+
+impl JournalBackend for InDatabase {
+    fn open(&self) -> Result<Box<dyn Journal>, JournalError> {
+        Ok(Box::new(PgJournals::new(&self.server())?.open("paper")?))
+    }
+}
+
+impl RecordsBackend for InDatabase {
+    fn open(&self) -> Result<Box<dyn Records>, crate::StorageError> {
+        Ok(Box::new(PgRecords::new(&self.server())?))
+    }
+}
+
+#[test]
+fn postgres_keeps_the_promises() {
+    let Some(server) = here(Postgres::start()) else {
+        return;
+    };
+    let number = AtomicUsize::new(0);
+    journal_suite(|| InDatabase::new(&server, &number));
+    records_suite(|| InDatabase::new(&server, &number));
+}
+
+struct InFolder(tempfile::TempDir);
+
+impl ObjectsBackend for InFolder {
+    fn open(&self) -> Result<Box<dyn Objects>, crate::StorageError> {
+        Ok(Box::new(FolderObjects::open(self.0.path())?))
+    }
+}
+
+#[test]
+fn objects_in_a_folder_keep_the_promises() {
+    objects_suite(|| InFolder(tempfile::tempdir().expect("a temporary folder")));
+}
+
+struct InProcess;
+
+impl HotBackend for InProcess {
+    fn open(&self) -> Result<Box<dyn Hot>, crate::StorageError> {
+        Ok(Box::new(MemoryHot::new()))
+    }
+}
+
+#[test]
+fn hot_values_in_memory_keep_the_promises() {
+    hot_suite(|| InProcess);
 }

@@ -1,4 +1,6 @@
 //! What storage promises to the rest of the house, whatever is behind it.
 
+pub mod hot;
 pub mod journal;
+pub mod objects;
 pub mod records;

@@ -1,0 +1,264 @@
+//! Group commit: batches of many accounts in one statement.
+//!
+//! Each account has at most one batch under way, since its journal waits for it, so batches of one
+//! account never overtake each other. Writers take what is there when they are free: at rest one
+//! batch goes alone at once, and under load the groups grow by themselves.
+
+use super::server::{Parameters, PgServer};
+use crate::StorageError;
+use crate::port::journal::{ChainHash, Head};
+use std::collections::BTreeSet;
+use std::sync::{Arc, mpsc as blocking};
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, mpsc};
+use tokio_postgres::{Client, Statement};
+
+/// Batches that may wait for a writer. Each account has one at most, so this is a bound on
+/// accounts, not on orders.
+const WAITING: usize = 4_096;
+
+/// Batches and bytes of one statement.
+const GROUP: usize = 256;
+const GROUP_BYTES: usize = 8 << 20;
+
+/// Statements under way at a time: while one waits for the server's disk the next is sent, and
+/// the server syncs them together.
+const WRITERS: usize = 3;
+
+/// From the first pause between two attempts, doubled each time, to the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
+
+/// A batch on its way.
+pub(super) struct Batch {
+    pub account_id: String,
+    pub epoch: i64,
+    pub before: Head,
+    pub after: Head,
+    pub frame: Vec<u8>,
+    pub done: blocking::SyncSender<Result<(), StorageError>>,
+}
+
+/// Where batches go.
+#[derive(Clone)]
+pub(super) struct Group {
+    queue: mpsc::Sender<Batch>,
+}
+
+impl Group {
+    pub fn start(server: &PgServer) -> Group {
+        let (queue, waiting) = mpsc::channel(WAITING);
+        let waiting = Arc::new(Mutex::new(waiting));
+        for _ in 0..WRITERS {
+            let writer = Writer {
+                server: server.clone(),
+                connected: None,
+                waiting: waiting.clone(),
+            };
+            server.spawn(writer.run());
+        }
+        Group { queue }
+    }
+
+    /// Hands a batch over. Fails only when no writer is left.
+    pub fn send(&self, batch: Batch) -> Result<(), Batch> {
+        let sent = self.queue.try_send(batch);
+        sent.map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(batch) | mpsc::error::TrySendError::Closed(batch) => {
+                batch
+            }
+        })
+    }
+}
+
+struct Writer {
+    server: PgServer,
+    /// The connection, with its statement prepared.
+    connected: Option<(Client, Statement)>,
+    waiting: Arc<Mutex<mpsc::Receiver<Batch>>>,
+}
+
+impl Writer {
+    async fn run(mut self) {
+        while let Some(group) = self.next_group().await {
+            self.store(group).await;
+        }
+    }
+
+    async fn next_group(&self) -> Option<Vec<Batch>> {
+        let mut waiting = self.waiting.lock().await;
+        let first = waiting.recv().await?;
+        let mut bytes = first.frame.len();
+        let mut group = vec![first];
+        while group.len() < GROUP && bytes < GROUP_BYTES {
+            let Ok(batch) = waiting.try_recv() else { break };
+            bytes += batch.frame.len();
+            group.push(batch);
+        }
+        Some(group)
+    }
+
+    /// Stores a group and answers each batch of it, however often it takes.
+    async fn store(&mut self, mut group: Vec<Batch>) {
+        let begun = Instant::now();
+        let mut pause = PAUSES.0;
+        loop {
+            let trouble = match self.attempt(&mut group).await {
+                Ok(()) => return,
+                Err(trouble) => trouble,
+            };
+            // What this connection still does is not known: the next attempt finds it out.
+            self.connected = None;
+            if begun.elapsed() > self.server.options().give_up {
+                for batch in group {
+                    answer(&batch, Err(trouble.clone()));
+                }
+                return;
+            }
+            tracing::warn!(error = %trouble, batches = group.len(), "journal waits for PostgreSQL");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    /// One attempt. What was answered is taken out of the group.
+    async fn attempt(&mut self, group: &mut Vec<Batch>) -> Result<(), StorageError> {
+        if self
+            .connected
+            .as_ref()
+            .is_none_or(|(client, _)| client.is_closed())
+        {
+            let client = self.server.connection().await?;
+            let statement = self.server.within(client.prepare(WRITE)).await?;
+            self.connected = Some((client, statement));
+        }
+        let Some((client, statement)) = &self.connected else {
+            return Err(self.server.unavailable("there is no connection"));
+        };
+        let moved = self.write(client, statement, group).await?;
+        group.retain(|batch| {
+            let is_moved = moved.contains(&(batch.account_id.clone(), batch.epoch));
+            if is_moved {
+                answer(batch, Ok(()));
+            }
+            !is_moved
+        });
+        while let Some(batch) = group.first() {
+            let outcome = self.look_up(client, batch).await?;
+            answer(batch, outcome);
+            group.remove(0);
+        }
+        Ok(())
+    }
+
+    /// Writes the batches whose account still stands before them, and returns those.
+    async fn write(
+        &self,
+        client: &Client,
+        statement: &Statement,
+        group: &[Batch],
+    ) -> Result<BTreeSet<(String, i64)>, StorageError> {
+        // In one order in all statements, so that two that share accounts do not lock crosswise.
+        let mut group: Vec<&Batch> = group.iter().collect();
+        group.sort_by_key(|batch| (&batch.account_id, batch.epoch));
+        let group = &group;
+        let accounts: Vec<&str> = column(group, |batch| batch.account_id.as_str());
+        let epochs: Vec<i64> = column(group, |batch| batch.epoch);
+        let before: Vec<i64> = column(group, |batch| batch.before.sequence as i64);
+        let before_chains: Vec<&[u8]> = column(group, |batch| &batch.before.chain.0[..]);
+        let after: Vec<i64> = column(group, |batch| batch.after.sequence as i64);
+        let after_chains: Vec<&[u8]> = column(group, |batch| &batch.after.chain.0[..]);
+        let frames: Vec<&[u8]> = column(group, |batch| &batch.frame[..]);
+        let parameters: Parameters<'_> = &[
+            &accounts,
+            &epochs,
+            &before,
+            &before_chains,
+            &after,
+            &after_chains,
+            &frames,
+        ];
+        let rows = self.server.query(client, statement, parameters).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    /// Finds out what became of a batch that moved nothing: an earlier attempt has stored it, or
+    /// the account has another owner.
+    async fn look_up(
+        &self,
+        client: &Client,
+        batch: &Batch,
+    ) -> Result<Result<(), StorageError>, StorageError> {
+        let asked = "SELECT epoch, sequence, chain FROM journal_account WHERE account_id = $1";
+        let row = self
+            .server
+            .query_opt(client, asked, &[&batch.account_id])
+            .await?;
+        let Some(row) = row else {
+            return Ok(Err(fenced(batch, 0)));
+        };
+        let (epoch, sequence, chain): (i64, i64, Vec<u8>) = (row.get(0), row.get(1), row.get(2));
+        let is_stored = sequence as u64 == batch.after.sequence && chain == batch.after.chain.0;
+        Ok(if epoch != batch.epoch {
+            // Even where it was stored: this owner may not act on it any more.
+            Err(fenced(batch, epoch))
+        } else if is_stored {
+            Ok(())
+        } else {
+            Err(StorageError::Damaged {
+                position: crate::error::Position {
+                    segment: format!("journal_account of {}", batch.account_id),
+                    offset: 0,
+                    sequence: batch.before.sequence,
+                },
+                reason: crate::error::Damage::Sequence {
+                    expected: batch.before.sequence,
+                    found: sequence as u64,
+                },
+            })
+        })
+    }
+}
+
+/// Moves each account's head and stores its batch, or does neither.
+const WRITE: &str = "
+WITH asked AS (
+    SELECT * FROM unnest($1::text[], $2::int8[], $3::int8[], $4::bytea[], $5::int8[], $6::bytea[],
+                         $7::bytea[])
+    AS asked (account_id, epoch, before, before_chain, after, after_chain, frame)
+), moved AS (
+    UPDATE journal_account AS account
+    SET sequence = asked.after, chain = asked.after_chain
+    FROM asked
+    WHERE account.account_id = asked.account_id
+      AND account.epoch = asked.epoch
+      AND account.sequence = asked.before
+      AND account.chain = asked.before_chain
+    RETURNING account.account_id, account.epoch
+), stored AS (
+    INSERT INTO journal_frame (account_id, last_sequence, first_sequence, epoch, frame)
+    SELECT asked.account_id, asked.after, asked.before + 1, asked.epoch, asked.frame
+    FROM asked JOIN moved USING (account_id, epoch)
+)
+SELECT account_id, epoch FROM moved";
+
+fn column<'a, T>(group: &[&'a Batch], of: impl Fn(&'a Batch) -> T) -> Vec<T> {
+    group.iter().map(|batch| of(batch)).collect()
+}
+
+fn fenced(batch: &Batch, found: i64) -> StorageError {
+    StorageError::Fenced {
+        account_id: batch.account_id.clone(),
+        epoch: batch.epoch as u64,
+        found: found as u64,
+    }
+}
+
+fn answer(batch: &Batch, outcome: Result<(), StorageError>) {
+    // The journal that waits can only be gone with its thread.
+    let _ = batch.done.send(outcome);
+}
+
+/// Returns a chain hash from a column.
+pub(super) fn chain_of(bytes: &[u8]) -> Option<ChainHash> {
+    bytes.try_into().ok().map(ChainHash)
+}

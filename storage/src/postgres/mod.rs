@@ -1,0 +1,30 @@
+//! The ports on PostgreSQL (15 or newer).
+//!
+//! - [`PgServer`] is one server as its settings name it: connections that come back by themselves,
+//!   and the checks at start (version, `fsync`, schema).
+//! - [`PgJournals`] keeps the journals of all accounts: the same frames and the same hash chain as
+//!   the embedded backend, one row a batch. Batches of different accounts that are ready at the
+//!   same time become durable by one statement (group commit), and each carries the epoch of its
+//!   owner, so that a predecessor cannot write.
+//! - [`PgRecords`] keeps small keyed values.
+//!
+//! **The outcome of a commit whose answer was lost** is found out before anybody is answered: the
+//! same statement is sent again. It moves an account's head only from the batch before, so it
+//! either stores the batch or finds that it is stored; never twice, whatever the first one did.
+//!
+//! A port blocks, so each call waits here for a small runtime of this module's own: callers may be
+//! on threads of another one.
+
+mod group;
+mod journal;
+mod read;
+mod records;
+mod schema;
+mod server;
+#[cfg(test)]
+mod tests;
+
+pub use journal::{PgJournal, PgJournals};
+pub use records::PgRecords;
+pub use schema::migrate;
+pub use server::{PgServer, ServerOptions};

@@ -1,0 +1,183 @@
+//! Reading an account's batches back, one after the other and never many at a time.
+
+use super::server::PgServer;
+use crate::StorageError;
+use crate::embedded::{Header, next_record};
+use crate::error::{Damage, Position};
+use crate::port::journal::{ChainHash, Head, JournalError, Record};
+use futures::TryStreamExt;
+use std::pin::Pin;
+use std::sync::mpsc;
+use tokio_postgres::RowStream;
+
+/// Batches that are read ahead.
+const AHEAD: usize = 16;
+
+/// The batches of an account from one that holds a sequence on.
+pub(super) struct Frames {
+    rows: mpsc::Receiver<Result<Vec<u8>, StorageError>>,
+    account_id: String,
+    from: u64,
+    /// The first sequence of the next batch, and the link before it; not known before the first.
+    next: Option<(u64, ChainHash)>,
+    until: u64,
+}
+
+impl Frames {
+    pub fn open(
+        server: &PgServer,
+        account_id: &str,
+        from: u64,
+        head: Head,
+    ) -> Result<Frames, StorageError> {
+        let (sender, rows) = mpsc::sync_channel(AHEAD);
+        let (on, id) = (server.clone(), account_id.to_owned());
+        let (first, last) = (from.min(i64::MAX as u64) as i64, head.sequence as i64);
+        let stream = server.wait(async move {
+            // A connection of its own: the reader may be slow, and nobody waits behind it.
+            let client = on.connection().await?;
+            let asked = "SELECT frame FROM journal_frame WHERE account_id = $1 \
+                         AND last_sequence >= $2 AND last_sequence <= $3 ORDER BY last_sequence";
+            let statement = on.within(client.prepare(asked)).await?;
+            let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&id, &first, &last];
+            let stream = on.within(client.query_raw(&statement, parameters)).await?;
+            Ok((client, stream))
+        })?;
+        let on = server.clone();
+        server.spawn(async move {
+            let (_client, stream) = stream;
+            hand_over(&on, Box::pin(stream), sender).await;
+        });
+        Ok(Frames {
+            rows,
+            account_id: account_id.to_owned(),
+            from,
+            next: None,
+            until: head.sequence,
+        })
+    }
+
+    /// Returns the records, each once its batch was found whole and in its place.
+    pub fn records(mut self) -> impl Iterator<Item = Result<Record, JournalError>> + Send {
+        let mut batch = Vec::new().into_iter();
+        let mut ended = false;
+        std::iter::from_fn(move || {
+            loop {
+                if let Some(record) = batch.next() {
+                    return Some(Ok(record));
+                }
+                if ended {
+                    return None;
+                }
+                match self.next_batch() {
+                    Ok(Some(records)) => batch = records.into_iter(),
+                    Ok(None) => ended = true,
+                    Err(error) => {
+                        ended = true;
+                        return Some(Err(error));
+                    }
+                }
+            }
+        })
+    }
+
+    fn next_batch(&mut self) -> Result<Option<Vec<Record>>, StorageError> {
+        let frame = match self.rows.recv() {
+            Ok(frame) => frame?,
+            Err(_) => return self.end(),
+        };
+        let expected = self.next.map_or(0, |(sequence, _)| sequence);
+        let bad = |reason| StorageError::Damaged {
+            position: Position {
+                segment: format!("journal_frame of {}", self.account_id),
+                offset: 0,
+                sequence: expected,
+            },
+            reason,
+        };
+        let header = Header::parse(&frame).map_err(|_| bad(Damage::Checksum))?;
+        if header.frame_bytes() != frame.len() {
+            return Err(bad(Damage::Malformed("frame length")));
+        }
+        let mut body = header.body(&frame).ok_or_else(|| bad(Damage::Checksum))?;
+        if let Some((sequence, chain)) = &self.next {
+            if header.first != *sequence {
+                return Err(bad(Damage::Sequence {
+                    expected: *sequence,
+                    found: header.first,
+                }));
+            }
+            if !header.follows(chain, &frame, body) {
+                return Err(bad(Damage::Chain));
+            }
+        } else if header.first > self.from.max(1) {
+            return Err(bad(Damage::Sequence {
+                expected: self.from.max(1),
+                found: header.first,
+            }));
+        }
+        let mut records = Vec::with_capacity(header.records as usize);
+        while let Some(record) = next_record(&mut body) {
+            if record.sequence >= self.from {
+                records.push(record.to_record());
+            }
+        }
+        self.next = Some((header.last + 1, header.chain));
+        Ok(Some(records))
+    }
+
+    /// Checks that the rows ended where the journal does.
+    fn end(&self) -> Result<Option<Vec<Record>>, StorageError> {
+        let read_to = self.next.map_or(0, |(next, _)| next - 1);
+        let is_whole = read_to == self.until || self.from > self.until;
+        if is_whole || self.until == 0 {
+            return Ok(None);
+        }
+        Err(StorageError::Damaged {
+            position: Position {
+                segment: format!("journal_frame of {}", self.account_id),
+                offset: 0,
+                sequence: read_to + 1,
+            },
+            reason: Damage::Sequence {
+                expected: self.until,
+                found: read_to,
+            },
+        })
+    }
+}
+
+async fn hand_over(
+    server: &PgServer,
+    mut rows: Pin<Box<RowStream>>,
+    sender: mpsc::SyncSender<Result<Vec<u8>, StorageError>>,
+) {
+    loop {
+        let next = match rows.try_next().await {
+            Ok(Some(row)) => row
+                .try_get::<_, Vec<u8>>(0)
+                .map_err(|error| server.failed(&error)),
+            Ok(None) => return,
+            Err(error) => Err(server.failed(&error)),
+        };
+        let is_last = next.is_err();
+        // The reader is on another thread and may be slow; this one has others to serve.
+        let sent = sender.clone();
+        let sent = tokio::task::spawn_blocking(move || sent.send(next).is_ok()).await;
+        if is_last || !sent.unwrap_or(false) {
+            return;
+        }
+    }
+}
+
+/// Returns the error of a head that does not decode.
+pub(super) fn malformed(account_id: &str, sequence: i64) -> StorageError {
+    StorageError::Damaged {
+        position: Position {
+            segment: format!("journal_account of {account_id}"),
+            offset: 0,
+            sequence: sequence as u64,
+        },
+        reason: Damage::Malformed("chain hash"),
+    }
+}

@@ -1,0 +1,113 @@
+//! The tables, and the steps that lead to them.
+//!
+//! Steps add (expand); what an older build uses is taken away only in a later release (contract),
+//! and that step raises `oldest_reader`: an older build runs on a newer schema until then.
+
+use super::server::PgServer;
+use crate::StorageError;
+use refinery::{Migration, Runner};
+use tokio_postgres::Client;
+
+/// Never changed once released, only followed by another.
+const STEPS: &[(&str, &str)] = &[
+    (
+        "V1__journal",
+        include_str!("../../migrations/0001_journal.sql"),
+    ),
+    (
+        "V2__records",
+        include_str!("../../migrations/0002_records.sql"),
+    ),
+];
+
+/// The advisory lock that two migrations at once meet at. Any constant does.
+const LOCK: i64 = 0x6170_6578_6d69_6772;
+
+/// Brings the schema up to what this build needs. Doing it again changes nothing, and of two that
+/// start at once the second waits for the first. Returns the names of the steps that were taken.
+///
+/// # Errors
+/// - `Unavailable`: the server does not answer, or refuses a step; nothing of that step stays.
+/// - `NewerVersion`: a newer build has taken away what this one needs.
+pub fn migrate(server: &PgServer) -> Result<Vec<String>, StorageError> {
+    let on = server.clone();
+    server.wait(async move {
+        let gate = on.connection().await?;
+        // However long the other one takes: it ends, or its connection does.
+        gate.execute("SELECT pg_advisory_lock($1)", &[&LOCK])
+            .await
+            .map_err(|error| on.failed(&error))?;
+        let mut client = on.connection().await?;
+        found(&on, &client).await?;
+        let report = runner()?
+            .run_async(&mut client)
+            .await
+            .map_err(|error| on.unavailable(&format!("a step of the schema failed: {error}")))?;
+        // The lock goes with its connection.
+        Ok(report
+            .applied_migrations()
+            .iter()
+            .map(|step| step.name().to_owned())
+            .collect())
+    })
+}
+
+/// Checks that the schema is one that this build can use.
+///
+/// # Errors
+/// `Setting` when it is older, `NewerVersion` when it is too new, `Unavailable`.
+pub(super) async fn check(server: &PgServer, client: &Client) -> Result<(), StorageError> {
+    let found = found(server, client).await?;
+    let wanted = newest();
+    if found >= wanted {
+        return Ok(());
+    }
+    Err(StorageError::Setting {
+        variable: server.options().variable,
+        detail: format!(
+            "names a database with schema version {found}, and this build needs {wanted}: run \
+             `apextrade migrate`"
+        ),
+    })
+}
+
+fn newest() -> i32 {
+    STEPS.len() as i32
+}
+
+fn runner() -> Result<Runner, StorageError> {
+    let step = |(name, sql): &(&str, &str)| Migration::unapplied(name, sql);
+    let steps: Result<Vec<Migration>, _> = STEPS.iter().map(step).collect();
+    let steps = steps.map_err(|error| StorageError::Setting {
+        variable: "migrations",
+        detail: format!("has a step that is none: {error}"),
+    })?;
+    // A newer build may have taken steps that this one does not know.
+    Ok(Runner::new(&steps).set_abort_missing(false))
+}
+
+/// Returns the version of the schema, 0 before the first step.
+async fn found(server: &PgServer, client: &Client) -> Result<i32, StorageError> {
+    let exists = "SELECT to_regclass('refinery_schema_history') IS NOT NULL \
+                  AND to_regclass('apextrade_schema') IS NOT NULL";
+    let row = server.query_one(client, exists, &[]).await?;
+    if !row.get::<_, bool>(0) {
+        return Ok(0);
+    }
+    let asked = "SELECT coalesce(max(version), 0), (SELECT oldest_reader FROM apextrade_schema) \
+                 FROM refinery_schema_history";
+    let row = server.query_one(client, asked, &[]).await?;
+    let (found, oldest_reader): (i32, i32) = (row.get(0), row.get(1));
+    if oldest_reader > newest() {
+        let version = |number: i32| u16::try_from(number).unwrap_or(u16::MAX);
+        return Err(StorageError::NewerVersion {
+            file: server.name().to_owned(),
+            found: version(found),
+            supported: version(newest()),
+        });
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests;

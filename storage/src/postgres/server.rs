@@ -1,0 +1,318 @@
+//! One PostgreSQL server: how it is reached, and whether it may be trusted with money.
+
+use crate::StorageError;
+use crate::blocking::Waiter;
+use std::fmt;
+use std::future::Future;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Config, NoTls, Row, ToStatement};
+
+/// Oldest server that has what is used here.
+const OLDEST_VERSION: i32 = 15;
+
+/// The values of a statement's `$1`, `$2`, and so on.
+pub(super) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// How a server is reached.
+#[derive(Clone)]
+pub struct ServerOptions {
+    /// The setting that the URL came from, for error messages: `APEX_DATABASE_URL`.
+    pub variable: &'static str,
+    /// `postgres://user:password@host:port/database`, or `key=value` words.
+    pub url: String,
+    /// How long one attempt to connect, or one statement, may take.
+    pub timeout: Duration,
+    /// How long a commit goes on trying while the server does not answer. Afterwards the process
+    /// has to abort and recover.
+    pub give_up: Duration,
+}
+
+impl ServerOptions {
+    /// Returns options with ten seconds a statement and five minutes until a commit gives up.
+    pub fn new(variable: &'static str, url: &str) -> ServerOptions {
+        ServerOptions {
+            variable,
+            url: url.to_owned(),
+            timeout: Duration::from_secs(10),
+            give_up: Duration::from_secs(300),
+        }
+    }
+}
+
+impl fmt::Debug for ServerOptions {
+    // Without the URL: a password may be in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerOptions")
+            .field("variable", &self.variable)
+            .field("timeout", &self.timeout)
+            .field("give_up", &self.give_up)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Inner {
+    options: ServerOptions,
+    config: Config,
+    /// `host:port/database`, for people.
+    name: String,
+    /// For what is asked now and then: records, snapshots.
+    shared: Link,
+    waiter: Waiter,
+}
+
+/// A server. Clones share its connections.
+#[derive(Clone)]
+pub struct PgServer {
+    inner: Arc<Inner>,
+}
+
+impl fmt::Debug for PgServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PgServer({})", self.inner.name)
+    }
+}
+
+impl PgServer {
+    /// Reaches a server and checks that it keeps what it acknowledges.
+    ///
+    /// # Errors
+    /// - `Setting`: the URL is no URL, the server is too old, or it runs with `fsync`,
+    ///   `full_page_writes` or `synchronous_commit` off.
+    /// - `Unavailable`: it does not answer, or refuses the user.
+    pub fn connect(options: ServerOptions) -> Result<PgServer, StorageError> {
+        let config = parse(&options)?;
+        let waiter = Waiter::start("apex-postgres")?;
+        let server = PgServer {
+            inner: Arc::new(Inner {
+                name: name_of(&config),
+                options,
+                config,
+                shared: Link::default(),
+                waiter,
+            }),
+        };
+        let checked = server.clone();
+        server.wait(async move { checked.check().await })?;
+        Ok(server)
+    }
+
+    /// Returns `host:port/database`; never a user or password.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    pub(super) fn options(&self) -> &ServerOptions {
+        &self.inner.options
+    }
+
+    /// Runs a future on this module's own runtime and waits for it on the caller's thread.
+    pub(super) fn wait<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = Result<T, StorageError>> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        self.inner.waiter.wait(future)
+    }
+
+    pub(super) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.inner.waiter.spawn(future);
+    }
+
+    /// Returns the connection for what is asked now and then.
+    pub(super) async fn shared(&self) -> Result<Arc<Client>, StorageError> {
+        self.inner.shared.client(self).await
+    }
+
+    /// Makes a connection of its own.
+    pub(super) async fn connection(&self) -> Result<Client, StorageError> {
+        let timeout = self.inner.options.timeout;
+        let connecting = tokio::time::timeout(timeout, self.inner.config.connect(NoTls));
+        let (client, connection) = match connecting.await {
+            Ok(Ok(connected)) => connected,
+            Ok(Err(error)) => return Err(self.failed(&error)),
+            Err(_) => return Err(self.unavailable("it does not answer in time")),
+        };
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error = %text(&error), "a connection to PostgreSQL has ended");
+            }
+        });
+        Ok(client)
+    }
+
+    /// Runs a statement's future within the time that one may take.
+    pub(super) async fn within<T>(
+        &self,
+        future: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StorageError> {
+        match tokio::time::timeout(self.inner.options.timeout, future).await {
+            Ok(outcome) => outcome.map_err(|error| self.failed(&error)),
+            Err(_) => Err(self.unavailable("a statement took too long")),
+        }
+    }
+
+    /// Returns the rows of a statement, within the time that one may take.
+    pub(super) async fn query<S: ToStatement + ?Sized + Sync>(
+        &self,
+        client: &Client,
+        statement: &S,
+        parameters: Parameters<'_>,
+    ) -> Result<Vec<Row>, StorageError> {
+        self.within(client.query(statement, parameters)).await
+    }
+
+    /// As [`PgServer::query`], of a statement that gives one row.
+    pub(super) async fn query_one(
+        &self,
+        client: &Client,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<Row, StorageError> {
+        self.within(client.query_one(sql, parameters)).await
+    }
+
+    /// As [`PgServer::query`], of a statement that gives one row or none.
+    pub(super) async fn query_opt(
+        &self,
+        client: &Client,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<Option<Row>, StorageError> {
+        self.within(client.query_opt(sql, parameters)).await
+    }
+
+    /// As [`PgServer::query`], of a statement without rows. Returns how many it touched.
+    pub(super) async fn execute(
+        &self,
+        client: &Client,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<u64, StorageError> {
+        self.within(client.execute(sql, parameters)).await
+    }
+
+    pub(super) fn unavailable(&self, detail: &str) -> StorageError {
+        StorageError::Unavailable {
+            server: format!("PostgreSQL at {}", self.inner.name),
+            detail: detail.to_owned(),
+            variable: self.inner.options.variable,
+        }
+    }
+
+    pub(super) fn failed(&self, error: &tokio_postgres::Error) -> StorageError {
+        self.unavailable(&text(error))
+    }
+
+    fn setting(&self, detail: String) -> StorageError {
+        StorageError::Setting {
+            variable: self.inner.options.variable,
+            detail,
+        }
+    }
+
+    async fn check(&self) -> Result<(), StorageError> {
+        let client = self.shared().await?;
+        let asked = "SELECT current_setting('server_version_num')::int4 / 10000, \
+                     current_setting('fsync'), current_setting('full_page_writes'), \
+                     current_setting('synchronous_commit')";
+        let row = self.query_one(&client, asked, &[]).await?;
+        let version: i32 = row.get(0);
+        if version < OLDEST_VERSION {
+            return Err(self.setting(format!(
+                "names PostgreSQL {version}, and {OLDEST_VERSION} is the oldest that works: \
+                 upgrade the server"
+            )));
+        }
+        for (index, name) in ["fsync", "full_page_writes", "synchronous_commit"]
+            .iter()
+            .enumerate()
+        {
+            let value: String = row.get(index + 1);
+            if value == "off" {
+                return Err(self.setting(format!(
+                    "names a server with {name} = off, which loses acknowledged orders when it \
+                     crashes: set {name} = on there"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One connection that is made when it is needed, and again after it was lost.
+#[derive(Default)]
+pub(super) struct Link {
+    client: Mutex<Option<Arc<Client>>>,
+}
+
+impl Link {
+    pub(super) async fn client(&self, server: &PgServer) -> Result<Arc<Client>, StorageError> {
+        let mut held = self.client.lock().await;
+        if let Some(client) = held.as_ref().filter(|client| !client.is_closed()) {
+            return Ok(client.clone());
+        }
+        let client = Arc::new(server.connection().await?);
+        *held = Some(client.clone());
+        Ok(client)
+    }
+}
+
+fn parse(options: &ServerOptions) -> Result<Config, StorageError> {
+    let setting = |detail: String| StorageError::Setting {
+        variable: options.variable,
+        detail,
+    };
+    let mut config = Config::from_str(&options.url).map_err(|error| {
+        // Its text names options and their form, never a value of ours.
+        setting(format!(
+            "is no PostgreSQL URL ({}): give postgres://user:password@host:port/database",
+            text(&error)
+        ))
+    })?;
+    if config.get_hosts().is_empty() {
+        return Err(setting(
+            "names no host: give postgres://user:password@host:port/database".to_owned(),
+        ));
+    }
+    if config.get_ssl_mode() == SslMode::Require {
+        return Err(setting(
+            "asks for sslmode=require, which this build cannot do: use a local socket or a \
+             network that nobody else reads, with sslmode=disable"
+                .to_owned(),
+        ));
+    }
+    config
+        .application_name("apextrade")
+        .connect_timeout(options.timeout);
+    Ok(config)
+}
+
+fn name_of(config: &Config) -> String {
+    let host = match config.get_hosts().first() {
+        Some(Host::Tcp(host)) => host.clone(),
+        Some(Host::Unix(path)) => path.display().to_string(),
+        None => "localhost".to_owned(),
+    };
+    let port = config.get_ports().first().copied().unwrap_or(5_432);
+    let user = config.get_user().unwrap_or_default();
+    format!("{host}:{port}/{}", config.get_dbname().unwrap_or(user))
+}
+
+/// Returns what the server or the system said, with its causes: the library's own text names only
+/// the kind of error.
+pub(super) fn text(error: &tokio_postgres::Error) -> String {
+    if let Some(db) = error.as_db_error() {
+        return format!("{} ({})", db.message(), db.code().code());
+    }
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}

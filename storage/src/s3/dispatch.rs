@@ -1,0 +1,155 @@
+//! rusoto's requests over hyper 1 and rustls.
+
+use crate::StorageError;
+use bytes::Bytes;
+use futures::TryStreamExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use rusoto_core::ByteStream;
+use rusoto_core::request::{
+    DispatchSignedRequest, DispatchSignedRequestFuture, HttpDispatchError, HttpResponse,
+};
+use rusoto_core::signature::{SignedRequest, SignedRequestPayload};
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+type Body = UnsyncBoxBody<Bytes, io::Error>;
+type Http = Client<HttpsConnector<HttpConnector>, Body>;
+
+/// See the module.
+pub(super) struct Dispatcher {
+    client: Http,
+    timeout: Duration,
+}
+
+impl Dispatcher {
+    /// # Errors
+    /// `Setting` for an https endpoint on a machine that trusts no certificate.
+    pub fn new(endpoint: &str, timeout: Duration) -> Result<Dispatcher, StorageError> {
+        let trusting = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| setting(&error.to_string()))?;
+        let config = if endpoint.starts_with("https://") {
+            trusting.with_native_roots().map_err(|error| {
+                setting(&format!(
+                    "is https, and this machine has no certificates to trust ({error}): install \
+                     ca-certificates"
+                ))
+            })?
+        } else {
+            trusting.with_root_certificates(RootCertStore::empty())
+        };
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(config.with_no_client_auth())
+            .https_or_http()
+            .enable_http1()
+            .build();
+        Ok(Dispatcher {
+            client: Client::builder(TokioExecutor::new()).build(connector),
+            timeout,
+        })
+    }
+}
+
+impl DispatchSignedRequest for Dispatcher {
+    fn dispatch(
+        &self,
+        request: SignedRequest,
+        timeout: Option<Duration>,
+    ) -> DispatchSignedRequestFuture {
+        let (client, timeout) = (self.client.clone(), timeout.unwrap_or(self.timeout));
+        Box::pin(async move {
+            let sent = async {
+                let request = translate(request).map_err(|error| failed(&*error))?;
+                let answer = client.request(request).await;
+                answer.map_err(|error| failed(&error))
+            };
+            let answer = tokio::time::timeout(timeout, sent)
+                .await
+                .map_err(|_| HttpDispatchError::new("it does not answer in time".to_owned()))??;
+            respond(answer)
+        })
+    }
+}
+
+fn translate(request: SignedRequest) -> Result<http::Request<Body>, Box<dyn Error + Send + Sync>> {
+    let mut uri = format!(
+        "{}://{}{}",
+        request.scheme(),
+        request.hostname(),
+        request.canonical_path()
+    );
+    let query = request.canonical_query_string();
+    if !query.is_empty() {
+        uri = format!("{uri}?{query}");
+    }
+    let mut built = http::Request::builder().method(request.method()).uri(uri);
+    for (name, values) in request.headers() {
+        for value in values {
+            built = built.header(name, http::HeaderValue::from_bytes(value)?);
+        }
+    }
+    let body = match request.payload {
+        None => whole(Bytes::new()),
+        Some(SignedRequestPayload::Buffer(bytes)) => whole(bytes),
+        Some(SignedRequestPayload::Stream(stream)) => {
+            BodyExt::boxed_unsync(StreamBody::new(stream.map_ok(Frame::data)))
+        }
+    };
+    Ok(built.body(body)?)
+}
+
+fn whole(bytes: Bytes) -> Body {
+    BodyExt::boxed_unsync(Full::new(bytes).map_err(|never| match never {}))
+}
+
+fn respond(
+    answer: http::Response<hyper::body::Incoming>,
+) -> Result<HttpResponse, HttpDispatchError> {
+    let (head, body) = answer.into_parts();
+    let status = http_02::StatusCode::from_u16(head.status.as_u16());
+    let status = status.map_err(|error| failed(&error))?;
+    let mut headers = http_02::HeaderMap::with_capacity(head.headers.len());
+    for (name, value) in &head.headers {
+        // A header that is no text says nothing that we ask for.
+        if let (Ok(name), Ok(value)) = (
+            http_02::header::HeaderName::from_bytes(name.as_str().as_bytes()),
+            value.to_str(),
+        ) {
+            headers.append(name, value.to_owned());
+        }
+    }
+    let body = body.into_data_stream().map_err(io::Error::other);
+    Ok(HttpResponse {
+        status,
+        body: ByteStream::new(body),
+        headers,
+    })
+}
+
+/// Returns what went wrong with its causes: the library's own text names only the kind.
+fn failed(error: &(dyn Error + 'static)) -> HttpDispatchError {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    HttpDispatchError::new(text)
+}
+
+fn setting(detail: &str) -> StorageError {
+    StorageError::Setting {
+        variable: "APEX_S3_ENDPOINT",
+        detail: detail.to_owned(),
+    }
+}
