@@ -1,10 +1,10 @@
 //! What a venue that ended with its process gets back from the account's journal.
 
-use apex_domain::OrderId;
 use apex_domain::account::Account;
 use apex_domain::matching::RestoredOrder;
 use apex_domain::order::OrderStatus;
 use apex_domain::venue::{Execution, VenueStatus};
+use apex_domain::{OrderId, Quantity};
 use std::collections::BTreeMap;
 
 type Executions = BTreeMap<OrderId, Vec<Execution>>;
@@ -31,6 +31,11 @@ pub fn working_orders(account: &Account) -> Vec<RestoredOrder> {
                 OrderStatus::PendingNew | OrderStatus::Submitted
             );
             let venue_order_id = order.venue_order_id.clone().filter(|_| acknowledged)?;
+            let mut executions = executions.remove(&order.order_id).unwrap_or_default();
+            // Of an iceberg that goes there in parts those of the part.
+            executions.retain(|it| it.client_order_id == at_venue.client_order_id);
+            let filled = executions.iter().map(|it| it.last_quantity.0);
+            let filled_quantity = Quantity(filled.fold(0, i64::saturating_add));
             Some(RestoredOrder {
                 watch: watch
                     .filter(|_| at_venue.order_type.is_conditional())
@@ -38,8 +43,8 @@ pub fn working_orders(account: &Account) -> Vec<RestoredOrder> {
                 order: at_venue,
                 venue_order_id,
                 status: VenueStatus::Working,
-                filled_quantity: order.filled_quantity,
-                executions: executions.remove(&order.order_id).unwrap_or_default(),
+                filled_quantity,
+                executions,
             })
         })
         .collect()

@@ -36,7 +36,8 @@ variants!(event, EVENTS, Event: AccountOpened CashAdjusted LimitsSet InstrumentD
     OrderCancelRejected OrderCanceled OrderExpired OrderTriggered OrderFilled OrderEndHeld
     ReportQuarantined ExternalFilled ListInitialized OrderHeld OrderTrailed ExecutionBusted
     FundingPaid InstrumentSplit PositionReconciled BalanceReconciled CommandTaken CloseEnded
-    EquityMarked PlatformShareSet LossesUnmeasured LossesMeasured ForeignCancelEnded);
+    EquityMarked PlatformShareSet LossesUnmeasured LossesMeasured ForeignCancelEnded
+    OrderSliced);
 
 variants!(reason, REASONS, ReasonCode: PriceIncrement QuantityIncrement MinQuantity MaxQuantity
     MinNotional MaxNotional PriceCollar NoReferencePrice InsufficientBuyingPower PositionLimit

@@ -307,6 +307,7 @@ fn kind(event: &Event) -> Option<v1::OrderEventKind> {
         | Event::PlatformShareSet { .. }
         | Event::LossesUnmeasured
         | Event::LossesMeasured
+        | Event::OrderSliced { .. }
         | Event::ForeignCancelEnded { .. } => return None,
     })
 }

@@ -6,6 +6,7 @@
 use super::closing::{Closing, MAX_CLOSINGS};
 use super::commands::request_id_taken;
 use super::machine::{Account, Step};
+use super::orders::slice_id_taken;
 use super::requests::Subject;
 use super::types::{CancelFilter, Outcome, Refusal, Reply};
 use crate::event::{CloseScope, Command, Event};
@@ -101,6 +102,9 @@ impl Account {
             |id: &&ClientOrderId| self.orders.find_client(id).is_some() || self.is_closing_id(id);
         if let Some(id) = used.filter(taken) {
             return step.refuse(Refusal::AlreadyExists(id.clone()));
+        }
+        if used.is_some_and(Account::is_slice_id) {
+            return step.refuse(slice_id_taken());
         }
         if self.closings.len() >= MAX_CLOSINGS {
             return step.refuse(Refusal::TooManyClosings(self.closings.len()));

@@ -90,7 +90,7 @@ impl Account {
             let request = &entry.order.request;
             let instrument = self.instruments.get(&request.instrument_id);
             let here = instrument.is_some_and(|i| expires_here(i, request.time_in_force));
-            if entry.is_home() {
+            if entry.is_home() || entry.is_between_slices() {
                 let expired = Event::OrderExpired {
                     order_id: entry.order.order_id.clone(),
                     reason_code: ReasonCode::TimeOver,

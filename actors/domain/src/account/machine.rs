@@ -143,6 +143,9 @@ impl Account {
     /// be one of a list, and the other way round.
     fn drive(&mut self, step: &mut Step<'_>) {
         self.drive_lists(step);
+        if self.drive_slices(step) {
+            self.drive_lists(step);
+        }
         if !self.closings.is_empty() {
             self.drive_closings(step);
             self.drive_lists(step);

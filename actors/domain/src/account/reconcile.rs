@@ -140,16 +140,17 @@ impl Account {
         part: &ExecutionPart,
         missing: &[Execution],
     ) {
-        let ids: BTreeSet<&ClientOrderId> = missing.iter().map(|e| &e.client_order_id).collect();
-        for id in ids {
-            let Some(index) = self.orders.find_client(id) else {
-                continue;
-            };
-            let rows = part.rows.iter().filter(|row| row.client_order_id == *id);
+        let meant = |execution: &Execution| self.orders.find_reported(&execution.client_order_id);
+        let indexes: BTreeSet<OrderIndex> = missing.iter().filter_map(meant).collect();
+        for index in indexes {
+            let meant =
+                |row: &&Execution| self.orders.find_reported(&row.client_order_id) == Some(index);
+            let rows = part.rows.iter().filter(meant);
             let list = Listed {
                 executions: &rows.collect::<Vec<_>>(),
                 // The list of open orders may be of another moment.
                 works: false,
+                is_part: false,
                 since: part.since,
                 ts: part.ts,
             };
@@ -240,10 +241,14 @@ impl Account {
         venue: &OrderFigures,
         ts_event: UnixNanos,
     ) -> Resolution {
+        let Some(index) = self.orders.find_client(client_order_id) else {
+            // An order that is compared is here.
+            return Resolution::Waiting;
+        };
         self.report(
             step,
             VenueReport::Amended {
-                client_order_id: client_order_id.clone(),
+                client_order_id: self.orders.get(index).wire_id(),
                 quantity: venue.quantity,
                 limit_price: venue.limit_price,
                 stop_price: venue.stop_price,

@@ -5,9 +5,11 @@
 //! aside for a person instead of being applied.
 
 use super::machine::{Account, Step};
+use super::slices::Meant;
 use crate::event::{Event, QuarantineReason};
 use crate::id::{ClientOrderId, VenueOrderId};
 use crate::number::{Price, Quantity};
+use crate::order::entry::Slice;
 use crate::order::store::OrderIndex;
 use crate::order::table::{EventKind, Next};
 use crate::portfolio::Holder;
@@ -17,13 +19,18 @@ use crate::venue::{EndReason, RejectReason, VenueEnd, VenueReport};
 
 pub(super) mod busts;
 mod executions;
+mod parts;
 mod queries;
+
+use parts::is_shown;
 
 /// The values of an order as the venue has them; `None` leaves ours.
 struct Terms {
     quantity: Quantity,
     limit_price: Option<Price>,
     stop_price: Option<Price>,
+    /// Of an iceberg that goes there in parts: the quantity of the part that the venue has.
+    shown: Option<Quantity>,
 }
 
 /// The end of an order as the venue tells it.
@@ -40,6 +47,10 @@ impl Account {
         if step.venue_sequence > 0 && step.venue_sequence <= self.venue_sequence {
             return;
         }
+        let report = match self.meant_by(report) {
+            Meant::Order(report) => report,
+            Meant::Past(report) => return self.past_report(step, report),
+        };
         let report = match report {
             VenueReport::Filled(execution) => return self.execution(step, execution),
             VenueReport::Status { .. } => return self.status(step, report),
@@ -54,7 +65,14 @@ impl Account {
             }
             other => other,
         };
-        let Some(index) = self.orders.find_client(report.client_order_id()) else {
+        let id = report.client_order_id();
+        let is_amended = matches!(report, VenueReport::Amended { .. });
+        let index = if is_amended {
+            self.orders.find_reported(id)
+        } else {
+            self.orders.find_client(id)
+        };
+        let Some(index) = index else {
             // Nobody waits for this "no": the order is not ours.
             let is_no = matches!(report, VenueReport::NotFound { .. });
             if !is_no && !self.take_foreign_report(step, &report) {
@@ -107,11 +125,7 @@ impl Account {
                 ts_event,
                 ..
             } => {
-                let values = Terms {
-                    quantity,
-                    limit_price,
-                    stop_price,
-                };
+                let values = self.terms_told(index, quantity, limit_price, stop_price);
                 self.amended(step, index, values, ts_event);
             }
             VenueReport::AmendRejected { text, ts_event, .. } => {
@@ -173,9 +187,6 @@ impl Account {
             // No refusal: it proves that the venue has the order from an earlier send.
             return self.ask_what_became_of(step, index);
         }
-        if !self.is_possible(step, index, EventKind::Rejected) {
-            return;
-        }
         let reason_code = match reason {
             RejectReason::PostOnlyWouldTrade => ReasonCode::PostOnlyWouldTrade,
             RejectReason::NoLiquidity => ReasonCode::NoLiquidity,
@@ -187,6 +198,13 @@ impl Account {
             | RejectReason::DuplicateClientOrderId
             | RejectReason::Other => ReasonCode::VenueRejected,
         };
+        if self.orders.get(index).is_slice_unanswered() {
+            // What was filled before stands: the rest of the order ends with the part.
+            return self.end(step, index, VenueEnd::Canceled, reason_code, ts_event);
+        }
+        if !self.is_possible(step, index, EventKind::Rejected) {
+            return;
+        }
         let order_id = self.orders.get(index).order.order_id.clone();
         self.record(
             step,
@@ -240,8 +258,12 @@ impl Account {
             }
             return;
         }
+        if entry.is_between_slices() && cumulative_quantity <= filled {
+            // The end of a part that was filled whole.
+            return;
+        }
         // Some venues count what they took back, others do not.
-        let with_busted = filled.saturating_add(entry.busted);
+        let with_busted = filled.saturating_add(entry.busted_at_venue());
         if cumulative_quantity == filled || cumulative_quantity == with_busted {
             return self.end(step, index, end, reason_code, ts_event);
         }
@@ -264,7 +286,7 @@ impl Account {
         self.query(step, index);
     }
 
-    fn end(
+    pub(super) fn end(
         &mut self,
         step: &mut Step<'_>,
         index: OrderIndex,
@@ -309,7 +331,8 @@ impl Account {
         let stop_price = values.stop_price.or(entry.order.stop_price);
         let same = quantity == entry.order.quantity
             && limit_price == entry.order.limit_price
-            && stop_price == entry.order.stop_price;
+            && stop_price == entry.order.stop_price
+            && is_shown(entry, values.shown);
         if same && entry.is_acknowledged() && entry.amend.is_none() {
             return;
         }
@@ -320,7 +343,11 @@ impl Account {
             return;
         }
         let entry = self.orders.get(index);
-        if quantity < entry.order.filled_quantity || quantity.is_zero() {
+        let too_little = |slice: Slice| values.shown.is_some_and(|shown| shown < slice.filled);
+        if quantity < entry.order.filled_quantity
+            || quantity.is_zero()
+            || entry.slice.is_some_and(too_little)
+        {
             let filled = entry.order.filled_quantity;
             let detail = format!("amended to {quantity:?} with {filled:?} filled");
             let id = entry.order.request.client_order_id.clone();
@@ -337,6 +364,7 @@ impl Account {
                 ts_event,
             },
         );
+        self.note_shown(step, index, values.shown);
     }
 
     fn amend_rejected(

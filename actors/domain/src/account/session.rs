@@ -38,7 +38,11 @@ impl Account {
         let all = unsettled.iter().copied().chain(settled);
         // What is held here is nothing that the venue could know of.
         let all: Vec<OrderIndex> = all
-            .filter(|index| !self.orders.get(*index).is_home())
+            .filter(|index| {
+                let entry = self.orders.get(*index);
+                let is_there = !entry.is_between_slices() || entry.amend.is_some();
+                !entry.is_home() && is_there
+            })
             .collect();
         self.asked.unconfirmed = all.iter().copied().collect();
         for index in all {

@@ -103,7 +103,7 @@ impl Account {
         let working = self.orders.working().iter();
         let sent = working
             .map(|index| self.orders.get(*index))
-            .filter(|entry| entry.sent);
+            .filter(|entry| entry.sent && !entry.is_between_slices());
         sent.filter_map(|entry| {
             let instrument = self.instruments.get(&entry.order.request.instrument_id)?;
             Some((

@@ -250,6 +250,16 @@ pub enum Event {
         /// The venue's words; empty where it had none.
         detail: String,
     },
+    /// The venue has no icebergs, so it is shown this part of the order as an order of its own:
+    /// the next `number`, or with the last one again the same part or another quantity of it.
+    /// Leaves for the venue once this is durable.
+    OrderSliced {
+        order_id: OrderId,
+        /// From 1 within the order.
+        number: u32,
+        /// Total quantity of the part, what is filled of it included.
+        quantity: Quantity,
+    },
 }
 
 /// A command over several orders or positions.
@@ -404,7 +414,8 @@ impl Event {
             | Event::OrderFilled { order_id, .. }
             | Event::OrderEndHeld { order_id, .. }
             | Event::OrderHeld { order_id, .. }
-            | Event::OrderTrailed { order_id, .. } => Some(order_id),
+            | Event::OrderTrailed { order_id, .. }
+            | Event::OrderSliced { order_id, .. } => Some(order_id),
             Event::ExecutionBusted { order_id, .. } => order_id.as_ref(),
             Event::AccountOpened { .. }
             | Event::CashAdjusted { .. }

@@ -15,7 +15,10 @@ use crate::venue::VenueEnd;
 use serde::{Deserialize, Serialize};
 
 mod fold;
+mod slice;
 mod wire;
+
+pub(crate) use slice::{Slice, slice_id, slice_of};
 
 /// An amend on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +95,8 @@ pub(crate) struct OrderEntry {
     pub amended_at: UnixNanos,
     /// The quantity of an amend that the venue refused, until the order changes otherwise.
     pub refused_quantity: Option<Quantity>,
+    /// An iceberg that goes to its venue in slices: the last of them.
+    pub slice: Option<Slice>,
 }
 
 /// What a new entry is made of.
@@ -169,6 +174,7 @@ impl OrderEntry {
             most: None,
             amended_at: UnixNanos::MIN,
             refused_quantity: None,
+            slice: None,
         }
     }
 
@@ -198,7 +204,8 @@ impl OrderEntry {
             && (matches!(self.base, OrderStatus::Submitted | OrderStatus::Unknown)
                 || self.amend.is_some()
                 || self.cancel.is_some()
-                || self.held.is_some())
+                || self.held.is_some()
+                || self.is_slice_unanswered())
     }
 
     /// Returns true while the order waits here for its price.
@@ -213,8 +220,12 @@ impl OrderEntry {
         waits && fresh && (self.is_home() || self.hold != Some(Hold::Emulated))
     }
 
-    /// Returns true once the venue has shown in any way that it has the order.
+    /// Returns true once the venue has shown in any way that it has the order; of slices the one
+    /// that was sent last.
     pub fn is_acknowledged(&self) -> bool {
+        if self.slice.is_some_and(|slice| slice.number > 1) {
+            return !self.is_slice_unanswered();
+        }
         self.order.venue_order_id.is_some()
             || !self.order.filled_quantity.is_zero()
             || !matches!(

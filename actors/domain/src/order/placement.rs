@@ -40,7 +40,17 @@ pub fn placement(instrument: &Instrument, request: &SubmitOrder) -> Placement {
         return Placement::Nowhere("the venue has no fill-or-kill");
     }
     if request.terms.display_quantity.is_some() && lacks.iceberg {
-        return Placement::Nowhere("the venue has no iceberg orders");
+        let shown = request.terms.display_quantity;
+        let too_small = request.limit_price.is_none_or(|price| {
+            let smallest = instrument.smallest_orderable(price);
+            smallest.is_err() || shown < smallest.ok()
+        });
+        if too_small {
+            return Placement::Nowhere(
+                "the venue has no iceberg orders, and a part of this display quantity is too \
+                 small for an order of its own; show more",
+            );
+        }
     }
     if request.post_only && lacks.post_only {
         return Placement::Nowhere("the venue has no post-only orders");
@@ -54,6 +64,12 @@ pub fn placement(instrument: &Instrument, request: &SubmitOrder) -> Placement {
     } else {
         Placement::Nowhere("the venue does not take this order type")
     }
+}
+
+/// Returns true for an iceberg at a venue that has none: it goes there in parts, one after the
+/// other.
+pub fn is_sliced(instrument: &Instrument, request: &SubmitOrder) -> bool {
+    instrument.rules.lacks.iceberg && request.terms.display_quantity.is_some()
 }
 
 /// Returns true when the account itself ends the order at its time: a DAY or GTD order goes to a

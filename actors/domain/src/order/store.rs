@@ -1,7 +1,7 @@
 //! All orders of an account, with the indexes that keep a submit at `O(log n)`.
 
 use super::OrderKey;
-use super::entry::{EntryError, OrderEntry};
+use super::entry::{EntryError, OrderEntry, slice_of};
 use crate::event::Hold;
 use crate::id::{ClientOrderId, InstrumentId, OrderId};
 use crate::risk::exposure::{Exposures, Share};
@@ -32,6 +32,9 @@ pub(crate) struct OrderStore {
     /// Orders that wait here for their parent.
     #[serde(skip)]
     waiting: BTreeSet<OrderIndex>,
+    /// Icebergs of which the venue is to be shown another part.
+    #[serde(skip)]
+    slicing: BTreeSet<OrderIndex>,
     /// Working orders by the time at which they end.
     #[serde(skip)]
     expiring: BTreeSet<(UnixNanos, OrderIndex)>,
@@ -48,6 +51,8 @@ struct Place {
     waits: bool,
     /// Here, for its price.
     watches: bool,
+    /// The venue is to be shown another part of it.
+    slices: bool,
 }
 
 impl Place {
@@ -57,6 +62,7 @@ impl Place {
             is_unsettled: entry.is_unsettled(),
             waits: entry.is_home() && entry.hold == Some(Hold::Parent),
             watches: entry.is_watching(),
+            slices: entry.needs_slicing(),
         }
     }
 }
@@ -106,6 +112,9 @@ impl OrderStore {
         if now.waits != place.waits {
             set(&mut self.waiting, index, now.waits);
         }
+        if now.slices != place.slices {
+            set(&mut self.slicing, index, now.slices);
+        }
         if now.watches != place.watches {
             set_under(&mut self.watching, instrument_id, index, now.watches);
         }
@@ -125,6 +134,7 @@ impl OrderStore {
         self.unsettled.clear();
         self.watching.clear();
         self.waiting.clear();
+        self.slicing.clear();
         self.by_instrument.clear();
         self.expiring.clear();
         self.exposures = Exposures::default();
@@ -156,6 +166,24 @@ impl OrderStore {
 
     pub fn find_client(&self, client_order_id: &ClientOrderId) -> Option<OrderIndex> {
         self.by_client.get(client_order_id).copied()
+    }
+
+    /// Returns the order that the venue means by this id: its own, or that of a slice of it.
+    pub fn find_reported(&self, client_order_id: &ClientOrderId) -> Option<OrderIndex> {
+        if let Some(index) = self.find_client(client_order_id) {
+            // The venue never saw the own id of an order that goes there in slices.
+            return self.get(index).slice.is_none().then_some(index);
+        }
+        let (created, number) = slice_of(client_order_id)?;
+        let by_created = |entry: &OrderEntry| entry.created;
+        let index = self
+            .entries
+            .binary_search_by_key(&created, by_created)
+            .ok()?;
+        let slice = self.entries[index].slice?;
+        (1..=slice.number)
+            .contains(&number)
+            .then_some(index as OrderIndex)
     }
 
     /// An order id ends in the sequence of its first event, and entries stand in that order.
@@ -203,6 +231,11 @@ impl OrderStore {
     /// Returns the orders that wait here for their parent, by creation.
     pub fn waiting(&self) -> impl Iterator<Item = OrderIndex> {
         self.waiting.iter().copied()
+    }
+
+    /// Returns the icebergs of which the venue is to be shown another part, by creation.
+    pub fn slicing(&self) -> impl Iterator<Item = OrderIndex> {
+        self.slicing.iter().copied()
     }
 
     /// Returns the working orders whose time is over at `now`, the earliest first.

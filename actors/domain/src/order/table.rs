@@ -48,10 +48,12 @@ pub enum EventKind {
     BustedPart,
     /// The only execution was taken back.
     BustedWhole,
+    /// The venue is shown a part of it.
+    Sliced,
 }
 
 impl EventKind {
-    pub const ALL: [EventKind; 20] = [
+    pub const ALL: [EventKind; 21] = [
         EventKind::Denied,
         EventKind::Submitted,
         EventKind::Accepted,
@@ -72,6 +74,7 @@ impl EventKind {
         EventKind::Trailed,
         EventKind::BustedPart,
         EventKind::BustedWhole,
+        EventKind::Sliced,
     ];
 }
 
@@ -110,21 +113,21 @@ const FIL: Next = To(Filled);
 /// One row for each state in the order of `OrderStatus::ALL`, one column for each kind in the
 /// order of `EventKind::ALL`.
 #[rustfmt::skip]
-const TABLE: [(OrderStatus, [Next; 20]); 13] = [
-    //                 Denied      Submitted      Accept Reject Unknown      PAmend Amend AmRej PCancel CaRej Cancel Expire Trigger FPart FWhole EndHeld Held Trail BPart BWhole
-    (PendingNew,      [To(Denied), To(Submitted), ACC,   REJ,   X,           PAM,   S,    X,    PCA,    X,    CAN,   EXP,   TRG,    PFI,  FIL,   S,      S,   S,    S,    S]),
-    (Denied,          [X,          X,             X,     X,     X,           X,     X,    X,    X,      X,    X,     X,     X,      S,    S,     X,      X,   X,    S,    S]),
-    (Submitted,       [X,          S,             ACC,   REJ,   To(Unknown), PAM,   ACC,  D,    PCA,    D,    CAN,   EXP,   TRG,    PFI,  FIL,   S,      X,   X,    S,    S]),
-    (Unknown,         [X,          To(Submitted), ACC,   REJ,   X,           X,     ACC,  D,    PCA,    D,    CAN,   EXP,   TRG,    PFI,  FIL,   S,      X,   X,    S,    S]),
-    (Accepted,        [X,          X,             S,     REJ,   X,           PAM,   S,    D,    PCA,    D,    CAN,   EXP,   TRG,    PFI,  FIL,   S,      X,   X,    S,    S]),
-    (Rejected,        [X,          X,             X,     D,     X,           X,     X,    D,    X,      D,    X,     X,     X,      S,    S,     X,      X,   X,    S,    S]),
-    (Triggered,       [To(Denied), To(Submitted), S,     REJ,   X,           PAM,   S,    D,    PCA,    D,    CAN,   EXP,   D,      PFI,  FIL,   S,      S,   X,    S,    S]),
-    (PartiallyFilled, [X,          X,             S,     X,     X,           PAM,   S,    D,    PCA,    D,    CAN,   EXP,   D,      S,    FIL,   S,      X,   X,    S,    ACC]),
-    (Filled,          [X,          X,             S,     X,     X,           X,     D,    D,    X,      D,    X,     X,     D,      S,    S,     X,      X,   X,    CAN,  CAN]),
-    (PendingAmend,    [X,          B,             B,     B,     B,           X,     B,    R,    PCA,    D,    CAN,   EXP,   B,      B,    FIL,   S,      X,   X,    B,    B]),
-    (PendingCancel,   [X,          B,             B,     B,     B,           X,     B,    R,    X,      R,    CAN,   EXP,   B,      B,    FIL,   S,      X,   X,    B,    B]),
-    (Canceled,        [X,          X,             S,     X,     X,           X,     S,    D,    X,      D,    D,     X,     D,      S,    FIL,   D,      X,   X,    S,    S]),
-    (Expired,         [X,          X,             S,     X,     X,           X,     S,    D,    X,      D,    X,     D,     D,      S,    FIL,   D,      X,   X,    S,    S]),
+const TABLE: [(OrderStatus, [Next; 21]); 13] = [
+    //                 Denied      Submitted      Accept Reject Unknown      PAmend Amend AmRej PCancel CaRej Cancel Expire Trigger FPart FWhole EndHeld Held Trail BPart BWhole Sliced
+    (PendingNew,      [To(Denied), To(Submitted), ACC,   REJ,   X,           PAM,   S,    X,    PCA,    X,    CAN,   EXP,   TRG,    PFI,  FIL,   S,      S,   S,    S,    S,     X]),
+    (Denied,          [X,          X,             X,     X,     X,           X,     X,    X,    X,      X,    X,     X,     X,      S,    S,     X,      X,   X,    S,    S,     X]),
+    (Submitted,       [X,          S,             ACC,   REJ,   To(Unknown), PAM,   ACC,  D,    PCA,    D,    CAN,   EXP,   TRG,    PFI,  FIL,   S,      X,   X,    S,    S,     S]),
+    (Unknown,         [X,          To(Submitted), ACC,   REJ,   X,           X,     ACC,  D,    PCA,    D,    CAN,   EXP,   TRG,    PFI,  FIL,   S,      X,   X,    S,    S,     S]),
+    (Accepted,        [X,          X,             S,     REJ,   X,           PAM,   S,    D,    PCA,    D,    CAN,   EXP,   TRG,    PFI,  FIL,   S,      X,   X,    S,    S,     S]),
+    (Rejected,        [X,          X,             X,     D,     X,           X,     X,    D,    X,      D,    X,     X,     X,      S,    S,     X,      X,   X,    S,    S,     X]),
+    (Triggered,       [To(Denied), To(Submitted), S,     REJ,   X,           PAM,   S,    D,    PCA,    D,    CAN,   EXP,   D,      PFI,  FIL,   S,      S,   X,    S,    S,     S]),
+    (PartiallyFilled, [X,          X,             S,     X,     X,           PAM,   S,    D,    PCA,    D,    CAN,   EXP,   D,      S,    FIL,   S,      X,   X,    S,    ACC,   S]),
+    (Filled,          [X,          X,             S,     X,     X,           X,     D,    D,    X,      D,    X,     X,     D,      S,    S,     X,      X,   X,    CAN,  CAN,   X]),
+    (PendingAmend,    [X,          B,             B,     B,     B,           X,     B,    R,    PCA,    D,    CAN,   EXP,   B,      B,    FIL,   S,      X,   X,    B,    B,     S]),
+    (PendingCancel,   [X,          B,             B,     B,     B,           X,     B,    R,    X,      R,    CAN,   EXP,   B,      B,    FIL,   S,      X,   X,    B,    B,     S]),
+    (Canceled,        [X,          X,             S,     X,     X,           X,     S,    D,    X,      D,    D,     X,     D,      S,    FIL,   D,      X,   X,    S,    S,     X]),
+    (Expired,         [X,          X,             S,     X,     X,           X,     S,    D,    X,      D,    X,     D,     D,      S,    FIL,   D,      X,   X,    S,    S,     X]),
 ];
 
 /// Returns what `kind` does to an order in `status`.

@@ -94,7 +94,7 @@ pub(crate) fn orders(
     let mut found = Vec::new();
     for row in &part.rows {
         let id = row.client_order_id.as_ref();
-        let index = id.and_then(|id| store.find_client(id));
+        let index = id.and_then(|id| store.find_reported(id));
         let (Some(index), Some(id)) = (index, id) else {
             let order = Box::new(row.clone());
             found.push(Difference::OrderUnknownHere {
@@ -105,7 +105,7 @@ pub(crate) fn orders(
         };
         listed.insert(id);
         let entry = store.get(index);
-        if entry.is_working() {
+        if entry.is_working() && *id == entry.wire_id() {
             found.extend(terms(entry, row, part.ts));
         } else if entry.venue_ts < part.ts {
             let order = Box::new(row.clone());
@@ -122,8 +122,9 @@ pub(crate) fn orders(
             NO_ANSWER_NS
         };
         let had_arrived = entry.submitted_at.plus(way_ns) < requested_at;
-        let is_covered = !entry.is_home() && had_arrived && entry.venue_ts < part.ts;
-        if is_covered && !listed.contains(&request.client_order_id) {
+        let is_there = !entry.is_home() && !entry.is_between_slices();
+        let is_covered = is_there && had_arrived && entry.venue_ts < part.ts;
+        if is_covered && !listed.contains(&entry.wire_id()) {
             found.push(Difference::OrderUnknownAtVenue {
                 client_order_id: request.client_order_id.clone(),
                 instrument_id: request.instrument_id.clone(),
@@ -133,15 +134,16 @@ pub(crate) fn orders(
     found
 }
 
-/// Compares the figures of an order that is open on both sides. A price that the venue does not
+/// Compares the figures of an order that is open on both sides: of an iceberg that goes there in
+/// parts those of the part. A price that the venue does not
 /// tell is not compared.
 fn terms(entry: &OrderEntry, row: &VenueOpenOrder, ts: UnixNanos) -> Option<Difference> {
     let order = &entry.order;
     let ours = OrderFigures {
-        quantity: order.quantity,
+        quantity: entry.slice.map_or(order.quantity, |it| it.quantity),
         limit_price: order.limit_price,
         stop_price: order.stop_price,
-        filled_quantity: order.filled_quantity,
+        filled_quantity: entry.slice.map_or(order.filled_quantity, |it| it.filled),
     };
     let venue = OrderFigures {
         quantity: row.quantity,
@@ -150,7 +152,7 @@ fn terms(entry: &OrderEntry, row: &VenueOpenOrder, ts: UnixNanos) -> Option<Diff
         filled_quantity: row.filled_quantity,
     };
     // Some venues count what they took back, others do not.
-    let with_busted = ours.filled_quantity.saturating_add(entry.busted);
+    let with_busted = ours.filled_quantity.saturating_add(entry.busted_at_venue());
     let is_same = OrderFigures {
         filled_quantity: ours.filled_quantity,
         ..venue

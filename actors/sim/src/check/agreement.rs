@@ -4,9 +4,9 @@ use crate::node::Disk;
 use crate::venue::{Ledger, VenueOrder};
 use apex_domain::number::Decimal;
 use apex_domain::order::{Order, OrderKey, OrderStatus, PositionSide};
-use apex_domain::risk::ReasonCode;
+use apex_domain::risk::{ReasonCode, TradingState};
 use apex_domain::venue::VenueStatus;
-use apex_domain::{Account, InstrumentId, OrderId, invariant};
+use apex_domain::{Account, ClientOrderId, InstrumentId, OrderId, invariant};
 use std::collections::{BTreeMap, BTreeSet};
 
 mod cash;
@@ -24,7 +24,15 @@ fn all_orders_agree(
     ledger: &Ledger,
     sent: &BTreeSet<OrderId>,
 ) -> Result<(), String> {
-    for (id, theirs) in &ledger.orders {
+    let slices = slices(account, ledger);
+    let cut: BTreeSet<&ClientOrderId> = slices.values().flatten().map(|(id, _)| *id).collect();
+    for (order_id, slices) in &slices {
+        let key = OrderKey::OrderId((*order_id).clone());
+        let ours = account.order(&key).ok_or("a slice is of no order")?;
+        let theirs: Vec<&VenueOrder> = slices.iter().map(|(_, theirs)| *theirs).collect();
+        slices_agree(ours, &theirs, account.trading_state())?;
+    }
+    for (id, theirs) in ledger.orders.iter().filter(|(id, _)| !cut.contains(id)) {
         let ours = account.order(&OrderKey::ClientOrderId(id.clone()));
         let Some(ours) = ours else {
             return Err(format!("the venue has order {id}, which was never durable"));
@@ -48,12 +56,70 @@ fn all_orders_agree(
         if !sent.contains(&order.order_id) && ledger.orders.contains_key(id) {
             return Err(format!("order {id} is at the venue and was never sent"));
         }
-        if !never_there && !ledger.orders.contains_key(id) {
+        if !never_there && !ledger.orders.contains_key(id) && !slices.contains_key(&order.order_id)
+        {
             return Err(format!(
                 "order {id} is {:?} and not at the venue",
                 order.status
             ));
         }
+    }
+    Ok(())
+}
+
+/// Orders at the venue that are parts of one here, by its id, in their order.
+type Slices<'a> = BTreeMap<&'a OrderId, Vec<(&'a ClientOrderId, &'a VenueOrder)>>;
+
+fn slices<'a>(account: &'a Account, ledger: &'a Ledger) -> Slices<'a> {
+    let mut slices = Slices::new();
+    for order in account.orders() {
+        let Some((_, created)) = order.order_id.as_str().rsplit_once('-') else {
+            continue;
+        };
+        let ids = (1..).map(|number| ClientOrderId::new(&format!("ICE{created}-{number}")));
+        let known = ids.map_while(|id| ledger.orders.get_key_value(&id.ok()?));
+        let known: Vec<_> = known.collect();
+        if !known.is_empty() {
+            slices.insert(&order.order_id, known);
+        }
+    }
+    slices
+}
+
+/// An iceberg and its parts: together they have its fills, only the last may work, and only what
+/// ends that one early ends the order early.
+fn slices_agree(ours: &Order, theirs: &[&VenueOrder], state: TradingState) -> Result<(), String> {
+    let id = &ours.request.client_order_id;
+    let filled: i64 = theirs.iter().map(|slice| slice.filled()).sum();
+    if ours.filled_quantity.0 != filled {
+        let ours = ours.filled_quantity.0;
+        return Err(format!(
+            "iceberg {id} has {ours} filled, its parts {filled}"
+        ));
+    }
+    let Some((last, earlier)) = theirs.split_last() else {
+        return Ok(());
+    };
+    if earlier.iter().any(|slice| slice.is_working()) {
+        return Err(format!("iceberg {id} has more than one part that works"));
+    }
+    if !last.is_working() {
+        // A bust makes a filled part a canceled one here, while the next may be held back.
+        let held_back = last.status == VenueStatus::Canceled && state != TradingState::Active;
+        let ended_early = last.status != VenueStatus::Filled && !held_back;
+        return if ended_early && !ours.status.is_terminal() {
+            Err(format!("iceberg {id} goes on behind a part that ended"))
+        } else {
+            Ok(())
+        };
+    }
+    let open = last.quantity.0 - last.filled();
+    let fits = open <= ours.leaves_quantity.0 && last.limit_price == ours.limit_price;
+    if ours.status.is_terminal() || !fits {
+        return Err(format!(
+            "iceberg {id} shows {open} at {:?}, here {:?} of {} at {:?}",
+            last.limit_price, ours.status, ours.leaves_quantity.0, ours.limit_price
+        ));
     }
     Ok(())
 }

@@ -49,6 +49,11 @@ impl Clients {
             OrderType::ALL[rng.random_range(0..OrderType::ALL.len())]
         };
         let time_in_force = time_in_force(order_type, rng);
+        let quantity = Quantity(5 * rng.random_range(1..200));
+        // Where the venue has none the account shows them part by part.
+        let rests = order_type == OrderType::Limit && time_in_force != TimeInForce::Ioc;
+        let cut = instrument_id.as_str() == instruments::BARE && rests && rng.random_bool(0.4);
+        let shown = cut.then(|| Quantity(quantity.0 / rng.random_range(1..=4)));
         SubmitOrder {
             client_order_id: id.expect("client order id is well formed"),
             strategy_id: if rng.random_bool(0.7) {
@@ -59,7 +64,7 @@ impl Clients {
             instrument_id: instrument_id.clone(),
             side,
             order_type,
-            quantity: Quantity(5 * rng.random_range(1..200)),
+            quantity,
             limit_price: order_type.has_limit().then(|| price(rng)),
             time_in_force,
             post_only: false,
@@ -68,6 +73,7 @@ impl Clients {
             misfit: None,
             terms: OrderTerms {
                 position_side: self.position_side(instrument_id, rng),
+                display_quantity: shown.filter(|shown| shown.0 > 0),
                 ..terms(order_type, time_in_force, rng)
             },
         }
@@ -107,6 +113,8 @@ impl Clients {
         let quantity = orders[0].quantity;
         for order in &mut orders {
             order.quantity = quantity;
+            let shown = &mut order.terms.display_quantity;
+            *shown = shown.filter(|shown| *shown <= quantity);
         }
         let id = OrderListId::new(&format!("l{}", self.lists.len()));
         SubmitList {

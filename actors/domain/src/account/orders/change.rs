@@ -121,7 +121,13 @@ impl Account {
             stop_price,
         } = change;
         let entry = self.orders.get(index);
-        let home = entry.is_home();
+        let here = entry.is_home() || self.is_amended_here(index, &change);
+        // What the venue does not hear of is no newer than what it says.
+        let ts_event = if entry.sent {
+            entry.venue_ts.max(UnixNanos(0))
+        } else {
+            step.now
+        };
         let order_id = entry.order.order_id.clone();
         self.record(
             step,
@@ -133,8 +139,7 @@ impl Account {
                 stop_price,
             },
         );
-        if home {
-            let ts_event = step.now;
+        if here {
             let amended = Event::OrderAmended {
                 order_id,
                 quantity,
@@ -144,8 +149,7 @@ impl Account {
             };
             return self.record(step, amended);
         }
-        let command = self.orders.get(index).amend_command();
-        step.effects.commands.extend(command);
+        self.send_amend(step, index);
     }
 
     /// Returns why an order cannot be amended at all, whatever its instrument and the market say.
@@ -227,7 +231,7 @@ impl Account {
         if !entry.is_working() || entry.cancel.is_some() || entry.held.is_some() {
             return;
         }
-        let home = entry.is_home();
+        let home = entry.is_home() || entry.is_between_slices();
         let command = entry.cancel_command();
         let order_id = entry.order.order_id.clone();
         self.record(

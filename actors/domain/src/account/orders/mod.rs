@@ -94,6 +94,9 @@ impl Account {
         if self.is_closing_id(&request.client_order_id) {
             return Err(Refusal::AlreadyExists(request.client_order_id.clone()));
         }
+        if Account::is_slice_id(&request.client_order_id) {
+            return Err(slice_id_taken());
+        }
         well_formed(now, request)
     }
 
@@ -214,6 +217,7 @@ impl Account {
         order_id: OrderId,
     ) {
         self.record(step, Event::OrderSubmitted { order_id });
+        self.begin_slices(step, index);
         self.send(step, index);
     }
 
@@ -334,6 +338,16 @@ impl Account {
             crate::market::Side::Buy => prices.min(),
             crate::market::Side::Sell => prices.max(),
         }
+    }
+}
+
+/// Refuses an id that is, or may become, the name of a part of an iceberg.
+pub(super) fn slice_id_taken() -> Refusal {
+    Refusal::Invalid {
+        field: "client_order_id",
+        detail: "must not be ICE, a number, '-' and a number: the parts of icebergs are named so; \
+                 choose another id"
+            .to_owned(),
     }
 }
 

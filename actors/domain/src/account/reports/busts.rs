@@ -21,6 +21,8 @@ pub(in crate::account) struct Listed<'a> {
     pub executions: &'a [&'a Execution],
     /// The order works at the venue.
     pub works: bool,
+    /// They are those of the part at the venue only, of an iceberg that goes there in parts.
+    pub is_part: bool,
     /// The list is whole from here on, inclusive, until `ts`, exclusive.
     pub since: UnixNanos,
     pub ts: UnixNanos,
@@ -48,7 +50,7 @@ impl Account {
             self.quarantine(step, client_order_id.clone(), reason, detail);
             return self.halt(step, format!("the bust of {} cannot be booked", key.0));
         }
-        let index = self.orders.find_client(client_order_id);
+        let index = self.orders.find_reported(client_order_id);
         let named = index.map(|index| self.orders.get(index).order.order_id.clone());
         let (order_id, execution) = match record {
             // One that was booked to no order stays so, even if an order has the name by now.
@@ -87,7 +89,8 @@ impl Account {
     ) {
         let entry = self.orders.get(index);
         let order_id = entry.order.order_id.clone();
-        let client_order_id = entry.order.request.client_order_id.clone();
+        let slice = entry.slice.filter(|_| list.is_part);
+        let wire_id = entry.wire_id();
         let key =
             |execution: &Execution| (execution.exec_id.clone(), execution.instrument_id.clone());
         let new = list.executions.iter().filter(|execution| {
@@ -97,8 +100,12 @@ impl Account {
         let new: i128 = new
             .map(|execution| i128::from(execution.last_quantity.0))
             .sum();
-        let filled = i128::from(entry.order.filled_quantity.0);
-        let most = i128::from(entry.worst_total().0) - i128::from(list.works);
+        let (filled, total) = match slice {
+            Some(slice) => (slice.filled, slice.quantity),
+            None => (entry.order.filled_quantity, entry.worst_total()),
+        };
+        let filled = i128::from(filled.0);
+        let most = i128::from(total.0) - i128::from(list.works);
         if new == 0 || filled + new <= most {
             return;
         }
@@ -107,6 +114,7 @@ impl Account {
             .iter()
             .filter(|record| !record.busted && record.order_id.as_ref() == Some(&order_id))
             .map(|record| &record.execution)
+            .filter(|ours| slice.is_none() || ours.client_order_id == wire_id)
             .filter(|ours| ours.ts_event >= list.since && ours.ts_event < list.ts)
             .filter(|ours| {
                 let mut listed = list.executions.iter();
@@ -115,7 +123,7 @@ impl Account {
             .map(key)
             .collect();
         for key in missing {
-            self.busted(step, &client_order_id, key, list.ts);
+            self.busted(step, &wire_id, key, list.ts);
         }
     }
 
@@ -134,7 +142,7 @@ impl Account {
             return true;
         }
         // One that is not of the order that it names leaves that one alone, as when it is booked.
-        let index = self.orders.find_client(&execution.client_order_id);
+        let index = self.orders.find_reported(&execution.client_order_id);
         let index = index.filter(|index| is_of(execution, self.orders.get(*index)));
         let order_id = index.map(|index| self.orders.get(index).order.order_id.clone());
         self.record(

@@ -21,7 +21,7 @@ impl Account {
             }
             return;
         }
-        let index = self.orders.find_client(&execution.client_order_id);
+        let index = self.orders.find_reported(&execution.client_order_id);
         let Some(index) = index.filter(|index| is_of(&execution, self.orders.get(*index))) else {
             return self.external(step, execution, index.is_some());
         };
@@ -43,7 +43,7 @@ impl Account {
         let never_there = matches!(entry.base, OrderStatus::Denied | OrderStatus::Rejected);
         let status = order.status.as_str();
         let total = i128::from(order.filled_quantity.0) + i128::from(execution.last_quantity.0);
-        let overfill = total > i128::from(order.quantity.0);
+        let overfill = total > i128::from(order.quantity.0) || entry.overfills_slice(&execution);
         if overfill {
             let detail = format!("{total} filled of {} by {execution:?}", order.quantity.0);
             let id = client_order_id.clone();
@@ -64,6 +64,12 @@ impl Account {
             self.halt(step, reason);
         }
         self.end_held(step, index);
+        let entry = self.orders.get(index);
+        let open = entry.slice.is_some_and(|slice| !slice.done);
+        if open && !late && entry.base == OrderStatus::Filled {
+            // Fills of an earlier part took what the one at the venue still shows.
+            step.effects.commands.push(entry.cancel_command());
+        }
     }
 
     /// A fill beyond the old quantity and within an amend under way shows that the amend was
@@ -101,7 +107,7 @@ impl Account {
             return;
         };
         let filled = entry.order.filled_quantity;
-        let with_busted = filled.saturating_add(entry.busted);
+        let with_busted = filled.saturating_add(entry.busted_at_venue());
         if [filled, with_busted].contains(&held.cumulative_quantity) {
             self.end(step, index, held.end, held.reason_code, held.ts_event);
         }

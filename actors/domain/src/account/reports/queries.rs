@@ -3,7 +3,7 @@
 use super::busts::Listed;
 use super::{
     Account, Ending, Event, EventKind, Next, OrderIndex, Quantity, QuarantineReason, ReasonCode,
-    RejectReason, Step, Terms, UnixNanos, VenueEnd, VenueReport,
+    RejectReason, Step, Terms, UnixNanos, VenueEnd, VenueReport, is_shown,
 };
 use crate::account::session::NO_ANSWER_NS;
 use crate::order::OrderStatus;
@@ -26,7 +26,7 @@ impl Account {
         else {
             return;
         };
-        let Some(index) = self.orders.find_client(&client_order_id) else {
+        let Some(index) = self.orders.find_reported(&client_order_id) else {
             if executions.is_empty() {
                 let detail = format!("no such order, said to be {status:?}");
                 let reason = QuarantineReason::UnknownOrder;
@@ -38,16 +38,18 @@ impl Account {
         // An answer may be older than reports that overtook it; its fills are true all the same.
         // One of the same moment proves no order of the two: many venues count milliseconds.
         let fresh = ts_event > self.orders.get(index).venue_ts;
-        let filled = Quantity(executions.iter().fold(0, |sum, execution| {
+        let entry = self.orders.get(index);
+        let before = entry.filled_before();
+        let filled = Quantity(executions.iter().fold(before.0, |sum, execution| {
             execution.last_quantity.0.saturating_add(sum)
         }));
         if status != VenueStatus::Rejected {
             self.accepted(step, index, venue_order_id, ts_event);
             if fresh {
+                let told = self.terms_told(index, quantity, limit_price, stop_price);
                 let values = Terms {
-                    quantity: self.total_told(step, index, quantity, filled),
-                    limit_price,
-                    stop_price,
+                    quantity: self.total_told(step, index, told.quantity, filled),
+                    ..told
                 };
                 self.take_terms(step, index, values, ts_event);
             }
@@ -55,6 +57,7 @@ impl Account {
         let list = Listed {
             executions: &executions.iter().collect::<Vec<_>>(),
             works: status == VenueStatus::Working,
+            is_part: self.orders.get(index).slice.is_some(),
             since: UnixNanos::MIN,
             ts: ts_event,
         };
@@ -103,7 +106,7 @@ impl Account {
         booked
     }
 
-    fn book_missing(&mut self, step: &mut Step<'_>, executions: Vec<Execution>) {
+    pub(super) fn book_missing(&mut self, step: &mut Step<'_>, executions: Vec<Execution>) {
         for execution in executions {
             self.execution(step, execution);
         }
@@ -121,7 +124,8 @@ impl Account {
         let order = &entry.order;
         let same = values.quantity == order.quantity
             && values.limit_price.or(order.limit_price) == order.limit_price
-            && values.stop_price.or(order.stop_price) == order.stop_price;
+            && values.stop_price.or(order.stop_price) == order.stop_price
+            && is_shown(entry, values.shown);
         if entry.is_working() && !same {
             self.amended(step, index, values, ts_event);
         }
@@ -148,7 +152,7 @@ impl Account {
                 let reason = "the venue did not take it before trading was halted".to_owned();
                 return self.amend_rejected(step, index, reason, ts_event);
             }
-            step.effects.commands.extend(entry.amend_command());
+            self.send_amend(step, index);
             self.asked.repeats.insert(index, step.now);
         }
     }
@@ -163,9 +167,13 @@ impl Account {
         ts_event: UnixNanos,
     ) {
         let entry = self.orders.get(index);
-        if entry.order.leaves_quantity.is_zero() && entry.amend.is_some() {
+        let filled = entry.order.leaves_quantity.is_zero() || entry.is_between_slices();
+        if filled && entry.amend.is_some() {
             let reason = "the order was filled before".to_owned();
             return self.amend_rejected(step, index, reason, ts_event);
+        }
+        if entry.is_between_slices() {
+            return;
         }
         if fresh && !entry.order.leaves_quantity.is_zero() {
             let leaves = entry.order.leaves_quantity.0;
@@ -214,6 +222,14 @@ impl Account {
         }
         self.confirmed(index);
         let entry = self.orders.get(index);
+        if entry.is_between_slices() {
+            // It has forgotten a part that it has filled. What is left has not been there.
+            if entry.amend.is_some() {
+                let reason = "the part at the venue was filled before".to_owned();
+                self.amend_rejected(step, index, reason, ts_event);
+            }
+            return;
+        }
         let halted = self.trading_state == TradingState::Halted;
         // A cancel that the venue refused, as it had no such order, is wanted all the same.
         let canceled = entry.cancel.is_some() || entry.refused_cancel.is_some();
@@ -244,6 +260,9 @@ impl Account {
     /// again by a later answer if it does not.
     fn send_again(&mut self, step: &mut Step<'_>, index: OrderIndex) {
         let entry = self.orders.get(index);
+        if entry.is_slice_unanswered() {
+            return self.slice_again(step, index);
+        }
         let possible = matches!(
             entry.verdict(EventKind::Submitted),
             Next::To(OrderStatus::Submitted) | Next::Stay

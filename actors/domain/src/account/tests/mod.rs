@@ -6,6 +6,7 @@ mod close;
 mod foreign;
 mod golden;
 mod home;
+mod icebergs;
 mod leaks;
 mod limits;
 mod lists;

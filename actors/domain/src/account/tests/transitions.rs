@@ -25,6 +25,14 @@ fn fold(account: &mut Account, event: Event) -> Result<(), crate::account::FoldE
     })
 }
 
+fn sliced(order_id: OrderId) -> Event {
+    Event::OrderSliced {
+        order_id,
+        number: 1,
+        quantity: Quantity(QUANTITY),
+    }
+}
+
 fn event(kind: EventKind, order_id: OrderId, filled: i64) -> Event {
     let ts_event = UnixNanos(1);
     let reason_code = ReasonCode::VenueCanceled;
@@ -38,6 +46,7 @@ fn event(kind: EventKind, order_id: OrderId, filled: i64) -> Event {
     match kind {
         EventKind::FilledPart => return fill(1),
         EventKind::FilledWhole => return fill((QUANTITY - filled).max(1)),
+        EventKind::Sliced => return sliced(order_id),
         _ => {}
     }
     match kind {
@@ -118,7 +127,9 @@ fn event(kind: EventKind, order_id: OrderId, filled: i64) -> Event {
             stop_price: Price(9_900),
             best: Price(10_000),
         },
-        EventKind::FilledPart | EventKind::FilledWhole => unreachable!("returned above"),
+        EventKind::FilledPart | EventKind::FilledWhole | EventKind::Sliced => {
+            unreachable!("returned above")
+        }
         EventKind::BustedPart | EventKind::BustedWhole => unreachable!("busts have their own test"),
     }
 }

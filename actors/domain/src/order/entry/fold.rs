@@ -41,8 +41,11 @@ impl OrderEntry {
             }
         }
         self.settle();
-        self.order.sequence = sequence;
-        self.order.ts_updated = ts;
+        // How an order is cut is shown to nobody: what a client has seen of it stays the newest.
+        if kind != EventKind::Sliced {
+            self.order.sequence = sequence;
+            self.order.ts_updated = ts;
+        }
         Ok(())
     }
 
@@ -63,6 +66,9 @@ impl OrderEntry {
                 self.submitted_at = ts;
                 self.sent = true;
             }
+            Event::OrderSliced {
+                number, quantity, ..
+            } => self.take_slice(*number, *quantity, ts),
             Event::OrderHeld { hold, .. } => self.hold = Some(*hold),
             Event::OrderTrailed {
                 stop_price, best, ..
@@ -121,6 +127,7 @@ impl OrderEntry {
         let notional = instrument.notional(execution.last_price, quantity)?;
         self.order.filled_notional = self.order.filled_notional.checked_add(notional)?;
         self.order.filled_quantity = self.order.filled_quantity.checked_add(quantity)?;
+        self.fill_slice(execution);
         self.refused_quantity = None;
         // Whatever this account knows of its leaving: the venue has it.
         self.sent = true;
@@ -239,6 +246,7 @@ impl OrderEntry {
         let quantity = execution.last_quantity;
         // Of executions that were never booked a venue may name any number.
         self.busted = self.busted.saturating_add(quantity);
+        self.bust_slice(execution, booked);
         if booked {
             let notional = instrument.notional(execution.last_price, quantity)?;
             self.order.filled_notional = self.order.filled_notional.checked_sub(notional)?;
@@ -339,6 +347,7 @@ fn kind_of(event: &Event) -> Option<EventKind> {
         Event::OrderEndHeld { .. } => EventKind::EndHeld,
         Event::OrderHeld { .. } => EventKind::Held,
         Event::OrderTrailed { .. } => EventKind::Trailed,
+        Event::OrderSliced { .. } => EventKind::Sliced,
         _ => return None,
     })
 }

@@ -27,11 +27,11 @@ impl OrderEntry {
     fn as_sent(&self, instrument: &Instrument) -> NewOrder {
         let request = &self.order.request;
         NewOrder {
-            client_order_id: request.client_order_id.clone(),
+            client_order_id: self.wire_id(),
             instrument_id: request.instrument_id.clone(),
             side: request.side,
             order_type: self.wire_type(),
-            quantity: self.order.quantity,
+            quantity: self.slice.map_or(self.order.quantity, |it| it.quantity),
             limit_price: self.order.limit_price,
             time_in_force: if expires_here(instrument, request.time_in_force) {
                 TimeInForce::Gtc
@@ -46,24 +46,24 @@ impl OrderEntry {
 
     pub fn cancel_command(&self) -> VenueCommand {
         VenueCommand::Cancel {
-            client_order_id: self.order.request.client_order_id.clone(),
+            client_order_id: self.wire_id(),
             instrument_id: self.order.request.instrument_id.clone(),
         }
     }
 
     pub fn query_command(&self) -> VenueCommand {
         VenueCommand::Query {
-            client_order_id: self.order.request.client_order_id.clone(),
+            client_order_id: self.wire_id(),
             instrument_id: self.order.request.instrument_id.clone(),
         }
     }
 
     /// Returns the amend that is under way as a command.
-    pub fn amend_command(&self) -> Option<VenueCommand> {
+    pub fn amend_command(&self, instrument: &Instrument) -> Option<VenueCommand> {
         self.amend.as_ref().map(|amend| VenueCommand::Amend {
-            client_order_id: self.order.request.client_order_id.clone(),
+            client_order_id: self.wire_id(),
             instrument_id: self.order.request.instrument_id.clone(),
-            quantity: amend.quantity,
+            quantity: self.wire_quantity(amend.quantity, amend.limit_price, instrument),
             limit_price: amend.limit_price,
             stop_price: amend.stop_price,
         })
@@ -72,8 +72,11 @@ impl OrderEntry {
     /// Returns what the order is at the venue: a conditional order that was held here has met
     /// its condition when it leaves.
     fn wire_type(&self) -> OrderType {
+        // What follows the first slice of a conditional order has met its condition.
+        let follows = self.slice.is_some_and(|slice| slice.number > 1);
         match self.hold {
             Some(Hold::Emulated) => self.order.request.order_type.triggered(),
+            _ if follows => self.order.request.order_type.triggered(),
             _ => self.order.request.order_type,
         }
     }
@@ -84,6 +87,7 @@ impl OrderEntry {
         let conditional = self.wire_type().is_conditional();
         OrderTerms {
             notional: None,
+            display_quantity: terms.display_quantity.filter(|_| self.slice.is_none()),
             stop_price: self.order.stop_price.filter(|_| conditional),
             trailing: terms.trailing.filter(|_| conditional),
             activation_price: terms.activation_price.filter(|_| conditional),

@@ -1,0 +1,115 @@
+//! Icebergs with other prices and quantities.
+
+use super::{FIRST, SENT, check, check_at};
+
+#[test]
+fn an_amend_reaches_the_part_only_where_it_changes_that() {
+    check(&[
+        SENT,
+        FIRST,
+        // The hidden rest alone: the venue hears nothing.
+        ("amend 40", "", "0+40+0=40 ACCEPTED"),
+        ("amend 15", "", "0+15+0=15 ACCEPTED"),
+        ("fill 1 a 3", "", "3+12+0=15 PARTIALLY_FILLED"),
+        ("amend 7", "amend o/1 7@10000", "3+12+0=15 PENDING_AMEND"),
+        ("amended 1 7 10000", "", "3+4+0=7 PARTIALLY_FILLED"),
+        ("amended 1 7 10000", "", "3+4+0=7 PARTIALLY_FILLED"),
+        // What is shown does not grow.
+        ("amend 20", "", "3+17+0=20 PARTIALLY_FILLED"),
+        (
+            "fill 1 b 4",
+            "new o/2 10@10000",
+            "7+13+0=20 PARTIALLY_FILLED",
+        ),
+    ]);
+    // The price: of this part and the later ones.
+    check(&[
+        SENT,
+        FIRST,
+        (
+            "amend 30 9990",
+            "amend o/1 10@9990",
+            "0+25+0=25 PENDING_AMEND",
+        ),
+        // An answer from before it proves nothing.
+        ("status 1 working 10", "", "0+25+0=25 PENDING_AMEND"),
+        ("amended 1 10 9990", "", "0+30+0=30 ACCEPTED"),
+        (
+            "fill 1 a 10",
+            "new o/2 10@9990",
+            "10+20+0=30 PARTIALLY_FILLED",
+        ),
+    ]);
+    // The venue itself makes the part smaller, and the order with it.
+    check(&[
+        SENT,
+        FIRST,
+        ("amended 1 6", "", "0+21+0=21 ACCEPTED"),
+        (
+            "fill 1 a 6",
+            "new o/2 10@10000",
+            "6+15+0=21 PARTIALLY_FILLED",
+        ),
+    ]);
+    // A rest too small for an order joins what is shown.
+    check_at(
+        6,
+        25,
+        10,
+        &[
+            SENT,
+            FIRST,
+            ("amend 12", "amend o/1 12@10000", "0+25+0=25 PENDING_AMEND"),
+            ("amended 1 12 10000", "", "0+12+0=12 ACCEPTED"),
+            ("fill 1 a 12", "", "12+0+0=12 FILLED"),
+        ],
+    );
+}
+
+#[test]
+fn no_part_leaves_while_an_amend_is_open() {
+    check(&[
+        SENT,
+        FIRST,
+        (
+            "amend 25 9990",
+            "amend o/1 10@9990",
+            "0+25+0=25 PENDING_AMEND",
+        ),
+        ("fill 1 a 10", "", "10+15+0=25 PENDING_AMEND"),
+        (
+            "refused-amend 1",
+            "query o/1, new o/2 10@10000",
+            "10+15+0=25 PARTIALLY_FILLED",
+        ),
+    ]);
+}
+
+#[test]
+fn an_amend_whose_answer_is_lost_is_settled_by_the_answer_to_a_query() {
+    for (answer, left) in [
+        ("status 1 filled 10 a 10", "query o/1, new o/2 10@10000"),
+        ("missing 1", "query o/1, new o/2 10@10000"),
+        ("amended 1 10 9990", "new o/2 10@9990"),
+    ] {
+        let mut world = check(&[
+            SENT,
+            FIRST,
+            (
+                "amend 25 9990",
+                "amend o/1 10@9990",
+                "0+25+0=25 PENDING_AMEND",
+            ),
+            ("fill 1 a 10", "", "10+15+0=25 PENDING_AMEND"),
+            ("later", "query o/1", "10+15+0=25 PENDING_AMEND"),
+        ]);
+        world.play(answer);
+        assert_eq!(world.left(), left, "{answer}");
+        assert_eq!(
+            world.quantities("o"),
+            "10+15+0=25 PARTIALLY_FILLED",
+            "{answer}"
+        );
+        world.assert_recovers();
+    }
+}
