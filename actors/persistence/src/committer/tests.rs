@@ -63,7 +63,7 @@ fn what_waits_shares_one_commit() {
     bench.decide(1, 10);
     bench.decide(2, 10);
     bench.decide(1, 10);
-    assert_eq!(bench.durable(), []);
+    assert_eq!(bench.durable(), [0_u64; 0]);
     bench.committer.write();
     assert_eq!(bench.watch.commits(), [3]);
     assert_eq!(bench.durable(), [4]);
@@ -157,7 +157,7 @@ fn what_does_not_fit_is_kept_back_in_order_and_written_once_space_is_back() {
         bench.committer.probe();
         bench.committer.write();
     }
-    assert_eq!(bench.durable(), [], "a small one must not overtake");
+    assert_eq!(bench.durable(), [0_u64; 0], "a small one must not overtake");
     assert_eq!(bench.committer.health(), JournalHealth::Full);
     bench.store.set_full(false);
     bench.committer.probe();

@@ -54,8 +54,16 @@ fn pages_follow_each_other_without_a_gap_and_end() {
         all.extend(page);
     }
     assert_eq!(all, (1..=last).collect::<Vec<_>>());
-    assert_eq!(kept.page(last + 5, 7), [], "past the end there is nothing");
-    assert_eq!(kept.page(0, 0), [], "a page of nothing holds nothing");
+    assert_eq!(
+        kept.page(last + 5, 7),
+        [0_u64; 0],
+        "past the end there is nothing"
+    );
+    assert_eq!(
+        kept.page(0, 0),
+        [0_u64; 0],
+        "a page of nothing holds nothing"
+    );
     kept.writer.stop();
 }
 
@@ -90,7 +98,7 @@ fn a_stream_that_starts_further_back_sees_the_past_as_it_was() {
 fn what_is_decided_while_a_stream_reads_comes_in_its_next_page() {
     let kept = kept(2);
     let last = kept.scripted.events.len() as u64;
-    assert_eq!(kept.page(last, 10), []);
+    assert_eq!(kept.page(last, 10), [0_u64; 0]);
     let more = Scripted::with_orders(3);
     for recorded in &more.events[last as usize..] {
         kept.writer.queue().append(vec![to_record(recorded)]);
