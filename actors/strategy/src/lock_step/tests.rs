@@ -262,7 +262,7 @@ fn a_command_that_is_not_taken_comes_back() {
     );
     assert_eq!(
         world.notes(),
-        ["a: command for order nobody was refused: no such order"]
+        ["a: command for order nobody was refused: no such order: look at the id and the account"]
     );
 }
 
