@@ -7,7 +7,7 @@
 //! without touching it.
 //!
 //! **Not for**: knowing what a record means. Payloads are opaque bytes; the domain encodes and
-//! decodes its events. Nothing here decides about orders, and nothing here is async: a port blocks,
+//! decodes its events. Nothing here decides about orders, and no port is async: it blocks,
 //! and a shell runs it on a thread of its own.
 //!
 //! **Start reading** at [`port::journal`] (what a journal promises), then `embedded/frame.rs` (the

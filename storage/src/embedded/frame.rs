@@ -20,7 +20,8 @@
 use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::port::journal::{ChainHash, Record, RecordRef};
+use crate::StorageError;
+use crate::port::journal::{ChainHash, Class, Record, RecordRef, Unit};
 
 pub(crate) const MAGIC: [u8; 4] = *b"AXJF";
 pub(crate) const VERSION: u16 = 1;
@@ -86,6 +87,45 @@ impl FrameBuilder {
         self.bytes.len() + more_bytes + TRAILER_BYTES
     }
 
+    /// Checks that units can be added behind record `sequence`, in a frame of at most
+    /// `limit_bytes`; every backend accepts and refuses the same.
+    ///
+    /// Errors: `Sequence`, `TooLarge`, `BatchFull`.
+    pub(crate) fn measure(
+        &self,
+        units: &[Unit],
+        mut sequence: u64,
+        limit_bytes: usize,
+    ) -> Result<Measure, StorageError> {
+        let (mut bytes, mut class) = (0, Class::Essential);
+        for unit in units {
+            class = class.min(unit.class);
+            for record in &unit.records {
+                sequence += 1;
+                if record.sequence != sequence {
+                    let (expected, found) = (sequence, record.sequence);
+                    return Err(StorageError::Sequence { expected, found });
+                }
+                bytes += record_bytes(record);
+            }
+        }
+        let alone = FrameBuilder::empty_length() + bytes;
+        if alone > limit_bytes {
+            return Err(StorageError::TooLarge {
+                bytes: alone,
+                limit_bytes,
+            });
+        }
+        if self.length_with(bytes) > limit_bytes {
+            return Err(StorageError::BatchFull { limit_bytes });
+        }
+        Ok(Measure {
+            bytes,
+            sequence,
+            class,
+        })
+    }
+
     /// Adds a record. The caller has checked the sequence and the length.
     pub(crate) fn push(&mut self, record: &Record) {
         if self.records == 0 {
@@ -128,6 +168,16 @@ impl FrameBuilder {
         self.bytes.truncate(HEADER_BYTES);
         self.records = 0;
     }
+}
+
+/// What units would add to a frame.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Measure {
+    pub(crate) bytes: usize,
+    /// Of the last record.
+    pub(crate) sequence: u64,
+    /// The strictest of the units.
+    pub(crate) class: Class,
 }
 
 /// Returns the bytes that a record takes in a frame.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::data_dir::{DataDir, check_account_id, journal_claim, snapshot_folder};
-use super::frame::{FrameBuilder, MAX_FRAME_BYTES, MIN_FRAME_BYTES, record_bytes};
+use super::frame::{FrameBuilder, MAX_FRAME_BYTES, MIN_FRAME_BYTES};
 use super::open::open_parts;
 use super::options::{Opened, Options, Preallocation};
 use super::read::{Records, SegmentName};
@@ -279,37 +279,17 @@ impl EmbeddedJournal {
 impl Journal for EmbeddedJournal {
     fn append(&mut self, units: &[Unit]) -> Result<(), StorageError> {
         self.usable()?;
-        let (mut bytes, mut sequence, mut class) = (0, self.staged_sequence, Class::Essential);
-        for unit in units {
-            class = class.min(unit.class);
-            for record in &unit.records {
-                sequence += 1;
-                if record.sequence != sequence {
-                    let (expected, found) = (sequence, record.sequence);
-                    return Err(StorageError::Sequence { expected, found });
-                }
-                bytes += record_bytes(record);
-            }
-        }
-        if bytes == 0 {
+        let added = self
+            .staged
+            .measure(units, self.staged_sequence, self.largest_frame())?;
+        if added.bytes == 0 {
             return Ok(());
         }
-        let limit_bytes = self.largest_frame();
-        let alone = FrameBuilder::empty_length() + bytes;
-        if alone > limit_bytes {
-            return Err(StorageError::TooLarge {
-                bytes: alone,
-                limit_bytes,
-            });
-        }
-        if self.staged.length_with(bytes) > limit_bytes {
-            return Err(StorageError::BatchFull { limit_bytes });
-        }
-        self.check_space(bytes, class)?;
+        self.check_space(added.bytes, added.class)?;
         for record in units.iter().flat_map(|unit| &unit.records) {
             self.staged.push(record);
         }
-        self.staged_sequence = sequence;
+        self.staged_sequence = added.sequence;
         Ok(())
     }
 

@@ -43,9 +43,7 @@ pub use options::{Opened, Options, Preallocation};
 pub use records::{EmbeddedRecords, read_record};
 
 pub(crate) use data_dir::{accounts_on, check_account_id, journal_folder};
-pub(crate) use frame::{
-    FrameBuilder, Header, MAX_FRAME_BYTES, VERSION, genesis, next_record, record_bytes,
-};
+pub(crate) use frame::{FrameBuilder, Header, MAX_FRAME_BYTES, VERSION, genesis, next_record};
 pub(crate) use scan::{Finding, scan};
 
 /// Returns the newest whole snapshot of an account in a data folder.

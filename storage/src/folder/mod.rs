@@ -15,7 +15,7 @@ mod files;
 mod tests;
 
 use crate::StorageError;
-use crate::port::objects::{ContentHash, MAX_READ_BYTES, ObjectInfo, ObjectKey, Objects};
+use crate::port::objects::{ContentHash, ObjectInfo, ObjectKey, Objects, check_length, damaged};
 use files::{make_folder, replace, sync_folder, walk};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
@@ -276,32 +276,10 @@ fn copy(content: &mut dyn Read, to: &Path) -> io::Result<ContentHash> {
     Ok(ContentHash(hash.finalize().into()))
 }
 
-fn check_length(bytes: u64) -> Result<(), StorageError> {
-    if bytes <= MAX_READ_BYTES {
-        return Ok(());
-    }
-    Err(StorageError::TooLarge {
-        bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
-        // Within memory.
-        limit_bytes: MAX_READ_BYTES as usize,
-    })
-}
-
 /// A folder in the place of an object, or a file in that of a folder, is no object either.
 fn is_absent(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory
     )
-}
-
-fn damaged(key: &ObjectKey) -> StorageError {
-    StorageError::Damaged {
-        position: crate::error::Position {
-            segment: format!("object {key}"),
-            offset: 0,
-            sequence: 0,
-        },
-        reason: crate::error::Damage::Checksum,
-    }
 }

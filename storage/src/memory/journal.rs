@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::StorageError;
 use crate::embedded::{
-    FrameBuilder, Header, MAX_FRAME_BYTES, check_account_id, genesis, next_record, record_bytes,
+    FrameBuilder, Header, MAX_FRAME_BYTES, check_account_id, genesis, next_record,
 };
 use crate::port::journal::{
     Class, DurableSequence, Head, Journal, JournalState, Record, RecordIter, Snapshot,
@@ -147,34 +147,14 @@ impl MemoryJournal {
 impl Journal for MemoryJournal {
     fn append(&mut self, units: &[Unit]) -> Result<(), StorageError> {
         self.usable()?;
-        let (mut bytes, mut sequence, mut class) = (0, self.staged_sequence, Class::Essential);
-        for unit in units {
-            class = class.min(unit.class);
-            for record in &unit.records {
-                sequence += 1;
-                if record.sequence != sequence {
-                    let (expected, found) = (sequence, record.sequence);
-                    return Err(StorageError::Sequence { expected, found });
-                }
-                bytes += record_bytes(record);
-            }
-        }
-        let limit_bytes = MAX_FRAME_BYTES;
-        let alone = FrameBuilder::empty_length() + bytes;
-        if alone > limit_bytes {
-            return Err(StorageError::TooLarge {
-                bytes: alone,
-                limit_bytes,
-            });
-        }
-        if self.staged.length_with(bytes) > limit_bytes {
-            return Err(StorageError::BatchFull { limit_bytes });
-        }
-        self.check_space(bytes, class)?;
+        let added = self
+            .staged
+            .measure(units, self.staged_sequence, MAX_FRAME_BYTES)?;
+        self.check_space(added.bytes, added.class)?;
         for record in units.iter().flat_map(|unit| &unit.records) {
             self.staged.push(record);
         }
-        self.staged_sequence = sequence;
+        self.staged_sequence = added.sequence;
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! [`ObjectKey::new`], which leaves no way out of the store.
 
 use crate::StorageError;
+use crate::error::{Damage, Position};
 use std::fmt;
 use std::io::Read;
 use std::time::Duration;
@@ -157,4 +158,28 @@ pub trait Objects: Send + Sync {
     /// # Errors
     /// `Io`, `Unavailable`.
     fn expire(&self, prefix: &str, days: u32) -> Result<(), StorageError>;
+}
+
+/// Checks the length of what one call would return.
+pub(crate) fn check_length(bytes: u64) -> Result<(), StorageError> {
+    if bytes <= MAX_READ_BYTES {
+        return Ok(());
+    }
+    Err(StorageError::TooLarge {
+        bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
+        // Within memory.
+        limit_bytes: MAX_READ_BYTES as usize,
+    })
+}
+
+/// The error of an object that is not what was stored.
+pub(crate) fn damaged(key: &ObjectKey) -> StorageError {
+    StorageError::Damaged {
+        position: Position {
+            segment: format!("object {key}"),
+            offset: 0,
+            sequence: 0,
+        },
+        reason: Damage::Checksum,
+    }
 }

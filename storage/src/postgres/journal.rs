@@ -5,7 +5,7 @@ use super::read::Frames;
 use super::schema;
 use super::server::{Parameters, PgServer};
 use crate::StorageError;
-use crate::embedded::{FrameBuilder, MAX_FRAME_BYTES, check_account_id, genesis, record_bytes};
+use crate::embedded::{FrameBuilder, MAX_FRAME_BYTES, check_account_id, genesis};
 use crate::port::journal::{
     DurableSequence, Head, Journal, JournalState, RecordIter, Snapshot, Unit,
 };
@@ -87,11 +87,16 @@ impl PgJournals {
         if !is_free {
             return Err(self.locked(account_id, self.owner_of(account_id)?));
         }
-        let opened = self.take_over(account_id);
-        if opened.is_err() {
-            self.unlock(account_id);
+        match self.take_over(account_id) {
+            Ok(mut journal) => {
+                journal.is_locked = true;
+                Ok(journal)
+            }
+            Err(error) => {
+                self.unlock(account_id);
+                Err(error)
+            }
         }
-        opened
     }
 
     /// Becomes the owner of an account whoever had it: from now on the one before is refused.
@@ -124,6 +129,7 @@ impl PgJournals {
             on: self.clone(),
             account_id: account_id.to_owned(),
             epoch,
+            is_locked: false,
             head,
             staged: FrameBuilder::new(),
             staged_sequence: head.sequence,
@@ -174,6 +180,8 @@ pub struct PgJournal {
     on: PgJournals,
     account_id: String,
     epoch: i64,
+    /// It was opened, not taken over, and gives the account's lock back.
+    is_locked: bool,
     head: Head,
     staged: FrameBuilder,
     staged_sequence: u64,
@@ -192,7 +200,9 @@ impl fmt::Debug for PgJournal {
 
 impl Drop for PgJournal {
     fn drop(&mut self) {
-        self.on.unlock(&self.account_id);
+        if self.is_locked {
+            self.on.unlock(&self.account_id);
+        }
     }
 }
 
@@ -236,30 +246,13 @@ impl PgJournal {
 impl Journal for PgJournal {
     fn append(&mut self, units: &[Unit]) -> Result<(), StorageError> {
         self.usable()?;
-        let (mut bytes, mut sequence) = (0, self.staged_sequence);
-        for record in units.iter().flat_map(|unit| &unit.records) {
-            sequence += 1;
-            if record.sequence != sequence {
-                let (expected, found) = (sequence, record.sequence);
-                return Err(StorageError::Sequence { expected, found });
-            }
-            bytes += record_bytes(record);
-        }
-        let limit_bytes = MAX_FRAME_BYTES;
-        let alone = FrameBuilder::empty_length() + bytes;
-        if alone > limit_bytes {
-            return Err(StorageError::TooLarge {
-                bytes: alone,
-                limit_bytes,
-            });
-        }
-        if self.staged.length_with(bytes) > limit_bytes {
-            return Err(StorageError::BatchFull { limit_bytes });
-        }
+        let added = self
+            .staged
+            .measure(units, self.staged_sequence, MAX_FRAME_BYTES)?;
         for record in units.iter().flat_map(|unit| &unit.records) {
             self.staged.push(record);
         }
-        self.staged_sequence = sequence;
+        self.staged_sequence = added.sequence;
         Ok(())
     }
 

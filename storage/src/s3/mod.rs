@@ -14,7 +14,7 @@ mod tests;
 
 use crate::StorageError;
 use crate::blocking::Waiter;
-use crate::port::objects::{ContentHash, MAX_READ_BYTES, ObjectInfo, ObjectKey, Objects};
+use crate::port::objects::{ContentHash, ObjectInfo, ObjectKey, Objects, check_length, damaged};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use dispatch::Dispatcher;
@@ -159,14 +159,7 @@ impl Objects for S3Objects {
         if stored == Some(ContentHash(Sha256::digest(&bytes).into())) {
             return Ok(Some(bytes));
         }
-        Err(StorageError::Damaged {
-            position: crate::error::Position {
-                segment: format!("object {key}"),
-                offset: 0,
-                sequence: 0,
-            },
-            reason: crate::error::Damage::Checksum,
-        })
+        Err(damaged(key))
     }
 
     fn get_range(
@@ -280,17 +273,6 @@ impl Objects for S3Objects {
             }
         })
     }
-}
-
-fn check_length(bytes: u64) -> Result<(), StorageError> {
-    if bytes <= MAX_READ_BYTES {
-        return Ok(());
-    }
-    Err(StorageError::TooLarge {
-        bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
-        // Within memory.
-        limit_bytes: MAX_READ_BYTES as usize,
-    })
 }
 
 fn metadata(hash: ContentHash) -> HashMap<String, String> {
