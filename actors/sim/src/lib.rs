@@ -78,5 +78,10 @@ pub struct Failure {
 ///
 /// Panics: where an account itself finds one of its own invariants broken (debug builds).
 pub fn run(seed: u64) -> Result<Report, Failure> {
-    world::World::new(seed).run()
+    world::World::new(seed, None).run()
+}
+
+/// As [`run`], and tells of every input of an account and of what followed from it, a line each.
+pub fn run_traced(seed: u64, tell: fn(&str)) -> Result<Report, Failure> {
+    world::World::new(seed, Some(tell)).run()
 }

@@ -182,6 +182,16 @@ impl Node {
         }
     }
 
+    /// Returns what the last input led to while it waits for the disk, a line each.
+    pub fn last_effects(&self) -> impl Iterator<Item = String> {
+        let last = self.waiting.back();
+        let events = last.into_iter().flat_map(|batch| &batch.events);
+        let commands = last.into_iter().flat_map(|batch| &batch.commands);
+        let events =
+            events.map(|recorded| format!("    {} {:?}", recorded.sequence, recorded.event));
+        events.chain(commands.map(|command| format!("    to the venue: {command:?}")))
+    }
+
     pub fn is_idle(&self) -> bool {
         self.waiting.is_empty()
     }

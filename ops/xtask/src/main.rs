@@ -23,7 +23,7 @@ usage: cargo xtask <command>
   test [--only NAME]  set up what the tests need, then run all of them
                       (NAME: unit, doc, blackbox, or a part of a test's name)
   soak [NAME]         the long forms (NAME: kill, strace, sim; all without one)
-  sim --seed N        one run of the simulator, to repeat a failure
+  sim --seed N        one run of the simulator, told step by step, to repeat a failure
   tidy                the repository's own rules
   deny                dependencies: licences, bans, sources, advisories
   fmt [--check]       rustfmt

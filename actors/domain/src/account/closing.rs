@@ -224,6 +224,11 @@ impl Account {
             if busy.contains(&target.instrument_id) {
                 continue;
             }
+            // What the venue does not have cannot be closed, only opened the other way round.
+            if !self.agrees_on(&target.instrument_id) {
+                waits = true;
+                continue;
+            }
             if barren.is_some_and(|barren| barren.barren >= MAX_ATTEMPTS) {
                 gave_up = true;
             } else if barren.is_some_and(|barren| step.now.since(barren.last_at) < RETRY_NS) {

@@ -173,7 +173,7 @@ impl Account {
         }
         self.done(step);
         // What waited for this leaves now.
-        if state != TradingState::Halted {
+        if self.may_send() {
             self.drive_waiting(step, None);
         }
     }

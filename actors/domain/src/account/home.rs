@@ -2,8 +2,9 @@
 //!
 //! A venue may lack an order type or a time in force; the account then holds the order and does
 //! it itself. Everything that such an order has come to is an event, so that a restart finds a
-//! trailing stop where it was. While trading is halted nothing leaves: the order keeps waiting,
-//! and looks at the market again when trading goes on.
+//! trailing stop where it was. While trading is halted, or before the account agrees with its
+//! venue, nothing leaves: the order keeps waiting, and looks at the market again when trading
+//! goes on.
 
 use super::machine::{Account, Step};
 use crate::event::Event;
@@ -35,16 +36,22 @@ impl Account {
         for index in watching {
             self.look(step, index, &view);
         }
-        if self.trading_state != TradingState::Halted {
+        if self.may_send() {
             self.drive_waiting(step, Some(&instrument_id));
         }
+    }
+
+    /// Returns true when what waits here may leave: trading is not halted, and what the account
+    /// believes to hold is what its venue says.
+    pub(super) fn may_send(&self) -> bool {
+        self.trading_state != TradingState::Halted && self.is_reconciled()
     }
 
     /// Shows the market to an order that is held here.
     pub(super) fn look(&mut self, step: &mut Step<'_>, index: OrderIndex, view: &MarketView) {
         let entry = self.orders.get(index);
         // An earlier order of the same step may have ended it.
-        if !entry.is_watching() || self.trading_state == TradingState::Halted {
+        if !entry.is_watching() || !self.may_send() {
             return;
         }
         let instrument = self.instruments.get(&entry.order.request.instrument_id);

@@ -18,7 +18,7 @@ use crate::order::{
     Contingency, ListDefinition, OrderKey, OrderStatus, ReleaseRule, SubmitList, SubmitOrder,
 };
 use crate::risk::checks::Denial;
-use crate::risk::{MarketRef, ReasonCode, TradingState};
+use crate::risk::{MarketRef, ReasonCode};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most orders of one list, and of one batch.
@@ -403,10 +403,10 @@ impl Account {
     }
 
     /// Lets a child leave. It passes every check now, against the position that its parent made.
-    /// While trading is halted, and while a market order has no price to be measured by, it waits
+    /// While nothing may leave, and while a market order has no price to be measured by, it waits
     /// on: a leg that were denied then would protect nothing.
     fn release_child(&mut self, step: &mut Step<'_>, index: OrderIndex) {
-        if self.trading_state == TradingState::Halted {
+        if !self.may_send() {
             return;
         }
         let market = self.reference_of(&self.instrument_of(index));

@@ -82,6 +82,7 @@ impl Account {
     pub(super) fn reconcile(&mut self, step: &mut Step<'_>, snapshot: &VenueSnapshot) {
         // Taken out for the time of the pass, since it is changed beside the account.
         let mut machine = std::mem::take(&mut self.reconciler);
+        let was_reconciled = machine.is_reconciled();
         if machine.begin(snapshot) {
             if let Some(part) = &snapshot.executions {
                 self.take_executions(step, &mut machine, part);
@@ -94,6 +95,15 @@ impl Account {
             machine.end(step.now, snapshot);
         }
         self.reconciler = machine;
+        if !was_reconciled && self.may_send() {
+            self.drive_waiting(step, None);
+        }
+    }
+
+    /// Returns true when the position of an instrument is known well enough to close it. One that
+    /// differs elsewhere keeps no other position open.
+    pub(super) fn agrees_on(&self, instrument_id: &InstrumentId) -> bool {
+        self.reconciler.agrees_on(instrument_id)
     }
 
     /// Books what is missing here, by the way of every report. One that cannot be booked was

@@ -136,6 +136,19 @@ impl Difference {
         }
     }
 
+    /// Returns the instrument that it concerns; `None` for a balance.
+    pub(super) fn instrument_id(&self) -> Option<&InstrumentId> {
+        match self {
+            Difference::OrderUnknownHere { order, .. } => Some(&order.instrument_id),
+            Difference::ExecutionMissingHere { execution } => Some(&execution.instrument_id),
+            Difference::OrderUnknownAtVenue { instrument_id, .. }
+            | Difference::OrderTerms { instrument_id, .. }
+            | Difference::ExecutionMissingAtVenue { instrument_id, .. }
+            | Difference::Position { instrument_id, .. } => Some(instrument_id),
+            Difference::Balance { .. } => None,
+        }
+    }
+
     pub(super) fn key(&self) -> DifferenceKey {
         (self.kind(), self.subject())
     }

@@ -96,6 +96,17 @@ impl Reconciler {
         !self.is_required || self.has_agreed
     }
 
+    /// Returns whether the position of an instrument may be closed: the account agreed with its
+    /// venue, or the last snapshot that listed orders shows nothing open about this instrument.
+    pub(crate) fn agrees_on(&self, instrument_id: &InstrumentId) -> bool {
+        let concerns = |standing: &Standing| {
+            standing.resolution.is_open()
+                && standing.difference.instrument_id() == Some(instrument_id)
+        };
+        let has_listed = self.orders_pass > 0 && self.omitted == 0;
+        self.is_reconciled() || (has_listed && !self.standing.values().any(concerns))
+    }
+
     pub fn mode(&self) -> ReconcileMode {
         if self.has_agreed {
             ReconcileMode::Continuous

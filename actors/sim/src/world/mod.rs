@@ -91,10 +91,11 @@ pub struct World {
     venue: Venue,
     instruments: Arc<Instruments>,
     report: Report,
+    trace: Option<fn(&str)>,
 }
 
 impl World {
-    pub fn new(seed: u64) -> World {
+    pub fn new(seed: u64, trace: Option<fn(&str)>) -> World {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let faults = Faults::draw(&mut rng);
         let setting = Setting::draw(&mut rng);
@@ -120,6 +121,7 @@ impl World {
             rng,
             faults,
             setting,
+            trace,
         }
     }
 
@@ -245,7 +247,14 @@ impl World {
     fn apply(&mut self, member: usize, input: AccountInput, question: Option<Question>) {
         let node = &mut self.members[member].node;
         let was_idle = node.is_idle();
+        if let Some(tell) = self.trace {
+            let at_ns = self.now.since(START);
+            tell(&format!("{at_ns} ns, account {member}: {input:?}"));
+        }
         node.apply(self.now, input, question);
+        if let Some(tell) = self.trace {
+            node.last_effects().for_each(|effect| tell(&effect));
+        }
         if was_idle && !node.is_idle() {
             self.push_within(member, Action::Flush, self.faults.flush_ns);
         }

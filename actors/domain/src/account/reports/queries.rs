@@ -224,11 +224,7 @@ impl Account {
         let entry = self.orders.get(index);
         if entry.is_between_slices() {
             // It has forgotten a part that it has filled. What is left has not been there.
-            if entry.amend.is_some() {
-                let reason = "the part at the venue was filled before".to_owned();
-                self.amend_rejected(step, index, reason, ts_event);
-            }
-            return;
+            return self.amend_missed(step, index, ts_event);
         }
         let halted = self.trading_state == TradingState::Halted;
         // A cancel that the venue refused, as it had no such order, is wanted all the same.
@@ -243,6 +239,14 @@ impl Account {
             self.end_not_there(step, index, ReasonCode::CanceledByRisk, ts_event);
         } else {
             self.send_again(step, index);
+        }
+    }
+
+    /// Ends an amend of a part that is over at the venue: what is left has not been there.
+    pub(super) fn amend_missed(&mut self, step: &mut Step<'_>, index: OrderIndex, ts: UnixNanos) {
+        if self.orders.get(index).amend.is_some() {
+            let reason = "the part at the venue was filled before".to_owned();
+            self.amend_rejected(step, index, reason, ts);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Reconciliation driven by whole accounts and the snapshots of venues.
 
 mod cases;
+mod gate;
 mod model;
 mod properties;
 mod table;

@@ -113,3 +113,27 @@ fn an_amend_whose_answer_is_lost_is_settled_by_the_answer_to_a_query() {
         world.assert_recovers();
     }
 }
+
+#[test]
+fn an_amend_ends_with_its_part_when_fills_of_that_are_taken_back() {
+    let mut world = check(&[
+        SENT,
+        FIRST,
+        (
+            "amend 25 9990",
+            "amend o/1 10@9990",
+            "0+25+0=25 PENDING_AMEND",
+        ),
+        ("fill 1 a 4", "", "4+21+0=25 PENDING_AMEND"),
+        ("fill 1 b 6", "", "10+15+0=25 PENDING_AMEND"),
+        ("bust 1 a", "", "6+19+0=25 PENDING_AMEND"),
+        ("later", "query o/1", "6+19+0=25 PENDING_AMEND"),
+    ]);
+    world.play("status 1 canceled 10 b 6");
+    assert_eq!(
+        world.quantities("o"),
+        "6+19+0=25 PARTIALLY_FILLED",
+        "no later answer tells more of the amend"
+    );
+    world.assert_recovers();
+}
