@@ -17,13 +17,17 @@ use crate::reconcile::{
     self, Difference, DifferenceState, ExecutionPart, OrderFigures, Part, Reconciler, Resolution,
     VenueBalance, VenueOpenOrder, VenuePosition, VenueSnapshot,
 };
-use crate::time::UnixNanos;
+use crate::time::{NANOS_PER_SECOND, UnixNanos};
 use crate::venue::{Execution, VenueCommand, VenueReport};
 use std::collections::BTreeSet;
 
 /// Queries that one snapshot may send, as for a tick: venues limit requests, and what is left
 /// is asked at the next.
 const QUERIES_PER_SNAPSHOT: usize = 100;
+
+/// How long a position that differs by executions which the venue does not list waits for their
+/// busts, in nanoseconds: those say what was taken back, and at which price.
+const BUSTS_WITHIN_NS: i64 = 60 * NANOS_PER_SECOND;
 
 /// What one snapshot showed about positions and balances, before anything of it was done.
 #[derive(Default)]
@@ -278,7 +282,7 @@ impl Account {
         let mut confirmed = Confirmed::default();
         if let Some(part) = &snapshot.positions {
             for difference in reconcile::positions(self, part) {
-                if self.is_to_book(step, machine, &difference, part.ts) {
+                if self.is_to_book(step, machine, &difference, (part.ts, snapshot)) {
                     confirmed.positions.push(difference);
                 }
             }
@@ -286,7 +290,7 @@ impl Account {
         if let Some(part) = &snapshot.balances {
             let tolerance = machine.settings().balance_tolerance.clone();
             for difference in reconcile::balances(self, part, &tolerance) {
-                if self.is_to_book(step, machine, &difference, part.ts) {
+                if self.is_to_book(step, machine, &difference, (part.ts, snapshot)) {
                     confirmed.balances.push(difference);
                 }
             }
@@ -299,14 +303,14 @@ impl Account {
         }
     }
 
-    /// Notes a difference of a position or balance. True when it is confirmed and nothing that
-    /// is under way can explain it.
+    /// Notes a difference of a position or balance, by a part of `ts`. True when it is confirmed
+    /// and nothing that is under way can explain it.
     fn is_to_book(
         &self,
         step: &Step<'_>,
         machine: &mut Reconciler,
         difference: &Difference,
-        ts: UnixNanos,
+        (ts, snapshot): (UnixNanos, &VenueSnapshot),
     ) -> bool {
         let Some(judged) = machine.observe(step.now, self.sequence, difference.clone()) else {
             return false;
@@ -315,7 +319,12 @@ impl Account {
             Difference::Position { instrument_id, .. } => Some(instrument_id),
             _ => None,
         };
+        let executions = snapshot.executions.as_ref();
+        let awaits_busts = executions
+            .is_some_and(|part| reconcile::awaits_busts(self, part, difference))
+            && judged.age_ns < BUSTS_WITHIN_NS;
         judged.state == DifferenceState::Confirmed
+            && !awaits_busts
             && !self.is_under_way(judged.first_sequence, instrument_id)
             && !machine.has_open_orders(instrument_id)
             && !reconcile::younger_than(self, ts, instrument_id)

@@ -129,7 +129,11 @@ impl Account {
                 self.amended(step, index, values, ts_event);
             }
             VenueReport::AmendRejected { text, ts_event, .. } => {
-                self.amend_rejected(step, index, text, ts_event);
+                // One that came twice would end an amend that was asked for since, which the
+                // venue may yet take.
+                if ts_event > self.orders.get(index).amend_refused_at {
+                    self.amend_rejected(step, index, text, ts_event);
+                }
             }
             VenueReport::CancelRejected { text, ts_event, .. } => {
                 self.cancel_rejected(step, index, text, ts_event);

@@ -95,6 +95,9 @@ pub(crate) struct OrderEntry {
     pub amended_at: UnixNanos,
     /// The quantity of an amend that the venue refused, until the order changes otherwise.
     pub refused_quantity: Option<Quantity>,
+    /// The venue's time of its last refusal of an amend: one that is not newer is the same again,
+    /// and says nothing of a later amend.
+    pub amend_refused_at: UnixNanos,
     /// An iceberg that goes to its venue in slices: the last of them.
     pub slice: Option<Slice>,
 }
@@ -174,6 +177,7 @@ impl OrderEntry {
             most: None,
             amended_at: UnixNanos::MIN,
             refused_quantity: None,
+            amend_refused_at: UnixNanos::MIN,
             slice: None,
         }
     }

@@ -42,6 +42,18 @@ pub(crate) fn executions_unknown_at_venue(
     account: &Account,
     part: &ExecutionPart,
 ) -> Vec<Difference> {
+    unlisted(account, part)
+        .map(|execution| Difference::ExecutionMissingAtVenue {
+            exec_id: execution.exec_id.clone(),
+            instrument_id: execution.instrument_id.clone(),
+        })
+        .collect()
+}
+
+fn unlisted<'a>(
+    account: &'a Account,
+    part: &'a ExecutionPart,
+) -> impl Iterator<Item = &'a Execution> {
     let listed: BTreeSet<_> = part
         .rows
         .iter()
@@ -51,12 +63,32 @@ pub(crate) fn executions_unknown_at_venue(
         .filter(|record| !record.busted && !is_synthetic(&record.execution))
         .map(|record| &record.execution)
         .filter(|execution| execution.ts_event >= part.since && execution.ts_event < part.ts)
-        .filter(|execution| !listed.contains(&(&execution.exec_id, &execution.instrument_id)))
-        .map(|execution| Difference::ExecutionMissingAtVenue {
-            exec_id: execution.exec_id.clone(),
-            instrument_id: execution.instrument_id.clone(),
-        })
-        .collect()
+        .filter(move |execution| !listed.contains(&(&execution.exec_id, &execution.instrument_id)))
+}
+
+/// Returns true when executions that the venue does not list may explain a difference: it took
+/// them back, and has not said so yet. A position has to differ by exactly those of its
+/// instrument.
+pub(crate) fn awaits_busts(
+    account: &Account,
+    part: &ExecutionPart,
+    difference: &Difference,
+) -> bool {
+    match difference {
+        Difference::Position {
+            instrument_id,
+            ours,
+            venue,
+            ..
+        } => {
+            let theirs = unlisted(account, part).filter(|row| row.instrument_id == *instrument_id);
+            let signed = theirs.map(|row| row.side.sign() * row.last_quantity.0);
+            let sum: i128 = signed.map(i128::from).sum();
+            sum != 0 && sum == i128::from(*ours) - i128::from(*venue)
+        }
+        Difference::Balance { .. } => unlisted(account, part).next().is_some(),
+        _ => false,
+    }
 }
 
 /// Returns the executions that were booked since about `since`, by the venue's clock.

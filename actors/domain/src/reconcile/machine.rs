@@ -55,6 +55,8 @@ struct Standing {
 pub(crate) struct Judged {
     pub state: DifferenceState,
     pub first_sequence: u64,
+    /// How long it has stood as it is, in nanoseconds of our clock.
+    pub age_ns: i64,
 }
 
 /// Remembers differences from snapshot to snapshot. Not state of the account: it takes no part
@@ -215,6 +217,7 @@ impl Reconciler {
         Some(Judged {
             state: standing.state,
             first_sequence: standing.first_sequence,
+            age_ns: now.since(standing.first_seen),
         })
     }
 

@@ -21,7 +21,7 @@ mod machine;
 mod snapshot;
 
 pub(crate) use compare::{
-    SYNTHETIC, balances, executions_unknown_at_venue, holdings, is_synthetic, legs,
+    SYNTHETIC, awaits_busts, balances, executions_unknown_at_venue, holdings, is_synthetic, legs,
     missing_executions, orders, positions, younger_than,
 };
 pub use difference::{

@@ -188,6 +188,7 @@ impl OrderEntry {
             }
             Event::OrderAmendRejected { ts_event, .. } => {
                 self.refused_quantity = self.amend.take().map(|amend| amend.quantity);
+                self.amend_refused_at = self.amend_refused_at.max(*ts_event);
                 self.seen(*ts_event);
             }
             Event::OrderPendingCancel { reason_code, .. } => {

@@ -5,6 +5,7 @@ mod gate;
 mod model;
 mod properties;
 mod table;
+mod unlisted;
 
 use super::*;
 use crate::account::AccountInput;

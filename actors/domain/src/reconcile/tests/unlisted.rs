@@ -1,0 +1,74 @@
+//! A venue's lists already lack what it took back, while its bust is on the way.
+
+use super::*;
+use crate::event::Event;
+use crate::time::NANOS_PER_SECOND;
+use crate::venue::VenueReport;
+
+/// Long 10 by two executions, of which the venue lists the first alone, and the position of that.
+fn taken_back() -> World {
+    let mut world = World::ready();
+    world.working(limit("own", PERP, Side::Buy, 10, 10_000));
+    world.fill("own", "kept", 4, 10_000);
+    world.fill("own", "gone", 6, 9_000);
+    world
+}
+
+fn show(world: &mut World) {
+    world.now = world.now.plus(NANOS_PER_SECOND);
+    let mut snapshot = with_position(world, 4);
+    let ts = world.now.plus(1);
+    let executions = world.account.executions().iter();
+    let kept = executions.map(|record| &record.execution);
+    snapshot.executions = Some(ExecutionPart {
+        rows: kept
+            .filter(|execution| execution.exec_id.as_str() == "kept")
+            .cloned()
+            .collect(),
+        ts,
+        ..ExecutionPart::default()
+    });
+    take(world, &snapshot);
+}
+
+fn made_up(world: &World) -> usize {
+    let events = world.journal.iter().map(|recorded| &recorded.event);
+    events
+        .filter(|event| matches!(event, Event::PositionReconciled { .. }))
+        .count()
+}
+
+#[test]
+fn a_position_waits_for_the_busts_of_what_is_not_listed() {
+    let mut world = taken_back();
+    for _ in 0..30 {
+        show(&mut world);
+    }
+    assert_eq!(made_up(&world), 0);
+    let gone = world.account.executions().iter();
+    let gone = gone.map(|record| record.execution.clone());
+    let gone = gone
+        .filter(|execution| execution.exec_id.as_str() == "gone")
+        .next_back()
+        .unwrap();
+    world.report(VenueReport::Busted {
+        client_order_id: cid("own"),
+        exec_id: gone.exec_id,
+        instrument_id: gone.instrument_id,
+        ts_event: world.now,
+    });
+    show(&mut world);
+    assert_eq!(made_up(&world), 0);
+    assert_eq!(world.account.net_position(&id(PERP)), 4);
+    world.assert_recovers();
+}
+
+#[test]
+fn a_bust_that_never_comes_keeps_the_position_apart_for_a_minute_at_most() {
+    let mut world = taken_back();
+    for _ in 0..70 {
+        show(&mut world);
+    }
+    assert_eq!(made_up(&world), 1);
+    assert_eq!(world.account.net_position(&id(PERP)), 4);
+}
