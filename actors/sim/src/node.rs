@@ -86,6 +86,12 @@ impl Disk {
         (executions, moved)
     }
 
+    /// Returns true when an execution was taken back behind an event.
+    pub fn has_busts_after(&self, sequence: u64) -> bool {
+        let mut later = self.read().filter(|recorded| recorded.sequence > sequence);
+        later.any(|recorded| matches!(recorded.event, Event::ExecutionBusted { .. }))
+    }
+
     /// Returns by which event and how the closing of event `taken` ended; `None` while it has not.
     pub fn closed(&self, taken: u64) -> Option<(u64, CloseOutcome)> {
         self.read().find_map(|recorded| match recorded.event {

@@ -134,8 +134,8 @@ pub fn nothing_is_made_up(disk: &Disk, setting: &Setting) -> Result<(), String> 
     ))
 }
 
-/// What the last closing called flat is flat, unless something traded behind it: late, or by
-/// strangers.
+/// What the last closing called flat is flat, unless something traded behind it, late or by
+/// strangers, or was taken back.
 pub fn closed_positions_are_flat(member: &Member, setting: &Setting) -> Result<(), String> {
     let account = &member.node.account;
     let closed = member
@@ -144,7 +144,8 @@ pub fn closed_positions_are_flat(member: &Member, setting: &Setting) -> Result<(
     let Some((sequence, CloseOutcome::Flat)) = closed else {
         return Ok(());
     };
-    if setting.foreign || !account.executions_after(sequence).is_empty() {
+    let has_traded = !account.executions_after(sequence).is_empty();
+    if setting.foreign || has_traded || member.node.disk.has_busts_after(sequence) {
         return Ok(());
     }
     let mut open = account.positions().filter(|position| !position.is_flat());
