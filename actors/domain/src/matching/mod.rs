@@ -16,6 +16,7 @@ mod floor;
 mod latency;
 mod ledger;
 mod margin;
+mod one_account;
 pub mod order_book;
 pub mod random;
 mod resting;

@@ -4,12 +4,14 @@ use super::BookFill;
 use crate::id::{ClientOrderId, InstrumentId};
 use crate::market::{MarketEvent, Side, Trade};
 use crate::matching::ledger::Match;
+use crate::matching::one_account::OneAccount;
 use crate::matching::order_book::reaches;
 use crate::matching::resting::Print;
+use crate::matching::rules::Refused;
 use crate::number::Quantity;
 use crate::order::TimeInForce;
 use crate::time::UnixNanos;
-use crate::venue::{EndReason, RejectReason, VenueReport};
+use crate::venue::{EndReason, VenueReport};
 
 impl BookFill {
     /// Shows our orders an event: first those that waited for the session's first price, then
@@ -48,7 +50,7 @@ impl BookFill {
         }
         let now = event.ts_init();
         for (_, order_id) in std::mem::take(&mut market.at_open) {
-            let Some(order) = self.ledger.open(&order_id) else {
+            let Some(order) = self.own.ledger.open(&order_id) else {
                 continue;
             };
             let in_auction = order.order.time_in_force == TimeInForce::AtOpen;
@@ -58,10 +60,7 @@ impl BookFill {
                     .book
                     .would_trade(order.order.side, order.order.limit_price)
             {
-                self.forget(&order_id);
-                let text = "post-only order would trade at the opening".to_owned();
-                let reason = RejectReason::PostOnlyWouldTrade;
-                out.extend(self.ledger.reject_open(&order_id, reason, text, now));
+                self.refuse_open(now, &order_id, Refused::would_take(), out);
                 continue;
             }
             match &mut print {
@@ -74,7 +73,7 @@ impl BookFill {
     /// Lets an order for an auction trade at the auction's print, up to what is left of it.
     fn print_one(&mut self, id: &ClientOrderId, print: &mut Trade, out: &mut Vec<VenueReport>) {
         let now = print.ts_init;
-        let Some(order) = self.ledger.open(id) else {
+        let Some(order) = self.own.ledger.open(id) else {
             return;
         };
         let reached = reaches(order.order.side, order.order.limit_price, print.price);
@@ -88,8 +87,9 @@ impl BookFill {
                 quantity,
                 maker: false,
             };
-            let numbering = &mut self.numbering;
+            let numbering = &mut self.own.numbering;
             let filled = self
+                .own
                 .ledger
                 .fill(numbering, &market.instrument, id, matched, now);
             if filled.is_some() {
@@ -132,7 +132,7 @@ impl BookFill {
                     maker: true,
                 };
                 let order_id = &order.client_order_id;
-                let (ledger, numbering) = (&mut self.ledger, &mut self.numbering);
+                let (ledger, numbering) = (&mut self.own.ledger, &mut self.own.numbering);
                 match ledger.fill(numbering, &market.instrument, order_id, matched, ts) {
                     Some(report) => out.push(report),
                     None => {
@@ -155,7 +155,7 @@ impl BookFill {
             quantity: trade.quantity,
             ts: trade.ts_init,
         };
-        let (ledger, numbering) = (&mut self.ledger, &mut self.numbering);
+        let (ledger, numbering) = (&mut self.own.ledger, &mut self.own.numbering);
         for side in [Side::Buy, Side::Sell] {
             if trade.aggressor == Some(side) {
                 continue;

@@ -4,7 +4,7 @@ use super::orders::report;
 use super::{ExchangeEvent, SimExchange};
 use crate::UnixNanos;
 use crate::id::{AccountId, ClientOrderId, InstrumentId};
-use crate::matching::rules::Refused;
+use crate::matching::rules::{self, Refused};
 use crate::order::trigger::Seen;
 use crate::venue::{EndReason, NewOrder};
 
@@ -118,7 +118,7 @@ impl SimExchange {
         };
         let instrument = &market.definition.instrument;
         market.floor.check_collar(instrument, price)?;
-        super::orders::check_book(market, order)
+        rules::check_begin(order, market.book.would_trade(order.side, Some(price)))
     }
 
     /// Ends the orders whose time lies before `now`. What happens at the very end of their time

@@ -7,7 +7,7 @@ use crate::matching::ledger::{Ledger, VenueOrder};
 use crate::matching::order_book::{BookOrderId, Outcome, PlaceOrder, PlaceTerms};
 use crate::matching::rules::{self, Refused};
 use crate::order::{OrderType, TimeInForce};
-use crate::venue::{EndReason, NewOrder, RejectReason, VenueReport};
+use crate::venue::{EndReason, NewOrder, VenueReport};
 
 /// Begins the client order ids of the exchange's own orders.
 pub(super) const LIQUIDATION: &str = "LIQ-";
@@ -83,8 +83,7 @@ impl SimExchange {
     fn check_unused(&self, account_id: &AccountId, order: &NewOrder) -> Result<(), Refused> {
         let ledger = self.ledgers.get(account_id);
         if ledger.is_some_and(|ledger| ledger.knows(&order.client_order_id)) {
-            let reason = RejectReason::DuplicateClientOrderId;
-            return Err(Refused::new(reason, "client_order_id was used before"));
+            return Err(Refused::duplicate());
         }
         Ok(())
     }
@@ -95,25 +94,18 @@ impl SimExchange {
             return Err(Refused::other("client_order_id is the venue's own"));
         }
         let Some(market) = self.markets.get(&order.instrument_id) else {
-            return Err(Refused::new(
-                RejectReason::UnknownInstrument,
-                "unknown instrument",
-            ));
+            return Err(Refused::unknown_instrument());
         };
         let instrument = &market.definition.instrument;
         rules::check_new(instrument, order, self.clock)?;
-        let waits = order.order_type.is_conditional()
-            || order.order_type == OrderType::Limit
-            || order.time_in_force == TimeInForce::AtOpen
-            || order.time_in_force == TimeInForce::AtClose;
+        let in_auction = order.time_in_force.is_auction();
+        let waits =
+            order.order_type.is_conditional() || order.order_type == OrderType::Limit || in_auction;
         market.floor.check(order.time_in_force, waits)?;
         if !order.order_type.is_conditional() {
-            let in_auction = matches!(
-                order.time_in_force,
-                TimeInForce::AtOpen | TimeInForce::AtClose
-            );
             if !in_auction && !market.floor.is_closed() {
-                check_book(market, order)?;
+                let would_trade = market.book.would_trade(order.side, order.limit_price);
+                rules::check_begin(order, would_trade)?;
             }
             if let Some(price) = order.limit_price {
                 market.floor.check_collar(instrument, price)?;
@@ -267,25 +259,6 @@ impl SimExchange {
         self.end(number, reason, out);
         self.publish(&instrument_id, Stamp::at(self.clock), out);
     }
-}
-
-/// Refuses what cannot begin in the book as it is.
-pub(super) fn check_book(
-    market: &super::market::SimMarket,
-    order: &NewOrder,
-) -> Result<(), Refused> {
-    let would_trade = market.book.would_trade(order.side, order.limit_price);
-    if order.post_only && would_trade {
-        return Err(Refused::new(
-            RejectReason::PostOnlyWouldTrade,
-            "post-only order would trade at once",
-        ));
-    }
-    if order.limit_price.is_none() && !would_trade {
-        let reason = RejectReason::NoLiquidity;
-        return Err(Refused::new(reason, "nothing to trade with"));
-    }
-    Ok(())
 }
 
 /// Returns an order as its book takes it, and whether its limit is the first price that it gets.
