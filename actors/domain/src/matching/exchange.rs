@@ -4,6 +4,7 @@
 //! It holds positions and money only with [`SimOptions::margin`]; accounts check theirs before an
 //! order comes here.
 
+mod auctions;
 mod changes;
 mod conditions;
 mod controls;

@@ -44,6 +44,11 @@ impl Floor {
         self.session == Session::Closed
     }
 
+    /// Returns true while a session was opened and has no price yet.
+    pub(super) fn is_opening(&self) -> bool {
+        self.session == Session::Opening
+    }
+
     pub(super) fn set_halted(&mut self, halted: bool) {
         self.halted = halted;
     }
@@ -106,8 +111,9 @@ impl Floor {
         })
     }
 
-    /// Returns the price that bands go by: the last trade, or the middle before the first.
-    fn reference(&self) -> Option<Price> {
+    /// Returns the price that bands and auctions go by: the last trade, or the middle before the
+    /// first.
+    pub(super) fn reference(&self) -> Option<Price> {
         let MarketView { bid, ask, last, .. } = self.view;
         last.or_else(|| self.middle()).or(bid).or(ask)
     }

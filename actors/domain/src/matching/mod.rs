@@ -6,6 +6,7 @@
 //! [`exchange`] is a market of simulated traders on real order books.
 
 mod agents;
+mod auction;
 mod bar_fill;
 pub mod book_fill;
 #[cfg(test)]

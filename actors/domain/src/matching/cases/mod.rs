@@ -12,6 +12,7 @@ mod margin;
 mod properties;
 mod restart;
 mod terms;
+mod uncrossing;
 
 use crate::instrument::Instrument;
 use crate::market::{BookSnapshot, Level, MarketEvent, Quote, Side, Trade};

@@ -82,7 +82,7 @@ impl SimExchange {
         };
         let number = order.number;
         let (Some(live), Some(market)) = (
-            self.live.get(&number),
+            self.live.get_mut(&number),
             self.markets.get_mut(&order.order.instrument_id),
         ) else {
             return Err("unknown instrument".to_owned());
@@ -93,6 +93,10 @@ impl SimExchange {
         let instrument = &market.definition.instrument;
         rules::check_amend(instrument, order, &change)?;
         let Some(book_id) = live.book_id else {
+            let price = change.limit_price.or(order.order.limit_price);
+            if price != order.order.limit_price || change.quantity > order.order.quantity {
+                live.arrival = market.book.next_arrival();
+            }
             return Ok((number, None));
         };
         if let Some(price) = change.limit_price {

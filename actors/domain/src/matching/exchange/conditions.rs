@@ -93,15 +93,11 @@ impl SimExchange {
                 continue;
             };
             let (account_id, id) = (live.account_id.clone(), live.client_order_id.clone());
-            let checked = self.check_triggered(&order.order);
-            let clock = self.clock;
-            if let Err(Refused { reason, text }) = checked {
-                let ledger = self.ledger(&account_id);
-                let rejected = ledger.reject_open(&id, reason, text, clock);
-                self.forget(number);
-                report(out, &account_id, rejected);
+            if let Err(refused) = self.check_triggered(&order.order) {
+                self.refuse_open(number, refused, out);
                 continue;
             }
+            let clock = self.clock;
             let triggered = self.ledger(&account_id).trigger(&id, clock);
             report(out, &account_id, triggered);
             self.place(number, out);

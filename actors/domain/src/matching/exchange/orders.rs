@@ -20,6 +20,8 @@ pub(super) struct LiveOrder {
     pub(super) instrument_id: InstrumentId,
     /// Its number in the book of its instrument; `None` while it waits for something.
     pub(super) book_id: Option<BookOrderId>,
+    /// How old it is beside the orders of the book, while it waits for an auction.
+    pub(super) arrival: u64,
 }
 
 pub(super) fn report(
@@ -136,6 +138,7 @@ impl SimExchange {
                 client_order_id: id.clone(),
                 instrument_id: order.order.instrument_id.clone(),
                 book_id: None,
+                arrival: market.book.next_arrival(),
             },
         );
         if let Some(end) = order.order.terms.expire_at
@@ -173,7 +176,6 @@ impl SimExchange {
         let instrument_id = live.instrument_id.clone();
         let next_group = self.groups.len() as u64 + 1;
         let (mut place, mut terms, to_limit) = placing(order);
-        let time_in_force = order.order.time_in_force;
         terms.group = *self.groups.entry(account_id.clone()).or_insert(next_group);
         let Some(market) = self.markets.get_mut(&instrument_id) else {
             return;
@@ -192,13 +194,7 @@ impl SimExchange {
         }
         self.publish(&instrument_id, Stamp::at(self.clock), out);
         match placed.outcome {
-            Outcome::Canceled => {
-                let reason = match time_in_force {
-                    TimeInForce::AtOpen | TimeInForce::AtClose => EndReason::TimeOver,
-                    _ => EndReason::NoLiquidity,
-                };
-                self.end(number, reason, out);
-            }
+            Outcome::Canceled => self.end(number, EndReason::NoLiquidity, out),
             Outcome::SelfTrade => self.end(number, EndReason::SelfTrade, out),
             Outcome::Resting if to_limit => {
                 let clock = self.clock;
@@ -224,6 +220,28 @@ impl SimExchange {
         if !live.client_order_id.as_str().starts_with(LIQUIDATION) {
             report(out, &live.account_id, ended);
         }
+    }
+
+    /// Refuses a working order that is not allowed into its book after all. One that was filled
+    /// in part is canceled: nothing of it is refused any more.
+    pub(super) fn refuse_open(
+        &mut self,
+        number: u64,
+        refused: Refused,
+        out: &mut Vec<ExchangeEvent>,
+    ) {
+        let Some((live, order)) = self.order(number) else {
+            return;
+        };
+        if !order.filled.is_zero() {
+            return self.end(number, EndReason::Other, out);
+        }
+        let (account_id, id) = (live.account_id.clone(), live.client_order_id.clone());
+        self.forget(number);
+        let (clock, Refused { reason, text }) = (self.clock, refused);
+        let ledger = self.ledger(&account_id);
+        let rejected = ledger.reject_open(&id, reason, text, clock);
+        report(out, &account_id, rejected);
     }
 
     /// Takes an order out of everything but its ledger.
