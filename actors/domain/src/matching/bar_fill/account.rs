@@ -95,7 +95,7 @@ impl OneAccount for BarFill {
         let Some(listing) = self.listings.get_mut(id) else {
             return;
         };
-        let last = listing.last.filter(|_| listing.floor.is_trading());
+        let last = listing.last.filter(|_| listing.floor.trades(false));
         let mut left = listing.left;
         // One that came after this close, or knew the bar that made the price, waits for the next.
         let shown = listing.bar_shown;

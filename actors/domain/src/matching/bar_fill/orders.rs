@@ -60,7 +60,12 @@ impl BarFill {
         let Some(last) = listing.last else {
             return;
         };
-        if self.options.fill == FillModel::NextOpen || !listing.floor.is_trading() {
+        let extended_hours = listing.working.get(&number).and_then(|working| {
+            let order = self.own.ledger.open(&working.id)?;
+            Some(order.order.terms.extended_hours)
+        });
+        let trades = extended_hours.is_some_and(|asks| listing.floor.trades(asks));
+        if self.options.fill == FillModel::NextOpen || !trades {
             return;
         }
         let mut left = listing.left;
@@ -77,7 +82,7 @@ impl BarFill {
         self.own.check_unused(order)?;
         rules::check_new(&listing.instrument, order, now)?;
         // Data comes again after a session, so a market order can wait for it.
-        listing.floor.check(order.time_in_force, true)?;
+        listing.floor.check(order, true)?;
         if order.order_type.is_conditional() {
             return Ok(());
         }
@@ -88,7 +93,7 @@ impl BarFill {
         let would_trade = touch.is_some_and(|at| reaches(order.side, order.limit_price, at));
         let waits = order.time_in_force.is_auction()
             || self.options.fill == FillModel::NextOpen
-            || listing.floor.is_closed();
+            || listing.floor.is_closed_to(order.terms.extended_hours);
         if waits && !order.post_only {
             return Ok(());
         }

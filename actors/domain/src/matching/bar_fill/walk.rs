@@ -105,7 +105,12 @@ impl BarFill {
         let Some(listing) = self.listings.get(id) else {
             return Vec::new();
         };
-        let is_wanted = |id: &ClientOrderId| self.own.ledger.open(id).is_some_and(&wanted);
+        let is_wanted = |id: &ClientOrderId| {
+            let order = self.own.ledger.open(id);
+            let trades =
+                |order: &VenueOrder| listing.floor.trades(order.order.terms.extended_hours);
+            order.is_some_and(|order| trades(order) && wanted(order))
+        };
         let working = listing.working.iter();
         working
             .filter(|(_, working)| is_wanted(&working.id))
@@ -198,7 +203,8 @@ impl BarFill {
                     continue;
                 };
                 let often = met.get(number).copied().unwrap_or(0);
-                if order.since > begin || often >= MEETINGS {
+                let trades = listing.floor.trades(order.order.terms.extended_hours);
+                if order.since > begin || often >= MEETINGS || !trades {
                     continue;
                 }
                 let none_left = *left == Some(0);

@@ -50,8 +50,9 @@ impl OneAccount for BookFill {
             return Ok(());
         };
         let waits = market.at_open.contains(&(order.number, id.clone()));
-        if market.floor.is_closed() && !waits && Some(price) != order.order.limit_price {
-            return Err("session is closed".to_owned());
+        let closed = market.floor.is_closed_to(order.order.terms.extended_hours);
+        if closed && !waits && Some(price) != order.order.limit_price {
+            return Err("session is closed: cancel the order and send another".to_owned());
         }
         market
             .floor
@@ -96,6 +97,10 @@ impl OneAccount for BookFill {
             return market.resting(side).reduce(id, order.leaves());
         }
         market.resting(side).remove(id);
+        // The data may have come to its price meanwhile.
+        if market.floor.is_closed_to(order.order.terms.extended_hours) {
+            return self.rest(now, id);
+        }
         self.trade_and_rest(now, id, out);
     }
 
@@ -104,7 +109,7 @@ impl OneAccount for BookFill {
         let Some(market) = self.markets.get_mut(id) else {
             return;
         };
-        let trades = market.floor.is_trading();
+        let trades = market.floor.trades(false);
         for (_, order_id) in std::mem::take(&mut market.at_close) {
             if trades {
                 self.trade_and_rest(now, &order_id, out);

@@ -42,7 +42,7 @@ impl BookFill {
             return;
         };
         // Without trading there is no price, and the last one is history.
-        if !market.floor.is_trading() {
+        if !market.floor.trades(order.order.terms.extended_hours) {
             return;
         }
         match order.see(&market.floor.view, &market.instrument) {

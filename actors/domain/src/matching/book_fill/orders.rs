@@ -51,7 +51,9 @@ impl BookFill {
             market.watching.insert(key);
         } else if time_in_force == TimeInForce::AtClose {
             market.at_close.insert(key);
-        } else if time_in_force == TimeInForce::AtOpen || market.floor.is_closed() {
+        } else if time_in_force == TimeInForce::AtOpen
+            || market.floor.is_closed_to(order.order.terms.extended_hours)
+        {
             market.at_open.insert(key);
         } else {
             return false;
@@ -144,6 +146,7 @@ impl BookFill {
             display: order.order.terms.display_quantity,
             shown: market.book.shown_at(side, price),
             since: now,
+            extended_hours: order.order.terms.extended_hours,
         };
         market.resting(side).insert(resting);
     }
@@ -157,14 +160,14 @@ impl BookFill {
         let in_auction = order.time_in_force.is_auction();
         let conditional = order.order_type.is_conditional();
         let waits = conditional || in_auction || order.order_type == OrderType::Limit;
-        market.floor.check(order.time_in_force, waits)?;
+        market.floor.check(order, waits)?;
         if conditional {
             return Ok(());
         }
         if let Some(price) = order.limit_price {
             market.floor.check_collar(&market.instrument, price)?;
         }
-        if in_auction || market.floor.is_closed() {
+        if in_auction || market.floor.is_closed_to(order.terms.extended_hours) {
             return Ok(());
         }
         rules::check_begin(

@@ -127,7 +127,7 @@ fn tc_m34_a_post_only_order_that_waited_does_not_take_at_the_opening() {
 }
 
 /// Lets the exchange come to a local time in New York. What it is told changes nothing.
-fn come_to(desk: &mut Desk, at: &str) -> String {
+pub(super) fn come_to(desk: &mut Desk, at: &str) -> String {
     desk.now = parse_instant(at).unwrap().0 - 1;
     desk.control(VenueControl::Resume {
         instrument_id: id(),

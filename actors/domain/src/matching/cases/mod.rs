@@ -6,6 +6,7 @@
 mod auctions;
 mod balances;
 mod data;
+mod extended;
 mod facts;
 mod kinds;
 mod margin;

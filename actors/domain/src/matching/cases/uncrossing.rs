@@ -6,7 +6,7 @@ use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-use SessionEdge::{Close, Open};
+use SessionEdge::{Close, ExtendedClose, ExtendedOpen, Open};
 
 fn market(id: &str, side: Side, quantity: i64, time_in_force: TimeInForce) -> NewOrder {
     at(order(id, side, OrderType::Market, quantity), time_in_force)
@@ -132,9 +132,15 @@ enum Op {
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
-    let edges = prop::sample::select(vec![Open, Close]);
+    let edges = [Open, Close, ExtendedOpen, ExtendedClose];
+    let edges = prop::sample::select(edges.to_vec());
+    let new = (0_usize..3, orders(), prop::bool::ANY);
+    let new = new.prop_map(|(who, mut order, extended_hours)| {
+        order.terms.extended_hours = extended_hours;
+        Op::New(who, Box::new(order))
+    });
     let op = prop_oneof![
-        10 => (0_usize..3, orders()).prop_map(|(who, order)| Op::New(who, Box::new(order))),
+        10 => new,
         1 => (0_usize..3, 0_u8..25).prop_map(|(who, n)| Op::Cancel(who, n)),
         2 => edges.prop_map(Op::Edge),
         1 => prop::bool::weighted(0.3).prop_map(Op::Halt),
@@ -190,13 +196,25 @@ proptest! {
 
     /// TC-M109: whatever comes before an auction, all in it get its one price, as much is bought
     /// as is sold and as its print says, no promise of an order is broken, and the book that it
-    /// leaves is not crossed.
+    /// leaves is not crossed. Outside of the regular session nobody trades who did not ask for it.
     #[test]
     fn tc_m109_an_auction_conserves_and_leaves_no_cross(ops in ops()) {
         let mut desk = desk();
         let mut known = Orders::new();
+        let mut asks: BTreeMap<(String, ClientOrderId), bool> = BTreeMap::new();
+        let mut session = Open;
         let mut sum = (0_i64, 0_i64);
         for op in &ops {
+            if let Op::New(who, order) = op {
+                let key = (NAMES[*who].to_owned(), order.client_order_id.clone());
+                asks.entry(key).or_insert(order.terms.extended_hours);
+            }
+            // A regular close trades before it closes.
+            let before = session;
+            if let Op::Edge(edge) = op {
+                session = *edge;
+            }
+            let is_regular = session == Open || (session == Close && before == Open);
             desk.now += 1;
             let (input, new) = input(op);
             let events = desk.exchange("", input);
@@ -217,6 +235,8 @@ proptest! {
                     ExchangeEvent::Report { account_id, report } => {
                         take(&mut known, new, account_id.as_str(), report, desk.now)?;
                         if let VenueReport::Filled(e) = report {
+                            let key = (account_id.to_string(), e.client_order_id.clone());
+                            prop_assert!(is_regular || asks[&key], "{e:?} in {session:?}");
                             let signed = e.side.sign() * e.last_quantity.0;
                             sum = (sum.0 + signed, sum.1 - signed * e.last_price.0);
                             if let Some((price, _)) = auction {

@@ -87,7 +87,7 @@ impl SimExchange {
             return;
         };
         let mut over: Vec<u64> = std::mem::take(&mut market.at_close).into_iter().collect();
-        if market.floor.is_trading() {
+        if market.floor.trades(false) {
             self.hold_auction(id, &over, out);
         }
         over.extend(self.unopened(id));
@@ -98,6 +98,63 @@ impl SimExchange {
         self.work_off(out);
         if let Some(market) = self.markets.get_mut(id) {
             market.floor.set_session(SessionEdge::Close);
+        }
+    }
+
+    /// Begins extended hours. Orders that did not ask for them leave the book and wait for the
+    /// regular session, as old as they are; those that did begin.
+    pub(super) fn open_extended(&mut self, id: &InstrumentId, out: &mut Vec<ExchangeEvent>) {
+        let Some(market) = self.markets.get_mut(id) else {
+            return;
+        };
+        market.floor.set_session(SessionEdge::ExtendedOpen);
+        let of_market = self
+            .live
+            .iter_mut()
+            .filter(|(_, live)| live.instrument_id == *id);
+        for (number, live) in of_market {
+            let Some(book_id) = live.book_id else {
+                continue;
+            };
+            let ledger = self.ledgers.get(&live.account_id);
+            let order = ledger.and_then(|ledger| ledger.open(&live.client_order_id));
+            if order.is_some_and(|order| order.order.terms.extended_hours) {
+                continue;
+            }
+            if let Some(order) = market.book.cancel(book_id, &mut market.changes) {
+                (live.book_id, live.arrival) = (None, order.arrival);
+                market.at_open.insert(*number);
+            }
+        }
+        self.publish(id, Stamp::at(self.clock), out);
+        self.begin_extended(id, out);
+        self.see_all(id, out);
+    }
+
+    /// Lets the orders that waited for extended hours into the book, the oldest first: these
+    /// hours have no auction.
+    pub(super) fn begin_extended(&mut self, id: &InstrumentId, out: &mut Vec<ExchangeEvent>) {
+        let Some(market) = self.markets.get(id) else {
+            return;
+        };
+        if market.floor.is_halted() || !market.floor.is_extended() {
+            return;
+        }
+        let mut waiting = Vec::new();
+        for number in &market.at_open {
+            if let Some((live, order)) = self.order(*number)
+                && order.order.terms.extended_hours
+                && !order.order.time_in_force.is_auction()
+            {
+                waiting.push((live.arrival, *number));
+            }
+        }
+        waiting.sort_unstable();
+        for (_, number) in waiting {
+            if let Some(market) = self.markets.get_mut(id) {
+                market.at_open.remove(&number);
+            }
+            self.place_unless_it_takes(number, out);
         }
     }
 

@@ -105,8 +105,8 @@ impl SimExchange {
                 .check_collar(instrument, price)
                 .map_err(|refused| refused.text)?;
             let moves = Some(price) != order.order.limit_price;
-            if market.floor.is_closed() && moves {
-                return Err("session is closed".to_owned());
+            if market.floor.is_closed_to(order.order.terms.extended_hours) && moves {
+                return Err("session is closed: cancel the order and send another".to_owned());
             }
             if order.order.post_only && market.book.would_trade(order.order.side, Some(price)) {
                 return Err("post-only order would trade at once".to_owned());

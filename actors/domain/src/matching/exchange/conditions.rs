@@ -65,13 +65,13 @@ impl SimExchange {
         ) else {
             return;
         };
-        // Without trading there is no price, and the last one is history.
-        if !market.floor.is_trading() {
-            return;
-        }
         let Some(order) = ledger.open_mut(&live.client_order_id) else {
             return;
         };
+        // Without trading there is no price, and the last one is history.
+        if !market.floor.trades(order.order.terms.extended_hours) {
+            return;
+        }
         match order.see(&market.floor.view, &market.definition.instrument) {
             Seen::Nothing => {}
             Seen::Trailed { .. } => {

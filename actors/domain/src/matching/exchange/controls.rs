@@ -62,6 +62,18 @@ impl SimExchange {
                 instrument_id,
                 edge: SessionEdge::Close,
             } => self.close_session(instrument_id, out),
+            VenueControl::Session {
+                instrument_id,
+                edge: SessionEdge::ExtendedOpen,
+            } => self.open_extended(instrument_id, out),
+            VenueControl::Session {
+                instrument_id,
+                edge: SessionEdge::ExtendedClose,
+            } => {
+                if let Some(market) = self.markets.get_mut(instrument_id) {
+                    market.floor.set_session(SessionEdge::ExtendedClose);
+                }
+            }
             VenueControl::Bust { exec_id } => self.bust(exec_id, out),
         }
     }
@@ -70,6 +82,7 @@ impl SimExchange {
         if let Some(market) = self.markets.get_mut(id) {
             market.floor.set_halted(halted);
             self.hold_opening(id, out);
+            self.begin_extended(id, out);
             self.see_all(id, out);
         }
     }

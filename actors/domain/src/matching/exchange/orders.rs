@@ -103,9 +103,9 @@ impl SimExchange {
         let in_auction = order.time_in_force.is_auction();
         let waits =
             order.order_type.is_conditional() || order.order_type == OrderType::Limit || in_auction;
-        market.floor.check(order.time_in_force, waits)?;
+        market.floor.check(order, waits)?;
         if !order.order_type.is_conditional() {
-            if !in_auction && !market.floor.is_closed() {
+            if !in_auction && !market.floor.is_closed_to(order.terms.extended_hours) {
                 let would_trade = market.book.would_trade(order.side, order.limit_price);
                 rules::check_begin(order, would_trade)?;
             }
@@ -160,7 +160,7 @@ impl SimExchange {
             TimeInForce::AtClose => {
                 market.at_close.insert(number);
             }
-            _ if market.floor.is_closed() => {
+            _ if market.floor.is_closed_to(order.order.terms.extended_hours) => {
                 market.at_open.insert(number);
             }
             _ => self.place(number, out),
