@@ -93,6 +93,22 @@ fn tc_m107_age_decides_at_one_price_and_an_amend_for_more_is_as_new() {
 }
 
 #[test]
+fn tc_m117_what_waits_for_an_auction_is_amended_within_the_price_bands() {
+    let mut instrument = with_sessions();
+    instrument.rules.price_collar = Some(crate::Rate::parse("0.1").unwrap());
+    let mut desk = Desk::of("exchange", instrument);
+    desk.quote(99, 101, 10);
+    desk.session(Close);
+    desk.submit(limit("l", Side::Buy, 105, 5));
+    let beyond = "amend rejected: limit_price is beyond the venue's price bands";
+    assert_eq!(desk.amend("l", 5, Some(111), None), beyond);
+    assert_eq!(
+        desk.amend("l", 5, Some(110), None),
+        "amended 5 limit 110 stop -"
+    );
+}
+
+#[test]
 fn tc_m108_a_halt_delays_the_opening_and_takes_the_close() {
     let mut desk = desk();
     desk.quote(99, 101, 10);

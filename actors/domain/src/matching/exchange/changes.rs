@@ -92,6 +92,10 @@ impl SimExchange {
         }
         let instrument = &market.definition.instrument;
         rules::check_amend(instrument, order, &change)?;
+        if let Some(price) = change.limit_price.filter(|_| order.watch.is_none()) {
+            let collar = market.floor.check_collar(instrument, price);
+            collar.map_err(|refused| refused.text)?;
+        }
         let Some(book_id) = live.book_id else {
             let price = change.limit_price.or(order.order.limit_price);
             if price != order.order.limit_price || change.quantity > order.order.quantity {
@@ -100,10 +104,6 @@ impl SimExchange {
             return Ok((number, None));
         };
         if let Some(price) = change.limit_price {
-            market
-                .floor
-                .check_collar(instrument, price)
-                .map_err(|refused| refused.text)?;
             let moves = Some(price) != order.order.limit_price;
             if market.floor.is_closed_to(order.order.terms.extended_hours) && moves {
                 return Err("session is closed: cancel the order and send another".to_owned());
