@@ -2,6 +2,8 @@
 
 use super::auctions::{at, come_to, with_sessions};
 use super::*;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 use SessionEdge::{Close, ExtendedClose, ExtendedOpen, Open};
 
@@ -13,6 +15,64 @@ fn extended(order: NewOrder) -> NewOrder {
 
 fn market(id: &str, side: Side, quantity: i64) -> NewOrder {
     order(id, side, OrderType::Market, quantity)
+}
+
+/// What a script says of sessions, and which orders ask for extended hours.
+pub(super) struct Hours {
+    asks: BTreeMap<(String, ClientOrderId), bool>,
+    session: SessionEdge,
+    is_regular: bool,
+}
+
+impl Hours {
+    pub(super) fn new() -> Hours {
+        Hours {
+            asks: BTreeMap::new(),
+            session: Open,
+            is_regular: true,
+        }
+    }
+
+    /// Takes the next step: an order or an edge, where it is one.
+    pub(super) fn step(&mut self, order: Option<(&str, &NewOrder)>, edge: Option<SessionEdge>) {
+        if let Some((name, order)) = order {
+            let key = (name.to_owned(), order.client_order_id.clone());
+            self.asks.entry(key).or_insert(order.terms.extended_hours);
+        }
+        let before = self.session;
+        self.session = edge.unwrap_or(before);
+        // A regular close trades before it closes.
+        let closes = edge == Some(Close) && before == Open;
+        self.is_regular = self.session == Open || closes;
+    }
+
+    /// Checks that a fill of this step may be.
+    pub(super) fn check(&self, name: &str, report: &VenueReport) -> Result<(), TestCaseError> {
+        let VenueReport::Filled(e) = report else {
+            return Ok(());
+        };
+        let key = (name.to_owned(), e.client_order_id.clone());
+        let trades = match self.session {
+            Open => true,
+            ExtendedOpen => self.asks[&key],
+            Close | ExtendedClose => self.is_regular,
+        };
+        prop_assert!(trades, "{e:?} in {:?}", self.session);
+        Ok(())
+    }
+}
+
+pub(super) fn any_edge() -> impl Strategy<Value = SessionEdge> {
+    prop::sample::select(vec![Open, Close, ExtendedOpen, ExtendedClose])
+}
+
+/// An order, which may ask for extended hours.
+pub(super) fn any_order() -> impl Strategy<Value = NewOrder> {
+    let order = (super::properties::orders(), prop::bool::ANY);
+    order.prop_map(|(mut order, extended_hours)| {
+        order.terms.extended_hours = extended_hours;
+        order
+    })
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! TC-M105 to TC-M109: auctions at the exchange, with orders that rest and orders that wait.
 
 use super::auctions::{at, with_sessions};
-use super::properties::{Orders, orders, take};
+use super::extended::{Hours, any_edge, any_order};
+use super::properties::{Orders, take};
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-use SessionEdge::{Close, ExtendedClose, ExtendedOpen, Open};
+use SessionEdge::{Close, Open};
 
 fn market(id: &str, side: Side, quantity: i64, time_in_force: TimeInForce) -> NewOrder {
     at(order(id, side, OrderType::Market, quantity), time_in_force)
@@ -148,17 +149,10 @@ enum Op {
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
-    let edges = [Open, Close, ExtendedOpen, ExtendedClose];
-    let edges = prop::sample::select(edges.to_vec());
-    let new = (0_usize..3, orders(), prop::bool::ANY);
-    let new = new.prop_map(|(who, mut order, extended_hours)| {
-        order.terms.extended_hours = extended_hours;
-        Op::New(who, Box::new(order))
-    });
     let op = prop_oneof![
-        10 => new,
+        10 => (0_usize..3, any_order()).prop_map(|(who, order)| Op::New(who, Box::new(order))),
         1 => (0_usize..3, 0_u8..25).prop_map(|(who, n)| Op::Cancel(who, n)),
-        2 => edges.prop_map(Op::Edge),
+        2 => any_edge().prop_map(Op::Edge),
         1 => prop::bool::weighted(0.3).prop_map(Op::Halt),
     ];
     prop::collection::vec(op, 1..100)
@@ -217,20 +211,14 @@ proptest! {
     fn tc_m109_an_auction_conserves_and_leaves_no_cross(ops in ops()) {
         let mut desk = desk();
         let mut known = Orders::new();
-        let mut asks: BTreeMap<(String, ClientOrderId), bool> = BTreeMap::new();
-        let mut session = Open;
+        let mut hours = Hours::new();
         let mut sum = (0_i64, 0_i64);
         for op in &ops {
-            if let Op::New(who, order) = op {
-                let key = (NAMES[*who].to_owned(), order.client_order_id.clone());
-                asks.entry(key).or_insert(order.terms.extended_hours);
+            match op {
+                Op::New(who, order) => hours.step(Some((NAMES[*who], order)), None),
+                Op::Edge(edge) => hours.step(None, Some(*edge)),
+                _ => hours.step(None, None),
             }
-            // A regular close trades before it closes.
-            let before = session;
-            if let Op::Edge(edge) = op {
-                session = *edge;
-            }
-            let is_regular = session == Open || (session == Close && before == Open);
             desk.now += 1;
             let (input, new) = input(op);
             let events = desk.exchange("", input);
@@ -250,9 +238,8 @@ proptest! {
                     }
                     ExchangeEvent::Report { account_id, report } => {
                         take(&mut known, new, account_id.as_str(), report, desk.now)?;
+                        hours.check(account_id.as_str(), report)?;
                         if let VenueReport::Filled(e) = report {
-                            let key = (account_id.to_string(), e.client_order_id.clone());
-                            prop_assert!(is_regular || asks[&key], "{e:?} in {session:?}");
                             let signed = e.side.sign() * e.last_quantity.0;
                             sum = (sum.0 + signed, sum.1 - signed * e.last_price.0);
                             if let Some((price, _)) = auction {
