@@ -325,10 +325,14 @@ pub enum VenueControl {
     Bust { exec_id: ExecId },
 }
 
-/// Which end of a session it is.
+/// Which end of a session it is. Without a word about extended hours it is the regular one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionEdge {
     Open,
     Close,
+    /// Trade before or after the regular session begins, for orders that ask for it (FIX 336).
+    ExtendedOpen,
+    /// It ends, and no regular session follows at once.
+    ExtendedClose,
 }

@@ -20,6 +20,7 @@
 //! rather than prints. There is no book here in which an iceberg order could hide or an account
 //! meet itself: those terms are taken and change nothing.
 
+mod account;
 mod auctions;
 mod conditions;
 mod meeting;
@@ -33,7 +34,8 @@ mod walk;
 
 use super::costs::{FeeModel, Slippage};
 use super::floor::Floor;
-use super::ledger::{Change, Ledger, Numbering};
+use super::ledger::Numbering;
+use super::one_account::{OneAccount, OwnOrders};
 use crate::id::{ClientOrderId, InstrumentId};
 use crate::instrument::Instrument;
 use crate::market::{Bar, MarketEvent};
@@ -42,7 +44,7 @@ use crate::time::UnixNanos;
 use crate::venue::{VenueCommand, VenueControl, VenueModel, VenueReport};
 pub use path::{BarPath, BarVolume};
 use rules::{Reach, Source};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Which price a market order gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,11 +86,8 @@ impl BarFillOptions {
 #[derive(Debug)]
 pub struct BarFill {
     options: BarFillOptions,
-    numbering: Numbering,
     listings: BTreeMap<InstrumentId, Listing>,
-    ledger: Ledger,
-    /// When which order ends.
-    ends: BTreeSet<(UnixNanos, u64, ClientOrderId)>,
+    own: OwnOrders,
 }
 
 #[derive(Debug)]
@@ -184,10 +183,8 @@ impl BarFill {
             .collect();
         BarFill {
             options,
-            numbering: Numbering::short(),
             listings,
-            ledger: Ledger::default(),
-            ends: BTreeSet::new(),
+            own: OwnOrders::new(Numbering::short()),
         }
     }
 }
@@ -204,37 +201,7 @@ impl VenueModel for BarFill {
 
     fn on_command(&mut self, now: UnixNanos, command: &VenueCommand, out: &mut Vec<VenueReport>) {
         self.expire(now, out);
-        match command {
-            VenueCommand::New(order) => self.place(now, order, out),
-            VenueCommand::Amend {
-                client_order_id,
-                quantity,
-                limit_price,
-                stop_price,
-                ..
-            } => {
-                let change = Change {
-                    quantity: *quantity,
-                    limit_price: *limit_price,
-                    stop_price: *stop_price,
-                };
-                self.amend(now, client_order_id, change, out);
-            }
-            VenueCommand::Cancel {
-                client_order_id, ..
-            } => self.cancel(now, client_order_id, out),
-            // All orders here are the account's own.
-            VenueCommand::CancelForeign { .. } => {}
-            VenueCommand::Query {
-                client_order_id, ..
-            } => {
-                let currency = |id: &InstrumentId| {
-                    let listing = self.listings.get(id)?;
-                    Some(listing.instrument.quote_currency.clone())
-                };
-                out.push(self.ledger.query(client_order_id, currency, now));
-            }
-        }
+        self.command(now, command, out);
     }
 
     fn on_control(&mut self, now: UnixNanos, control: &VenueControl, out: &mut Vec<VenueReport>) {
@@ -247,7 +214,6 @@ impl VenueModel for BarFill {
     }
 
     fn next_due(&self) -> Option<UnixNanos> {
-        // An order lives through the very end of its time.
-        self.ends.first().map(|(end, _, _)| end.plus(1))
+        self.own.next_due()
     }
 }

@@ -16,13 +16,15 @@
 //! is no self-trade to prevent. A print and the book change that follows it may both fill a
 //! resting order: each is bounded by its own quantity and both by the order's.
 
+mod account;
 mod conditions;
 mod fills;
 mod market;
 mod orders;
 
 use super::costs::{FeeModel, Slippage};
-use super::ledger::{Change, Ledger, Numbering, RestoredOrder};
+use super::ledger::{Numbering, RestoredOrder};
+use super::one_account::{OneAccount, OwnOrders};
 use crate::id::{ClientOrderId, IdError, InstrumentId};
 use crate::instrument::Instrument;
 use crate::market::MarketEvent;
@@ -30,7 +32,7 @@ use crate::number::{Price, Quantity};
 use crate::time::UnixNanos;
 use crate::venue::{VenueCommand, VenueControl, VenueModel, VenueReport, VenueStatus};
 use market::Market;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 #[cfg(test)]
 mod properties;
@@ -64,11 +66,8 @@ pub struct BookFillOptions {
 #[derive(Clone, Debug)]
 pub struct BookFill {
     options: BookFillOptions,
-    numbering: Numbering,
     markets: BTreeMap<InstrumentId, Market>,
-    ledger: Ledger,
-    /// When which order ends.
-    ends: BTreeSet<(UnixNanos, u64, ClientOrderId)>,
+    own: OwnOrders,
     /// Orders whose condition was met and that were not worked off yet.
     triggered: VecDeque<ClientOrderId>,
     /// Kept between calls for its memory.
@@ -95,10 +94,8 @@ impl BookFill {
     ) -> Result<BookFill, IdError> {
         Ok(BookFill {
             options,
-            numbering: Numbering::new(venue, first_number)?,
             markets: BTreeMap::new(),
-            ledger: Ledger::default(),
-            ends: BTreeSet::new(),
+            own: OwnOrders::new(Numbering::new(venue, first_number)?),
             triggered: VecDeque::new(),
             taken: Vec::new(),
         })
@@ -121,7 +118,8 @@ impl BookFill {
     /// time is over ends with the next event.
     pub fn restore(&mut self, now: UnixNanos, orders: &[RestoredOrder]) {
         for restored in orders {
-            let number = self.ledger.restore(&mut self.numbering, restored, now);
+            let own = &mut self.own;
+            let number = own.ledger.restore(&mut own.numbering, restored, now);
             if number.is_some() && restored.status == VenueStatus::Working {
                 let id = &restored.order.client_order_id;
                 if !self.waits(id) {
@@ -142,37 +140,7 @@ impl VenueModel for BookFill {
 
     fn on_command(&mut self, now: UnixNanos, command: &VenueCommand, out: &mut Vec<VenueReport>) {
         self.expire(now, out);
-        match command {
-            VenueCommand::New(order) => self.new_order(now, order, out),
-            VenueCommand::Amend {
-                client_order_id,
-                quantity,
-                limit_price,
-                stop_price,
-                ..
-            } => {
-                let change = Change {
-                    quantity: *quantity,
-                    limit_price: *limit_price,
-                    stop_price: *stop_price,
-                };
-                self.amend(now, client_order_id, change, out);
-            }
-            VenueCommand::Cancel {
-                client_order_id, ..
-            } => self.cancel(now, client_order_id, out),
-            // All orders here are the account's own.
-            VenueCommand::CancelForeign { .. } => {}
-            VenueCommand::Query {
-                client_order_id, ..
-            } => {
-                let currency = |id: &InstrumentId| {
-                    let market = self.markets.get(id)?;
-                    Some(market.instrument.quote_currency.clone())
-                };
-                out.push(self.ledger.query(client_order_id, currency, now));
-            }
-        }
+        self.command(now, command, out);
         self.work_off(now, out);
     }
 
@@ -187,7 +155,6 @@ impl VenueModel for BookFill {
     }
 
     fn next_due(&self) -> Option<UnixNanos> {
-        // An order lives through the very end of its time.
-        self.ends.first().map(|(end, _, _)| end.plus(1))
+        self.own.next_due()
     }
 }

@@ -4,6 +4,7 @@
 //! It holds positions and money only with [`SimOptions::margin`]; accounts check theirs before an
 //! order comes here.
 
+mod auctions;
 mod changes;
 mod conditions;
 mod controls;
@@ -390,8 +391,7 @@ impl SimExchange {
             } => {
                 let markets = &self.markets;
                 let currency = |id: &InstrumentId| {
-                    let market = markets.get(id)?;
-                    Some(market.definition.instrument.quote_currency.clone())
+                    Some(snapshot::definition(markets, id)?.quote_currency.clone())
                 };
                 let ledger = self.ledgers.entry(account_id.clone()).or_default();
                 out.push(ExchangeEvent::Report {

@@ -4,10 +4,9 @@ use super::rules::Refused;
 use crate::instrument::Instrument;
 use crate::market::{Level, MarketEvent};
 use crate::number::{Decimal, Price};
-use crate::order::TimeInForce;
 use crate::risk::MarketView;
 use crate::time::UnixNanos;
-use crate::venue::{RejectReason, SessionEdge};
+use crate::venue::{NewOrder, RejectReason, SessionEdge};
 
 /// Where an instrument's session stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +17,8 @@ enum Session {
     /// Was opened, and the first price has not come.
     Opening,
     Closed,
+    /// Trades before or after the regular session, for those who ask for it.
+    Extended,
 }
 
 /// The state of trading in one instrument.
@@ -31,17 +32,37 @@ pub(super) struct Floor {
 }
 
 impl Floor {
-    /// Returns true while orders may trade.
+    /// Returns true while anybody may trade.
     pub(super) fn is_trading(&self) -> bool {
         !self.halted && self.session != Session::Closed
+    }
+
+    /// Returns true while an order may trade, by whether it asks for extended hours.
+    pub(super) fn trades(&self, extended_hours: bool) -> bool {
+        !self.halted && !self.is_closed_to(extended_hours)
     }
 
     pub(super) fn is_halted(&self) -> bool {
         self.halted
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.session == Session::Closed
+    /// Returns true while an order has to wait for a session, by whether it asks for extended
+    /// hours.
+    pub(super) fn is_closed_to(&self, extended_hours: bool) -> bool {
+        match self.session {
+            Session::Open | Session::Opening => false,
+            Session::Extended => !extended_hours,
+            Session::Closed => true,
+        }
+    }
+
+    pub(super) fn is_extended(&self) -> bool {
+        self.session == Session::Extended
+    }
+
+    /// Returns true while a session was opened and has no price yet.
+    pub(super) fn is_opening(&self) -> bool {
+        self.session == Session::Opening
     }
 
     pub(super) fn set_halted(&mut self, halted: bool) {
@@ -51,7 +72,8 @@ impl Floor {
     pub(super) fn set_session(&mut self, edge: SessionEdge) {
         self.session = match edge {
             SessionEdge::Open => Session::Opening,
-            SessionEdge::Close => Session::Closed,
+            SessionEdge::Close | SessionEdge::ExtendedClose => Session::Closed,
+            SessionEdge::ExtendedOpen => Session::Extended,
         };
     }
 
@@ -66,13 +88,16 @@ impl Floor {
 
     /// Refuses what the state of trading does not let in. Orders that can wait for the session
     /// (`waits`) wait; immediate ones never can.
-    pub(super) fn check(&self, time_in_force: TimeInForce, waits: bool) -> Result<(), Refused> {
+    pub(super) fn check(&self, order: &NewOrder, waits: bool) -> Result<(), Refused> {
+        let cannot_wait = order.time_in_force.is_immediate() || !waits;
         let text = if self.halted {
-            "trading is halted"
-        } else if self.is_closed() && (time_in_force.is_immediate() || !waits) {
-            "session is closed"
-        } else {
+            "trading is halted: wait until it resumes"
+        } else if !cannot_wait || !self.is_closed_to(order.terms.extended_hours) {
             return Ok(());
+        } else if self.is_extended() {
+            "regular session is closed: ask for extended_hours, or for a time in force that waits"
+        } else {
+            "session is closed: ask for a time in force that waits, or send it in the session"
         };
         Err(Refused {
             reason: RejectReason::Halted,
@@ -106,8 +131,9 @@ impl Floor {
         })
     }
 
-    /// Returns the price that bands go by: the last trade, or the middle before the first.
-    fn reference(&self) -> Option<Price> {
+    /// Returns the price that bands and auctions go by: the last trade, or the middle before the
+    /// first.
+    pub(super) fn reference(&self) -> Option<Price> {
         let MarketView { bid, ask, last, .. } = self.view;
         last.or_else(|| self.middle()).or(bid).or(ask)
     }

@@ -6,6 +6,7 @@
 //! [`exchange`] is a market of simulated traders on real order books.
 
 mod agents;
+mod auction;
 mod bar_fill;
 pub mod book_fill;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod floor;
 mod latency;
 mod ledger;
 mod margin;
+mod one_account;
 pub mod order_book;
 pub mod random;
 mod resting;

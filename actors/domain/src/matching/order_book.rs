@@ -184,6 +184,8 @@ pub struct RestingOrder {
     /// The part of `leaves` that the book shows; above zero while it rests.
     pub shown: Quantity,
     pub terms: PlaceTerms,
+    /// When it came to the back of its queue, as a number that grows with each that comes there.
+    pub arrival: u64,
 }
 
 impl RestingOrder {
@@ -296,6 +298,39 @@ impl OrderBook {
         Some(order)
     }
 
+    /// Returns the arrival of an order that waits outside of this book, to be told from those
+    /// inside by age.
+    pub fn next_arrival(&mut self) -> u64 {
+        self.orders.next_arrival()
+    }
+
+    /// Lets a resting order trade outside of the continuous trade, as in an auction: up to
+    /// `quantity`, its hidden parts included. Where its shown part is used up, the next one comes
+    /// to the back of its queue. An order that does not rest here is left alone.
+    pub fn execute(&mut self, id: BookOrderId, quantity: Quantity, changes: &mut BookChanges) {
+        let Some(mut order) = self.orders.get(id) else {
+            return;
+        };
+        let traded = quantity.min(order.leaves());
+        changes.touched.push((order.side, order.price));
+        changes.record(L3Change::Execute {
+            order_id: id,
+            quantity: traded.min(order.shown),
+        });
+        if traded < order.shown {
+            return self.orders.execute(id, traded);
+        }
+        self.orders.remove(id);
+        order.filled.0 += traded.0;
+        if order.leaves().is_zero() {
+            return;
+        }
+        order.shown = order.next_shown();
+        order.arrival = self.orders.next_arrival();
+        changes.record(order.as_shown());
+        self.orders.push_back(order);
+    }
+
     /// Changes total quantity (filled part included) and price. Less quantity at the same price
     /// keeps the place in the queue; anything else goes to the back, and may trade. The number
     /// stays.
@@ -376,6 +411,7 @@ impl OrderBook {
                     post_only: order.post_only,
                     shown: Quantity::ZERO,
                     terms: *terms,
+                    arrival: self.orders.next_arrival(),
                 };
                 resting.shown = resting.next_shown();
                 changes.record(resting.as_shown());

@@ -18,6 +18,8 @@ pub(super) struct Resting {
     pub(super) ahead: Option<i64>,
     /// Events older than this cannot fill it.
     pub(super) since: UnixNanos,
+    /// It trades outside of the regular session too.
+    pub(super) extended_hours: bool,
     /// What it shows now.
     slice: i64,
     /// What others have at our price, as it was stated last.
@@ -36,6 +38,7 @@ pub(super) struct NewResting {
     /// What the venue shows at its price.
     pub(super) shown: Option<i64>,
     pub(super) since: UnixNanos,
+    pub(super) extended_hours: bool,
 }
 
 impl Resting {
@@ -50,6 +53,7 @@ impl Resting {
                 QueueModel::Back | QueueModel::Proportional => new.shown,
             },
             since: new.since,
+            extended_hours: new.extended_hours,
             slice: 0,
             level: new.shown.unwrap_or(0),
             printed: 0,
@@ -142,6 +146,8 @@ pub(super) struct Print {
     pub(super) price: Price,
     pub(super) quantity: Quantity,
     pub(super) ts: UnixNanos,
+    /// It was made outside of the regular session.
+    pub(super) extended: bool,
 }
 
 impl RestingSide {
@@ -227,7 +233,7 @@ impl RestingSide {
             if !reaches(self.side, Some(order.price), print.price) {
                 break;
             }
-            if order.since > print.ts {
+            if order.since > print.ts || (print.extended && !order.extended_hours) {
                 continue;
             }
             let filled = if order.price == print.price {

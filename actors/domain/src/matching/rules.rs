@@ -25,6 +25,21 @@ impl Refused {
         }
     }
 
+    pub(super) fn duplicate() -> Refused {
+        let reason = RejectReason::DuplicateClientOrderId;
+        Refused::new(reason, "client_order_id was used before: make a new one")
+    }
+
+    pub(super) fn unknown_instrument() -> Refused {
+        let reason = RejectReason::UnknownInstrument;
+        Refused::new(reason, "unknown instrument: this venue does not list it")
+    }
+
+    pub(super) fn would_take() -> Refused {
+        let reason = RejectReason::PostOnlyWouldTrade;
+        Refused::new(reason, "post-only order would trade at once")
+    }
+
     fn unsupported(text: &str) -> Refused {
         Refused::new(RejectReason::Unsupported, text)
     }
@@ -133,6 +148,21 @@ fn check_terms(instrument: &Instrument, order: &NewOrder) -> Result<(), Refused>
     }
     if display.0 <= 0 || !instrument.is_on_quantity_increment(display) {
         return Err(Refused::other("display_quantity is off the increment"));
+    }
+    Ok(())
+}
+
+/// Refuses what cannot begin in the market as it stands, by whether it `would_trade` there.
+pub(super) fn check_begin(order: &NewOrder, would_trade: bool) -> Result<(), Refused> {
+    if order.post_only && would_trade {
+        return Err(Refused::would_take());
+    }
+    if order.limit_price.is_none() && !would_trade {
+        let reason = RejectReason::NoLiquidity;
+        return Err(Refused::new(
+            reason,
+            "nothing to trade with on the other side",
+        ));
     }
     Ok(())
 }

@@ -13,7 +13,10 @@ use std::collections::BTreeMap;
 pub(super) struct SessionClock {
     calendar: &'static Calendar,
     next: Option<(UnixNanos, SessionEdge)>,
-    begun: bool,
+    /// The edges up to here, inclusive, were told; `None` before it has begun.
+    at: Option<UnixNanos>,
+    /// Tells those of extended hours too.
+    extended: bool,
 }
 
 impl SessionClock {
@@ -23,20 +26,41 @@ impl SessionClock {
         calendar.has_breaks().then_some(SessionClock {
             calendar,
             next: None,
-            begun: false,
+            at: None,
+            extended: true,
         })
     }
 
     pub(super) fn has_begun(&self) -> bool {
-        self.begun
+        self.at.is_some()
     }
 
     /// Begins at `now`, and returns the edge that trading stands behind. `None` outside the range
     /// of calendars, where nothing is known and everything trades.
     pub(super) fn begin(&mut self, now: UnixNanos) -> Option<SessionEdge> {
-        self.begun = true;
-        self.next = self.calendar.next_edge(now);
-        self.calendar.edge_before(now)
+        self.advance(now);
+        if self.extended {
+            self.calendar.edge_of_all_before(now)
+        } else {
+            self.calendar.edge_before(now)
+        }
+    }
+
+    /// Tells the edges of the regular session alone from now on.
+    fn leave_extended_out(&mut self) {
+        self.extended = false;
+        if let Some(at) = self.at {
+            self.advance(at);
+        }
+    }
+
+    fn advance(&mut self, ts: UnixNanos) {
+        self.at = Some(ts);
+        self.next = if self.extended {
+            self.calendar.next_edge_of_all(ts)
+        } else {
+            self.calendar.next_edge(ts)
+        };
     }
 
     /// Returns true when the session opens at this very moment.
@@ -59,7 +83,11 @@ impl SessionClock {
         wanted: impl Fn(UnixNanos, SessionEdge) -> bool,
     ) -> Option<(UnixNanos, SessionEdge)> {
         let (ts, edge) = self.next.filter(|(ts, edge)| wanted(*ts, *edge))?;
-        self.next = self.calendar.next_edge(ts);
+        self.advance(ts);
+        // Extended hours that begin with a close are one more edge at the same time.
+        if self.extended && edge == SessionEdge::Close && self.calendar.is_extended(ts) {
+            self.next = Some((ts, SessionEdge::ExtendedOpen));
+        }
         Some((ts, edge))
     }
 }
@@ -71,8 +99,8 @@ impl SessionClock {
 /// with the opening, since its first price is the session's; the close, and all else within or at
 /// the end of it, comes behind it. A bar of one time only, as a row of a file is, covers what is
 /// between the one before and it. Between two bars no edge is told, so that a bar is never cut;
-/// and what is ordered behind the last bar of a session waits for the next as it is, while a bar
-/// outside of a session fills nothing.
+/// and what is ordered behind the last bar of a session waits for the next as it is. A bar wholly
+/// within extended hours fills what asks for them; any other bar outside of a session fills nothing.
 #[derive(Clone, Debug)]
 pub struct InSessions<V> {
     model: V,
@@ -85,8 +113,8 @@ pub struct InSessions<V> {
 struct Listed {
     clock: SessionClock,
     by_bars: bool,
-    /// The model was told that the present bars lie outside of a session.
-    told_closed: bool,
+    /// What the model was told of the present bars, where they lie outside of a session.
+    told_outside: Option<SessionEdge>,
 }
 
 type Edge = (UnixNanos, SessionEdge);
@@ -103,7 +131,7 @@ impl<V: VenueModel> InSessions<V> {
             let listed = Listed {
                 clock,
                 by_bars: false,
-                told_closed: false,
+                told_outside: None,
             };
             Some((instrument.instrument_id.clone(), listed))
         });
@@ -124,7 +152,7 @@ impl<V: VenueModel> InSessions<V> {
         }
         let edge = listed.clock.begin(now);
         // In the middle of a session there is no opening to wait for.
-        let tells = edge == Some(SessionEdge::Close) || listed.clock.opens_at(now);
+        let tells = edge != Some(SessionEdge::Open) || listed.clock.opens_at(now);
         if let Some(edge) = edge.filter(|_| tells) {
             self.tell(id, now, edge, out);
         }
@@ -184,7 +212,10 @@ impl<V: VenueModel> InSessions<V> {
         let Some(listed) = self.clocks.get_mut(id) else {
             return;
         };
-        listed.by_bars = true;
+        if !listed.by_bars {
+            listed.by_bars = true;
+            listed.clock.leave_extended_out();
+        }
         let (before, within) = listed.edges_of(bar);
         for (ts, edge) in before {
             self.tell(id, ts, edge, out);
@@ -222,8 +253,10 @@ impl Listed {
         let opens = |ts, edge| edge == SessionEdge::Open && (ts < end || ts <= begin);
         before.extend(self.clock.take(opens));
         let trades = !self.clock.is_closed() || (is_first && is_point);
-        if !trades && !self.told_closed && before.is_empty() {
-            before.push((begin, SessionEdge::Close));
+        let outside = (!trades).then(|| self.outside(begin, end));
+        let stands = before.last().map(|(_, edge)| *edge).or(self.told_outside);
+        if outside != stands {
+            before.extend(outside.map(|edge| (begin, edge)));
         }
         let mut within = Vec::new();
         let is_within = |ts, edge| ts < end || (ts == end && edge == SessionEdge::Close);
@@ -234,8 +267,25 @@ impl Listed {
         if trades && self.clock.is_closed() {
             within.push((end, SessionEdge::Open));
         }
-        self.told_closed = !trades;
+        self.told_outside = outside;
         (before, within)
+    }
+
+    /// Returns what a bar outside of the regular session stands behind. One of one time only
+    /// covers what is before it.
+    fn outside(&self, begin: UnixNanos, end: UnixNanos) -> SessionEdge {
+        let last = end.plus(-1);
+        let calendar = self.clock.calendar;
+        if calendar.is_extended(begin.min(last)) && calendar.is_extended(last) {
+            return SessionEdge::ExtendedOpen;
+        }
+        match self.told_outside {
+            // The close was told before those hours, and must not be told twice.
+            Some(SessionEdge::ExtendedOpen | SessionEdge::ExtendedClose) => {
+                SessionEdge::ExtendedClose
+            }
+            _ => SessionEdge::Close,
+        }
     }
 }
 

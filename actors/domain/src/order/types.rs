@@ -113,6 +113,11 @@ impl TimeInForce {
     pub fn is_immediate(self) -> bool {
         matches!(self, TimeInForce::Ioc | TimeInForce::Fok)
     }
+
+    /// Returns true for an order that trades in an auction only.
+    pub fn is_auction(self) -> bool {
+        matches!(self, TimeInForce::AtOpen | TimeInForce::AtClose)
+    }
 }
 
 /// FIX 39, and our two states of not knowing and not having asked.

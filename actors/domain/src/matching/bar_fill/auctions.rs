@@ -4,6 +4,7 @@ use super::BarFill;
 use super::rules::Reach;
 use super::trades::Offer;
 use crate::id::{ClientOrderId, InstrumentId};
+use crate::matching::one_account::OneAccount;
 use crate::matching::order_book::reaches;
 use crate::venue::{EndReason, VenueReport};
 
@@ -24,7 +25,7 @@ impl BarFill {
         }
         let waiting = listing.at_open.clone();
         for (number, order_id) in waiting {
-            let Some(order) = self.ledger.open(&order_id) else {
+            let Some(order) = self.own.ledger.open(&order_id) else {
                 continue;
             };
             // One that came after the opening waits for the next.
@@ -45,7 +46,7 @@ impl BarFill {
         left: &mut Option<i64>,
         out: &mut Vec<VenueReport>,
     ) {
-        let Some(order) = self.ledger.open(id) else {
+        let Some(order) = self.own.ledger.open(id) else {
             return;
         };
         let (side, limit) = (order.order.side, order.order.limit_price);

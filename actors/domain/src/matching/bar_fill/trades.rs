@@ -3,6 +3,7 @@
 use super::BarFill;
 use crate::id::ClientOrderId;
 use crate::matching::ledger::Match;
+use crate::matching::one_account::OneAccount;
 use crate::number::{Price, Quantity};
 use crate::order::{OrderType, TimeInForce};
 use crate::time::UnixNanos;
@@ -26,13 +27,14 @@ impl BarFill {
         left: &mut Option<i64>,
         out: &mut Vec<VenueReport>,
     ) {
-        let Some(order) = self.ledger.open(id) else {
+        let Some(order) = self.own.ledger.open(id) else {
             return;
         };
         let Some(listing) = self.listings.get_mut(&order.order.instrument_id) else {
             return;
         };
         let (side, time_in_force) = (order.order.side, order.order.time_in_force);
+        let number = order.number;
         let leaves = order.leaves();
         let allowed = if order.order.reduce_only {
             let reducible = (-side.sign()).saturating_mul(listing.position).max(0);
@@ -60,8 +62,9 @@ impl BarFill {
             };
             let position = listing.position.checked_add(side.sign() * quantity.0);
             let filled = position.and_then(|_| {
-                let numbering = &mut self.numbering;
-                self.ledger
+                let numbering = &mut self.own.numbering;
+                self.own
+                    .ledger
                     .fill(numbering, &listing.instrument, id, matched, offer.ts)
             });
             booked = filled.is_some();
@@ -71,9 +74,9 @@ impl BarFill {
             }
             out.extend(filled);
         }
-        let instrument_id = listing.instrument.instrument_id.clone();
-        if self.ledger.open(id).is_none() {
-            return self.forget_filled(id, &instrument_id);
+        if self.own.ledger.open(id).is_none() {
+            listing.forget(number);
+            return self.own.forget_end(number, id);
         }
         if !booked || price.is_none() || allowed < leaves {
             // A number that does not fit, or nothing left to reduce.
@@ -83,15 +86,7 @@ impl BarFill {
             return self.end(offer.ts, id, EndReason::NoLiquidity, out);
         }
         if to_limit {
-            out.extend(self.ledger.set_limit(id, offer.price, offer.ts));
+            out.extend(self.own.ledger.set_limit(id, offer.price, offer.ts));
         }
-    }
-
-    /// Forgets an order that was filled.
-    fn forget_filled(&mut self, id: &ClientOrderId, instrument_id: &crate::InstrumentId) {
-        if let Some(listing) = self.listings.get_mut(instrument_id) {
-            listing.working.retain(|_, working| working.id != *id);
-        }
-        self.ends.retain(|(_, _, other)| other != id);
     }
 }

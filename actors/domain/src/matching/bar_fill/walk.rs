@@ -7,6 +7,7 @@ use super::trades::Offer;
 use crate::id::{ClientOrderId, InstrumentId};
 use crate::market::{Bar, MarketEvent};
 use crate::matching::ledger::VenueOrder;
+use crate::matching::one_account::OneAccount;
 use crate::matching::order_book::reaches;
 use crate::number::Price;
 use crate::order::trigger::Seen;
@@ -104,7 +105,12 @@ impl BarFill {
         let Some(listing) = self.listings.get(id) else {
             return Vec::new();
         };
-        let is_wanted = |id: &ClientOrderId| self.ledger.open(id).is_some_and(&wanted);
+        let is_wanted = |id: &ClientOrderId| {
+            let order = self.own.ledger.open(id);
+            let trades =
+                |order: &VenueOrder| listing.floor.trades(order.order.terms.extended_hours);
+            order.is_some_and(|order| trades(order) && wanted(order))
+        };
         let working = listing.working.iter();
         working
             .filter(|(_, working)| is_wanted(&working.id))
@@ -142,7 +148,7 @@ impl BarFill {
             return;
         };
         let order_id = working.id.clone();
-        let Some(order) = self.ledger.open_mut(&order_id) else {
+        let Some(order) = self.own.ledger.open_mut(&order_id) else {
             return;
         };
         let mut takes = std::mem::replace(&mut working.fresh, false) && !order.order.post_only;
@@ -154,7 +160,7 @@ impl BarFill {
             }
             takes = true;
         }
-        let Some(order) = self.ledger.open(&order_id) else {
+        let Some(order) = self.own.ledger.open(&order_id) else {
             return;
         };
         let (side, limit) = (order.order.side, order.order.limit_price);
@@ -193,11 +199,12 @@ impl BarFill {
             };
             let mut nearest: Option<(i128, u64, ClientOrderId, Price)> = None;
             for (number, working) in &listing.working {
-                let Some(order) = self.ledger.open(&working.id) else {
+                let Some(order) = self.own.ledger.open(&working.id) else {
                     continue;
                 };
                 let often = met.get(number).copied().unwrap_or(0);
-                if order.since > begin || often >= MEETINGS {
+                let trades = listing.floor.trades(order.order.terms.extended_hours);
+                if order.since > begin || often >= MEETINGS || !trades {
                     continue;
                 }
                 let none_left = *left == Some(0);
@@ -226,7 +233,7 @@ impl BarFill {
         left: &mut Option<i64>,
         out: &mut Vec<VenueReport>,
     ) {
-        let Some(order) = self.ledger.open_mut(id) else {
+        let Some(order) = self.own.ledger.open_mut(id) else {
             return;
         };
         let Some(listing) = self.listings.get(&order.order.instrument_id) else {
@@ -239,7 +246,7 @@ impl BarFill {
                 return;
             }
             maker = false;
-            let Some(order) = self.ledger.open(id) else {
+            let Some(order) = self.own.ledger.open(id) else {
                 return;
             };
             if !reaches(order.order.side, order.order.limit_price, price) {
@@ -261,7 +268,7 @@ impl BarFill {
         match seen {
             Seen::Nothing => false,
             Seen::Trailed { .. } => {
-                out.extend(self.ledger.restate(id, ts));
+                out.extend(self.own.ledger.restate(id, ts));
                 false
             }
             Seen::Triggered => self.trigger(id, price, ts, out),
@@ -271,6 +278,7 @@ impl BarFill {
     /// Ends an order that does not rest and found nothing.
     fn end_immediate(&mut self, id: &ClientOrderId, ts: UnixNanos, out: &mut Vec<VenueReport>) {
         let immediate = self
+            .own
             .ledger
             .open(id)
             .is_some_and(|order| order.order.time_in_force.is_immediate());

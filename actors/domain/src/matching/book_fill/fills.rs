@@ -4,12 +4,14 @@ use super::BookFill;
 use crate::id::{ClientOrderId, InstrumentId};
 use crate::market::{MarketEvent, Side, Trade};
 use crate::matching::ledger::Match;
+use crate::matching::one_account::OneAccount;
 use crate::matching::order_book::reaches;
 use crate::matching::resting::Print;
+use crate::matching::rules::Refused;
 use crate::number::Quantity;
 use crate::order::TimeInForce;
 use crate::time::UnixNanos;
-use crate::venue::{EndReason, RejectReason, VenueReport};
+use crate::venue::{EndReason, VenueReport};
 
 impl BookFill {
     /// Shows our orders an event: first those that waited for the session's first price, then
@@ -32,10 +34,14 @@ impl BookFill {
     }
 
     /// Lets the orders that waited for the first price of a session trade, if this event is one.
+    /// Extended hours have no such price: what asked for them begins with the next event.
     fn open_session(&mut self, id: &InstrumentId, event: &MarketEvent, out: &mut Vec<VenueReport>) {
         let Some(market) = self.markets.get_mut(id) else {
             return;
         };
+        if market.floor.is_extended() {
+            return self.begin_extended(id, event.ts_init(), out);
+        }
         let mut print = match event {
             MarketEvent::Trade(trade) => Some(trade.clone()),
             _ => None,
@@ -46,35 +52,53 @@ impl BookFill {
         if !has_price || !market.floor.take_opening() {
             return;
         }
-        let now = event.ts_init();
         for (_, order_id) in std::mem::take(&mut market.at_open) {
-            let Some(order) = self.ledger.open(&order_id) else {
+            let Some(order) = self.own.ledger.open(&order_id) else {
                 continue;
             };
             let in_auction = order.order.time_in_force == TimeInForce::AtOpen;
-            if let Some(market) = self.markets.get(id)
-                && order.order.post_only
-                && market
-                    .book
-                    .would_trade(order.order.side, order.order.limit_price)
-            {
-                self.forget(&order_id);
-                let text = "post-only order would trade at the opening".to_owned();
-                let reason = RejectReason::PostOnlyWouldTrade;
-                out.extend(self.ledger.reject_open(&order_id, reason, text, now));
-                continue;
-            }
             match &mut print {
                 Some(print) if in_auction => self.print_one(&order_id, print, out),
-                _ => self.trade_and_rest(now, &order_id, out),
+                _ => self.begin(event.ts_init(), &order_id, out),
             }
         }
+    }
+
+    fn begin_extended(&mut self, id: &InstrumentId, now: UnixNanos, out: &mut Vec<VenueReport>) {
+        let Some(market) = self.markets.get(id).filter(|m| !m.at_open.is_empty()) else {
+            return;
+        };
+        for key in market.at_open.clone() {
+            let order_id = &key.1;
+            let begins = self.own.ledger.open(order_id).is_some_and(|order| {
+                order.order.terms.extended_hours && !order.order.time_in_force.is_auction()
+            });
+            if begins && let Some(market) = self.markets.get_mut(id) {
+                market.at_open.remove(&key);
+                self.begin(now, order_id, out);
+            }
+        }
+    }
+
+    /// Lets an order that waited for its session work, unless it must not take and would.
+    fn begin(&mut self, now: UnixNanos, id: &ClientOrderId, out: &mut Vec<VenueReport>) {
+        let Some(order) = self.own.ledger.open(id) else {
+            return;
+        };
+        let order = &order.order;
+        let market = self.markets.get(&order.instrument_id);
+        let would_trade =
+            market.is_some_and(|market| market.book.would_trade(order.side, order.limit_price));
+        if order.post_only && would_trade {
+            return self.refuse_open(now, id, Refused::would_take(), out);
+        }
+        self.trade_and_rest(now, id, out);
     }
 
     /// Lets an order for an auction trade at the auction's print, up to what is left of it.
     fn print_one(&mut self, id: &ClientOrderId, print: &mut Trade, out: &mut Vec<VenueReport>) {
         let now = print.ts_init;
-        let Some(order) = self.ledger.open(id) else {
+        let Some(order) = self.own.ledger.open(id) else {
             return;
         };
         let reached = reaches(order.order.side, order.order.limit_price, print.price);
@@ -88,8 +112,9 @@ impl BookFill {
                 quantity,
                 maker: false,
             };
-            let numbering = &mut self.numbering;
+            let numbering = &mut self.own.numbering;
             let filled = self
+                .own
                 .ledger
                 .fill(numbering, &market.instrument, id, matched, now);
             if filled.is_some() {
@@ -105,6 +130,7 @@ impl BookFill {
         let Some(market) = self.markets.get_mut(id) else {
             return;
         };
+        let extended = market.floor.is_extended();
         for side in [Side::Buy, Side::Sell] {
             let book = &mut market.book;
             let resting = match side {
@@ -119,7 +145,7 @@ impl BookFill {
                 if !book.would_trade(side, limit) {
                     break;
                 }
-                if order.since > ts {
+                if order.since > ts || (extended && !order.extended_hours) {
                     continue;
                 }
                 self.taken.clear();
@@ -132,7 +158,7 @@ impl BookFill {
                     maker: true,
                 };
                 let order_id = &order.client_order_id;
-                let (ledger, numbering) = (&mut self.ledger, &mut self.numbering);
+                let (ledger, numbering) = (&mut self.own.ledger, &mut self.own.numbering);
                 match ledger.fill(numbering, &market.instrument, order_id, matched, ts) {
                     Some(report) => out.push(report),
                     None => {
@@ -154,8 +180,9 @@ impl BookFill {
             price: trade.price,
             quantity: trade.quantity,
             ts: trade.ts_init,
+            extended: market.floor.is_extended(),
         };
-        let (ledger, numbering) = (&mut self.ledger, &mut self.numbering);
+        let (ledger, numbering) = (&mut self.own.ledger, &mut self.own.numbering);
         for side in [Side::Buy, Side::Sell] {
             if trade.aggressor == Some(side) {
                 continue;

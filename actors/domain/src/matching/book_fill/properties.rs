@@ -247,7 +247,7 @@ proptest! {
             }
         }
         for (id, told) in orders {
-            prop_assert_eq!(world.venue.ledger.open(&id).is_some(), told.open);
+            prop_assert_eq!(world.venue.own.ledger.open(&id).is_some(), told.open);
             if told.open {
                 prop_assert_eq!(told.order.time_in_force, TimeInForce::Gtc);
                 prop_assert_eq!(told.order.order_type, OrderType::Limit);

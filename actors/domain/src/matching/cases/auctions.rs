@@ -3,13 +3,13 @@
 use super::*;
 use crate::calendar::parse_instant;
 
-fn with_sessions() -> Instrument {
+pub(super) fn with_sessions() -> Instrument {
     let mut instrument = instrument();
     instrument.rules.calendar = "XNYS".to_owned();
     instrument
 }
 
-fn at(order: NewOrder, time_in_force: TimeInForce) -> NewOrder {
+pub(super) fn at(order: NewOrder, time_in_force: TimeInForce) -> NewOrder {
     NewOrder {
         time_in_force,
         ..order
@@ -127,7 +127,7 @@ fn tc_m34_a_post_only_order_that_waited_does_not_take_at_the_opening() {
 }
 
 /// Lets the exchange come to a local time in New York. What it is told changes nothing.
-fn come_to(desk: &mut Desk, at: &str) -> String {
+pub(super) fn come_to(desk: &mut Desk, at: &str) -> String {
     desk.now = parse_instant(at).unwrap().0 - 1;
     desk.control(VenueControl::Resume {
         instrument_id: id(),
@@ -154,9 +154,9 @@ fn tc_m95_the_exchange_opens_and_closes_with_its_calendar() {
     assert_eq!(desk.submit(open), "accepted");
     let told = come_to(&mut desk, "2024-07-05T09:29:59-04:00");
     assert_eq!(told, "", "a holiday has no session");
-    // The close left five.
+    // The close left five. Who has no limit comes first.
     let told = come_to(&mut desk, "2024-07-05T09:30:00-04:00");
-    assert_eq!(told, "l 2@101, o 3@101");
+    assert_eq!(told, "o 3@101, l 2@101");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What holds over replayed data, whatever it is and whatever the account does.
 
-use super::properties::{Orders, orders, take};
+use super::extended::{Hours, any_edge, any_order};
+use super::properties::{Orders, take};
 use super::*;
 use crate::market::{Bar, BarSpec};
 use crate::matching::{BarPath, BarVolume};
@@ -21,16 +22,15 @@ enum Op {
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
     let side = prop_oneof![Just(Side::Buy), Just(Side::Sell)];
-    let edge = prop_oneof![Just(SessionEdge::Open), Just(SessionEdge::Close)];
     let op = prop_oneof![
-        6 => orders().prop_map(Op::New),
+        6 => any_order().prop_map(Op::New),
         1 => (0_u8..25).prop_map(Op::Cancel),
         4 => (88_i64..110, 1_i64..6, 1_i64..40)
             .prop_map(|(bid, spread, quantity)| Op::Quote(bid, spread, quantity)),
         2 => (side, 90_i64..110, 1_i64..40).prop_map(|(side, p, q)| Op::Trade(side, p, q)),
         4 => (90_i64..110, 0_i64..9, 0_i64..9, 0_i64..18, 0_i64..60)
             .prop_map(|(open, up, down, close, volume)| Op::Bar(open, up, down, close, volume)),
-        1 => edge.prop_map(Op::Session),
+        1 => any_edge().prop_map(Op::Session),
         1 => (1_i64..30).prop_map(Op::Pass),
     ];
     prop::collection::vec(op, 1..120)
@@ -145,7 +145,13 @@ proptest! {
     fn no_order_breaks_its_limit_its_time_or_its_quantity(n in 0_usize..7, ops in ops()) {
         let mut desk = desk(n);
         let mut known = Orders::new();
+        let mut hours = Hours::new();
         for op in &ops {
+            match op {
+                Op::New(order) => hours.step(Some(("a", order)), None),
+                Op::Session(edge) => hours.step(None, Some(*edge)),
+                _ => hours.step(None, None),
+            }
             let new = match op {
                 Op::New(order) => Some(order),
                 _ => None,
@@ -154,6 +160,7 @@ proptest! {
             let mut volume = 0;
             for report in &reports {
                 take(&mut known, new, "a", report, desk.now)?;
+                hours.check("a", report)?;
                 let (VenueReport::Filled(e), Some((_, low, high))) = (report, bar(&desk, op))
                 else {
                     continue;

@@ -6,12 +6,14 @@
 mod auctions;
 mod balances;
 mod data;
+mod extended;
 mod facts;
 mod kinds;
 mod margin;
 mod properties;
 mod restart;
 mod terms;
+mod uncrossing;
 
 use crate::instrument::Instrument;
 use crate::market::{BookSnapshot, Level, MarketEvent, Quote, Side, Trade};

@@ -1,4 +1,4 @@
-//! TC-M70 to TC-M72: an exchange that goes on with the orders of an earlier run.
+//! TC-M70 to TC-M72 and TC-M118: an exchange that goes on with the orders of an earlier run.
 
 use super::*;
 use crate::VenueOrderId;
@@ -22,16 +22,23 @@ fn restored(order: NewOrder, filled: i64, watch: Option<Watch>) -> (AccountId, R
 
 /// Makes an exchange with these orders at 100, and tells what it has to say of them.
 fn restart(orders: Vec<(AccountId, RestoredOrder)>, halted: bool) -> (Desk, String) {
+    let instrument_id = id();
+    let halt = halted.then_some(VenueControl::Halt { instrument_id });
+    restart_after(orders, halt.as_slice())
+}
+
+/// As [`restart`], with what the venue had decided.
+fn restart_after(
+    orders: Vec<(AccountId, RestoredOrder)>,
+    controls: &[VenueControl],
+) -> (Desk, String) {
     let options = SimOptions {
         first_number: 1_000,
         instruments: vec![definition(instrument())],
         ..SimOptions::new(1)
     };
     let mut exchange = SimExchange::without_traders(options);
-    let halt = VenueControl::Halt {
-        instrument_id: id(),
-    };
-    exchange.restore_controls(halted.then_some(&halt));
+    exchange.restore_controls(controls);
     let mut out = Vec::new();
     exchange.restore(UnixNanos(100), &orders, &mut out);
     let told = show(&reports_of(&out, "a"));
@@ -146,4 +153,27 @@ fn tc_m72_every_kind_comes_back_as_what_it_has_become() {
         .map(|l| (l.price.0, l.quantity.0))
         .collect();
     assert_eq!(bids, [(92, 7), (91, 10), (90, 10)]);
+}
+
+#[test]
+fn tc_m118_extended_hours_go_on_after_a_restart() {
+    let mut extended = limit("e", Side::Sell, 101, 2);
+    extended.terms.extended_hours = true;
+    let mut buys = limit("b", Side::Buy, 101, 2);
+    buys.terms.extended_hours = true;
+    let mut opens = order("o", Side::Buy, OrderType::Market, 1);
+    opens.time_in_force = TimeInForce::AtOpen;
+    let orders = vec![
+        restored(limit("r", Side::Sell, 101, 5), 0, None),
+        restored(extended, 0, None),
+        restored(opens, 0, None),
+    ];
+    let session = |edge| VenueControl::Session {
+        instrument_id: id(),
+        edge,
+    };
+    let (mut desk, told) = restart_after(orders, &[session(SessionEdge::ExtendedOpen)]);
+    assert_eq!(told, "");
+    assert_eq!(desk.submit(buys), "b accepted, e 2@101 maker, b 2@101");
+    assert_eq!(desk.control(session(SessionEdge::Open)), "o 1@101, r 1@101");
 }

@@ -82,7 +82,7 @@ impl SimExchange {
         };
         let number = order.number;
         let (Some(live), Some(market)) = (
-            self.live.get(&number),
+            self.live.get_mut(&number),
             self.markets.get_mut(&order.order.instrument_id),
         ) else {
             return Err("unknown instrument".to_owned());
@@ -92,17 +92,21 @@ impl SimExchange {
         }
         let instrument = &market.definition.instrument;
         rules::check_amend(instrument, order, &change)?;
+        if let Some(price) = change.limit_price.filter(|_| order.watch.is_none()) {
+            let collar = market.floor.check_collar(instrument, price);
+            collar.map_err(|refused| refused.text)?;
+        }
         let Some(book_id) = live.book_id else {
+            let price = change.limit_price.or(order.order.limit_price);
+            if price != order.order.limit_price || change.quantity > order.order.quantity {
+                live.arrival = market.book.next_arrival();
+            }
             return Ok((number, None));
         };
         if let Some(price) = change.limit_price {
-            market
-                .floor
-                .check_collar(instrument, price)
-                .map_err(|refused| refused.text)?;
             let moves = Some(price) != order.order.limit_price;
-            if market.floor.is_closed() && moves {
-                return Err("session is closed".to_owned());
+            if market.floor.is_closed_to(order.order.terms.extended_hours) && moves {
+                return Err("session is closed: cancel the order and send another".to_owned());
             }
             if order.order.post_only && market.book.would_trade(order.order.side, Some(price)) {
                 return Err("post-only order would trade at once".to_owned());

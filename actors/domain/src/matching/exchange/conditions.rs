@@ -4,7 +4,7 @@ use super::orders::report;
 use super::{ExchangeEvent, SimExchange};
 use crate::UnixNanos;
 use crate::id::{AccountId, ClientOrderId, InstrumentId};
-use crate::matching::rules::Refused;
+use crate::matching::rules::{self, Refused};
 use crate::order::trigger::Seen;
 use crate::venue::{EndReason, NewOrder};
 
@@ -65,13 +65,13 @@ impl SimExchange {
         ) else {
             return;
         };
-        // Without trading there is no price, and the last one is history.
-        if !market.floor.is_trading() {
-            return;
-        }
         let Some(order) = ledger.open_mut(&live.client_order_id) else {
             return;
         };
+        // Without trading there is no price, and the last one is history.
+        if !market.floor.trades(order.order.terms.extended_hours) {
+            return;
+        }
         match order.see(&market.floor.view, &market.definition.instrument) {
             Seen::Nothing => {}
             Seen::Trailed { .. } => {
@@ -93,15 +93,11 @@ impl SimExchange {
                 continue;
             };
             let (account_id, id) = (live.account_id.clone(), live.client_order_id.clone());
-            let checked = self.check_triggered(&order.order);
-            let clock = self.clock;
-            if let Err(Refused { reason, text }) = checked {
-                let ledger = self.ledger(&account_id);
-                let rejected = ledger.reject_open(&id, reason, text, clock);
-                self.forget(number);
-                report(out, &account_id, rejected);
+            if let Err(refused) = self.check_triggered(&order.order) {
+                self.refuse_open(number, refused, out);
                 continue;
             }
+            let clock = self.clock;
             let triggered = self.ledger(&account_id).trigger(&id, clock);
             report(out, &account_id, triggered);
             self.place(number, out);
@@ -118,7 +114,7 @@ impl SimExchange {
         };
         let instrument = &market.definition.instrument;
         market.floor.check_collar(instrument, price)?;
-        super::orders::check_book(market, order)
+        rules::check_begin(order, market.book.would_trade(order.side, Some(price)))
     }
 
     /// Ends the orders whose time lies before `now`. What happens at the very end of their time

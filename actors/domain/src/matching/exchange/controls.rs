@@ -6,7 +6,7 @@ use super::{ExchangeEvent, SimExchange};
 use crate::id::{ExecId, InstrumentId};
 use crate::matching::sessions::SessionClock;
 use crate::time::UnixNanos;
-use crate::venue::{EndReason, RejectReason, SessionEdge, VenueControl};
+use crate::venue::{SessionEdge, VenueControl};
 
 impl SimExchange {
     /// Opens and closes what the calendars open and close until `now`.
@@ -62,6 +62,18 @@ impl SimExchange {
                 instrument_id,
                 edge: SessionEdge::Close,
             } => self.close_session(instrument_id, out),
+            VenueControl::Session {
+                instrument_id,
+                edge: SessionEdge::ExtendedOpen,
+            } => self.open_extended(instrument_id, out),
+            VenueControl::Session {
+                instrument_id,
+                edge: SessionEdge::ExtendedClose,
+            } => {
+                if let Some(market) = self.markets.get_mut(instrument_id) {
+                    market.floor.set_session(SessionEdge::ExtendedClose);
+                }
+            }
             VenueControl::Bust { exec_id } => self.bust(exec_id, out),
         }
     }
@@ -69,76 +81,10 @@ impl SimExchange {
     fn set_halted(&mut self, id: &InstrumentId, halted: bool, out: &mut Vec<ExchangeEvent>) {
         if let Some(market) = self.markets.get_mut(id) {
             market.floor.set_halted(halted);
+            self.hold_opening(id, out);
+            self.begin_extended(id, out);
             self.see_all(id, out);
         }
-    }
-
-    /// Lets what waited for the session into the book, in the order of arrival. What an order
-    /// for the opening does not get there ends.
-    fn open_session(&mut self, id: &InstrumentId, out: &mut Vec<ExchangeEvent>) {
-        let Some(market) = self.markets.get_mut(id) else {
-            return;
-        };
-        market.floor.set_session(SessionEdge::Open);
-        // The book is there, so the first price is, too.
-        market.floor.take_opening();
-        for number in std::mem::take(&mut market.at_open) {
-            if self.is_halted(id) {
-                self.end(number, EndReason::TimeOver, out);
-            } else {
-                self.place_at_open(number, out);
-            }
-        }
-        self.see_all(id, out);
-    }
-
-    /// Places an order that waited, unless it must not trade and would.
-    fn place_at_open(&mut self, number: u64, out: &mut Vec<ExchangeEvent>) {
-        let Some((live, order)) = self.order(number) else {
-            return;
-        };
-        let Some(market) = self.markets.get(&live.instrument_id) else {
-            return;
-        };
-        let would_trade = market
-            .book
-            .would_trade(order.order.side, order.order.limit_price);
-        if !order.order.post_only || !would_trade {
-            return self.place(number, out);
-        }
-        let (account_id, id) = (live.account_id.clone(), live.client_order_id.clone());
-        self.forget(number);
-        let (reason, clock) = (RejectReason::PostOnlyWouldTrade, self.clock);
-        let text = "post-only order would trade at the opening".to_owned();
-        let rejected = self
-            .ledger(&account_id)
-            .reject_open(&id, reason, text, clock);
-        report(out, &account_id, rejected);
-    }
-
-    /// Lets the orders for the close trade with what stands, then ends trading.
-    fn close_session(&mut self, id: &InstrumentId, out: &mut Vec<ExchangeEvent>) {
-        let Some(market) = self.markets.get_mut(id) else {
-            return;
-        };
-        for number in std::mem::take(&mut market.at_close) {
-            if self.is_halted(id) {
-                self.end(number, EndReason::TimeOver, out);
-            } else {
-                self.place(number, out);
-            }
-        }
-        // The last trades may have met conditions: those orders still belong to the session.
-        self.work_off(out);
-        if let Some(market) = self.markets.get_mut(id) {
-            market.floor.set_session(SessionEdge::Close);
-        }
-    }
-
-    fn is_halted(&self, id: &InstrumentId) -> bool {
-        self.markets
-            .get(id)
-            .is_some_and(|market| market.floor.is_halted())
     }
 
     /// Takes an execution back. A working order's quantity is open again, at the back of its

@@ -6,7 +6,7 @@ use super::{ExchangeEvent, SimExchange};
 use crate::id::InstrumentId;
 use crate::matching::agents::AGENT;
 use crate::matching::ledger::Match;
-use crate::matching::order_book::{BookTrade, Prevented};
+use crate::matching::order_book::Prevented;
 use crate::number::Quantity;
 use crate::venue::EndReason;
 
@@ -34,12 +34,19 @@ impl SimExchange {
         }
         for trade in &changes.trades {
             if let Some(market) = self.markets.get_mut(id) {
-                out.push(ExchangeEvent::Market(market.trade(trade, stamp)));
+                let aggressor = Some(trade.aggressor);
+                let print = market.print(trade.price, trade.quantity, aggressor, stamp);
+                out.push(ExchangeEvent::Market(print));
                 market.floor.see_trade(trade.price, stamp.event);
             }
             for (number, maker) in [(trade.maker_owner, true), (trade.taker_owner, false)] {
                 if number != AGENT {
-                    self.fill(number, trade, maker, stamp, out);
+                    let matched = Match {
+                        price: trade.price,
+                        quantity: trade.quantity,
+                        maker,
+                    };
+                    self.fill(number, matched, stamp, out);
                 }
             }
             self.see_all(id, out);
@@ -59,11 +66,10 @@ impl SimExchange {
         }
     }
 
-    fn fill(
+    pub(super) fn fill(
         &mut self,
         number: u64,
-        trade: &BookTrade,
-        maker: bool,
+        matched: Match,
         stamp: Stamp,
         out: &mut Vec<ExchangeEvent>,
     ) {
@@ -76,11 +82,6 @@ impl SimExchange {
             self.ledgers.get_mut(&account_id),
         ) else {
             return;
-        };
-        let matched = Match {
-            price: trade.price,
-            quantity: trade.quantity,
-            maker,
         };
         let instrument = &market.definition.instrument;
         let id = &live.client_order_id;

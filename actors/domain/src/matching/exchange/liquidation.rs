@@ -153,6 +153,7 @@ impl SimExchange {
             client_order_id,
             instrument_id: instrument_id.clone(),
             book_id: None,
+            arrival: 0,
         };
         self.live.insert(number, live);
         self.place(number, out);

@@ -5,10 +5,10 @@ use crate::InstrumentId;
 use crate::market::{BookDelta, BookSnapshot, Level, MarketEvent, Quote, Side, Trade};
 use crate::matching::agents::Agents;
 use crate::matching::floor::Floor;
-use crate::matching::order_book::{BookChanges, BookTrade, OrderBook};
+use crate::matching::order_book::{BookChanges, OrderBook};
 use crate::matching::sessions::SessionClock;
 use crate::matching::sim_instrument::SimInstrument;
-use crate::number::Price;
+use crate::number::{Price, Quantity};
 use crate::time::UnixNanos;
 use std::collections::BTreeSet;
 
@@ -121,13 +121,20 @@ impl SimMarket {
         })
     }
 
-    pub(super) fn trade(&mut self, trade: &BookTrade, stamp: Stamp) -> MarketEvent {
+    /// Returns a trade as it is told; of an auction nobody is the aggressor.
+    pub(super) fn print(
+        &mut self,
+        price: Price,
+        quantity: Quantity,
+        aggressor: Option<Side>,
+        stamp: Stamp,
+    ) -> MarketEvent {
         self.trade_id += 1;
         MarketEvent::Trade(Trade {
             instrument_id: self.id(),
-            price: trade.price,
-            quantity: trade.quantity,
-            aggressor: Some(trade.aggressor),
+            price,
+            quantity,
+            aggressor,
             trade_id: self.trade_id,
             ts_event: stamp.event,
             ts_init: stamp.init,

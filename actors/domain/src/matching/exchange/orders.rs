@@ -7,7 +7,7 @@ use crate::matching::ledger::{Ledger, VenueOrder};
 use crate::matching::order_book::{BookOrderId, Outcome, PlaceOrder, PlaceTerms};
 use crate::matching::rules::{self, Refused};
 use crate::order::{OrderType, TimeInForce};
-use crate::venue::{EndReason, NewOrder, RejectReason, VenueReport};
+use crate::venue::{EndReason, NewOrder, VenueReport};
 
 /// Begins the client order ids of the exchange's own orders.
 pub(super) const LIQUIDATION: &str = "LIQ-";
@@ -20,6 +20,8 @@ pub(super) struct LiveOrder {
     pub(super) instrument_id: InstrumentId,
     /// Its number in the book of its instrument; `None` while it waits for something.
     pub(super) book_id: Option<BookOrderId>,
+    /// How old it is beside the orders of the book, while it waits for an auction.
+    pub(super) arrival: u64,
 }
 
 pub(super) fn report(
@@ -83,8 +85,7 @@ impl SimExchange {
     fn check_unused(&self, account_id: &AccountId, order: &NewOrder) -> Result<(), Refused> {
         let ledger = self.ledgers.get(account_id);
         if ledger.is_some_and(|ledger| ledger.knows(&order.client_order_id)) {
-            let reason = RejectReason::DuplicateClientOrderId;
-            return Err(Refused::new(reason, "client_order_id was used before"));
+            return Err(Refused::duplicate());
         }
         Ok(())
     }
@@ -95,25 +96,18 @@ impl SimExchange {
             return Err(Refused::other("client_order_id is the venue's own"));
         }
         let Some(market) = self.markets.get(&order.instrument_id) else {
-            return Err(Refused::new(
-                RejectReason::UnknownInstrument,
-                "unknown instrument",
-            ));
+            return Err(Refused::unknown_instrument());
         };
         let instrument = &market.definition.instrument;
         rules::check_new(instrument, order, self.clock)?;
-        let waits = order.order_type.is_conditional()
-            || order.order_type == OrderType::Limit
-            || order.time_in_force == TimeInForce::AtOpen
-            || order.time_in_force == TimeInForce::AtClose;
-        market.floor.check(order.time_in_force, waits)?;
+        let in_auction = order.time_in_force.is_auction();
+        let waits =
+            order.order_type.is_conditional() || order.order_type == OrderType::Limit || in_auction;
+        market.floor.check(order, waits)?;
         if !order.order_type.is_conditional() {
-            let in_auction = matches!(
-                order.time_in_force,
-                TimeInForce::AtOpen | TimeInForce::AtClose
-            );
-            if !in_auction && !market.floor.is_closed() {
-                check_book(market, order)?;
+            if !in_auction && !market.floor.is_closed_to(order.terms.extended_hours) {
+                let would_trade = market.book.would_trade(order.side, order.limit_price);
+                rules::check_begin(order, would_trade)?;
             }
             if let Some(price) = order.limit_price {
                 market.floor.check_collar(instrument, price)?;
@@ -144,6 +138,7 @@ impl SimExchange {
                 client_order_id: id.clone(),
                 instrument_id: order.order.instrument_id.clone(),
                 book_id: None,
+                arrival: market.book.next_arrival(),
             },
         );
         if let Some(end) = order.order.terms.expire_at
@@ -165,7 +160,7 @@ impl SimExchange {
             TimeInForce::AtClose => {
                 market.at_close.insert(number);
             }
-            _ if market.floor.is_closed() => {
+            _ if market.floor.is_closed_to(order.order.terms.extended_hours) => {
                 market.at_open.insert(number);
             }
             _ => self.place(number, out),
@@ -181,7 +176,6 @@ impl SimExchange {
         let instrument_id = live.instrument_id.clone();
         let next_group = self.groups.len() as u64 + 1;
         let (mut place, mut terms, to_limit) = placing(order);
-        let time_in_force = order.order.time_in_force;
         terms.group = *self.groups.entry(account_id.clone()).or_insert(next_group);
         let Some(market) = self.markets.get_mut(&instrument_id) else {
             return;
@@ -200,13 +194,7 @@ impl SimExchange {
         }
         self.publish(&instrument_id, Stamp::at(self.clock), out);
         match placed.outcome {
-            Outcome::Canceled => {
-                let reason = match time_in_force {
-                    TimeInForce::AtOpen | TimeInForce::AtClose => EndReason::TimeOver,
-                    _ => EndReason::NoLiquidity,
-                };
-                self.end(number, reason, out);
-            }
+            Outcome::Canceled => self.end(number, EndReason::NoLiquidity, out),
             Outcome::SelfTrade => self.end(number, EndReason::SelfTrade, out),
             Outcome::Resting if to_limit => {
                 let clock = self.clock;
@@ -232,6 +220,28 @@ impl SimExchange {
         if !live.client_order_id.as_str().starts_with(LIQUIDATION) {
             report(out, &live.account_id, ended);
         }
+    }
+
+    /// Refuses a working order that is not allowed into its book after all. One that was filled
+    /// in part is canceled: nothing of it is refused any more.
+    pub(super) fn refuse_open(
+        &mut self,
+        number: u64,
+        refused: Refused,
+        out: &mut Vec<ExchangeEvent>,
+    ) {
+        let Some((live, order)) = self.order(number) else {
+            return;
+        };
+        if !order.filled.is_zero() {
+            return self.end(number, EndReason::Other, out);
+        }
+        let (account_id, id) = (live.account_id.clone(), live.client_order_id.clone());
+        self.forget(number);
+        let (clock, Refused { reason, text }) = (self.clock, refused);
+        let ledger = self.ledger(&account_id);
+        let rejected = ledger.reject_open(&id, reason, text, clock);
+        report(out, &account_id, rejected);
     }
 
     /// Takes an order out of everything but its ledger.
@@ -267,25 +277,6 @@ impl SimExchange {
         self.end(number, reason, out);
         self.publish(&instrument_id, Stamp::at(self.clock), out);
     }
-}
-
-/// Refuses what cannot begin in the book as it is.
-pub(super) fn check_book(
-    market: &super::market::SimMarket,
-    order: &NewOrder,
-) -> Result<(), Refused> {
-    let would_trade = market.book.would_trade(order.side, order.limit_price);
-    if order.post_only && would_trade {
-        return Err(Refused::new(
-            RejectReason::PostOnlyWouldTrade,
-            "post-only order would trade at once",
-        ));
-    }
-    if order.limit_price.is_none() && !would_trade {
-        let reason = RejectReason::NoLiquidity;
-        return Err(Refused::new(reason, "nothing to trade with"));
-    }
-    Ok(())
 }
 
 /// Returns an order as its book takes it, and whether its limit is the first price that it gets.

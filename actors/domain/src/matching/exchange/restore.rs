@@ -24,7 +24,10 @@ impl SimExchange {
             };
             match control {
                 VenueControl::Halt { .. } => market.floor.set_halted(true),
-                VenueControl::Resume { .. } => market.floor.set_halted(false),
+                VenueControl::Resume { .. } => {
+                    market.floor.set_halted(false);
+                    market.floor.take_opening();
+                }
                 VenueControl::Session { edge, .. } => {
                     market.floor.set_session(*edge);
                     market.floor.take_opening();

@@ -25,10 +25,7 @@ impl SimExchange {
         self.clock = self.clock.max(now);
         let ts = self.clock;
         let markets = &self.markets;
-        let currency = |id: &InstrumentId| {
-            let market = markets.get(id)?;
-            Some(market.definition.instrument.quote_currency.clone())
-        };
+        let currency = |id: &InstrumentId| Some(definition(markets, id)?.quote_currency.clone());
         let ledger = self.ledgers.entry(account_id.clone()).or_default();
         let orders = ledger.open_orders();
         let mut executions = ExecutionPart {
@@ -66,7 +63,8 @@ impl SimExchange {
     }
 }
 
-fn definition<'a>(
+/// Returns what an exchange lists under an id.
+pub(super) fn definition<'a>(
     markets: &'a BTreeMap<InstrumentId, SimMarket>,
     id: &InstrumentId,
 ) -> Option<&'a Instrument> {

@@ -425,6 +425,53 @@ fn a_halt_of_the_process_is_no_burst_and_time_never_goes_back() {
 }
 
 #[test]
+fn the_simulated_traders_take_part_in_an_auction_with_what_they_left() {
+    let mut options = SimOptions::new(7);
+    for listed in &mut options.instruments {
+        listed.instrument.rules.calendar = "XNYS".to_owned();
+    }
+    let mut script = Script::of(SimExchange::new(options).unwrap());
+    // A Tuesday, a second before the close in New York.
+    let close = crate::calendar::parse_instant("2024-07-02T16:00:00-04:00").unwrap();
+    script.now = close.0 - NANOS_PER_SECOND;
+    script.step(0);
+    for (n, side) in [(1, Side::Buy), (2, Side::Sell), (3, Side::Buy)] {
+        let mut order = order(&format!("c{n}"), side, None, n * 1_000_000);
+        order.time_in_force = TimeInForce::AtClose;
+        script.submit(order);
+    }
+    let before = script.events.len();
+    script.step(1_000);
+    let fills: Vec<_> = [1, 2, 3]
+        .iter()
+        .flat_map(|n| script.executions(&format!("c{n}")))
+        .collect();
+    let prices: BTreeSet<Price> = fills.iter().map(|e| e.last_price).collect();
+    assert_eq!(prices.len(), 1, "{fills:?}");
+    assert!(fills.iter().all(|e| e.ts_event == close));
+    let print = script.events[before..]
+        .iter()
+        .find_map(|event| match event {
+            ExchangeEvent::Market(MarketEvent::Trade(t)) if t.aggressor.is_none() => {
+                Some(t.clone())
+            }
+            _ => None,
+        });
+    let print = print.unwrap();
+    let bought: i64 = fills
+        .iter()
+        .filter(|e| e.side == Side::Buy)
+        .map(|e| e.last_quantity.0)
+        .sum();
+    assert_eq!(
+        (Some(&print.price), print.quantity),
+        (prices.first(), Quantity(bought))
+    );
+    // More was bought than the accounts sold: traders sold the rest.
+    assert!(bought > 2_000_000, "{bought}");
+}
+
+#[test]
 fn options_that_make_no_market_are_refused() {
     let mut options = SimOptions::new(1);
     options.venue = "no venue".to_owned();

@@ -37,6 +37,7 @@ pub(super) struct Orders {
     nodes: Vec<Node>,
     free: Vec<u32>,
     slots: BTreeMap<BookOrderId, u32>,
+    arrivals: u64,
 }
 
 pub(super) fn saturate(quantity: i128) -> Quantity {
@@ -56,6 +57,11 @@ impl Orders {
             Side::Buy => &mut self.bids,
             Side::Sell => &mut self.asks,
         }
+    }
+
+    pub(super) fn next_arrival(&mut self) -> u64 {
+        self.arrivals += 1;
+        self.arrivals
     }
 
     pub(super) fn len(&self) -> usize {
@@ -167,6 +173,20 @@ impl Orders {
         let (side, price) = (order.side, order.price);
         if let Some(queue) = self.side_mut(side).get_mut(&price) {
             queue.leaves -= i128::from(cut);
+        }
+    }
+
+    /// Fills less than the shown part of an order, which keeps its place.
+    pub(super) fn execute(&mut self, id: BookOrderId, traded: Quantity) {
+        let Some(&slot) = self.slots.get(&id) else {
+            return;
+        };
+        let order = &mut self.nodes[slot as usize].order;
+        order.filled.0 += traded.0;
+        order.shown.0 -= traded.0;
+        let (side, price) = (order.side, order.price);
+        if let Some(queue) = self.side_mut(side).get_mut(&price) {
+            queue.leaves -= i128::from(traded.0);
         }
     }
 

@@ -219,6 +219,7 @@ impl Reference {
                 post_only: order.post_only,
                 shown: Quantity(order.quantity.0 - filled.0),
                 terms: PlaceTerms::default(),
+                arrival: self.clock,
             };
             self.orders.push((resting, self.clock));
         }
@@ -242,6 +243,17 @@ impl Reference {
                 self.run(self.next_id, &order, trades);
             }
             Op::Cancel(id) => self.orders.retain(|(order, _)| order.id != id),
+            Op::Execute(id, quantity) => {
+                let Some(i) = self.orders.iter().position(|(order, _)| order.id == id) else {
+                    return;
+                };
+                let order = &mut self.orders[i].0;
+                order.filled.0 += quantity.min(order.leaves()).0;
+                order.shown = order.leaves();
+                if order.leaves().is_zero() {
+                    self.orders.remove(i);
+                }
+            }
             Op::Amend(id, quantity, price) => {
                 let Some(i) = self.orders.iter().position(|(order, _)| order.id == id) else {
                     return;
@@ -291,6 +303,7 @@ enum Op {
     Place(PlaceOrder),
     Cancel(u64),
     Amend(u64, Quantity, Option<Price>),
+    Execute(u64, Quantity),
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -323,6 +336,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
         6 => place,
         2 => (1_u64..60).prop_map(Op::Cancel),
+        1 => (1_u64..60, 1_i64..25).prop_map(|(id, part)| Op::Execute(id, Quantity(part))),
         2 => (1_u64..60, 0_i64..25, price)
             .prop_map(|(id, quantity, price)| Op::Amend(id, Quantity(quantity), price)),
     ];
@@ -334,8 +348,52 @@ fn apply(book: &mut OrderBook, op: &Op, changes: &mut BookChanges) {
     match *op {
         Op::Place(order) => drop(book.place(order, changes)),
         Op::Cancel(id) => drop(book.cancel(id, changes)),
+        Op::Execute(id, quantity) => book.execute(id, quantity, changes),
         Op::Amend(id, quantity, price) => drop(book.amend(id, quantity, price, changes)),
     }
+}
+
+#[test]
+fn an_executed_iceberg_shows_its_next_part_behind_the_others() {
+    let mut book = OrderBook::new();
+    let mut changes = BookChanges::recording();
+    let place = |quantity| PlaceOrder {
+        owner: 1,
+        side: Side::Buy,
+        limit_price: Some(Price(100)),
+        quantity: Quantity(quantity),
+        filled: Quantity::ZERO,
+        time_in_force: TimeInForce::Gtc,
+        post_only: false,
+    };
+    let terms = PlaceTerms {
+        display: Some(Quantity(4)),
+        ..PlaceTerms::default()
+    };
+    let ice = book.place_with(place(20), terms, &mut changes).unwrap().id;
+    let plain = book.place(place(5), &mut changes).unwrap().id;
+    let queue = |book: &OrderBook| -> Vec<(u64, i64, i64)> {
+        let resting = book.resting(Side::Buy);
+        resting
+            .iter()
+            .map(|o| (o.id, o.shown.0, o.leaves().0))
+            .collect()
+    };
+    book.execute(ice, Quantity(3), &mut changes);
+    assert_eq!(queue(&book), [(ice, 1, 17), (plain, 5, 5)]);
+    // More than it shows: hidden parts trade too, and what is left comes anew.
+    book.execute(ice, Quantity(10), &mut changes);
+    assert_eq!(queue(&book), [(plain, 5, 5), (ice, 4, 7)]);
+    assert_eq!(book.quantity_at(Side::Buy, Price(100)), Quantity(9));
+    book.execute(ice, Quantity(7), &mut changes);
+    book.execute(plain, Quantity(5), &mut changes);
+    book.execute(plain, Quantity(5), &mut changes);
+    assert!(book.is_empty());
+    let mut shown = crate::book::L3Book::new(10);
+    for change in changes.orders() {
+        shown.apply(*change).unwrap();
+    }
+    assert!(shown.is_empty());
 }
 
 proptest! {

@@ -26,9 +26,11 @@ enum Do {
     /// Time passes.
     Wait,
     Order(&'static str, TimeInForce),
+    /// As `Order`, for extended hours too.
+    Extended(&'static str, TimeInForce),
 }
 
-use Do::{Bar as B, Order as O, Quote as Q, Wait};
+use Do::{Bar as B, Extended as E, Order as O, Quote as Q, Wait};
 
 impl Desk {
     fn new(calendar: &str) -> Desk {
@@ -80,7 +82,7 @@ impl Desk {
                     self.venue.on_time(due, &mut out);
                 }
             }
-            O(name, time_in_force) => {
+            O(name, time_in_force) | E(name, time_in_force) => {
                 let order = NewOrder {
                     client_order_id: ClientOrderId::new(name).unwrap(),
                     instrument_id,
@@ -91,7 +93,10 @@ impl Desk {
                     time_in_force: *time_in_force,
                     post_only: false,
                     reduce_only: false,
-                    terms: OrderTerms::default(),
+                    terms: OrderTerms {
+                        extended_hours: matches!(what, E(..)),
+                        ..OrderTerms::default()
+                    },
                 };
                 self.venue
                     .on_command(now, &VenueCommand::New(order), &mut out);
@@ -109,6 +114,7 @@ impl Desk {
                 &self.calendar.local(execution.ts_event)[5..16]
             )),
             VenueReport::Accepted { .. } => None,
+            VenueReport::Rejected { reason, .. } => Some(format!("{reason:?}")),
             other => Some(format!("{other:?}")),
         });
         lines.collect::<Vec<_>>().join(", ")
@@ -234,6 +240,105 @@ fn tc_m38_quotes_close_by_the_clock() {
                 "2024-04-02T08:00:00+01:00",
                 Q(120, 122),
                 "o @122 04-02T08:00, m @122 04-02T08:00",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn tc_m115_bars_of_extended_hours_fill_what_asks_for_them() {
+    check(
+        "XNYS",
+        &[
+            ("2024-07-03T12:58:00-04:00", B(1, 99, 100), ""),
+            ("2024-07-03T12:58:00-04:00", O("c", AtClose), ""),
+            // The last minute of a half day is not there.
+            ("2024-07-03T12:59:00-04:00", B(1, 100, 101), ""),
+            (
+                "2024-07-03T13:01:00-04:00",
+                B(1, 104, 104),
+                "c @101 07-03T13:00",
+            ),
+            ("2024-07-03T13:01:00-04:00", O("m", Gtc), ""),
+            ("2024-07-03T13:01:00-04:00", O("i", Ioc), "Halted"),
+            ("2024-07-03T13:01:00-04:00", E("e", Gtc), ""),
+            ("2024-07-03T13:01:00-04:00", E("o", AtOpen), ""),
+            (
+                "2024-07-03T13:02:00-04:00",
+                B(1, 105, 105),
+                "e @105 07-03T13:01",
+            ),
+            ("2024-07-03T16:59:00-04:00", E("f", Gtc), ""),
+            // Begins within those hours and ends behind them.
+            ("2024-07-03T17:01:00-04:00", B(2, 106, 106), ""),
+            ("2024-07-03T17:01:00-04:00", E("g", Ioc), "Halted"),
+            (
+                "2024-07-05T04:01:00-04:00",
+                B(1, 107, 107),
+                "f @107 07-05T04:00",
+            ),
+            (
+                "2024-07-05T09:31:00-04:00",
+                B(1, 110, 111),
+                "o @110 07-05T09:30, m @110 07-05T09:30",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn tc_m116_rows_and_quotes_know_extended_hours_by_their_time() {
+    check(
+        "XNYS",
+        &[
+            // Rows that bear one time: the one at the close is the session's last.
+            ("2024-07-05T15:59:00-04:00", B(0, 100, 101), ""),
+            ("2024-07-05T15:59:00-04:00", E("e", Gtc), ""),
+            (
+                "2024-07-05T16:00:00-04:00",
+                B(0, 102, 103),
+                "e @102 07-05T16:00",
+            ),
+            ("2024-07-05T16:00:00-04:00", E("f", Gtc), ""),
+            ("2024-07-05T16:00:00-04:00", O("m", Gtc), ""),
+            (
+                "2024-07-05T16:01:00-04:00",
+                B(0, 104, 105),
+                "f @104 07-05T16:01",
+            ),
+            ("2024-07-05T20:01:00-04:00", B(0, 106, 107), ""),
+            (
+                "2024-07-08T09:31:00-04:00",
+                B(0, 108, 109),
+                "m @108 07-08T09:31",
+            ),
+        ],
+    );
+    check(
+        "XNYS",
+        &[
+            ("2024-07-05T15:59:00-04:00", Q(100, 102), ""),
+            ("2024-07-05T15:59:00-04:00", O("c", AtClose), ""),
+            ("2024-07-05T16:00:00-04:00", Wait, "c @102 07-05T16:00"),
+            ("2024-07-05T16:00:01-04:00", O("m", Gtc), ""),
+            ("2024-07-05T16:00:01-04:00", E("e", Gtc), ""),
+            (
+                "2024-07-05T16:00:02-04:00",
+                Q(103, 104),
+                "e @104 07-05T16:00",
+            ),
+            ("2024-07-05T20:00:00-04:00", E("late", Ioc), "Halted"),
+            ("2024-07-05T20:00:00-04:00", E("w", Gtc), ""),
+            ("2024-07-05T20:30:00-04:00", Q(105, 106), ""),
+            (
+                "2024-07-08T04:00:00-04:00",
+                Q(107, 108),
+                "w @108 07-08T04:00",
+            ),
+            (
+                "2024-07-08T09:30:00-04:00",
+                Q(109, 110),
+                "m @110 07-08T09:30",
             ),
         ],
     );

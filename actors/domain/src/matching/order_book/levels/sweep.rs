@@ -87,8 +87,13 @@ impl Orders {
                         self.slots.remove(&id);
                         self.free.push(slot as u32);
                     }
-                    Head::Again if queue.tail == slot as u32 => {}
+                    Head::Again if queue.tail == slot as u32 => {
+                        self.arrivals += 1;
+                        self.nodes[slot].order.arrival = self.arrivals;
+                    }
                     Head::Again => {
+                        self.arrivals += 1;
+                        self.nodes[slot].order.arrival = self.arrivals;
                         let next = self.nodes[slot].next;
                         self.nodes[next as usize].previous = NIL;
                         self.nodes[queue.tail as usize].next = slot as u32;
