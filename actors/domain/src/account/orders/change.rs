@@ -91,6 +91,7 @@ impl Account {
         question.open = change.quantity.saturating_sub(order.filled_quantity);
         question.exposure = question.exposure.without(entry);
         question.alternatives = self.alternatives(entry);
+        question.closable = self.closable(&order.request, Some(entry), &[]);
         question.locked = self.locked(question.exposure, entry, instrument);
         question.open_orders = question.open_orders.saturating_sub(1);
         question.before = Some(Before {

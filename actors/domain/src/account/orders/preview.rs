@@ -61,6 +61,7 @@ impl Account {
         let mut question = self.question(now, request, market, &funds);
         question.quantity = quantity;
         question.open = quantity;
+        question.closable = self.closable(request, None, &[]);
         question.wide = self.wide(now, None, request, Quantity::ZERO, quantity);
         // What is missing of the platform's share is asked for when the order comes.
         if let Some(wide) = &mut question.wide {
