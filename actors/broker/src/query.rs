@@ -2,8 +2,7 @@
 
 use apex_bus::market::MarketHub;
 use apex_bus::message::{
-    AccountAnswer, AccountSummary, ClosingAnswer, JournalHealth, OrderFilter, Page,
-    ReconcileState,
+    AccountAnswer, AccountSummary, ClosingAnswer, JournalHealth, OrderFilter, Page, ReconcileState,
 };
 use apex_domain::account::{Account, Preview, Refusal};
 use apex_domain::instrument::InstrumentKind;

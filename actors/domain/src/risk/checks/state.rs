@@ -50,7 +50,11 @@ pub(super) fn side_quantity(q: &Question<'_>) -> Result<(), Denial> {
         return Ok(());
     }
     let decimals = q.instrument.quantity_decimals;
-    let side = if q.side == Side::Sell { "long" } else { "short" };
+    let side = if q.side == Side::Sell {
+        "long"
+    } else {
+        "short"
+    };
     Err(deny(
         ReasonCode::PositionTooSmall,
         format!(

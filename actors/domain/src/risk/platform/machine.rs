@@ -318,9 +318,7 @@ impl PlatformExposure {
         if let Some(away) = &member.away {
             // Nobody else speaks to it, so that its journal is as good as its word.
             let share = away.as_ref()?;
-            return share
-                .share
-                .filter(|_| share.currency == limit.currency);
+            return share.share.filter(|_| share.currency == limit.currency);
         }
         let share = member.seen.as_ref()?.share.as_ref()?;
         let term = share.term;
@@ -361,10 +359,16 @@ impl PlatformExposure {
     pub fn is_in_force(&self) -> bool {
         self.members.values().all(|member| match &self.limit {
             None => member.sent.is_none() && !member.is_capped(),
-            Some(_) => match self.confirmed(member) {
-                // A larger share under way takes nothing away from the limit.
-                Some(share) => member.offered().is_none_or(|offered| offered >= share),
-                None => false,
+            Some(limit) => match (self.confirmed(member), member.offered()) {
+                (None, _) => false,
+                (Some(_), None) => true,
+                (Some(share), Some(offered)) if offered < share => false,
+                // A larger share under way takes nothing away from the limit, unless it was
+                // offered before that was lowered.
+                (Some(_), Some(_)) => {
+                    let sum = self.handed_out();
+                    sum.is_some_and(|sum| sum <= limit.max_exposure)
+                }
             },
         })
     }

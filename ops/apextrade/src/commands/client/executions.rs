@@ -45,7 +45,15 @@ pub fn list(args: &ListArgs, settings: &Settings) -> Result<ExitCode> {
 }
 
 const HEADINGS: [&str; 9] = [
-    "TIME", "ACCOUNT", "ORDER", "INSTRUMENT", "SIDE", "QUANTITY", "PRICE", "FEE", "EXEC ID",
+    "TIME",
+    "ACCOUNT",
+    "ORDER",
+    "INSTRUMENT",
+    "SIDE",
+    "QUANTITY",
+    "PRICE",
+    "FEE",
+    "EXEC ID",
 ];
 
 fn row(execution: &v1::Execution) -> Vec<String> {

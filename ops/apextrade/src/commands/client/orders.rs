@@ -2,7 +2,8 @@
 
 use super::order_request::{side, submit_request};
 use super::{
-    Gateway, executions, fields, new_id, order_list, order_table, pages, print_json, request_id, say_cut, watch,
+    Gateway, executions, fields, new_id, order_list, order_table, pages, print_json, request_id,
+    say_cut, watch,
 };
 use crate::cli::{
     AmendArgs, CancelAllArgs, CancelArgs, ClientArgs, GetArgs, OrdersAction, OrdersArgs,

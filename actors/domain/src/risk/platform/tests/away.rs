@@ -133,6 +133,42 @@ fn the_share_of_an_account_that_is_not_run_stays_counted_and_others_go_on() {
     assert_eq!(run.machine.handed_out(), Some(money("80")));
 }
 
+/// A share that was offered under the earlier limit may still be taken.
+#[test]
+fn a_lowered_limit_is_not_in_force_while_a_larger_share_is_under_way() {
+    let mut run = Run::begin();
+    run.away("USDT", Some("0"));
+    let share = run.share.clone();
+    run.machine.apply(
+        PlatformInput::Change(change("higher", "1000")),
+        &mut run.effects,
+    );
+    assert!(run.machine.is_in_force(), "{:?}", run.machine.view());
+    assert_eq!(run.share, share, "it has not heard of its larger share");
+    let lower = PlatformInput::Change(change("lower", "50"));
+    run.machine.apply(lower, &mut run.effects);
+    assert!(!run.machine.is_in_force());
+    run.sequence += 1;
+    let late = run.machine.outstanding(&account("live")).cloned().unwrap();
+    let ShareChange::Set(offered) = late.change else {
+        panic!("{late:?}");
+    };
+    run.share = share.map(|share| PlatformShare {
+        term: late.term,
+        share: Some(offered),
+        ..share
+    });
+    run.apply(PlatformInput::Report(ShareReport {
+        account_id: account("live"),
+        sequence: run.sequence,
+        share: run.share.clone(),
+        exposure: Some(run.exposure),
+        ask: None,
+    }));
+    assert!(run.machine.is_in_force());
+    assert!(run.machine.handed_out().unwrap() <= money("50"));
+}
+
 #[test]
 fn what_cannot_be_counted_keeps_every_share_from_growing() {
     for (unit, share) in [("EUR", Some("1")), ("USDT", None)] {
