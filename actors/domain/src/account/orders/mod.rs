@@ -139,7 +139,7 @@ impl Account {
         self.ask(now, index, market, checks::check)
     }
 
-    fn ask(
+    pub(in crate::account) fn ask(
         &self,
         now: UnixNanos,
         index: OrderIndex,
@@ -190,6 +190,11 @@ impl Account {
             Quantity::ZERO,
             question.open,
         );
+        if entry.is_home() && entry.hold == Some(Hold::Emulated) {
+            // The worst case has it since it came: leaving adds nothing, and what prices have done
+            // since then is no reason to drop a stop order.
+            question.wide = question.wide.map(|wide| wide.without_platform());
+        }
         check(&question)
     }
 
