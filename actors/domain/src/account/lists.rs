@@ -17,9 +17,8 @@ use crate::order::store::OrderIndex;
 use crate::order::{
     Contingency, ListDefinition, OrderKey, OrderStatus, ReleaseRule, SubmitList, SubmitOrder,
 };
-use crate::risk::checks::{self, Denial};
+use crate::risk::checks::Denial;
 use crate::risk::{MarketRef, ReasonCode};
-use crate::time::UnixNanos;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most orders of one list, and of one batch.
@@ -414,37 +413,9 @@ impl Account {
         match self.verdict(step.now, index, market) {
             Ok(()) => self.place(step, index),
             Err(denial) if denial.reason_code == ReasonCode::NoReferencePrice => {}
-            Err(denial) => {
-                let adds = self.orders.get(index).order.leaves_quantity;
-                let waits = self.lacks_only_share(step.now, index, market)
-                    && self.waits_for_share(step.now, index, adds);
-                if !waits {
-                    self.deny(step, index, denial);
-                }
-            }
+            Err(_) if self.child_waits(step.now, index, market) => {}
+            Err(denial) => self.deny(step, index, denial),
         }
-    }
-
-    /// Returns whether an order may become larger now. One that lacks only a larger share of the
-    /// platform's limit is looked at again when there is one.
-    fn may_grow(
-        &mut self,
-        now: UnixNanos,
-        index: OrderIndex,
-        change: Change,
-        market: MarketRef,
-    ) -> bool {
-        let Err(_) = self.amend_verdict(now, index, change, market) else {
-            return true;
-        };
-        let fits = self.amend_check(now, index, change, market, checks::check_but_share);
-        if fits.is_ok() {
-            let order = &self.orders.get(index).order;
-            let adds = change.quantity.saturating_sub(order.quantity);
-            // Whether it waits or has waited long enough, it stays as it is.
-            self.waits_for_share(now, index, adds);
-        }
-        false
     }
 
     /// Looks again at every list with an order that waits: trading goes on, or there is a price

@@ -2,13 +2,14 @@
 //! limit: each waits a moment while the account asks for one, as a client's order does.
 
 use super::machine::{Account, Step};
+use super::orders::Change;
 use super::share::in_currency;
 use crate::money::Money;
 use crate::number::Quantity;
 use crate::order::store::OrderIndex;
-use crate::risk::checks;
 use crate::risk::measure::Added;
 use crate::risk::platform::Growth;
+use crate::risk::{MarketRef, checks};
 use crate::time::{NANOS_PER_SECOND, UnixNanos};
 use std::collections::BTreeMap;
 
@@ -45,12 +46,7 @@ impl Eq for Short {}
 impl Account {
     /// Returns whether an order that was refused lacks nothing but a larger share, and may wait
     /// for one. `adds` is what would be open of it beyond what is reserved.
-    pub(super) fn waits_for_share(
-        &mut self,
-        now: UnixNanos,
-        index: OrderIndex,
-        adds: Quantity,
-    ) -> bool {
+    fn waits_for_share(&mut self, now: UnixNanos, index: OrderIndex, adds: Quantity) -> bool {
         if self
             .share
             .as_ref()
@@ -74,15 +70,38 @@ impl Account {
         waits
     }
 
-    /// Returns whether only the share keeps an order from leaving.
-    pub(super) fn lacks_only_share(
-        &self,
+    /// Returns whether a child that was refused waits: only the share keeps it from leaving.
+    pub(super) fn child_waits(
+        &mut self,
         now: UnixNanos,
         index: OrderIndex,
-        market: crate::risk::MarketRef,
+        market: MarketRef,
     ) -> bool {
-        self.ask(now, index, market, checks::check_but_share)
-            .is_ok()
+        let fits = self.ask(now, index, market, checks::check_but_share);
+        let adds = self.orders.get(index).order.leaves_quantity;
+        fits.is_ok() && self.waits_for_share(now, index, adds)
+    }
+
+    /// Returns whether an order may become larger now. One that lacks only a larger share of the
+    /// platform's limit is looked at again when there is one.
+    pub(super) fn may_grow(
+        &mut self,
+        now: UnixNanos,
+        index: OrderIndex,
+        change: Change,
+        market: MarketRef,
+    ) -> bool {
+        let Err(_) = self.amend_verdict(now, index, change, market) else {
+            return true;
+        };
+        let fits = self.amend_check(now, index, change, market, checks::check_but_share);
+        if fits.is_ok() {
+            let order = &self.orders.get(index).order;
+            let adds = change.quantity.saturating_sub(order.quantity);
+            // Whether it waits or has waited long enough, it stays as it is.
+            self.waits_for_share(now, index, adds);
+        }
+        false
     }
 
     /// Looks again at what waits. `answered` is the ask that has the last word: what is part of it
