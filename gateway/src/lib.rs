@@ -28,4 +28,4 @@ mod stream;
 pub use options::{GatewayOptions, Limits};
 pub use readiness::{Dependency, Readiness};
 pub use server::{GatewayError, Running, serve};
-pub use strategy_sessions::{SessionRefusal, StrategySession, StrategySessions};
+pub use strategy_sessions::{KnownStrategies, SessionRefusal, StrategySession, StrategySessions};

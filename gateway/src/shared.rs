@@ -5,6 +5,7 @@ use crate::fanout::Fanout;
 use crate::near;
 use crate::options::Limits;
 use crate::status;
+use crate::strategy_sessions::KnownStrategies;
 use crate::stream;
 use apex_bus::handle::{AccountHandle, Platform};
 use apex_bus::market::MarketHub;
@@ -25,6 +26,8 @@ pub struct Shared {
     pub limits: Limits,
     pub fanout: Fanout,
     pub streams: Streams,
+    /// Strategies that may be named before they have traded.
+    pub sessions: KnownStrategies,
     /// True once the gateway stops: streams end with a reason.
     pub stopping: watch::Receiver<bool>,
 }

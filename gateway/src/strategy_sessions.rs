@@ -1,7 +1,10 @@
 //! The door through which remote strategies come in. The node implements it.
 
 use crate::auth::Caller;
+use apex_domain::StrategyId;
 use apex_proto::v1;
+use std::fmt;
+use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
@@ -47,4 +50,24 @@ pub trait StrategySessions: Send + Sync {
     /// Errors: [`SessionRefusal`]; the stream then ends with it.
     async fn begin(&self, hello: v1::Hello, session: StrategySession)
     -> Result<(), SessionRefusal>;
+
+    /// Returns whether a strategy of this id is run here, or was since the start.
+    fn knows(&self, strategy_id: &StrategyId) -> bool;
+}
+
+/// The strategies that have a session; none where sessions are not taken.
+#[derive(Clone, Default)]
+pub struct KnownStrategies(pub Option<Arc<dyn StrategySessions>>);
+
+impl fmt::Debug for KnownStrategies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KnownStrategies").finish_non_exhaustive()
+    }
+}
+
+impl KnownStrategies {
+    pub fn knows(&self, strategy_id: &StrategyId) -> bool {
+        let sessions = self.0.as_ref();
+        sessions.is_some_and(|sessions| sessions.knows(strategy_id))
+    }
 }

@@ -42,7 +42,8 @@ impl fmt::Debug for ExposureArgs {
 }
 
 /// The keeper of the platform's exposure limit. Without it accounts keep the shares that they
-/// have, and no share grows.
+/// have, and no share grows. One that fails is started again from its record, as a new run of its
+/// own: every account confirms its share before any grows.
 #[derive(Debug)]
 pub struct ExposureActor;
 
@@ -117,6 +118,13 @@ impl State {
             }
             ExposureMessage::Report(report) => self.react(PlatformInput::Report(report)).await,
             ExposureMessage::Change(change, reply) => self.change(change, reply).await,
+            ExposureMessage::Away(account_id, share) => {
+                self.react(PlatformInput::Away(account_id, share)).await;
+            }
+            ExposureMessage::Leave(account_id, reply) => {
+                let left = self.apply(PlatformInput::Leave(account_id)).await;
+                let _ = reply.send(left.map(|_| ()));
+            }
             ExposureMessage::View(reply) => drop(reply.send(self.machine.view())),
             ExposureMessage::Tick => {
                 for caller in &mut self.callers {

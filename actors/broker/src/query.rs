@@ -2,8 +2,7 @@
 
 use apex_bus::market::MarketHub;
 use apex_bus::message::{
-    AccountAnswer, AccountSummary, ClosingAnswer, JournalHealth, OrderFilter, PAGE_LIMIT, Page,
-    ReconcileState,
+    AccountAnswer, AccountSummary, ClosingAnswer, JournalHealth, OrderFilter, Page, ReconcileState,
 };
 use apex_domain::account::{Account, Preview, Refusal};
 use apex_domain::instrument::InstrumentKind;
@@ -21,13 +20,10 @@ pub fn orders(account: &Account, filter: &OrderFilter, page: &Page) -> AccountAn
 
 /// Returns a page of executions, oldest first.
 pub fn executions(account: &Account, page: &Page) -> AccountAnswer {
-    let limit = page.limit.clamp(1, PAGE_LIMIT);
-    let all = account.executions_after(page.cursor.unwrap_or(0));
-    let executions = all[..limit.min(all.len())].to_vec();
-    let last = executions.last().map(|execution| execution.sequence);
+    let (executions, next) = page.of_executions(account);
     AccountAnswer::Executions {
-        next: last.filter(|_| all.len() > limit),
-        executions,
+        executions: executions.to_vec(),
+        next,
     }
 }
 

@@ -131,6 +131,7 @@ impl Shell {
                 self.tick_shares(now);
             }
         }
+        self.ask_for_children(now);
         self.release();
     }
 

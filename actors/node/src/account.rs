@@ -13,6 +13,7 @@ use apex_bus::venue::VenueSession;
 use apex_domain::account::{Account, AccountInput, Effects, Reply};
 use apex_domain::event::{AccountMode, Recorded};
 use apex_domain::risk::Limits;
+use apex_domain::risk::platform::{ShareChange, ShareOffer, ShareTerm};
 use apex_domain::{AccountId, Currency, Instrument, Money, UnixNanos};
 use apex_persistence::starts;
 use apex_persistence::{JournalQueue, Notices, RecoverError, Writer, recover, to_record};
@@ -238,6 +239,24 @@ impl OpenAccount {
         }
         note_durable(records, &opening.account_id, self.account.sequence());
         Ok(self)
+    }
+
+    /// Gives back the account's share of the limit over all accounts, durably, where it has one.
+    ///
+    /// Errors: [`NodeError`] when it cannot be written.
+    pub fn give_share_back(&mut self, now: UnixNanos, term: ShareTerm) -> Result<(), NodeError> {
+        let share = self.account.platform_share();
+        let Some(share) = share.filter(|share| share.share.is_some()) else {
+            return Ok(());
+        };
+        let offer = ShareOffer {
+            term,
+            currency: share.currency.clone(),
+            change: ShareChange::Set(Money::ZERO),
+            answers: 0,
+        };
+        let input = AccountInput::OfferShare(offer);
+        decide_durably(&mut self.account, &mut self.journal, now, input)
     }
 
     /// Shows every event of the journal, in order.

@@ -79,7 +79,7 @@ pub async fn inside(options: &NodeOptions, seed: u64) -> Result<Live, NodeError>
     let venue_sequence = opened.account.venue_sequence();
     let restored_orders = restore::working_orders(&opened.account);
     let session = SimSession::new();
-    let exposure = base.start_exposure().await?;
+    let exposure = base.start_exposure(&[paper_account()]).await?;
     let account = base
         .start_account(opened, Arc::new(session.clone()), Some(exposure.clone()))
         .await?;
@@ -136,7 +136,7 @@ pub async fn linked(options: &NodeOptions, address: String) -> Result<Live, Node
     origin::claim(base.data_dir.root(), Origin::Venue)?;
     let opened = base.prepare(recovered, &opening(&base.clock, client.instruments.clone()))?;
     let (session, commands) = venue_link::session();
-    let exposure = base.start_exposure().await?;
+    let exposure = base.start_exposure(&[paper_account()]).await?;
     let account = base
         .start_account(opened, Arc::new(session), Some(exposure.clone()))
         .await?;

@@ -132,11 +132,16 @@ impl Base {
         account.prepare(opening, &*self.records)
     }
 
-    /// Starts the keeper of the limit over all accounts, from its last record.
+    /// Starts the keeper of the limit over all accounts, from its last record, in a run of these
+    /// accounts: others that joined in earlier runs are settled.
     ///
     /// Errors: [`NodeError`].
-    pub async fn start_exposure(&self) -> Result<ExposureHandle, NodeError> {
-        crate::exposure::start(self.records.clone()).await
+    pub async fn start_exposure(&self, runs: &[AccountId]) -> Result<ExposureHandle, NodeError> {
+        let exposure = crate::exposure::start(self.records.clone()).await?;
+        let stored = (&self.data_dir, &*self.records);
+        let now = self.clock.now();
+        crate::exposure::settle_away(&exposure, runs, stored, now).await?;
+        Ok(exposure)
     }
 
     /// Starts the account's actor, under the limit over all accounts where there is one.

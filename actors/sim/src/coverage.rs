@@ -45,7 +45,7 @@ variants!(reason, REASONS, ReasonCode: PriceIncrement QuantityIncrement MinQuant
     NumericRange VenueRejected PostOnlyWouldTrade NoLiquidity CanceledByUser CanceledByRisk
     NotAtVenue NoAnswer Restarted Reconciled VenueCanceled TimeOver Contingency ListDenied
     ExecutionBusted Unsupported NoConversionRate Concentration LossLimit DrawdownLimit
-    MarketClosed Liquidation);
+    MarketClosed Liquidation PositionTooSmall);
 
 variants!(report, REPORTS, VenueReport: Accepted Rejected Filled Ended Amended AmendRejected
     CancelRejected Status Triggered Busted NotFound);

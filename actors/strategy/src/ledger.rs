@@ -14,7 +14,7 @@ use apex_domain::{
     AccountId, ClientOrderId, InstrumentId, OrderId, OrderListId, RequestId, StrategyId,
 };
 use lists::Lists;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 pub mod lists;
@@ -23,6 +23,11 @@ pub mod lists;
 /// within seconds, so a thousand orders reach far enough back; a later one still counts in the
 /// position by its client order id.
 const ENDED_ORDERS_KEPT: usize = 1_024;
+
+/// Icebergs that are known by their id alone. An execution of one that went to its venue part by
+/// part names the part, so that the order's own id does not tell whose it is. A busy day has
+/// thousands; each is two short texts here.
+const ICEBERGS_KNOWN: usize = 65_536;
 
 /// A client order id has 36 characters; the counter behind the strategy's name gets at most 10.
 const PREFIX_LENGTH: usize = 25;
@@ -70,6 +75,9 @@ pub struct Ledger {
     order_ids: BTreeMap<ClientOrderId, OrderId>,
     /// Ended orders, oldest first; see [`ENDED_ORDERS_KEPT`].
     ended: VecDeque<OrderId>,
+    /// Own icebergs that are kept no longer, oldest first; see [`ICEBERGS_KNOWN`].
+    icebergs: VecDeque<OrderId>,
+    iceberg_ids: BTreeSet<OrderId>,
     /// Orders that were asked for and that the account has not yet taken: instrument and signed
     /// quantity.
     under_way: BTreeMap<ClientOrderId, (InstrumentId, i64)>,
@@ -92,6 +100,8 @@ impl Ledger {
             orders: BTreeMap::new(),
             order_ids: BTreeMap::new(),
             ended: VecDeque::new(),
+            icebergs: VecDeque::new(),
+            iceberg_ids: BTreeSet::new(),
             under_way: BTreeMap::new(),
             lists: Lists::default(),
             saved_state: None,
@@ -376,16 +386,36 @@ impl Ledger {
                 return;
             };
             if let Some(kept) = self.orders.remove(&oldest) {
-                let order = kept.tracked.order();
-                self.order_ids.remove(&order.request.client_order_id);
+                let request = &kept.tracked.order().request;
+                self.order_ids.remove(&request.client_order_id);
+                if request.terms.display_quantity.is_some() {
+                    self.know_iceberg(oldest);
+                }
             }
+        }
+    }
+
+    /// Remembers that an iceberg is an own one, where it is not kept: what is still executed of it
+    /// counts in the position. For one that ended before the ledger began.
+    pub fn know_iceberg(&mut self, order_id: OrderId) {
+        if self.orders.contains_key(&order_id) || !self.iceberg_ids.insert(order_id.clone()) {
+            return;
+        }
+        self.icebergs.push_back(order_id);
+        if self.icebergs.len() > ICEBERGS_KNOWN
+            && let Some(oldest) = self.icebergs.pop_front()
+        {
+            self.iceberg_ids.remove(&oldest);
         }
     }
 
     /// Counts a fill of an own order that is no longer kept.
     fn forgotten_fill(&mut self, event: &Event) {
         if let Some((execution, signed)) = traded(event)
-            && self.number_of(&execution.client_order_id).is_some()
+            && (self.number_of(&execution.client_order_id).is_some()
+                || event
+                    .order_id()
+                    .is_some_and(|id| self.iceberg_ids.contains(id)))
             && let Some(holding) = self.holdings.get_mut(&execution.instrument_id)
         {
             holding.position = holding.position.saturating_add(signed);

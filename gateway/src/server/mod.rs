@@ -9,6 +9,7 @@ use crate::fanout::Fanout;
 use crate::options::GatewayOptions;
 use crate::services::{self, Parts, strategy::StrategyServer, system::SystemServer};
 use crate::shared::{Shared, Streams, wall_clock};
+use crate::strategy_sessions::KnownStrategies;
 use apex_bus::handle::Platform;
 use apex_bus::topic::SubscribeError;
 use axum::Router;
@@ -87,6 +88,7 @@ pub async fn serve(options: GatewayOptions, platform: Platform) -> Result<Runnin
         .map_err(GatewayError::Events)?;
     let shared = Shared {
         streams: Streams::new(options.limits.streams_per_kind),
+        sessions: KnownStrategies(options.strategies.clone()),
         fanout: Fanout::begin(events),
         keys: options.keys.clone(),
         limits: options.limits.clone(),

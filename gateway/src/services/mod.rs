@@ -17,6 +17,7 @@ pub mod risk;
 mod risk_changes;
 mod risk_platform;
 pub mod strategy;
+mod strategy_names;
 pub mod system;
 
 use crate::shared::Shared;

@@ -1,7 +1,7 @@
 //! `OrderService`.
 
 use super::past::Past;
-use super::{closing, order_stream};
+use super::{closing, order_stream, strategy_names};
 use crate::auth::Caller;
 use crate::page::{self, Place};
 use crate::shared::{Shared, caller};
@@ -276,11 +276,16 @@ impl OrderService for OrderServer {
         let instrument_id = filter.instrument_id.as_ref();
         self.shared
             .check_instrument("instrument_id", instrument_id)?;
+        let accounts = self.shared.scope(&caller, &list.account_id)?;
         let size = page::size(list.page_size)?;
         let mut place = Place::read(&list.page_token)?;
+        if place.is_none() {
+            // The pages behind the first have its filters.
+            strategy_names::check_filter(&self.shared, &accounts, &filter).await?;
+        }
         let mut found: Vec<v1::Order> = Vec::new();
         let mut next = None;
-        for account in self.shared.scope(&caller, &list.account_id)? {
+        for account in accounts {
             let Some(cursor) = enter(&mut place, account.account_id()) else {
                 continue;
             };
@@ -327,6 +332,7 @@ impl OrderService for OrderServer {
     ) -> Result<Response<v1::ListExecutionsResponse>, Status> {
         let caller = caller(&request)?;
         let list = request.get_ref();
+        let past = Past::read(&self.shared, list.as_of_ns, &list.account_id)?;
         let size = page::size(list.page_size)?;
         let mut place = Place::read(&list.page_token)?;
         let mut definitions = self.shared.definitions();
@@ -348,14 +354,19 @@ impl OrderService for OrderServer {
                 cursor,
                 limit: size - found.len(),
             };
-            let (executions, cursor) = account
-                .executions(page)
-                .await
-                .map_err(|e| status::command(&e))?;
-            for record in &executions {
-                let instrument = definitions.get(&record.execution.instrument_id)?;
-                found.push(wire::execution(account_id, record, instrument));
-            }
+            let (executions, cursor) = match &past {
+                Some(past) => past.executions(account_id, page).await?,
+                None => {
+                    let answer = account.executions(page).await;
+                    let (records, cursor) = answer.map_err(|e| status::command(&e))?;
+                    let written = records.iter().map(|record| {
+                        let instrument = definitions.get(&record.execution.instrument_id)?;
+                        Ok(wire::execution(account_id, record, instrument))
+                    });
+                    (written.collect::<Result<_, Status>>()?, cursor)
+                }
+            };
+            found.extend(executions);
             if cursor.is_some() {
                 next = Some(Place {
                     account_id: account_id.clone(),

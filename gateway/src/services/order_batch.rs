@@ -1,23 +1,21 @@
 //! The methods of `OrderService` over several orders or positions, and the preview.
 
 use super::order::{OrderServer, unexpected, write_all};
+use super::strategy_names;
 use crate::auth::Caller;
 use crate::shared::Definitions;
 use crate::status;
 use apex_bus::handle::AccountHandle;
-use apex_bus::message::{AccountCommand, CommandError, OrderFilter, Page};
+use apex_bus::message::{AccountCommand, CommandError};
 use apex_domain::account::{Outcome, Refusal, Reply};
 use apex_domain::order::{OrderKey, OrderStatus, SubmitList};
 use apex_domain::risk::ReasonCode;
-use apex_domain::{InstrumentId, OrderId, StrategyId};
+use apex_domain::{InstrumentId, OrderId};
 use apex_proto::convert::order::{self as wire, Close};
 use apex_proto::{FieldErrors, v1};
 use std::collections::BTreeSet;
 use tonic::Status;
 use tonic_types::StatusExt;
-
-/// The newest orders, whose owners an unknown strategy may have been meant to be.
-const NEAR_ORDERS: usize = 1_000;
 
 impl OrderServer {
     pub(super) async fn submit_list(
@@ -85,7 +83,7 @@ impl OrderServer {
         self.shared
             .check_instrument("instrument_id", instrument_id)?;
         if let Some(strategy_id) = &filter.strategy_id {
-            check_strategy(account, strategy_id).await?;
+            strategy_names::check(&self.shared, &[account], strategy_id).await?;
         }
         let command = AccountCommand::CancelAll {
             filter,
@@ -116,7 +114,7 @@ impl OrderServer {
             _ => Ok(()),
         })?;
         if let Some(strategy_id) = &close.scope.strategy_id {
-            check_strategy(account, strategy_id).await?;
+            strategy_names::check(&self.shared, &[account], strategy_id).await?;
         }
         let command = AccountCommand::Close {
             scope: close.scope,
@@ -167,43 +165,6 @@ impl OrderServer {
             .map(|outcome| write_outcome(&mut definitions, outcome))
             .collect()
     }
-}
-
-/// Refuses a strategy that never had an order or a position here: it is mistyped.
-async fn check_strategy(account: &AccountHandle, strategy_id: &StrategyId) -> Result<(), Status> {
-    let summary = account
-        .summary()
-        .await
-        .map_err(|error| status::command(&error))?;
-    let mut known: BTreeSet<StrategyId> = summary
-        .positions
-        .iter()
-        .map(|position| position.strategy_id.clone())
-        .chain([StrategyId::manual(), StrategyId::external()])
-        .collect();
-    if known.contains(strategy_id) {
-        return Ok(());
-    }
-    let any = |filter: OrderFilter, limit: usize| {
-        let page = Page {
-            cursor: None,
-            limit,
-        };
-        account.orders(filter, page)
-    };
-    let own = OrderFilter {
-        strategy_id: Some(strategy_id.clone()),
-        ..OrderFilter::default()
-    };
-    let (own, _) = any(own, 1).await.map_err(|error| status::command(&error))?;
-    if !own.is_empty() {
-        return Ok(());
-    }
-    let (orders, _) = any(OrderFilter::default(), NEAR_ORDERS)
-        .await
-        .map_err(|error| status::command(&error))?;
-    known.extend(orders.into_iter().map(|order| order.request.strategy_id));
-    Err(status::strategy_not_found(strategy_id, &known))
 }
 
 fn write_outcome(

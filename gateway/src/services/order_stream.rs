@@ -5,7 +5,7 @@
 //! that the journal has to be read first. So joining history and the live topic, falling behind
 //! and gaps are one and the same case.
 
-use super::order;
+use super::{order, strategy_names};
 use crate::auth::Caller;
 use crate::fanout::Heard;
 use crate::shared::{Definitions, Shared, stopped, wall_clock};
@@ -40,7 +40,10 @@ pub(super) async fn begin(
     request: v1::StreamOrdersRequest,
 ) -> Result<Receiver<v1::StreamOrdersResponse>, Status> {
     let filter = order::read_filter(&request.instrument_id, &request.strategy_id, false)?;
+    let instrument_id = filter.instrument_id.as_ref();
+    shared.check_instrument("instrument_id", instrument_id)?;
     let accounts = shared.scope(&caller, &request.account_id)?;
+    strategy_names::check_filter(shared, &accounts, &filter).await?;
     // Listen before asking where the accounts stand: nothing falls between the two.
     let heard = shared
         .fanout

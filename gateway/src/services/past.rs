@@ -133,6 +133,32 @@ impl<'a> Past<'a> {
             .unwrap_or(Ok((Vec::new(), None)))
     }
 
+    /// Asks for a page of executions and the cursor of the next one. What the venue has taken back
+    /// since then still counts.
+    ///
+    /// Errors: as [`Past::ask`].
+    pub async fn executions(
+        &self,
+        id: &AccountId,
+        page: Page,
+    ) -> Result<(Vec<v1::Execution>, Option<u64>), Status> {
+        let account_id = id.clone();
+        let question = move |account: &Account| {
+            let (records, next) = page.of_executions(account);
+            let written = records.iter().map(|record| {
+                let id = &record.execution.instrument_id;
+                let instrument = account.instruments().get(id);
+                let instrument = instrument.ok_or_else(|| status::no_definition(id))?;
+                Ok(wire::execution(&account_id, record, instrument))
+            });
+            let written: Result<Vec<_>, Status> = written.collect();
+            written.map(|executions| (executions, next))
+        };
+        self.ask(id, question)
+            .await?
+            .unwrap_or(Ok((Vec::new(), None)))
+    }
+
     /// Asks for one order; `None` when it came later.
     ///
     /// Errors: as [`Past::ask`].

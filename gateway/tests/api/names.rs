@@ -109,6 +109,48 @@ async fn reads_closings_and_limits_refuse_unknown_instruments() {
 }
 
 #[tokio::test]
+async fn lists_and_streams_refuse_strategies_that_nobody_has_heard_of() {
+    let harness = Harness::start().await;
+    let mut orders = harness.orders().await;
+    let mine = v1::SubmitOrderRequest {
+        strategy_id: "ema-cross".into(),
+        ..resting("c-1")
+    };
+    orders.submit_order(mine).await.unwrap();
+    let list = |strategy_id: &str| v1::ListOrdersRequest {
+        strategy_id: strategy_id.into(),
+        ..Default::default()
+    };
+    let stream = |instrument_id: &str, strategy_id: &str| v1::StreamOrdersRequest {
+        instrument_id: instrument_id.into(),
+        strategy_id: strategy_id.into(),
+        ..Default::default()
+    };
+    for refused in [
+        orders.list_orders(list("ema-crss")).await.unwrap_err(),
+        orders
+            .stream_orders(stream("", "ema-crss"))
+            .await
+            .unwrap_err(),
+    ] {
+        let wanted = ("STRATEGY_NOT_FOUND", "strategy_id");
+        check_not_found(&refused, wanted, "\"ema-cross\"");
+    }
+    let refused = orders.stream_orders(stream("BTCUSDX.SIM", "")).await;
+    let wanted = ("INSTRUMENT_NOT_FOUND", "instrument_id");
+    check_not_found(&refused.unwrap_err(), wanted, BTC);
+    let listed = orders.list_orders(list("ema-cross")).await.unwrap();
+    assert_eq!(listed.into_inner().orders.len(), 1);
+    // A person may have no order yet.
+    let listed = orders.list_orders(list("MANUAL")).await.unwrap();
+    assert_eq!(listed.into_inner().orders.len(), 0);
+    orders
+        .stream_orders(stream(BTC, "ema-cross"))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
 async fn a_request_id_with_another_content_already_exists() {
     let harness = Harness::start().await;
     let mut orders = harness.orders().await;

@@ -22,6 +22,7 @@ struct State {
     account: v1::Account,
     positions: Vec<v1::Position>,
     orders: Vec<v1::Order>,
+    executions: Vec<v1::Execution>,
 }
 
 impl Client {
@@ -79,6 +80,30 @@ impl Client {
         }
     }
 
+    /// One a page.
+    async fn executions(
+        &mut self,
+        account_id: &str,
+        as_of_ns: i64,
+    ) -> Result<Vec<v1::Execution>, Status> {
+        let mut request = v1::ListExecutionsRequest {
+            account_id: account_id.into(),
+            as_of_ns,
+            page_size: 1,
+            ..Default::default()
+        };
+        let mut found = Vec::new();
+        loop {
+            let page = self.orders.list_executions(request.clone()).await?;
+            let page = page.into_inner();
+            found.extend(page.executions);
+            if page.next_page_token.is_empty() {
+                return Ok(found);
+            }
+            request.page_token = page.next_page_token;
+        }
+    }
+
     async fn positions(
         &mut self,
         account_id: &str,
@@ -108,6 +133,7 @@ impl Client {
             account: self.account(as_of_ns).await.unwrap(),
             positions: self.positions("paper", as_of_ns).await.unwrap(),
             orders: self.orders("paper", as_of_ns, 2).await.unwrap(),
+            executions: self.executions("paper", as_of_ns).await.unwrap(),
         }
     }
 
@@ -149,6 +175,7 @@ fn without_the_present(mut state: State) -> State {
 async fn the_past_is_what_was_read_then() {
     let harness = Harness::start().await;
     let mut client = Client::new(&harness).await;
+    client.buy("b-0").await;
     client.buy("b-1").await;
     client.rest("r-1").await;
     client.rest("r-2").await;
@@ -165,6 +192,8 @@ async fn the_past_is_what_was_read_then() {
     assert_ne!(client.state(0).await.positions, live.positions);
 
     let past = client.state(then).await;
+    assert_eq!(past.executions.len(), 2);
+    assert_eq!(client.state(0).await.executions.len(), 3);
     assert_eq!(past.account.as_of_ns, then);
     assert_eq!(past.account.valuation(), v1::Valuation::Journal);
     assert_eq!(past.account.journal(), v1::JournalHealth::Unspecified);

@@ -59,6 +59,10 @@ impl StrategySessions for Echo {
         });
         Ok(())
     }
+
+    fn knows(&self, strategy_id: &apex_domain::StrategyId) -> bool {
+        strategy_id.as_str() == "s-1"
+    }
 }
 
 async fn say(responses: &mpsc::Sender<v1::StrategyResponse>, message: Out) {

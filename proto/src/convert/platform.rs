@@ -68,6 +68,7 @@ pub fn platform_limits(
                 account_id: account.account_id.to_string(),
                 share: text(account.share),
                 exposure: text(account.exposure),
+                away: account.away,
             })
             .collect(),
     }
@@ -118,12 +119,14 @@ mod tests {
             account_id: apex_domain::AccountId::new(id).unwrap(),
             share: Some(Money::parse("5").unwrap()),
             exposure: None,
+            away: false,
         };
         let view = PlatformView {
             limit: None,
             sequence: 7,
             handed_out: Money::parse("10").unwrap(),
             in_force: true,
+            epoch: 1,
             accounts: vec![share("a"), share("b")],
         };
         let wire = platform_limits(&view, |account| account.account_id.as_str() == "b");

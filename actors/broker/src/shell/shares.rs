@@ -78,6 +78,17 @@ impl Shell {
         self.report_share(now);
     }
 
+    /// Asks for orders of lists that came to lack a larger share by what was just decided.
+    pub(super) fn ask_for_children(&mut self, now: UnixNanos) {
+        let waits = self.args.account.has_unasked() && self.shares.ask.is_none();
+        if waits && self.args.keeper.is_some() {
+            self.ask(now);
+            if self.shares.ask.is_some() {
+                self.report_share(now);
+            }
+        }
+    }
+
     /// Gives up on what has waited for too long, and tells the platform how the worst case is now.
     pub(super) fn tick_shares(&mut self, now: UnixNanos) {
         self.retry(now, |parked| now.since(parked.since) >= PATIENCE_NS);
@@ -147,10 +158,10 @@ impl Shell {
     fn ask(&mut self, now: UnixNanos) {
         let report = self.args.account.share_report(now, None);
         let worst = report.and_then(|report| report.exposure);
+        let children = self.args.account.share_lacking(now);
+        let children = children.map(|growth| growth.added).unwrap_or_default();
         let mut parked = self.shares.parked.iter();
-        let together = parked.try_fold(Money::ZERO, |sum, parked| {
-            sum.checked_add(parked.added).ok()
-        });
+        let together = parked.try_fold(children, |sum, parked| sum.checked_add(parked.added).ok());
         let together = together.filter(|added| *added > Money::ZERO);
         let Some((worst, added)) = worst.zip(together) else {
             return;
@@ -161,6 +172,7 @@ impl Shell {
         self.shares.number += 1;
         let number = self.shares.number;
         self.shares.ask = Some(Ask { number, wanted });
+        self.args.account.share_asked(number);
         for parked in &mut self.shares.parked {
             parked.asked = number;
         }
@@ -175,7 +187,8 @@ impl Shell {
                 self.carry_out(now, parked.command, parked.reply);
             }
         }
-        if self.shares.parked.is_empty() {
+        let children = self.args.account.share_lacking(now);
+        if self.shares.parked.is_empty() && children.is_none() {
             self.shares.ask = None;
         }
     }

@@ -4,9 +4,10 @@ use super::support::*;
 use apex_bus::exposure::ShareKeeper;
 use apex_bus::message::{AccountCommand, AccountMessage, CommandError};
 use apex_domain::account::{CancelFilter, Refusal};
-use apex_domain::order::OrderStatus;
+use apex_domain::order::{Contingency, OrderStatus, ReleaseRule, SubmitList};
 use apex_domain::risk::ReasonCode;
 use apex_domain::risk::platform::{ShareChange, ShareOffer, ShareReport, ShareTerm};
+use apex_domain::venue::{Execution, VenueReport};
 use apex_domain::{Money, UnixNanos};
 use std::sync::{Arc, Mutex};
 
@@ -242,4 +243,55 @@ fn an_account_without_a_share_says_nothing_and_waits_for_nothing() {
     desk.durable_all();
     assert_eq!(status(answer), OrderStatus::Submitted);
     assert!(keeper.0.lock().unwrap().is_empty());
+}
+
+/// A list whose child buys three lots once its parent has bought one.
+fn buy_in_two_steps(bench: &mut Bench) {
+    let list = SubmitList {
+        list_id: apex_domain::OrderListId::new("l").unwrap(),
+        contingency: Contingency::Oto,
+        release: ReleaseRule::Full,
+        cascade: true,
+        orders: vec![order("parent", 1), order("child", 3)],
+    };
+    drop(bench.command(AccountCommand::SubmitList(Box::new(list))));
+    let parent = order("parent", 1);
+    let filled = VenueReport::Filled(Execution {
+        exec_id: apex_domain::ExecId::new("x").unwrap(),
+        client_order_id: parent.client_order_id,
+        instrument_id: parent.instrument_id,
+        side: parent.side,
+        last_quantity: parent.quantity,
+        last_price: parent.limit_price.unwrap(),
+        fee: Money::ZERO,
+        fee_currency: apex_domain::Currency::new("USDT").unwrap(),
+        maker: false,
+        ts_event: UnixNanos(2_000),
+    });
+    for (number, report) in [(1, accepted("parent")), (2, filled)] {
+        bench.desk.report(number, report);
+        bench.desk.durable_all();
+    }
+}
+
+#[test]
+fn a_child_that_leaves_asks_for_its_share_and_is_not_denied_meanwhile() {
+    let mut bench = Bench::with(2);
+    buy_in_two_steps(&mut bench);
+    assert_eq!(bench.ask().1, lots(4));
+    assert_eq!(bench.desk.status("child"), OrderStatus::PendingNew);
+    bench.answer(4);
+    assert_eq!(bench.desk.status("child"), OrderStatus::Submitted);
+}
+
+#[test]
+fn the_last_word_on_a_child_is_final_and_is_not_asked_for_again() {
+    let mut bench = Bench::with(2);
+    buy_in_two_steps(&mut bench);
+    let asked = bench.ask();
+    bench.answer(2);
+    assert_eq!(bench.desk.status("child"), OrderStatus::Denied);
+    bench.desk.shell_take(AccountMessage::Tick);
+    bench.desk.durable_all();
+    assert_eq!(bench.ask(), asked);
 }

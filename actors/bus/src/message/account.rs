@@ -174,6 +174,18 @@ pub struct Page {
     pub limit: usize,
 }
 
+impl Page {
+    /// Returns a page of the account's executions, oldest first, and the cursor of the next page
+    /// if there is one.
+    pub fn of_executions<'a>(&self, account: &'a Account) -> (&'a [ExecutionRecord], Option<u64>) {
+        let limit = self.limit.clamp(1, PAGE_LIMIT);
+        let all = account.executions_after(self.cursor.unwrap_or(0));
+        let page = &all[..limit.min(all.len())];
+        let last = page.last().map(|execution| execution.sequence);
+        (page, last.filter(|_| all.len() > limit))
+    }
+}
+
 /// A question to an account. Answered from its state once that state is durable.
 #[derive(Clone, Debug)]
 pub enum AccountQuery {

@@ -3,7 +3,7 @@
 use crate::handle::AccountHandle;
 use apex_domain::AccountId;
 use apex_domain::risk::platform::{
-    ChangeRefusal, PlatformChange, PlatformView, ShareOffer, ShareReport,
+    ChangeRefusal, PlatformChange, PlatformShare, PlatformView, ShareOffer, ShareReport,
 };
 use ractor::RpcReplyPort;
 use thiserror::Error;
@@ -23,8 +23,11 @@ pub enum ExposureError {
     /// The run keeps no limit over its accounts, as a replay.
     #[error("this run has no limit over all accounts: ask a platform that runs live")]
     NoLimit,
-    /// The actor is stopping or has stopped.
-    #[error("the keeper of the platform's limit is not running: try again once it is ready")]
+    /// The actor is stopping, has failed and is not back yet, or failed too often.
+    #[error(
+        "the keeper of the platform's limit is not running: accounts keep the shares that they \
+         have, and it is started again; try again in a moment"
+    )]
     Stopped,
 }
 
@@ -47,4 +50,8 @@ pub enum ExposureMessage {
     ),
     View(RpcReplyPort<PlatformView>),
     Tick,
+    /// An account that joined once is not run this time; with its share by its journal.
+    Away(AccountId, Option<PlatformShare>),
+    /// An account that holds nothing, and whose journal has given its share back, is forgotten.
+    Leave(AccountId, RpcReplyPort<Result<(), ExposureError>>),
 }

@@ -392,7 +392,7 @@ impl Account {
             };
             // What a parent released may be more than the limits leave by now.
             let market = self.reference_of(&order.request.instrument_id);
-            let allowed = smaller || self.amend_verdict(step.now, index, change, market).is_ok();
+            let allowed = smaller || self.may_grow(step.now, index, change, market);
             if allowed {
                 self.amend_working(step, index, None, change);
             }
@@ -413,6 +413,7 @@ impl Account {
         match self.verdict(step.now, index, market) {
             Ok(()) => self.place(step, index),
             Err(denial) if denial.reason_code == ReasonCode::NoReferencePrice => {}
+            Err(_) if self.child_waits(step.now, index, market) => {}
             Err(denial) => self.deny(step, index, denial),
         }
     }

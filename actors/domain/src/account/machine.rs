@@ -5,6 +5,7 @@ use super::foreign::UnderWay;
 use super::losses::{Baseline, Unmeasured};
 use super::marks::Marks;
 use super::requests::Requests;
+use super::short::Short;
 use super::types::{AccountInput, Effects, ExecutionRecord, Refusal, Reply};
 use crate::event::{AccountMode, Event, Recorded};
 use crate::hash;
@@ -59,6 +60,8 @@ pub struct Account {
     pub(super) asked: Asked,
     #[serde(skip)]
     pub(super) marks: Marks,
+    #[serde(skip)]
+    pub(super) short: Short,
     /// What loss limits measure from; `None` until the next tick sets it.
     pub(super) baseline: Option<Baseline>,
     /// Share of the platform's exposure limit; `None` before one was given.

@@ -24,6 +24,7 @@ mod reports;
 mod requests;
 mod session;
 mod share;
+mod short;
 mod slices;
 pub mod types;
 pub mod views;

@@ -382,6 +382,9 @@ impl Account {
         if !self.is_possible(step, index, EventKind::AmendRejected) || !asked {
             return;
         }
+        if self.amend_hidden(step, index, ts_event) {
+            return;
+        }
         let order_id = self.orders.get(index).order.order_id.clone();
         self.record(
             step,

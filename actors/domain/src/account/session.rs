@@ -65,6 +65,7 @@ impl Account {
         self.repeat_refused_cancels(step);
         self.repeat_foreign_cancels(step);
         self.check_losses(step);
+        self.drive_short(step, 0);
     }
 
     /// Returns what to ask for, those who have waited longest first: when a session takes fewer

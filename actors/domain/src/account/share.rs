@@ -2,10 +2,10 @@
 
 use super::machine::{Account, Step};
 use super::types::AccountInput;
-use crate::event::Event;
+use crate::event::{Event, Hold};
 use crate::money::Money;
 use crate::number::Quantity;
-use crate::order::{AmendOrder, SubmitOrder};
+use crate::order::{AmendOrder, Contingency, SubmitList, SubmitOrder};
 use crate::portfolio::Valuation;
 use crate::risk::MarketRef;
 use crate::risk::checks::{PlatformReach, Wide};
@@ -23,6 +23,12 @@ impl Account {
 
     /// Takes what the platform offers, unless it was overtaken.
     pub(super) fn offer_share(&mut self, step: &mut Step<'_>, offer: ShareOffer) {
+        let answers = offer.answers;
+        self.take_share(step, offer);
+        self.drive_short(step, answers);
+    }
+
+    fn take_share(&mut self, step: &mut Step<'_>, offer: ShareOffer) {
         let known = self.share.as_ref();
         if offer.term <= known.map(|share| share.term).unwrap_or_default() {
             return;
@@ -74,7 +80,7 @@ impl Account {
                 for (instrument_id, market) in markets {
                     self.show_reference(instrument_id, market);
                 }
-                self.list_growth(now, &list.orders)
+                self.list_growth(now, list)
             }
             _ => None,
         }
@@ -99,6 +105,10 @@ impl Account {
 
     fn amend_growth(&self, now: UnixNanos, request: &AmendOrder) -> Option<Growth> {
         let entry = self.orders.get(self.orders.find(&request.key)?);
+        if entry.is_home() && entry.hold == Some(Hold::Parent) {
+            // It is measured when it leaves, and asks then.
+            return None;
+        }
         let order = &entry.order;
         let quantity = request.quantity.unwrap_or(order.quantity);
         let after = quantity.saturating_sub(order.filled_quantity);
@@ -106,14 +116,19 @@ impl Account {
         growth(self.wide(now, Some(entry), &order.request, before, after))
     }
 
-    /// The most that a list could add: its orders with nothing against each other. An order by
-    /// order measure would need the rules of the list.
-    fn list_growth(&self, now: UnixNanos, orders: &[SubmitOrder]) -> Option<Growth> {
+    /// The most that a list could add now: its orders with nothing against each other, since an
+    /// order by order measure would need the rules of the list. Those that wait for a parent ask
+    /// for themselves when they leave.
+    fn list_growth(&self, now: UnixNanos, list: &SubmitList) -> Option<Growth> {
         let share = self.share.as_ref()?;
         let valuation = in_currency(self.own_valuation(now)?, share);
         let measure = self.measure(&valuation);
         let mut added = Money::ZERO;
-        for order in orders {
+        let leave_now = match list.contingency {
+            Contingency::Oto | Contingency::Bracket => 1,
+            _ => list.orders.len(),
+        };
+        for order in list.orders.iter().take(leave_now) {
             let more = measure.alone(&Added {
                 instrument_id: &order.instrument_id,
                 strategy_id: &order.strategy_id,

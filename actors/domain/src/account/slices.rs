@@ -14,6 +14,7 @@ use crate::order::entry::{slice_id, slice_of};
 use crate::order::placement::is_sliced;
 use crate::order::store::OrderIndex;
 use crate::risk::{ReasonCode, TradingState};
+use crate::time::UnixNanos;
 use crate::venue::{VenueEnd, VenueReport};
 
 /// What a report of the venue is about.
@@ -152,6 +153,30 @@ impl Account {
             change.limit_price == order.limit_price && change.stop_price == order.stop_price;
         let shown = entry.wire_quantity(change.quantity, change.limit_price, instrument);
         slice.done || (same_prices && shown == slice.quantity)
+    }
+
+    /// Does an amend here that the venue did not take, where the part that it was sent for is
+    /// filled: the rest is ours, and has not been there. Returns false where the part works on.
+    pub(super) fn amend_hidden(
+        &mut self,
+        step: &mut Step<'_>,
+        index: OrderIndex,
+        ts_event: UnixNanos,
+    ) -> bool {
+        let entry = self.orders.get(index);
+        let Some(amend) = entry.amend.as_ref().filter(|_| entry.is_between_slices()) else {
+            return false;
+        };
+        let amended = Event::OrderAmended {
+            order_id: entry.order.order_id.clone(),
+            // With more filled than is wanted by now, nothing is left.
+            quantity: amend.quantity.max(entry.order.filled_quantity),
+            limit_price: amend.limit_price.or(entry.order.limit_price),
+            stop_price: amend.stop_price.or(entry.order.stop_price),
+            ts_event: ts_event.max(entry.amended_at),
+        };
+        self.record(step, amended);
+        true
     }
 
     /// Sends the amend that is under way.

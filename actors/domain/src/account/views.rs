@@ -91,6 +91,14 @@ impl Account {
         &self.executions[start..]
     }
 
+    /// Returns true for an account that holds no position and has nothing under way: nothing of it
+    /// can come to be exposed any more.
+    pub fn is_idle(&self) -> bool {
+        let flat = self.positions().all(|position| position.is_flat());
+        let working = self.orders.working().is_empty();
+        flat && working && self.closings.is_empty() && self.foreign.is_empty()
+    }
+
     /// Returns the orders that can still trade, by creation.
     pub fn working_orders(&self) -> impl Iterator<Item = &Order> {
         let working = self.orders.working().iter();

@@ -53,6 +53,10 @@ pub struct Question<'a> {
     pub exposure: Exposure,
     /// What of them on this side is open of orders that end or shrink when this one trades.
     pub alternatives: i128,
+    /// What is left to close of the side of a hedging account that the order closes, less what
+    /// other working orders close of it; negative where they close too much. `None` of an order
+    /// that closes no side.
+    pub closable: Option<i128>,
     /// What the venue locks funds for besides this order.
     pub locked: Exposure,
     /// The best price of the account's own orders that this one could trade with, where that is
@@ -122,19 +126,20 @@ use form::{
 };
 use state::{
     instrument_exposure, open_orders, order_rate, position_limit, reduce_only, self_trade,
-    trading_state,
+    side_quantity, trading_state,
 };
 
 type Check = fn(&Question<'_>) -> Result<(), Denial>;
 
 /// The checks in their order: what needs no market first, what needs the whole account last.
-pub const CHECKS: [(&str, Check); 19] = [
+pub const CHECKS: [(&str, Check); 20] = [
     ("trading_state", trading_state),
     ("supported", supported),
     ("price_increment", price_increment),
     ("quantity_increment", quantity_increment),
     ("quantity_bounds", quantity_bounds),
     ("reduce_only", reduce_only),
+    ("side_quantity", side_quantity),
     ("reference_price", reference_price),
     ("notional", notional),
     ("price_collar", price_collar),
@@ -153,6 +158,17 @@ pub const CHECKS: [(&str, Check); 19] = [
 /// Asks the checks in order. Errors: the first refusal.
 pub fn check(question: &Question<'_>) -> Result<(), Denial> {
     CHECKS.iter().try_for_each(|(_, check)| check(question))
+}
+
+/// As [`check`], for one that may come to have a larger share of the platform's limit.
+///
+/// Errors: the first refusal.
+pub fn check_but_share(question: &Question<'_>) -> Result<(), Denial> {
+    let mut checks = CHECKS.iter();
+    checks.try_for_each(|(name, check)| match *name {
+        "platform_exposure" => Ok(()),
+        _ => check(question),
+    })
 }
 
 /// Asks a child of a list that is taken: its form, and the rate.

@@ -54,6 +54,7 @@ fn the_checks_come_in_the_stated_order() {
             "quantity_increment",
             "quantity_bounds",
             "reduce_only",
+            "side_quantity",
             "reference_price",
             "notional",
             "price_collar",

@@ -70,6 +70,8 @@ pub enum ReasonCode {
     MarketClosed,
     /// The venue closed a position that its margin no longer covered.
     Liquidation,
+    /// The side of a hedging account holds less than this and its other working orders close.
+    PositionTooSmall,
 }
 
 impl ReasonCode {
@@ -115,6 +117,7 @@ impl ReasonCode {
             ReasonCode::DrawdownLimit => "DRAWDOWN_LIMIT",
             ReasonCode::MarketClosed => "MARKET_CLOSED",
             ReasonCode::Liquidation => "LIQUIDATION",
+            ReasonCode::PositionTooSmall => "POSITION_TOO_SMALL",
         }
     }
 }

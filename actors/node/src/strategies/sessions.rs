@@ -286,4 +286,8 @@ impl StrategySessions for Sessions {
     {
         Box::pin(Sessions::begin(self, hello, session))
     }
+
+    fn knows(&self, strategy_id: &StrategyId) -> bool {
+        self.board().keys().any(|(_, known)| known == strategy_id)
+    }
 }

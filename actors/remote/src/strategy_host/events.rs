@@ -3,6 +3,7 @@
 use super::commands::Commands;
 use super::error::HostError;
 use apex_domain::account::Refusal;
+use apex_domain::event::Recorded;
 use apex_domain::market::MarketEvent;
 use apex_domain::number::DecimalText;
 use apex_domain::{AccountId, ClientOrderId, Instrument, InstrumentId, StrategyId, UnixNanos};
@@ -171,9 +172,26 @@ impl Driver {
             .instrument(&id)
             .ok_or_else(|| FieldErrors::one("order.instrument_id", "is not defined"))?;
         if let Some(recorded) = event::read_order_event(wire, definition)? {
+            self.know_iceberg(wire, &recorded);
             self.runner.recorded(self.now, &recorded);
         }
         Ok(())
+    }
+
+    /// An execution of a part of an iceberg does not tell by its id that the order is an own one;
+    /// the order beside it does.
+    fn know_iceberg(&mut self, wire: &v1::OrderEvent, recorded: &Recorded) {
+        let ledger = self.runner.ledger_mut();
+        let (Some(order), Some(_)) = (&wire.order, &wire.execution) else {
+            return;
+        };
+        let own = order.strategy_id == ledger.strategy_id().as_str();
+        if own
+            && !order.display_quantity.is_empty()
+            && let Some(order_id) = recorded.event.order_id()
+        {
+            ledger.know_iceberg(order_id.clone());
+        }
     }
 
     /// Tells the strategy what became of a command, and returns what it asks for then.

@@ -22,6 +22,8 @@ struct Asked {
     side: Side,
     /// Signed position that the order means.
     held: i64,
+    /// It closes one side of a hedging account.
+    closes_side: bool,
 }
 
 impl Before {
@@ -31,6 +33,7 @@ impl Before {
             client_order_id: request.client_order_id.clone(),
             side: request.side,
             held: meant(account, request),
+            closes_side: closes_side(request),
         };
         let asked = match input {
             AccountInput::Submit { request, .. } => vec![asked(request)],
@@ -59,15 +62,18 @@ impl Before {
         });
         let taken = events().filter_map(|event| match event {
             Event::OrderInitialized {
-                order_id, request, ..
+                order_id,
+                request,
+                quantity,
+                ..
             } => {
                 let mut asked = self.asked.iter();
                 let own = asked.find(|one| one.client_order_id == request.client_order_id)?;
-                Some((order_id, own))
+                Some((order_id, own, quantity.0))
             }
             _ => None,
         });
-        let taken: Vec<(&OrderId, &Asked)> = taken.collect();
+        let taken: Vec<(&OrderId, &Asked, i64)> = taken.collect();
         if !self.is_reconciled && (amends || !taken.is_empty()) {
             return Err("an order was taken before the account agreed with its venue".to_owned());
         }
@@ -75,7 +81,7 @@ impl Before {
             events()
                 .any(|event| matches!(event, Event::OrderSubmitted { order_id } if order_id == id))
         };
-        for (order_id, asked) in taken {
+        for (order_id, asked, quantity) in taken {
             let is_refused = match self.state {
                 TradingState::Active => false,
                 TradingState::Reducing => asked.held.signum() * asked.side.sign() >= 0,
@@ -85,9 +91,22 @@ impl Before {
                 let (state, id) = (self.state, &asked.client_order_id);
                 return Err(format!("order {id} left while trading was {state:?}"));
             }
+            if asked.closes_side && quantity > asked.held.abs() && leaves(order_id) {
+                let (held, id) = (asked.held, &asked.client_order_id);
+                return Err(format!(
+                    "order {id} of {quantity} left to close a side of {held}"
+                ));
+            }
         }
         Ok(())
     }
+}
+
+fn closes_side(request: &SubmitOrder) -> bool {
+    matches!(
+        (request.terms.position_side, request.side),
+        (PositionSide::Long, Side::Sell) | (PositionSide::Short, Side::Buy)
+    )
 }
 
 /// Returns the position that an order adds to or reduces.

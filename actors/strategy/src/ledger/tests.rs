@@ -352,3 +352,40 @@ fn a_split_changes_the_units_of_the_position() {
     ledger.fold(&record(2, split(1, 2)));
     assert_eq!(ledger.position(&instrument_id()), -10);
 }
+
+/// An execution of a part of an iceberg carries the id of the part.
+#[test]
+fn a_late_fill_of_an_iceberg_that_is_kept_no_longer_counts_all_the_same() {
+    let part = |request: &SubmitOrder| SubmitOrder {
+        client_order_id: ClientOrderId::new("ICE1-2").unwrap(),
+        ..request.clone()
+    };
+    let mut ledger = ledger("s");
+    let ended = ENDED_ORDERS_KEPT + 2;
+    let mut first = None;
+    for number in 0..ended {
+        let order = OrderRequest::limit(instrument_id(), Side::Buy, Quantity(10), Price(100));
+        let order = order.iceberg(Quantity(5));
+        let request = order.with_ids(ledger.next_order_id(), strategy_id("s"));
+        let name = format!("o-{number}");
+        ledger.fold(&initialized(&name, &request));
+        let denied = Event::OrderDenied {
+            order_id: order_id(&name),
+            reason_code: ReasonCode::OrderRate,
+            reason: String::new(),
+        };
+        ledger.fold(&record(2, denied));
+        first.get_or_insert(request);
+    }
+    let request = first.unwrap();
+    assert!(ledger.order(&request.client_order_id).is_none());
+    assert_eq!(ledger.fold(&filled("o-0", &part(&request), 3)), None);
+    assert_eq!(ledger.position(&instrument_id()), 3);
+    // Of another strategy's order nothing is known.
+    ledger.fold(&filled("theirs", &part(&request), 3));
+    assert_eq!(ledger.position(&instrument_id()), 3);
+    // One that ended before the ledger began, by the word of the account.
+    ledger.know_iceberg(order_id("earlier"));
+    ledger.fold(&filled("earlier", &part(&request), 3));
+    assert_eq!(ledger.position(&instrument_id()), 6);
+}

@@ -1,6 +1,6 @@
 //! The command lines of orders and positions.
 
-use super::{AsOfArgs, ClientArgs};
+use super::{AsOfArgs, ClientArgs, ListArgs};
 use apex_domain::UnixNanos;
 use apex_domain::calendar::parse_instant;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
@@ -41,6 +41,8 @@ pub enum OrdersAction {
     List(OrdersListArgs),
     /// Show one order.
     Get(GetArgs),
+    /// List executions, oldest first.
+    Executions(ListArgs),
     /// Submit an order.
     #[command(after_help = SUBMIT_EXAMPLES)]
     Submit(Box<SubmitArgs>),

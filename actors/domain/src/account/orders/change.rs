@@ -1,6 +1,6 @@
 //! Changes of working orders: amend and cancel.
 
-use super::{Event, OrderIndex, Quantity, ReasonCode, Refusal};
+use super::{Event, OrderIndex, Quantity, Question, ReasonCode, Refusal};
 use crate::account::commands::request_id_taken;
 use crate::account::machine::{Account, Step};
 use crate::account::requests::Subject;
@@ -77,6 +77,20 @@ impl Account {
         change: Change,
         market: MarketRef,
     ) -> Result<(), Denial> {
+        self.amend_check(now, index, change, market, checks::check)
+    }
+
+    /// As [`Account::amend_verdict`], by other checks than all of them.
+    ///
+    /// Errors: the first refusal.
+    pub(in crate::account) fn amend_check(
+        &self,
+        now: UnixNanos,
+        index: OrderIndex,
+        change: Change,
+        market: MarketRef,
+        check: fn(&Question<'_>) -> Result<(), Denial>,
+    ) -> Result<(), Denial> {
         let entry = self.orders.get(index);
         let order = &entry.order;
         let Some(instrument) = self.instruments.get(&order.request.instrument_id) else {
@@ -91,6 +105,7 @@ impl Account {
         question.open = change.quantity.saturating_sub(order.filled_quantity);
         question.exposure = question.exposure.without(entry);
         question.alternatives = self.alternatives(entry);
+        question.closable = self.closable(&order.request, Some(entry), &[]);
         question.locked = self.locked(question.exposure, entry, instrument);
         question.open_orders = question.open_orders.saturating_sub(1);
         question.before = Some(Before {
@@ -103,7 +118,7 @@ impl Account {
         if entry.is_home() && entry.hold == Some(Hold::Parent) {
             checks::check_form(&question)
         } else {
-            checks::check(&question)
+            check(&question)
         }
     }
 

@@ -3,6 +3,7 @@
 use super::{Account, Denial, MarketRef, OrderEntry, OrderIndex, UnixNanos};
 use crate::instrument::Instrument;
 use crate::order::Contingency;
+use crate::order::lists::Role;
 use crate::risk::checks;
 use crate::risk::exposure::Exposure;
 
@@ -67,6 +68,21 @@ impl Account {
             .filter(|child| child.created != entry.created)
             .filter(|child| child.order.request.instrument_id == *instrument_id)
             .fold(exposure, Exposure::without)
+    }
+
+    /// Returns the orders that will wait for this one and that no event has held yet.
+    pub(super) fn undecided_children(&self, entry: &OrderEntry) -> Vec<&OrderEntry> {
+        let list = entry.order.list_id.as_ref();
+        let Some(list) = list.and_then(|id| self.lists.get(id)) else {
+            return Vec::new();
+        };
+        let members = self.members(list).into_iter();
+        let undecided = members.map(|index| self.orders.get(index)).filter(|other| {
+            let id = &other.order.request.client_order_id;
+            let is_child = list.role(id) == Role::Child && other.created != entry.created;
+            is_child && other.is_home() && other.hold.is_none()
+        });
+        undecided.collect()
     }
 
     /// Returns what is open of an order's [`Account::alternative_orders`].

@@ -20,6 +20,7 @@ use crate::time::UnixNanos;
 mod change;
 mod list;
 mod preview;
+mod sides;
 mod terms;
 mod wide;
 
@@ -138,7 +139,7 @@ impl Account {
         self.ask(now, index, market, checks::check)
     }
 
-    fn ask(
+    pub(in crate::account) fn ask(
         &self,
         now: UnixNanos,
         index: OrderIndex,
@@ -174,6 +175,7 @@ impl Account {
         question.exposure = question.exposure.without(entry);
         question.recent_orders = question.recent_orders.saturating_add(company.before);
         question.alternatives = self.alternatives(entry);
+        question.closable = self.closable(&order.request, Some(entry), company.children);
         question.locked = self.locked(question.exposure, entry, instrument);
         question.open_orders = question.open_orders.saturating_sub(1);
         if entry.hold.is_some() {
@@ -188,6 +190,11 @@ impl Account {
             Quantity::ZERO,
             question.open,
         );
+        if entry.is_home() && entry.hold == Some(Hold::Emulated) {
+            // The worst case has it since it came: leaving adds nothing, and what prices have done
+            // since then is no reason to drop a stop order.
+            question.wide = question.wide.map(|wide| wide.without_platform());
+        }
         check(&question)
     }
 
@@ -298,6 +305,7 @@ impl Account {
             net: self.position_meant(request),
             exposure: self.orders.exposures().of(&request.instrument_id),
             alternatives: 0,
+            closable: None,
             locked: self.orders.exposures().of(&request.instrument_id),
             opposite: self.best_opposite(request),
             open_orders: self.orders.working().len(),

@@ -61,11 +61,10 @@ impl Account {
         let mut question = self.question(now, request, market, &funds);
         question.quantity = quantity;
         question.open = quantity;
+        question.closable = self.closable(request, None, &[]);
         question.wide = self.wide(now, None, request, Quantity::ZERO, quantity);
         // What is missing of the platform's share is asked for when the order comes.
-        if let Some(wide) = &mut question.wide {
-            wide.platform = None;
-        }
+        question.wide = question.wide.map(|wide| wide.without_platform());
         let price = question.price().ok();
         let notional_of = |quantity| {
             let notional = instrument.notional(price?, quantity).ok()?;

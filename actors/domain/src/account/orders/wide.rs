@@ -32,6 +32,9 @@ impl Account {
         let mut exposures = self.orders.exposures().clone();
         if let Some(entry) = entry {
             exposures.remove(entry);
+            for child in self.undecided_children(entry) {
+                exposures.remove(child);
+            }
         }
         let valuation = self.own_valuation(now)?;
         let measure = Measure {

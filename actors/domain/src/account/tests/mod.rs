@@ -17,6 +17,7 @@ mod queries;
 mod recovery;
 mod reports;
 mod share;
+mod sides;
 pub(crate) mod support;
 mod transitions;
 mod worth;

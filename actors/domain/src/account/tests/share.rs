@@ -256,3 +256,148 @@ fn the_bytes_of_a_share_stay_what_they_are() {
     assert_eq!(recorded.encode(), bytes);
     assert_eq!(Recorded::decode(SCHEMA, &bytes), Ok(recorded));
 }
+
+/// A list whose child adds to what its parent made: 2 bought, then 9 more. The share has room for
+/// 10 at most.
+fn with_child(quantity: i64) -> World {
+    let mut world = world();
+    let list = SubmitList {
+        list_id: crate::OrderListId::new("l").unwrap(),
+        contingency: Contingency::Oto,
+        release: ReleaseRule::Full,
+        cascade: true,
+        orders: vec![buy("parent", 2_000), buy("child", quantity)],
+    };
+    let market = market(9_999, 10_001, world.now);
+    world.apply(AccountInput::SubmitList {
+        list: Box::new(list),
+        markets: [(id(SPOT), market)].into(),
+    });
+    world.accept("parent");
+    world.fill("parent", "xp", 2_000, 10_000);
+    world
+}
+
+fn lacking(world: &World) -> Option<String> {
+    let growth = world.account.share_lacking(world.now)?;
+    Some(growth.added.to_string())
+}
+
+/// The platform's last word on ask 7, with a share or the one that there is.
+fn answer(world: &mut World, version: u64, share: &str) {
+    world.account.share_asked(7);
+    world.apply(AccountInput::OfferShare(ShareOffer {
+        term: ShareTerm { epoch: 1, version },
+        currency: currency("USDT"),
+        change: ShareChange::Set(money(share)),
+        answers: 7,
+    }));
+}
+
+#[test]
+fn a_child_that_fits_the_share_leaves_at_once() {
+    let world = with_child(8_000);
+    assert_eq!(world.state("child"), OrderStatus::Submitted);
+    assert!(!world.account.has_unasked());
+}
+
+#[test]
+fn a_child_beyond_the_share_waits_for_a_larger_one_and_then_leaves() {
+    let mut world = with_child(9_000);
+    assert_eq!(world.state("child"), OrderStatus::PendingNew);
+    assert!(world.account.has_unasked());
+    assert_eq!(lacking(&world).as_deref(), Some("900"));
+    world.assert_recovers();
+    answer(&mut world, 3, "1100");
+    assert_eq!(world.state("child"), OrderStatus::Submitted);
+    assert_eq!(lacking(&world), None);
+    world.assert_recovers();
+}
+
+#[test]
+fn the_last_word_and_two_seconds_end_its_wait_with_a_denial() {
+    // No more than there is: the same share, said again.
+    let mut world = with_child(9_000);
+    answer(&mut world, 2, "1000");
+    let denied = world.order("child").reason_code;
+    assert_eq!(denied, Some(ReasonCode::ExposureLimit));
+    assert_eq!(lacking(&world), None);
+    // The word on an ask before it is none on this one.
+    let mut world = with_child(9_000);
+    world.apply(set(2, "1000"));
+    assert_eq!(world.state("child"), OrderStatus::PendingNew);
+    for (later, state) in [(1, OrderStatus::PendingNew), (2, OrderStatus::Denied)] {
+        let mut world = with_child(9_000);
+        world.now = world.now.plus(later * crate::time::NANOS_PER_SECOND);
+        show(&mut world);
+        world.apply(AccountInput::Tick);
+        assert_eq!(world.state("child"), state, "{later} s");
+        world.assert_recovers();
+    }
+}
+
+#[test]
+fn a_child_that_is_canceled_while_it_waits_asks_for_nothing() {
+    let mut world = with_child(9_000);
+    world.cancel("child");
+    assert_eq!(lacking(&world), None);
+    answer(&mut world, 3, "1100");
+    assert_eq!(world.state("child"), OrderStatus::Canceled);
+}
+
+/// Both orders of the list were filled in part; what a bust gives back would make the other grow.
+#[test]
+fn a_leg_that_would_grow_beyond_the_share_grows_once_there_is_a_larger_one() {
+    let mut world = world();
+    let list = SubmitList {
+        list_id: crate::OrderListId::new("l").unwrap(),
+        contingency: Contingency::Oto,
+        release: ReleaseRule::Partial,
+        cascade: true,
+        orders: vec![buy("parent", 4_000), buy("child", 8_000)],
+    };
+    let market = market(9_999, 10_001, world.now);
+    world.apply(AccountInput::SubmitList {
+        list: Box::new(list),
+        markets: [(id(SPOT), market)].into(),
+    });
+    world.accept("parent");
+    world.fill("parent", "x1", 2_000, 10_000);
+    world.accept("child");
+    assert_eq!(world.order("child").quantity, crate::Quantity(4_000));
+    world.fill("parent", "x2", 2_000, 10_000);
+    assert_eq!(world.order("child").quantity, crate::Quantity(4_000));
+    assert_eq!(lacking(&world).as_deref(), Some("400"));
+    answer(&mut world, 3, "1200");
+    assert_eq!(world.state("child"), OrderStatus::PendingAmend);
+    assert_eq!(lacking(&world), None);
+}
+
+/// It was counted when it came; prices alone have carried the account beyond its share.
+#[test]
+fn a_stop_order_that_is_held_here_leaves_beyond_the_share() {
+    let mut world = world();
+    let mut lacking = instrument(SPOT);
+    lacking.min_notional = money("0");
+    lacking.rules.lacks.order_types = [crate::order::OrderType::Stop].into();
+    world.apply(AccountInput::DefineInstrument(Box::new(lacking)));
+    let mut stop = buy("stop", 9_900);
+    stop.order_type = crate::order::OrderType::Stop;
+    stop.limit_price = None;
+    stop.terms.stop_price = Some(Price(10_010));
+    world.submit(stop);
+    assert_eq!(world.state("stop"), OrderStatus::PendingNew);
+    let view = MarketView {
+        bid: Some(Price(11_000)),
+        ask: Some(Price(11_002)),
+        ts: world.now,
+        ..MarketView::default()
+    };
+    world.apply(AccountInput::Market {
+        instrument_id: id(SPOT),
+        view,
+    });
+    assert_eq!(world.state("stop"), OrderStatus::Submitted);
+    let report = world.account.share_report(world.now, None).unwrap();
+    assert!(report.exposure > share(&world), "{report:?}");
+}

@@ -34,6 +34,38 @@ pub(super) fn reduce_only(q: &Question<'_>) -> Result<(), Denial> {
     Ok(())
 }
 
+/// An order that closes one side of a hedging account closes no more than is there: a venue refuses
+/// it, and the side would become a position of the other direction under its own name.
+///
+/// Source: a hedging venue keeps two positions that no order turns; Alpaca's "insufficient qty
+/// available for order" while older orders hold it.
+pub(super) fn side_quantity(q: &Question<'_>) -> Result<(), Denial> {
+    let Some(available) = q.closable.filter(|_| !q.closing) else {
+        return Ok(());
+    };
+    let open = i128::from(q.open.0);
+    // What an amend leaves as it is passed when it came.
+    let grows = q.before.is_none_or(|before| q.open > before.open);
+    if open <= available || !grows {
+        return Ok(());
+    }
+    let decimals = q.instrument.quantity_decimals;
+    let side = if q.side == Side::Sell {
+        "long"
+    } else {
+        "short"
+    };
+    Err(deny(
+        ReasonCode::PositionTooSmall,
+        format!(
+            "quantity {} closes more of the {side} side than is available, {}: lower it, or \
+             cancel working orders that close the side",
+            q.instrument.format_quantity(q.open),
+            number::format_mantissa(available.max(0), decimals),
+        ),
+    ))
+}
+
 pub(super) fn open_orders(q: &Question<'_>) -> Result<(), Denial> {
     match q.limits.max_open_orders.filter(|_| !q.closing) {
         Some(max) if q.open_orders >= max as usize => Err(deny(

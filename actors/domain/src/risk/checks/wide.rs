@@ -23,6 +23,17 @@ pub struct Wide {
     pub platform: Option<PlatformReach>,
 }
 
+impl Wide {
+    /// Returns the same without the platform's limit.
+    #[must_use]
+    pub fn without_platform(self) -> Wide {
+        Wide {
+            platform: None,
+            ..self
+        }
+    }
+}
+
 /// The account as the platform's limit sees it.
 #[derive(Clone, Debug)]
 pub struct PlatformReach {

@@ -1,7 +1,7 @@
 //! The platform's side: who has which share, and what was said to whom.
 
 use super::record::{self, Answered, Record, RecordError};
-use super::share::{Ask, ShareChange, ShareOffer, ShareReport, ShareTerm};
+use super::share::{Ask, PlatformShare, ShareChange, ShareOffer, ShareReport, ShareTerm};
 use crate::id::{AccountId, Currency, RequestId};
 use crate::money::Money;
 use crate::number::Decimal;
@@ -46,12 +46,18 @@ pub enum ChangeRefusal {
 /// Something that the platform's side decides on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PlatformInput {
-    /// An account is there, and counts from now on for ever.
+    /// An account is there, and counts from now on until it leaves.
     Join(AccountId),
     Change(PlatformChange),
     Report(ShareReport),
     /// Time has passed: what has no answer is said again.
     Tick,
+    /// An account that joined in an earlier run is not run this time: what its journal says of its
+    /// share stays counted, and nothing is said to it.
+    Away(AccountId, Option<PlatformShare>),
+    /// An account that holds nothing and has nothing working is taken away for good. Its journal
+    /// has given the share back before, in the term of [`PlatformExposure::leaving_term`].
+    Leave(AccountId),
 }
 
 /// An offer with its receiver.
@@ -106,6 +112,8 @@ pub(super) struct Member {
     pub answered: u64,
     /// Arrival of the last ask for which this account was told to give back what it does not use.
     pub gave_for: u64,
+    /// It is not run this time: its share by its journal.
+    pub away: Option<Option<PlatformShare>>,
 }
 
 /// An account's part of a [`PlatformView`].
@@ -116,6 +124,8 @@ pub struct AccountShare {
     pub share: Option<Money>,
     /// As last reported; `None` where it could not be measured.
     pub exposure: Option<Money>,
+    /// It is not run this time, and keeps what its journal says.
+    pub away: bool,
 }
 
 /// The limit and its shares at one moment.
@@ -127,6 +137,8 @@ pub struct PlatformView {
     pub handed_out: Money,
     /// Every account keeps to the limit as it is now.
     pub in_force: bool,
+    /// Counts the starts of the platform's side.
+    pub epoch: u64,
     /// In order of id.
     pub accounts: Vec<AccountShare>,
 }
@@ -166,11 +178,19 @@ impl PlatformExposure {
         match input {
             PlatformInput::Join(account_id) => {
                 effects.save = !self.members.contains_key(&account_id);
-                self.members.entry(account_id).or_default();
+                self.members.entry(account_id).or_default().away = None;
             }
             PlatformInput::Change(change) => self.change(change, effects),
             PlatformInput::Report(report) => self.report(report, effects),
             PlatformInput::Tick => self.say_again(effects),
+            PlatformInput::Away(account_id, share) => {
+                if let Some(member) = self.members.get_mut(&account_id) {
+                    (member.away, member.sent, member.ask) = (Some(share), None, None);
+                }
+            }
+            PlatformInput::Leave(account_id) => {
+                effects.save = self.members.remove(&account_id).is_some();
+            }
         }
         self.plan(effects);
     }
@@ -295,6 +315,11 @@ impl PlatformExposure {
     /// Returns the share that an account has of this limit; `None` until it has confirmed that.
     pub(super) fn confirmed(&self, member: &Member) -> Option<Money> {
         let limit = self.limit.as_ref()?;
+        if let Some(away) = &member.away {
+            // Nobody else speaks to it, so that its journal is as good as its word.
+            let share = away.as_ref()?;
+            return share.share.filter(|_| share.currency == limit.currency);
+        }
         let share = member.seen.as_ref()?.share.as_ref()?;
         let term = share.term;
         let valid = term.epoch == self.epoch && term.version >= member.valid_from;
@@ -324,14 +349,26 @@ impl PlatformExposure {
         self.members.get(account_id)?.sent.as_ref()
     }
 
+    /// Returns the term in which an account gives its share back that is about to leave: later than
+    /// all that earlier runs said, and earlier than what it would hear if it joined again.
+    pub fn leaving_term(epoch: u64) -> ShareTerm {
+        ShareTerm { epoch, version: 0 }
+    }
+
     /// Returns whether every account keeps to the limit as it is now.
     pub fn is_in_force(&self) -> bool {
         self.members.values().all(|member| match &self.limit {
             None => member.sent.is_none() && !member.is_capped(),
-            Some(_) => match self.confirmed(member) {
-                // A larger share under way takes nothing away from the limit.
-                Some(share) => member.offered().is_none_or(|offered| offered >= share),
-                None => false,
+            Some(limit) => match (self.confirmed(member), member.offered()) {
+                (None, _) => false,
+                (Some(_), None) => true,
+                (Some(share), Some(offered)) if offered < share => false,
+                // A larger share under way takes nothing away from the limit, unless it was
+                // offered before that was lowered.
+                (Some(_), Some(_)) => {
+                    let sum = self.handed_out();
+                    sum.is_some_and(|sum| sum <= limit.max_exposure)
+                }
             },
         })
     }
@@ -347,6 +384,7 @@ impl PlatformExposure {
                 exposure: self
                     .confirmed(member)
                     .and_then(|_| member.seen.as_ref()?.exposure),
+                away: member.away.is_some(),
             });
         let accounts: Vec<AccountShare> = accounts.collect();
         let shares = accounts.iter().filter_map(|account| account.share);
@@ -358,6 +396,7 @@ impl PlatformExposure {
                 sum.checked_add(share).unwrap_or(sum)
             }),
             in_force: self.is_in_force(),
+            epoch: self.epoch,
             accounts,
         }
     }

@@ -27,6 +27,13 @@ struct Place {
     asks: bool,
 }
 
+impl Member {
+    /// Returns whether anything may be said to it.
+    fn listens(&self) -> bool {
+        self.away.is_none()
+    }
+}
+
 impl Place {
     /// Returns what of the share is not used; not negative.
     fn idle(&self) -> Money {
@@ -72,7 +79,10 @@ impl PlatformExposure {
             .members
             .iter()
             .filter(|(_, member)| self.confirmed(member).is_none())
-            .map(|(account_id, member)| (account_id.clone(), member.sent.is_some()))
+            .map(|(account_id, member)| {
+                let is_asked = member.sent.is_some() || !member.listens();
+                (account_id.clone(), is_asked)
+            })
             .collect();
         for (account_id, _) in open.iter().filter(|(_, is_asked)| !is_asked) {
             self.offer(account_id, &limit.currency, ShareChange::Confirm, effects);
@@ -90,9 +100,12 @@ impl PlatformExposure {
             return;
         }
         let places = self.places();
+        let away = self.members.values().filter(|member| !member.listens());
+        let away = away.filter_map(|member| self.confirmed(member));
+        let needed = places.iter().map(|place| place.needs.min(place.share));
         let mut used = Money::ZERO;
-        for place in &places {
-            let Ok(sum) = used.checked_add(place.needs.min(place.share)) else {
+        for part in away.chain(needed) {
+            let Ok(sum) = used.checked_add(part) else {
                 return;
             };
             used = sum;
@@ -236,6 +249,7 @@ impl PlatformExposure {
         self.offer(&place.account_id, &limit.currency, change, effects);
     }
 
+    /// Returns the accounts that can be spoken to.
     fn places(&self) -> Vec<Place> {
         let place = |(account_id, member): (&AccountId, &Member)| {
             let share = self.confirmed(member)?;
@@ -247,7 +261,9 @@ impl PlatformExposure {
                 asks: member.ask.is_some(),
             })
         };
-        self.members.iter().filter_map(place).collect()
+        let members = self.members.iter();
+        let listening = members.filter(|(_, member)| member.listens());
+        listening.filter_map(place).collect()
     }
 }
 

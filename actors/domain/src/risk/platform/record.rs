@@ -27,7 +27,7 @@ pub(super) struct Record {
     pub epoch: u64,
     pub limit: Option<PlatformLimit>,
     pub sequence: u64,
-    /// Every account that ever joined, in order of id.
+    /// Every account that joined and has not left, in order of id.
     pub accounts: Vec<AccountId>,
     pub answered: VecDeque<Answered>,
 }

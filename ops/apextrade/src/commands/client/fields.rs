@@ -369,6 +369,7 @@ pub fn platform_limits(limits: &v1::PlatformLimits) -> Value {
             "account_id": account.account_id,
             "share": account.share,
             "exposure": account.exposure,
+            "away": account.away,
         })
     };
     let accounts: Vec<Value> = limits.accounts.iter().map(account).collect();

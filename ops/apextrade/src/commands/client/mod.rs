@@ -5,6 +5,7 @@ pub mod lists;
 pub mod orders;
 pub mod risk;
 
+mod executions;
 mod fields;
 mod limits;
 mod order_list;

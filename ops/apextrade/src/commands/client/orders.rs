@@ -2,7 +2,8 @@
 
 use super::order_request::{side, submit_request};
 use super::{
-    Gateway, fields, new_id, order_list, order_table, pages, print_json, request_id, say_cut, watch,
+    Gateway, executions, fields, new_id, order_list, order_table, pages, print_json, request_id,
+    say_cut, watch,
 };
 use crate::cli::{
     AmendArgs, CancelAllArgs, CancelArgs, ClientArgs, GetArgs, OrdersAction, OrdersArgs,
@@ -24,6 +25,7 @@ pub fn run(args: OrdersArgs, settings: &Settings) -> Result<ExitCode> {
         None => list(&args.list, settings),
         Some(OrdersAction::List(args)) => list(&args, settings),
         Some(OrdersAction::Get(args)) => get(args, settings),
+        Some(OrdersAction::Executions(args)) => executions::list(&args, settings),
         Some(OrdersAction::Submit(args)) => submit(*args, settings),
         Some(OrdersAction::Preview(args)) => preview(&args, settings),
         Some(OrdersAction::SubmitList(args)) => order_list::submit(&args, settings),

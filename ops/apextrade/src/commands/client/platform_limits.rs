@@ -100,10 +100,11 @@ fn print(client: &ClientArgs, limits: &v1::PlatformLimits) {
                 account.account_id.clone(),
                 amount(&account.share, "not confirmed"),
                 amount(&account.exposure, "not known"),
+                if account.away { "not run" } else { "" }.to_owned(),
             ]
         })
         .collect();
-    table(&["ACCOUNT", "SHARE", "EXPOSURE"], &rows);
+    table(&["ACCOUNT", "SHARE", "EXPOSURE", "STATE"], &rows);
 }
 
 #[cfg(test)]

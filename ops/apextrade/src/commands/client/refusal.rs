@@ -103,6 +103,9 @@ fn rule_advice(reason: &str) -> Option<String> {
             "see why with `apextrade risk changes`, then `apextrade risk resume`"
         }
         "REDUCE_ONLY" => "see the position with `apextrade positions`",
+        "POSITION_TOO_SMALL" => {
+            "see the side with `apextrade positions`, and what closes it with `apextrade orders`"
+        }
         "SELF_TRADE" => "cancel the own order that it would trade with, or move the price",
         "MARKET_CLOSED" => "see the sessions with `apextrade calendar`",
         "ORDER_NOT_FOUND" => "list them with `apextrade orders`",

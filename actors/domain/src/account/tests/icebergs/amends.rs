@@ -79,7 +79,58 @@ fn no_part_leaves_while_an_amend_is_open() {
         ("fill 1 a 10", "", "10+15+0=25 PENDING_AMEND"),
         (
             "refused-amend 1",
-            "query o/1, new o/2 10@10000",
+            "new o/2 10@9990",
+            "10+15+0=25 PARTIALLY_FILLED",
+        ),
+    ]);
+}
+
+/// The venue cannot amend a part that is filled; what it was not shown is amended here.
+#[test]
+fn an_amend_that_meets_the_end_of_its_part_counts_for_the_rest() {
+    for (amend, sent, state, left) in [
+        (
+            "amend 30 9990",
+            "amend o/1 10@9990",
+            "10+20+0=30 PARTIALLY_FILLED",
+            "new o/2 10@9990",
+        ),
+        (
+            "amend 12 9990",
+            "amend o/1 10@9990",
+            "10+2+0=12 PARTIALLY_FILLED",
+            "new o/2 2@9990",
+        ),
+        // Less than is filled by now: nothing more is shown.
+        ("amend 7", "amend o/1 7@10000", "10+0+0=10 FILLED", ""),
+    ] {
+        let mut world = check(&[
+            SENT,
+            FIRST,
+            (amend, sent, "0+25+0=25 PENDING_AMEND"),
+            ("fill 1 a 10", "", "10+15+0=25 PENDING_AMEND"),
+        ]);
+        world.play("refused-amend 1");
+        assert_eq!(world.left(), left, "{amend}");
+        assert_eq!(world.quantities("o"), state, "{amend}");
+        // What it says of the old part is past.
+        world.play("amended 1 10 9980");
+        assert_eq!(world.quantities("o"), state, "{amend}");
+        world.assert_recovers();
+    }
+    // Refused while the part works: the venue's word stands.
+    check(&[
+        SENT,
+        FIRST,
+        (
+            "amend 25 9990",
+            "amend o/1 10@9990",
+            "0+25+0=25 PENDING_AMEND",
+        ),
+        ("refused-amend 1", "query o/1", "0+25+0=25 ACCEPTED"),
+        (
+            "fill 1 a 10",
+            "new o/2 10@10000",
             "10+15+0=25 PARTIALLY_FILLED",
         ),
     ]);
@@ -88,8 +139,8 @@ fn no_part_leaves_while_an_amend_is_open() {
 #[test]
 fn an_amend_whose_answer_is_lost_is_settled_by_the_answer_to_a_query() {
     for (answer, left) in [
-        ("status 1 filled 10 a 10", "query o/1, new o/2 10@10000"),
-        ("missing 1", "query o/1, new o/2 10@10000"),
+        ("status 1 filled 10 a 10", "new o/2 10@9990"),
+        ("missing 1", "new o/2 10@9990"),
         ("amended 1 10 9990", "new o/2 10@9990"),
     ] {
         let mut world = check(&[

@@ -1,0 +1,171 @@
+//! Accounts that joined in an earlier run and are not run any more.
+
+use super::*;
+use crate::account::Opening;
+use crate::up::Base;
+use apex_bus::clock::Clock;
+use apex_bus::message::AccountMessage;
+use apex_bus::venue::{NotSent, VenueSession};
+use apex_domain::account::AccountInput;
+use apex_domain::event::AccountMode;
+use apex_domain::market::Side;
+use apex_domain::matching::SimInstrument;
+use apex_domain::order::{OrderTerms, OrderType, SubmitOrder, TimeInForce};
+use apex_domain::risk::MarketRef;
+use apex_domain::risk::platform::{PlatformChange, PlatformLimit, PlatformView};
+use apex_domain::venue::VenueCommand;
+use apex_domain::{ClientOrderId, Currency, Money, RequestId, StrategyId};
+use std::path::Path;
+
+struct NoVenue;
+
+impl VenueSession for NoVenue {
+    fn send(&self, _: VenueCommand) -> Result<(), NotSent> {
+        Ok(())
+    }
+}
+
+fn account(name: &str) -> AccountId {
+    AccountId::new(name).unwrap()
+}
+
+fn base(root: &Path) -> Base {
+    let clock = Clock::replay();
+    clock.advance(UnixNanos(2_000));
+    Base::open(root, clock).unwrap()
+}
+
+fn opening(name: &str) -> Opening {
+    Opening {
+        account_id: account(name),
+        mode: AccountMode::Paper,
+        instruments: vec![SimInstrument::defaults().remove(0).instrument],
+        now: UnixNanos(1_000),
+    }
+}
+
+fn limit() -> PlatformChange {
+    PlatformChange {
+        request_id: RequestId::new("limit").unwrap(),
+        limit: Some(PlatformLimit {
+            currency: Currency::new("USDT").unwrap(),
+            max_exposure: Money::parse("1000000").unwrap(),
+        }),
+        expected_sequence: None,
+    }
+}
+
+fn submit() -> AccountInput {
+    let sim = SimInstrument::defaults().remove(0);
+    let price = Some(sim.start_price);
+    let request = SubmitOrder {
+        client_order_id: ClientOrderId::new("o").unwrap(),
+        strategy_id: StrategyId::manual(),
+        instrument_id: sim.instrument.instrument_id,
+        side: Side::Buy,
+        order_type: OrderType::Limit,
+        quantity: sim.lot,
+        limit_price: price,
+        time_in_force: TimeInForce::Gtc,
+        post_only: false,
+        reduce_only: false,
+        tags: String::new(),
+        misfit: None,
+        terms: OrderTerms::default(),
+    };
+    AccountInput::Submit {
+        request: Box::new(request),
+        market: MarketRef {
+            bid: price,
+            ask: price,
+            ts: UnixNanos(2_000),
+        },
+    }
+}
+
+/// One run of an account, with an order that works at its end or without.
+async fn run(root: &Path, name: &str, with_order: bool) {
+    let base = base(root);
+    let exposure = base.start_exposure(&[account(name)]).await.unwrap();
+    let opened = base.open_account(&opening(name)).unwrap();
+    let venue = Arc::new(NoVenue);
+    let running = base
+        .start_account(opened, venue, Some(exposure.clone()))
+        .await
+        .unwrap();
+    assert!(exposure.change(limit()).await.unwrap().in_force);
+    if with_order {
+        let (port, answer) = ractor::concurrency::oneshot();
+        let step = AccountMessage::Step {
+            now: UnixNanos(3_000),
+            input: Box::new(submit()),
+            reply: port.into(),
+        };
+        running.actor.cast(step).unwrap();
+        let effects = answer.await.unwrap().unwrap();
+        assert_eq!(effects.commands.len(), 1, "{effects:?}");
+    }
+    running.stop().await;
+    exposure.stop().await;
+}
+
+/// The next run, of another account: what it sees of all of them.
+async fn next_run(root: &Path) -> PlatformView {
+    let base = base(root);
+    let exposure = base.start_exposure(&[account("live")]).await.unwrap();
+    let opened = base.open_account(&opening("live")).unwrap();
+    let running = base
+        .start_account(opened, Arc::new(NoVenue), Some(exposure.clone()))
+        .await
+        .unwrap();
+    // Waits until the accounts keep to it, or a moment.
+    let view = exposure.change(limit()).await.unwrap();
+    running.stop().await;
+    exposure.stop().await;
+    view
+}
+
+#[tokio::test]
+async fn one_that_holds_nothing_gives_its_share_back_and_is_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), "gone", false).await;
+    let view = next_run(folder.path()).await;
+    let ids: Vec<_> = view.accounts.iter().map(|one| &one.account_id).collect();
+    assert_eq!(ids, [&account("live")]);
+    assert!(view.in_force);
+    let gone = recover_account(&base(folder.path()).data_dir, &account("gone")).unwrap();
+    let share = gone.account.platform_share().unwrap();
+    assert_eq!(share.share, Some(Money::ZERO), "its journal says so");
+    drop(gone);
+    // Run again, it joins as any other.
+    run(folder.path(), "gone", false).await;
+}
+
+#[tokio::test]
+async fn one_with_a_working_order_stays_counted_while_others_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), "gone", true).await;
+    let view = next_run(folder.path()).await;
+    assert!(view.in_force);
+    let [gone, live] = &view.accounts[..] else {
+        panic!("{view:?}");
+    };
+    assert!(gone.away && !live.away);
+    let kept = gone.share.unwrap();
+    assert!(kept > Money::ZERO);
+    let rest = live.share.unwrap().checked_add(kept).unwrap();
+    assert_eq!(view.handed_out, rest);
+    // It is not forgotten by the run after that either.
+    let view = next_run(folder.path()).await;
+    assert_eq!(view.accounts[0].share, Some(kept));
+}
+
+#[tokio::test]
+async fn one_whose_journal_is_gone_keeps_shares_from_growing() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), "gone", false).await;
+    std::fs::remove_dir_all(folder.path().join("journal/gone")).unwrap();
+    let view = next_run(folder.path()).await;
+    assert!(!view.in_force);
+    assert_eq!(view.accounts.len(), 2);
+}
