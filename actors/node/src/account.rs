@@ -127,17 +127,6 @@ pub fn recover_account(
     })
 }
 
-fn opening_inputs(account: &Account, opening: &Opening) -> Vec<AccountInput> {
-    let mut inputs = Vec::new();
-    if !account.is_open() {
-        inputs.extend(first_inputs(opening));
-    }
-    for instrument in &opening.instruments {
-        inputs.push(AccountInput::DefineInstrument(Box::new(instrument.clone())));
-    }
-    inputs
-}
-
 fn first_inputs(opening: &Opening) -> Vec<AccountInput> {
     let mut currencies: Vec<Currency> = Vec::new();
     for instrument in &opening.instruments {
@@ -185,30 +174,6 @@ fn note_durable(records: &dyn Records, account_id: &AccountId, sequence: u64) {
     }
 }
 
-/// Decides before the writer runs: straight into the journal.
-fn decide_durably(
-    account: &mut Account,
-    journal: &mut EmbeddedJournal,
-    now: UnixNanos,
-    input: AccountInput,
-) -> Result<(), NodeError> {
-    let mut effects = Effects::default();
-    account.apply(now, input, &mut effects);
-    if let Some(Reply::Refused(refusal)) = effects.reply {
-        return Err(NodeError::Opening(refusal));
-    }
-    if effects.events.is_empty() {
-        return Ok(());
-    }
-    let records = effects.events.iter().map(to_record).collect();
-    journal.append(&[Unit {
-        class: Class::Essential,
-        records,
-    }])?;
-    journal.commit()?;
-    Ok(())
-}
-
 impl OpenAccount {
     /// Opens the account if it is new, and brings its instruments up to date, durably.
     ///
@@ -232,10 +197,15 @@ impl OpenAccount {
             && self.account.is_open()
         {
             tracing::error!(account_id = %opening.account_id, "starts halted: the runs before broke");
-            decide_durably(&mut self.account, &mut self.journal, opening.now, input)?;
+            self.decide_durably(opening.now, [input])?;
         }
-        for input in opening_inputs(&self.account, opening) {
-            decide_durably(&mut self.account, &mut self.journal, opening.now, input)?;
+        if !self.account.is_open() {
+            // One unit: an account that is open has its limits, wherever a start was cut off.
+            self.decide_durably(opening.now, first_inputs(opening))?;
+        }
+        for instrument in &opening.instruments {
+            let instrument = AccountInput::DefineInstrument(Box::new(instrument.clone()));
+            self.decide_durably(opening.now, [instrument])?;
         }
         note_durable(records, &opening.account_id, self.account.sequence());
         Ok(self)
@@ -256,7 +226,33 @@ impl OpenAccount {
             answers: 0,
         };
         let input = AccountInput::OfferShare(offer);
-        decide_durably(&mut self.account, &mut self.journal, now, input)
+        self.decide_durably(now, [input])
+    }
+
+    /// Decides before the writer runs: straight into the journal, all of it or nothing.
+    fn decide_durably(
+        &mut self,
+        now: UnixNanos,
+        inputs: impl IntoIterator<Item = AccountInput>,
+    ) -> Result<(), NodeError> {
+        let mut effects = Effects::default();
+        let mut records = Vec::new();
+        for input in inputs {
+            self.account.apply(now, input, &mut effects);
+            if let Some(Reply::Refused(refusal)) = effects.reply.take() {
+                return Err(NodeError::Opening(refusal));
+            }
+            records.extend(effects.events.iter().map(to_record));
+        }
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.journal.append(&[Unit {
+            class: Class::Essential,
+            records,
+        }])?;
+        self.journal.commit()?;
+        Ok(())
     }
 
     /// Shows every event of the journal, in order.
@@ -289,7 +285,7 @@ impl OpenAccount {
             if let Some(offer) = exposure.join(account_id.clone()).await? {
                 let input = AccountInput::OfferShare(offer);
                 let now = around.clock.now();
-                decide_durably(&mut self.account, &mut self.journal, now, input)?;
+                self.decide_durably(now, [input])?;
             }
         }
         let address = Arc::new(OnceLock::new());

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::verify::verify;
+use apex_domain::matching::SimInstrument;
 use apex_storage::EmbeddedRecords;
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,10 @@ fn opening() -> Opening {
     Opening {
         account_id: AccountId::new("paper").unwrap(),
         mode: AccountMode::Paper,
-        instruments: Vec::new(),
+        instruments: SimInstrument::defaults()
+            .into_iter()
+            .map(|sim| sim.instrument)
+            .collect(),
         now: UnixNanos(1_000),
     }
 }
@@ -23,6 +27,21 @@ fn start(root: &Path) -> Result<u64, NodeError> {
     let account = recover_account(&dir, &opening.account_id)?;
     let account = account.prepare(&opening, &records)?;
     Ok(account.account.sequence())
+}
+
+fn opened(root: &Path) -> Account {
+    let dir = DataDir::open(root).unwrap();
+    recover_account(&dir, &opening().account_id)
+        .unwrap()
+        .account
+}
+
+/// Where the frames of a segment begin.
+fn frames(segment: &[u8]) -> Vec<usize> {
+    let places = 0..segment.len() - 4;
+    places
+        .filter(|at| segment[*at..].starts_with(b"AXJF"))
+        .collect()
 }
 
 fn segment(root: &Path) -> PathBuf {
@@ -74,16 +93,14 @@ fn a_journal_that_ends_before_what_was_durable_is_refused() {
     assert!(durable >= 2, "{durable}");
     assert_eq!(start(root).unwrap(), durable, "an ordinary start goes on");
     let whole = std::fs::read(segment(root)).unwrap();
-    let starts: Vec<_> = (0..whole.len() - 4)
-        .filter(|at| whole[*at..].starts_with(b"AXJF"))
-        .collect();
+    let starts = frames(&whole);
     assert!(starts.len() >= 2, "{starts:?}");
-    for (kept, at) in starts.iter().enumerate() {
+    for at in &starts {
         let mut cut = whole.clone();
         cut[*at..].fill(0);
         std::fs::write(segment(root), cut).unwrap();
         let reason = first_bad(root).1;
-        let ends = format!("ends at sequence {kept}, but {durable} was durable");
+        let ends = format!(", but {durable} was durable");
         assert!(reason.contains(&ends), "{reason}");
         // Twice, since the first must not make it the new truth.
         for _ in 0..2 {
@@ -95,6 +112,26 @@ fn a_journal_that_ends_before_what_was_durable_is_refused() {
     assert!(matches!(start(root), Err(NodeError::LostEnd { .. })));
     std::fs::write(segment(root), whole).unwrap();
     assert_eq!(start(root).unwrap(), durable, "put back, it goes on");
+}
+
+#[test]
+fn a_first_start_that_is_cut_off_anywhere_goes_on_to_the_same_account() {
+    let folder = tempfile::tempdir().unwrap();
+    start(folder.path()).unwrap();
+    let whole = std::fs::read(segment(folder.path())).unwrap();
+    let expected = opened(folder.path());
+    assert!(expected.limits().max_orders_per_second.is_some());
+    for at in frames(&whole) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        // The run that was cut off had noted nothing yet.
+        std::fs::create_dir_all(segment(root).parent().unwrap()).unwrap();
+        let mut cut = whole.clone();
+        cut[at..].fill(0);
+        std::fs::write(segment(root), cut).unwrap();
+        start(root).unwrap();
+        assert_eq!(opened(root), expected, "cut off at byte {at}");
+    }
 }
 
 #[tokio::test]
