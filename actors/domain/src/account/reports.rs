@@ -129,11 +129,7 @@ impl Account {
                 self.amended(step, index, values, ts_event);
             }
             VenueReport::AmendRejected { text, ts_event, .. } => {
-                // One that came twice would end an amend that was asked for since, which the
-                // venue may yet take.
-                if ts_event > self.orders.get(index).amend_refused_at {
-                    self.amend_rejected(step, index, text, ts_event);
-                }
+                self.amend_refused(step, index, text, ts_event);
             }
             VenueReport::CancelRejected { text, ts_event, .. } => {
                 self.cancel_rejected(step, index, text, ts_event);
@@ -369,6 +365,20 @@ impl Account {
             },
         );
         self.note_shown(step, index, values.shown);
+    }
+
+    /// Takes the venue's refusal. One that came twice would end an amend that was asked for
+    /// since, which the venue may yet take.
+    fn amend_refused(
+        &mut self,
+        step: &mut Step<'_>,
+        index: OrderIndex,
+        text: String,
+        ts_event: UnixNanos,
+    ) {
+        if ts_event > self.orders.get(index).amend_refused_at {
+            self.amend_rejected(step, index, text, ts_event);
+        }
     }
 
     fn amend_rejected(

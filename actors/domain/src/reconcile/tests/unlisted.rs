@@ -45,11 +45,10 @@ fn a_position_waits_for_the_busts_of_what_is_not_listed() {
         show(&mut world);
     }
     assert_eq!(made_up(&world), 0);
-    let gone = world.account.executions().iter();
-    let gone = gone.map(|record| record.execution.clone());
-    let gone = gone
-        .filter(|execution| execution.exec_id.as_str() == "gone")
-        .next_back()
+    let mut executions = world.account.executions().iter();
+    let gone = executions
+        .find(|record| record.execution.exec_id.as_str() == "gone")
+        .map(|record| record.execution.clone())
         .unwrap();
     world.report(VenueReport::Busted {
         client_order_id: cid("own"),
