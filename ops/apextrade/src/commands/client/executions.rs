@@ -66,7 +66,7 @@ fn row(execution: &v1::Execution) -> Vec<String> {
         execution.account_id.clone(),
         execution.client_order_id.clone(),
         execution.instrument_id.clone(),
-        fields::side(execution.side),
+        fields::word(&fields::side(execution.side), "SIDE_"),
         execution.last_quantity.clone(),
         execution.last_price.clone(),
         format!("{} {}", execution.fee, execution.fee_currency),
@@ -96,6 +96,7 @@ mod tests {
         };
         assert_eq!(last(false), "x");
         assert_eq!(last(true), "x (taken back)");
+        assert_eq!(row(&execution)[4], "sell");
         assert_eq!(row(&execution).len(), HEADINGS.len());
     }
 }

@@ -10,6 +10,8 @@ use apex_domain::InstrumentId;
 use apex_domain::id::IdError;
 use apex_proto::v1;
 use std::collections::BTreeMap;
+use tonic::{Response, Status};
+use tonic_types::StatusExt;
 
 const NANOS_PER_MILLI: i64 = 1_000_000;
 
@@ -109,9 +111,16 @@ async fn say_if_unknown(gateway: &Gateway, account: &str, strategy_id: &str) -> 
         page_size: 1,
         ..Default::default()
     };
-    let own = gateway
-        .answer(gateway.orders().list_orders(request))
-        .await?;
+    let mut orders = gateway.orders();
+    let listed = async {
+        match orders.list_orders(request).await {
+            Err(status) if is_unknown_strategy(&status) => {
+                Ok(Response::new(v1::ListOrdersResponse::default()))
+            }
+            answer => answer,
+        }
+    };
+    let own: v1::ListOrdersResponse = gateway.answer(listed).await?;
     if own.orders.is_empty() {
         crate::tell!(
             "strategy \"{strategy_id}\" has no order in account \"{account}\" yet: the bound \
@@ -120,6 +129,12 @@ async fn say_if_unknown(gateway: &Gateway, account: &str, strategy_id: &str) -> 
         );
     }
     Ok(())
+}
+
+/// A gateway says so of a strategy that it has not heard of.
+fn is_unknown_strategy(status: &Status) -> bool {
+    let info = status.get_details_error_info();
+    info.is_some_and(|info| info.reason == "STRATEGY_NOT_FOUND")
 }
 
 fn changed(args: &SetLimitsArgs, mut limits: v1::Limits) -> Result<v1::Limits> {
