@@ -42,6 +42,12 @@ pub fn marks(account: &Account, hub: &MarketHub) -> BTreeMap<InstrumentId, Price
 pub fn valued(account: &Account, hub: &MarketHub) -> Vec<(InstrumentId, MarketView)> {
     let held = account.positions().filter(|position| !position.is_flat());
     let mut ids: BTreeSet<&InstrumentId> = held.map(|position| &position.instrument_id).collect();
+    // What leaves by the clock is measured by the market of that moment.
+    ids.extend(
+        account
+            .release_times()
+            .map(|(_, instrument_id)| instrument_id),
+    );
     let share = account.platform_share();
     let share = share.filter(|share| share.share.is_some());
     if share.is_some() {

@@ -210,6 +210,7 @@ fn events_of_orders_survive_the_way_out_and_in() {
 
     let mut after = kept(read(&limit_order()).unwrap());
     after.stop_price = Some(Price(5_999_500));
+    after.expires_at = Some(UnixNanos(90));
     let order_id = after.order_id.clone();
     let execution = Execution {
         exec_id: ExecId::new("x-1").unwrap(),
@@ -244,6 +245,11 @@ fn events_of_orders_survive_the_way_out_and_in() {
         Event::OrderHeld {
             order_id: order_id.clone(),
             hold: Hold::Parent,
+        },
+        Event::OrderHeldUntil {
+            order_id: order_id.clone(),
+            at: UnixNanos(80),
+            until: UnixNanos(90),
         },
         Event::OrderTrailed {
             order_id: order_id.clone(),
