@@ -237,13 +237,17 @@ fn read_rare(
     use v1::OrderEventKind as Kind;
     let order_id = order.order_id;
     Ok(match wire.kind() {
-        Kind::Held if wire.hold() == v1::Hold::Session => Event::OrderHeldUntil {
-            order_id,
-            at: UnixNanos(wire.release_at_ns),
-            until: order
-                .expires_at
-                .ok_or_else(|| FieldErrors::one("order.ts_expires_ns", "is required"))?,
-        },
+        Kind::Held if wire.hold() == v1::Hold::Session => {
+            let required = |field| FieldErrors::one(field, "is required for HOLD_SESSION");
+            let at = Some(UnixNanos(wire.release_at_ns)).filter(|at| at.0 != 0);
+            Event::OrderHeldUntil {
+                order_id,
+                at: at.ok_or_else(|| required("release_at_ns"))?,
+                until: order
+                    .expires_at
+                    .ok_or_else(|| required("order.ts_expires_ns"))?,
+            }
+        }
         Kind::Held => Event::OrderHeld {
             order_id,
             hold: {

@@ -3,8 +3,9 @@
 //! The moment is asked of the calendar once and is part of the event, so that neither a restart
 //! nor another calendar moves it. At the moment the order leaves as IOC. It then meets the
 //! market as any order does: nobody collects orders for it, so this is not the one price of an
-//! auction. What cannot leave in its time (trading is halted, the process was away, there is no
-//! price to measure it by) ends: an order must not trade at a time that nobody asked for.
+//! auction. What cannot leave in its time (trading is halted, the process was away or does not agree
+//! with its venue yet, there is no price to measure it by) ends: an order must not trade at a time
+//! that nobody asked for.
 
 use super::machine::{Account, Step};
 use crate::calendar::Calendar;
@@ -70,14 +71,15 @@ impl Account {
     }
 
     /// Lets orders leave whose moment has come: all, or those of an instrument whose market was
-    /// shown. While trading is halted, and while there is no price to measure one by, it waits on
-    /// until its time is over.
+    /// shown. While trading is halted, before the account agrees with its venue, and while there is
+    /// no price to measure one by, it waits on until its time is over.
     pub(super) fn leave_on_time(
         &mut self,
         step: &mut Step<'_>,
         instrument_id: Option<&InstrumentId>,
     ) {
-        if self.trading_state == TradingState::Halted {
+        // A stop waits for no agreement, since it protects a position; these have time to.
+        if self.trading_state == TradingState::Halted || !self.is_reconciled() {
             return;
         }
         let due = self.orders.leaving().take_while(|(at, _)| *at <= step.now);
@@ -86,9 +88,11 @@ impl Account {
             .filter(|index| instrument_id.is_none_or(|id| self.instrument_of(*index) == *id))
             .collect();
         for index in due {
+            // What ended in this step, an earlier one of these included, may end this one.
+            self.drive_lists(step);
             let entry = self.orders.get(index);
             let over = entry.order.expires_at.is_none_or(|at| at <= step.now);
-            // Its end comes with the next tick. An earlier one of this step may have ended it.
+            // The end of one whose time is over comes with the next tick.
             if over || !entry.is_home() {
                 continue;
             }

@@ -7,13 +7,13 @@ use crate::event::{Event, Hold};
 use crate::instrument::{Instrument, InstrumentRules, Lacks};
 use crate::market::Side;
 use crate::number::{Price, Quantity};
-use crate::order::{
-    Contingency, OrderStatus, ReleaseRule, SubmitList, SubmitOrder, TimeInForce as T,
-};
+use crate::order::{OrderStatus, SubmitOrder, TimeInForce as T};
+use crate::reconcile::{Part, ReconcileSettings, VenueSnapshot};
 use crate::risk::{Limits, MarketView, ReasonCode, TradingState};
 use crate::time::{NANOS_PER_SECOND, UnixNanos};
 use crate::venue::VenueCommand;
-use std::collections::BTreeMap;
+
+mod lists;
 
 /// A Thursday; New York trades from 09:30 to 16:00.
 const DAY: &str = "2024-03-07T";
@@ -334,6 +334,96 @@ fn one_without_a_fresh_price_waits_for_it_in_its_time() {
 }
 
 #[test]
+fn after_a_restart_it_waits_for_the_account_to_agree_with_its_venue() {
+    for (agrees_at, end) in [
+        ("09:30:59", OrderStatus::Submitted),
+        ("09:31:00", OrderStatus::Expired),
+    ] {
+        let mut world = world_at(on("09:00:00"));
+        world.submit(timed("a", T::AtOpen));
+        world.start_again(true);
+        let settings = Box::new(ReconcileSettings::default());
+        world.apply(AccountInput::RequireReconciliation { settings });
+        world.clock(on("09:30:00"));
+        world.show_at(on("09:30:01"), PERP);
+        assert!(world.effects.is_empty(), "{:?}", world.effects);
+        world.now = on(agrees_at).plus(-NANOS_PER_SECOND / 2);
+        let ts = world.now;
+        let snapshot = Box::new(VenueSnapshot {
+            requested_at: ts,
+            open_orders: Some(Part { ts, rows: vec![] }),
+            ..VenueSnapshot::default()
+        });
+        world.apply(AccountInput::Reconcile { snapshot });
+        assert!(world.account.is_reconciled());
+        world.clock(on(agrees_at));
+        assert_eq!(world.state("a"), end);
+        world.assert_recovers();
+    }
+}
+
+#[test]
+fn what_waits_counts_in_full_for_the_limits() {
+    let mut world = world_at(on("09:00:00"));
+    world.limits(Limits {
+        max_position_notional: Some(money("1.5")),
+        ..Limits::default()
+    });
+    world.submit(timed("a", T::AtOpen));
+    assert_eq!(world.state("a"), OrderStatus::PendingNew);
+    world.submit(timed("b", T::AtClose));
+    assert_eq!(
+        world.order("b").reason_code,
+        Some(ReasonCode::PositionLimit)
+    );
+    world.cancel("a");
+    world.submit(timed("c", T::AtClose));
+    assert_eq!(world.state("c"), OrderStatus::PendingNew);
+}
+
+#[test]
+fn one_that_only_reduces_is_denied_when_its_position_is_gone() {
+    for (closed, end) in [(false, OrderStatus::Submitted), (true, OrderStatus::Denied)] {
+        let mut world = world_at(on("09:40:00"));
+        world.working(limit("in", PERP, Side::Buy, 10, 10_000));
+        world.fill("in", "x", 10, 10_000);
+        world.submit(SubmitOrder {
+            side: Side::Sell,
+            reduce_only: true,
+            ..timed("out", T::AtClose)
+        });
+        assert_eq!(world.state("out"), OrderStatus::PendingNew);
+        if closed {
+            world.working(limit("exit", PERP, Side::Sell, 10, 10_000));
+            world.fill("exit", "y", 10, 10_000);
+        }
+        world.clock(on("15:59:55"));
+        assert_eq!(world.state("out"), end);
+        world.assert_recovers();
+    }
+}
+
+#[test]
+fn one_that_was_lost_on_its_way_is_sent_again_in_its_time_only() {
+    for (proven_at, end) in [
+        ("15:59:59", OrderStatus::Submitted),
+        ("16:00:00", OrderStatus::Expired),
+    ] {
+        let mut world = world_at(on("15:00:00"));
+        world.submit(timed("a", T::AtClose));
+        world.clock(on("15:59:55"));
+        assert!(world.sent_new().is_some());
+        world.start_again(true);
+        world.now = on(proven_at).plus(-crate::time::NANOS_PER_MILLI);
+        world.not_found("a", true);
+        assert_eq!(world.state("a"), end, "{proven_at}");
+        let again = (end == OrderStatus::Submitted).then_some((10, Some(10_000), T::Ioc));
+        assert_eq!(world.sent_new(), again);
+        world.assert_recovers();
+    }
+}
+
+#[test]
 fn what_waits_is_amended_and_canceled_at_once() {
     let mut world = world_at(on("09:00:00"));
     for client in ["a", "b", "c"] {
@@ -366,75 +456,6 @@ fn the_kill_switch_ends_what_waits() {
     });
     assert_eq!(world.state("a"), OrderStatus::Canceled);
     assert_eq!(world.account.release_times().count(), 0);
-    world.assert_recovers();
-}
-
-fn listed(contingency: Contingency, orders: Vec<SubmitOrder>) -> AccountInput {
-    AccountInput::SubmitList {
-        list: Box::new(SubmitList {
-            list_id: crate::id::OrderListId::new("l").unwrap(),
-            contingency,
-            release: ReleaseRule::Full,
-            cascade: true,
-            orders,
-        }),
-        markets: BTreeMap::new(),
-    }
-}
-
-#[test]
-fn a_child_waits_for_its_parent_and_then_for_its_close() {
-    let entry = limit("in", PERP, Side::Buy, 10, 10_000);
-    let exit = SubmitOrder {
-        side: Side::Sell,
-        ..timed("out", T::AtClose)
-    };
-    for (filled, edge) in [("10:00:00", "16:00:00"), ("15:59:56", "+1 day")] {
-        let mut world = world_at(on("09:40:00"));
-        world.apply(listed(Contingency::Oto, vec![entry.clone(), exit.clone()]));
-        assert_eq!(world.order("out").held_for, Some(Hold::Parent));
-        assert_eq!(world.account.release_times().count(), 0);
-        world.accept("in");
-        world.now = on(filled);
-        world.fill("in", "x", 10, 10_000);
-        assert_eq!(world.order("out").held_for, Some(Hold::Session), "{filled}");
-        let close = match edge {
-            "+1 day" => on("16:00:00").plus(crate::time::NANOS_PER_DAY),
-            time => on(time),
-        };
-        assert_eq!(world.moment(), (close.plus(-CLOSE_LEAD_NS), close));
-        world.start_again(true);
-        world.clock(close.plus(-CLOSE_LEAD_NS));
-        assert_eq!(world.sent_new(), Some((10, Some(10_000), T::Ioc)));
-        world.assert_recovers();
-    }
-}
-
-#[test]
-fn a_peer_that_trades_first_ends_the_one_that_waits() {
-    let mut world = world_at(on("09:40:00"));
-    let peers = vec![
-        limit("now", PERP, Side::Buy, 10, 10_000),
-        timed("later", T::AtClose),
-    ];
-    world.apply(listed(Contingency::Oco, peers));
-    world.accept("now");
-    world.fill("now", "x", 10, 10_000);
-    assert_eq!(world.state("later"), OrderStatus::Canceled);
-    world.clock(on("15:59:55"));
-    assert_eq!(world.sent_new(), None);
-    world.assert_recovers();
-}
-
-#[test]
-fn a_batch_holds_each_of_its_orders_by_itself() {
-    let mut world = world_at(on("09:00:00"));
-    let orders = vec![timed("open", T::AtOpen), timed("close", T::AtClose)];
-    world.apply(listed(Contingency::None, orders));
-    assert!(world.commands().is_empty());
-    world.clock(on("09:30:00"));
-    assert_eq!(world.state("open"), OrderStatus::Submitted);
-    assert_eq!(world.state("close"), OrderStatus::PendingNew);
     world.assert_recovers();
 }
 
