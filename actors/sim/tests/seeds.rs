@@ -9,18 +9,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const REMEMBERED: [u64; 5] = [62_520, 67_589, 78_592, 104_420, 109_293];
 
 /// What cannot occur in the simulator, and why.
-const IMPOSSIBLE: [(&str, &str); 5] = [
+const IMPOSSIBLE: [(&str, &str); 3] = [
     ("input OfferShare", ACCOUNTS_TOGETHER),
     ("event PlatformShareSet", ACCOUNTS_TOGETHER),
     (
         "refusal TooManyClosings",
         "nobody here closes 64 positions at once; account/tests/close has it",
     ),
-    (
-        "event OrderHeldUntil",
-        "no instrument here has sessions: a run is shorter than the way to an opening",
-    ),
-    ("hold Session", "as for its event"),
 ];
 
 const ACCOUNTS_TOGETHER: &str =
