@@ -42,12 +42,6 @@ pub fn marks(account: &Account, hub: &MarketHub) -> BTreeMap<InstrumentId, Price
 pub fn valued(account: &Account, hub: &MarketHub) -> Vec<(InstrumentId, MarketView)> {
     let held = account.positions().filter(|position| !position.is_flat());
     let mut ids: BTreeSet<&InstrumentId> = held.map(|position| &position.instrument_id).collect();
-    // What leaves by the clock is measured by the market of that moment.
-    ids.extend(
-        account
-            .release_times()
-            .map(|(_, instrument_id)| instrument_id),
-    );
     let share = account.platform_share();
     let share = share.filter(|share| share.share.is_some());
     if share.is_some() {
@@ -70,6 +64,20 @@ pub fn valued(account: &Account, hub: &MarketHub) -> Vec<(InstrumentId, MarketVi
             ids.extend(conversions(account, currency, target));
         }
     }
+    ids.into_iter()
+        .filter_map(|id| hub.watched(id).map(|view| (id.clone(), view)))
+        .collect()
+}
+
+/// Returns the market of everything that leaves by the clock until `now`: an order for the opening
+/// or the close is measured by the market of its moment.
+pub fn leaving(
+    account: &Account,
+    hub: &MarketHub,
+    now: UnixNanos,
+) -> Vec<(InstrumentId, MarketView)> {
+    let due = account.release_times().take_while(|(at, _)| *at <= now);
+    let ids: BTreeSet<&InstrumentId> = due.map(|(_, id)| id).collect();
     ids.into_iter()
         .filter_map(|id| hub.watched(id).map(|view| (id.clone(), view)))
         .collect()

@@ -13,8 +13,8 @@ use crate::event::Event;
 use crate::id::InstrumentId;
 use crate::order::TimeInForce;
 use crate::order::store::OrderIndex;
+use crate::risk::ReasonCode;
 use crate::risk::checks::Denial;
-use crate::risk::{ReasonCode, TradingState};
 use crate::time::{NANOS_PER_SECOND, UnixNanos};
 use crate::venue::SessionEdge;
 
@@ -70,23 +70,17 @@ impl Account {
         self.record(step, held);
     }
 
-    /// Lets orders leave whose moment has come: all, or those of an instrument whose market was
-    /// shown. While trading is halted, before the account agrees with its venue, and while there is
-    /// no price to measure one by, it waits on until its time is over.
-    pub(super) fn leave_on_time(
-        &mut self,
-        step: &mut Step<'_>,
-        instrument_id: Option<&InstrumentId>,
-    ) {
-        // A stop waits for no agreement, since it protects a position; these have time to.
-        if self.trading_state == TradingState::Halted || !self.is_reconciled() {
+    /// Lets orders leave whose moment has come. While trading is halted, before the account agrees
+    /// with its venue, and while there is no price to measure one by, it waits on until its time is
+    /// over.
+    ///
+    /// With the time only, not with a price: behind the loss limits, which are measured once a tick.
+    pub(super) fn leave_on_time(&mut self, step: &mut Step<'_>) {
+        if !self.may_send() {
             return;
         }
         let due = self.orders.leaving().take_while(|(at, _)| *at <= step.now);
-        let due: Vec<OrderIndex> = due
-            .map(|(_, index)| index)
-            .filter(|index| instrument_id.is_none_or(|id| self.instrument_of(*index) == *id))
-            .collect();
+        let due: Vec<OrderIndex> = due.map(|(_, index)| index).collect();
         for index in due {
             // What ended in this step, an earlier one of these included, may end this one.
             self.drive_lists(step);

@@ -36,7 +36,6 @@ impl Account {
         for index in watching {
             self.look(step, index, &view);
         }
-        self.leave_on_time(step, Some(&instrument_id));
         if self.may_send() {
             self.drive_waiting(step, Some(&instrument_id));
         }

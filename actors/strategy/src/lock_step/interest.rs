@@ -25,7 +25,8 @@ pub struct Interest {
     conditional: BTreeMap<OrderId, (InstrumentId, bool)>,
     /// How many of them wait for a price, by instrument; never zero.
     waiting: BTreeMap<InstrumentId, usize>,
-    /// When orders end by themselves, or leave for the opening or the close. One of an order that has ended is a tick too much.
+    /// When orders end by themselves, or leave for the opening or the close. One of an order that
+    /// has ended is a tick too much.
     deadlines: BTreeSet<UnixNanos>,
 }
 
@@ -72,6 +73,11 @@ impl Interest {
     /// not before.
     pub fn show(&mut self, id: &InstrumentId) -> bool {
         !self.wants(id) && self.shown.insert(id.clone())
+    }
+
+    /// From now on the account is shown all markets.
+    pub fn show_everything(&mut self) {
+        self.everything = true;
     }
 
     /// Returns the next time at which an order ends by itself or leaves.

@@ -9,7 +9,7 @@ use crate::market::Side;
 use crate::number::{Price, Quantity};
 use crate::order::{OrderStatus, SubmitOrder, TimeInForce as T};
 use crate::reconcile::{Part, ReconcileSettings, VenueSnapshot};
-use crate::risk::{Limits, MarketView, ReasonCode, TradingState};
+use crate::risk::{Limits, MarketView, ReasonCode, TradingState, WideLimits};
 use crate::time::{NANOS_PER_SECOND, UnixNanos};
 use crate::venue::VenueCommand;
 
@@ -60,11 +60,11 @@ impl World {
         self.apply(AccountInput::Tick);
     }
 
-    fn show_at(&mut self, now: UnixNanos, instrument_id: &str) {
+    fn show_at(&mut self, now: UnixNanos, instrument_id: &str, bid: i64) {
         self.now = now.plus(-crate::time::NANOS_PER_MILLI);
         let view = MarketView {
-            bid: Some(Price(9_999)),
-            ask: Some(Price(10_001)),
+            bid: Some(Price(bid)),
+            ask: Some(Price(bid + 2)),
             ts: now,
             ..MarketView::default()
         };
@@ -274,23 +274,32 @@ fn an_order_leaves_in_its_time_or_never() {
 }
 
 #[test]
-fn a_price_of_the_instrument_lets_it_leave_as_a_tick_does() {
-    let mut world = world_at(on("09:00:00"));
-    world.submit(timed("a", T::AtOpen));
-    world.show_at(on("09:29:59"), PERP);
-    assert_eq!(world.sent_new(), None);
-    // The price of another one says nothing of this one.
-    world.show_at(on("09:30:00"), SPOT);
-    assert_eq!(world.sent_new(), None);
-    world.show_at(on("09:30:01"), PERP);
-    assert!(world.sent_new().is_some());
-    // One that comes behind its time lets nothing leave; the end comes with the tick.
-    let mut world = world_at(on("15:00:00"));
-    world.submit(timed("a", T::AtClose));
-    world.show_at(on("16:00:00"), PERP);
-    assert!(world.events().is_empty() && world.commands().is_empty());
-    world.clock(on("16:00:01"));
-    assert_eq!(world.state("a"), OrderStatus::Expired);
+fn a_loss_limit_that_is_reached_at_its_moment_comes_first() {
+    for (bid, end) in [
+        (9_999, OrderStatus::Submitted),
+        (9_000, OrderStatus::Canceled),
+    ] {
+        let mut world = world_at(on("09:00:00"));
+        world.limits(Limits {
+            wide: WideLimits {
+                max_daily_loss: Some(money("0.05")),
+                ..WideLimits::default()
+            },
+            ..Limits::default()
+        });
+        world.working(limit("in", PERP, Side::Buy, 10, 10_000));
+        world.fill("in", "x", 10, 10_000);
+        world.submit(timed("a", T::AtOpen));
+        world.show_at(on("09:29:58"), PERP, 9_999);
+        world.clock(on("09:29:59"));
+        assert_eq!(world.state("a"), OrderStatus::PendingNew);
+        // The price that the tick is measured by comes before it.
+        world.show_at(on("09:30:00"), PERP, bid);
+        assert!(world.effects.is_empty(), "{:?}", world.effects);
+        world.clock(on("09:30:00"));
+        assert_eq!(world.state("a"), end);
+        world.assert_recovers();
+    }
 }
 
 #[test]
@@ -327,7 +336,7 @@ fn one_without_a_fresh_price_waits_for_it_in_its_time() {
         assert_eq!(world.state("a"), OrderStatus::PendingNew);
         world.clock(on("09:30:00"));
         assert!(world.events().is_empty(), "{:?}", world.events());
-        world.show_at(on(priced_at), PERP);
+        world.show_at(on(priced_at), PERP, 9_999);
         world.clock(on(priced_at));
         assert_eq!(world.state("a"), end);
     }
@@ -345,7 +354,7 @@ fn after_a_restart_it_waits_for_the_account_to_agree_with_its_venue() {
         let settings = Box::new(ReconcileSettings::default());
         world.apply(AccountInput::RequireReconciliation { settings });
         world.clock(on("09:30:00"));
-        world.show_at(on("09:30:01"), PERP);
+        world.show_at(on("09:30:01"), PERP, 9_999);
         assert!(world.effects.is_empty(), "{:?}", world.effects);
         world.now = on(agrees_at).plus(-NANOS_PER_SECOND / 2);
         let ts = world.now;
