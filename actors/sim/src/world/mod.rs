@@ -97,7 +97,7 @@ impl World {
     pub fn new(seed: u64, trace: Option<fn(&str)>) -> World {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let faults = Faults::draw(&mut rng);
-        let setting = Setting::draw(&mut rng);
+        let setting = Setting::draw(seed, &mut rng);
         let instruments = Arc::new(instruments::instruments(setting.sessions));
         let tradable = setting.tradable(&instruments);
         let members = (0..setting.accounts).map(|_| {
@@ -247,7 +247,7 @@ impl World {
         let node = &mut self.members[member].node;
         let was_idle = node.is_idle();
         if let Some(tell) = self.trace {
-            let at_ns = self.now.since(START);
+            let at_ns = self.now.since(self.setting.start);
             tell(&format!("{at_ns} ns, account {member}: {input:?}"));
         }
         node.apply(self.now, input, question);
