@@ -69,6 +69,20 @@ pub fn valued(account: &Account, hub: &MarketHub) -> Vec<(InstrumentId, MarketVi
         .collect()
 }
 
+/// Returns the market of everything that leaves by the clock until `now`: an order for the opening
+/// or the close is measured by the market of its moment.
+pub fn leaving(
+    account: &Account,
+    hub: &MarketHub,
+    now: UnixNanos,
+) -> Vec<(InstrumentId, MarketView)> {
+    let due = account.release_times().take_while(|(at, _)| *at <= now);
+    let ids: BTreeSet<&InstrumentId> = due.map(|(_, id)| id).collect();
+    ids.into_iter()
+        .filter_map(|id| hub.watched(id).map(|view| (id.clone(), view)))
+        .collect()
+}
+
 /// Returns the spot instruments between two currencies; where there is none those of every way
 /// over one third currency.
 fn conversions<'a>(

@@ -124,7 +124,10 @@ impl Shell {
                 view,
             } => self.market(now, instrument_id, view),
             AccountMessage::Tick => {
-                for (instrument_id, view) in query::valued(&self.args.account, &self.args.market) {
+                let (account, hub) = (&self.args.account, &self.args.market);
+                let leaving = query::leaving(account, hub, now);
+                let valued = query::valued(account, hub);
+                for (instrument_id, view) in leaving.into_iter().chain(valued) {
                     self.market(now, instrument_id, view);
                 }
                 self.react(now, AccountInput::Tick);
@@ -281,7 +284,8 @@ impl Shell {
         input: AccountInput,
         reply: RpcReplyPort<Result<Effects, CommandError>>,
     ) {
-        // Live, a tick comes behind the prices by which things are valued; here too.
+        // Live, a tick comes behind the prices by which things are valued; here too. What leaves by
+        // the clock has been shown its market by the run itself: the hub may be ahead of that.
         let values = match input {
             AccountInput::Tick => query::valued(&self.args.account, &self.args.market),
             _ => Vec::new(),

@@ -76,6 +76,8 @@ pub enum NodeError {
     Step(String),
     #[error("the account cannot join the platform's exposure limit")]
     Exposure(#[from] apex_bus::message::ExposureError),
+    #[error("the replay cannot follow its account")]
+    Follow(#[from] apex_bus::topic::SubscribeError),
     #[error("{0}")]
     Usage(String),
     #[error("{name} did not start: {detail}")]

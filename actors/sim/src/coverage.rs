@@ -37,7 +37,7 @@ variants!(event, EVENTS, Event: AccountOpened CashAdjusted LimitsSet InstrumentD
     ReportQuarantined ExternalFilled ListInitialized OrderHeld OrderTrailed ExecutionBusted
     FundingPaid InstrumentSplit PositionReconciled BalanceReconciled CommandTaken CloseEnded
     EquityMarked PlatformShareSet LossesUnmeasured LossesMeasured ForeignCancelEnded
-    OrderSliced);
+    OrderSliced OrderHeldUntil);
 
 variants!(reason, REASONS, ReasonCode: PriceIncrement QuantityIncrement MinQuantity MaxQuantity
     MinNotional MaxNotional PriceCollar NoReferencePrice InsufficientBuyingPower PositionLimit
@@ -59,7 +59,7 @@ variants!(refusal, REFUSALS, Refusal: AlreadyExists ListExists OrderNotFound Unk
 
 variants!(command, COMMANDS, Command: Cancel CancelOrders Close Halt CancelForeign);
 variants!(outcome, OUTCOMES, CloseOutcome: Flat Dust GaveUp);
-variants!(hold, HOLDS, Hold: Emulated Parent);
+variants!(hold, HOLDS, Hold: Emulated Parent Session);
 variants!(difference, DIFFERENCES, DifferenceKind: OrderUnknownHere OrderUnknownAtVenue OrderTerms
     ExecutionMissingHere ExecutionMissingAtVenue Position Balance);
 variants!(resolution, RESOLUTIONS, Resolution: Waiting Asked Booked Adjusted TakenOver CancelSent
@@ -142,6 +142,7 @@ impl Coverage {
                 self.note("quarantine", quarantine(reason));
             }
             Event::OrderHeld { hold: held, .. } => self.note("hold", hold(held)),
+            Event::OrderHeldUntil { .. } => self.note("hold", hold(&Hold::Session)),
             Event::CommandTaken { command: taken, .. } => self.note("command", command(taken)),
             Event::CloseEnded { outcome: ended, .. } => self.note("close", outcome(ended)),
             _ => {}

@@ -6,6 +6,9 @@ use apex_domain::order::{OrderType, TimeInForce};
 use apex_domain::{Currency, Instrument, InstrumentId, Money, Price, Quantity, Rate};
 use std::collections::BTreeMap;
 
+/// The calendar of an instrument that has sessions.
+pub const CALENDAR: &str = "XNYS";
+
 pub type Instruments = BTreeMap<InstrumentId, Instrument>;
 
 /// Buys are charged in what they buy.
@@ -14,7 +17,7 @@ pub const SPOT: &str = "BTCUSDT.SIM";
 pub const COARSE: &str = "ETHUSDT.SIM";
 /// A linear contract on a tenth of margin.
 pub const PERP: &str = "BTCUSDT-PERP.SIM";
-/// A linear contract whose venue lacks most kinds of orders.
+/// A linear contract whose venue lacks most kinds of orders; in some runs it trades by a calendar.
 pub const BARE: &str = "BTCUSDT-BARE.SIM";
 /// An inverse contract of one dollar.
 pub const INVERSE: &str = "BTCUSD-INV.SIM";
@@ -32,8 +35,8 @@ pub fn currency(text: &str) -> Currency {
     Currency::new(text).expect("currency is well formed")
 }
 
-/// Returns all instruments by id.
-pub fn instruments() -> Instruments {
+/// Returns all instruments by id; with `sessions` one of them opens and closes.
+pub fn instruments(sessions: bool) -> Instruments {
     let spot = Instrument {
         fees: FeeSchedule {
             in_base: true,
@@ -58,7 +61,7 @@ pub fn instruments() -> Instruments {
         initial_margin: Rate(Decimal::new(2, 1)),
         ..plain(INVERSE)
     };
-    let all = [spot, coarse(), perp, bare(), inverse];
+    let all = [spot, coarse(), perp, bare(sessions), inverse];
     BTreeMap::from(all.map(|instrument| (instrument.instrument_id.clone(), instrument)))
 }
 
@@ -105,7 +108,7 @@ fn coarse() -> Instrument {
     }
 }
 
-fn bare() -> Instrument {
+fn bare(sessions: bool) -> Instrument {
     let conditional = OrderType::ALL
         .into_iter()
         .filter(|order_type| order_type.is_conditional());
@@ -121,11 +124,13 @@ fn bare() -> Instrument {
                     TimeInForce::Gtd,
                     TimeInForce::Fok,
                     TimeInForce::AtOpen,
+                    TimeInForce::AtClose,
                 ],
                 iceberg: true,
                 post_only: true,
                 ..Lacks::default()
             },
+            calendar: if sessions { CALENDAR } else { "" }.to_owned(),
             ..InstrumentRules::default()
         },
         ..plain(BARE)

@@ -8,10 +8,11 @@
 //!
 //! Orders are of every type and time in force, alone, in batches and in lists of every
 //! contingency, for spot, linear and inverse instruments, with or without cover, netting or
-//! hedging. Operators halt, reduce, resume, close, and change limits in between. The venue takes
-//! executions back, contradicts itself, pays funding, and gives snapshots while reports are under
-//! way; strangers trade in the account there. Some venues have two accounts, each with its own
-//! process and crashes, that use the same ids and trade with each other.
+//! hedging, and in some runs for an opening or a close that comes. Operators halt, reduce, resume,
+//! close, and change limits in between. The venue takes executions back, contradicts itself, pays
+//! funding, and gives snapshots while reports are under way; strangers trade in the account there.
+//! Some venues have two accounts, each with its own process and crashes, that use the same ids and
+//! trade with each other.
 //!
 //! What is not here: matching (the venue triggers and fills at random), and any thread, clock or
 //! file. Those are tested where they live.
@@ -55,7 +56,7 @@ pub struct Report {
     /// Executions that the venue took back.
     pub busts: u32,
     pub lists: usize,
-    /// How often an order was held in the account, for its price or its parent.
+    /// How often an order was held in the account, for its price, its parent or its session.
     pub held: usize,
     /// Snapshots that the accounts took.
     pub snapshots: u32,

@@ -1,6 +1,6 @@
 //! The process under test: the account, its journal, and what waits for the disk.
 
-use crate::check::Before;
+use crate::check::{Before, Gate, Moments};
 use crate::clients::Question;
 use crate::coverage::Coverage;
 use apex_domain::account::{AccountInput, Effects, Reply};
@@ -52,7 +52,12 @@ impl Disk {
 
     /// Returns how often an order was held in the account.
     pub fn held(&self) -> usize {
-        let held = |recorded: &Recorded| matches!(recorded.event, Event::OrderHeld { .. });
+        let held = |recorded: &Recorded| {
+            matches!(
+                recorded.event,
+                Event::OrderHeld { .. } | Event::OrderHeldUntil { .. }
+            )
+        };
         self.read().filter(held).count()
     }
 
@@ -140,6 +145,7 @@ pub struct Node {
     pub halted_itself: Option<String>,
     /// What was decided and may not be.
     pub forbidden: Option<String>,
+    moments: Moments,
     pub coverage: Coverage,
 }
 
@@ -154,6 +160,7 @@ impl Node {
             durable_venue_sequence: 0,
             halted_itself: None,
             forbidden: None,
+            moments: Moments::default(),
             coverage: Coverage::default(),
         }
     }
@@ -162,9 +169,13 @@ impl Node {
         self.coverage.take_input(&input);
         let before = Before::of(&self.account, &input);
         let reconciles = matches!(input, AccountInput::Reconcile { .. });
+        let gate = Gate::of(&self.account);
         self.account.apply(now, input, &mut self.effects);
         self.coverage.take_effects(&self.effects);
         if let Some(Err(what)) = before.map(|before| before.allows(&self.effects)) {
+            self.forbidden = Some(what);
+        }
+        if let Err(what) = self.moments.take(&self.effects, gate) {
             self.forbidden = Some(what);
         }
         if let Some(told) = self.account.reconciler().report().filter(|_| reconciles) {

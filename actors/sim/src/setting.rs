@@ -2,14 +2,18 @@
 
 use crate::faults::Faults;
 use crate::instruments::{self, Instruments};
-use apex_domain::account::AccountInput;
+use apex_domain::account::{AccountInput, CLOSE_LEAD_NS};
+use apex_domain::calendar::Calendar;
 use apex_domain::event::AccountMode;
 use apex_domain::number::Decimal;
 use apex_domain::risk::{Limits, LossAction, WideLimits};
-use apex_domain::time::NANOS_PER_SECOND;
-use apex_domain::{AccountId, InstrumentId, Money, Rate};
+use apex_domain::time::{NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SECOND};
+use apex_domain::{AccountId, InstrumentId, Money, Rate, UnixNanos};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+
+/// When a run begins that is near no opening and no close: a Tuesday night.
+const START: UnixNanos = UnixNanos(1_700_000_000 * NANOS_PER_SECOND);
 
 /// What an account pays with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,10 +55,16 @@ pub struct Setting {
     pub foreign: bool,
     /// Loss limits stop the account by themselves.
     pub loss_limits: bool,
+    /// An instrument trades by a calendar, and opens or closes during the run.
+    pub sessions: bool,
+    /// When the run begins, virtual time.
+    pub start: UnixNanos,
 }
 
 impl Setting {
-    pub fn draw(rng: &mut ChaCha8Rng) -> Setting {
+    /// Draws what a seed trades. Every fourth one has sessions; that is not drawn, so that the others
+    /// run as they did before there were any.
+    pub fn draw(seed: u64, rng: &mut ChaCha8Rng) -> Setting {
         let funds = match rng.random_range(0..10) {
             0..=4 => Funds::Unchecked,
             5..=6 => Funds::Cash,
@@ -72,6 +82,7 @@ impl Setting {
             balances: funds == Funds::Cash && (foreign || rng.random_bool(0.7)),
             two_moments: rng.random_bool(0.3),
         });
+        let sessions = seed % 4 == 3;
         Setting {
             accounts: if rng.random_bool(0.2) { 2 } else { 1 },
             hedging: rng.random_bool(0.25),
@@ -80,6 +91,8 @@ impl Setting {
             snapshots,
             foreign,
             loss_limits: rng.random_bool(0.15),
+            sessions,
+            start: if sessions { near_an_edge(rng) } else { START },
         }
     }
 
@@ -199,6 +212,20 @@ impl Setting {
         inputs.extend(define.map(AccountInput::DefineInstrument));
         inputs
     }
+}
+
+/// Returns a time shortly before an opening or a close. The faults last for 15 s: some orders come
+/// too late for it, and for some it comes with the end of all faults.
+fn near_an_edge(rng: &mut ChaCha8Rng) -> UnixNanos {
+    let calendar = Calendar::shared(instruments::CALENDAR).expect("the calendar is built in");
+    let edge_after = |ts| calendar.next_edge(ts).expect("the calendar goes on").0;
+    let opening = edge_after(START.plus(-NANOS_PER_DAY));
+    let (edge, lead) = if rng.random_bool(0.4) {
+        (opening, 0)
+    } else {
+        (edge_after(opening), CLOSE_LEAD_NS)
+    };
+    edge.plus(-lead - rng.random_range(2_000..15_000) * NANOS_PER_MILLI)
 }
 
 fn some<T>(rng: &mut ChaCha8Rng, share: f64, draw: impl FnOnce(&mut ChaCha8Rng) -> T) -> Option<T> {

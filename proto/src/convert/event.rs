@@ -65,6 +65,10 @@ pub fn order_event(
     };
     match &recorded.event {
         Event::OrderHeld { hold, .. } => wire.hold = write_hold(*hold).into(),
+        Event::OrderHeldUntil { at, .. } => {
+            wire.hold = write_hold(Hold::Session).into();
+            wire.release_at_ns = at.0;
+        }
         Event::OrderTrailed { best, .. } => wire.best_price = instrument.format_price(*best),
         Event::ExecutionBusted {
             exec_id, booked, ..
@@ -82,6 +86,7 @@ pub(super) fn write_hold(hold: Hold) -> v1::Hold {
     match hold {
         Hold::Emulated => v1::Hold::Emulated,
         Hold::Parent => v1::Hold::Parent,
+        Hold::Session => v1::Hold::Session,
     }
 }
 
@@ -91,6 +96,7 @@ pub(super) fn read_hold(fields: &mut Fields, field: &str, value: i32) -> Option<
         Ok(v1::Hold::Unspecified) => Some(None),
         Ok(v1::Hold::Emulated) => Some(Some(Hold::Emulated)),
         Ok(v1::Hold::Parent) => Some(Some(Hold::Parent)),
+        Ok(v1::Hold::Session) => Some(Some(Hold::Session)),
         Err(_) => {
             fields.refuse(field, format!("{value} is no known value"));
             None
@@ -231,6 +237,17 @@ fn read_rare(
     use v1::OrderEventKind as Kind;
     let order_id = order.order_id;
     Ok(match wire.kind() {
+        Kind::Held if wire.hold() == v1::Hold::Session => {
+            let required = |field| FieldErrors::one(field, "is required for HOLD_SESSION");
+            let at = Some(UnixNanos(wire.release_at_ns)).filter(|at| at.0 != 0);
+            Event::OrderHeldUntil {
+                order_id,
+                at: at.ok_or_else(|| required("release_at_ns"))?,
+                until: order
+                    .expires_at
+                    .ok_or_else(|| required("order.ts_expires_ns"))?,
+            }
+        }
         Kind::Held => Event::OrderHeld {
             order_id,
             hold: {
@@ -286,7 +303,7 @@ fn kind(event: &Event) -> Option<v1::OrderEventKind> {
         Event::OrderFilled { late: false, .. } => Kind::Filled,
         Event::OrderFilled { late: true, .. } => Kind::LateFill,
         Event::OrderEndHeld { .. } => Kind::EndHeld,
-        Event::OrderHeld { .. } => Kind::Held,
+        Event::OrderHeld { .. } | Event::OrderHeldUntil { .. } => Kind::Held,
         Event::OrderTrailed { .. } => Kind::Trailed,
         Event::ExecutionBusted { .. } => Kind::ExecutionBusted,
         Event::AccountOpened { .. }

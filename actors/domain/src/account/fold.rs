@@ -189,7 +189,7 @@ impl Account {
             Event::OrderSubmitted { .. } => {
                 entry.base == OrderStatus::PendingNew && entry.hold.is_none()
             }
-            Event::OrderHeld { .. } => entry.hold.is_none(),
+            Event::OrderHeld { .. } | Event::OrderHeldUntil { .. } => entry.hold.is_none(),
             Event::OrderPendingAmend { .. } => true,
             _ => false,
         };

@@ -5,6 +5,7 @@
 //! state stands in `fold`.
 
 pub mod as_of;
+mod auctions;
 mod close;
 mod closing;
 mod commands;
@@ -32,6 +33,7 @@ mod worth;
 
 pub use crate::portfolio::Equity;
 pub use as_of::{AccountAsOf, AsOf, AsOfError, as_of, as_of_tail};
+pub use auctions::{CLOSE_LEAD_NS, OPEN_WINDOW_NS};
 pub use closing::ClosingState;
 pub use machine::Account;
 pub use orders::Preview;

@@ -65,6 +65,8 @@ impl Account {
         self.repeat_refused_cancels(step);
         self.repeat_foreign_cancels(step);
         self.check_losses(step);
+        // Behind the limits: what they stop must not leave first.
+        self.leave_on_time(step);
         self.drive_short(step, 0);
     }
 

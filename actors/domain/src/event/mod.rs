@@ -260,6 +260,13 @@ pub enum Event {
         /// Total quantity of the part, what is filled of it included.
         quantity: Quantity,
     },
+    /// The order stays here until the opening or the close that it is for: the venue takes no
+    /// such orders. It leaves at `at` or soon after, and never at `until` or later.
+    OrderHeldUntil {
+        order_id: OrderId,
+        at: UnixNanos,
+        until: UnixNanos,
+    },
 }
 
 /// A command over several orders or positions.
@@ -337,6 +344,8 @@ pub enum Hold {
     Emulated,
     /// It is sent when its parent trades.
     Parent,
+    /// The venue takes no orders for the opening or the close: it is sent at its moment.
+    Session,
 }
 
 /// How an account trades.
@@ -415,7 +424,8 @@ impl Event {
             | Event::OrderEndHeld { order_id, .. }
             | Event::OrderHeld { order_id, .. }
             | Event::OrderTrailed { order_id, .. }
-            | Event::OrderSliced { order_id, .. } => Some(order_id),
+            | Event::OrderSliced { order_id, .. }
+            | Event::OrderHeldUntil { order_id, .. } => Some(order_id),
             Event::ExecutionBusted { order_id, .. } => order_id.as_ref(),
             Event::AccountOpened { .. }
             | Event::CashAdjusted { .. }

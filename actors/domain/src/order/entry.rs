@@ -83,6 +83,8 @@ pub(crate) struct OrderEntry {
     pub sent: bool,
     /// Why it waits here; kept once it has left.
     pub hold: Option<Hold>,
+    /// When an order that is held for the opening or the close leaves; kept once it has left.
+    pub release_at: Option<UnixNanos>,
     /// What a conditional order waits for.
     pub watch: Option<Watch>,
     /// What was filled and taken back.
@@ -171,6 +173,7 @@ impl OrderEntry {
             reference,
             sent: false,
             hold: None,
+            release_at: None,
             watch,
             busted: Quantity::ZERO,
             ordered: quantity,

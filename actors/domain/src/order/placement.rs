@@ -9,7 +9,7 @@ use crate::instrument::Instrument;
 pub enum Placement {
     /// The venue does all of it.
     Venue,
-    /// The account holds it until it triggers.
+    /// The account holds it until it triggers, or until the opening or the close it is for.
     Home,
     /// Neither can; why, for a person.
     Nowhere(&'static str),
@@ -19,10 +19,7 @@ pub enum Placement {
 pub fn placement(instrument: &Instrument, request: &SubmitOrder) -> Placement {
     let lacks = &instrument.rules.lacks;
     let misses = |order_type: OrderType| lacks.order_types.contains(&order_type);
-    let auction = matches!(
-        request.time_in_force,
-        TimeInForce::AtOpen | TimeInForce::AtClose
-    );
+    let auction = request.time_in_force.is_auction();
     let calendar = Calendar::shared(&instrument.rules.calendar);
     if auction && !calendar.is_some_and(Calendar::has_breaks) {
         return Placement::Nowhere(
@@ -30,9 +27,11 @@ pub fn placement(instrument: &Instrument, request: &SubmitOrder) -> Placement {
              send it as GTC, DAY or IOC",
         );
     }
-    if auction && lacks.times_in_force.contains(&request.time_in_force) {
+    let timed = auction && lacks.times_in_force.contains(&request.time_in_force);
+    if timed && lacks.times_in_force.contains(&TimeInForce::Ioc) {
         return Placement::Nowhere(
-            "the venue takes no orders for the opening or the close; send it as DAY or IOC",
+            "the venue takes no orders for the opening or the close, and no IOC as which the \
+             platform would send one at that time; send it as DAY",
         );
     }
     if request.time_in_force == TimeInForce::Fok && lacks.times_in_force.contains(&TimeInForce::Fok)
@@ -56,7 +55,11 @@ pub fn placement(instrument: &Instrument, request: &SubmitOrder) -> Placement {
         return Placement::Nowhere("the venue has no post-only orders");
     }
     if !misses(request.order_type) {
-        return Placement::Venue;
+        return if timed {
+            Placement::Home
+        } else {
+            Placement::Venue
+        };
     }
     let becomes = request.order_type.triggered();
     if request.order_type.is_conditional() && !misses(becomes) {
@@ -131,16 +134,26 @@ mod tests {
             place(|r| r.order_type = OrderType::LimitIfTouched),
             Placement::Venue
         );
-        let refused: [fn(&mut SubmitOrder); 5] = [
+        assert_eq!(
+            place(|r| r.time_in_force = TimeInForce::AtOpen),
+            Placement::Home
+        );
+        let refused: [fn(&mut SubmitOrder); 4] = [
             |r| r.order_type = OrderType::MarketToLimit,
             |r| r.time_in_force = TimeInForce::Fok,
-            |r| r.time_in_force = TimeInForce::AtOpen,
             |r| r.post_only = true,
             |r| r.terms.display_quantity = Some(Quantity(1)),
         ];
         for change in refused {
             assert!(matches!(place(change), Placement::Nowhere(_)));
         }
+        let mut barer = bare.clone();
+        barer.rules.lacks.times_in_force.push(TimeInForce::Ioc);
+        let mut request = limit("a", SPOT, Side::Buy, 1, 1);
+        request.time_in_force = TimeInForce::AtOpen;
+        assert!(
+            matches!(placement(&barer, &request), Placement::Nowhere(why) if why.contains("IOC"))
+        );
         assert!(expires_here(&bare, TimeInForce::Day));
         assert!(!expires_here(&bare, TimeInForce::Gtd));
         assert!(!expires_here(&bare, TimeInForce::Gtc));

@@ -38,6 +38,9 @@ pub(crate) struct OrderStore {
     /// Working orders by the time at which they end.
     #[serde(skip)]
     expiring: BTreeSet<(UnixNanos, OrderIndex)>,
+    /// Orders that wait here for the opening or the close, by the time at which they leave.
+    #[serde(skip)]
+    leaving: BTreeSet<(UnixNanos, OrderIndex)>,
     #[serde(skip)]
     exposures: Exposures,
 }
@@ -53,6 +56,10 @@ struct Place {
     watches: bool,
     /// The venue is to be shown another part of it.
     slices: bool,
+    /// When it ends by itself, while it works.
+    expires_at: Option<UnixNanos>,
+    /// Here, until then.
+    release_at: Option<UnixNanos>,
 }
 
 impl Place {
@@ -63,6 +70,8 @@ impl Place {
             waits: entry.is_home() && entry.hold == Some(Hold::Parent),
             watches: entry.is_watching(),
             slices: entry.needs_slicing(),
+            expires_at: entry.order.expires_at.filter(|_| entry.is_working()),
+            release_at: entry.release_at.filter(|_| entry.is_home()),
         }
     }
 }
@@ -102,10 +111,9 @@ impl OrderStore {
         if now.works != place.works {
             set(&mut self.working, index, now.works);
             set_under(&mut self.by_instrument, instrument_id, index, now.works);
-            if let Some(expires_at) = entry.order.expires_at {
-                set(&mut self.expiring, (expires_at, index), now.works);
-            }
         }
+        move_to(&mut self.expiring, index, place.expires_at, now.expires_at);
+        move_to(&mut self.leaving, index, place.release_at, now.release_at);
         if now.is_unsettled != place.is_unsettled {
             set(&mut self.unsettled, index, now.is_unsettled);
         }
@@ -137,6 +145,7 @@ impl OrderStore {
         self.slicing.clear();
         self.by_instrument.clear();
         self.expiring.clear();
+        self.leaving.clear();
         self.exposures = Exposures::default();
         for index in 0..self.entries.len() as OrderIndex {
             self.enter(index);
@@ -244,6 +253,12 @@ impl OrderStore {
         over.map(|(_, index)| *index).collect()
     }
 
+    /// Returns the orders that wait here for the opening or the close, with the time at which
+    /// they leave, the earliest first.
+    pub fn leaving(&self) -> impl Iterator<Item = (UnixNanos, OrderIndex)> {
+        self.leaving.iter().copied()
+    }
+
     pub fn exposures(&self) -> &Exposures {
         &self.exposures
     }
@@ -268,6 +283,22 @@ fn set_under(
         }
         None => {}
     }
+}
+
+/// Moves an order from one time to another; `None` is no time.
+fn move_to(
+    times: &mut BTreeSet<(UnixNanos, OrderIndex)>,
+    index: OrderIndex,
+    from: Option<UnixNanos>,
+    to: Option<UnixNanos>,
+) {
+    if from == to {
+        return;
+    }
+    if let Some(from) = from {
+        times.remove(&(from, index));
+    }
+    times.extend(to.map(|to| (to, index)));
 }
 
 fn set<T: Ord>(indexes: &mut BTreeSet<T>, index: T, member: bool) {

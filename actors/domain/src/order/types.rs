@@ -114,7 +114,7 @@ impl TimeInForce {
         matches!(self, TimeInForce::Ioc | TimeInForce::Fok)
     }
 
-    /// Returns true for an order that trades in an auction only.
+    /// Returns true for an order for the opening or the close, which trades in an auction only.
     pub fn is_auction(self) -> bool {
         matches!(self, TimeInForce::AtOpen | TimeInForce::AtClose)
     }

@@ -96,10 +96,7 @@ fn time(request: &SubmitOrder) -> Result<(), Malformed> {
 
 /// What only an order that can rest may say.
 fn resting(request: &SubmitOrder) -> Result<(), Malformed> {
-    let auction = matches!(
-        request.time_in_force,
-        TimeInForce::AtOpen | TimeInForce::AtClose
-    );
+    let auction = request.time_in_force.is_auction();
     let order_type = request.order_type;
     let plain = matches!(order_type, OrderType::Market | OrderType::Limit);
     need(

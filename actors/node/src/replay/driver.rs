@@ -2,6 +2,7 @@
 //! next.
 
 use crate::NodeError;
+use crate::replay::news::News;
 use crate::replay::pace::{Pace, Pause};
 use crate::replay::progress::Progress;
 use crate::stop::stopped;
@@ -59,6 +60,7 @@ pub struct ReplayDriver {
     pub account: ActorRef<AccountMessage>,
     pub clock: Clock,
     pub commands: mpsc::Receiver<VenueCommand>,
+    pub news: News,
     pub pace: Pace,
     pub pause: Pause,
     pub progress: Progress,
@@ -95,6 +97,7 @@ impl ReplayDriver {
             }
             self.clock.advance(frame.ts);
             self.take_commands().await?;
+            self.news.tell(&mut self.step);
             self.take_events(&frame.events).await?;
             self.progress.add(1);
             frames = frames.wrapping_add(1);
@@ -158,7 +161,7 @@ impl ReplayDriver {
     async fn settle(&mut self) -> Result<(), NodeError> {
         while let Some((now, input)) = self.step.poll() {
             let effects = decide(&self.account, now, input).await?;
-            self.step.on_effects(&effects);
+            self.news.answer(&effects, &mut self.step);
         }
         for note in self.step.take_notes().lines() {
             tracing::info!(strategy_id = %note.strategy_id, "{}", note.text);

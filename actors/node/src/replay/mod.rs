@@ -3,6 +3,7 @@
 
 pub mod archive;
 pub mod driver;
+pub mod news;
 pub mod pace;
 pub mod progress;
 pub mod summary;
@@ -25,6 +26,7 @@ use apex_market_data::replay::{Recording, ReplayFeed, ReplayOptions};
 use apex_strategy::registry::{self, DataSource};
 use apex_strategy::{LockStep, Runner, Selection};
 use driver::{Ended, ReplayDriver};
+use news::News;
 use pace::{Pace, Pause, Speed};
 use progress::Progress;
 use std::collections::BTreeSet;
@@ -94,6 +96,7 @@ async fn run_on_heap(
     let step = lock_step(&opened, &instruments, start, run.strategy.as_ref())?;
 
     let (session, commands) = driver::session();
+    let news = News::new(&base.events)?;
     let account = base.start_account(opened, Arc::new(session), None).await?;
     let _ = account.actor.cast(AccountMessage::Link(VenueLink::Ready));
     let actor = account.actor.clone();
@@ -108,6 +111,7 @@ async fn run_on_heap(
         account: actor,
         clock: base.clock.clone(),
         commands,
+        news,
         pace: Pace::new(run.speed),
         pause: controls.pause,
         progress: controls.progress,

@@ -134,7 +134,8 @@ impl Holdings {
             | Event::OrderHeld {
                 hold: Hold::Emulated,
                 ..
-            } => drop(self.waiting.remove(id)),
+            }
+            | Event::OrderHeldUntil { .. } => drop(self.waiting.remove(id)),
             _ => {}
         }
     }

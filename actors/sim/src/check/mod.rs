@@ -15,9 +15,11 @@ use apex_domain::{Account, Money, Quantity, UnixNanos};
 
 mod agreement;
 mod decisions;
+mod moments;
 
 pub use agreement::both_sides_agree;
 pub use decisions::Before;
+pub use moments::{Gate, Moments, none_waits_too_long};
 
 /// No decision was made that may not be, an honest venue never gives a reason to halt, and no order
 /// is there twice.
@@ -171,8 +173,8 @@ mod tests {
     #[test]
     fn a_fill_that_only_one_side_has_is_found() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let setting = Setting::draw(&mut rng);
-        let instruments = Arc::new(instruments::instruments());
+        let setting = Setting::draw(1, &mut rng);
+        let instruments = Arc::new(instruments::instruments(setting.sessions));
         let mut node = Node::new(UnixNanos(0));
         for input in setting.opening_inputs(0, &instruments, &mut rng) {
             node.apply(UnixNanos(0), input, None);

@@ -9,14 +9,12 @@ use apex_domain::order::{
     TimeInForce, TrailingOffset, TriggerType,
 };
 use apex_domain::time::NANOS_PER_SECOND;
-use apex_domain::{
-    ClientOrderId, InstrumentId, OrderListId, Price, Quantity, StrategyId, UnixNanos,
-};
+use apex_domain::{ClientOrderId, InstrumentId, OrderListId, Price, Quantity, StrategyId};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 /// A GTD order of a run ends at most this long after the run began, faults and healing included.
-const LAST_END: UnixNanos = UnixNanos(1_700_000_030 * NANOS_PER_SECOND);
+const LAST_END_NS: i64 = 30 * NANOS_PER_SECOND;
 
 impl Clients {
     /// Orders of a hedging account name the position of a contract that they mean.
@@ -30,8 +28,18 @@ impl Clients {
     }
 
     pub(super) fn new_order(&self, rng: &mut ChaCha8Rng) -> SubmitOrder {
-        let chosen = rng.random_range(0..self.instruments.len());
-        self.draw(self.asked.len(), &self.instruments[chosen], side(rng), rng)
+        let instrument_id = self.instrument(rng);
+        self.draw(self.asked.len(), instrument_id, side(rng), rng)
+    }
+
+    /// Returns an instrument to trade. Where one opens or closes in the run, most look at that.
+    fn instrument(&self, rng: &mut ChaCha8Rng) -> &InstrumentId {
+        let mut all = self.instruments.iter();
+        let bare = all.find(|id| id.as_str() == instruments::BARE);
+        match bare.filter(|_| self.setting.sessions && rng.random_bool(0.5)) {
+            Some(bare) => bare,
+            None => &self.instruments[rng.random_range(0..self.instruments.len())],
+        }
     }
 
     /// Draws an order with the id of `number`.
@@ -48,10 +56,12 @@ impl Clients {
         } else {
             OrderType::ALL[rng.random_range(0..OrderType::ALL.len())]
         };
-        let time_in_force = time_in_force(order_type, rng);
+        let time_in_force = self.time_in_force(instrument_id, order_type, rng);
         let quantity = Quantity(5 * rng.random_range(1..200));
         // Where the venue has none the account shows them part by part.
-        let rests = order_type == OrderType::Limit && time_in_force != TimeInForce::Ioc;
+        let rests = order_type == OrderType::Limit
+            && time_in_force != TimeInForce::Ioc
+            && !time_in_force.is_auction();
         let cut = instrument_id.as_str() == instruments::BARE && rests && rng.random_bool(0.4);
         let shown = cut.then(|| Quantity(quantity.0 / rng.random_range(1..=4)));
         SubmitOrder {
@@ -74,7 +84,7 @@ impl Clients {
             terms: OrderTerms {
                 position_side: self.position_side(instrument_id, rng),
                 display_quantity: shown.filter(|shown| shown.0 > 0),
-                ..terms(order_type, time_in_force, rng)
+                ..self.terms(order_type, time_in_force, rng)
             },
         }
     }
@@ -94,8 +104,7 @@ impl Clients {
             Funds::Cash => Contingency::None,
             _ => contingency,
         };
-        let chosen = rng.random_range(0..self.instruments.len());
-        let (instrument_id, entry) = (&self.instruments[chosen], side(rng));
+        let (instrument_id, entry) = (self.instrument(rng), side(rng));
         let size = match contingency {
             Contingency::Bracket => 3,
             Contingency::None => rng.random_range(1..7),
@@ -129,39 +138,59 @@ impl Clients {
             orders,
         }
     }
-}
 
-fn time_in_force(order_type: OrderType, rng: &mut ChaCha8Rng) -> TimeInForce {
-    match rng.random_range(0..10) {
-        // A conditional order that is immediate would be so from its trigger on.
-        0 | 1 if !order_type.is_conditional() => TimeInForce::Ioc,
-        2 => TimeInForce::Gtd,
-        3 => TimeInForce::Day,
-        _ => TimeInForce::Gtc,
-    }
-}
-
-fn terms(order_type: OrderType, time_in_force: TimeInForce, rng: &mut ChaCha8Rng) -> OrderTerms {
-    let trails = order_type == OrderType::TrailingStop;
-    let stops = order_type.is_conditional() && !trails;
-    let dated = time_in_force == TimeInForce::Gtd;
-    OrderTerms {
-        stop_price: stops.then(|| price(rng)),
-        trailing: trails.then(|| {
-            if rng.random_bool(0.5) {
-                TrailingOffset::Price(Price(rng.random_range(1..500)))
+    fn time_in_force(
+        &self,
+        instrument_id: &InstrumentId,
+        order_type: OrderType,
+        rng: &mut ChaCha8Rng,
+    ) -> TimeInForce {
+        let plain = matches!(order_type, OrderType::Market | OrderType::Limit);
+        let opens = self.setting.sessions && instrument_id.as_str() == instruments::BARE;
+        if plain && opens && rng.random_bool(0.5) {
+            return if rng.random_bool(0.4) {
+                TimeInForce::AtOpen
             } else {
-                TrailingOffset::Bps(rng.random_range(1..500))
-            }
-        }),
-        activation_price: (trails && rng.random_bool(0.3)).then(|| price(rng)),
-        trigger: if rng.random_bool(0.5) {
-            TriggerType::Last
-        } else {
-            TriggerType::BidAsk
-        },
-        expire_at: dated.then(|| LAST_END.plus(-rng.random_range(0..12) * NANOS_PER_SECOND)),
-        ..OrderTerms::default()
+                TimeInForce::AtClose
+            };
+        }
+        match rng.random_range(0..10) {
+            // A conditional order that is immediate would be so from its trigger on.
+            0 | 1 if !order_type.is_conditional() => TimeInForce::Ioc,
+            2 => TimeInForce::Gtd,
+            3 => TimeInForce::Day,
+            _ => TimeInForce::Gtc,
+        }
+    }
+
+    fn terms(
+        &self,
+        order_type: OrderType,
+        time_in_force: TimeInForce,
+        rng: &mut ChaCha8Rng,
+    ) -> OrderTerms {
+        let trails = order_type == OrderType::TrailingStop;
+        let stops = order_type.is_conditional() && !trails;
+        let dated = time_in_force == TimeInForce::Gtd;
+        let last_end = self.setting.start.plus(LAST_END_NS);
+        OrderTerms {
+            stop_price: stops.then(|| price(rng)),
+            trailing: trails.then(|| {
+                if rng.random_bool(0.5) {
+                    TrailingOffset::Price(Price(rng.random_range(1..500)))
+                } else {
+                    TrailingOffset::Bps(rng.random_range(1..500))
+                }
+            }),
+            activation_price: (trails && rng.random_bool(0.3)).then(|| price(rng)),
+            trigger: if rng.random_bool(0.5) {
+                TriggerType::Last
+            } else {
+                TriggerType::BidAsk
+            },
+            expire_at: dated.then(|| last_end.plus(-rng.random_range(0..12) * NANOS_PER_SECOND)),
+            ..OrderTerms::default()
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The end of a run: when it is quiet, and what must be so then.
 
-use super::{FAULTY_NS, START, World};
+use super::{FAULTY_NS, World};
 use crate::check;
 use crate::instruments;
 use crate::member::Member;
@@ -15,7 +15,7 @@ const SETTLING_NS: i64 = 10 * NANOS_PER_SECOND;
 
 impl World {
     pub(super) fn is_quiet(&self) -> bool {
-        self.now.since(START) > FAULTY_NS + SETTLING_NS
+        self.now.since(self.setting.start) > FAULTY_NS + SETTLING_NS
             && self.members.iter().all(|own| own.node.is_idle())
             && !self.queue.values().any(|(_, action)| action.is_message())
             && self.open_questions().next().is_none()
@@ -40,7 +40,7 @@ impl World {
         if self.setting.snapshots.is_none() {
             return Vec::new();
         }
-        let since = START.plus(FAULTY_NS + SETTLING_NS);
+        let since = self.setting.start.plus(FAULTY_NS + SETTLING_NS);
         let found = check::differences(&own.node.account, since);
         found.unwrap_or_else(|| vec!["no snapshot yet".to_owned()])
     }
@@ -50,6 +50,7 @@ impl World {
         let (account, disk) = (&own.node.account, &own.node.disk);
         check::both_sides_agree(account, &self.venue.ledgers[member], disk)?;
         check::answered_orders_are_there(account, &own.clients)?;
+        check::none_waits_too_long(account, self.now)?;
         check::nothing_is_made_up(disk, &self.setting)?;
         check::closed_positions_are_flat(own, &self.setting)?;
         self.split(member)?;

@@ -25,7 +25,6 @@ mod network;
 mod routine;
 mod snapshots;
 
-const START: UnixNanos = UnixNanos(1_700_000_000 * NANOS_PER_SECOND);
 /// How long faults go on: longer than the account's patience, so that it runs out on the way.
 const FAULTY_NS: i64 = 15 * NANOS_PER_SECOND;
 /// The account must come to agree within this: several rounds of asking, each of five seconds.
@@ -98,16 +97,16 @@ impl World {
     pub fn new(seed: u64, trace: Option<fn(&str)>) -> World {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let faults = Faults::draw(&mut rng);
-        let setting = Setting::draw(&mut rng);
-        let instruments = Arc::new(instruments::instruments());
+        let setting = Setting::draw(seed, &mut rng);
+        let instruments = Arc::new(instruments::instruments(setting.sessions));
         let tradable = setting.tradable(&instruments);
         let members = (0..setting.accounts).map(|_| {
             let clients = Clients::new(setting.clone(), tradable.clone());
-            Member::new(START, clients)
+            Member::new(setting.start, clients)
         });
         World {
             seed,
-            now: START,
+            now: setting.start,
             queue: BTreeMap::new(),
             queued: 0,
             healing: false,
@@ -130,7 +129,7 @@ impl World {
             Ok(()) => Ok(self.report),
             Err(what) => Err(Failure {
                 seed: self.seed,
-                at_ns: self.now.since(START),
+                at_ns: self.now.since(self.setting.start),
                 what,
             }),
         }
@@ -142,7 +141,7 @@ impl World {
         }
         while let Some(((at, _), (member, action))) = self.queue.pop_first() {
             self.now = at;
-            if !self.healing && at.since(START) > FAULTY_NS {
+            if !self.healing && at.since(self.setting.start) > FAULTY_NS {
                 self.heal()?;
             }
             self.perform(member, action)?;
@@ -157,7 +156,7 @@ impl World {
             if self.healing && self.is_quiet() {
                 break;
             }
-            if at.since(START) > FAULTY_NS + HEALING_LIMIT_NS {
+            if at.since(self.setting.start) > FAULTY_NS + HEALING_LIMIT_NS {
                 let open: Vec<String> = self.open_questions().collect();
                 return Err(format!("did not settle after the faults ended: {open:?}"));
             }
@@ -248,7 +247,7 @@ impl World {
         let node = &mut self.members[member].node;
         let was_idle = node.is_idle();
         if let Some(tell) = self.trace {
-            let at_ns = self.now.since(START);
+            let at_ns = self.now.since(self.setting.start);
             tell(&format!("{at_ns} ns, account {member}: {input:?}"));
         }
         node.apply(self.now, input, question);

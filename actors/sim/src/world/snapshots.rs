@@ -1,6 +1,6 @@
 //! The venue's snapshots: asked for now and then, taken while reports are under way.
 
-use super::{Action, START, World};
+use super::{Action, World};
 use apex_domain::UnixNanos;
 use apex_domain::account::AccountInput;
 use apex_domain::reconcile::VenueSnapshot;
@@ -69,7 +69,7 @@ impl World {
         // A list that does not reach back to what was taken back since cannot show it.
         let second_thoughts = self.setting.second_thoughts(&self.faults);
         let since = if self.healing || second_thoughts || self.rng.random_bool(0.3) {
-            START.plus(-3_600 * NANOS_PER_SECOND)
+            self.setting.start.plus(-3_600 * NANOS_PER_SECOND)
         } else {
             ts.plus(-5 * NANOS_PER_SECOND)
         };

@@ -37,6 +37,8 @@ pub(super) struct Session {
     refused: BTreeMap<&'static str, u64>,
     /// The account held an order for a venue that lacks its type.
     held: bool,
+    /// The account held an order for an opening or a close that its venue lacks.
+    timed: bool,
     events: u64,
     bars: u64,
     quotes: u64,
@@ -85,6 +87,7 @@ impl Session {
             orders: 0,
             refused: BTreeMap::new(),
             held: false,
+            timed: false,
             events: 0,
             bars: 0,
             quotes: 0,
@@ -179,6 +182,7 @@ impl Session {
                     hold: Hold::Emulated,
                     ..
                 } => self.held = true,
+                Event::OrderHeldUntil { .. } => self.timed = true,
                 Event::OrderDenied { reason_code, .. }
                 | Event::OrderRejected { reason_code, .. } => {
                     *self.refused.entry(reason_code.as_str()).or_default() += 1;

@@ -25,7 +25,8 @@ pub struct Interest {
     conditional: BTreeMap<OrderId, (InstrumentId, bool)>,
     /// How many of them wait for a price, by instrument; never zero.
     waiting: BTreeMap<InstrumentId, usize>,
-    /// When orders end by themselves. One of an order that has ended is a tick too much.
+    /// When orders end by themselves, or leave for the opening or the close. One of an order that
+    /// has ended is a tick too much.
     deadlines: BTreeSet<UnixNanos>,
 }
 
@@ -39,6 +40,8 @@ impl Interest {
         for order in account.working_orders() {
             self.restore_order(account, order);
         }
+        let leave = account.release_times().map(|(at, _)| at);
+        self.deadlines.extend(leave);
     }
 
     fn restore_order(&mut self, account: &Account, order: &Order) {
@@ -72,7 +75,12 @@ impl Interest {
         !self.wants(id) && self.shown.insert(id.clone())
     }
 
-    /// Returns the next time at which an order ends by itself.
+    /// From now on the account is shown all markets.
+    pub fn show_everything(&mut self) {
+        self.everything = true;
+    }
+
+    /// Returns the next time at which an order ends by itself or leaves.
     pub fn next_deadline(&self) -> Option<UnixNanos> {
         self.deadlines.first().copied()
     }
@@ -99,7 +107,9 @@ impl Interest {
             } => {
                 self.deadlines.extend(*expires_at);
                 let conditional = request.order_type.is_conditional();
-                if conditional || self.joining.contains(&request.client_order_id) {
+                // One for the opening or the close is measured by the market of that moment.
+                let later = conditional || request.time_in_force.is_auction();
+                if later || self.joining.contains(&request.client_order_id) {
                     self.shown.insert(request.instrument_id.clone());
                 }
                 if conditional {
@@ -111,6 +121,7 @@ impl Interest {
                 order_id,
                 hold: Hold::Emulated,
             } => self.hold(order_id),
+            Event::OrderHeldUntil { at, until, .. } => self.deadlines.extend([*at, *until]),
             Event::OrderSubmitted { order_id }
             | Event::OrderDenied { order_id, .. }
             | Event::OrderCanceled { order_id, .. }

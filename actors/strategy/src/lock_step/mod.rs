@@ -50,6 +50,7 @@ use crate::mark::Mark;
 use crate::runner::{Runner, RunnerStatus};
 use crate::strategy::Strategy;
 use apex_domain::account::{Account, AccountInput, CancelFilter, Effects, Refusal, Reply};
+use apex_domain::event::Recorded;
 use apex_domain::instrument::Instrument;
 use apex_domain::market::MarketEvent;
 use apex_domain::order::OrderKey;
@@ -324,12 +325,24 @@ impl LockStep {
         }
         self.queue_reports();
         for recorded in &effects.events {
-            self.interest.note(recorded);
-            for index in 0..self.runners.len() {
-                self.runners[index].recorded(self.clock, recorded);
-                self.collect(index);
-            }
+            self.hear(recorded);
         }
+    }
+
+    /// Takes an event of the account that none of its inputs brought about, such as an order of a
+    /// client: from then on the account is told what that needs. May be called at any time, in the
+    /// order of the journal and before [`LockStep::on_effects`] tells of a later event.
+    pub fn hear(&mut self, recorded: &Recorded) {
+        self.interest.note(recorded);
+        for index in 0..self.runners.len() {
+            self.runners[index].recorded(self.clock, recorded);
+            self.collect(index);
+        }
+    }
+
+    /// From now on the account is shown every market event: what it needs is not known any more.
+    pub fn show_everything(&mut self) {
+        self.interest.show_everything();
     }
 
     /// Tells a strategy of each order that its command was not taken for.

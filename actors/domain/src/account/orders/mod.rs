@@ -198,17 +198,21 @@ impl Account {
         check(&question)
     }
 
-    /// Sends an order that passed its checks, or holds it until its price comes.
+    /// Sends an order that passed its checks, or holds it until its price or its time comes.
     pub(super) fn place(&mut self, step: &mut Step<'_>, index: OrderIndex) {
         let order = &self.orders.get(index).order;
         let order_id = order.order_id.clone();
         let instrument_id = order.request.instrument_id.clone();
+        let auction = order.request.time_in_force.is_auction();
         let home = self
             .instruments
             .get(&instrument_id)
             .is_some_and(|instrument| placement(instrument, &order.request) == Placement::Home);
         if !home {
             return self.submit_to_venue(step, index, order_id);
+        }
+        if auction {
+            return self.hold_until(step, index);
         }
         let hold = Hold::Emulated;
         self.record(step, Event::OrderHeld { order_id, hold });

@@ -1,6 +1,7 @@
 //! The account as a whole, driven by scripts of inputs.
 
 mod as_of;
+mod auctions;
 mod busts;
 mod close;
 mod foreign;

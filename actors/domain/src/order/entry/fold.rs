@@ -1,7 +1,7 @@
 //! What each event does to one order.
 
 use super::{EntryError, HeldEnd, OrderEntry, PendingAmend, PendingCancel};
-use crate::event::Event;
+use crate::event::{Event, Hold};
 use crate::instrument::Instrument;
 use crate::number::{Price, Quantity};
 use crate::order::OrderStatus;
@@ -70,6 +70,11 @@ impl OrderEntry {
                 number, quantity, ..
             } => self.take_slice(*number, *quantity, ts),
             Event::OrderHeld { hold, .. } => self.hold = Some(*hold),
+            Event::OrderHeldUntil { at, until, .. } => {
+                self.hold = Some(Hold::Session);
+                self.release_at = Some(*at);
+                self.order.expires_at = Some(*until);
+            }
             Event::OrderTrailed {
                 stop_price, best, ..
             } => {
@@ -346,7 +351,7 @@ fn kind_of(event: &Event) -> Option<EventKind> {
         Event::OrderExpired { .. } => EventKind::Expired,
         Event::OrderTriggered { .. } => EventKind::Triggered,
         Event::OrderEndHeld { .. } => EventKind::EndHeld,
-        Event::OrderHeld { .. } => EventKind::Held,
+        Event::OrderHeld { .. } | Event::OrderHeldUntil { .. } => EventKind::Held,
         Event::OrderTrailed { .. } => EventKind::Trailed,
         Event::OrderSliced { .. } => EventKind::Sliced,
         _ => return None,

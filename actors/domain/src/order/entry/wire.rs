@@ -33,11 +33,7 @@ impl OrderEntry {
             order_type: self.wire_type(),
             quantity: self.slice.map_or(self.order.quantity, |it| it.quantity),
             limit_price: self.order.limit_price,
-            time_in_force: if expires_here(instrument, request.time_in_force) {
-                TimeInForce::Gtc
-            } else {
-                request.time_in_force
-            },
+            time_in_force: self.wire_time_in_force(instrument),
             post_only: request.post_only,
             reduce_only: request.reduce_only && !instrument.rules.lacks.reduce_only,
             terms: self.wire_terms(instrument),
@@ -81,6 +77,19 @@ impl OrderEntry {
         }
     }
 
+    /// Returns what the venue is told of the order's end. One that was held here for the opening
+    /// or the close leaves at its moment, and what does not trade then is over, as in an auction.
+    fn wire_time_in_force(&self, instrument: &Instrument) -> TimeInForce {
+        let time_in_force = self.order.request.time_in_force;
+        if self.release_at.is_some() {
+            TimeInForce::Ioc
+        } else if expires_here(instrument, time_in_force) {
+            TimeInForce::Gtc
+        } else {
+            time_in_force
+        }
+    }
+
     /// Returns the terms as the venue gets them: as they are now, and resolved.
     fn wire_terms(&self, instrument: &Instrument) -> OrderTerms {
         let terms = self.order.request.terms.clone();
@@ -94,6 +103,7 @@ impl OrderEntry {
             expire_at: self
                 .order
                 .expires_at
+                .filter(|_| self.release_at.is_none())
                 .filter(|_| !expires_here(instrument, self.order.request.time_in_force)),
             ..terms
         }

@@ -121,6 +121,14 @@ impl Session {
                     .to_owned(),
             );
         }
+        if self.timed {
+            said.push(
+                "orders for the opening and the close that the venue lacks are held by the account \
+                 and leave as IOC at the opening, or 5 s before the close: they fill as other \
+                 IOC orders do, not at the price of an auction"
+                    .to_owned(),
+            );
+        }
         said.push(
             "an open position stays open and is marked at the last close, or for quotes at the \
              bid when long and at the ask when short"

@@ -68,6 +68,7 @@ pub fn waits_for(held_for: i32) -> Option<&'static str> {
         Ok(v1::Hold::Unspecified) => None,
         Ok(v1::Hold::Emulated) => Some("its price"),
         Ok(v1::Hold::Parent) => Some("its parent"),
+        Ok(v1::Hold::Session) => Some("its session"),
         Err(_) => Some("something newer than this build"),
     }
 }
@@ -183,6 +184,7 @@ pub fn order_event(event: &v1::OrderEvent) -> Value {
         "execution": event.execution.as_ref().map(execution),
         "hold": name!(Hold, event.hold),
         "best_price": event.best_price,
+        "release_at_ns": event.release_at_ns,
         "busted_exec_id": event.busted_exec_id,
         "busted_was_booked": event.busted_was_booked,
     })

@@ -210,6 +210,7 @@ fn events_of_orders_survive_the_way_out_and_in() {
 
     let mut after = kept(read(&limit_order()).unwrap());
     after.stop_price = Some(Price(5_999_500));
+    after.expires_at = Some(UnixNanos(90));
     let order_id = after.order_id.clone();
     let execution = Execution {
         exec_id: ExecId::new("x-1").unwrap(),
@@ -245,6 +246,11 @@ fn events_of_orders_survive_the_way_out_and_in() {
             order_id: order_id.clone(),
             hold: Hold::Parent,
         },
+        Event::OrderHeldUntil {
+            order_id: order_id.clone(),
+            at: UnixNanos(80),
+            until: UnixNanos(90),
+        },
         Event::OrderTrailed {
             order_id: order_id.clone(),
             stop_price: Price(5_999_500),
@@ -276,6 +282,33 @@ fn events_of_orders_survive_the_way_out_and_in() {
         };
         let wire = order_event(&after.account_id, &recorded, &after, &btc()).unwrap();
         assert_eq!(read_order_event(&wire, &btc()), Ok(Some(recorded)));
+    }
+}
+
+#[test]
+fn an_order_that_is_held_for_its_session_says_when_it_leaves_and_ends() {
+    use crate::convert::event::{order_event, read_order_event};
+    use apex_domain::event::{Event, Recorded};
+
+    let mut after = kept(read(&limit_order()).unwrap());
+    after.expires_at = Some(UnixNanos(90));
+    let recorded = Recorded {
+        sequence: 9,
+        ts: UnixNanos(5),
+        venue_sequence: 0,
+        event: Event::OrderHeldUntil {
+            order_id: after.order_id.clone(),
+            at: UnixNanos(80),
+            until: UnixNanos(90),
+        },
+    };
+    let wire = order_event(&after.account_id, &recorded, &after, &btc()).unwrap();
+    let (mut no_begin, mut no_end) = (wire.clone(), wire);
+    no_begin.release_at_ns = 0;
+    no_end.order.as_mut().unwrap().ts_expires_ns = 0;
+    for (wire, field) in [(no_begin, "release_at_ns"), (no_end, "order.ts_expires_ns")] {
+        let errors = read_order_event(&wire, &btc()).unwrap_err();
+        assert!(errors.to_string().contains(field), "{errors}");
     }
 }
 

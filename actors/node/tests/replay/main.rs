@@ -25,16 +25,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// Start of the recording, in nanoseconds and in the venue's milliseconds.
+mod clients;
+
+/// Start of the recording, in nanoseconds.
 const START_NS: i64 = 1_700_000_000_000_000_000;
-const START_MS: i64 = START_NS / 1_000_000;
 
 /// Writes a minute of a market that swings up and down, in frames as the venue sends them: a
 /// snapshot, then ten times a second a print, a quote and a change of the book.
 fn recording(folder: &Path) -> PathBuf {
+    recording_at(folder, START_NS)
+}
+
+/// As [`recording`], from another time on, in nanoseconds.
+fn recording_at(folder: &Path, start_ns: i64) -> PathBuf {
+    let start_ms = start_ns / 1_000_000;
     let mut text = String::new();
     let frame = |text: &mut String, step: i64, stream: &str, data: &str| {
-        let ns = START_NS + step * 100_000_000;
+        let ns = start_ns + step * 100_000_000;
         writeln!(
             text,
             r#"{ns} {{"stream":"btcusdt@{stream}","data":{data}}}"#
@@ -42,9 +49,9 @@ fn recording(folder: &Path) -> PathBuf {
         .unwrap();
     };
     let snapshot = r#"{"lastUpdateId":100,"bids":[["99.00","5.000"]],"asks":[["111.00","5.000"]]}"#;
-    writeln!(text, "{START_NS} {snapshot}").unwrap();
+    writeln!(text, "{start_ns} {snapshot}").unwrap();
     for step in 0..600 {
-        let ms = START_MS + step * 100;
+        let ms = start_ms + step * 100;
         // A triangle wave of four seconds a side, so that the averages cross every few seconds.
         let phase = step % 80;
         let cents = 10_000 + 10 * if phase < 40 { phase } else { 80 - phase };
