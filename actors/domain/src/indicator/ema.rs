@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ten_inputs_give_the_published_value_to_the_last_bit() {
+    fn tc_i01_ten_inputs_give_the_published_value_to_the_last_bit() {
         let mut ema = Ema::new(10);
         for input in 1..=10 {
             ema.update(f64::from(input));

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mean_of_one_to_ten_is_five_and_a_half() {
+    fn tc_i02_the_mean_of_one_to_ten_is_five_and_a_half() {
         let mut sma = Sma::new(10);
         for input in 1..=9 {
             assert_eq!(sma.update(f64::from(input)), None);

@@ -74,6 +74,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn tc_i03_the_weighted_mean_of_one_to_ten_is_seven() {
+        let mut wma = Wma::new(10).unwrap();
+        let mut last = None;
+        for input in 1..=10 {
+            assert_eq!(last, None);
+            last = wma.update(f64::from(input));
+        }
+        assert_eq!(last, Some(7.0));
+    }
+
+    #[test]
     fn the_newest_input_weighs_most() {
         let mut wma = Wma::new(3).unwrap();
         assert_eq!((wma.update(1.0), wma.update(2.0)), (None, None));

@@ -250,7 +250,7 @@ fn a_cancel_of_one_ends_the_rest_where_the_list_cascades() {
 }
 
 #[test]
-fn the_legs_of_a_bracket_leave_with_the_complete_fill_of_the_entry() {
+fn tc_v02_the_legs_of_a_bracket_leave_with_the_complete_fill_of_the_entry() {
     check(
         list(Contingency::Bracket, bracket()),
         &[
