@@ -9,6 +9,7 @@
 use super::machine::{Account, Step};
 use crate::event::Event;
 use crate::id::InstrumentId;
+use crate::order::OrderStatus;
 use crate::order::placement::expires_here;
 use crate::order::store::OrderIndex;
 use crate::order::trigger::Seen;
@@ -58,6 +59,9 @@ impl Account {
         let (Some(watch), Some(instrument)) = (&entry.watch, instrument) else {
             return;
         };
+        if entry.base == OrderStatus::Triggered {
+            return self.leave(step, index, reference(view));
+        }
         let order_id = entry.order.order_id.clone();
         match watch.see(view, instrument) {
             Seen::Nothing => {}
@@ -73,18 +77,34 @@ impl Account {
         }
     }
 
-    /// Lets an order leave whose condition is met. It passes every check again.
+    /// Takes the moment at which an order's condition is met.
     fn release(&mut self, step: &mut Step<'_>, index: OrderIndex, view: &MarketView) {
         let order_id = self.orders.get(index).order.order_id.clone();
         let triggered = Event::OrderTriggered {
-            order_id: order_id.clone(),
+            order_id,
             ts_event: step.now,
         };
         self.record(step, triggered);
         // What another order of its list could still do is ended before this one leaves.
         self.drive_lists(step);
-        match self.verdict(step.now, index, reference(view)) {
-            Ok(()) => self.submit_to_venue(step, index, order_id),
+        self.leave(step, index, reference(view));
+    }
+
+    /// Lets an order leave whose condition was met. It passes every check again. While another
+    /// order of its list may still trade, while nothing may leave, and while a market order has
+    /// no price to be measured by, it waits on.
+    pub(super) fn leave(&mut self, step: &mut Step<'_>, index: OrderIndex, market: MarketRef) {
+        let entry = self.orders.get(index);
+        let waits = entry.is_home() && entry.base == OrderStatus::Triggered;
+        if !waits || !self.may_send() || !self.is_left_alone(step, index) {
+            return;
+        }
+        match self.verdict(step.now, index, market) {
+            Ok(()) => {
+                let order_id = self.orders.get(index).order.order_id.clone();
+                self.submit_to_venue(step, index, order_id);
+            }
+            Err(denial) if denial.reason_code == ReasonCode::NoReferencePrice => {}
             Err(denial) => self.deny(step, index, denial),
         }
     }

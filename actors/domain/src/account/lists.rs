@@ -21,6 +21,8 @@ use crate::risk::checks::Denial;
 use crate::risk::{MarketRef, ReasonCode};
 use std::collections::{BTreeMap, BTreeSet};
 
+mod survivor;
+
 /// The most orders of one list, and of one batch.
 pub const MAX_LIST: usize = 16;
 pub const MAX_BATCH: usize = 100;
@@ -262,11 +264,15 @@ impl Account {
         };
         let members = self.members(&list);
         if let Some(ending) = &list.ending {
-            for index in members {
-                let id = &self.orders.get(index).order.request.client_order_id;
+            for index in &members {
+                let id = &self.orders.get(*index).order.request.client_order_id;
                 if ending.survivor.as_ref() != Some(id) {
-                    self.cancel_until_ended(step, index, ReasonCode::Contingency);
+                    self.cancel_until_ended(step, *index, ReasonCode::Contingency);
                 }
+            }
+            let survivor = ending.survivor.as_ref();
+            if let Some(index) = survivor.and_then(|id| self.orders.find_client(id)) {
+                self.leave(step, index, self.reference_of(&self.instrument_of(index)));
             }
             return;
         }

@@ -76,7 +76,7 @@ impl World {
     }
 
     /// Does one step of a script: `accept e`, `fill e 4`, `ended t 0`, `reject t`, `cancel t`,
-    /// `amended t`, `show 9500`.
+    /// `amended t`, `show 9500`, `halt`.
     fn step(&mut self, text: &str) {
         let words: Vec<&str> = text.split(' ').collect();
         let number = |at: usize| words[at].parse::<i64>().unwrap();
@@ -109,8 +109,19 @@ impl World {
                 ts_event: self.now,
             })),
             "show" => self.show(number(1)),
+            "halt" => self.trading(TradingState::Halted),
+            "resume" => self.trading(TradingState::Active),
             other => panic!("unknown step {other}"),
         }
+    }
+
+    fn trading(&mut self, state: TradingState) {
+        self.apply(AccountInput::SetTradingState {
+            request_id: None,
+            state,
+            by: "ops".to_owned(),
+            reason: String::new(),
+        });
     }
 
     /// `new t 10, cancel s`: what the last input sent, queries left out.
@@ -405,9 +416,9 @@ fn a_leg_that_the_venue_lacks_is_held_here_and_ends_the_other_when_it_leaves() {
             ("accept t", ""),
             ("fill t 4", ""),
             ("show 9501", ""),
-            ("show 9500", "cancel t, new s Market 6"),
+            ("show 9500", "cancel t"),
+            ("ended t 4", "new s Market 6"),
             ("fill s 6", ""),
-            ("ended t 4", ""),
         ],
         "e FILLED 10/10, t CANCELED 4/10, s FILLED 6/6",
     );

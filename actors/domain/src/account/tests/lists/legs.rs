@@ -32,7 +32,49 @@ fn legs_that_only_reduce_do_not_count_against_each_other() {
 }
 
 #[test]
-fn a_held_leg_that_only_reduces_leaves_although_the_other_still_works() {
+fn a_held_leg_whose_price_comes_waits_until_the_other_has_ended() {
+    // The end of the leg at the venue, what was sent with it, and how both stand then.
+    for (ending, end) in [
+        (
+            &[("ended t 0", "new s Market 10")][..],
+            "t CANCELED 0/10, s SUBMITTED 0/10",
+        ),
+        (&[("fill t 10", "")], "t FILLED 10/10, s CANCELED 0/10"),
+        (
+            &[("fill t 4", ""), ("ended t 4", "new s Market 6")],
+            "t CANCELED 4/10, s SUBMITTED 0/6",
+        ),
+        // The end was counted before the fill came.
+        (
+            &[("ended t 4", ""), ("fill t 4", "new s Market 6")],
+            "t CANCELED 4/10, s SUBMITTED 0/6",
+        ),
+        (
+            &[("cancel s", ""), ("ended t 0", "")],
+            "t CANCELED 0/10, s CANCELED 0/10",
+        ),
+    ] {
+        for contingency in [Contingency::Bracket, Contingency::Oco, Contingency::Ouo] {
+            let mut world = bare();
+            let mut orders = on(PERP, true, pair());
+            let mut script = vec![("accept t", ""), ("show 9500", "cancel t")];
+            let mut whole = end.to_owned();
+            if contingency == Contingency::Bracket {
+                orders = on(PERP, true, bracket());
+                script.splice(..0, [("accept e", ""), ("fill e 10", "new t Limit 10")]);
+                whole = format!("e FILLED 10/10, {end}");
+            } else {
+                world.working(limit("p", PERP, Side::Buy, 10, 10_000));
+                world.fill("p", "xp", 10, 10_000);
+            }
+            script.extend(ending);
+            check_in(world, list(contingency, orders), &script, &whole);
+        }
+    }
+}
+
+#[test]
+fn a_leg_that_waits_for_the_other_leaves_once_it_may() {
     check_in(
         bare(),
         list(Contingency::Bracket, on(PERP, true, bracket())),
@@ -40,9 +82,15 @@ fn a_held_leg_that_only_reduces_leaves_although_the_other_still_works() {
             ("accept e", ""),
             ("fill e 10", "new t Limit 10"),
             ("accept t", ""),
-            ("show 9500", "cancel t, new s Market 10"),
+            ("show 9500", "cancel t"),
+            ("show 9400", ""),
+            ("halt", ""),
+            ("ended t 0", ""),
+            ("show 9300", ""),
+            ("resume", ""),
+            ("show 9600", "new s Market 10"),
         ],
-        "e FILLED 10/10, t PENDING_CANCEL 0/10, s SUBMITTED 0/10",
+        "e FILLED 10/10, t CANCELED 0/10, s SUBMITTED 0/10",
     );
 }
 
