@@ -146,6 +146,7 @@ impl Account {
     /// be one of a list, and the other way round.
     fn drive(&mut self, step: &mut Step<'_>) {
         self.drive_lists(step);
+        self.drive_reducing(step);
         if self.drive_slices(step) {
             self.drive_lists(step);
         }

@@ -21,6 +21,7 @@ mod orders;
 mod payments;
 mod reconcile;
 pub mod recovery;
+mod reducing;
 mod reports;
 mod requests;
 mod session;

@@ -29,6 +29,9 @@ pub(crate) struct OrderStore {
     /// Working orders by instrument.
     #[serde(skip)]
     by_instrument: BTreeMap<InstrumentId, BTreeSet<OrderIndex>>,
+    /// Working orders by instrument that may only reduce a position.
+    #[serde(skip)]
+    reducing: BTreeMap<InstrumentId, BTreeSet<OrderIndex>>,
     /// Orders that wait here for their parent.
     #[serde(skip)]
     waiting: BTreeSet<OrderIndex>,
@@ -111,6 +114,9 @@ impl OrderStore {
         if now.works != place.works {
             set(&mut self.working, index, now.works);
             set_under(&mut self.by_instrument, instrument_id, index, now.works);
+            if entry.order.request.reduce_only {
+                set_under(&mut self.reducing, instrument_id, index, now.works);
+            }
         }
         move_to(&mut self.expiring, index, place.expires_at, now.expires_at);
         move_to(&mut self.leaving, index, place.release_at, now.release_at);
@@ -144,6 +150,7 @@ impl OrderStore {
         self.waiting.clear();
         self.slicing.clear();
         self.by_instrument.clear();
+        self.reducing.clear();
         self.expiring.clear();
         self.leaving.clear();
         self.exposures = Exposures::default();
@@ -234,6 +241,22 @@ impl OrderStore {
     /// Returns the working orders of an instrument, by creation.
     pub fn working_of(&self, instrument_id: &InstrumentId) -> impl Iterator<Item = OrderIndex> {
         let orders = self.by_instrument.get(instrument_id);
+        orders.into_iter().flatten().copied()
+    }
+
+    /// Returns true when any working order may only reduce a position.
+    pub fn has_reducing(&self) -> bool {
+        !self.reducing.is_empty()
+    }
+
+    /// Returns the instruments of such orders.
+    pub fn reducing_instruments(&self) -> impl Iterator<Item = &InstrumentId> {
+        self.reducing.keys()
+    }
+
+    /// Returns the working orders of an instrument that may only reduce a position, by creation.
+    pub fn reducing_of(&self, instrument_id: &InstrumentId) -> impl Iterator<Item = OrderIndex> {
+        let orders = self.reducing.get(instrument_id);
         orders.into_iter().flatten().copied()
     }
 

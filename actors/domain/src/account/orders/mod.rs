@@ -321,7 +321,7 @@ impl Account {
 
     /// Returns the position that an order adds to or reduces: the one of its side where it names
     /// one, else that of the instrument.
-    fn position_meant(&self, request: &SubmitOrder) -> NetPosition {
+    pub(super) fn position_meant(&self, request: &SubmitOrder) -> NetPosition {
         let id = &request.instrument_id;
         match request.terms.position_side {
             PositionSide::Net => self.portfolio.net(id),

@@ -391,8 +391,11 @@ fn what_waits_counts_in_full_for_the_limits() {
 }
 
 #[test]
-fn one_that_only_reduces_is_denied_when_its_position_is_gone() {
-    for (closed, end) in [(false, OrderStatus::Submitted), (true, OrderStatus::Denied)] {
+fn one_that_only_reduces_ends_with_its_position() {
+    for (closed, end) in [
+        (false, OrderStatus::Submitted),
+        (true, OrderStatus::Canceled),
+    ] {
         let mut world = world_at(on("09:40:00"));
         world.working(limit("in", PERP, Side::Buy, 10, 10_000));
         world.fill("in", "x", 10, 10_000);

@@ -16,6 +16,7 @@ mod payments;
 mod permutations;
 mod queries;
 mod recovery;
+mod reducing;
 mod reports;
 mod share;
 mod sides;
