@@ -12,6 +12,7 @@ mod fills;
 mod liquidation;
 mod market;
 mod orders;
+mod reducing;
 mod restore;
 mod snapshot;
 mod wallets;

@@ -5,6 +5,7 @@
 
 mod numbering;
 mod order;
+mod positions;
 
 use crate::id::{ClientOrderId, ExecId, InstrumentId, VenueOrderId};
 use crate::instrument::Instrument;
@@ -20,6 +21,7 @@ pub(super) use numbering::Numbering;
 use order::Fill;
 pub use order::RestoredOrder;
 pub(super) use order::{Change, Match, VenueOrder};
+use positions::Positions;
 use std::collections::BTreeMap;
 
 mod snapshot;
@@ -40,6 +42,7 @@ pub(super) struct Ledger {
     orders: BTreeMap<ClientOrderId, VenueOrder>,
     /// Whose execution it is.
     executions: BTreeMap<ExecId, ClientOrderId>,
+    positions: Positions,
 }
 
 impl Ledger {
@@ -131,7 +134,11 @@ impl Ledger {
         matched: Match,
         ts_event: UnixNanos,
     ) -> Option<VenueReport> {
-        let order = self.open_mut(id)?;
+        // Not by `open_mut`, which would borrow the rest of the ledger too.
+        let order = self.orders.get_mut(id)?;
+        if order.status != VenueStatus::Working {
+            return None;
+        }
         let fee = instrument
             .fee(matched.price, matched.quantity, matched.maker)
             .ok()?;
@@ -152,6 +159,7 @@ impl Ledger {
         let currency = instrument.quote_currency.clone();
         let filled = execution(id, order, &fill, currency);
         order.fills.push(fill);
+        self.positions.book(&order.order, matched.quantity.0);
         self.executions.insert(filled.exec_id.clone(), id.clone());
         Some(VenueReport::Filled(filled))
     }
@@ -275,6 +283,8 @@ impl Ledger {
         let at = order.fills.iter().position(|f| f.exec_id == *exec_id)?;
         let fill = order.fills.remove(at);
         order.filled = order.filled.saturating_sub(fill.matched.quantity);
+        self.positions
+            .book(&order.order, fill.matched.quantity.0.saturating_neg());
         if order.status == VenueStatus::Filled {
             order.status = VenueStatus::Canceled;
         }
@@ -353,6 +363,7 @@ impl Ledger {
         for execution in &restored.executions {
             self.executions
                 .insert(execution.exec_id.clone(), id.clone());
+            self.positions.book(&order.order, execution.last_quantity.0);
             order.fills.push(Fill {
                 exec_id: execution.exec_id.clone(),
                 matched: Match {

@@ -45,8 +45,8 @@ impl Refused {
     }
 }
 
-/// Checks an order against its instrument's increments and bounds, and against itself. Money is
-/// not looked at, nor `reduce_only`: the account does that.
+/// Checks an order against its instrument's increments and bounds, and against itself. Money and
+/// positions are not looked at.
 pub(super) fn check_new(
     instrument: &Instrument,
     order: &NewOrder,

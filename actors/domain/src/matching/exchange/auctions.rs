@@ -16,6 +16,7 @@ use crate::matching::rules::Refused;
 use crate::number::Quantity;
 use crate::order::TimeInForce;
 use crate::venue::{EndReason, SessionEdge};
+use std::collections::BTreeSet;
 
 /// Who takes part in an auction.
 #[derive(Clone, Copy, Debug)]
@@ -173,6 +174,7 @@ impl SimExchange {
 
     /// Lets what rests in the book and what waits trade at one price, told as one print.
     fn hold_auction(&mut self, id: &InstrumentId, waiting: &[u64], out: &mut Vec<ExchangeEvent>) {
+        self.fit_waiting(id, waiting, out);
         let (bidders, orders) = self.bidders(id, waiting);
         let stamp = Stamp::at(self.clock);
         let Some(market) = self.markets.get_mut(id) else {
@@ -192,6 +194,7 @@ impl SimExchange {
         let print = market.print(auction.price, volume, None, stamp);
         out.push(ExchangeEvent::Market(print));
         market.floor.see_trade(auction.price, stamp.event);
+        let mut traded = BTreeSet::new();
         for (at, quantity) in auction.fills {
             let (number, maker) = match bidders[at] {
                 Bidder::Waiting(number) => (number, false),
@@ -203,11 +206,13 @@ impl SimExchange {
                     quantity,
                     maker,
                 };
+                traded.extend(self.live.get(&number).map(|live| live.account_id.clone()));
                 self.fill(number, matched, stamp, out);
             }
         }
         self.see_all(id, out);
         self.publish(id, stamp, out);
+        self.hold_to_positions(id, &traded, stamp, out);
     }
 
     /// Returns who takes part in an auction, and with what. A post-only order that waited does

@@ -81,6 +81,18 @@ impl SimExchange {
             return Err(ledger.why_not_open(id).to_owned());
         };
         let number = order.number;
+        let (reduces, open) = (
+            order.order.reduce_only,
+            change.quantity.saturating_sub(order.filled),
+        );
+        let grows = change.quantity > order.order.quantity;
+        if reduces && grows && open > self.coverable(number) {
+            return Err("reduce_only order would be larger than its position".to_owned());
+        }
+        let ledger = self.ledgers.entry(account_id.clone()).or_default();
+        let Some(order) = ledger.open(id) else {
+            return Err(ledger.why_not_open(id).to_owned());
+        };
         let (Some(live), Some(market)) = (
             self.live.get_mut(&number),
             self.markets.get_mut(&order.order.instrument_id),

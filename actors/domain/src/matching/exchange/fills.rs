@@ -9,6 +9,7 @@ use crate::matching::ledger::Match;
 use crate::matching::order_book::Prevented;
 use crate::number::Quantity;
 use crate::venue::EndReason;
+use std::collections::BTreeSet;
 
 impl SimExchange {
     /// Tells what happened in a book: what self-trade prevention did; each trade, then the fills
@@ -32,6 +33,7 @@ impl SimExchange {
         for prevented in &changes.prevented {
             self.prevent(prevented, out);
         }
+        let mut traded = BTreeSet::new();
         for trade in &changes.trades {
             if let Some(market) = self.markets.get_mut(id) {
                 let aggressor = Some(trade.aggressor);
@@ -41,6 +43,7 @@ impl SimExchange {
             }
             for (number, maker) in [(trade.maker_owner, true), (trade.taker_owner, false)] {
                 if number != AGENT {
+                    traded.extend(self.live.get(&number).map(|live| live.account_id.clone()));
                     let matched = Match {
                         price: trade.price,
                         quantity: trade.quantity,
@@ -64,6 +67,7 @@ impl SimExchange {
             changes.touched.append(&mut market.changes.touched);
             market.changes = changes;
         }
+        self.hold_to_positions(id, &traded, stamp, out);
     }
 
     pub(super) fn fill(
@@ -111,10 +115,14 @@ impl SimExchange {
     }
 
     fn forget_filled(&mut self, number: u64) {
-        if let Some(live) = self.live.remove(&number)
-            && let Some(ledger) = self.ledgers.get(&live.account_id)
-            && let Some(end) = ledger.end_time(&live.client_order_id)
-        {
+        let Some(live) = self.live.remove(&number) else {
+            return;
+        };
+        if let Some(market) = self.markets.get_mut(&live.instrument_id) {
+            market.reducing.remove(&number);
+        }
+        let ledger = self.ledgers.get(&live.account_id);
+        if let Some(end) = ledger.and_then(|ledger| ledger.end_time(&live.client_order_id)) {
             self.ends.remove(&(end, number));
         }
     }

@@ -48,6 +48,8 @@ pub(super) struct SimMarket {
     pub(super) at_open: BTreeSet<u64>,
     /// Orders that wait for the session's last price.
     pub(super) at_close: BTreeSet<u64>,
+    /// Orders in the book or an auction that may only reduce a position.
+    pub(super) reducing: BTreeSet<u64>,
 }
 
 impl SimMarket {
@@ -65,6 +67,7 @@ impl SimMarket {
             watching: BTreeSet::new(),
             at_open: BTreeSet::new(),
             at_close: BTreeSet::new(),
+            reducing: BTreeSet::new(),
         }
     }
 
@@ -75,11 +78,12 @@ impl SimMarket {
         self.floor.see_top(price(bid), price(ask), ts);
     }
 
-    /// Forgets an order that waits for something.
+    /// Forgets an order that has ended.
     pub(super) fn forget(&mut self, number: u64) {
         self.watching.remove(&number);
         self.at_open.remove(&number);
         self.at_close.remove(&number);
+        self.reducing.remove(&number);
     }
 
     fn id(&self) -> InstrumentId {

@@ -169,6 +169,9 @@ impl SimExchange {
 
     /// Puts a working order into its book.
     pub(super) fn place(&mut self, number: u64, out: &mut Vec<ExchangeEvent>) {
+        if !self.fit(number, out) {
+            return;
+        }
         let Some((live, order)) = self.order(number) else {
             return;
         };
@@ -176,6 +179,7 @@ impl SimExchange {
         let instrument_id = live.instrument_id.clone();
         let next_group = self.groups.len() as u64 + 1;
         let (mut place, mut terms, to_limit) = placing(order);
+        let reduces = order.order.reduce_only;
         terms.group = *self.groups.entry(account_id.clone()).or_insert(next_group);
         let Some(market) = self.markets.get_mut(&instrument_id) else {
             return;
@@ -191,6 +195,9 @@ impl SimExchange {
         };
         if let Some(live) = self.live.get_mut(&number) {
             live.book_id = Some(placed.id);
+        }
+        if reduces {
+            market.reducing.insert(number);
         }
         self.publish(&instrument_id, Stamp::at(self.clock), out);
         match placed.outcome {

@@ -49,6 +49,7 @@ impl SimExchange {
     ) {
         self.clock = now;
         self.keep_sessions(now, out);
+        let mut taken = Vec::with_capacity(orders.len());
         for (account_id, restored) in orders {
             let ledger = self.ledgers.entry(account_id.clone()).or_default();
             let number = ledger.restore(&mut self.numbering, restored, now);
@@ -68,7 +69,11 @@ impl SimExchange {
                     wallets.book(account_id, &market.definition.instrument, execution);
                 }
             }
-            if number.is_none() || restored.status != VenueStatus::Working {
+            taken.extend(number.map(|_| (account_id, restored)));
+        }
+        // All positions are known only now.
+        for (account_id, restored) in taken {
+            if restored.status != VenueStatus::Working {
                 continue;
             }
             let id = &restored.order.client_order_id;

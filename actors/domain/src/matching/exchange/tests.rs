@@ -9,6 +9,8 @@ use crate::order::{OrderTerms, OrderType, TimeInForce};
 use crate::time::NANOS_PER_SECOND;
 use crate::venue::{EndReason, Execution, NewOrder, RejectReason, VenueStatus};
 
+mod reducing;
+
 const BTC: &str = "BTCUSDT.SIM";
 
 fn exchange(seed: u64) -> SimExchange {

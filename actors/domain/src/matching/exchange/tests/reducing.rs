@@ -1,0 +1,133 @@
+//! Reduce-only orders at the exchange: never more than their position.
+
+use super::*;
+
+/// `r sell 10 reduce at 70000`: an order, at the market where it names no price.
+fn parse(text: &str) -> NewOrder {
+    let words: Vec<&str> = text.split(' ').collect();
+    let price = text.split_once(" at ").map(|(_, p)| p.parse().unwrap());
+    let side = if words[1] == "buy" {
+        Side::Buy
+    } else {
+        Side::Sell
+    };
+    NewOrder {
+        reduce_only: words.contains(&"reduce"),
+        ..order(
+            words[0],
+            side,
+            price,
+            words[2].parse::<i64>().unwrap() * 1_000,
+        )
+    }
+}
+
+/// What the reports say, fills of one order after another summed up.
+fn told(reports: &[VenueReport]) -> String {
+    let mut told: Vec<(String, i64)> = Vec::new();
+    for report in reports {
+        let id = report.client_order_id().as_str();
+        let (what, quantity) = match report {
+            VenueReport::Filled(e) => (format!("fill {id}"), e.last_quantity.0),
+            VenueReport::Amended { quantity, .. } => (format!("now {id}"), quantity.0),
+            VenueReport::Ended {
+                cumulative_quantity,
+                ..
+            } => (format!("end {id}"), cumulative_quantity.0),
+            VenueReport::AmendRejected { .. } => (format!("no {id}"), 0),
+            _ => continue,
+        };
+        match told.last_mut() {
+            Some((last, sum)) if *last == what => *sum += quantity,
+            _ => told.push((what, quantity)),
+        }
+    }
+    let told = told.iter();
+    let told = told.map(|(what, quantity)| format!("{what} {}", quantity / 1_000));
+    told.collect::<Vec<_>>().join(", ")
+}
+
+fn check(script: &[(&str, &str)]) {
+    let mut market = Script::new(7);
+    let far = market.top().1.price.0 + 500_000;
+    for (text, expected) in script {
+        let reports = match text.strip_prefix("amend ") {
+            Some(amend) => {
+                let (id, quantity) = amend.split_once(' ').unwrap();
+                market.command(VenueCommand::Amend {
+                    client_order_id: ClientOrderId::new(id).unwrap(),
+                    instrument_id: InstrumentId::new(BTC).unwrap(),
+                    quantity: Quantity(quantity.parse::<i64>().unwrap() * 1_000),
+                    limit_price: None,
+                    stop_price: None,
+                })
+            }
+            None => market.submit(parse(&text.replace("far", &far.to_string()))),
+        };
+        assert_eq!(told(&reports), *expected, "after \"{text}\"");
+    }
+}
+
+#[test]
+fn a_reduce_only_order_trades_no_more_than_its_position() {
+    check(&[("r sell 5 reduce", "end r 0")]);
+    check(&[
+        ("p buy 10", "fill p 10"),
+        ("r buy 5 reduce", "end r 0"),
+        ("s sell 25 reduce", "now s 10, fill s 10"),
+    ]);
+}
+
+#[test]
+fn one_that_rests_shrinks_and_ends_with_its_position() {
+    check(&[
+        ("p buy 10", "fill p 10"),
+        ("r sell 10 reduce at far", ""),
+        ("m sell 4", "fill m 4, now r 6"),
+        ("n sell 6", "fill n 6, end r 0"),
+    ]);
+}
+
+#[test]
+fn the_oldest_is_served_first_and_none_grows_beyond() {
+    check(&[
+        ("p buy 10", "fill p 10"),
+        ("a sell 6 reduce at far", ""),
+        ("b sell 6 reduce at far", "now b 4"),
+        ("amend a 11", "no a 0"),
+        ("amend a 5", "now a 5"),
+        ("amend b 5", "now b 5"),
+        ("m sell 7", "fill m 7, now a 3, end b 0"),
+    ]);
+}
+
+#[test]
+fn a_restart_keeps_what_rests_for_its_position() {
+    let mut first = Script::new(7);
+    let far = first.top().1.price.0 + 500_000;
+    first.submit(parse("p buy 10"));
+    let resting = parse(&format!("r sell 10 reduce at {far}"));
+    let restored = |order: NewOrder, status, executions: Vec<Execution>| RestoredOrder {
+        venue_order_id: crate::id::VenueOrderId::new(order.client_order_id.as_str()).unwrap(),
+        filled_quantity: Quantity(executions.iter().map(|e| e.last_quantity.0).sum()),
+        order,
+        status,
+        executions,
+        watch: None,
+    };
+    let orders = [
+        restored(resting, VenueStatus::Working, Vec::new()),
+        restored(
+            parse("p buy 10"),
+            VenueStatus::Filled,
+            first.executions("p"),
+        ),
+    ];
+    let orders = orders.map(|order| (account("a"), order));
+    let mut exchange = exchange(8);
+    let mut out = Vec::new();
+    exchange.restore(UnixNanos(first.now), &orders, &mut out);
+    assert_eq!(out, []);
+    let mut second = Script::of(exchange);
+    assert_eq!(told(&second.submit(parse("m sell 4"))), "fill m 4, now r 6");
+}

@@ -1,0 +1,42 @@
+//! What an account's fills sum up to, kept as they come.
+
+use super::Ledger;
+use crate::id::InstrumentId;
+use crate::order::PositionSide;
+use crate::venue::NewOrder;
+use std::collections::BTreeMap;
+
+/// Signed positions, by the side that the orders named.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Positions(BTreeMap<(InstrumentId, PositionSide), i64>);
+
+impl Positions {
+    /// Books a fill of an order; a negative quantity takes one back. Saturates.
+    pub(super) fn book(&mut self, order: &NewOrder, quantity: i64) {
+        let key = (order.instrument_id.clone(), order.terms.position_side);
+        let moved = order.side.sign().saturating_mul(quantity);
+        let position = self.0.entry(key).or_default();
+        *position = position.saturating_add(moved);
+    }
+}
+
+impl Ledger {
+    /// Returns the position that an order which names `side` adds to or reduces: that of all
+    /// sides together where it names none. Positive is long.
+    pub(in crate::matching) fn position(
+        &self,
+        instrument_id: &InstrumentId,
+        side: PositionSide,
+    ) -> i64 {
+        let of = |side| {
+            let position = self.positions.0.get(&(instrument_id.clone(), side));
+            position.copied().unwrap_or_default()
+        };
+        match side {
+            PositionSide::Net => [PositionSide::Net, PositionSide::Long, PositionSide::Short]
+                .into_iter()
+                .fold(0, |sum: i64, side| sum.saturating_add(of(side))),
+            side => of(side),
+        }
+    }
+}
