@@ -67,7 +67,11 @@ impl OrderServer {
             request_id: cancel.request_id,
             reason_code: ReasonCode::CanceledByUser,
         };
-        let outcomes = self.outcomes(account.command(command).await)?;
+        let mut outcomes = self.outcomes(account.command(command).await)?;
+        for outcome in &mut outcomes {
+            // What the order itself was denied for says nothing about the cancel.
+            outcome.error.take_if(|_| outcome.order.is_some());
+        }
         Ok(v1::CancelOrdersResponse { outcomes })
     }
 

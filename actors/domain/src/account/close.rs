@@ -7,7 +7,7 @@ use super::closing::{Closing, MAX_CLOSINGS};
 use super::commands::request_id_taken;
 use super::machine::{Account, Step};
 use super::orders::slice_id_taken;
-use super::requests::Subject;
+use super::requests::{Subject, Touched};
 use super::types::{CancelFilter, Outcome, Refusal, Reply};
 use crate::event::{CloseScope, Command, Event};
 use crate::id::{ClientOrderId, RequestId};
@@ -55,31 +55,55 @@ impl Account {
             });
         }
         let command = Command::CancelOrders(keys.clone());
-        let again = self.requests.get(request_id.as_ref()).is_some();
-        if again && !self.is_command(request_id.as_ref(), &command) {
-            return step.refuse(request_id_taken(request_id.as_ref()));
+        if self.answer_command_again(step, request_id.as_ref(), &command) {
+            return;
         }
-        if request_id.is_some() && !again {
+        let touched = self.touched(&command);
+        if request_id.is_some() {
             self.take_command(step, request_id, command);
         }
-        let mut outcomes = Vec::with_capacity(keys.len());
-        for key in keys {
-            let result = match self.orders.find(&key) {
-                None => Err(Refusal::OrderNotFound),
-                Some(index) if !again && !self.orders.get(index).is_working() => {
-                    let status = self.orders.get(index).order.status.as_str();
-                    Err(Refusal::OrderClosed(status))
-                }
-                Some(index) => {
-                    if !again {
-                        self.cancel_working(step, index, None, reason_code);
-                    }
-                    Ok(Box::new(self.orders.get(index).order.clone()))
-                }
-            };
-            outcomes.push(Outcome { key, result });
+        for found in &touched {
+            if let Touched::Working(index) = found {
+                self.cancel_working(step, *index, None, reason_code);
+            }
         }
-        step.effects.reply = Some(Reply::Outcomes(outcomes));
+        self.reply_outcomes_of(step, keys, &touched);
+    }
+
+    /// Returns what a command means now: each of several orders that it names, or the working
+    /// ones that are as it says.
+    fn touched(&self, command: &Command) -> Vec<Touched> {
+        let all = |filter: &CancelFilter| {
+            let meant = self.meant(filter).into_iter();
+            meant.map(Touched::Working).collect()
+        };
+        match command {
+            Command::Cancel(filter) => all(filter),
+            Command::Halt { cancel, flatten } if *cancel || *flatten => {
+                all(&CancelFilter::default())
+            }
+            Command::CancelOrders(keys) => {
+                let found = |key: &OrderKey| match self.orders.find(key) {
+                    None => Touched::Missing,
+                    Some(index) if self.orders.get(index).is_working() => Touched::Working(index),
+                    Some(index) => Touched::Ended(self.orders.get(index).order.status),
+                };
+                keys.iter().map(found).collect()
+            }
+            Command::Halt { .. } | Command::Close(_) | Command::CancelForeign(_) => Vec::new(),
+        }
+    }
+
+    fn reply_outcomes_of(&self, step: &mut Step<'_>, keys: Vec<OrderKey>, touched: &[Touched]) {
+        let outcomes = keys.into_iter().zip(touched).map(|(key, found)| {
+            let result = match found {
+                Touched::Missing => Err(Refusal::OrderNotFound),
+                Touched::Ended(status) => Err(Refusal::OrderClosed(status.as_str())),
+                Touched::Working(index) => Ok(Box::new(self.orders.get(*index).order.clone())),
+            };
+            Outcome { key, result }
+        });
+        step.effects.reply = Some(Reply::Outcomes(outcomes.collect()));
     }
 
     /// Begins to close positions.
@@ -176,7 +200,12 @@ impl Account {
         sequence: u64,
         ts: UnixNanos,
     ) {
-        let subject = Subject::Command(Box::new(command.clone()));
+        // Before it does anything, here as in a recovery.
+        let touched = match request_id {
+            Some(_) => self.touched(command),
+            None => Vec::new(),
+        };
+        let subject = Subject::Command(Box::new(command.clone()), touched);
         self.requests.remember(request_id, subject, sequence, ts);
         if let Command::CancelForeign(cancel) = command {
             return self.fold_cancel_foreign(&cancel.orders, ts);
@@ -207,30 +236,34 @@ impl Account {
             .collect()
     }
 
-    fn is_command(&self, request_id: Option<&RequestId>, command: &Command) -> bool {
-        let answered = self.requests.get(request_id);
-        answered.is_some_and(
-            |answered| matches!(&answered.subject, Subject::Command(known) if **known == *command),
-        )
-    }
-
     /// As for the account's own commands: the same request again changes nothing, and is answered
-    /// with the orders that it touches now: none.
+    /// with the orders that it touched the first time, as they stand now.
     fn answer_command_again(
         &self,
         step: &mut Step<'_>,
         request_id: Option<&RequestId>,
         command: &Command,
     ) -> bool {
-        if self.requests.get(request_id).is_none() {
+        let Some(answered) = self.requests.get(request_id) else {
             return false;
-        }
-        if !self.is_command(request_id, command) {
-            step.refuse(request_id_taken(request_id));
-        } else if matches!(command, Command::Close(_)) {
-            self.done(step);
-        } else {
-            step.effects.reply = Some(Reply::Orders(Vec::new()));
+        };
+        let touched = match &answered.subject {
+            Subject::Command(known, touched) if **known == *command => touched,
+            _ => {
+                step.refuse(request_id_taken(request_id));
+                return true;
+            }
+        };
+        match command {
+            Command::Close(_) => self.done(step),
+            Command::CancelOrders(keys) => self.reply_outcomes_of(step, keys.clone(), touched),
+            _ => {
+                let indexes = touched.iter().filter_map(|found| match found {
+                    Touched::Working(index) => Some(*index),
+                    Touched::Ended(_) | Touched::Missing => None,
+                });
+                self.reply_orders(step, &indexes.collect::<Vec<_>>());
+            }
         }
         true
     }

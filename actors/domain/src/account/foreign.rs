@@ -40,7 +40,7 @@ impl Account {
     pub(super) fn cancel_foreign(&mut self, step: &mut Step<'_>, request: ForeignCancel) {
         if let Some(answered) = self.requests.get(request.request_id.as_ref()) {
             let known = match &answered.subject {
-                Subject::Command(command) => match &**command {
+                Subject::Command(command, _) => match &**command {
                     Command::CancelForeign(known) => Some(known),
                     _ => None,
                 },

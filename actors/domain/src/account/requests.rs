@@ -4,8 +4,8 @@ use crate::event::Command;
 use crate::id::{Currency, InstrumentId, RequestId};
 use crate::money::Money;
 use crate::number::{Price, Quantity};
-use crate::order::AmendOrder;
 use crate::order::store::OrderIndex;
+use crate::order::{AmendOrder, OrderStatus};
 use crate::risk::{Limits, TradingState};
 use crate::time::{NANOS_PER_SECOND, UnixNanos};
 use serde::{Deserialize, Serialize};
@@ -23,8 +23,18 @@ pub(super) enum Subject {
     TradingState(TradingState, String),
     Amend(OrderIndex, Amended),
     Cancel(OrderIndex),
-    Command(Box<Command>),
+    /// With what it touched when it was taken.
+    Command(Box<Command>, Vec<Touched>),
     Split(InstrumentId, u32, u32),
+}
+
+/// What a command over several orders found, for each that it names or means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Touched {
+    Working(OrderIndex),
+    /// It had ended already, and how.
+    Ended(OrderStatus),
+    Missing,
 }
 
 /// What an amend changed: each value before and after it.

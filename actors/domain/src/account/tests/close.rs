@@ -223,12 +223,85 @@ fn a_cancel_of_all_with_a_request_id_is_done_once() {
     };
     world.apply(cancel.clone());
     assert_eq!(world.commands().len(), 2);
+    assert_eq!(replied(&world), ["rest-a", "rest-b"]);
     world.working(limit("later", PERP, Side::Buy, 1, 9_000));
-    world.apply(cancel);
+    world.ended("rest-a", 0);
+    world.apply(cancel.clone());
     assert!(world.events().is_empty());
+    assert_eq!(replied(&world), ["rest-a", "rest-b"]);
     assert_eq!(world.state("later"), OrderStatus::Accepted);
+    let mut recovered = Account::new();
+    for recorded in &world.journal {
+        recovered.fold(recorded).unwrap();
+    }
+    world.account = recovered;
+    world.apply(cancel);
+    assert_eq!(replied(&world), ["rest-a", "rest-b"], "after a restart");
     world.apply(close(CloseScope::default(), "k"));
     assert_eq!(world.refusal(), &Refusal::RequestExists(request_id("k")));
+}
+
+/// The orders that the last input was answered with.
+fn replied(world: &World) -> Vec<&str> {
+    match &world.effects.reply {
+        Some(Reply::Orders(orders)) => orders
+            .iter()
+            .map(|order| order.request.client_order_id.as_str())
+            .collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_halt_that_is_repeated_answers_with_the_orders_that_it_canceled() {
+    let mut world = two_strategies();
+    for (cancel, orders) in [(true, &["rest-a", "rest-b"][..]), (false, &[])] {
+        let halt = AccountInput::Halt {
+            request_id: Some(request_id(if cancel { "h" } else { "i" })),
+            cancel,
+            flatten: false,
+            by: "ops".to_owned(),
+            reason: String::new(),
+        };
+        for _ in 0..2 {
+            world.apply(halt.clone());
+            assert_eq!(replied(&world), orders);
+        }
+    }
+}
+
+#[test]
+fn a_cancel_of_several_that_is_repeated_has_the_same_outcomes() {
+    let mut world = two_strategies();
+    world.submit(SubmitOrder {
+        quantity: Quantity(2_000_000),
+        ..limit("denied", PERP, Side::Buy, 1, 9_000)
+    });
+    let keys = ["rest-a", "in-a", "denied", "nobody", "rest-a"];
+    let cancel = AccountInput::CancelOrders {
+        keys: keys.map(key).into(),
+        request_id: Some(request_id("k")),
+        reason_code: ReasonCode::CanceledByUser,
+    };
+    let outcomes = |world: &World| match &world.effects.reply {
+        Some(Reply::Outcomes(outcomes)) => outcomes
+            .iter()
+            .map(|outcome| match &outcome.result {
+                Ok(_) => "taken".to_owned(),
+                Err(Refusal::OrderClosed(status)) => (*status).to_owned(),
+                Err(refusal) => format!("{refusal:?}"),
+            })
+            .collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    let expected = ["taken", "FILLED", "DENIED", "OrderNotFound", "taken"];
+    world.apply(cancel.clone());
+    assert_eq!(outcomes(&world), expected);
+    world.ended("rest-a", 0);
+    world.apply(cancel);
+    assert!(world.events().is_empty());
+    assert_eq!(outcomes(&world), expected);
+    world.assert_recovers();
 }
 
 #[test]
