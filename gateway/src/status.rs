@@ -183,6 +183,17 @@ fn refused(refusal: &Refusal) -> Status {
             invalid_field("expire_at_ns", detail)
         }
         Refusal::Invalid { field, detail } => invalid_field(field, detail),
+        Refusal::InvalidOrder {
+            place,
+            field,
+            detail,
+        } => {
+            let field = match *field {
+                "expire_at" => "expire_at_ns",
+                field => field,
+            };
+            invalid_field(&format!("orders[{place}].{field}"), detail)
+        }
     }
 }
 

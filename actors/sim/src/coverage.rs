@@ -55,7 +55,7 @@ variants!(quarantine, QUARANTINES, QuarantineReason: Overfill ConflictingExecuti
 
 variants!(refusal, REFUSALS, Refusal: AlreadyExists ListExists OrderNotFound UnknownInstrument
     StaleSequence OrderClosed ChangePending Rule NotOpen Invalid TooManyClosings RequestExists
-    ForeignOrderNotFound);
+    ForeignOrderNotFound InvalidOrder);
 
 variants!(command, COMMANDS, Command: Cancel CancelOrders Close Halt CancelForeign);
 variants!(outcome, OUTCOMES, CloseOutcome: Flat Dust GaveUp);

@@ -125,36 +125,31 @@ impl Account {
             return Err(invalid("orders", "must be 2 to 16 of one list"));
         }
         let mut ids = BTreeSet::new();
-        for request in &list.orders {
-            self.acceptable(step.now, request)?;
+        for (place, request) in list.orders.iter().enumerate() {
+            self.acceptable(step.now, request)
+                .map_err(|refusal| of_order(place, refusal))?;
             let id = &request.client_order_id;
             if self.orders.find_client(id).is_some() || !ids.insert(id) {
                 return Err(Refusal::AlreadyExists(id.clone()));
             }
         }
         let first = &list.orders[0];
-        let same = list
-            .orders
-            .iter()
-            .all(|order| order.instrument_id == first.instrument_id);
-        if !same && list.contingency != Contingency::Oto {
-            return Err(invalid("orders", "must be of one instrument in this list"));
-        }
-        let exits = &list.orders[1..];
-        if list.contingency == Contingency::Bracket
-            && exits.iter().any(|exit| exit.side == first.side)
-        {
-            return Err(invalid(
-                "orders",
-                "must leave the position that the first one enters",
-            ));
-        }
-        let by_notional = list
-            .orders
-            .iter()
-            .any(|order| order.terms.notional.is_some());
-        if by_notional {
-            return Err(invalid("notional", "is not for orders of a list"));
+        for (place, order) in list.orders.iter().enumerate() {
+            let other = order.instrument_id != first.instrument_id;
+            let leaves = place == 0 || order.side != first.side;
+            let (field, detail) = if other && list.contingency != Contingency::Oto {
+                let detail = "must be that of the first order: only an OTO list may trade several";
+                ("instrument_id", detail)
+            } else if list.contingency == Contingency::Bracket && !leaves {
+                let detail = "must be the other one than that of the entry, orders[0]: an exit \
+                              leaves the position that it enters";
+                ("side", detail)
+            } else if order.terms.notional.is_some() {
+                ("notional", "is not for orders of a list: name a quantity")
+            } else {
+                continue;
+            };
+            return Err(of_order(place, invalid(field, detail)));
         }
         Ok(())
     }
@@ -477,6 +472,18 @@ fn invalid(field: &'static str, detail: &str) -> Refusal {
     Refusal::Invalid {
         field,
         detail: detail.to_owned(),
+    }
+}
+
+/// Says which order of a list a refusal is about.
+fn of_order(place: usize, refusal: Refusal) -> Refusal {
+    match refusal {
+        Refusal::Invalid { field, detail } => Refusal::InvalidOrder {
+            place,
+            field,
+            detail,
+        },
+        refusal => refusal,
     }
 }
 

@@ -230,6 +230,13 @@ pub enum Refusal {
     NotOpen,
     #[error("{field} {detail}")]
     Invalid { field: &'static str, detail: String },
+    /// A field of one order of a list, by its place from 0.
+    #[error("orders[{place}].{field} {detail}")]
+    InvalidOrder {
+        place: usize,
+        field: &'static str,
+        detail: String,
+    },
 }
 
 /// What follows from one input, in order. A shell makes `events` durable first, then sends

@@ -342,6 +342,11 @@ fn refused(refusal: &Refusal) -> NotTaken {
         Refusal::TooManyClosings(_) => "TOO_MANY_CLOSINGS",
         Refusal::NotOpen => "NOT_OPEN",
         Refusal::Invalid { field, detail } => return invalid(field, detail),
+        Refusal::InvalidOrder {
+            place,
+            field,
+            detail,
+        } => return invalid(&format!("orders[{place}].{field}"), detail),
     };
     NotTaken::new(code, refusal.to_string())
 }

@@ -144,19 +144,38 @@ fn a_list_that_is_not_well_formed_leaves_no_event() {
         assert!(world.events().is_empty());
         match world.refusal() {
             Refusal::Invalid { field, .. } => (*field).to_owned(),
+            Refusal::InvalidOrder { place, field, .. } => format!("orders[{place}].{field}"),
             other => format!("{other:?}"),
         }
     };
     assert_eq!(change(|orders| orders.truncate(1)), "orders");
-    assert_eq!(change(|orders| orders[1].side = Side::Buy), "orders");
-    assert_eq!(
-        change(|orders| orders[1].instrument_id = id(SPOT)),
-        "orders"
-    );
-    assert_eq!(
-        change(|orders| orders[2].limit_price = Some(Price(1))),
-        "limit_price"
-    );
+    for (expected, wrong) in [
+        (
+            "orders[1].side",
+            change(|orders| orders[1].side = Side::Buy),
+        ),
+        (
+            "orders[2].side",
+            change(|orders| orders[2].side = Side::Buy),
+        ),
+        (
+            "orders[1].instrument_id",
+            change(|orders| orders[1].instrument_id = id(SPOT)),
+        ),
+        (
+            "orders[2].limit_price",
+            change(|orders| orders[2].limit_price = Some(Price(1))),
+        ),
+        (
+            "orders[0].notional",
+            change(|orders| {
+                orders[0].quantity = Quantity::ZERO;
+                orders[0].terms.notional = Some(money("10"));
+            }),
+        ),
+    ] {
+        assert_eq!(wrong, expected);
+    }
     let twice = change(|orders| orders[2].client_order_id = cid("t"));
     assert_eq!(twice, "AlreadyExists(\"t\")");
 }
