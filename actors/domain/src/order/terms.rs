@@ -19,7 +19,7 @@ pub struct OrderTerms {
     pub activation_price: Option<Price>,
     /// FIX 1107: which price a conditional order watches.
     pub trigger: TriggerType,
-    /// FIX 126: when a GTD order ends, exclusive: a trade at this very time still counts.
+    /// FIX 126: when a GTD order ends: a trade at this very time still counts.
     pub expire_at: Option<UnixNanos>,
     /// FIX 1138: the part of the quantity that an iceberg order shows.
     pub display_quantity: Option<Quantity>,

@@ -236,8 +236,8 @@ pub struct SubmitArgs {
     /// Without it ioc for a market order and gtc for every other.
     #[arg(long, value_enum)]
     pub time_in_force: Option<TimeInForceArg>,
-    /// End of a gtd order, exclusive: a time such as 2018-04-27T16:00:00-04:00, or nanoseconds since
-    /// 1970.
+    /// End of a gtd order: a time such as 2018-04-27T16:00:00-04:00, or nanoseconds since 1970. What
+    /// trades at that very time still counts.
     #[arg(
         long,
         alias = "expire-at-ns",

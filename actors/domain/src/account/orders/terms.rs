@@ -32,7 +32,8 @@ pub fn quantity(instrument: &Instrument, request: &SubmitOrder, market: &MarketR
     Quantity(bought.unwrap_or_default())
 }
 
-/// Returns when an order ends by itself, exclusive; `None` for one that does not.
+/// Returns when an order ends by itself, the last time at which it may trade; `None` for one that
+/// does not.
 pub fn expires_at(
     instrument: &Instrument,
     request: &SubmitOrder,
