@@ -5,10 +5,9 @@
 //! position, with one exception: an incoming order of somebody else that sweeps through another
 //! order of the account and this one behind it meets both as they stood before.
 
-use super::ExchangeEvent;
-use super::SimExchange;
 use super::market::Stamp;
 use super::orders::report;
+use super::{ExchangeEvent, SimExchange};
 use crate::id::{AccountId, InstrumentId};
 use crate::matching::ledger::VenueOrder;
 use crate::number::Quantity;

@@ -131,3 +131,26 @@ fn a_restart_keeps_what_rests_for_its_position() {
     let mut second = Script::of(exchange);
     assert_eq!(told(&second.submit(parse("m sell 4"))), "fill m 4, now r 6");
 }
+
+#[test]
+fn an_auction_is_no_way_round_a_position() {
+    let mut options = SimOptions::new(7);
+    for listed in &mut options.instruments {
+        listed.instrument.rules.calendar = "XNYS".to_owned();
+    }
+    let mut market = Script::of(SimExchange::new(options).unwrap());
+    // A Tuesday, a second before the close in New York.
+    let close = crate::calendar::parse_instant("2024-07-02T16:00:00-04:00").unwrap();
+    market.now = close.0 - NANOS_PER_SECOND;
+    market.step(0);
+    market.submit(parse("p buy 10"));
+    for text in ["a sell 6 reduce", "b sell 9 reduce", "c sell 1 reduce"] {
+        market.submit(NewOrder {
+            time_in_force: TimeInForce::AtClose,
+            ..parse(text)
+        });
+    }
+    let reports = market.step(1_000);
+    let told = told(&reports);
+    assert_eq!(told, "now b 4, end c 0, fill a 6, fill b 4");
+}
