@@ -1,0 +1,98 @@
+//! Every refusal has a status that says what it is.
+
+use super::*;
+use apex_domain::ClientOrderId;
+use apex_domain::risk::ReasonCode;
+use apex_domain::{InstrumentId, RequestId};
+
+#[test]
+fn every_refusal_has_a_named_code() {
+    let id = ClientOrderId::new("c-1").unwrap();
+    let instrument = InstrumentId::new("A.SIM").unwrap();
+    let rule = Refusal::Rule {
+        code: ReasonCode::OrderRate,
+        detail: "too fast".into(),
+    };
+    let cases = [
+        (
+            Refusal::AlreadyExists(id),
+            Code::AlreadyExists,
+            "CLIENT_ORDER_ID_REUSED",
+        ),
+        (
+            Refusal::RequestExists(RequestId::new("r").unwrap()),
+            Code::AlreadyExists,
+            "REQUEST_ID_REUSED",
+        ),
+        (Refusal::OrderNotFound, Code::NotFound, "ORDER_NOT_FOUND"),
+        (
+            Refusal::StaleSequence {
+                expected: 1,
+                actual: 2,
+            },
+            Code::Aborted,
+            "STALE_SEQUENCE",
+        ),
+        (
+            Refusal::OrderClosed("FILLED"),
+            Code::FailedPrecondition,
+            "ORDER_CLOSED",
+        ),
+        (
+            Refusal::ChangePending,
+            Code::FailedPrecondition,
+            "CHANGE_PENDING",
+        ),
+        (rule, Code::FailedPrecondition, "ORDER_RATE"),
+        (Refusal::NotOpen, Code::Unavailable, "ACCOUNT_NOT_OPEN"),
+        (
+            Refusal::TooManyClosings(64),
+            Code::ResourceExhausted,
+            "TOO_MANY_CLOSINGS",
+        ),
+    ];
+    for (refusal, code, reason) in cases {
+        let status = command(&CommandError::Refused(refusal));
+        let details = status.get_error_details();
+        let found = details.error_info().map(|info| info.reason.as_str());
+        assert_eq!((status.code(), found), (code, Some(reason)));
+    }
+    let of_list = command(&CommandError::Refused(Refusal::InvalidOrder {
+        place: 1,
+        field: "expire_at",
+        detail: "is in the past".to_owned(),
+    }));
+    let details = of_list.get_error_details();
+    let bad_request = details.bad_request().unwrap();
+    let violation = &bad_request.field_violations[0];
+    assert_eq!(of_list.code(), Code::InvalidArgument);
+    assert_eq!(violation.field, "orders[1].expire_at_ns");
+    let unknown = command(&CommandError::Refused(Refusal::UnknownInstrument(
+        instrument,
+    )));
+    assert_eq!(unknown.code(), Code::InvalidArgument);
+    let details = unknown.get_error_details();
+    assert_eq!(
+        details.bad_request().unwrap().field_violations[0].field,
+        "instrument_id"
+    );
+}
+
+#[test]
+fn what_may_be_tried_again_says_when() {
+    for error in [
+        CommandError::JournalFull,
+        CommandError::Overloaded { limit: 1 },
+        CommandError::Stopped,
+    ] {
+        let details = command(&error).get_error_details();
+        assert!(
+            details
+                .retry_info()
+                .is_some_and(|retry| retry.retry_delay.is_some())
+        );
+    }
+    let timeout = command(&CommandError::Timeout { timeout_ms: 1 });
+    assert_eq!(timeout.code(), Code::DeadlineExceeded);
+    assert!(timeout.get_error_details().retry_info().is_none());
+}
