@@ -43,6 +43,12 @@ pub enum BacktestError {
         value: String,
         expected: &'static str,
     },
+    /// A market of nothing but bars has no book, so that no order would ever fill.
+    #[error(
+        "fill book needs a book, quotes or prints and the data has only bars: choose next-open or \
+         bar-close, or data that has them"
+    )]
+    NoBook,
     /// The account did not take its opening, such as a broken instrument definition.
     #[error("the account refused to be set up")]
     Account(#[source] Refusal),

@@ -229,6 +229,9 @@ impl Session {
     pub fn finish(mut self) -> Result<BacktestReport, BacktestError> {
         self.step.stop();
         self.settle()?;
+        if self.fill == Fill::Book && self.bars == self.events {
+            return Err(BacktestError::NoBook);
+        }
         let wall_seconds = self.begun.elapsed().as_secs_f64();
         let equity = self.curve.equity();
         let sum = |money: &BTreeMap<Currency, apex_domain::Money>| {

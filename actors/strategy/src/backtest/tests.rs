@@ -212,6 +212,21 @@ fn a_fill_that_does_not_suit_the_data_is_warned_of() {
 }
 
 #[test]
+fn a_book_is_not_made_of_bars() {
+    let book = BacktestOptions {
+        fill: Some(Fill::Book),
+        ..options(&[])
+    };
+    let run = |events: Vec<MarketEvent>| run(&book, events, vec![instrument()]);
+    let error = run(days(&UP_AND_DOWN)).unwrap_err();
+    assert!(matches!(error, BacktestError::NoBook), "{error}");
+    assert!(error.to_string().contains("choose next-open or bar-close"));
+    let mut mixed = days(&UP_AND_DOWN);
+    mixed.insert(0, quote(0, Some(99), Some(101)));
+    run(mixed).unwrap();
+}
+
+#[test]
 fn several_instruments_are_traded_each_by_itself() {
     let mut other = instrument();
     other.instrument_id = InstrumentId::new("OTHER.SIM").unwrap();
