@@ -170,8 +170,13 @@ impl Account {
         if entry.base == OrderStatus::Triggered {
             question.order_type = order.request.order_type.triggered();
         }
-        question.exposure = self.without_children(question.exposure, entry, company);
-        question.exposure = question.exposure.without(entry);
+        let waiting = self.waiting_for(entry, company);
+        let here = waiting
+            .iter()
+            .filter(|child| child.order.request.instrument_id == order.request.instrument_id);
+        question.exposure = here.fold(question.exposure.without(entry), |sum, child| {
+            sum.without(child)
+        });
         question.recent_orders = question.recent_orders.saturating_add(company.before);
         question.alternatives = self.alternatives(entry);
         question.locked = self.locked(question.exposure, entry, instrument);
@@ -181,13 +186,9 @@ impl Account {
             question.recent_orders = 0;
         }
         question.closing = self.is_closing_order(entry);
-        question.wide = self.wide(
-            now,
-            Some(entry),
-            &order.request,
-            Quantity::ZERO,
-            question.open,
-        );
+        let besides = [&[entry], waiting.as_slice()].concat();
+        let (before, after) = (Quantity::ZERO, question.open);
+        question.wide = self.wide(now, &besides, &order.request, before, after);
         check(&question)
     }
 

@@ -61,7 +61,7 @@ impl Account {
         let mut question = self.question(now, request, market, &funds);
         question.quantity = quantity;
         question.open = quantity;
-        question.wide = self.wide(now, None, request, Quantity::ZERO, quantity);
+        question.wide = self.wide(now, &[], request, Quantity::ZERO, quantity);
         // What is missing of the platform's share is asked for when the order comes.
         if let Some(wide) = &mut question.wide {
             wide.platform = None;

@@ -504,7 +504,11 @@ fn a_refusal_that_comes_twice_ends_no_later_amend() {
     assert_eq!(world.state("a"), OrderStatus::Accepted);
     world.amend("a", Some(1_140), None);
     world.report(refused);
-    assert_eq!(world.state("a"), OrderStatus::PendingAmend, "the same again");
+    assert_eq!(
+        world.state("a"),
+        OrderStatus::PendingAmend,
+        "the same again"
+    );
     let refused = VenueReport::AmendRejected {
         client_order_id: cid("a"),
         text: "not possible".to_owned(),
