@@ -207,6 +207,19 @@ impl Question<'_> {
             .ok_or_else(no_reference)
     }
 
+    /// Returns between which prices the order may trade: it may be better than its limit.
+    fn fill_range(&self) -> Result<FillRange, Denial> {
+        let market = [self.reference(), self.stop_price];
+        let range = FillRange::new(self.side, [self.limit_price, None], market);
+        range.ok_or_else(no_reference)
+    }
+
+    /// Returns what the order is worth at worst, not negative, in the currency of the profit.
+    fn largest_notional(&self) -> Result<Decimal, Denial> {
+        let price = self.fill_range()?.dearest(self.instrument.kind);
+        Ok(self.instrument.notional(price, self.quantity)?.0.abs())
+    }
+
     /// Returns the worst position on this side, signed: every working order of the side filled.
     pub(crate) fn worst_position(&self) -> i128 {
         let working = self.exposure.side(self.side).quantity + i128::from(self.open.0);
@@ -299,9 +312,7 @@ fn contract(q: &Question<'_>) -> Result<(), Denial> {
     }
     let before = contract_margin(q.instrument, q.net, &q.exposure)?;
     // As it is counted once it works: it may trade at another price than its limit.
-    let market = [q.reference(), q.stop_price];
-    let range = FillRange::new(q.side, [q.limit_price, None], market).ok_or_else(no_reference)?;
-    let price = range.dearest(q.instrument.kind);
+    let price = q.fill_range()?.dearest(q.instrument.kind);
     let exposure = q.exposure.with(q.side, q.open, price)?;
     let after = contract_margin(q.instrument, q.net, &exposure)?;
     if after.margin <= before.margin {
