@@ -5,7 +5,7 @@
 
 use super::exposure::Exposure;
 use super::fill_range::FillRange;
-use super::margin::{add, contract_margin, spot_buy_reserve, with_taker_fee};
+use super::margin::{ContractMargin, add, spot_buy_reserve, with_taker_fee};
 use super::{Limits, MarketRef, ReasonCode, TradingState};
 use crate::id::StrategyId;
 use crate::instrument::{Instrument, InstrumentKind};
@@ -47,7 +47,7 @@ pub struct Question<'a> {
     /// For an amend what the order could do before it; an amend that only does less is not
     /// measured against position and buying power again.
     pub before: Option<Before>,
-    /// Position of all strategies together.
+    /// Position of all strategies together that the order adds to or reduces.
     pub net: NetPosition,
     /// The other working orders of this instrument.
     pub exposure: Exposure,
@@ -80,6 +80,10 @@ pub trait Funds: std::fmt::Debug {
     /// Returns cash in the currency of the instrument's profit, less everything that orders and positions
     /// of other instruments hold of it. Errors: `OutOfRange`.
     fn free_of_others(&self) -> Result<Decimal, NumberError>;
+
+    /// Returns what the instrument, a contract, holds with these working orders. Errors:
+    /// `OutOfRange`.
+    fn contract_margin(&self, exposure: &Exposure) -> Result<ContractMargin, NumberError>;
 
     /// Returns units of the base asset that can be delivered, less those that working sells of
     /// other instruments hold. Errors: `OutOfRange`.
@@ -221,8 +225,10 @@ impl Question<'_> {
     }
 
     /// Returns the worst position on this side, signed: every working order of the side filled.
+    /// In a hedging account these are the orders that move the position that this one means.
     pub(crate) fn worst_position(&self) -> i128 {
-        let working = self.exposure.side(self.side).quantity + i128::from(self.open.0);
+        let same = self.exposure.of(self.terms.position_side);
+        let working = same.side(self.side).quantity + i128::from(self.open.0);
         i128::from(self.net.quantity) + working * i128::from(self.side.sign())
     }
 
@@ -310,11 +316,12 @@ fn contract(q: &Question<'_>) -> Result<(), Denial> {
     if q.worst_position().unsigned_abs() <= i128::from(q.net.quantity).unsigned_abs() {
         return Ok(());
     }
-    let before = contract_margin(q.instrument, q.net, &q.exposure)?;
+    let before = q.funds.contract_margin(&q.exposure)?;
     // As it is counted once it works: it may trade at another price than its limit.
     let price = q.fill_range()?.dearest(q.instrument.kind);
-    let exposure = q.exposure.with(q.side, q.open, price)?;
-    let after = contract_margin(q.instrument, q.net, &exposure)?;
+    let meant = q.terms.position_side;
+    let exposure = q.exposure.with(meant, q.side, q.open, price)?;
+    let after = q.funds.contract_margin(&exposure)?;
     if after.margin <= before.margin {
         return Ok(());
     }

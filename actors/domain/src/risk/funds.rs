@@ -1,8 +1,8 @@
 //! What an account can pay with, less what its other instruments hold of it.
 
 use super::checks::Funds;
-use super::exposure::Exposures;
-use super::margin::{contract_margin, spot_buy_reserve};
+use super::exposure::{Exposure, Exposures};
+use super::margin::{ContractMargin, contract_margin, spot_buy_reserve};
 use crate::id::{Currency, InstrumentId};
 use crate::instrument::{Instrument, InstrumentKind};
 use crate::number::{self, Decimal, NumberError};
@@ -29,6 +29,15 @@ impl AccountFunds<'_> {
             .filter_map(|id| self.instruments.get(id))
     }
 
+    fn margin_of(
+        &self,
+        contract: &Instrument,
+        exposure: &Exposure,
+    ) -> Result<ContractMargin, NumberError> {
+        let positions = self.portfolio.by_side(&contract.instrument_id)?;
+        contract_margin(contract, positions, exposure)
+    }
+
     /// Returns cash in `currency` less what the other instruments hold of it.
     fn free_cash(&self, currency: &Currency) -> Result<Decimal, NumberError> {
         let mut free = self.portfolio.cash_of(currency);
@@ -37,8 +46,7 @@ impl AccountFunds<'_> {
             let held = match other.kind {
                 InstrumentKind::Spot => spot_buy_reserve(other, &exposure)?,
                 InstrumentKind::Linear | InstrumentKind::Inverse => {
-                    let net = self.portfolio.net(&other.instrument_id);
-                    contract_margin(other, net, &exposure)?.total()?
+                    self.margin_of(other, &exposure)?.total()?
                 }
             };
             free = free.checked_sub(held).ok_or(NumberError::OutOfRange)?;
@@ -50,6 +58,10 @@ impl AccountFunds<'_> {
 impl Funds for AccountFunds<'_> {
     fn free_of_others(&self) -> Result<Decimal, NumberError> {
         self.free_cash(self.instrument.profit_currency())
+    }
+
+    fn contract_margin(&self, exposure: &Exposure) -> Result<ContractMargin, NumberError> {
+        self.margin_of(self.instrument, exposure)
     }
 
     fn base_holdings(&self) -> Result<Decimal, NumberError> {

@@ -1,5 +1,6 @@
 //! Each check by itself, on the account that asks it.
 
+mod funds;
 mod numbers;
 
 use super::checks::CHECKS;

@@ -88,6 +88,7 @@ impl Account {
             let theirs = &other.order.request;
             other.created != entry.created
                 && theirs.side == request.side
+                && theirs.terms.position_side == request.terms.position_side
                 && theirs.instrument_id == request.instrument_id
         });
         others.collect()
