@@ -197,7 +197,8 @@ mod tests {
                         ),
                         _ => {
                             let flat = BySide::default();
-                            let margin = contract_margin(&definition, flat, &exposure).unwrap();
+                            let margin =
+                                contract_margin(&definition, flat, &exposure, None).unwrap();
                             let needed = worth * definition.initial_margin.0 + fee;
                             (margin.total().unwrap(), needed)
                         }

@@ -6,7 +6,7 @@ use super::margin::{ContractMargin, contract_margin, spot_buy_reserve};
 use crate::id::{Currency, InstrumentId};
 use crate::instrument::{Instrument, InstrumentKind};
 use crate::number::{self, Decimal, NumberError};
-use crate::portfolio::Portfolio;
+use crate::portfolio::{Mark, Portfolio};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The account as one instrument sees it.
@@ -16,6 +16,8 @@ pub(crate) struct AccountFunds<'a> {
     pub instruments: &'a BTreeMap<InstrumentId, Instrument>,
     pub portfolio: &'a Portfolio,
     pub exposures: &'a Exposures,
+    /// What each instrument was last shown at.
+    pub marks: &'a BTreeMap<InstrumentId, Mark>,
 }
 
 impl AccountFunds<'_> {
@@ -35,7 +37,8 @@ impl AccountFunds<'_> {
         exposure: &Exposure,
     ) -> Result<ContractMargin, NumberError> {
         let positions = self.portfolio.by_side(&contract.instrument_id)?;
-        contract_margin(contract, positions, exposure)
+        let mark = self.marks.get(&contract.instrument_id);
+        contract_margin(contract, positions, exposure, mark.map(|mark| mark.price))
     }
 
     /// Returns cash in `currency` less what the other instruments hold of it.

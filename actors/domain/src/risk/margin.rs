@@ -3,7 +3,7 @@
 
 use super::exposure::{Exposure, SideExposure, Sides};
 use crate::instrument::{INVERSE_DECIMALS, Instrument, InstrumentKind};
-use crate::number::{self, Decimal, NumberError};
+use crate::number::{self, Decimal, NumberError, Price, Quantity};
 use crate::portfolio::BySide;
 use rust_decimal::RoundingStrategy;
 
@@ -67,17 +67,20 @@ pub(crate) fn spot_buy_reserve(
 /// What a contract holds of the currency of its profit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContractMargin {
-    /// Initial margin of the position at cost with all working orders of the worse side filled;
-    /// in a hedging account the sum of this over its sides.
+    /// Initial margin of the position with all working orders of the worse side filled; in a
+    /// hedging account the sum of this over its sides.
     pub margin: Decimal,
     /// Taker fees of the working orders.
     pub fees: Decimal,
+    /// What all positions of the instrument together would lose if they were closed at the mark.
+    /// An open profit pays for nothing before it is realised.
+    pub open_loss: Decimal,
 }
 
 impl ContractMargin {
     /// Returns all of it. Errors: `OutOfRange`.
     pub fn total(self) -> Result<Decimal, NumberError> {
-        add(self.margin, self.fees)
+        add(add(self.margin, self.fees)?, self.open_loss)
     }
 }
 
@@ -102,21 +105,32 @@ pub(crate) fn working_worth(
     Ok(Working { buys, sells, fees })
 }
 
+/// Returns what a contract holds at `mark`, the last price that was shown: a loss does not go away
+/// as its price ages. Before any was shown the position counts at its cost, without a loss.
 pub(crate) fn contract_margin(
     instrument: &Instrument,
     positions: BySide,
     exposure: &Exposure,
+    mark: Option<Price>,
 ) -> Result<ContractMargin, NumberError> {
     let (mut worst, mut fees) = (Decimal::ZERO, Decimal::ZERO);
+    let mut profit = Decimal::ZERO;
     for (side, held) in positions.iter() {
         let working = working_worth(instrument, &exposure.of(side))?;
-        let long = add(held.open_cost.0, working.buys)?.abs();
-        let short = add(held.open_cost.0, -working.sells)?.abs();
+        // Not the cost: strategies that offset each other may leave a position that cost nothing.
+        let worth = match mark {
+            Some(mark) => instrument.notional(mark, Quantity(held.quantity))?,
+            None => held.open_cost,
+        };
+        profit = add(profit, instrument.profit(held.open_cost, worth)?.0)?;
+        let long = add(worth.0, working.buys)?.abs();
+        let short = add(worth.0, -working.sells)?.abs();
         worst = add(worst, long.max(short))?;
         fees = add(fees, working.fees)?;
     }
     Ok(ContractMargin {
         margin: multiply(worst, instrument.initial_margin.0)?,
         fees,
+        open_loss: (-profit).max(Decimal::ZERO),
     })
 }

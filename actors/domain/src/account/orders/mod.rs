@@ -261,6 +261,7 @@ impl Account {
             instruments: &self.instruments,
             portfolio: &self.portfolio,
             exposures: self.orders.exposures(),
+            marks: self.marks.marks(),
         }
     }
 

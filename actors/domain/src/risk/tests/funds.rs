@@ -1,7 +1,9 @@
 //! What an account can pay with: every way in which it is bound already.
 
 use super::*;
+use crate::StrategyId;
 use crate::order::{OrderTerms, PositionSide};
+use crate::risk::MarketView;
 
 const SHORT_OF: Option<ReasonCode> = Some(ReasonCode::InsufficientBuyingPower);
 
@@ -49,4 +51,65 @@ fn sides_of_a_hedging_account_need_the_margin_of_both() {
         }
         world.assert_recovers();
     }
+}
+
+fn show(world: &mut World, instrument: &str, price: i64) {
+    let view = MarketView {
+        bid: Some(Price(price)),
+        ask: Some(Price(price)),
+        ts: world.now,
+        ..MarketView::default()
+    };
+    let instrument_id = id(instrument);
+    world.apply(AccountInput::Market {
+        instrument_id,
+        view,
+    });
+}
+
+/// 1,000 USDT, and 50 contracts bought at 100 with a fee of 5.
+#[test]
+fn an_open_loss_of_a_contract_is_not_there_to_be_spent() {
+    let check = |price, quantity, instrument, expected: Option<ReasonCode>| {
+        let mut world = World::small();
+        world.cash("USDT", "-9000");
+        world.working(limit("a", PERP, Side::Buy, 50_000, 10_000));
+        world.fill("a", "x1", 50_000, 10_000);
+        show(&mut world, PERP, price);
+        world.apply(AccountInput::Submit {
+            request: Box::new(limit("o", instrument, Side::Buy, quantity, price)),
+            market: market(price, price, world.now),
+        });
+        let found = world.replied_order().reason_code;
+        assert_eq!(found, expected, "{quantity} {instrument} at {price}");
+    };
+    // At 82 the loss is 900 and the margin 410: less than nothing of 995 is left.
+    check(8_200, 1, SPOT, SHORT_OF);
+    check(8_200, 1, PERP, SHORT_OF);
+    // At 90 the loss is 500 and the margin 450: 45 are free.
+    check(9_000, 499, SPOT, None);
+    check(9_000, 500, SPOT, SHORT_OF);
+    check(9_000, 4_900, PERP, None);
+    check(9_000, 5_000, PERP, SHORT_OF);
+    // At 110 the margin is 550, and the profit is none before it is made: 445 are free.
+    check(11_000, 4_041, SPOT, None);
+    check(11_000, 4_042, SPOT, SHORT_OF);
+}
+
+/// One strategy is long 10 at 100, the other short 5 at 200: long 5 that cost nothing.
+#[test]
+fn strategies_that_offset_each_other_leave_a_position_that_needs_its_margin() {
+    let mut world = World::small();
+    let of = |strategy, order| SubmitOrder {
+        strategy_id: StrategyId::new(strategy).unwrap(),
+        ..order
+    };
+    world.working(of("a", limit("a", PERP, Side::Buy, 10_000, 10_000)));
+    world.fill("a", "x1", 10_000, 10_000);
+    world.working(of("b", limit("b", PERP, Side::Sell, 5_000, 20_000)));
+    world.fill("b", "x2", 5_000, 20_000);
+    show(&mut world, PERP, 10_000);
+    // 9,998 of cash, and 50 of margin: 9,948 are free.
+    assert_eq!(denial(&mut world, buy("c", 99_390, 10_000)), SHORT_OF);
+    assert_eq!(denial(&mut world, buy("d", 99_380, 10_000)), None);
 }
