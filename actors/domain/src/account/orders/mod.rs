@@ -13,7 +13,7 @@ use crate::order::validate::validate;
 use crate::order::{OrderStatus, PositionSide, SubmitOrder, TimeInForce};
 use crate::portfolio::NetPosition;
 use crate::risk::checks::{self, Denial, Question, RATE_WINDOW_NS};
-use crate::risk::funds::AccountFunds;
+use crate::risk::funds::{AccountFunds, Holdings};
 use crate::risk::{MarketRef, ReasonCode};
 use crate::time::UnixNanos;
 
@@ -258,6 +258,13 @@ impl Account {
     fn funds<'a>(&'a self, instrument: &'a Instrument) -> AccountFunds<'a> {
         AccountFunds {
             instrument,
+            holdings: self.holdings(),
+        }
+    }
+
+    /// Returns what the account has, and what binds it.
+    pub(super) fn holdings(&self) -> Holdings<'_> {
+        Holdings {
             instruments: &self.instruments,
             portfolio: &self.portfolio,
             exposures: self.orders.exposures(),

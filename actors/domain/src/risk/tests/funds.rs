@@ -113,3 +113,62 @@ fn strategies_that_offset_each_other_leave_a_position_that_needs_its_margin() {
     assert_eq!(denial(&mut world, buy("c", 99_390, 10_000)), SHORT_OF);
     assert_eq!(denial(&mut world, buy("d", 99_380, 10_000)), None);
 }
+
+/// Another instrument of the same kind, for Bitcoin.
+fn define(world: &mut World, text: &str, change: impl Fn(&mut crate::Instrument)) {
+    let mut definition = instrument(SPOT);
+    (definition.instrument_id, definition.min_notional) = (id(text), money("0"));
+    change(&mut definition);
+    world.apply(AccountInput::DefineInstrument(Box::new(definition)));
+}
+
+/// 1 BTC, which is paid for ether at 100 or is the margin of ten times as much.
+#[test]
+fn what_was_sold_or_is_being_sold_is_not_spent_again() {
+    let (ether, inverse) = ("ETHBTC.SIM", "INV.SIM");
+    let check = |working: bool, filled: bool, instrument: &str, quantity, expected| {
+        let mut world = World::small();
+        world.cash("BTC", "1");
+        define(&mut world, ether, |ether| {
+            ether.base_currency = currency("ETH");
+            ether.quote_currency = currency("BTC");
+        });
+        define(&mut world, inverse, |inverse| {
+            inverse.kind = InstrumentKind::Inverse;
+            inverse.initial_margin = Rate::parse("0.1").unwrap();
+        });
+        if working {
+            world.working(limit("sell", SPOT, Side::Sell, 500, 10_000));
+        }
+        if filled {
+            world.fill("sell", "x1", 500, 10_000);
+        }
+        let found = denial(
+            &mut world,
+            limit("o", instrument, Side::Buy, quantity, 10_000),
+        );
+        assert_eq!(
+            found, expected,
+            "{working} {filled} {quantity} {instrument}"
+        );
+    };
+    check(false, false, ether, 9, None);
+    check(false, false, ether, 10, SHORT_OF);
+    check(false, false, inverse, 900_000, None);
+    for filled in [false, true] {
+        check(true, filled, ether, 4, None);
+        check(true, filled, ether, 5, SHORT_OF);
+        check(true, filled, inverse, 490_000, None);
+        check(true, filled, inverse, 500_000, SHORT_OF);
+    }
+    // What was bought can be spent.
+    let mut world = World::small();
+    define(&mut world, ether, |ether| {
+        ether.base_currency = currency("ETH");
+        ether.quote_currency = currency("BTC");
+    });
+    world.working(buy("in", 1_000, 10_000));
+    world.fill("in", "x1", 1_000, 10_000);
+    let out = limit("out", ether, Side::Buy, 9, 10_000);
+    assert_eq!(denial(&mut world, out), None);
+}
