@@ -172,3 +172,39 @@ fn what_was_sold_or_is_being_sold_is_not_spent_again() {
     let out = limit("out", ether, Side::Buy, 9, 10_000);
     assert_eq!(denial(&mut world, out), None);
 }
+
+#[test]
+fn what_orders_and_contracts_hold_and_what_was_sold_cannot_be_paid_out() {
+    let check = |set: fn(&mut World), unit: &str, amount: &str, refused: Option<&str>| {
+        let mut world = World::small();
+        world.cash("BTC", "1");
+        set(&mut world);
+        world.cash(unit, amount);
+        match refused {
+            None => assert_eq!(world.events(), ["CashAdjusted"], "{amount} {unit}"),
+            Some(free) => {
+                assert!(world.events().is_empty(), "{amount} {unit}");
+                let text = world.refusal().to_string();
+                assert!(text.contains(&format!("{free} {unit} is free")), "{text}");
+            }
+        }
+    };
+    let bids = |world: &mut World| world.working(buy("bid", 91_200, 10_000));
+    check(bids, "USDT", "-870.88", None);
+    check(bids, "USDT", "-870.881", Some("870.88"));
+    let sells = |world: &mut World| world.working(limit("s", SPOT, Side::Sell, 600, 10_000));
+    check(sells, "BTC", "-0.4", None);
+    check(sells, "BTC", "-0.401", Some("0.4"));
+    let sold = |world: &mut World| {
+        world.working(limit("s", SPOT, Side::Sell, 1_000, 10_000));
+        world.fill("s", "x1", 1_000, 10_000);
+    };
+    check(sold, "BTC", "-0.001", Some("0"));
+    check(sold, "USDT", "-10099.9", None);
+    let contract = |world: &mut World| {
+        world.working(limit("c", PERP, Side::Buy, 50_000, 10_000));
+        world.fill("c", "x1", 50_000, 10_000);
+    };
+    check(contract, "USDT", "-9495", None);
+    check(contract, "USDT", "-9495.01", Some("9495"));
+}
