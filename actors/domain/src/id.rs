@@ -147,6 +147,11 @@ text_id!(
 );
 
 impl StrategyId {
+    /// The one before every other in order: where a search by instrument begins.
+    pub(crate) fn least() -> StrategyId {
+        StrategyId(Arc::from(""))
+    }
+
     /// The owner of what a person ordered without naming a strategy.
     pub fn manual() -> StrategyId {
         StrategyId(Arc::from("MANUAL"))

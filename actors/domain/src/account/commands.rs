@@ -62,15 +62,27 @@ impl Account {
         if amount.is_zero() {
             return step.refuse(invalid("must not be zero"));
         }
-        let Ok(after) = self.portfolio.cash_after(&currency, amount) else {
+        if self.portfolio.cash_after(&currency, amount).is_err() {
             return step.refuse(invalid("is out of range"));
-        };
-        let covered = !self.limits.check_buying_power || after.0 >= Decimal::ZERO;
-        if amount.0 < Decimal::ZERO && !covered {
-            return step.refuse(Refusal::Rule {
-                code: ReasonCode::InsufficientBuyingPower,
-                detail: format!("{currency} would be {after}"),
-            });
+        }
+        if amount.0 < Decimal::ZERO && self.limits.check_buying_power {
+            let Ok(free) = self.holdings().free(&currency, None) else {
+                return step.refuse(invalid("cannot be measured: what is held is out of range"));
+            };
+            if free
+                .checked_add(amount.0)
+                .is_none_or(|left| left < Decimal::ZERO)
+            {
+                let free = Money(free);
+                return step.refuse(Refusal::Rule {
+                    code: ReasonCode::InsufficientBuyingPower,
+                    detail: format!(
+                        "{free} {currency} is free: cash and what was bought of it, less what was \
+                         sold and what orders and contracts hold; take out less, or cancel orders \
+                         and close positions first"
+                    ),
+                });
+            }
         }
         let moved = currency.clone();
         self.record(

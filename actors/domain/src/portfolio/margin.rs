@@ -6,7 +6,6 @@ use crate::id::{Currency, InstrumentId};
 use crate::instrument::{Instrument, InstrumentKind};
 use crate::money::{Money, Rate};
 use crate::number::{Decimal, NumberError, Price, Quantity};
-use crate::order::PositionSide;
 use crate::risk::exposure::{Exposure, Exposures};
 use crate::risk::margin::{spot_buy_reserve, working_worth};
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,25 +72,27 @@ impl Portfolio {
             Some(mark) => instrument.notional(mark, Quantity(quantity)),
             None => Err(RANGE),
         };
-        let mut notional = Money::ZERO;
-        for side in [PositionSide::Net, PositionSide::Long, PositionSide::Short] {
-            let worth = at_mark(self.net_of_side(id, side)?.quantity)?;
-            notional = notional.checked_add(Money(worth.0.abs()))?;
+        let (mut notional, mut beyond) = (Money::ZERO, Money::ZERO);
+        let mut fees = Money::ZERO;
+        for (side, held) in self.by_side(id)?.iter() {
+            let worth = at_mark(held.quantity)?.0;
+            notional = notional.checked_add(Money(worth.abs()))?;
+            let working = working_worth(instrument, &exposure.of(side))?;
+            let long = worth.checked_add(working.buys).ok_or(RANGE)?.abs();
+            let short = worth.checked_sub(working.sells).ok_or(RANGE)?.abs();
+            let more = long.max(short).checked_sub(worth.abs()).ok_or(RANGE)?;
+            beyond = beyond.checked_add(Money(more.max(Decimal::ZERO)))?;
+            fees = fees.checked_add(Money(working.fees))?;
         }
-        let net = at_mark(self.net(id).quantity)?.0;
-        let working = working_worth(instrument, exposure)?;
-        let long = net.checked_add(working.buys).ok_or(RANGE)?.abs();
-        let short = net.checked_sub(working.sells).ok_or(RANGE)?.abs();
-        let beyond = long.max(short).checked_sub(net.abs()).ok_or(RANGE)?;
         let share = |amount: Decimal, rate: Rate| amount.checked_mul(rate.0).ok_or(RANGE);
         let maintenance = instrument.rules.maintenance_margin;
         let maintenance = maintenance.unwrap_or(instrument.initial_margin);
-        let reserved = share(beyond.max(Decimal::ZERO), instrument.initial_margin)?;
+        let reserved = share(beyond.0, instrument.initial_margin)?;
         Ok(InstrumentMargin {
             notional,
             initial: Money(share(notional.0, instrument.initial_margin)?),
             maintenance: Money(share(notional.0, maintenance)?),
-            reserved: Money(reserved.checked_add(working.fees).ok_or(RANGE)?),
+            reserved: Money(reserved.checked_add(fees.0).ok_or(RANGE)?),
         })
     }
 

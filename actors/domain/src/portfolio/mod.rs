@@ -60,6 +60,25 @@ impl NetPosition {
     }
 }
 
+/// The positions of one instrument by the side that orders named. They do not offset each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct BySide {
+    pub net: NetPosition,
+    pub long: NetPosition,
+    pub short: NetPosition,
+}
+
+impl BySide {
+    pub fn iter(self) -> impl Iterator<Item = (PositionSide, NetPosition)> {
+        [
+            (PositionSide::Net, self.net),
+            (PositionSide::Long, self.long),
+            (PositionSide::Short, self.short),
+        ]
+        .into_iter()
+    }
+}
+
 /// Positions, cash, realised profit, fees and funding of one account.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Portfolio {
@@ -136,9 +155,13 @@ impl Portfolio {
 
     /// Returns every position of one instrument, by strategy and side; flat ones too.
     pub fn positions_of(&self, instrument_id: &InstrumentId) -> impl Iterator<Item = &Position> {
-        self.positions()
-            .skip_while(move |position| position.instrument_id < *instrument_id)
-            .take_while(move |position| position.instrument_id == *instrument_id)
+        let first = (
+            instrument_id.clone(),
+            StrategyId::least(),
+            PositionSide::Net,
+        );
+        let from_there = self.positions.range(first..).map(|(_, position)| position);
+        from_there.take_while(move |position| position.instrument_id == *instrument_id)
     }
 
     /// Returns the netting position of a strategy.
@@ -172,6 +195,18 @@ impl Portfolio {
             sum = sum.moved(&flat, position)?;
         }
         Ok(sum)
+    }
+
+    /// Returns the positions of all strategies together by the side that their orders named.
+    ///
+    /// Errors: `OutOfRange`.
+    pub(crate) fn by_side(&self, instrument_id: &InstrumentId) -> Result<BySide, NumberError> {
+        let of = |side| self.net_of_side(instrument_id, side);
+        Ok(BySide {
+            net: of(PositionSide::Net)?,
+            long: of(PositionSide::Long)?,
+            short: of(PositionSide::Short)?,
+        })
     }
 
     pub fn nets(&self) -> impl Iterator<Item = (&InstrumentId, &NetPosition)> {

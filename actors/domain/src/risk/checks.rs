@@ -5,7 +5,7 @@
 
 use super::exposure::Exposure;
 use super::fill_range::FillRange;
-use super::margin::{add, contract_margin, spot_buy_reserve, with_taker_fee};
+use super::margin::{ContractMargin, add, spot_buy_reserve, with_taker_fee};
 use super::{Limits, MarketRef, ReasonCode, TradingState};
 use crate::id::StrategyId;
 use crate::instrument::{Instrument, InstrumentKind};
@@ -47,7 +47,7 @@ pub struct Question<'a> {
     /// For an amend what the order could do before it; an amend that only does less is not
     /// measured against position and buying power again.
     pub before: Option<Before>,
-    /// Position of all strategies together.
+    /// Position of all strategies together that the order adds to or reduces.
     pub net: NetPosition,
     /// The other working orders of this instrument.
     pub exposure: Exposure,
@@ -84,6 +84,10 @@ pub trait Funds: std::fmt::Debug {
     /// Returns cash in the currency of the instrument's profit, less everything that orders and positions
     /// of other instruments hold of it. Errors: `OutOfRange`.
     fn free_of_others(&self) -> Result<Decimal, NumberError>;
+
+    /// Returns what the instrument, a contract, holds with these working orders. Errors:
+    /// `OutOfRange`.
+    fn contract_margin(&self, exposure: &Exposure) -> Result<ContractMargin, NumberError>;
 
     /// Returns units of the base asset that can be delivered, less those that working sells of
     /// other instruments hold. Errors: `OutOfRange`.
@@ -223,9 +227,24 @@ impl Question<'_> {
             .ok_or_else(no_reference)
     }
 
+    /// Returns between which prices the order may trade: it may be better than its limit.
+    fn fill_range(&self) -> Result<FillRange, Denial> {
+        let market = [self.reference(), self.stop_price];
+        let range = FillRange::new(self.side, [self.limit_price, None], market);
+        range.ok_or_else(no_reference)
+    }
+
+    /// Returns what the order is worth at worst, not negative, in the currency of the profit.
+    fn largest_notional(&self) -> Result<Decimal, Denial> {
+        let price = self.fill_range()?.dearest(self.instrument.kind);
+        Ok(self.instrument.notional(price, self.quantity)?.0.abs())
+    }
+
     /// Returns the worst position on this side, signed: every working order of the side filled.
+    /// In a hedging account these are the orders that move the position that this one means.
     pub(crate) fn worst_position(&self) -> i128 {
-        let working = self.exposure.side(self.side).quantity + i128::from(self.open.0);
+        let same = self.exposure.of(self.terms.position_side);
+        let working = same.side(self.side).quantity + i128::from(self.open.0);
         i128::from(self.net.quantity) + working * i128::from(self.side.sign())
     }
 
@@ -313,13 +332,12 @@ fn contract(q: &Question<'_>) -> Result<(), Denial> {
     if q.worst_position().unsigned_abs() <= i128::from(q.net.quantity).unsigned_abs() {
         return Ok(());
     }
-    let before = contract_margin(q.instrument, q.net, &q.exposure)?;
+    let before = q.funds.contract_margin(&q.exposure)?;
     // As it is counted once it works: it may trade at another price than its limit.
-    let market = [q.reference(), q.stop_price];
-    let range = FillRange::new(q.side, [q.limit_price, None], market).ok_or_else(no_reference)?;
-    let price = range.dearest(q.instrument.kind);
-    let exposure = q.exposure.with(q.side, q.open, price)?;
-    let after = contract_margin(q.instrument, q.net, &exposure)?;
+    let price = q.fill_range()?.dearest(q.instrument.kind);
+    let meant = q.terms.position_side;
+    let exposure = q.exposure.with(meant, q.side, q.open, price)?;
+    let after = q.funds.contract_margin(&exposure)?;
     if after.margin <= before.margin {
         return Ok(());
     }

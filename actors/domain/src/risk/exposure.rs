@@ -4,8 +4,8 @@ use crate::id::{InstrumentId, StrategyId};
 use crate::instrument::Instrument;
 use crate::market::Side;
 use crate::number::{self, Decimal, NumberError, Price, Quantity};
-use crate::order::SubmitOrder;
 use crate::order::entry::OrderEntry;
+use crate::order::{PositionSide, SubmitOrder};
 use crate::risk::fill_range::FillRange;
 use std::collections::BTreeMap;
 
@@ -26,6 +26,15 @@ pub struct SideExposure {
 }
 
 impl SideExposure {
+    /// Returns this without a part of it. It wraps as the sums themselves do.
+    fn less(self, part: SideExposure) -> SideExposure {
+        SideExposure {
+            quantity: self.quantity - part.quantity,
+            notional: self.notional.wrapping_sub(part.notional),
+            quotient: self.quotient.wrapping_sub(part.quotient),
+        }
+    }
+
     /// Returns the base amount of an inverse contract's open orders, for a multiplier of 1.
     ///
     /// Errors: `OutOfRange`.
@@ -50,11 +59,38 @@ fn quotient(quantity: i128, price: i128) -> i128 {
     (quantity * 10_i128.pow(u32::from(QUOTIENT_DECIMALS)) + price - 1).div_euclid(price)
 }
 
+/// Working orders of both sides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sides {
+    pub buy: SideExposure,
+    pub sell: SideExposure,
+}
+
+impl Sides {
+    pub fn side(&self, side: Side) -> SideExposure {
+        match side {
+            Side::Buy => self.buy,
+            Side::Sell => self.sell,
+        }
+    }
+
+    fn side_mut(&mut self, side: Side) -> &mut SideExposure {
+        match side {
+            Side::Buy => &mut self.buy,
+            Side::Sell => &mut self.sell,
+        }
+    }
+}
+
 /// Working orders of one instrument.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exposure {
     pub buy: SideExposure,
     pub sell: SideExposure,
+    /// Of these the orders that name a side of a hedging account, whose positions do not offset
+    /// each other.
+    pub long: Sides,
+    pub short: Sides,
 }
 
 impl Exposure {
@@ -65,25 +101,54 @@ impl Exposure {
         }
     }
 
+    /// Returns the orders that move positions of `side`; for `Net` those that name none.
+    pub fn of(&self, side: PositionSide) -> Sides {
+        match side {
+            PositionSide::Long => self.long,
+            PositionSide::Short => self.short,
+            PositionSide::Net => Sides {
+                buy: self.buy.less(self.long.buy).less(self.short.buy),
+                sell: self.sell.less(self.long.sell).less(self.short.sell),
+            },
+        }
+    }
+
     /// Returns this with one more order of `side`.
     ///
     /// Errors: `OutOfRange`.
     pub(crate) fn with(
         mut self,
+        position_side: PositionSide,
         side: Side,
         open: Quantity,
         price: Price,
     ) -> Result<Exposure, NumberError> {
         let (open, price) = (i128::from(open.0), i128::from(price.0));
-        let sums = match side {
+        let add = |sum: i128, more: i128| sum.checked_add(more).ok_or(NumberError::OutOfRange);
+        for sums in self.sums_of(position_side, side) {
+            sums.quantity = add(sums.quantity, open)?;
+            sums.notional = add(sums.notional, price.abs() * open)?;
+            sums.quotient = add(sums.quotient, quotient(open, price))?;
+        }
+        Ok(self)
+    }
+
+    /// Returns every sum that an order is part of.
+    fn sums_of(
+        &mut self,
+        position_side: PositionSide,
+        side: Side,
+    ) -> impl Iterator<Item = &mut SideExposure> {
+        let whole = match side {
             Side::Buy => &mut self.buy,
             Side::Sell => &mut self.sell,
         };
-        let add = |sum: i128, more: i128| sum.checked_add(more).ok_or(NumberError::OutOfRange);
-        sums.quantity = add(sums.quantity, open)?;
-        sums.notional = add(sums.notional, price.abs() * open)?;
-        sums.quotient = add(sums.quotient, quotient(open, price))?;
-        Ok(self)
+        let hedged = match position_side {
+            PositionSide::Net => None,
+            PositionSide::Long => Some(self.long.side_mut(side)),
+            PositionSide::Short => Some(self.short.side_mut(side)),
+        };
+        std::iter::once(whole).chain(hedged)
     }
 
     /// Returns this without one order's share.
@@ -114,6 +179,7 @@ pub struct StrategyExposure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Share {
     side: Side,
+    position_side: PositionSide,
     /// What may still fill at worst, an amend under way included.
     open: Quantity,
     /// What is open as the order stands.
@@ -129,6 +195,7 @@ impl Share {
         let range = entry.fill_range();
         entry.is_working().then(|| Share {
             side: entry.order.request.side,
+            position_side: entry.order.request.terms.position_side,
             open,
             leaves: entry.order.leaves_quantity.min(open),
             worst_price: range.map_or_else(Price::default, FillRange::farthest),
@@ -221,16 +288,14 @@ impl Exposures {
 fn change(exposure: &mut Exposure, share: &Share, direction: i128) {
     let quantity = i128::from(share.open.0);
     let price = i128::from(share.worst_price.0).abs();
-    let side = match share.side {
-        Side::Buy => &mut exposure.buy,
-        Side::Sell => &mut exposure.sell,
-    };
-    side.quantity += quantity * direction;
-    // The sum was checked when each order was taken. Should a venue amend an order beyond all
-    // bounds by itself, wrapping still undoes exactly what it did.
-    side.notional = side.notional.wrapping_add(price * quantity * direction);
     let quotient = quotient(quantity, i128::from(share.lowest_price.0));
-    side.quotient = side.quotient.wrapping_add(quotient * direction);
+    for sums in exposure.sums_of(share.position_side, share.side) {
+        sums.quantity += quantity * direction;
+        // The sum was checked when each order was taken. Should a venue amend an order beyond all
+        // bounds by itself, wrapping still undoes exactly what it did.
+        sums.notional = sums.notional.wrapping_add(price * quantity * direction);
+        sums.quotient = sums.quotient.wrapping_add(quotient * direction);
+    }
 }
 
 #[cfg(test)]

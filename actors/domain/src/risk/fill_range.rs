@@ -95,7 +95,7 @@ mod tests {
     use crate::matching::random::Random;
     use crate::money::Money;
     use crate::order::{OrderTerms, OrderType, SubmitOrder};
-    use crate::portfolio::NetPosition;
+    use crate::portfolio::BySide;
     use crate::risk::Limits;
     use crate::risk::margin::{contract_margin, spot_buy_reserve};
 
@@ -196,8 +196,9 @@ mod tests {
                             worth + fee,
                         ),
                         _ => {
-                            let flat = NetPosition::default();
-                            let margin = contract_margin(&definition, flat, &exposure).unwrap();
+                            let flat = BySide::default();
+                            let margin =
+                                contract_margin(&definition, flat, &exposure, None).unwrap();
                             let needed = worth * definition.initial_margin.0 + fee;
                             (margin.total().unwrap(), needed)
                         }

@@ -1,10 +1,10 @@
 //! What working orders and positions hold of an account's money: the arithmetic that checks before
 //! an order and readers of margin share.
 
-use super::exposure::{Exposure, SideExposure};
+use super::exposure::{Exposure, SideExposure, Sides};
 use crate::instrument::{INVERSE_DECIMALS, Instrument, InstrumentKind};
-use crate::number::{self, Decimal, NumberError};
-use crate::portfolio::NetPosition;
+use crate::number::{self, Decimal, NumberError, Price, Quantity};
+use crate::portfolio::BySide;
 use rust_decimal::RoundingStrategy;
 
 pub(super) fn add(a: Decimal, b: Decimal) -> Result<Decimal, NumberError> {
@@ -66,20 +66,25 @@ pub(crate) fn spot_buy_reserve(
 
 /// What a contract holds of the currency of its profit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ContractMargin {
-    /// Initial margin of the position at cost with all working orders of the worse side filled.
+pub struct ContractMargin {
+    /// Initial margin of the position with all working orders of the worse side filled; in a
+    /// hedging account the sum of this over its sides.
     pub margin: Decimal,
     /// Taker fees of the working orders.
     pub fees: Decimal,
+    /// What all positions of the instrument together would lose if they were closed at the mark.
+    /// An open profit pays for nothing before it is realised.
+    pub open_loss: Decimal,
 }
 
 impl ContractMargin {
+    /// Returns all of it. Errors: `OutOfRange`.
     pub fn total(self) -> Result<Decimal, NumberError> {
-        add(self.margin, self.fees)
+        add(add(self.margin, self.fees)?, self.open_loss)
     }
 }
 
-/// What the working orders of an instrument are worth, in the currency of its profit.
+/// What working orders are worth, in the currency of its profit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Working {
     pub buys: Decimal,
@@ -90,26 +95,42 @@ pub(crate) struct Working {
 
 pub(crate) fn working_worth(
     instrument: &Instrument,
-    exposure: &Exposure,
+    sides: &Sides,
 ) -> Result<Working, NumberError> {
-    let buys = side_notional(instrument, exposure.buy)?;
-    let sells = side_notional(instrument, exposure.sell)?;
+    let buys = side_notional(instrument, sides.buy)?;
+    let sells = side_notional(instrument, sides.sell)?;
     let working = add(buys, sells)?;
-    let quantity = exposure.buy.quantity + exposure.sell.quantity;
+    let quantity = sides.buy.quantity + sides.sell.quantity;
     let fees = add(with_taker_fee(instrument, working, quantity)?, -working)?;
     Ok(Working { buys, sells, fees })
 }
 
+/// Returns what a contract holds at `mark`, the last price that was shown: a loss does not go away
+/// as its price ages. Before any was shown the position counts at its cost, without a loss.
 pub(crate) fn contract_margin(
     instrument: &Instrument,
-    net: NetPosition,
+    positions: BySide,
     exposure: &Exposure,
+    mark: Option<Price>,
 ) -> Result<ContractMargin, NumberError> {
-    let working = working_worth(instrument, exposure)?;
-    let long = add(net.open_cost.0, working.buys)?.abs();
-    let short = add(net.open_cost.0, -working.sells)?.abs();
+    let (mut worst, mut fees) = (Decimal::ZERO, Decimal::ZERO);
+    let mut profit = Decimal::ZERO;
+    for (side, held) in positions.iter() {
+        let working = working_worth(instrument, &exposure.of(side))?;
+        // Not the cost: strategies that offset each other may leave a position that cost nothing.
+        let worth = match mark {
+            Some(mark) => instrument.notional(mark, Quantity(held.quantity))?,
+            None => held.open_cost,
+        };
+        profit = add(profit, instrument.profit(held.open_cost, worth)?.0)?;
+        let long = add(worth.0, working.buys)?.abs();
+        let short = add(worth.0, -working.sells)?.abs();
+        worst = add(worst, long.max(short))?;
+        fees = add(fees, working.fees)?;
+    }
     Ok(ContractMargin {
-        margin: multiply(long.max(short), instrument.initial_margin.0)?,
-        fees: working.fees,
+        margin: multiply(worst, instrument.initial_margin.0)?,
+        fees,
+        open_loss: (-profit).max(Decimal::ZERO),
     })
 }

@@ -53,21 +53,13 @@ impl Account {
         others.fold(exposure, Exposure::without)
     }
 
-    /// Returns `exposure` without the orders that will wait for `entry`: no event has held them
-    /// yet, so that they are counted as working. Sells that leave a position would otherwise
-    /// hide what its entry needs.
-    pub(super) fn without_children(
-        &self,
-        exposure: Exposure,
-        entry: &OrderEntry,
-        company: Company<'_>,
-    ) -> Exposure {
-        let instrument_id = &entry.order.request.instrument_id;
+    /// Returns the orders that will wait for `entry`: no event has held them yet, so that they are
+    /// counted as working. Sells that leave a position would otherwise hide what its entry needs.
+    pub(super) fn waiting_for(&self, entry: &OrderEntry, company: Company<'_>) -> Vec<&OrderEntry> {
         let children = company.children.iter().map(|index| self.orders.get(*index));
         children
             .filter(|child| child.created != entry.created)
-            .filter(|child| child.order.request.instrument_id == *instrument_id)
-            .fold(exposure, Exposure::without)
+            .collect()
     }
 
     /// Returns the orders that will wait for this one and that no event has held yet.
@@ -112,6 +104,7 @@ impl Account {
             let theirs = &other.order.request;
             other.created != entry.created
                 && theirs.side == request.side
+                && theirs.terms.position_side == request.terms.position_side
                 && theirs.instrument_id == request.instrument_id
         });
         others.collect()

@@ -13,7 +13,7 @@ use crate::order::validate::validate;
 use crate::order::{OrderStatus, PositionSide, SubmitOrder, TimeInForce};
 use crate::portfolio::NetPosition;
 use crate::risk::checks::{self, Denial, Question, RATE_WINDOW_NS};
-use crate::risk::funds::AccountFunds;
+use crate::risk::funds::{AccountFunds, Holdings};
 use crate::risk::{MarketRef, ReasonCode};
 use crate::time::UnixNanos;
 
@@ -171,8 +171,13 @@ impl Account {
         if entry.base == OrderStatus::Triggered {
             question.order_type = order.request.order_type.triggered();
         }
-        question.exposure = self.without_children(question.exposure, entry, company);
-        question.exposure = question.exposure.without(entry);
+        let waiting = self.waiting_for(entry, company);
+        let here = waiting
+            .iter()
+            .filter(|child| child.order.request.instrument_id == order.request.instrument_id);
+        question.exposure = here.fold(question.exposure.without(entry), |sum, child| {
+            sum.without(child)
+        });
         question.recent_orders = question.recent_orders.saturating_add(company.before);
         question.alternatives = self.alternatives(entry);
         question.closable = self.closable(&order.request, Some(entry), company.children);
@@ -183,13 +188,9 @@ impl Account {
             question.recent_orders = 0;
         }
         question.closing = self.is_closing_order(entry);
-        question.wide = self.wide(
-            now,
-            Some(entry),
-            &order.request,
-            Quantity::ZERO,
-            question.open,
-        );
+        let besides = [&[entry], waiting.as_slice()].concat();
+        let (before, after) = (Quantity::ZERO, question.open);
+        question.wide = self.wide(now, &besides, &order.request, before, after);
         if entry.is_home() && entry.hold == Some(Hold::Emulated) {
             // The worst case has it since it came: leaving adds nothing, and what prices have done
             // since then is no reason to drop a stop order.
@@ -268,9 +269,17 @@ impl Account {
     fn funds<'a>(&'a self, instrument: &'a Instrument) -> AccountFunds<'a> {
         AccountFunds {
             instrument,
+            holdings: self.holdings(),
+        }
+    }
+
+    /// Returns what the account has, and what binds it.
+    pub(super) fn holdings(&self) -> Holdings<'_> {
+        Holdings {
             instruments: &self.instruments,
             portfolio: &self.portfolio,
             exposures: self.orders.exposures(),
+            marks: self.marks.marks(),
         }
     }
 

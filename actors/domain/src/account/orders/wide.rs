@@ -8,11 +8,13 @@ use crate::risk::measure::{Added, Measure, MeasureError};
 
 impl Account {
     /// Measures the account with `before` and with `after` of the order open; `None` where no
-    /// limit asks for it. `entry` is the order itself where it is among the working ones.
+    /// limit asks for it. `besides` are the working orders that do not count: the order itself
+    /// where it is among them, and those that will wait for it. Exits of an entry would
+    /// otherwise be the worse side, and hide what the entry adds.
     pub(in crate::account) fn wide(
         &self,
         now: UnixNanos,
-        entry: Option<&OrderEntry>,
+        besides: &[&OrderEntry],
         request: &SubmitOrder,
         before: Quantity,
         after: Quantity,
@@ -30,7 +32,7 @@ impl Account {
             return None;
         }
         let mut exposures = self.orders.exposures().clone();
-        if let Some(entry) = entry {
+        for entry in besides {
             exposures.remove(entry);
             for child in self.undecided_children(entry) {
                 exposures.remove(child);

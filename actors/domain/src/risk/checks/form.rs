@@ -99,13 +99,16 @@ pub(super) fn notional(q: &Question<'_>) -> Result<(), Denial> {
         return Ok(());
     }
     order_notional(q)?;
-    let raw = i128::from(q.price()?.0).abs() * i128::from(q.open.0);
+    let price = q.fill_range()?.farthest();
+    let raw = i128::from(price.0).abs() * i128::from(q.open.0);
     match q.exposure.side(q.side).notional.checked_add(raw) {
         Some(_) => Ok(()),
         None => Err(NumberError::OutOfRange.into()),
     }
 }
 
+/// The smallest is measured at the order's own price, as venues do, the largest at the dearest price
+/// that it may trade at.
 pub(super) fn order_notional(q: &Question<'_>) -> Result<(), Denial> {
     let Ok(price) = q.price() else {
         return Err(no_reference());
@@ -119,17 +122,23 @@ pub(super) fn order_notional(q: &Question<'_>) -> Result<(), Denial> {
         );
         return Err(deny(ReasonCode::MinNotional, reason));
     }
-    let venue_max = q.instrument.rules.max_notional;
-    if let Some(max) = venue_max.filter(|max| notional > max.0) {
-        let reason = format!("notional {} is above the venue's {max}", Money(notional));
-        return Err(deny(ReasonCode::MaxNotional, reason));
+    let largest = q.largest_notional()?;
+    let at_most = |max: Money, whose: &str| {
+        if largest <= max.0 {
+            return Ok(());
+        }
+        let reason = format!(
+            "notional {} at the dearest price that it may trade at is above {whose}{max}",
+            Money(largest)
+        );
+        Err(deny(ReasonCode::MaxNotional, reason))
+    };
+    if let Some(max) = q.instrument.rules.max_notional {
+        at_most(max, "the venue's ")?;
     }
     match q.limits.max_order_notional {
-        Some(max) if notional > max.0 => Err(deny(
-            ReasonCode::MaxNotional,
-            format!("notional {} is above {max}", Money(notional)),
-        )),
-        _ => Ok(()),
+        Some(max) => at_most(max, ""),
+        None => Ok(()),
     }
 }
 
