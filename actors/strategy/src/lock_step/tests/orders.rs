@@ -219,13 +219,15 @@ fn a_list_that_cannot_be_taken_comes_back_for_each_of_its_orders() {
     );
     world.run([bar(1, 100)]);
     let heard: Vec<String> = heard(&lines).split_off(2);
+    let side = "orders[1].side must be the other one than that of the entry, orders[0]: an exit \
+                leaves the position that it enters";
     assert_eq!(
         heard,
         [
-            "refused a-2: orders must leave the position that the first one enters",
-            "refused a-3: orders must leave the position that the first one enters",
-            "refused a-4: orders must leave the position that the first one enters",
-            "refused a-7: display_quantity must be above zero and not above quantity",
+            format!("refused a-2: {side}"),
+            format!("refused a-3: {side}"),
+            format!("refused a-4: {side}"),
+            "refused a-7: display_quantity must be above zero and not above quantity".to_owned(),
         ]
     );
     let ledger = world.step.runner(&strategy_id("a")).unwrap().ledger();
