@@ -159,11 +159,7 @@ pub(super) trait OneAccount {
             VenueCommand::CancelForeign { .. } => {}
             VenueCommand::Query {
                 client_order_id, ..
-            } => {
-                let currency =
-                    |id: &InstrumentId| Some(self.instrument(id)?.quote_currency.clone());
-                out.push(self.own().ledger.query(client_order_id, currency, now));
-            }
+            } => out.push(self.own().ledger.query(client_order_id, now)),
         }
     }
 
