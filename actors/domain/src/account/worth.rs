@@ -1,12 +1,14 @@
 //! What an account is worth, needs and risks at given prices.
 
 use super::machine::Account;
+use super::marks::Marks;
 use crate::id::InstrumentId;
 use crate::number::{NumberError, Price};
 use crate::portfolio::{
     Attribution, DEFAULT_MAX_RATE_AGE_NS, Equity, Freshness, InstrumentMargin, Margin, Mark, Rates,
     Valuation,
 };
+use crate::risk::MarketView;
 use crate::risk::measure::Measure;
 use crate::time::UnixNanos;
 use std::collections::BTreeMap;
@@ -39,6 +41,23 @@ impl Account {
     /// Returns what the account is worth.
     pub fn equity_by(&self, valuation: &Valuation<'_>) -> Equity {
         self.portfolio.equity(&self.instruments, valuation)
+    }
+
+    /// Returns what the account is worth in these markets, as its limits measure it: with rates
+    /// and marks up to the age that they say. Spot instruments among the markets convert.
+    pub fn equity_at(
+        &self,
+        now: UnixNanos,
+        markets: impl IntoIterator<Item = (InstrumentId, MarketView)>,
+    ) -> Equity {
+        let mut shown = Marks::default();
+        for (id, view) in markets {
+            if let Some(instrument) = self.instruments.get(&id) {
+                shown.show(instrument, view);
+            }
+        }
+        let valuation = self.valuation(now, shown.marks(), shown.rates());
+        valuation.map_or_else(Equity::default, |valuation| self.equity_by(&valuation))
     }
 
     /// Returns what the account is worth with each instrument at its mark, whatever the age of
