@@ -8,7 +8,6 @@ use super::floor::Floor;
 use super::ledger::{Change, Ledger, Numbering, TakenBack, VenueOrder};
 use super::rules::Refused;
 use crate::id::{ClientOrderId, InstrumentId};
-use crate::instrument::Instrument;
 use crate::order::TimeInForce;
 use crate::time::UnixNanos;
 use crate::venue::{EndReason, NewOrder, SessionEdge, VenueCommand, VenueControl, VenueReport};
@@ -95,8 +94,6 @@ pub(super) trait OneAccount {
     fn own(&self) -> &OwnOrders;
 
     fn own_mut(&mut self) -> &mut OwnOrders;
-
-    fn instrument(&self, id: &InstrumentId) -> Option<&Instrument>;
 
     fn floor_mut(&mut self, id: &InstrumentId) -> Option<&mut Floor>;
 
