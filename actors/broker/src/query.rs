@@ -194,12 +194,14 @@ pub fn summary(
     now: UnixNanos,
     links: &Links,
 ) -> Option<AccountSummary> {
-    let equity = account.equity_at(now, valued(account, hub));
+    let worth = account.worth_at(now, valued(account, hub));
     Some(AccountSummary {
         journal: links.journal,
         venue_connected: links.venue_connected && account.is_reconciled(),
         reconcile_differences: differences(account),
-        ..AccountSummary::of(account, &equity)?
+        margin: Some(worth.margin),
+        attribution: worth.attribution,
+        ..AccountSummary::of(account, &worth.equity)?
     })
 }
 
@@ -289,6 +291,23 @@ mod tests {
         let (equity, partial) = told(&account, &hub, old);
         let equity = equity.parse::<Decimal>().unwrap();
         assert_eq!((with(equity), partial), (with(before), true));
+    }
+
+    #[test]
+    fn the_answer_tells_margin_and_whose_profit_it_is() {
+        let (account, hub) = world(&["BTC/USDT"], &["BTC"]);
+        let links = Links {
+            journal: JournalHealth::Ready,
+            venue_connected: true,
+        };
+        let summary = summary(&account, &hub, UnixNanos(2_000), &links).unwrap();
+        let margin = summary.margin.unwrap();
+        // There are no positions, so all of the equity is collateral and free.
+        assert_eq!(
+            (margin.collateral, margin.free),
+            (summary.equity, summary.equity)
+        );
+        assert!(!margin.partial && !summary.attribution.partial);
     }
 
     /// The account counts in USDT.
