@@ -90,6 +90,9 @@ def test_everything_else_is_unauthenticated_without_a_good_token(server, token):
         assert asked >= 20
 
 
+KINDS = {AAPL: "EQUITY", "MSFT.SIM": "EQUITY", "BTCUSDT-20301227.SIM": "FUTURE"}
+
+
 def test_instruments_and_accounts_are_listed(client):
     found = client.call("InstrumentService", "ListInstruments", {})["instruments"]
     assert {BTC, ETH, AAPL} <= {one["instrument_id"] for one in found}
@@ -98,7 +101,7 @@ def test_instruments_and_accounts_are_listed(client):
         # The smallest order is always an order.
         assert at.quantity * at.bid >= Decimal(one["min_notional"])
         assert at.bid < at.ask
-        kind = "EQUITY" if one["instrument_id"] == AAPL else "CRYPTO"
+        kind = KINDS.get(one["instrument_id"], "CRYPTO")
         assert one["asset_class"] == f"ASSET_CLASS_{kind}"
     accounts = client.call("AccountService", "ListAccounts", {})["accounts"]
     (paper,) = [one for one in accounts if one["account_id"] == ACCOUNT]

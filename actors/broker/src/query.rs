@@ -9,7 +9,7 @@ use apex_domain::instrument::InstrumentKind;
 use apex_domain::order::SubmitOrder;
 use apex_domain::reconcile::DifferenceKind;
 use apex_domain::risk::MarketView;
-use apex_domain::{Currency, Instrument, InstrumentId, Price, RequestId, UnixNanos};
+use apex_domain::{Currency, Instrument, InstrumentId, RequestId, UnixNanos};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Returns a page of orders, newest first.
@@ -25,15 +25,6 @@ pub fn executions(account: &Account, page: &Page) -> AccountAnswer {
         executions: executions.to_vec(),
         next,
     }
-}
-
-/// What the positions of the account are valued at, as far as there is a market.
-pub fn marks(account: &Account, hub: &MarketHub) -> BTreeMap<InstrumentId, Price> {
-    let ids = account
-        .positions()
-        .map(|position| position.instrument_id.clone());
-    ids.filter_map(|id| hub.mark(&id).map(|mark| (id, mark)))
-        .collect()
 }
 
 /// Returns the market of everything that the account is valued by: what it holds, and what
@@ -197,13 +188,20 @@ fn differences(account: &Account) -> BTreeMap<&'static str, u64> {
 }
 
 /// Returns the account as it stands; `None` before it was opened.
-pub fn summary(account: &Account, hub: &MarketHub, links: &Links) -> Option<AccountSummary> {
-    let equity = account.equity(&marks(account, hub));
+pub fn summary(
+    account: &Account,
+    hub: &MarketHub,
+    now: UnixNanos,
+    links: &Links,
+) -> Option<AccountSummary> {
+    let worth = account.worth_at(now, valued(account, hub));
     Some(AccountSummary {
         journal: links.journal,
         venue_connected: links.venue_connected && account.is_reconciled(),
         reconcile_differences: differences(account),
-        ..AccountSummary::of(account, &equity)?
+        margin: Some(worth.margin),
+        attribution: worth.attribution,
+        ..AccountSummary::of(account, &worth.equity)?
     })
 }
 
@@ -214,7 +212,9 @@ mod tests {
     use apex_domain::Money;
     use apex_domain::account::{AccountInput, Effects};
     use apex_domain::market::{Level, Quote};
-    use apex_domain::{Quantity, RequestId};
+    use apex_domain::number::Decimal;
+    use apex_domain::portfolio::DEFAULT_MAX_RATE_AGE_NS;
+    use apex_domain::{Price, Quantity, RequestId};
 
     fn currency(text: &str) -> Currency {
         Currency::new(text).unwrap()
@@ -264,6 +264,50 @@ mod tests {
             .map(|(id, _)| id.symbol().to_owned())
             .collect();
         assert_eq!(found, expected, "{pairs:?} {cash:?}");
+    }
+
+    fn told(account: &Account, hub: &MarketHub, now: i64) -> (String, bool) {
+        let links = Links {
+            journal: JournalHealth::Ready,
+            venue_connected: true,
+        };
+        let summary = summary(account, hub, UnixNanos(now), &links).unwrap();
+        (summary.equity.0.to_string(), summary.partial)
+    }
+
+    #[test]
+    fn cash_in_another_currency_is_equity_while_its_rate_is_fresh() {
+        let (account, hub) = world(&["BTC/USDT"], &[]);
+        let before = told(&account, &hub, 2_000).0.parse::<Decimal>().unwrap();
+        let (account, hub) = world(&["BTC/USDT"], &["BTC"]);
+        let price = account.instruments().values().last().unwrap();
+        let price = price.price_decimal(Price(100));
+        let with = |amount: Decimal| amount.normalize().to_string();
+        let (equity, partial) = told(&account, &hub, 2_000);
+        let equity = equity.parse::<Decimal>().unwrap();
+        assert_eq!((with(equity), partial), (with(before + price), false));
+        // The quote is of the first nanosecond.
+        let old = 2 + DEFAULT_MAX_RATE_AGE_NS;
+        let (equity, partial) = told(&account, &hub, old);
+        let equity = equity.parse::<Decimal>().unwrap();
+        assert_eq!((with(equity), partial), (with(before), true));
+    }
+
+    #[test]
+    fn the_answer_tells_margin_and_whose_profit_it_is() {
+        let (account, hub) = world(&["BTC/USDT"], &["BTC"]);
+        let links = Links {
+            journal: JournalHealth::Ready,
+            venue_connected: true,
+        };
+        let summary = summary(&account, &hub, UnixNanos(2_000), &links).unwrap();
+        let margin = summary.margin.unwrap();
+        // There are no positions, so all of the equity is collateral and free.
+        assert_eq!(
+            (margin.collateral, margin.free),
+            (summary.equity, summary.equity)
+        );
+        assert!(!margin.partial && !summary.attribution.partial);
     }
 
     /// The account counts in USDT.

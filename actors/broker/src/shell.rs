@@ -267,7 +267,8 @@ impl Shell {
                     journal: self.journal_health,
                     venue_connected: self.venue_connected,
                 };
-                match query::summary(account, &self.args.market, &links) {
+                let now = self.args.clock.now();
+                match query::summary(account, &self.args.market, now, &links) {
                     Some(summary) => AccountAnswer::Summary(Box::new(summary)),
                     // `new` refuses an account that was never opened.
                     None => return,

@@ -255,8 +255,11 @@ fn check(id: &str, figures: &[Figure]) {
 
 #[test]
 fn a_simulated_day_is_plausible() {
-    let day = watch(SimOptions::new(7), DAY_SECONDS);
-    let definitions = SimInstrument::defaults();
+    let mut options = SimOptions::new(7);
+    // Coins and a share; the contracts and the other share have the same traders.
+    options.instruments.truncate(3);
+    let definitions = options.instruments.clone();
+    let day = watch(options, DAY_SECONDS);
     println!("| instrument | figure | measured | bounds |\n|---|---|---|---|");
     let mut minutes = Vec::new();
     let mut all = Vec::new();

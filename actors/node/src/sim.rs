@@ -13,7 +13,7 @@ use apex_bus::clock::Clock;
 use apex_bus::handle::{Platform, RunMode};
 use apex_bus::supervision::abort_process;
 use apex_domain::event::AccountMode;
-use apex_domain::matching::{RestoredOrder, SimExchange, SimOptions};
+use apex_domain::matching::{RestoredOrder, SimExchange, SimInstrument, SimOptions};
 use apex_domain::{AccountId, Instrument};
 use apex_gateway::StrategySessions;
 use apex_market_data::{Publisher, SimMarketActor, SimMarketArgs, SimSession};
@@ -67,14 +67,18 @@ impl Live {
     }
 }
 
-/// Starts a node on the market inside.
+/// Starts a node on the market inside, with these instruments.
 ///
 /// Errors: [`NodeError`].
-pub async fn inside(options: &NodeOptions, seed: u64) -> Result<Live, NodeError> {
+pub async fn inside(
+    options: &NodeOptions,
+    seed: u64,
+    listed: Vec<SimInstrument>,
+) -> Result<Live, NodeError> {
     let base = Base::open(&options.data_dir, Clock::Wall)?;
     origin::check(base.data_dir.root(), Origin::Inside)?;
     origin::claim(base.data_dir.root(), Origin::Inside)?;
-    let instruments = exchange(seed, 1)?.instruments();
+    let instruments = exchange(seed, 1, listed.clone())?.instruments();
     let opened = base.open_account(&opening(&base.clock, instruments))?;
     let venue_sequence = opened.account.venue_sequence();
     let restored_orders = restore::working_orders(&opened.account);
@@ -85,7 +89,7 @@ pub async fn inside(options: &NodeOptions, seed: u64) -> Result<Live, NodeError>
         .await?;
 
     // Each id that the exchange ever gave came with a numbered report.
-    let mut exchange = exchange(seed, venue_sequence + 1)?;
+    let mut exchange = exchange(seed, venue_sequence + 1, listed)?;
     let mut restored = Vec::new();
     let account_id = account.handle.account_id().clone();
     let orders: Vec<(AccountId, RestoredOrder)> = restored_orders
@@ -179,9 +183,14 @@ async fn serve(
     Ok((node, sessions))
 }
 
-fn exchange(seed: u64, first_number: u64) -> Result<SimExchange, NodeError> {
+fn exchange(
+    seed: u64,
+    first_number: u64,
+    instruments: Vec<SimInstrument>,
+) -> Result<SimExchange, NodeError> {
     let options = SimOptions {
         first_number,
+        instruments,
         ..SimOptions::new(seed)
     };
     Ok(SimExchange::new(options)?)

@@ -3,6 +3,7 @@
 
 use apex_domain::UnixNanos;
 use apex_domain::market::{Bar, BarSpec};
+use apex_domain::matching::SimInstrument;
 use apex_domain::{Price, StrategyId};
 use apex_node::sim::{self, Live};
 use apex_node::strategies::Sessions;
@@ -27,7 +28,9 @@ async fn rig() -> Rig {
         data_dir: folder.path().join("data"),
         listen: "127.0.0.1:0".parse().unwrap(),
     };
-    let live = sim::inside(&options, 7).await.unwrap();
+    let live = sim::inside(&options, 7, SimInstrument::defaults())
+        .await
+        .unwrap();
     let sessions = live.sessions.clone();
     Rig {
         live,

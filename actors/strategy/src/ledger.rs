@@ -53,6 +53,13 @@ struct Kept {
 }
 
 impl Holding {
+    /// Books an execution as the account does; one that nothing can book changes nothing.
+    fn trade(&mut self, execution: &Execution, sign: i64) {
+        let change = execution.position_change(&self.instrument).unwrap_or(0);
+        let change = change.saturating_mul(sign);
+        self.position = self.position.saturating_add(change);
+    }
+
     /// As many units as the account counts after a split: a fraction of one is cut off.
     fn split(&mut self, numerator: u32, denominator: u32) {
         let units = i128::from(self.position) * i128::from(numerator);
@@ -370,8 +377,9 @@ impl Ledger {
         // all the same, so a trade in it counts below.
         let _ = kept.tracked.fold(recorded, &holding.instrument);
         let is_ended = kept.tracked.order().status.is_terminal();
-        let traded = traded(&recorded.event).map_or(0, |(_, signed)| signed);
-        holding.position = holding.position.saturating_add(traded);
+        if let Some((execution, sign)) = traded(&recorded.event) {
+            holding.trade(execution, sign);
+        }
         self.count(order_id);
         if is_ended && !was_ended {
             self.ended.push_back(order_id.clone());
@@ -411,14 +419,14 @@ impl Ledger {
 
     /// Counts a fill of an own order that is no longer kept.
     fn forgotten_fill(&mut self, event: &Event) {
-        if let Some((execution, signed)) = traded(event)
+        if let Some((execution, sign)) = traded(event)
             && (self.number_of(&execution.client_order_id).is_some()
                 || event
                     .order_id()
                     .is_some_and(|id| self.iceberg_ids.contains(id)))
             && let Some(holding) = self.holdings.get_mut(&execution.instrument_id)
         {
-            holding.position = holding.position.saturating_add(signed);
+            holding.trade(execution, sign);
         }
     }
 
@@ -432,20 +440,15 @@ impl Ledger {
     }
 }
 
-/// Returns an execution that an event books or takes back, and what that does to the position.
+/// Returns an execution that an event books, with 1, or takes back, with -1.
 fn traded(event: &Event) -> Option<(&Execution, i64)> {
     match event {
-        Event::OrderFilled { execution, .. } => {
-            Some((execution, execution.side.sign() * execution.last_quantity.0))
-        }
+        Event::OrderFilled { execution, .. } => Some((execution, 1)),
         Event::ExecutionBusted {
             execution: Some(execution),
             booked: true,
             ..
-        } => Some((
-            execution,
-            -execution.side.sign() * execution.last_quantity.0,
-        )),
+        } => Some((execution, -1)),
         _ => None,
     }
 }

@@ -9,7 +9,7 @@ use crate::{status, stream};
 use apex_bus::handle::AccountHandle;
 use apex_bus::message::{AccountCommand, AccountSummary, JournalHealth};
 use apex_domain::account::Reply;
-use apex_domain::portfolio::Position;
+use apex_domain::portfolio::{Margin, Pnl, PnlKey, Position};
 use apex_domain::{AccountId, Instrument, Price};
 use apex_proto::convert::{account as wire, enums};
 use apex_proto::v1;
@@ -278,5 +278,36 @@ pub(super) fn account(summary: &AccountSummary) -> v1::Account {
         venue_connected: summary.venue_connected,
         as_of_ns: 0,
         valuation: v1::Valuation::Market.into(),
+        margin: summary.margin.as_ref().map(margin),
+        attribution: summary.attribution.rows.iter().map(attribution).collect(),
+        attribution_partial: summary.attribution.partial,
+        funding: wire::amounts(&summary.funding),
+    }
+}
+
+fn margin(margin: &Margin) -> v1::Margin {
+    v1::Margin {
+        collateral: margin.collateral.to_string(),
+        initial: margin.initial.to_string(),
+        maintenance: margin.maintenance.to_string(),
+        reserved: margin.reserved.to_string(),
+        free: margin.free.to_string(),
+        ratio: margin
+            .ratio
+            .map(|ratio| ratio.to_string())
+            .unwrap_or_default(),
+        partial: margin.partial,
+    }
+}
+
+fn attribution((key, pnl): (&PnlKey, &Pnl)) -> v1::Attribution {
+    v1::Attribution {
+        strategy_id: key.strategy_id.to_string(),
+        instrument_id: key.instrument_id.to_string(),
+        currency: key.currency.to_string(),
+        realized_pnl: pnl.realized.to_string(),
+        unrealized_pnl: pnl.unrealized.to_string(),
+        fees: pnl.fees.to_string(),
+        funding: pnl.funding.to_string(),
     }
 }

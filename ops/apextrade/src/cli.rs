@@ -147,6 +147,10 @@ pub struct UpArgs {
     /// Seed of the simulated market.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// TOML file of instruments that are added to the default ones, or take their place; see
+    /// docs/guide/instruments.md.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["replay", "venue"])]
+    pub instruments: Option<PathBuf>,
     /// Recording to replay; may be repeated.
     #[arg(long, value_name = "FILE")]
     pub replay: Vec<PathBuf>,
@@ -217,6 +221,10 @@ pub struct VenueSimArgs {
     /// Seed of the market.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// TOML file of instruments that are added to the default ones, or take their place; see
+    /// docs/guide/instruments.md.
+    #[arg(long, value_name = "FILE")]
+    pub instruments: Option<PathBuf>,
     /// Milliseconds between two steps of the simulated traders.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     pub step_ms: u64,

@@ -6,7 +6,7 @@ use apex_domain::account::{
 };
 use apex_domain::event::{AccountMode, CloseScope, Recorded};
 use apex_domain::order::{AmendOrder, Order, OrderKey, SubmitList, SubmitOrder};
-use apex_domain::portfolio::Position;
+use apex_domain::portfolio::{Attribution, Margin, Position};
 use apex_domain::reconcile::{ReconcileReport, VenueOpenOrder, VenueSnapshot};
 use apex_domain::risk::platform::ShareOffer;
 use apex_domain::risk::{Limits, MarketView, ReasonCode, TradingState};
@@ -264,6 +264,12 @@ pub struct AccountSummary {
     pub unrealized_pnl: Money,
     /// A mark or a conversion rate is missing: equity holds less than all.
     pub partial: bool,
+    /// Positive was received.
+    pub funding: BTreeMap<Currency, Money>,
+    /// At the newest marks; `None` in a state of an earlier time.
+    pub margin: Option<Margin>,
+    /// Likewise; empty in a state of an earlier time.
+    pub attribution: Attribution,
     pub positions: Vec<Position>,
     pub working_orders: usize,
     pub orders: usize,
@@ -297,6 +303,9 @@ impl AccountSummary {
             equity: equity.equity,
             unrealized_pnl: equity.unrealized_pnl,
             partial: equity.partial,
+            funding: account.portfolio().funding().clone(),
+            margin: None,
+            attribution: Attribution::default(),
             positions: account.positions().cloned().collect(),
             working_orders: account.working_orders().count(),
             orders: account.orders().len(),

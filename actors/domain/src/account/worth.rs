@@ -1,15 +1,25 @@
 //! What an account is worth, needs and risks at given prices.
 
 use super::machine::Account;
+use super::marks::Marks;
 use crate::id::InstrumentId;
 use crate::number::{NumberError, Price};
 use crate::portfolio::{
     Attribution, DEFAULT_MAX_RATE_AGE_NS, Equity, Freshness, InstrumentMargin, Margin, Mark, Rates,
     Valuation,
 };
+use crate::risk::MarketView;
 use crate::risk::measure::Measure;
 use crate::time::UnixNanos;
 use std::collections::BTreeMap;
+
+/// An account by one valuation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Worth {
+    pub equity: Equity,
+    pub margin: Margin,
+    pub attribution: Attribution,
+}
 
 impl Account {
     /// Returns prices to value this account by: rates up to the age that its limits say, marks up
@@ -39,6 +49,33 @@ impl Account {
     /// Returns what the account is worth.
     pub fn equity_by(&self, valuation: &Valuation<'_>) -> Equity {
         self.portfolio.equity(&self.instruments, valuation)
+    }
+
+    /// Returns what the account is worth, needs and made in these markets, as its limits measure
+    /// it: with rates and marks up to the age that they say. Spot instruments among the markets
+    /// convert. The attribution is empty and partial where a sum cannot be held.
+    pub fn worth_at(
+        &self,
+        now: UnixNanos,
+        markets: impl IntoIterator<Item = (InstrumentId, MarketView)>,
+    ) -> Worth {
+        let mut shown = Marks::default();
+        for (id, view) in markets {
+            if let Some(instrument) = self.instruments.get(&id) {
+                shown.show(instrument, view);
+            }
+        }
+        let Some(valuation) = self.valuation(now, shown.marks(), shown.rates()) else {
+            return Worth::default();
+        };
+        Worth {
+            equity: self.equity_by(&valuation),
+            margin: self.margin(&valuation),
+            attribution: self.attribution(&valuation).unwrap_or(Attribution {
+                partial: true,
+                ..Attribution::default()
+            }),
+        }
     }
 
     /// Returns what the account is worth with each instrument at its mark, whatever the age of

@@ -390,14 +390,10 @@ impl SimExchange {
             VenueCommand::Query {
                 client_order_id, ..
             } => {
-                let markets = &self.markets;
-                let currency = |id: &InstrumentId| {
-                    Some(snapshot::definition(markets, id)?.quote_currency.clone())
-                };
                 let ledger = self.ledgers.entry(account_id.clone()).or_default();
                 out.push(ExchangeEvent::Report {
                     account_id: account_id.clone(),
-                    report: ledger.query(client_order_id, currency, self.clock),
+                    report: ledger.query(client_order_id, self.clock),
                 });
             }
         }

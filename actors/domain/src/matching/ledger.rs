@@ -8,9 +8,9 @@ mod order;
 mod positions;
 
 use crate::id::{ClientOrderId, ExecId, InstrumentId, VenueOrderId};
+use crate::instrument::Fee;
 use crate::instrument::Instrument;
 use crate::market::Side;
-use crate::money::Money;
 use crate::number::{Price, Quantity};
 use crate::order::OrderType;
 use crate::time::UnixNanos;
@@ -32,7 +32,7 @@ pub(super) struct TakenBack {
     pub(super) instrument_id: InstrumentId,
     pub(super) side: Side,
     pub(super) matched: Match,
-    pub(super) fee: Money,
+    pub(super) fee: Fee,
     pub(super) report: VenueReport,
 }
 
@@ -140,7 +140,12 @@ impl Ledger {
             return None;
         }
         let fee = instrument
-            .fee(matched.price, matched.quantity, matched.maker)
+            .fee_of(
+                order.order.side,
+                matched.price,
+                matched.quantity,
+                matched.maker,
+            )
             .ok()?;
         order.filled = Quantity(order.filled.0.checked_add(matched.quantity.0)?);
         if order.filled >= order.order.quantity {
@@ -156,8 +161,7 @@ impl Ledger {
             fee,
             ts_event,
         };
-        let currency = instrument.quote_currency.clone();
-        let filled = execution(id, order, &fill, currency);
+        let filled = execution(id, order, &fill);
         order.fills.push(fill);
         self.positions.book(&order.order, matched.quantity.0);
         self.executions.insert(filled.exec_id.clone(), id.clone());
@@ -304,12 +308,7 @@ impl Ledger {
 
     /// Answers a query. Everything that was sent before it has been worked off, since a
     /// simulated venue takes an account's commands one by one: "not found" is a proof.
-    pub(super) fn query(
-        &self,
-        id: &ClientOrderId,
-        currency: impl Fn(&InstrumentId) -> Option<crate::Currency>,
-        now: UnixNanos,
-    ) -> VenueReport {
+    pub(super) fn query(&self, id: &ClientOrderId, now: UnixNanos) -> VenueReport {
         let Some(order) = self.orders.get(id) else {
             return VenueReport::NotFound {
                 client_order_id: id.clone(),
@@ -317,15 +316,8 @@ impl Ledger {
                 ts_event: now,
             };
         };
-        let executions = match currency(&order.order.instrument_id) {
-            Some(currency) => order
-                .fills
-                .iter()
-                .map(|fill| execution(id, order, fill, currency.clone()))
-                .collect(),
-            // An order of an unknown instrument was rejected and has no fills.
-            None => Vec::new(),
-        };
+        let fills = order.fills.iter();
+        let executions = fills.map(|fill| execution(id, order, fill)).collect();
         VenueReport::Status {
             client_order_id: id.clone(),
             venue_order_id: order.venue_order_id.clone(),
@@ -371,7 +363,10 @@ impl Ledger {
                     quantity: execution.last_quantity,
                     maker: execution.maker,
                 },
-                fee: execution.fee,
+                fee: Fee {
+                    amount: execution.fee,
+                    currency: execution.fee_currency.clone(),
+                },
                 ts_event: execution.ts_event,
             });
         }
@@ -380,12 +375,7 @@ impl Ledger {
     }
 }
 
-fn execution(
-    id: &ClientOrderId,
-    order: &VenueOrder,
-    fill: &Fill,
-    fee_currency: crate::Currency,
-) -> Execution {
+fn execution(id: &ClientOrderId, order: &VenueOrder, fill: &Fill) -> Execution {
     Execution {
         exec_id: fill.exec_id.clone(),
         client_order_id: id.clone(),
@@ -393,8 +383,8 @@ fn execution(
         side: order.order.side,
         last_quantity: fill.matched.quantity,
         last_price: fill.matched.price,
-        fee: fill.fee,
-        fee_currency,
+        fee: fill.fee.amount,
+        fee_currency: fill.fee.currency.clone(),
         maker: fill.matched.maker,
         ts_event: fill.ts_event,
     }

@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 /// How a venue lends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MarginOptions {
-    /// What cash and margin are counted in. Instruments that settle in another currency are not
-    /// offered.
+    /// What cash and margin are counted in. Instruments that settle in another currency, or
+    /// charge a side in one, are not offered.
     pub currency: Currency,
     /// What each account begins with.
     pub cash: Money,
@@ -76,8 +76,11 @@ impl MarginBook {
 
     /// Returns true for an instrument whose margin can be counted.
     pub(super) fn lists(&self, instrument: &Instrument) -> bool {
+        let ours = |side| *instrument.fee_currency(side) == self.options.currency;
         instrument.kind != InstrumentKind::Inverse
             && instrument.quote_currency == self.options.currency
+            && ours(Side::Buy)
+            && ours(Side::Sell)
     }
 
     fn holding(&mut self, account_id: &AccountId) -> &mut Holding {
@@ -114,7 +117,7 @@ impl MarginBook {
     ) {
         let quantity = taken_back.matched.quantity.0;
         let signed = (-taken_back.side.sign()).saturating_mul(quantity);
-        let (price, fee) = (taken_back.matched.price, Money(-taken_back.fee.0));
+        let (price, fee) = (taken_back.matched.price, Money(-taken_back.fee.amount.0));
         self.move_position(account_id, instrument, price, signed, fee);
     }
 

@@ -8,7 +8,6 @@ use super::floor::Floor;
 use super::ledger::{Change, Ledger, Numbering, TakenBack, VenueOrder};
 use super::rules::Refused;
 use crate::id::{ClientOrderId, InstrumentId};
-use crate::instrument::Instrument;
 use crate::order::TimeInForce;
 use crate::time::UnixNanos;
 use crate::venue::{EndReason, NewOrder, SessionEdge, VenueCommand, VenueControl, VenueReport};
@@ -96,8 +95,6 @@ pub(super) trait OneAccount {
 
     fn own_mut(&mut self) -> &mut OwnOrders;
 
-    fn instrument(&self, id: &InstrumentId) -> Option<&Instrument>;
-
     fn floor_mut(&mut self, id: &InstrumentId) -> Option<&mut Floor>;
 
     /// Takes an order out of wherever it waits or rests.
@@ -159,11 +156,7 @@ pub(super) trait OneAccount {
             VenueCommand::CancelForeign { .. } => {}
             VenueCommand::Query {
                 client_order_id, ..
-            } => {
-                let currency =
-                    |id: &InstrumentId| Some(self.instrument(id)?.quote_currency.clone());
-                out.push(self.own().ledger.query(client_order_id, currency, now));
-            }
+            } => out.push(self.own().ledger.query(client_order_id, now)),
         }
     }
 

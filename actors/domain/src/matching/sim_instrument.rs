@@ -3,9 +3,14 @@
 use super::agents::{DayShape, MarketParameters};
 use crate::instrument::{
     AssetClass, FeeSchedule, Instrument, InstrumentError, InstrumentKind, InstrumentRules,
+    PriceBand,
 };
 use crate::number::{Price, Quantity};
+use crate::time::{NANOS_PER_SECOND, UnixNanos};
 use crate::{Currency, Decimal, InstrumentId, Money, Rate};
+
+/// Eight hours, as perpetuals commonly have.
+const FUNDING_INTERVAL_NS: i64 = 8 * 3_600 * NANOS_PER_SECOND;
 
 /// An instrument and the temper of its market. A tick is one price increment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +33,9 @@ pub struct SimInstrument {
 }
 
 impl SimInstrument {
+    /// The increment at the start price, which holds wherever the market goes.
     pub(super) fn tick(&self) -> i64 {
-        self.instrument.price_increment.0
+        self.instrument.price_increment_at(self.start_price).0
     }
 
     /// Returns the start price in thousandths of a tick.
@@ -62,16 +68,54 @@ impl SimInstrument {
                 });
             }
         }
+        self.stays_on_its_grid()
+    }
+
+    /// Checks the prices and quantities of the simulated traders.
+    fn stays_on_its_grid(&self) -> Result<(), InstrumentError> {
+        let instrument = &self.instrument;
+        let contradiction = |field, detail| {
+            Err(InstrumentError::Contradiction {
+                instrument_id: instrument.instrument_id.clone(),
+                field,
+                detail,
+            })
+        };
+        if !instrument.is_on_price_increment(self.start_price) {
+            return contradiction("start_price", "is not on the price increment");
+        }
+        // The fair value stays within these.
+        let (low, high) = (self.start_price.0 / 2, self.start_price.0.checked_mul(2));
+        let Some(high) = high else {
+            return contradiction("start_price", "is above half of what a price can be");
+        };
+        let increment = |price| instrument.price_increment_at(Price(price)).0;
+        if increment(low) != self.tick() || increment(high) != self.tick() {
+            return contradiction(
+                "start_price",
+                "has another price increment at half or twice of it",
+            );
+        }
+        if !instrument.is_on_quantity_increment(self.lot) {
+            return contradiction("lot", "is not on the quantity increment");
+        }
         Ok(())
     }
 
-    /// Returns BTCUSDT.SIM, ETHUSDT.SIM and AAPL.SIM. The smallest quantity at half the start
-    /// price is worth more than the smallest notional, so it always is an order.
+    /// Returns the market that is there by default: spot (BTCUSDT, ETHUSDT), perpetuals with
+    /// funding (BTCUSDT-PERP, linear; BTCUSDT-INVERSE), a future (BTCUSDT-20301227) and shares
+    /// (AAPL whole; MSFT in fractions, with a fee for each share and price bands), all `.SIM`. The
+    /// smallest quantity at half the start price is worth more than the smallest notional, so it
+    /// always is an order. New ones come at the end: each draws from the stream of its place.
     pub fn defaults() -> Vec<SimInstrument> {
         vec![
             crypto("BTC", 6_000_000, 100, 10_000_000, 5_000),
             crypto("ETH", 300_000, 1_000, 100_000_000, 100_000),
             share("AAPL", 19_000),
+            perpetual(),
+            inverse(),
+            future(),
+            fractional_share("MSFT", 4_000_000),
         ]
     }
 }
@@ -138,6 +182,90 @@ fn crypto(base: &str, start: i64, min: i64, max: i64, lot: i64) -> SimInstrument
     }
 }
 
+/// Prices have one decimal and quantities three.
+fn contract(symbol: &str) -> SimInstrument {
+    let definition = instrument(symbol, "BTC", "USDT");
+    let start = 600_000;
+    SimInstrument {
+        instrument: Instrument {
+            kind: InstrumentKind::Linear,
+            price_decimals: 1,
+            quantity_decimals: 3,
+            max_quantity: Quantity(1_000_000),
+            min_notional: Money(Decimal::from(5)),
+            initial_margin: Rate(Decimal::new(5, 2)),
+            fees: FeeSchedule {
+                maker: Rate(Decimal::new(2, 4)),
+                taker: Rate(Decimal::new(5, 4)),
+                decimals: Some(8),
+                ..FeeSchedule::default()
+            },
+            rules: InstrumentRules {
+                maintenance_margin: Some(Rate(Decimal::new(25, 3))),
+                ..InstrumentRules::default()
+            },
+            ..definition
+        },
+        start_price: Price(start),
+        half_spread_ticks: start / 120_000,
+        level_ticks: start / 150_000,
+        walk_milliticks: start / 200,
+        lot: Quantity(50),
+        parameters: MarketParameters::default(),
+    }
+}
+
+fn perpetual() -> SimInstrument {
+    let mut perpetual = contract("BTCUSDT-PERP");
+    perpetual.instrument.rules.funding_interval_ns = Some(FUNDING_INTERVAL_NS);
+    perpetual
+}
+
+/// Contracts of 100 USDT, margined and settled in BTC.
+fn inverse() -> SimInstrument {
+    let mut inverse = contract("BTCUSDT-INVERSE");
+    inverse.instrument.kind = InstrumentKind::Inverse;
+    inverse.instrument.quantity_decimals = 0;
+    inverse.instrument.multiplier = Rate(Decimal::from(100));
+    inverse.instrument.min_notional = Money(Decimal::ZERO);
+    inverse.instrument.rules.funding_interval_ns = Some(FUNDING_INTERVAL_NS);
+    inverse.lot = Quantity(30);
+    inverse
+}
+
+/// Ends on the last Friday of 2030, at 08:00 UTC.
+fn future() -> SimInstrument {
+    let mut future = contract("BTCUSDT-20301227");
+    future.instrument.rules.class = AssetClass::Future;
+    future.instrument.rules.expires_at = Some(UnixNanos(1_924_588_800 * NANOS_PER_SECOND));
+    future
+}
+
+/// A share by the rules of the United States: four decimals below 1.00 and two from there on
+/// (Regulation NMS, Rule 612). Its fee is 0.005 a share and at least 1.00.
+fn fractional_share(symbol: &str, start: i64) -> SimInstrument {
+    let mut share = share(symbol, start);
+    share.instrument.price_decimals = 4;
+    share.instrument.quantity_decimals = 3;
+    share.instrument.min_quantity = Quantity(10);
+    share.instrument.max_quantity = Quantity(100_000_000);
+    share.instrument.rules.price_bands = vec![PriceBand {
+        from: Price(10_000),
+        increment: Price(100),
+    }];
+    share.instrument.fees = FeeSchedule {
+        decimals: Some(4),
+        per_unit: Money(Decimal::new(5, 3)),
+        minimum: Money(Decimal::ONE),
+        ..FeeSchedule::default()
+    };
+    share.half_spread_ticks = 4;
+    share.level_ticks = 2;
+    share.walk_milliticks = 200;
+    share.lot = Quantity(20_000);
+    share
+}
+
 fn share(symbol: &str, start: i64) -> SimInstrument {
     SimInstrument {
         instrument: Instrument {
@@ -175,7 +303,7 @@ mod tests {
     #[test]
     fn the_default_instruments_are_valid_and_their_smallest_order_is_an_order() {
         let all = SimInstrument::defaults();
-        assert_eq!(all.len(), 3);
+        assert_eq!(all.len(), 7);
         for definition in all {
             definition.validate().unwrap();
             definition.parameters.validate().unwrap();
@@ -190,7 +318,8 @@ mod tests {
             assert!(instrument.is_on_quantity_increment(definition.lot));
             assert!(instrument.is_on_price_increment(definition.start_price));
             let class = match instrument.instrument_id.symbol() {
-                "AAPL" => AssetClass::Equity,
+                "AAPL" | "MSFT" => AssetClass::Equity,
+                "BTCUSDT-20301227" => AssetClass::Future,
                 _ => AssetClass::Crypto,
             };
             assert_eq!(
@@ -198,6 +327,22 @@ mod tests {
                 "{}",
                 instrument.instrument_id
             );
+        }
+    }
+
+    #[test]
+    fn what_would_leave_its_grid_is_refused_by_field() {
+        let defaults = SimInstrument::defaults;
+        let mut off = defaults().remove(6);
+        off.start_price = Price(4_000_050);
+        let mut cheap = defaults().remove(6);
+        cheap.start_price = Price(12_000);
+        let mut odd = defaults().remove(0);
+        odd.instrument.quantity_increment = Quantity(10);
+        odd.lot = Quantity(15);
+        for (definition, field) in [(off, "start_price"), (cheap, "start_price"), (odd, "lot")] {
+            let refused = definition.validate().unwrap_err();
+            assert_eq!(refused.field(), field, "{refused}");
         }
     }
 }

@@ -43,6 +43,21 @@ pub(crate) fn fee_units(
     i64::try_from(units.mantissa()).map_err(|_| NumberError::OutOfRange)
 }
 
+impl Execution {
+    /// Returns what this execution does to the position of a portfolio that books it, in units of
+    /// the quantity's last decimal: the signed quantity, less a fee that is paid in what was
+    /// bought.
+    ///
+    /// Errors: `OutOfRange` when no position can be changed by as much; nothing books it.
+    pub fn position_change(&self, instrument: &Instrument) -> Result<i64, NumberError> {
+        let traded = self.last_quantity.0.checked_mul(self.side.sign());
+        let units = fee_units(instrument, self)?;
+        traded
+            .and_then(|traded| traded.checked_sub(units))
+            .ok_or(NumberError::OutOfRange)
+    }
+}
+
 pub(super) fn plan(
     portfolio: &Portfolio,
     instrument: &Instrument,

@@ -5,7 +5,7 @@ use apex_domain::event::{Event, Hold};
 use apex_domain::order::{
     Contingency, ListDefinition, Order, OrderStatus, SubmitList, SubmitOrder,
 };
-use apex_domain::{ClientOrderId, InstrumentId, OrderListId, StrategyId};
+use apex_domain::{ClientOrderId, Instrument, InstrumentId, OrderListId, StrategyId};
 use apex_strategy::ledger::{lists, order_number, order_prefix};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -140,8 +140,13 @@ impl Holdings {
         }
     }
 
-    /// Takes an event of the account. Returns true when it is news about an own order.
-    pub fn fold(&mut self, event: &AccountEvent) -> bool {
+    /// Takes an event of the account; the definition is that of the instrument that it trades.
+    /// Returns true when it is news about an own order.
+    pub fn fold(
+        &mut self,
+        event: &AccountEvent,
+        definition: impl FnOnce(&InstrumentId) -> Option<Instrument>,
+    ) -> bool {
         let recorded = &event.recorded;
         if recorded.sequence <= self.sequence {
             return false;
@@ -173,8 +178,13 @@ impl Holdings {
             _ => None,
         };
         if let Some((execution, direction)) = traded {
-            let signed = direction * execution.side.sign() * execution.last_quantity.0;
             let id = &execution.instrument_id;
+            // A strategy trades only what was defined before; without it no fee is in the asset.
+            let change = match definition(id) {
+                Some(instrument) => execution.position_change(&instrument).unwrap_or(0),
+                None => execution.side.sign() * execution.last_quantity.0,
+            };
+            let signed = change.saturating_mul(direction);
             let position = self.positions.entry(id.clone()).or_default();
             *position = position.saturating_add(signed);
             if *position == 0 {

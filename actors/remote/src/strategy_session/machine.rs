@@ -219,7 +219,7 @@ impl Session {
         let strategy_id = self.setup.owner.strategy_id.clone();
         self.holdings = Holdings::new(strategy_id, &loaded.summary, loaded.orders);
         for event in &loaded.since {
-            self.holdings.fold(event);
+            self.holdings.fold(event, |id| self.hub.instrument(id));
         }
         self.state = State::Running;
         self.ts = now;
@@ -281,7 +281,7 @@ impl Session {
     ) {
         // An account's event is told once, and only to the strategy that it is about.
         happenings.retain(|happening| match happening {
-            Happening::Account(event) => self.holdings.fold(event),
+            Happening::Account(event) => self.holdings.fold(event, |id| self.hub.instrument(id)),
             _ => true,
         });
         let due = self.timers.due(now);

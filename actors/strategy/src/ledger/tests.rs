@@ -2,6 +2,7 @@ use super::*;
 use crate::context::Context;
 use crate::order_request::OrderRequest;
 use crate::testing::{account_id, instrument, instrument_id, strategy_id};
+use apex_domain::instrument::InstrumentKind;
 use apex_domain::market::Side;
 use apex_domain::order::OrderStatus;
 use apex_domain::risk::{MarketRef, ReasonCode};
@@ -139,6 +140,41 @@ fn what_ended_no_longer_counts_as_working() {
     ledger.fold(&filled("o2", &asked[2], 6));
     assert_eq!((ledger.position(&id), ledger.working(&id)), (-10, 0));
     assert_eq!(ledger.working_orders().count(), 0);
+}
+
+#[test]
+fn a_fee_in_the_asset_leaves_the_position_that_the_account_has() {
+    let id = instrument_id();
+    let mut definition = instrument();
+    definition.kind = InstrumentKind::Spot;
+    definition.quantity_decimals = 3;
+    let mut ledger = Ledger::new(account_id(), strategy_id("s"), &[Arc::new(definition)]);
+    let asked = ask(&mut ledger, |ctx| {
+        ctx.target(&id, 1_000);
+    });
+    ledger.fold(&initialized("o1", &asked[0]));
+    let mut fill = filled("o1", &asked[0], 1_000);
+    let Event::OrderFilled { execution, .. } = &mut fill.event else {
+        panic!("it is a fill");
+    };
+    execution.fee = Money::parse("0.001").unwrap();
+    execution.fee_currency = Currency::new("DATA").unwrap();
+    let taken_back = Event::ExecutionBusted {
+        order_id: Some(order_id("o1")),
+        exec_id: execution.exec_id.clone(),
+        instrument_id: id.clone(),
+        execution: Some(execution.clone()),
+        booked: true,
+        ts_event: UnixNanos(2),
+    };
+    ledger.fold(&fill);
+    assert_eq!(ledger.position(&id), 999);
+    let closing = ask(&mut ledger, |ctx| {
+        ctx.target(&id, 0);
+    });
+    assert_eq!((closing[0].side, closing[0].quantity.0), (Side::Sell, 999));
+    ledger.fold(&record(10, taken_back));
+    assert_eq!(ledger.position(&id), 0);
 }
 
 #[test]

@@ -9,6 +9,7 @@
 
 pub mod client;
 mod core;
+pub mod instruments;
 pub mod journal;
 mod lines;
 pub mod protocol;
@@ -21,6 +22,7 @@ mod venue;
 pub use client::{
     CommandSender, ConnectOptions, EventStream, LostReason, SendError, SimVenueClient, VenueEvent,
 };
+pub use instruments::{InstrumentsFileError, load_instruments};
 pub use protocol::Faults;
 pub use server::{ServerOptions, serve};
 

@@ -4,12 +4,14 @@ use crate::cli::{self, Feed, ReplayArgs, StrategyArgs, UpArgs};
 use crate::commands::{block_on, progress};
 use crate::config::Settings;
 use anyhow::{Context, Result, bail};
+use apex_domain::matching::SimInstrument;
 use apex_node::StrategyChoice;
 use apex_node::replay::pace::{Pause, Speed};
 use apex_node::replay::summary::Summary;
 use apex_node::replay::{self, Controls, ReplayRun};
 use apex_node::sim;
 use apex_node::up::{NodeOptions, token_file};
+use apex_venues::sim::load_instruments;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -121,6 +123,16 @@ fn address(text: &str, allow_beyond_loopback: bool) -> Result<SocketAddr> {
     Ok(address)
 }
 
+/// Returns the instruments of the simulated market: the default ones, and those of a file.
+///
+/// Errors: what is wrong in the file.
+pub fn instruments(file: Option<&Path>) -> Result<Vec<SimInstrument>> {
+    match file {
+        Some(file) => Ok(load_instruments(file)?),
+        None => Ok(SimInstrument::defaults()),
+    }
+}
+
 async fn live(
     args: UpArgs,
     options: NodeOptions,
@@ -129,7 +141,14 @@ async fn live(
     let mut stop = stop_on_signal()?;
     let live = match (args.venue, args.feed.unwrap_or(Feed::Sim)) {
         (Some(address), Feed::Sim) => sim::linked(&options, address).await?,
-        (None, Feed::Sim) => sim::inside(&options, args.seed).await?,
+        (None, Feed::Sim) => {
+            sim::inside(
+                &options,
+                args.seed,
+                instruments(args.instruments.as_deref())?,
+            )
+            .await?
+        }
         (_, Feed::Binance | Feed::Alpaca) => {
             bail!("live feeds are not part of this build: use --feed sim, or --replay a recording")
         }

@@ -26,9 +26,15 @@ pub fn run(args: VenueSimArgs, settings: &Settings) -> Result<ExitCode> {
         .with_context(|| format!("cannot make folder \"{}\"", data_dir.display()))?;
     let mut options = ServerOptions::new(data_dir, args.seed);
     options.step_interval = Duration::from_millis(args.step_ms);
+    options.sim.instruments = super::up::instruments(args.instruments.as_deref())?;
     for listed in &mut options.sim.instruments {
-        listed.instrument.rules.price_collar = args.price_collar;
-        listed.instrument.rules.calendar = args.calendar.clone().unwrap_or_default();
+        // What is not stated stays as it is defined.
+        if args.price_collar.is_some() {
+            listed.instrument.rules.price_collar = args.price_collar;
+        }
+        if let Some(calendar) = &args.calendar {
+            listed.instrument.rules.calendar.clone_from(calendar);
+        }
         if args.margin_cash.is_some() {
             listed.instrument.initial_margin = args.initial_margin;
             listed.instrument.rules.maintenance_margin = Some(args.maintenance_margin);

@@ -196,7 +196,10 @@ fn fair_values_correlate_by_the_product_of_their_weights() {
 
 /// Returns a hash of all that ten minutes of market tell.
 fn events_hash(seed: u64) -> u64 {
-    let mut exchange = SimExchange::new(SimOptions::new(seed)).unwrap();
+    let mut options = SimOptions::new(seed);
+    // The number was taken when these were all; what was added has streams of its own.
+    options.instruments.truncate(3);
+    let mut exchange = SimExchange::new(options).unwrap();
     let mut hash = xxhash_rust::xxh3::Xxh3::new();
     let mut out = Vec::new();
     for second in 0..600 {

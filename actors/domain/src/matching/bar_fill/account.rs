@@ -2,7 +2,6 @@
 
 use super::BarFill;
 use crate::id::{ClientOrderId, InstrumentId};
-use crate::instrument::Instrument;
 use crate::matching::floor::Floor;
 use crate::matching::ledger::{Change, TakenBack};
 use crate::matching::one_account::{OneAccount, OwnOrders};
@@ -20,10 +19,6 @@ impl OneAccount for BarFill {
 
     fn own_mut(&mut self) -> &mut OwnOrders {
         &mut self.own
-    }
-
-    fn instrument(&self, id: &InstrumentId) -> Option<&Instrument> {
-        Some(&self.listings.get(id)?.instrument)
     }
 
     fn floor_mut(&mut self, id: &InstrumentId) -> Option<&mut Floor> {

@@ -2,7 +2,6 @@
 
 use super::BookFill;
 use crate::id::{ClientOrderId, InstrumentId};
-use crate::instrument::Instrument;
 use crate::matching::floor::Floor;
 use crate::matching::ledger::{Change, TakenBack};
 use crate::matching::one_account::{OneAccount, OwnOrders};
@@ -17,10 +16,6 @@ impl OneAccount for BookFill {
 
     fn own_mut(&mut self) -> &mut OwnOrders {
         &mut self.own
-    }
-
-    fn instrument(&self, id: &InstrumentId) -> Option<&Instrument> {
-        Some(&self.markets.get(id)?.instrument)
     }
 
     fn floor_mut(&mut self, id: &InstrumentId) -> Option<&mut Floor> {

@@ -8,6 +8,7 @@ mod balances;
 mod data;
 mod extended;
 mod facts;
+mod fees;
 mod kinds;
 mod margin;
 mod properties;

@@ -21,10 +21,7 @@ impl SimExchange {
         let Some(margin) = &self.margin else {
             return Ok(());
         };
-        let (Some(market), Some((_, mark))) = (
-            self.markets.get(&order.instrument_id),
-            self.mark(&order.instrument_id),
-        ) else {
+        let Some(market) = self.markets.get(&order.instrument_id) else {
             return Ok(());
         };
         let instrument = &market.definition.instrument;
@@ -32,6 +29,9 @@ impl SimExchange {
             let text = "instrument has no margin in the venue's currency";
             return Err(Refused::new(RejectReason::Unsupported, text));
         }
+        let Some((_, mark)) = self.mark(&order.instrument_id) else {
+            return Ok(());
+        };
         if margin.covers(account_id, instrument, order, mark, |id| self.mark(id)) {
             return Ok(());
         }

@@ -25,13 +25,12 @@ impl SimExchange {
         self.clock = self.clock.max(now);
         let ts = self.clock;
         let markets = &self.markets;
-        let currency = |id: &InstrumentId| Some(definition(markets, id)?.quote_currency.clone());
         let ledger = self.ledgers.entry(account_id.clone()).or_default();
         let orders = ledger.open_orders();
         let mut executions = ExecutionPart {
             since,
             ts,
-            rows: ledger.executions_since(since, currency),
+            rows: ledger.executions_since(since),
         };
         cut(&mut executions);
         VenueSnapshot {
@@ -41,7 +40,7 @@ impl SimExchange {
             executions: Some(executions),
             positions: Some(Part {
                 ts,
-                rows: ledger.positions(),
+                rows: ledger.positions(|id| definition(markets, id)),
             }),
             balances: self.wallets.as_ref().map(|wallets| Part {
                 ts,
@@ -57,8 +56,7 @@ impl SimExchange {
             return;
         };
         let markets = &self.markets;
-        let currency = |id: &InstrumentId| Some(definition(markets, id)?.quote_currency.clone());
-        let executions = ledger.executions_since(UnixNanos::MIN, currency);
+        let executions = ledger.executions_since(UnixNanos::MIN);
         wallets.rebook(account_id, &executions, |id| definition(markets, id));
     }
 }

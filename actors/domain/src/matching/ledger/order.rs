@@ -1,8 +1,7 @@
 //! One order at a simulated venue.
 
 use crate::id::{ExecId, VenueOrderId};
-use crate::instrument::Instrument;
-use crate::money::Money;
+use crate::instrument::{Fee, Instrument};
 use crate::number::{Price, Quantity};
 use crate::order::trigger::{Seen, Watch};
 use crate::order::{OrderType, TimeInForce};
@@ -44,7 +43,7 @@ pub(in crate::matching) struct Match {
 pub(super) struct Fill {
     pub(super) exec_id: ExecId,
     pub(super) matched: Match,
-    pub(super) fee: Money,
+    pub(super) fee: Fee,
     pub(super) ts_event: UnixNanos,
 }
 

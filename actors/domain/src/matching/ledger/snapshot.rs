@@ -1,10 +1,11 @@
 //! What the venue has of an account, as a reconciliation asks for it.
 
 use super::{Ledger, execution};
-use crate::Currency;
 use crate::id::InstrumentId;
+use crate::instrument::Instrument;
 use crate::market::Side;
 use crate::number::Quantity;
+use crate::portfolio::fee_units;
 use crate::reconcile::{VenueOpenOrder, VenuePosition};
 use crate::time::UnixNanos;
 use crate::venue::{Execution, VenueStatus};
@@ -30,36 +31,35 @@ impl Ledger {
     }
 
     /// Returns the executions from `since` on, oldest first.
-    pub(in crate::matching) fn executions_since(
-        &self,
-        since: UnixNanos,
-        currency: impl Fn(&InstrumentId) -> Option<Currency>,
-    ) -> Vec<Execution> {
+    pub(in crate::matching) fn executions_since(&self, since: UnixNanos) -> Vec<Execution> {
         let mut rows = Vec::new();
         for (id, order) in &self.orders {
-            // An order of an unknown instrument was rejected and has no fills.
-            let Some(currency) = currency(&order.order.instrument_id) else {
-                continue;
-            };
             let fills = order.fills.iter().filter(|fill| fill.ts_event >= since);
-            rows.extend(fills.map(|fill| execution(id, order, fill, currency.clone())));
+            rows.extend(fills.map(|fill| execution(id, order, fill)));
         }
         rows.sort_by(|a, b| (a.ts_event, &a.exec_id).cmp(&(b.ts_event, &b.exec_id)));
         rows
     }
 
-    /// Returns what the fills sum up to.
-    pub(in crate::matching) fn positions(&self) -> Vec<VenuePosition> {
+    /// Returns what the fills sum up to, less the fees that were paid in what they bought.
+    pub(in crate::matching) fn positions<'a>(
+        &self,
+        instrument: impl Fn(&InstrumentId) -> Option<&'a Instrument>,
+    ) -> Vec<VenuePosition> {
         let mut sums: BTreeMap<&InstrumentId, i64> = BTreeMap::new();
-        for order in self.orders.values() {
+        for (id, order) in &self.orders {
+            // An order of an unknown instrument was rejected and has no fills.
+            let Some(instrument) = instrument(&order.order.instrument_id) else {
+                continue;
+            };
             let sum = sums.entry(&order.order.instrument_id).or_default();
             for fill in &order.fills {
-                let traded = fill
-                    .matched
-                    .quantity
-                    .0
-                    .saturating_mul(order.order.side.sign());
-                *sum = sum.saturating_add(traded);
+                let execution = execution(id, order, fill);
+                let traded = execution.last_quantity.0;
+                let traded = traded.saturating_mul(execution.side.sign());
+                // One that no number holds is not in the account's position either.
+                let charged = fee_units(instrument, &execution).unwrap_or(0);
+                *sum = sum.saturating_add(traded).saturating_sub(charged);
             }
         }
         let open = sums.into_iter().filter(|(_, quantity)| *quantity != 0);

@@ -5,9 +5,9 @@ use crate::strategy_session::events::Happening;
 use crate::strategy_session::holdings::Holdings;
 use crate::strategy_session::machine::Input;
 use apex_bus::message::AccountEvent;
-use apex_domain::UnixNanos;
 use apex_domain::event::{Event, Recorded};
 use apex_domain::market::Side;
+use apex_domain::{Currency, Money, UnixNanos};
 use std::sync::Arc;
 
 fn split(numerator: u32, denominator: u32, sequence: u64) -> AccountEvent {
@@ -33,14 +33,14 @@ fn split(numerator: u32, denominator: u32, sequence: u64) -> AccountEvent {
 fn a_split_changes_the_units_of_the_position() {
     for (held, parts, expected) in [(200, (3, 1), 600), (-5, (1, 2), -2), (1, (1, 2), 0)] {
         let mut holdings = Holdings::new(owner().strategy_id, &summary(held), []);
-        holdings.fold(&split(parts.0, parts.1, 11));
+        holdings.fold(&split(parts.0, parts.1, 11), |_| None);
         assert_eq!(
             holdings.position(&instrument_id()),
             expected,
             "{held} by {parts:?}"
         );
         // Told again, as after a gap.
-        holdings.fold(&split(parts.0, parts.1, 11));
+        holdings.fold(&split(parts.0, parts.1, 11), |_| None);
         assert_eq!(holdings.position(&instrument_id()), expected);
         assert_eq!(holdings.positions().count(), usize::from(expected != 0));
     }
@@ -60,4 +60,24 @@ fn both_sides_of_a_hedging_account_are_held_together() {
     summary.positions.push(position(&owner().strategy_id, -50));
     let holdings = Holdings::new(owner().strategy_id, &summary, []);
     assert_eq!(holdings.position(&instrument_id()), 150);
+}
+
+#[test]
+fn a_fee_in_the_asset_leaves_so_much_less_to_sell() {
+    let mut run = Run::new(0, Vec::new(), false);
+    let order = submitted(&run.target("1"));
+    let mut fill = filled(&order, 1_000, 11);
+    let Happening::Account(event) = &mut fill else {
+        panic!("a fill is an event of the account");
+    };
+    let mut recorded = event.recorded.as_ref().clone();
+    let Event::OrderFilled { execution, .. } = &mut recorded.event else {
+        panic!("it is a fill");
+    };
+    execution.fee = Money::parse("0.001").unwrap();
+    execution.fee_currency = Currency::new("BTC").unwrap();
+    event.recorded = Arc::new(recorded);
+    run.apply(Input::Happened(vec![fill]));
+    let order = submitted(&run.target("0"));
+    assert_eq!((order.side, order.quantity.0), (Side::Sell, 999));
 }

@@ -11,7 +11,7 @@ use apex_domain::event::{AccountMode, Event, Recorded};
 use apex_domain::instrument::{FeeSchedule, InstrumentKind, InstrumentRules};
 use apex_domain::market::{Level, MarketEvent, Quote};
 use apex_domain::order::{Order, OrderStatus, SubmitOrder};
-use apex_domain::portfolio::{Holder, Position};
+use apex_domain::portfolio::{Attribution, Holder, Position};
 use apex_domain::risk::{Limits, MarketRef, TradingState};
 use apex_domain::venue::Execution;
 use apex_domain::{
@@ -95,6 +95,9 @@ pub fn summary(quantity: i64) -> AccountSummary {
         venue_connected: true,
         reconcile_differences: BTreeMap::new(),
         losses_unmeasured: false,
+        funding: BTreeMap::new(),
+        margin: None,
+        attribution: Attribution::default(),
     }
 }
 

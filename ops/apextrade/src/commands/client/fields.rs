@@ -1,6 +1,8 @@
 //! Messages as JSON: every field under its name in the .proto, decimals as strings, enums by
 //! name, counts and times as numbers. Words and times for tables.
 
+mod worth;
+
 use apex_proto::v1;
 use serde_json::{Value, json};
 
@@ -265,6 +267,10 @@ pub fn account(account: &v1::Account) -> Value {
         "venue_connected": account.venue_connected,
         "as_of_ns": account.as_of_ns,
         "valuation": name!(Valuation, account.valuation),
+        "funding": account.funding,
+        "margin": account.margin.as_ref().map(worth::margin),
+        "attribution": account.attribution.iter().map(worth::attribution).collect::<Vec<_>>(),
+        "attribution_partial": account.attribution_partial,
     })
 }
 

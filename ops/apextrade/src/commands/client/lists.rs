@@ -142,6 +142,11 @@ fn print_accounts(accounts: &[v1::Account]) {
                 ),
                 format!("{} {}{partial}", account.equity, account.base_currency),
                 account.unrealized_pnl.clone(),
+                account
+                    .margin
+                    .as_ref()
+                    .map(|m| m.free.clone())
+                    .unwrap_or_default(),
                 amounts(&account.cash),
                 account.working_orders.to_string(),
                 account.executions.to_string(),
@@ -154,6 +159,7 @@ fn print_accounts(accounts: &[v1::Account]) {
         "STATE",
         "EQUITY",
         "UNREALIZED",
+        "FREE MARGIN",
         "CASH",
         "WORKING",
         "EXECUTIONS",
