@@ -242,7 +242,7 @@ async fn market_data_begins_with_the_books_and_has_no_gap() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(books.len(), 3);
+    assert_eq!(books.len(), 7);
     venue.stop().await;
 }
 
