@@ -157,19 +157,36 @@ impl Account {
         let meant = |execution: &Execution| self.orders.find_reported(&execution.client_order_id);
         let indexes: BTreeSet<OrderIndex> = missing.iter().filter_map(meant).collect();
         for index in indexes {
-            let meant =
-                |row: &&Execution| self.orders.find_reported(&row.client_order_id) == Some(index);
-            let rows = part.rows.iter().filter(meant);
-            let list = Listed {
-                executions: &rows.collect::<Vec<_>>(),
-                // The list of open orders may be of another moment.
-                works: false,
-                is_part: false,
-                since: part.since,
-                ts: part.ts,
-            };
-            self.take_back_contradicted(step, index, &list);
+            self.take_back_of_order(step, part, index, false);
+            // What an iceberg shows is an order of its own, and smaller than the whole.
+            if self.orders.get(index).slice.is_some() {
+                self.take_back_of_order(step, part, index, true);
+            }
         }
+    }
+
+    fn take_back_of_order(
+        &mut self,
+        step: &mut Step<'_>,
+        part: &ExecutionPart,
+        index: OrderIndex,
+        is_part: bool,
+    ) {
+        let wire_id = self.orders.get(index).wire_id();
+        let meant = |row: &&Execution| {
+            let is_ours = self.orders.find_reported(&row.client_order_id) == Some(index);
+            is_ours && (!is_part || row.client_order_id == wire_id)
+        };
+        let rows = part.rows.iter().filter(meant);
+        let list = Listed {
+            executions: &rows.collect::<Vec<_>>(),
+            // The list of open orders may be of another moment.
+            works: false,
+            is_part,
+            since: part.since,
+            ts: part.ts,
+        };
+        self.take_back_contradicted(step, index, &list);
     }
 
     fn take_orders(

@@ -260,7 +260,7 @@ impl Account {
         }
         if entry.is_between_slices() && cumulative_quantity <= filled {
             // The end of a part that was filled whole.
-            return self.amend_missed(step, index, ts_event);
+            return self.part_is_over(step, index, ts_event);
         }
         // Some venues count what they took back, others do not.
         let with_busted = filled.saturating_add(entry.busted_at_venue());

@@ -173,7 +173,7 @@ impl Account {
             return self.amend_rejected(step, index, reason, ts_event);
         }
         if entry.is_between_slices() {
-            return;
+            return self.part_is_over(step, index, ts_event);
         }
         if fresh && !entry.order.leaves_quantity.is_zero() {
             let leaves = entry.order.leaves_quantity.0;
@@ -224,7 +224,7 @@ impl Account {
         let entry = self.orders.get(index);
         if entry.is_between_slices() {
             // It has forgotten a part that it has filled. What is left has not been there.
-            return self.amend_missed(step, index, ts_event);
+            return self.part_is_over(step, index, ts_event);
         }
         let halted = self.trading_state == TradingState::Halted;
         // A cancel that the venue refused, as it had no such order, is wanted all the same.
@@ -242,11 +242,16 @@ impl Account {
         }
     }
 
-    /// Ends an amend of a part that is over at the venue: what is left has not been there.
-    pub(super) fn amend_missed(&mut self, step: &mut Step<'_>, index: OrderIndex, ts: UnixNanos) {
-        if self.orders.get(index).amend.is_some() {
+    /// Ends what is under way for a part that is over at the venue: an amend is too late for it,
+    /// and an end that counted less than was filled in the end ends the rest, which is here.
+    pub(super) fn part_is_over(&mut self, step: &mut Step<'_>, index: OrderIndex, ts: UnixNanos) {
+        let entry = self.orders.get(index);
+        if entry.amend.is_some() {
             let reason = "the part at the venue was filled before".to_owned();
             self.amend_rejected(step, index, reason, ts);
+        }
+        if let Some(held) = self.orders.get(index).held.clone() {
+            self.end(step, index, held.end, held.reason_code, ts);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::event::Event;
 use crate::time::NANOS_PER_SECOND;
-use crate::venue::VenueReport;
+use crate::venue::{VenueCommand, VenueReport};
 
 /// Long 10 by two executions, of which the venue lists the first alone, and the position of that.
 fn taken_back() -> World {
@@ -70,4 +70,40 @@ fn a_bust_that_never_comes_keeps_the_position_apart_for_a_minute_at_most() {
     }
     assert_eq!(made_up(&world), 1);
     assert_eq!(world.account.net_position(&id(PERP)), 4);
+}
+
+#[test]
+fn what_a_part_of_an_iceberg_traded_again_is_no_overfill() {
+    let mut world = World::ready();
+    let mut definition = instrument(PERP);
+    definition.rules.lacks.iceberg = true;
+    world.apply(AccountInput::DefineInstrument(Box::new(definition)));
+    let mut order = limit("own", PERP, Side::Buy, 400, 10_000);
+    order.terms.display_quantity = Some(Quantity(200));
+    world.submit(order);
+    let [VenueCommand::New(new)] = world.commands() else {
+        panic!("{:?}", world.commands())
+    };
+    let wire = new.client_order_id.as_str().to_owned();
+    for (exec_id, quantity) in [("kept", 190), ("gone", 7)] {
+        let fill = execution(&wire, exec_id, PERP, Side::Buy, quantity, 10_000);
+        world.report(VenueReport::Filled(fill));
+    }
+    let again = execution(&wire, "again", PERP, Side::Buy, 9, 10_000);
+    world.now = world.now.plus(NANOS_PER_SECOND);
+    let mut snapshot = bare(&world);
+    let executions = world.account.executions().iter();
+    let kept = executions.map(|record| &record.execution);
+    let kept = kept.filter(|execution| execution.exec_id.as_str() == "kept");
+    snapshot.executions = Some(ExecutionPart {
+        rows: kept.cloned().chain([again]).collect(),
+        ts: world.now.plus(1),
+        ..ExecutionPart::default()
+    });
+    assert_eq!(
+        take(&mut world, &snapshot),
+        ["ExecutionBusted", "OrderFilled"]
+    );
+    assert_eq!(world.order("own").filled_quantity, Quantity(199));
+    world.assert_recovers();
 }

@@ -241,3 +241,20 @@ fn a_cancel_ends_the_part_and_the_hidden_rest() {
     let world = check(&[SENT, ("rejected 1", "", "0+0+25=25 REJECTED")]);
     assert_eq!(count(&world, "OrderRejected"), 1);
 }
+
+#[test]
+fn a_cancel_that_counts_less_than_is_filled_in_the_end_ends_the_rest() {
+    let mut world = check(&[
+        SENT,
+        FIRST,
+        ("cancel", "cancel o/1", "0+25+0=25 PENDING_CANCEL"),
+        ("fill 1 a 4", "", "4+21+0=25 PENDING_CANCEL"),
+        // Two trades cross the cancel: the venue has filled all of the part after all.
+        ("fill 1 b 5", "", "9+16+0=25 PENDING_CANCEL"),
+        ("ended 1 4", "query o/1", "9+16+0=25 PENDING_CANCEL"),
+        ("fill 1 c 1", "", "10+15+0=25 PENDING_CANCEL"),
+    ]);
+    world.play("status 1 filled 10 a 4 b 5 c 1");
+    assert_eq!(world.quantities("o"), "10+0+15=25 CANCELED");
+    world.assert_recovers();
+}
