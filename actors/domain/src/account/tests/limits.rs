@@ -352,6 +352,40 @@ fn paying_out_is_no_loss() {
     world.assert_recovers();
 }
 
+/// 10,000 USDT and then 1,000 EUR, of which no price is known yet.
+#[test]
+fn what_is_paid_in_before_its_rate_is_known_is_no_profit() {
+    for lost in [false, true] {
+        let mut world = world(WideLimits {
+            max_daily_loss: Some(money("50")),
+            ..WideLimits::default()
+        });
+        let rate = Instrument {
+            instrument_id: id("EURUSDT.SIM"),
+            base_currency: currency("EUR"),
+            ..instrument(SPOT)
+        };
+        world.apply(AccountInput::DefineInstrument(Box::new(rate)));
+        world.hold("a", PERP, 10_000);
+        world.tick();
+        world.cash("EUR", "1000");
+        world.tick();
+        assert!(world.account.are_losses_unmeasured());
+        world.price("EURUSDT.SIM", 110);
+        world.tick();
+        assert!(!world.account.are_losses_unmeasured());
+        world.price(PERP, if lost { 9_500 } else { 9_501 });
+        world.tick();
+        let state = if lost {
+            TradingState::Halted
+        } else {
+            TradingState::Active
+        };
+        assert_eq!(world.account.trading_state(), state);
+        world.assert_recovers();
+    }
+}
+
 #[test]
 fn a_drawdown_may_leave_what_reduces() {
     let mut world = world(WideLimits {
