@@ -144,6 +144,27 @@ mod tests {
     }
 
     #[test]
+    fn the_notional_of_an_inverse_contract_is_divided_as_a_whole() {
+        let mut world = World::ready();
+        let mut inverse = instrument(PERP);
+        (inverse.kind, inverse.quantity_decimals) = (InstrumentKind::Inverse, 0);
+        inverse.instrument_id = id("INV.SIM");
+        world.apply(crate::account::AccountInput::DefineInstrument(Box::new(
+            inverse.clone(),
+        )));
+        let buys = |price, notional| {
+            let mut request = limit("a", "INV.SIM", Side::Buy, 0, price);
+            request.terms.notional = Some(money(notional));
+            preview(&world, &request).quantity
+        };
+        // One contract is worth 0.0000152830 BTC, rounded 0.00001528.
+        assert_eq!(buys(6_543_210, "1"), Quantity(65_432));
+        assert_eq!(buys(6_543_210, "0.00001528"), Quantity(0));
+        assert_eq!(buys(6_543_210, "0.00001529"), Quantity(1));
+        assert_eq!(buys(10_000, "0.35"), Quantity(35));
+    }
+
+    #[test]
     fn without_a_market_amounts_are_not_guessed() {
         let world = World::ready();
         let request = market_order("a", SPOT, Side::Buy, 1_000);
