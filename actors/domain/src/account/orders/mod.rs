@@ -188,9 +188,8 @@ impl Account {
             question.recent_orders = 0;
         }
         question.closing = self.is_closing_order(entry);
-        let besides = [&[entry], waiting.as_slice()].concat();
         let (before, after) = (Quantity::ZERO, question.open);
-        question.wide = self.wide(now, &besides, &order.request, before, after);
+        question.wide = self.wide(now, Some(entry), &order.request, before, after);
         if entry.is_home() && entry.hold == Some(Hold::Emulated) {
             // The worst case has it since it came: leaving adds nothing, and what prices have done
             // since then is no reason to drop a stop order.

@@ -62,7 +62,7 @@ impl Account {
         question.quantity = quantity;
         question.open = quantity;
         question.closable = self.closable(request, None, &[]);
-        question.wide = self.wide(now, &[], request, Quantity::ZERO, quantity);
+        question.wide = self.wide(now, None, request, Quantity::ZERO, quantity);
         // What is missing of the platform's share is asked for when the order comes.
         question.wide = question.wide.map(|wide| wide.without_platform());
         let price = question.price().ok();
