@@ -10,6 +10,8 @@ use crate::risk::{ReasonCode, TradingState};
 use crate::time::NANOS_PER_SECOND;
 use crate::venue::{VenueCommand, VenueReport, VenueStatus};
 
+mod reducing;
+
 fn lost(world: &mut World) {
     world.apply(AccountInput::SessionLost {
         reason_code: ReasonCode::Restarted,
@@ -238,30 +240,6 @@ fn a_halt_keeps_what_has_not_reached_the_venue_from_going_out_again() {
         world.order("a").reason_code,
         Some(ReasonCode::CanceledByRisk)
     );
-}
-
-#[test]
-fn while_reducing_only_what_reduces_goes_out_again() {
-    let check = |side, quantity, sent: bool| {
-        let mut world = World::small();
-        world.working(limit("in", PERP, Side::Buy, 1_000, 10_000));
-        world.fill("in", "x1", 1_000, 10_000);
-        world.submit(limit("a", PERP, side, quantity, 10_000));
-        world.apply(AccountInput::SetTradingState {
-            request_id: None,
-            state: TradingState::Reducing,
-            by: "ops".to_owned(),
-            reason: String::new(),
-        });
-        world.not_found("a", true);
-        assert_eq!(world.commands().len(), usize::from(sent), "{quantity}");
-        let reason_code = (!sent).then_some(ReasonCode::CanceledByRisk);
-        assert_eq!(world.order("a").reason_code, reason_code, "{quantity}");
-        world.assert_recovers();
-    };
-    check(Side::Sell, 1_000, true);
-    check(Side::Sell, 1_001, false);
-    check(Side::Buy, 1, false);
 }
 
 #[test]
