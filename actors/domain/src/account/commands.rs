@@ -84,7 +84,6 @@ impl Account {
                 });
             }
         }
-        let moved = currency.clone();
         self.record(
             step,
             Event::CashAdjusted {
@@ -94,7 +93,7 @@ impl Account {
                 reason,
             },
         );
-        self.shift_baseline(step, &moved, amount);
+        self.shift_baseline(step);
         self.done(step);
     }
 

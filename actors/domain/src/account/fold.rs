@@ -7,7 +7,6 @@ use super::requests::{Amended, Subject};
 use super::types::ExecutionRecord;
 use crate::event::{Event, Recorded};
 use crate::id::OrderId;
-use crate::money::Money;
 use crate::number::NumberError;
 use crate::order::OrderStatus;
 use crate::order::entry::{EntryError, NewEntry, OrderEntry};
@@ -37,6 +36,7 @@ impl Account {
                 reason,
             } => {
                 self.take_cash(recorded, currency, *amount)?;
+                self.take_paid(currency, *amount);
                 let subject = Subject::Cash(currency.clone(), *amount, reason.clone());
                 self.requests
                     .remember(request_id.as_ref(), subject, sequence, ts);
@@ -79,7 +79,11 @@ impl Account {
                 day_start,
                 highest,
                 day,
-            } => self.take_baseline(*day_start, *highest, *day),
+            } => self.take_baseline(Baseline {
+                day_start: *day_start,
+                highest: *highest,
+                day: *day,
+            }),
             Event::LossesUnmeasured => self.unmeasured = Some(Unmeasured::since(ts)),
             Event::LossesMeasured => self.unmeasured = None,
             Event::CommandTaken {
@@ -128,14 +132,6 @@ impl Account {
         let subject = Subject::TradingState(*state, reason.clone());
         self.requests
             .remember(request_id.as_ref(), subject, sequence, ts);
-    }
-
-    fn take_baseline(&mut self, day_start: Money, highest: Money, day: UnixNanos) {
-        self.baseline = Some(Baseline {
-            day_start,
-            highest,
-            day,
-        });
     }
 
     fn begin_order(&mut self, recorded: &Recorded) -> Result<(), FoldError> {

@@ -2,7 +2,8 @@
 //!
 //! Once a tick the account is valued at the marks that were shown last. The day's loss counts from
 //! the equity at the day's first valuation (days end at 00:00 UTC), the drawdown from the highest
-//! equity. Paying in or out moves both by as much; resuming begins anew.
+//! equity. Paying in or out moves both by as much, at the first rate that there is for it; resuming
+//! begins anew.
 //!
 //! An equity of which a part is not known decides nothing: what is left out may be the loss, or
 //! what makes up for it. That the limits see nothing is an event, and an account that cannot be
@@ -67,6 +68,7 @@ impl Account {
         // Resuming begins to measure anew; going on by itself does not.
         if state == TradingState::Active && self.trading_state != state && !own {
             self.baseline = None;
+            self.unshifted.clear();
         }
         if let Some(unmeasured) = &mut self.unmeasured {
             unmeasured.reduced = own && state == TradingState::Reducing;
@@ -93,6 +95,9 @@ impl Account {
         };
         let equity = self.equity_by(&valuation);
         if equity.partial {
+            return self.not_measured(step);
+        }
+        if !self.shift_baseline(step) {
             return self.not_measured(step);
         }
         let equity = equity.equity;
@@ -176,28 +181,47 @@ impl Account {
         );
     }
 
-    /// Paying in is no profit, and paying out no loss.
-    pub(super) fn shift_baseline(
-        &mut self,
-        step: &mut Step<'_>,
-        currency: &Currency,
-        amount: Money,
-    ) {
-        let Some(baseline) = self.baseline else {
-            return;
-        };
-        let valuation = self.own_valuation(step.now);
-        let shifted = valuation.and_then(|valuation| {
-            let amount = valuation.convert(amount, currency)?;
-            Some(Baseline {
-                day_start: baseline.day_start.checked_add(amount).ok()?,
-                highest: baseline.highest.checked_add(amount).ok()?,
-                ..baseline
-            })
-        });
-        if let Some(shifted) = shifted {
-            self.record_baseline(step, shifted);
+    /// Moves the baseline by what was paid in and out: paying in is no profit, and paying out no
+    /// loss. Returns false while a rate for it is missing: then nothing can be measured.
+    pub(super) fn shift_baseline(&mut self, step: &mut Step<'_>) -> bool {
+        if self.unshifted.is_empty() {
+            return true;
         }
+        let Some(shifted) = self.shifted_baseline(step.now) else {
+            return false;
+        };
+        self.record_baseline(step, shifted);
+        true
+    }
+
+    fn shifted_baseline(&self, now: UnixNanos) -> Option<Baseline> {
+        let valuation = self.own_valuation(now)?;
+        let mut shifted = self.baseline?;
+        for (currency, amount) in &self.unshifted {
+            let amount = valuation.convert(*amount, currency)?;
+            shifted.day_start = shifted.day_start.checked_add(amount).ok()?;
+            shifted.highest = shifted.highest.checked_add(amount).ok()?;
+        }
+        Some(shifted)
+    }
+
+    /// Takes over what was paid in or out, as asked for or as the venue's balance shows.
+    pub(super) fn take_paid(&mut self, currency: &Currency, amount: Money) {
+        if self.baseline.is_none() {
+            return;
+        }
+        let sum = self.unshifted.entry(currency.clone()).or_default();
+        // It is what a balance has moved by, and both ends of that fit.
+        *sum = sum.checked_add(amount).unwrap_or(*sum);
+        if sum.is_zero() {
+            self.unshifted.remove(currency);
+        }
+    }
+
+    /// Takes over a new baseline: it holds all that was paid until then.
+    pub(super) fn take_baseline(&mut self, baseline: Baseline) {
+        self.baseline = Some(baseline);
+        self.unshifted.clear();
     }
 
     /// Returns the limit that `equity` has reached, if one.

@@ -11,6 +11,7 @@ use crate::event::{AccountMode, Event, Recorded};
 use crate::hash;
 use crate::id::{AccountId, Currency, ExecId, InstrumentId, VenueOrderId};
 use crate::instrument::Instrument;
+use crate::money::Money;
 use crate::order::lists::Lists;
 use crate::order::store::{OrderIndex, OrderStore};
 use crate::portfolio::Portfolio;
@@ -64,6 +65,9 @@ pub struct Account {
     pub(super) short: Short,
     /// What loss limits measure from; `None` until the next tick sets it.
     pub(super) baseline: Option<Baseline>,
+    /// What was paid in and out since the baseline was set, and is not in it yet.
+    #[serde(default)]
+    pub(super) unshifted: BTreeMap<Currency, Money>,
     /// Share of the platform's exposure limit; `None` before one was given.
     pub(super) share: Option<PlatformShare>,
     /// Since when loss limits see nothing, while they do.

@@ -117,7 +117,9 @@ impl Account {
     pub(super) fn take_payment(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
         match &recorded.event {
             Event::BalanceReconciled { currency, amount } => {
-                self.take_cash(recorded, currency, *amount)
+                self.take_cash(recorded, currency, *amount)?;
+                self.take_paid(currency, *amount);
+                Ok(())
             }
             Event::FundingPaid {
                 instrument_id,

@@ -453,6 +453,7 @@ impl Account {
                     Ok(amount) if self.portfolio.cash_after(currency, amount).is_ok() => {
                         let currency = currency.clone();
                         self.record(step, Event::BalanceReconciled { currency, amount });
+                        self.shift_baseline(step);
                         Resolution::Adjusted
                     }
                     _ => Resolution::Alarmed,

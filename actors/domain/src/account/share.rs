@@ -100,7 +100,7 @@ impl Account {
         if !preview.failures.is_empty() {
             return None;
         }
-        growth(self.wide(now, &[], request, Quantity::ZERO, preview.quantity))
+        growth(self.wide(now, None, request, Quantity::ZERO, preview.quantity))
     }
 
     fn amend_growth(&self, now: UnixNanos, request: &AmendOrder) -> Option<Growth> {
@@ -113,7 +113,7 @@ impl Account {
         let quantity = request.quantity.unwrap_or(order.quantity);
         let after = quantity.saturating_sub(order.filled_quantity);
         let before = order.leaves_quantity;
-        growth(self.wide(now, &[entry], &order.request, before, after))
+        growth(self.wide(now, Some(entry), &order.request, before, after))
     }
 
     /// The most that a list could add now: its orders with nothing against each other, since an

@@ -183,6 +183,11 @@ pub fn check_child(question: &Question<'_>) -> Result<(), Denial> {
     order_rate(question)
 }
 
+/// Asks the trading state only. Errors: its refusal.
+pub fn check_trading_state(question: &Question<'_>) -> Result<(), Denial> {
+    trading_state(question)
+}
+
 /// Asks those checks only that look at nothing but the order and its instrument.
 ///
 /// Errors: the first refusal.

@@ -114,7 +114,7 @@ impl Account {
             stop_price: order.stop_price,
         });
         let (before, after) = (order.leaves_quantity, question.open);
-        question.wide = self.wide(now, &[entry], &order.request, before, after);
+        question.wide = self.wide(now, Some(entry), &order.request, before, after);
         if entry.is_home() && entry.hold == Some(Hold::Parent) {
             checks::check_form(&question)
         } else {

@@ -14,7 +14,7 @@ use crate::order::{OrderStatus, PositionSide, SubmitOrder, TimeInForce};
 use crate::portfolio::NetPosition;
 use crate::risk::checks::{self, Denial, Question, RATE_WINDOW_NS};
 use crate::risk::funds::{AccountFunds, Holdings};
-use crate::risk::{MarketRef, ReasonCode};
+use crate::risk::{MarketRef, ReasonCode, TradingState};
 use crate::time::UnixNanos;
 
 mod change;
@@ -188,15 +188,28 @@ impl Account {
             question.recent_orders = 0;
         }
         question.closing = self.is_closing_order(entry);
-        let besides = [&[entry], waiting.as_slice()].concat();
         let (before, after) = (Quantity::ZERO, question.open);
-        question.wide = self.wide(now, &besides, &order.request, before, after);
+        question.wide = self.wide(now, Some(entry), &order.request, before, after);
         if entry.is_home() && entry.hold == Some(Hold::Emulated) {
             // The worst case has it since it came: leaving adds nothing, and what prices have done
             // since then is no reason to drop a stop order.
             question.wide = question.wide.map(|wide| wide.without_platform());
         }
         check(&question)
+    }
+
+    /// Returns true where the trading state keeps an order that the venue does not have from going
+    /// out again: any while halted, one that does not reduce while reducing.
+    pub(super) fn is_stopped(&self, now: UnixNanos, index: OrderIndex) -> bool {
+        let no_market = MarketRef::default();
+        match self.trading_state {
+            TradingState::Active => false,
+            TradingState::Halted => true,
+            TradingState::Reducing => {
+                let check = checks::check_trading_state;
+                self.ask(now, index, no_market, check).is_err()
+            }
+        }
     }
 
     /// Sends an order that passed its checks, or holds it until its price or its time comes.

@@ -62,7 +62,7 @@ impl Account {
         question.quantity = quantity;
         question.open = quantity;
         question.closable = self.closable(request, None, &[]);
-        question.wide = self.wide(now, &[], request, Quantity::ZERO, quantity);
+        question.wide = self.wide(now, None, request, Quantity::ZERO, quantity);
         // What is missing of the platform's share is asked for when the order comes.
         question.wide = question.wide.map(|wide| wide.without_platform());
         let price = question.price().ok();
@@ -141,6 +141,27 @@ mod tests {
         assert_eq!(seen.quantity, Quantity(700));
         assert_eq!(seen.price, Some(Price(10_001)));
         assert_eq!(seen.notional, Some(exact));
+    }
+
+    #[test]
+    fn the_notional_of_an_inverse_contract_is_divided_as_a_whole() {
+        let mut world = World::ready();
+        let mut inverse = instrument(PERP);
+        (inverse.kind, inverse.quantity_decimals) = (InstrumentKind::Inverse, 0);
+        inverse.instrument_id = id("INV.SIM");
+        world.apply(crate::account::AccountInput::DefineInstrument(Box::new(
+            inverse.clone(),
+        )));
+        let buys = |price, notional| {
+            let mut request = limit("a", "INV.SIM", Side::Buy, 0, price);
+            request.terms.notional = Some(money(notional));
+            preview(&world, &request).quantity
+        };
+        // One contract is worth 0.0000152830 BTC, rounded 0.00001528.
+        assert_eq!(buys(6_543_210, "1"), Quantity(65_432));
+        assert_eq!(buys(6_543_210, "0.00001528"), Quantity(0));
+        assert_eq!(buys(6_543_210, "0.00001529"), Quantity(1));
+        assert_eq!(buys(10_000, "0.35"), Quantity(35));
     }
 
     #[test]

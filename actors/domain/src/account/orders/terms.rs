@@ -1,7 +1,9 @@
 //! What an order's terms come to when it is taken.
 
-use super::{Decimal, Instrument, MarketRef, Quantity, SubmitOrder, TimeInForce, UnixNanos};
+use super::{Decimal, Instrument, MarketRef, Price, Quantity};
+use super::{SubmitOrder, TimeInForce, UnixNanos};
 use crate::calendar::{Calendar, Hours};
+use crate::instrument::InstrumentKind;
 use crate::market::Side;
 use crate::time::NANOS_PER_DAY;
 
@@ -22,14 +24,28 @@ pub fn quantity(instrument: &Instrument, request: &SubmitOrder, market: &MarketR
         .or(reference);
     let bought = price.and_then(|price| {
         let increment = instrument.quantity_increment;
-        let one = instrument.notional(price, increment).ok()?.0.abs();
-        let steps = notional.0.checked_div(one)?.floor();
+        let units = units_of(instrument, notional.0, price)?;
+        let steps = units.checked_div(instrument.quantity_decimal(increment))?;
+        let steps = steps.floor();
         let quantity = steps.checked_mul(Decimal::from(increment.0))?;
         i64::try_from(quantity.normalize().mantissa())
             .ok()
             .filter(|_| quantity.is_integer())
     });
     Quantity(bought.unwrap_or_default())
+}
+
+/// Returns how much `notional` buys at `price`, not cut to the increment: from the notional as a
+/// whole, since that of one increment of an inverse contract is rounded.
+fn units_of(instrument: &Instrument, notional: Decimal, price: Price) -> Option<Decimal> {
+    let price = instrument.price_decimal(price).abs();
+    let multiplier = instrument.multiplier.0;
+    match instrument.kind {
+        InstrumentKind::Spot | InstrumentKind::Linear => {
+            notional.checked_div(price.checked_mul(multiplier)?)
+        }
+        InstrumentKind::Inverse => notional.checked_mul(price)?.checked_div(multiplier),
+    }
 }
 
 /// Returns when an order ends by itself, the last time at which it may trade; `None` for one that

@@ -8,13 +8,13 @@ use crate::risk::measure::{Added, Measure, MeasureError};
 
 impl Account {
     /// Measures the account with `before` and with `after` of the order open; `None` where no
-    /// limit asks for it. `besides` are the working orders that do not count: the order itself
-    /// where it is among them, and those that will wait for it. Exits of an entry would
-    /// otherwise be the worse side, and hide what the entry adds.
+    /// limit asks for it. `entry` is the order itself where it is among the working ones; those
+    /// that will wait for it do not count either. Exits would otherwise be the worse side, and
+    /// hide what their entry adds.
     pub(in crate::account) fn wide(
         &self,
         now: UnixNanos,
-        besides: &[&OrderEntry],
+        entry: Option<&OrderEntry>,
         request: &SubmitOrder,
         before: Quantity,
         after: Quantity,
@@ -32,7 +32,7 @@ impl Account {
             return None;
         }
         let mut exposures = self.orders.exposures().clone();
-        for entry in besides {
+        if let Some(entry) = entry {
             exposures.remove(entry);
             for child in self.undecided_children(entry) {
                 exposures.remove(child);

@@ -226,7 +226,7 @@ impl Account {
             // It has forgotten a part that it has filled. What is left has not been there.
             return self.part_is_over(step, index, ts_event);
         }
-        let halted = self.trading_state == TradingState::Halted;
+        let stopped = self.is_stopped(step.now, index);
         // A cancel that the venue refused, as it had no such order, is wanted all the same.
         let canceled = entry.cancel.is_some() || entry.refused_cancel.is_some();
         let over = entry.order.expires_at.is_some_and(|over| over <= step.now);
@@ -234,8 +234,8 @@ impl Account {
             self.end_not_there(step, index, ReasonCode::NotAtVenue, ts_event);
         } else if over {
             self.end_not_there(step, index, ReasonCode::TimeOver, ts_event);
-        } else if halted {
-            // A halt stops what has not reached the venue yet.
+        } else if stopped {
+            // What has not reached the venue yet is new to it.
             self.end_not_there(step, index, ReasonCode::CanceledByRisk, ts_event);
         } else {
             self.send_again(step, index);

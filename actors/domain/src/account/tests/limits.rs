@@ -15,6 +15,8 @@ use crate::time::{NANOS_PER_DAY, NANOS_PER_SECOND};
 use crate::venue::VenueReport;
 use crate::{OrderListId, StrategyId, UnixNanos};
 
+mod lists;
+
 /// 10,000 USDT, no other limits than these, and a market of both instruments at 100.
 fn world(wide: WideLimits) -> World {
     let mut world = World::small();
@@ -157,60 +159,6 @@ fn an_account_stays_within_its_exposure_and_its_concentration() {
     assert_eq!((share.code("b"), share.code("c")), (None, None));
 }
 
-/// The market is at 100, the limit at 100 or a hundredth of 10,000: a unit fits, more does not.
-#[test]
-fn exits_that_will_wait_do_not_hide_what_their_entry_adds() {
-    let max = || Some(money("100.02"));
-    let limits = [
-        WideLimits {
-            max_strategy_exposure: max(),
-            ..WideLimits::default()
-        },
-        WideLimits {
-            strategy_exposure: [(StrategyId::manual(), money("100.02"))].into(),
-            ..WideLimits::default()
-        },
-        WideLimits {
-            max_account_exposure: max(),
-            ..WideLimits::default()
-        },
-        WideLimits {
-            max_concentration: Some(Rate::parse("0.010002").unwrap()),
-            ..WideLimits::default()
-        },
-        // The platform's.
-        WideLimits::default(),
-    ];
-    for (number, wide) in limits.into_iter().enumerate() {
-        let code = match number {
-            3 => ReasonCode::Concentration,
-            _ => ReasonCode::ExposureLimit,
-        };
-        for contingency in [Contingency::Bracket, Contingency::Oto] {
-            for (quantity, expected) in [(1_000, None), (1_001, Some(code))] {
-                let mut world = world(wide.clone());
-                if number == 4 {
-                    world.share("100.02");
-                }
-                let exit = |client, price| limit(client, PERP, Side::Sell, quantity, price);
-                let stop = SubmitOrder {
-                    order_type: OrderType::Stop,
-                    limit_price: None,
-                    terms: OrderTerms {
-                        stop_price: Some(Price(9_000)),
-                        ..OrderTerms::default()
-                    },
-                    ..exit("s", 0)
-                };
-                let orders = vec![buy("e", PERP, quantity), exit("t", 11_000), stop];
-                world.list(contingency, orders);
-                assert_eq!(world.code("e"), expected, "{number}: {contingency:?}");
-                world.assert_recovers();
-            }
-        }
-    }
-}
-
 #[test]
 fn a_single_instrument_may_have_a_tighter_bound() {
     let mut world = world(WideLimits {
@@ -350,6 +298,40 @@ fn paying_out_is_no_loss() {
     world.tick();
     assert_eq!(world.account.trading_state(), TradingState::Halted);
     world.assert_recovers();
+}
+
+/// 10,000 USDT and then 1,000 EUR, of which no price is known yet.
+#[test]
+fn what_is_paid_in_before_its_rate_is_known_is_no_profit() {
+    for lost in [false, true] {
+        let mut world = world(WideLimits {
+            max_daily_loss: Some(money("50")),
+            ..WideLimits::default()
+        });
+        let rate = Instrument {
+            instrument_id: id("EURUSDT.SIM"),
+            base_currency: currency("EUR"),
+            ..instrument(SPOT)
+        };
+        world.apply(AccountInput::DefineInstrument(Box::new(rate)));
+        world.hold("a", PERP, 10_000);
+        world.tick();
+        world.cash("EUR", "1000");
+        world.tick();
+        assert!(world.account.are_losses_unmeasured());
+        world.price("EURUSDT.SIM", 110);
+        world.tick();
+        assert!(!world.account.are_losses_unmeasured());
+        world.price(PERP, if lost { 9_500 } else { 9_501 });
+        world.tick();
+        let state = if lost {
+            TradingState::Halted
+        } else {
+            TradingState::Active
+        };
+        assert_eq!(world.account.trading_state(), state);
+        world.assert_recovers();
+    }
 }
 
 #[test]

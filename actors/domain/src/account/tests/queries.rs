@@ -10,6 +10,8 @@ use crate::risk::{ReasonCode, TradingState};
 use crate::time::NANOS_PER_SECOND;
 use crate::venue::{VenueCommand, VenueReport, VenueStatus};
 
+mod reducing;
+
 fn lost(world: &mut World) {
     world.apply(AccountInput::SessionLost {
         reason_code: ReasonCode::Restarted,

@@ -63,3 +63,38 @@ fn every_number_of_an_order_has_to_be_on_its_increment() {
         Some(ReasonCode::PriceIncrement)
     );
 }
+
+/// The market is 99.99 to 100.01. An inverse contract is worth more the lower it trades.
+#[test]
+fn the_largest_notional_is_measured_where_the_order_may_trade_dearest() {
+    let check = |kind, side, price, quantity, expected: Option<ReasonCode>| {
+        for of_venue in [false, true] {
+            let mut world = World::opened();
+            let mut definition = instrument(PERP);
+            (definition.kind, definition.min_notional) = (kind, money("0"));
+            definition.max_quantity = Quantity(100_000_000);
+            definition.rules.max_notional = of_venue.then(|| money("100"));
+            world.apply(AccountInput::DefineInstrument(Box::new(definition)));
+            world.limits(Limits {
+                max_order_notional: (!of_venue).then(|| money("100")),
+                ..Limits::default()
+            });
+            let order = limit("o", PERP, side, quantity, price);
+            let found = denial(&mut world, order);
+            assert_eq!(found, expected, "{kind:?} {side:?} {quantity} at {price}");
+        }
+    };
+    let over = Some(ReasonCode::MaxNotional);
+    let (linear, inverse) = (InstrumentKind::Linear, InstrumentKind::Inverse);
+    // Far below the market a sell trades at the bid.
+    check(linear, Side::Sell, 1, 1_000, None);
+    check(linear, Side::Sell, 1, 1_001, over);
+    check(linear, Side::Sell, 20_000, 500, None);
+    check(linear, Side::Sell, 20_000, 501, over);
+    check(linear, Side::Buy, 5_000, 2_000, None);
+    check(linear, Side::Buy, 5_000, 2_001, over);
+    // Far above the market a buy trades at the ask: 10,001 contracts are 100 of the base.
+    check(inverse, Side::Buy, 20_000, 10_001_000, None);
+    check(inverse, Side::Buy, 20_000, 10_001_001, over);
+    check(inverse, Side::Sell, 5_000, 5_000_001, over);
+}
