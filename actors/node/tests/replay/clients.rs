@@ -95,7 +95,7 @@ async fn what_a_client_orders_and_the_account_holds_leaves_by_the_prices_and_tim
     let start = opening.plus(-BEFORE_NS);
     let file = recording_at(folder.path(), start.0);
     let base = Base::open(&folder.path().join("data"), Clock::replay()).unwrap();
-    let (mut driver, account) = paused(&base, &file, start).await;
+    let (mut driver, account) = Box::pin(paused(&base, &file, start)).await;
     let named = |name: &str| SubmitOrder {
         client_order_id: ClientOrderId::new(name).unwrap(),
         ..limit_order(&driver.feed.instruments()[0])
