@@ -5,6 +5,7 @@ use apex_bus::handle::AccountHandle;
 use apex_bus::message::{AccountCommand, ExposureError};
 use apex_domain::account::Reply;
 use apex_domain::market::Side;
+use apex_domain::matching::SimInstrument;
 use apex_domain::number::Decimal;
 use apex_domain::order::{OrderStatus, OrderTerms, OrderType, SubmitOrder, TimeInForce};
 use apex_domain::risk::ReasonCode;
@@ -25,7 +26,9 @@ impl Rig {
             data_dir: folder.path().join("data"),
             listen: "127.0.0.1:0".parse().unwrap(),
         };
-        let live = sim::inside(&options, 7).await.unwrap();
+        let live = sim::inside(&options, 7, SimInstrument::defaults())
+            .await
+            .unwrap();
         let mut rig = Rig {
             live,
             _folder: folder,
