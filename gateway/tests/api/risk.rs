@@ -61,7 +61,7 @@ async fn a_halt_that_flattens_leaves_neither_orders_nor_positions() {
     let account = accounts.get_account(get).await.unwrap().into_inner();
     assert_eq!((account.working_orders, account.executions), (0, 2));
 
-    // Repeated, it does nothing more, even after somebody resumed.
+    // Repeated, it does nothing more, even after somebody resumed, and has the first answer.
     risk.resume(v1::ResumeRequest::default()).await.unwrap();
     let again = risk.halt(halt).await.unwrap().into_inner();
     assert_eq!(
@@ -69,7 +69,7 @@ async fn a_halt_that_flattens_leaves_neither_orders_nor_positions() {
             again.accounts[0].cancels_requested,
             again.accounts[0].trading_state()
         ),
-        (0, v1::TradingState::Active)
+        (1, v1::TradingState::Active)
     );
     orders.submit_order(resting("c-2")).await.unwrap();
 }

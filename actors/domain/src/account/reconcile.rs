@@ -340,8 +340,12 @@ impl Account {
         let awaits_busts = executions
             .is_some_and(|part| reconcile::awaits_busts(self, part, difference))
             && judged.age_ns < BUSTS_WITHIN_NS;
+        let open_orders = snapshot.open_orders.as_ref().zip(instrument_id);
+        let is_unsure =
+            open_orders.is_some_and(|(part, id)| reconcile::has_unlisted_order(self, part, id));
         judged.state == DifferenceState::Confirmed
             && !awaits_busts
+            && !is_unsure
             && !self.is_under_way(judged.first_sequence, instrument_id)
             && !machine.has_open_orders(instrument_id)
             && !reconcile::younger_than(self, ts, instrument_id)

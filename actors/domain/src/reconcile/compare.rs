@@ -166,6 +166,28 @@ pub(crate) fn orders(
     found
 }
 
+/// Returns true when an order of the instrument works here that the venue does not list, and was
+/// heard of since: no difference yet, and what became of it may explain the position.
+pub(crate) fn has_unlisted_order(
+    account: &Account,
+    part: &Part<VenueOpenOrder>,
+    instrument_id: &InstrumentId,
+) -> bool {
+    let store = account.order_store();
+    let entries = store
+        .working_of(instrument_id)
+        .map(|index| store.get(index));
+    let mut unsure = entries.filter(|entry| {
+        let is_there = !entry.is_home() && !entry.is_between_slices();
+        is_there && entry.is_acknowledged() && entry.venue_ts >= part.ts
+    });
+    let is_listed = |id: &ClientOrderId| {
+        let mut rows = part.rows.iter();
+        rows.any(|row| row.client_order_id.as_ref() == Some(id))
+    };
+    unsure.any(|entry| !is_listed(&entry.wire_id()))
+}
+
 /// Compares the figures of an order that is open on both sides: of an iceberg that goes there in
 /// parts those of the part. A price that the venue does not
 /// tell is not compared.

@@ -462,3 +462,28 @@ fn an_order_that_the_venue_turns_out_to_have_is_not_held_any_more() {
         world.assert_recovers();
     }
 }
+
+#[test]
+fn what_comes_to_an_order_here_makes_no_answer_of_a_slower_clock_old() {
+    let mut world = bare();
+    world.submit(conditional("a", OrderType::StopLimit, Side::Buy, 10_100));
+    let mut told = world.now;
+    world.now = world.now.plus(NANOS_PER_SECOND);
+    world.amend("a", Some(20), None);
+    world.last(10_100);
+    assert_eq!(world.state("a"), OrderStatus::Submitted);
+    // The venue's clock is a second behind ours.
+    told = told.plus(NANOS_PER_SECOND / 2);
+    world.report(VenueReport::Status {
+        client_order_id: cid("a"),
+        venue_order_id: crate::id::VenueOrderId::new("v-a").unwrap(),
+        status: crate::venue::VenueStatus::Working,
+        quantity: Quantity(20),
+        limit_price: Some(Price(9_990)),
+        stop_price: None,
+        executions: vec![],
+        ts_event: told,
+    });
+    assert_eq!(world.order("a").limit_price, Some(Price(9_990)));
+    world.assert_recovers();
+}

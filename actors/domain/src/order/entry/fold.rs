@@ -172,7 +172,7 @@ impl OrderEntry {
                 self.order.limit_price = *limit_price;
                 self.take_stop_price(*stop_price);
                 self.refused_quantity = None;
-                // What was amended while it was held here is in our clock, not the venue's.
+                // As for `seen`.
                 if self.sent {
                     self.amended_at = self.amended_at.max(*ts_event);
                 }
@@ -296,7 +296,10 @@ impl OrderEntry {
     }
 
     fn seen(&mut self, ts_event: UnixNanos) {
-        self.venue_ts = self.venue_ts.max(ts_event);
+        // What came to an order while it was held here is told in our clock, not the venue's.
+        if self.sent {
+            self.venue_ts = self.venue_ts.max(ts_event);
+        }
     }
 
     /// Brings status and open quantities in line with the state below and the changes under way.

@@ -107,3 +107,26 @@ fn what_a_part_of_an_iceberg_traded_again_is_no_overfill() {
     assert_eq!(world.order("own").filled_quantity, Quantity(199));
     world.assert_recovers();
 }
+
+#[test]
+fn a_position_waits_for_an_order_that_is_not_listed_and_was_heard_of_since() {
+    let mut world = World::ready();
+    world.working(limit("own", PERP, Side::Buy, 10, 10_000));
+    let early = [1, 2].map(|after| {
+        world.now = world.now.plus(after);
+        with_position(&world, 6)
+    });
+    // What filled it is lost; the venue refuses to cancel what does not work any more.
+    world.cancel("own");
+    world.report(VenueReport::CancelRejected {
+        client_order_id: cid("own"),
+        text: "not working".to_owned(),
+        ts_event: world.now.plus(2),
+    });
+    for snapshot in &early {
+        take(&mut world, snapshot);
+    }
+    assert_eq!(made_up(&world), 0);
+    world.fill("own", "lost", 6, 10_000);
+    assert_eq!(world.account.net_position(&id(PERP)), 6);
+}
