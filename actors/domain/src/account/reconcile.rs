@@ -19,14 +19,13 @@ use crate::reconcile::{
 };
 use crate::time::{NANOS_PER_SECOND, UnixNanos};
 use crate::venue::{Execution, VenueCommand, VenueReport};
-use std::collections::BTreeSet;
 
 /// Queries that one snapshot may send, as for a tick: venues limit requests, and what is left
 /// is asked at the next.
 const QUERIES_PER_SNAPSHOT: usize = 100;
 
-/// How long a position that differs by executions which the venue does not list waits for their
-/// busts, in nanoseconds: those say what was taken back, and at which price.
+/// How long what differs by executions that the venue does not list waits for their busts, in
+/// nanoseconds: those say what was taken back, and at which price.
 const BUSTS_WITHIN_NS: i64 = 60 * NANOS_PER_SECOND;
 
 /// What one snapshot showed about positions and balances, before anything of it was done.
@@ -118,17 +117,25 @@ impl Account {
         machine: &mut Reconciler,
         part: &ExecutionPart,
     ) {
-        let missing = reconcile::missing_executions(self, part);
-        self.take_back_by_list(step, part, &missing);
-        for execution in missing {
+        for execution in reconcile::missing_executions(self, part) {
             let difference = Difference::ExecutionMissingHere {
                 execution: Box::new(execution.clone()),
             };
-            let is_known = machine.knows(&difference);
-            let is_noted = machine.observe(step.now, self.sequence, difference.clone());
-            if !is_known && is_noted.is_some() {
-                self.report(step, VenueReport::Filled(execution.clone()));
+            let judged = machine.observe(step.now, self.sequence, difference.clone());
+            let Some(judged) = judged.filter(|_| machine.is_waiting(&difference)) else {
+                continue;
+            };
+            let index = self.orders.find_reported(&execution.client_order_id);
+            if let Some(index) = index
+                && self.is_contradicted(part, index)
+            {
+                // Lists may lack what is there, and busts come by themselves.
+                if judged.age_ns < BUSTS_WITHIN_NS {
+                    continue;
+                }
+                self.take_back_by_list(step, part, index);
             }
+            self.report(step, VenueReport::Filled(execution.clone()));
             let resolution = if self.has_seen(&execution) {
                 Resolution::Booked
             } else {
@@ -146,47 +153,36 @@ impl Account {
         }
     }
 
-    /// A missing execution may have been traded again after another one of its order was taken
-    /// back, whose bust is still on its way.
-    fn take_back_by_list(
-        &mut self,
-        step: &mut Step<'_>,
-        part: &ExecutionPart,
-        missing: &[Execution],
-    ) {
-        let meant = |execution: &Execution| self.orders.find_reported(&execution.client_order_id);
-        let indexes: BTreeSet<OrderIndex> = missing.iter().filter_map(meant).collect();
-        for index in indexes {
-            self.take_back_of_order(step, part, index, false);
-            // What an iceberg shows is an order of its own, and smaller than the whole.
-            if self.orders.get(index).slice.is_some() {
-                self.take_back_of_order(step, part, index, true);
-            }
+    /// Returns true when an order would be overfilled by what the list has and we have not: some
+    /// of ours, which it lacks, may have been taken back and traded again.
+    fn is_contradicted(&self, part: &ExecutionPart, index: OrderIndex) -> bool {
+        [false, true].into_iter().any(|is_part| {
+            let rows = self.listed_of(part, index, is_part);
+            let list = listed(part, &rows, is_part);
+            !self.contradicted(index, &list).is_empty()
+        })
+    }
+
+    fn take_back_by_list(&mut self, step: &mut Step<'_>, part: &ExecutionPart, index: OrderIndex) {
+        // What an iceberg shows is an order of its own, and smaller than the whole.
+        for is_part in [false, true] {
+            let rows = self.listed_of(part, index, is_part);
+            self.take_back_contradicted(step, index, &listed(part, &rows, is_part));
         }
     }
 
-    fn take_back_of_order(
-        &mut self,
-        step: &mut Step<'_>,
-        part: &ExecutionPart,
+    fn listed_of<'a>(
+        &self,
+        part: &'a ExecutionPart,
         index: OrderIndex,
         is_part: bool,
-    ) {
+    ) -> Vec<&'a Execution> {
         let wire_id = self.orders.get(index).wire_id();
-        let meant = |row: &&Execution| {
+        let rows = part.rows.iter().filter(|row| {
             let is_ours = self.orders.find_reported(&row.client_order_id) == Some(index);
             is_ours && (!is_part || row.client_order_id == wire_id)
-        };
-        let rows = part.rows.iter().filter(meant);
-        let list = Listed {
-            executions: &rows.collect::<Vec<_>>(),
-            // The list of open orders may be of another moment.
-            works: false,
-            is_part,
-            since: part.since,
-            ts: part.ts,
-        };
-        self.take_back_contradicted(step, index, &list);
+        });
+        rows.collect()
     }
 
     fn take_orders(
@@ -467,6 +463,18 @@ impl Account {
             };
             machine.resolve(difference, resolution);
         }
+    }
+}
+
+/// The executions of one order in a snapshot's list.
+fn listed<'a>(part: &ExecutionPart, executions: &'a [&'a Execution], is_part: bool) -> Listed<'a> {
+    Listed {
+        executions,
+        // The list of open orders may be of another moment.
+        works: false,
+        is_part,
+        since: part.since,
+        ts: part.ts,
     }
 }
 

@@ -221,9 +221,10 @@ impl Reconciler {
         })
     }
 
-    /// Returns true for a difference that an earlier snapshot showed too.
-    pub(crate) fn knows(&self, difference: &Difference) -> bool {
-        self.standing.contains_key(&difference.key())
+    /// Returns true for a difference about which nothing was done yet.
+    pub(crate) fn is_waiting(&self, difference: &Difference) -> bool {
+        let standing = self.standing.get(&difference.key());
+        standing.is_some_and(|standing| standing.resolution == Resolution::Waiting)
     }
 
     /// Returns true while an order of the instrument differs: what becomes of it may explain the

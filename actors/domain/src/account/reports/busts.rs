@@ -87,6 +87,18 @@ impl Account {
         index: OrderIndex,
         list: &Listed<'_>,
     ) {
+        let wire_id = self.orders.get(index).wire_id();
+        for key in self.contradicted(index, list) {
+            self.busted(step, &wire_id, key, list.ts);
+        }
+    }
+
+    /// Returns those of our executions that a list contradicts.
+    pub(in crate::account) fn contradicted(
+        &self,
+        index: OrderIndex,
+        list: &Listed<'_>,
+    ) -> Vec<ExecutionKey> {
         let entry = self.orders.get(index);
         let order_id = entry.order.order_id.clone();
         let slice = entry.slice.filter(|_| list.is_part);
@@ -107,11 +119,10 @@ impl Account {
         let filled = i128::from(filled.0);
         let most = i128::from(total.0) - i128::from(list.works);
         if new == 0 || filled + new <= most {
-            return;
+            return Vec::new();
         }
-        let missing: Vec<ExecutionKey> = self
-            .executions
-            .iter()
+        let executions = self.executions.iter();
+        executions
             .filter(|record| !record.busted && record.order_id.as_ref() == Some(&order_id))
             .map(|record| &record.execution)
             .filter(|ours| slice.is_none() || ours.client_order_id == wire_id)
@@ -121,10 +132,7 @@ impl Account {
                 !listed.any(|theirs| theirs.exec_id == ours.exec_id)
             })
             .map(key)
-            .collect();
-        for key in missing {
-            self.busted(step, &wire_id, key, list.ts);
-        }
+            .collect()
     }
 
     /// Returns true for an execution whose bust came first: it is noted with it, once, and never

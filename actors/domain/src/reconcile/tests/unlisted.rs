@@ -90,20 +90,21 @@ fn what_a_part_of_an_iceberg_traded_again_is_no_overfill() {
         world.report(VenueReport::Filled(fill));
     }
     let again = execution(&wire, "again", PERP, Side::Buy, 9, 10_000);
-    world.now = world.now.plus(NANOS_PER_SECOND);
-    let mut snapshot = bare(&world);
-    let executions = world.account.executions().iter();
-    let kept = executions.map(|record| &record.execution);
-    let kept = kept.filter(|execution| execution.exec_id.as_str() == "kept");
-    snapshot.executions = Some(ExecutionPart {
-        rows: kept.cloned().chain([again]).collect(),
-        ts: world.now.plus(1),
-        ..ExecutionPart::default()
-    });
-    assert_eq!(
-        take(&mut world, &snapshot),
-        ["ExecutionBusted", "OrderFilled"]
-    );
+    let kept = world.account.executions()[0].execution.clone();
+    let rows = vec![kept, again];
+    let mut show = |seconds: i64| {
+        world.now = world.now.plus(seconds * NANOS_PER_SECOND);
+        let mut snapshot = bare(&world);
+        snapshot.executions = Some(ExecutionPart {
+            rows: rows.clone(),
+            ts: world.now.plus(1),
+            ..ExecutionPart::default()
+        });
+        take(&mut world, &snapshot)
+    };
+    assert!(show(1).is_empty(), "its bust may come");
+    assert!(show(59).is_empty());
+    assert_eq!(show(1), ["ExecutionBusted", "OrderFilled"]);
     assert_eq!(world.order("own").filled_quantity, Quantity(199));
     world.assert_recovers();
 }
