@@ -13,7 +13,7 @@ from trading import ACCOUNT, BTC, order, resting
 
 # What belongs to the moment of the reading and not to the journal.
 PRESENT = ("equity", "unrealized_pnl", "partial", "journal", "venue_connected", "as_of_ns",
-           "valuation")
+           "valuation", "margin", "attribution", "attribution_partial")
 
 
 def state(client, as_of_ns=0):

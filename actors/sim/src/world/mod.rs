@@ -96,8 +96,12 @@ pub struct World {
 impl World {
     pub fn new(seed: u64, trace: Option<fn(&str)>) -> World {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let faults = Faults::draw(&mut rng);
+        let mut faults = Faults::draw(&mut rng);
         let setting = Setting::draw(seed, &mut rng);
+        if setting.sessions && setting.foreign {
+            // What somebody changed at the venue is then learned from its snapshots alone.
+            faults.lost_answers = 1.0;
+        }
         let instruments = Arc::new(instruments::instruments(setting.sessions));
         let tradable = setting.tradable(&instruments);
         let members = (0..setting.accounts).map(|_| {

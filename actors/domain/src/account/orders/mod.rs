@@ -251,7 +251,9 @@ impl Account {
         let entry = self.orders.get(index);
         // The definition of an instrument comes before its first order and never goes.
         if let Some(instrument) = self.instruments.get(&entry.order.request.instrument_id) {
-            step.effects.commands.push(entry.new_command(instrument));
+            let prevents = self.limits.wide.prevent_self_trade;
+            let command = entry.new_command(instrument, prevents);
+            step.effects.commands.push(command);
         }
     }
 
@@ -353,21 +355,21 @@ impl Account {
     }
 
     /// Returns the best price of the account's own working orders that an order could trade
-    /// with; looked for only where that matters.
+    /// with, those that an amend may give them included; looked for only where that matters.
     fn best_opposite(&self, request: &SubmitOrder) -> Option<Price> {
         if !self.limits.wide.prevent_self_trade {
             return None;
         }
-        let opposite = |entry: &&OrderEntry| {
-            let other = &entry.order.request;
-            other.instrument_id == request.instrument_id && other.side != request.side
-        };
-        let working = self.orders.working().iter();
+        let working = self.orders.working_of(&request.instrument_id);
         let prices = working
-            .map(|index| self.orders.get(*index))
-            .filter(opposite)
-            .filter(|entry| entry.sent)
-            .filter_map(|entry| entry.order.limit_price);
+            .map(|index| self.orders.get(index))
+            .filter(|entry| entry.order.request.side != request.side)
+            .filter(|entry| entry.sent && !entry.awaits_trigger())
+            .flat_map(|entry| {
+                let amended = entry.amend.as_ref().and_then(|amend| amend.limit_price);
+                [entry.order.limit_price, amended]
+            })
+            .flatten();
         match request.side {
             crate::market::Side::Buy => prices.min(),
             crate::market::Side::Sell => prices.max(),

@@ -15,6 +15,8 @@ use crate::time::{NANOS_PER_DAY, NANOS_PER_SECOND};
 use crate::venue::VenueReport;
 use crate::{OrderListId, StrategyId, UnixNanos};
 
+mod self_trade;
+
 mod lists;
 
 /// 10,000 USDT, no other limits than these, and a market of both instruments at 100.
@@ -170,22 +172,6 @@ fn a_single_instrument_may_have_a_tighter_bound() {
     world.submit(buy("c", SPOT, 5_000));
     assert_eq!(world.code("a"), Some(ReasonCode::ExposureLimit));
     assert_eq!((world.code("b"), world.code("c")), (None, None));
-}
-
-#[test]
-fn an_order_that_would_meet_an_own_one_is_denied_where_that_is_wished() {
-    let mut world = world(WideLimits {
-        prevent_self_trade: true,
-        ..WideLimits::default()
-    });
-    world.working(buy("bid", PERP, 10));
-    world.submit(limit("meets", PERP, Side::Sell, 5, 10_000));
-    world.submit(limit("above", PERP, Side::Sell, 5, 10_001));
-    world.submit(market_order("market", PERP, Side::Sell, 5));
-    world.submit(limit("elsewhere", SPOT, Side::Sell, 5, 10_000));
-    assert_eq!(world.code("meets"), Some(ReasonCode::SelfTrade));
-    assert_eq!(world.code("market"), Some(ReasonCode::SelfTrade));
-    assert_eq!((world.code("above"), world.code("elsewhere")), (None, None));
 }
 
 #[test]

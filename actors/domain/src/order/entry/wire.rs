@@ -4,21 +4,33 @@ use super::OrderEntry;
 use crate::event::Hold;
 use crate::instrument::Instrument;
 use crate::order::placement::expires_here;
-use crate::order::{OrderStatus, OrderTerms, OrderType, TimeInForce};
+use crate::order::{OrderStatus, OrderTerms, OrderType, SelfTradePrevention, TimeInForce};
 use crate::venue::{NewOrder, VenueCommand};
 
 impl OrderEntry {
-    /// Returns the command that sends the order to its venue.
-    pub fn new_command(&self, instrument: &Instrument) -> VenueCommand {
-        VenueCommand::New(self.as_sent(instrument))
+    /// Returns the command that sends the order to its venue. Where the account must not trade
+    /// with itself, the venue sees to that for what triggers there: nobody is asked then. The
+    /// order that triggers goes on, as it may protect a position.
+    pub fn new_command(&self, instrument: &Instrument, prevent_self_trade: bool) -> VenueCommand {
+        let mut order = self.as_sent(instrument);
+        let mode = &mut order.terms.self_trade_prevention;
+        if prevent_self_trade && mode.is_none() && order.order_type.is_conditional() {
+            *mode = Some(SelfTradePrevention::ExpireMaker);
+        }
+        VenueCommand::New(order)
+    }
+
+    /// Returns true while the order waits at its venue for its condition.
+    pub fn awaits_trigger(&self) -> bool {
+        let traded = !self.order.filled_quantity.is_zero() || !self.busted.is_zero();
+        self.wire_type().is_conditional() && self.base != OrderStatus::Triggered && !traded
     }
 
     /// Returns the order as its venue has it now: one whose condition was met there is of the
     /// type that it has become.
     pub fn at_venue(&self, instrument: &Instrument) -> NewOrder {
         let mut order = self.as_sent(instrument);
-        let traded = !self.order.filled_quantity.is_zero() || !self.busted.is_zero();
-        if self.base == OrderStatus::Triggered || traded {
+        if !self.awaits_trigger() {
             order.order_type = order.order_type.triggered();
         }
         order
