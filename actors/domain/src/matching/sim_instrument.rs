@@ -102,18 +102,18 @@ impl SimInstrument {
         Ok(())
     }
 
-    /// Returns the market that is there by default: spot (BTCUSDT, ETHUSDT), perpetuals with
-    /// funding (BTCUSDT-PERP, linear; BTCUSDT-INVERSE), a future (BTCUSDT-20301227) and shares
-    /// (AAPL whole; MSFT in fractions, with a fee for each share and price bands), all `.SIM`. The
-    /// smallest quantity at half the start price is worth more than the smallest notional, so it
-    /// always is an order. New ones come at the end: each draws from the stream of its place.
+    /// Returns the market that is there by default: spot (BTCUSDT, ETHUSDT), a linear perpetual
+    /// with funding (BTCUSDT-PERP), a future (BTCUSDT-20301227) and shares (AAPL whole; MSFT in
+    /// fractions, with a fee for each share and price bands), all `.SIM`. The smallest quantity at
+    /// half the start price is worth more than the smallest notional, so it always is an order. No
+    /// inverse contract: a new account, which has cash of each quote currency, could not margin
+    /// it. New ones come at the end: each draws from the stream of its place.
     pub fn defaults() -> Vec<SimInstrument> {
         vec![
             crypto("BTC", 6_000_000, 100, 10_000_000, 5_000),
             crypto("ETH", 300_000, 1_000, 100_000_000, 100_000),
             share("AAPL", 19_000),
             perpetual(),
-            inverse(),
             future(),
             fractional_share("MSFT", 4_000_000),
         ]
@@ -221,18 +221,6 @@ fn perpetual() -> SimInstrument {
     perpetual
 }
 
-/// Contracts of 100 USDT, margined and settled in BTC.
-fn inverse() -> SimInstrument {
-    let mut inverse = contract("BTCUSDT-INVERSE");
-    inverse.instrument.kind = InstrumentKind::Inverse;
-    inverse.instrument.quantity_decimals = 0;
-    inverse.instrument.multiplier = Rate(Decimal::from(100));
-    inverse.instrument.min_notional = Money(Decimal::ZERO);
-    inverse.instrument.rules.funding_interval_ns = Some(FUNDING_INTERVAL_NS);
-    inverse.lot = Quantity(30);
-    inverse
-}
-
 /// Ends on the last Friday of 2030, at 08:00 UTC.
 fn future() -> SimInstrument {
     let mut future = contract("BTCUSDT-20301227");
@@ -303,7 +291,7 @@ mod tests {
     #[test]
     fn the_default_instruments_are_valid_and_their_smallest_order_is_an_order() {
         let all = SimInstrument::defaults();
-        assert_eq!(all.len(), 7);
+        assert_eq!(all.len(), 6);
         for definition in all {
             definition.validate().unwrap();
             definition.parameters.validate().unwrap();
@@ -333,9 +321,9 @@ mod tests {
     #[test]
     fn what_would_leave_its_grid_is_refused_by_field() {
         let defaults = SimInstrument::defaults;
-        let mut off = defaults().remove(6);
+        let mut off = defaults().remove(5);
         off.start_price = Price(4_000_050);
-        let mut cheap = defaults().remove(6);
+        let mut cheap = defaults().remove(5);
         cheap.start_price = Price(12_000);
         let mut odd = defaults().remove(0);
         odd.instrument.quantity_increment = Quantity(10);

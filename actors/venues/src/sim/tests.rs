@@ -175,7 +175,7 @@ pub(super) struct Peer {
 impl Peer {
     pub(super) async fn connect(options: ConnectOptions) -> Peer {
         let client = SimVenueClient::connect(options).await.unwrap();
-        assert_eq!(client.instruments.len(), 7);
+        assert_eq!(client.instruments.len(), 6);
         let last_at_logon = client.last_report_sequence;
         let (sender, events) = client.split();
         Peer {

@@ -196,7 +196,7 @@ fn ten_minutes_of_market_are_plausible_and_the_deltas_give_the_book() {
         count.0 += 1;
         count.1 += u32::from(matches!(event, MarketEvent::Trade(_)));
     }
-    assert_eq!(listeners.len(), 7);
+    assert_eq!(listeners.len(), 6);
     for (id, (events, trades)) in counts {
         assert!((20 * 600..50 * 600).contains(&events), "{id}: {events}");
         assert!((2 * 600..20 * 600).contains(&trades), "{id}: {trades}");

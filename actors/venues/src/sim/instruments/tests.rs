@@ -195,5 +195,12 @@ fn the_example_of_the_guide_is_taken() {
     let guide = include_str!("../../../../../docs/guide/instruments.md");
     let (_, rest) = guide.split_once("```toml\n").unwrap();
     let (example, _) = rest.split_once("```").unwrap();
-    assert_eq!(parse(&file(), example).unwrap().len(), 2);
+    let kinds = parse(&file(), example).unwrap();
+    let kinds = kinds.iter().map(|each| each.instrument.kind);
+    let expected = [
+        InstrumentKind::Inverse,
+        InstrumentKind::Linear,
+        InstrumentKind::Spot,
+    ];
+    assert!(kinds.eq(expected), "in order of id");
 }

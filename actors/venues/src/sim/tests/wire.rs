@@ -242,7 +242,7 @@ async fn market_data_begins_with_the_books_and_has_no_gap() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(books.len(), 7);
+    assert_eq!(books.len(), 6);
     venue.stop().await;
 }
 
