@@ -1,6 +1,7 @@
 //! A gateway on a free port, with what it needs.
 
 use crate::account::start_account;
+use apex_bus::accounts::Accounts;
 use apex_bus::clock::Clock;
 use apex_bus::handle::{AccountHandle, EventHistory, HistoryError, PastError, Platform, RunMode};
 use apex_bus::market::MarketHub;
@@ -74,17 +75,18 @@ impl Harness {
         });
         let events = Topic::gap("account_events", Capacity::new(EVENTS));
         let records = Arc::new(MemoryJournals::default());
-        let mut accounts = BTreeMap::new();
+        let accounts = Accounts::default();
         let mut actors = BTreeMap::new();
         for name in ["other", "paper"] {
             let id = AccountId::new(name).unwrap();
             let actor = start_account(&id, &market, &events, &records).await;
-            accounts.insert(id.clone(), AccountHandle::new(id.clone(), actor.clone()));
+            accounts.insert(AccountHandle::new(id.clone(), actor.clone()));
             actors.insert(id, actor);
         }
         let platform = Platform {
             mode: RunMode::Simulated,
-            accounts: Arc::new(accounts),
+            accounts,
+            desk: None,
             market: market.clone(),
             account_events: events,
             history: records.clone(),
