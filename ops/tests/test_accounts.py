@@ -217,6 +217,11 @@ def test_a_bad_wish_is_refused_with_its_field_and_leaves_nothing(server):
         assert list(accounts(client)) == ["paper"]
         # What was refused has used nothing up.
         create(client, "good", "good")
+        longest = "x" * 64
+        create(client, longest)
+        at = trading.market(client, BTC)
+        submit(client, longest, order("y" * 36, BTC, "BUY", at.quantity))
+        assert filled(client, longest, "y" * 36)["status"] == "ORDER_STATUS_FILLED"
 
 
 def test_a_kill_while_an_account_is_made_leaves_none_or_a_whole_one(make_server, tmp_path):

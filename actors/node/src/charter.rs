@@ -160,3 +160,99 @@ impl Charter {
         [open].into_iter().chain(cash).chain([limits]).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apex_domain::account::{Account, Effects};
+    use apex_domain::matching::SimInstrument;
+    use apex_domain::{Instrument, UnixNanos};
+
+    fn instruments() -> Vec<Instrument> {
+        let listed = SimInstrument::defaults().into_iter();
+        listed.map(|sim| sim.instrument).collect()
+    }
+
+    fn wish(base: Option<&str>, cash: &[(&str, &str)]) -> NewAccount {
+        let currency = |text: &str| Currency::new(text).unwrap();
+        let cash = cash.iter();
+        NewAccount {
+            request_id: RequestId::new("r").unwrap(),
+            account_id: AccountId::new("second").unwrap(),
+            base_currency: base.map(currency),
+            cash: cash
+                .map(|(unit, amount)| (currency(unit), Money::parse(amount).unwrap()))
+                .collect(),
+        }
+    }
+
+    /// Opens an account by its charter and returns what its journal holds.
+    fn opened(charter: &Charter) -> Vec<Recorded> {
+        let (mut account, mut effects) = (Account::new(), Effects::default());
+        let mut events = Vec::new();
+        let account_id = AccountId::new("second").unwrap();
+        for input in charter.inputs(&account_id, AccountMode::Paper) {
+            account.apply(UnixNanos(1), input, &mut effects);
+            events.append(&mut effects.events);
+        }
+        // What comes later is no part of it.
+        for amount in ["7", "8"] {
+            let input = AccountInput::AdjustCash {
+                request_id: None,
+                currency: Currency::new("USDT").unwrap(),
+                amount: Money::parse(amount).unwrap(),
+                reason: "later".to_owned(),
+            };
+            account.apply(UnixNanos(2), input, &mut effects);
+            events.append(&mut effects.events);
+        }
+        events
+    }
+
+    #[test]
+    fn what_was_asked_for_is_read_back_from_the_first_unit() {
+        let wishes = [
+            wish(None, &[]),
+            wish(Some("USDT"), &[("USDT", "5")]),
+            wish(Some("BTC"), &[("USDT", "5"), ("BTC", "0.5")]),
+        ];
+        for one in &wishes {
+            let charter = Charter::of_wish(one, &instruments()).unwrap();
+            let read = Charter::read(&opened(&charter)).unwrap();
+            assert!(read.is_as(&charter), "{read:?} {charter:?}");
+            for other in &wishes {
+                let other_charter = Charter::of_wish(other, &instruments()).unwrap();
+                assert_eq!(read.is_as(&other_charter), one == other);
+            }
+        }
+        assert!(Charter::read(&[]).is_none());
+    }
+
+    #[test]
+    fn the_usual_account_has_every_quote_currency_once() {
+        let usual = Charter::usual(&instruments()).unwrap();
+        let units: Vec<String> = usual
+            .cash
+            .iter()
+            .map(|(unit, _)| unit.to_string())
+            .collect();
+        assert_eq!(units, ["USDT"]);
+        assert_eq!(usual.base_currency.to_string(), "USDT");
+        assert_eq!(Charter::usual(&[]).unwrap().cash, []);
+    }
+
+    #[test]
+    fn a_currency_that_nothing_is_traded_in_is_refused_by_its_field() {
+        for (one, expected) in [
+            (wish(Some("ZZZ"), &[]), "base_currency"),
+            (wish(None, &[("ZZZ", "1")]), "cash"),
+        ] {
+            let refused = Charter::of_wish(&one, &instruments()).unwrap_err();
+            let field = match refused {
+                DeskError::Invalid { field, .. } => field,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(field, expected);
+        }
+    }
+}

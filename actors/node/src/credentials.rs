@@ -14,8 +14,7 @@ const TABLE: &str = "api_keys";
 /// The owner of the data folder, whose token is in its file.
 const ADMIN: &str = "admin";
 
-/// The keys of a node, and the ones that it uses itself. Cheap to clone.
-#[derive(Clone)]
+/// The keys of a node, and the ones that it uses itself.
 pub struct Keys {
     pub keys: ApiKeys,
     memory: Arc<MemoryCredentials>,

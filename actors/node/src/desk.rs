@@ -14,12 +14,13 @@ use apex_domain::account::PaperReset;
 use apex_domain::event::AccountMode;
 use apex_domain::{AccountId, Instrument, RequestId};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// What the desk works with. Cheap to clone.
 #[derive(Clone)]
 pub struct Desk {
-    pub base: Base,
+    /// Gone once the node has stopped: whoever still holds the desk does not hold the data folder.
+    pub base: Weak<Base>,
     pub roster: Roster,
     pub exposure: ExposureHandle,
     pub market: Arc<Market>,
@@ -108,12 +109,13 @@ impl Desk {
             return Err(DeskError::TooMany { limit });
         }
         let not_ready = |error: NodeError| not_ready(&new.account_id, &error);
-        let opened = self.open(new, charter).await.map_err(not_ready)?;
+        let base = self.base.upgrade().ok_or(DeskError::Stopping)?;
+        let opened = self.open(&base, new, charter).await.map_err(not_ready)?;
         let Some(charter) = opened else {
             return Err(DeskError::Exists(new.account_id.clone()));
         };
         let (charter, account) = charter;
-        let started = self.market.start(&self.base, account, &self.exposure);
+        let started = self.market.start(&base, account, &self.exposure);
         let runtime = started.await.map_err(not_ready)?;
         let handle = runtime.handle.clone();
         charters.insert(new.account_id.clone(), charter);
@@ -126,16 +128,17 @@ impl Desk {
     /// that was made durable and could not be started then.
     async fn open(
         &self,
+        base: &Arc<Base>,
         new: &NewAccount,
         charter: Charter,
     ) -> Result<Option<(Charter, OpenAccount)>, NodeError> {
-        let base = self.base.clone();
+        let base = base.clone();
         let opening = Opening {
             account_id: new.account_id.clone(),
             mode: AccountMode::Paper,
             instruments: self.instruments.to_vec(),
             charter: Some(charter.clone()),
-            now: self.base.clock.now(),
+            now: base.clock.now(),
         };
         let open = move || {
             let account = recover_account(&base.data_dir, &opening.account_id)?;

@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex};
 #[derive(Debug)]
 pub struct Live {
     pub node: Node,
-    pub base: Base,
+    pub base: Arc<Base>,
     pub sessions: Sessions,
     strategies: Strategies,
     market: Arc<Market>,
@@ -194,9 +194,9 @@ async fn serve(
     roster: Roster,
     (exposure, market, instruments): (ExposureHandle, Market, Vec<Instrument>),
 ) -> Result<Live, NodeError> {
-    let market = Arc::new(market);
+    let (base, market) = (Arc::new(base), Arc::new(market));
     let desk = Desk {
-        base: base.clone(),
+        base: Arc::downgrade(&base),
         roster: roster.clone(),
         exposure: exposure.clone(),
         market: market.clone(),

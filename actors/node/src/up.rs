@@ -36,8 +36,7 @@ pub struct NodeOptions {
     pub listen: SocketAddr,
 }
 
-/// The parts of a node that stand before its market does. Cheap to clone.
-#[derive(Clone)]
+/// The parts of a node that stand before its market does.
 pub struct Base {
     pub data_dir: Arc<DataDir>,
     pub records: Arc<dyn Records>,
