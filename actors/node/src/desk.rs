@@ -41,7 +41,7 @@ impl AccountDesk for Desk {
         let (desk, account_id) = (self.clone(), new.account_id.clone());
         Box::pin(async move {
             // In a task of its own: a caller that goes away leaves no account half started.
-            let made = tokio::spawn(async move { desk.make(&new).await }).await;
+            let made = tokio::spawn(async move { Box::pin(desk.make(&new)).await }).await;
             made.unwrap_or_else(|panic| {
                 let detail = format!("its making broke: {panic}");
                 Err(DeskError::NotReady { account_id, detail })
@@ -115,7 +115,8 @@ impl Desk {
             return Err(DeskError::Exists(new.account_id.clone()));
         };
         let (charter, account) = charter;
-        let started = self.market.start(&base, account, &self.exposure);
+        // It holds a whole account while it starts: on the heap it does not weigh on the caller.
+        let started = Box::pin(self.market.start(&base, account, &self.exposure));
         let runtime = started.await.map_err(not_ready)?;
         let handle = runtime.handle.clone();
         charters.insert(new.account_id.clone(), charter);

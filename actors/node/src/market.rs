@@ -83,8 +83,8 @@ impl Market {
             Market::Linked { address, .. } => {
                 let client = venue_link::connect(address, &account_id, venue_sequence, false);
                 let client = client.await?;
-                self.link(base, opened, exposure, Logon::of_account(client))
-                    .await
+                let logon = Logon::of_account(client);
+                Box::pin(self.link(base, opened, exposure, logon)).await
             }
         }
     }

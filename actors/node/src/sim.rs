@@ -87,9 +87,9 @@ pub async fn inside(
         let account_id = one_id(&one)?;
         let session = SimSession::new(account_id.clone(), waiting.clone());
         let venue = Arc::new(session.clone());
-        let runtime = base
-            .start_account(one, venue, Some(exposure.clone()))
-            .await?;
+        // It holds a whole account while it starts: on the heap it does not weigh on the caller.
+        let starting = base.start_account(one, venue, Some(exposure.clone()));
+        let runtime = Box::pin(starting).await?;
         members.push(Member {
             account_id,
             account: runtime.actor.clone(),
@@ -143,7 +143,8 @@ pub async fn linked(options: &NodeOptions, address: String) -> Result<Live, Node
         links: Mutex::default(),
     };
     for (one, logon) in opened.into_iter().zip(logons) {
-        roster.add(market.link(&base, one, &exposure, logon).await?);
+        // On the heap, as in `inside`.
+        roster.add(Box::pin(market.link(&base, one, &exposure, logon)).await?);
     }
     serve(options, base, roster, (exposure, market, instruments)).await
 }
