@@ -218,7 +218,7 @@ def test_a_bad_wish_is_refused_with_its_field_and_leaves_nothing(server):
         # What was refused has used nothing up.
         create(client, "good", "good")
         longest = "x" * 64
-        create(client, longest)
+        create(client, longest, "longest")
         at = trading.market(client, BTC)
         submit(client, longest, order("y" * 36, BTC, "BUY", at.quantity))
         assert filled(client, longest, "y" * 36)["status"] == "ORDER_STATUS_FILLED"
