@@ -1,15 +1,27 @@
 //! What a venue that ended with its process gets back from the account's journal.
 
 use apex_domain::account::Account;
-use apex_domain::matching::RestoredOrder;
+use apex_domain::matching::{ExchangeEvent, RestoredOrder, SimExchange};
 use apex_domain::order::OrderStatus;
 use apex_domain::venue::{Execution, VenueStatus};
-use apex_domain::{AccountId, OrderId, Quantity, VenueOrderId};
+use apex_domain::{AccountId, OrderId, Quantity, UnixNanos, VenueOrderId};
 use std::collections::BTreeMap;
+
+/// Gives an exchange that ended with its process what its accounts had there.
+pub fn restore_accounts(
+    exchange: &mut SimExchange,
+    now: UnixNanos,
+    accounts: &[&Account],
+    out: &mut Vec<ExchangeEvent>,
+) {
+    // All at once: an order of one account may stand before and behind those of another.
+    let orders = all_working_orders(accounts.iter().copied());
+    exchange.restore(now, &orders, out);
+}
 
 /// Returns the orders of all accounts, in the order in which their venue took them: where there are
 /// several, each came there between those of others.
-pub fn all_working_orders<'a>(
+fn all_working_orders<'a>(
     accounts: impl IntoIterator<Item = &'a Account>,
 ) -> Vec<(AccountId, RestoredOrder)> {
     let mut all = Vec::new();

@@ -76,7 +76,10 @@ pub async fn inside(
     let instruments = exchange(seed, 1, listed.clone())?.instruments();
     let opened = prepare_all(&base, roster::recover_all(&base)?, &instruments)?;
     let first_number = restore::next_number(opened.iter().map(|one| &one.account));
-    let orders = restore::all_working_orders(opened.iter().map(|one| &one.account));
+    let mut venue = exchange(seed, first_number, listed)?;
+    let mut restored = Vec::new();
+    let accounts: Vec<_> = opened.iter().map(|one| &one.account).collect();
+    restore::restore_accounts(&mut venue, base.clock.now(), &accounts, &mut restored);
     let exposure = base.start_exposure(&ids(&opened)).await?;
     let roster = Roster::new(charters(&opened)?);
 
@@ -99,11 +102,8 @@ pub async fn inside(
         roster.add(runtime);
     }
 
-    let mut exchange = exchange(seed, first_number, listed)?;
-    let mut restored = Vec::new();
-    exchange.restore(base.clock.now(), &orders, &mut restored);
     let args = SimMarketArgs {
-        exchange,
+        exchange: venue,
         restored,
         hub: base.market.clone(),
         clock: base.clock.clone(),

@@ -4,14 +4,12 @@ use super::*;
 use apex_domain::account::{AccountInput, Effects};
 use apex_domain::event::AccountMode;
 use apex_domain::market::{MarketEvent, Side};
-use apex_domain::matching::{ExchangeEvent, ExchangeInput, SimExchange, SimOptions};
+use apex_domain::matching::{ExchangeInput, SimOptions};
 use apex_domain::order::{OrderKey, TriggerType};
 use apex_domain::order::{OrderTerms, OrderType, SubmitOrder, TimeInForce, TrailingOffset};
 use apex_domain::risk::{Limits, MarketRef, ReasonCode};
 use apex_domain::venue::VenueCommand;
-use apex_domain::{
-    AccountId, ClientOrderId, Currency, InstrumentId, Price, Quantity, StrategyId, UnixNanos,
-};
+use apex_domain::{ClientOrderId, Currency, InstrumentId, Price, StrategyId};
 use std::collections::VecDeque;
 
 const BTC: &str = "BTCUSDT.SIM";
