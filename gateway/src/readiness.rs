@@ -27,7 +27,8 @@ const ACCOUNT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Returns everything that `SubmitOrder` needs: an account that takes orders, an instrument, and
 /// on a simulated market a book.
 pub async fn dependencies(platform: &Platform, extra: Option<&dyn Readiness>) -> Vec<Dependency> {
-    let mut found = join_all(platform.accounts.values().map(account)).await;
+    let accounts = platform.accounts.all();
+    let mut found = join_all(accounts.values().map(account)).await;
     if found.is_empty() {
         found.push(dependency("accounts", false, "there is no account"));
     }

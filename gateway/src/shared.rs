@@ -92,7 +92,7 @@ impl Shared {
     /// Returns an account that is granted to the caller.
     ///
     /// Errors: `PERMISSION_DENIED` when it is not, whether it exists or not; `NOT_FOUND`.
-    pub fn account(&self, caller: &Caller, id: &AccountId) -> Result<&AccountHandle, Status> {
+    pub fn account(&self, caller: &Caller, id: &AccountId) -> Result<AccountHandle, Status> {
         if !caller.may(id) {
             return Err(status::account_not_granted());
         }
@@ -150,15 +150,16 @@ impl Shared {
     }
 
     /// Returns the accounts that are granted to the caller, in order of id.
-    pub fn accounts(&self, caller: &Caller) -> Vec<&AccountHandle> {
+    pub fn accounts(&self, caller: &Caller) -> Vec<AccountHandle> {
+        let accounts = self.platform.accounts.all();
         let granted = |handle: &&AccountHandle| caller.may(handle.account_id());
-        self.platform.accounts.values().filter(granted).collect()
+        accounts.values().filter(granted).cloned().collect()
     }
 
     /// Returns the named account, or all that are granted when none is named.
     ///
     /// Errors: as [`Shared::account`]; an id that is none.
-    pub fn scope(&self, caller: &Caller, account_id: &str) -> Result<Vec<&AccountHandle>, Status> {
+    pub fn scope(&self, caller: &Caller, account_id: &str) -> Result<Vec<AccountHandle>, Status> {
         if account_id.is_empty() {
             return Ok(self.accounts(caller));
         }

@@ -12,8 +12,10 @@
 //!
 //! `UNKNOWN` and `INTERNAL` are made nowhere: whatever a caller can cause has a name.
 
+mod desk;
 mod not_found;
 
+pub use desk::*;
 pub use not_found::*;
 
 use apex_bus::handle::{HistoryError, PastError};
@@ -171,6 +173,9 @@ fn refused(refusal: &Refusal) -> Status {
         }
         Refusal::TooManyClosings(_) => {
             with_reason(Code::ResourceExhausted, "TOO_MANY_CLOSINGS", message, &[])
+        }
+        Refusal::NotIdle { .. } => {
+            with_reason(Code::FailedPrecondition, "ACCOUNT_NOT_IDLE", message, &[])
         }
         Refusal::NotOpen => with_retry(
             Code::Unavailable,

@@ -1,5 +1,6 @@
 //! Handles: how the rest of the house talks to actors without knowing where they run.
 
+use crate::accounts::{AccountDesk, Accounts};
 use crate::exposure::ExposureHandle;
 use crate::market::MarketHub;
 use crate::message::{
@@ -14,7 +15,6 @@ use apex_domain::risk::platform::ShareOffer;
 use apex_domain::{AccountId, RequestId, UnixNanos};
 use ractor::rpc::CallResult;
 use ractor::{ActorRef, RpcReplyPort};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -262,7 +262,9 @@ pub enum RunMode {
 #[derive(Clone)]
 pub struct Platform {
     pub mode: RunMode,
-    pub accounts: Arc<BTreeMap<AccountId, AccountHandle>>,
+    pub accounts: Accounts,
+    /// Makes accounts; `None` where a run has those that it has, as a replay.
+    pub desk: Option<Arc<dyn AccountDesk>>,
     pub market: MarketHub,
     /// Durable events of all accounts of this node.
     pub account_events: Topic<AccountEvent>,
@@ -274,7 +276,7 @@ pub struct Platform {
 impl fmt::Debug for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Platform")
-            .field("accounts", &self.accounts.keys())
+            .field("accounts", &self.accounts)
             .finish()
     }
 }

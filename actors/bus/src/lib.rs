@@ -10,6 +10,7 @@
 //!
 //! Start reading at [`topic::Topic`], then [`topic::Subscription::drain`], then [`supervision`].
 
+pub mod accounts;
 pub mod clock;
 pub mod exposure;
 pub mod handle;

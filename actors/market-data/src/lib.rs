@@ -13,4 +13,4 @@ pub mod replay;
 pub mod sim;
 
 pub use publisher::Publisher;
-pub use sim::{SimMarketActor, SimMarketArgs, SimMarketMessage, SimSession};
+pub use sim::{Member, SimMarketActor, SimMarketArgs, SimMarketMessage, SimSession};

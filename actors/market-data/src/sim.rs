@@ -9,7 +9,8 @@ use apex_bus::venue::{NotSent, VenueSession};
 use apex_domain::AccountId;
 use apex_domain::matching::{ExchangeEvent, ExchangeInput, SimExchange};
 use apex_domain::venue::{VenueCommand, VenueControl, VenueReport};
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,17 +20,31 @@ use std::time::Duration;
 /// idle process wakes fifty times a second.
 const STEP: Duration = Duration::from_millis(20);
 
-/// Commands that may wait for the market. As many as an account may have under way; full: the
-/// command is not taken, and the account asks for its outcome.
+/// Commands that may wait for the market, of all its accounts. Twice as many as one account may have
+/// under way; full: the command is not taken, and the account asks for its outcome.
 const COMMANDS_WAITING: usize = 8_192;
 
 /// What the market takes.
 #[derive(Debug)]
 pub enum SimMarketMessage {
     Step,
-    Command(VenueCommand),
+    Command {
+        account_id: AccountId,
+        command: VenueCommand,
+    },
+    /// Another account trades here from now on. Answered once it was told so.
+    Attach(Member, RpcReplyPort<()>),
     /// What the venue itself decides: halts, sessions, busts.
     Control(VenueControl),
+}
+
+/// An account of the market.
+#[derive(Clone, Debug)]
+pub struct Member {
+    pub account_id: AccountId,
+    pub account: ActorRef<AccountMessage>,
+    /// The largest report number that the account has seen.
+    pub venue_sequence: u64,
 }
 
 /// What the market is started with.
@@ -39,10 +54,8 @@ pub struct SimMarketArgs {
     pub restored: Vec<ExchangeEvent>,
     pub hub: MarketHub,
     pub clock: Clock,
-    pub account_id: AccountId,
-    pub account: ActorRef<AccountMessage>,
-    /// The largest report number that the account has seen.
-    pub venue_sequence: u64,
+    /// Who trades from the beginning; others may follow.
+    pub members: Vec<Member>,
     pub waiting: Arc<AtomicUsize>,
     /// Ends the process when the market panics: it is the venue as well, and orders are in it.
     pub abort: AbortHook,
@@ -51,7 +64,7 @@ pub struct SimMarketArgs {
 impl fmt::Debug for SimMarketArgs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SimMarketArgs")
-            .field("account_id", &self.account_id)
+            .field("members", &self.members)
             .finish()
     }
 }
@@ -65,9 +78,7 @@ pub struct SimMarketState {
     exchange: SimExchange,
     publisher: Publisher,
     clock: Clock,
-    account_id: AccountId,
-    account: ActorRef<AccountMessage>,
-    venue_sequence: u64,
+    members: BTreeMap<AccountId, Member>,
     waiting: Arc<AtomicUsize>,
     abort: AbortHook,
     /// Reused, so that a step allocates nothing of its own.
@@ -77,7 +88,7 @@ pub struct SimMarketState {
 impl fmt::Debug for SimMarketState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SimMarketState")
-            .field("account_id", &self.account_id)
+            .field("members", &self.members.keys())
             .finish()
     }
 }
@@ -96,16 +107,19 @@ impl Actor for SimMarketActor {
             exchange: args.exchange,
             publisher: Publisher::new(args.hub),
             clock: args.clock,
-            account_id: args.account_id,
-            account: args.account,
-            venue_sequence: args.venue_sequence,
+            members: BTreeMap::new(),
             waiting: args.waiting,
             abort: args.abort,
             events: args.restored,
         };
+        for member in args.members {
+            state.members.insert(member.account_id.clone(), member);
+        }
         // The first step opens the books, so that there is a market before anyone is let in.
         state.apply(ExchangeInput::Step);
-        let _ = state.account.cast(AccountMessage::Link(VenueLink::Ready));
+        for member in state.members.values() {
+            member.let_in();
+        }
         myself.send_interval(STEP, || SimMarketMessage::Step);
         Ok(state)
     }
@@ -127,13 +141,20 @@ impl SimMarketState {
         match message {
             SimMarketMessage::Step => self.apply(ExchangeInput::Step),
             SimMarketMessage::Control(control) => self.apply(ExchangeInput::Control(control)),
-            SimMarketMessage::Command(command) => {
+            SimMarketMessage::Command {
+                account_id,
+                command,
+            } => {
                 self.waiting.fetch_sub(1, Ordering::AcqRel);
-                let account_id = self.account_id.clone();
                 self.apply(ExchangeInput::Command {
                     account_id,
                     command,
                 });
+            }
+            SimMarketMessage::Attach(member, reply) => {
+                member.let_in();
+                self.members.insert(member.account_id.clone(), member);
+                let _ = reply.send(());
             }
         }
     }
@@ -146,7 +167,7 @@ impl SimMarketState {
         for event in events.drain(..) {
             match event {
                 ExchangeEvent::Market(event) => self.publisher.publish(&event, &mut bars),
-                ExchangeEvent::Report { report, .. } => self.report(report),
+                ExchangeEvent::Report { account_id, report } => self.report(&account_id, report),
                 // The account's journal holds the order, with the market at which it was
                 // decided; and nothing is lent here, so nobody is called or liquidated.
                 ExchangeEvent::Watching { .. }
@@ -158,7 +179,11 @@ impl SimMarketState {
         self.events = events;
     }
 
-    fn report(&mut self, report: VenueReport) {
+    fn report(&mut self, account_id: &AccountId, report: VenueReport) {
+        // Only a member sends, and only who has sent is reported to.
+        let Some(member) = self.members.get_mut(account_id) else {
+            return;
+        };
         let is_answer = matches!(
             report,
             VenueReport::Status { .. } | VenueReport::NotFound { .. }
@@ -166,42 +191,42 @@ impl SimMarketState {
         let venue_sequence = if is_answer {
             0
         } else {
-            self.venue_sequence += 1;
-            self.venue_sequence
+            member.venue_sequence += 1;
+            member.venue_sequence
         };
         // An account that has stopped wants no report.
-        let _ = self.account.cast(AccountMessage::Report {
+        let _ = member.account.cast(AccountMessage::Report {
             venue_sequence,
             report,
         });
     }
 }
 
+impl Member {
+    /// Tells the account that its orders are taken.
+    fn let_in(&self) {
+        let _ = self.account.cast(AccountMessage::Link(VenueLink::Ready));
+    }
+}
+
 /// An account's session with the market inside.
 #[derive(Clone, Debug)]
 pub struct SimSession {
+    account_id: AccountId,
     market: Arc<std::sync::OnceLock<ActorRef<SimMarketMessage>>>,
     waiting: Arc<AtomicUsize>,
 }
 
-impl Default for SimSession {
-    fn default() -> SimSession {
-        SimSession::new()
-    }
-}
-
 impl SimSession {
     /// A session that takes nothing until [`SimSession::connect`].
-    pub fn new() -> SimSession {
+    ///
+    /// `waiting` counts the commands that wait for the market, those of all its accounts.
+    pub fn new(account_id: AccountId, waiting: Arc<AtomicUsize>) -> SimSession {
         SimSession {
+            account_id,
             market: Arc::default(),
-            waiting: Arc::default(),
+            waiting,
         }
-    }
-
-    /// Returns the count of waiting commands that the market has to share.
-    pub fn waiting(&self) -> Arc<AtomicUsize> {
-        self.waiting.clone()
     }
 
     /// Lets commands through to `market`; a second call changes nothing.
@@ -218,7 +243,10 @@ impl VenueSession for SimSession {
             return Err(NotSent);
         }
         market
-            .cast(SimMarketMessage::Command(command))
+            .cast(SimMarketMessage::Command {
+                account_id: self.account_id.clone(),
+                command,
+            })
             .map_err(|_| {
                 self.waiting.fetch_sub(1, Ordering::AcqRel);
                 NotSent

@@ -1,6 +1,7 @@
 //! One account: its journal recovered, its writer thread and its actor started.
 
 use crate::NodeError;
+use crate::charter::{Charter, FIRST_EVENTS};
 use apex_broker::{AccountActor, AccountArgs};
 use apex_bus::clock::Clock;
 use apex_bus::exposure::{ExposureHandle, ShareKeeper};
@@ -11,12 +12,12 @@ use apex_bus::supervision::AbortHook;
 use apex_bus::topic::Topic;
 use apex_bus::venue::VenueSession;
 use apex_domain::account::{Account, AccountInput, Effects, Reply};
-use apex_domain::event::{AccountMode, Recorded};
-use apex_domain::risk::Limits;
+use apex_domain::event::{AccountMode, Event, Recorded};
 use apex_domain::risk::platform::{ShareChange, ShareOffer, ShareTerm};
-use apex_domain::{AccountId, Currency, Instrument, Money, UnixNanos};
+use apex_domain::{AccountId, Instrument, Money, UnixNanos};
+use apex_persistence::recover::decode;
 use apex_persistence::starts;
-use apex_persistence::{JournalQueue, Notices, RecoverError, Writer, recover, to_record};
+use apex_persistence::{JournalQueue, Notices, Writer, recover, to_record};
 use apex_storage::{
     Class, DataDir, EmbeddedJournal, Journal, JournalError, Options, Records, Unit,
 };
@@ -25,17 +26,6 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// Cash of a new paper account, of each quote currency. What a simulated venue begins with too,
-/// or the two would differ from the first comparison on.
-pub const PAPER_CASH: i64 = 10_000_000;
-
-/// New orders a second of a new paper account.
-const PAPER_ORDER_RATE: u32 = 5_000;
-
-/// Age up to which a quote is a reference for a market order. The feeds here speak many times a
-/// second; a minute without a word is an outage.
-const REFERENCE_AGE_NS: i64 = 60_000_000_000;
-
 /// How an account is opened on its first start.
 #[derive(Clone, Debug)]
 pub struct Opening {
@@ -43,6 +33,8 @@ pub struct Opening {
     pub mode: AccountMode,
     /// What the account trades; brought up to date at each start.
     pub instruments: Vec<Instrument>,
+    /// What it begins with; `None` for what is usual with these instruments.
+    pub charter: Option<Charter>,
     /// The time of the opening: the recording's first in a replay, so that two runs are alike.
     pub now: UnixNanos,
 }
@@ -127,45 +119,6 @@ pub fn recover_account(
     })
 }
 
-fn first_inputs(opening: &Opening) -> Vec<AccountInput> {
-    let mut currencies: Vec<Currency> = Vec::new();
-    for instrument in &opening.instruments {
-        if !currencies.contains(&instrument.quote_currency) {
-            currencies.push(instrument.quote_currency.clone());
-        }
-    }
-    // Without any instrument there is no quote currency; dollars are what a person expects.
-    let base_currency = currencies
-        .first()
-        .cloned()
-        .or_else(|| Currency::new("USD").ok());
-    let open = base_currency.map(|base_currency| AccountInput::Open {
-        account_id: opening.account_id.clone(),
-        base_currency,
-        mode: opening.mode,
-    });
-    let limits = Limits {
-        max_orders_per_second: Some(PAPER_ORDER_RATE),
-        check_buying_power: true,
-        max_reference_age_ns: Some(REFERENCE_AGE_NS),
-        ..Limits::default()
-    };
-    let cash = currencies
-        .into_iter()
-        .map(|currency| AccountInput::AdjustCash {
-            request_id: None,
-            currency,
-            amount: Money(PAPER_CASH.into()),
-            reason: "opening balance".to_owned(),
-        });
-    let limits = AccountInput::SetLimits {
-        request_id: None,
-        limits: Box::new(limits),
-        expected_sequence: None,
-    };
-    open.into_iter().chain(cash).chain([limits]).collect()
-}
-
 /// Notes how far the journal is durable. Without it the next start only notices a lost end less
 /// well, so a failure stops nothing.
 fn note_durable(records: &dyn Records, account_id: &AccountId, sequence: u64) {
@@ -200,8 +153,10 @@ impl OpenAccount {
             self.decide_durably(opening.now, [input])?;
         }
         if !self.account.is_open() {
-            // One unit: an account that is open has its limits, wherever a start was cut off.
-            self.decide_durably(opening.now, first_inputs(opening))?;
+            let charter = opening.charter.clone();
+            let charter = charter.or_else(|| Charter::usual(&opening.instruments));
+            let inputs = charter.map(|it| it.inputs(&opening.account_id, opening.mode));
+            self.decide_durably(opening.now, inputs.unwrap_or_default())?;
         }
         for instrument in &opening.instruments {
             let instrument = AccountInput::DefineInstrument(Box::new(instrument.clone()));
@@ -255,19 +210,28 @@ impl OpenAccount {
         Ok(())
     }
 
+    /// Reads what the account was opened with; `None` for one that was not opened.
+    ///
+    /// Errors: [`NodeError`] when the journal cannot be read.
+    pub fn charter(&self) -> Result<Option<Charter>, NodeError> {
+        let mut first = Vec::new();
+        for record in self.journal.read_from(1)?.take(FIRST_EVENTS) {
+            let recorded = decode(&record?)?;
+            let is_last = matches!(recorded.event, Event::LimitsSet { .. });
+            first.push(recorded);
+            if is_last {
+                break;
+            }
+        }
+        Ok(Charter::read(&first))
+    }
+
     /// Shows every event of the journal, in order.
     ///
     /// Errors: [`NodeError`] when the journal cannot be read.
     pub fn for_each_event(&self, each: &mut dyn FnMut(&Recorded)) -> Result<(), NodeError> {
         for record in self.journal.read_from(1)? {
-            let record = record?;
-            let recorded = Recorded::decode(record.schema, &record.payload).map_err(|source| {
-                RecoverError::Decode {
-                    sequence: record.sequence,
-                    source,
-                }
-            })?;
-            each(&recorded);
+            each(&decode(&record?)?);
         }
         Ok(())
     }

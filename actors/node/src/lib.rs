@@ -7,14 +7,18 @@
 //! of market.
 
 pub mod account;
+pub mod charter;
 pub mod choice;
 pub mod credentials;
+mod desk;
 pub mod error;
 mod exposure;
+mod market;
 pub mod metrics;
 pub mod origin;
 pub mod replay;
 mod restore;
+pub mod roster;
 pub mod sim;
 pub mod stop;
 pub mod strategies;

@@ -75,7 +75,7 @@ impl NodeMetrics {
     }
 
     async fn refresh_accounts(&self) {
-        for (account_id, handle) in &*self.platform.accounts {
+        for (account_id, handle) in self.platform.accounts.all().iter() {
             let Ok(summary) = handle.summary().await else {
                 continue;
             };

@@ -1,11 +1,69 @@
 //! What a venue that ended with its process gets back from the account's journal.
 
 use apex_domain::account::Account;
-use apex_domain::matching::RestoredOrder;
+use apex_domain::matching::{ExchangeEvent, RestoredOrder, SimExchange};
 use apex_domain::order::OrderStatus;
 use apex_domain::venue::{Execution, VenueStatus};
-use apex_domain::{OrderId, Quantity};
+use apex_domain::{AccountId, OrderId, Quantity, UnixNanos, VenueOrderId};
 use std::collections::BTreeMap;
+
+/// Gives an exchange that ended with its process what its accounts had there.
+pub fn restore_accounts(
+    exchange: &mut SimExchange,
+    now: UnixNanos,
+    accounts: &[&Account],
+    out: &mut Vec<ExchangeEvent>,
+) {
+    // All at once: an order of one account may stand before and behind those of another.
+    let orders = all_working_orders(accounts.iter().copied());
+    exchange.restore(now, &orders, out);
+}
+
+/// Returns the orders of all accounts, in the order in which their venue took them: where there are
+/// several, each came there between those of others.
+fn all_working_orders<'a>(
+    accounts: impl IntoIterator<Item = &'a Account>,
+) -> Vec<(AccountId, RestoredOrder)> {
+    let mut all = Vec::new();
+    let mut count = 0;
+    for account in accounts {
+        let Some(account_id) = account.account_id() else {
+            continue;
+        };
+        count += 1;
+        let orders = working_orders(account).into_iter();
+        all.extend(orders.map(|order| (account_id.clone(), order)));
+    }
+    if count > 1 {
+        all.sort_by_key(|(_, order)| number(order.venue_order_id.as_str()));
+    }
+    all
+}
+
+/// Returns a number above those of all ids that the venue inside gave and that any of these accounts
+/// has. Each of them came with a numbered report, but a kill may leave the reports of one account
+/// behind those of another.
+pub fn next_number<'a>(accounts: impl IntoIterator<Item = &'a Account>) -> u64 {
+    let (mut reports, mut highest) = (0_u64, 0);
+    for account in accounts {
+        reports = reports.saturating_add(account.venue_sequence());
+        let orders = account
+            .orders()
+            .filter_map(|order| order.venue_order_id.as_ref());
+        let executions = account.executions().iter();
+        let ids = orders
+            .map(VenueOrderId::as_str)
+            .chain(executions.map(|record| record.execution.exec_id.as_str()));
+        highest = ids.map(number).fold(highest, u64::max);
+    }
+    reports.max(highest).saturating_add(1)
+}
+
+/// Returns the number at the end of an id; 0 for one that has none.
+fn number(id: &str) -> u64 {
+    let digits = id.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    id[digits..].parse().unwrap_or(0)
+}
 
 type Executions = BTreeMap<OrderId, Vec<Execution>>;
 

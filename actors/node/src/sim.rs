@@ -1,52 +1,52 @@
 //! A node on a simulated market: inside this process, or in one of its own.
 
 use crate::NodeError;
-use crate::account::{self, AccountRuntime, Opening};
+use crate::account::{OpenAccount, Opening};
 use crate::choice::StrategyChoice;
+use crate::desk::Desk;
+use crate::market::{self, Market};
 use crate::origin::{self, Origin};
 use crate::restore;
+use crate::roster::{self, Charters, Recovered, Roster};
 use crate::strategies::{SessionBudget, Sessions, Strategies, StrategySpec};
-use crate::up::{Base, Node, NodeOptions, paper_account};
-use crate::venue_link::{self, Link};
-use crate::venue_snapshots::Snapshots;
+use crate::up::{Base, Node, NodeOptions};
 use apex_bus::clock::Clock;
-use apex_bus::handle::{Platform, RunMode};
+use apex_bus::exposure::ExposureHandle;
+use apex_bus::handle::RunMode;
 use apex_bus::supervision::abort_process;
 use apex_domain::event::AccountMode;
-use apex_domain::matching::{RestoredOrder, SimExchange, SimInstrument, SimOptions};
+use apex_domain::matching::{SimExchange, SimInstrument, SimOptions};
 use apex_domain::{AccountId, Instrument};
 use apex_gateway::StrategySessions;
-use apex_market_data::{Publisher, SimMarketActor, SimMarketArgs, SimSession};
+use apex_market_data::{Member, SimMarketActor, SimMarketArgs, SimSession};
 use ractor::Actor;
-use std::sync::Arc;
-use tokio::task::JoinHandle;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 
 /// A running node and what feeds it.
 #[derive(Debug)]
 pub struct Live {
     pub node: Node,
-    pub base: Base,
+    pub base: Arc<Base>,
     pub sessions: Sessions,
     strategies: Strategies,
-    feed: Feed,
-}
-
-#[derive(Debug)]
-enum Feed {
-    Inside(ractor::ActorRef<apex_market_data::SimMarketMessage>),
-    Link(JoinHandle<()>),
+    market: Arc<Market>,
 }
 
 impl Live {
-    /// Starts a strategy in a process of its own.
+    /// Starts a strategy in a process of its own, in one of the accounts.
     ///
     /// Errors: [`NodeError`].
-    pub async fn run_strategy(&self, choice: &StrategyChoice) -> Result<(), NodeError> {
+    pub async fn run_strategy(
+        &self,
+        choice: &StrategyChoice,
+        account_id: AccountId,
+    ) -> Result<(), NodeError> {
         let spec = StrategySpec {
             strategy: choice.name.clone(),
             strategy_id: choice.strategy_id()?,
             params: choice.params.clone(),
-            account_id: paper_account(),
+            account_id,
         };
         let token = self.base.keys.for_process("strategies")?;
         let gateway = format!("http://{}", self.node.address());
@@ -58,12 +58,7 @@ impl Live {
     pub async fn stop(self) {
         self.strategies.stop_all().await;
         self.node.stop().await;
-        match self.feed {
-            Feed::Inside(market) => {
-                let _ = market.drain_and_wait(None).await;
-            }
-            Feed::Link(link) => link.abort(),
-        }
+        self.market.stop().await;
     }
 }
 
@@ -79,51 +74,51 @@ pub async fn inside(
     origin::check(base.data_dir.root(), Origin::Inside)?;
     origin::claim(base.data_dir.root(), Origin::Inside)?;
     let instruments = exchange(seed, 1, listed.clone())?.instruments();
-    let opened = base.open_account(&opening(&base.clock, instruments))?;
-    let venue_sequence = opened.account.venue_sequence();
-    let restored_orders = restore::working_orders(&opened.account);
-    let session = SimSession::new();
-    let exposure = base.start_exposure(&[paper_account()]).await?;
-    let account = base
-        .start_account(opened, Arc::new(session.clone()), Some(exposure.clone()))
-        .await?;
-
-    // Each id that the exchange ever gave came with a numbered report.
-    let mut exchange = exchange(seed, venue_sequence + 1, listed)?;
+    let opened = prepare_all(&base, roster::recover_all(&base)?, &instruments)?;
+    let first_number = restore::next_number(opened.iter().map(|one| &one.account));
+    let mut venue = exchange(seed, first_number, listed)?;
     let mut restored = Vec::new();
-    let account_id = account.handle.account_id().clone();
-    let orders: Vec<(AccountId, RestoredOrder)> = restored_orders
-        .into_iter()
-        .map(|order| (account_id.clone(), order))
-        .collect();
-    exchange.restore(base.clock.now(), &orders, &mut restored);
+    let accounts: Vec<_> = opened.iter().map(|one| &one.account).collect();
+    restore::restore_accounts(&mut venue, base.clock.now(), &accounts, &mut restored);
+    let exposure = base.start_exposure(&ids(&opened)).await?;
+    let roster = Roster::new(charters(&opened)?);
+
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let (mut members, mut sessions) = (Vec::new(), Vec::new());
+    for one in opened {
+        let venue_sequence = one.account.venue_sequence();
+        let account_id = one_id(&one)?;
+        let session = SimSession::new(account_id.clone(), waiting.clone());
+        let venue = Arc::new(session.clone());
+        // It holds a whole account while it starts: on the heap it does not weigh on the caller.
+        let starting = base.start_account(one, venue, Some(exposure.clone()));
+        let runtime = Box::pin(starting).await?;
+        members.push(Member {
+            account_id,
+            account: runtime.actor.clone(),
+            venue_sequence,
+        });
+        sessions.push(session);
+        roster.add(runtime);
+    }
+
     let args = SimMarketArgs {
-        exchange,
+        exchange: venue,
         restored,
         hub: base.market.clone(),
         clock: base.clock.clone(),
-        account_id,
-        account: account.actor.clone(),
-        venue_sequence,
-        waiting: session.waiting(),
+        members,
+        waiting: waiting.clone(),
         abort: Arc::new(abort_process),
     };
     let (market, _running) = Actor::spawn(None, SimMarketActor, args)
         .await
         .map_err(|error| NodeError::spawn("the simulated market", &error))?;
-    session.connect(market.clone());
-
-    let platform = base.platform(RunMode::Simulated, &account, Some(exposure));
-    let (node, sessions) = serve(&base, options, account, platform).await?;
-    let strategies = Strategies::new(sessions.clone())?;
-    let feed = Feed::Inside(market);
-    Ok(Live {
-        node,
-        base,
-        sessions,
-        strategies,
-        feed,
-    })
+    for session in sessions {
+        session.connect(market.clone());
+    }
+    let market = Market::Inside { market, waiting };
+    serve(options, base, roster, (exposure, market, instruments)).await
 }
 
 /// Starts a node at a simulated venue in another process.
@@ -132,55 +127,96 @@ pub async fn inside(
 pub async fn linked(options: &NodeOptions, address: String) -> Result<Live, NodeError> {
     let base = Base::open(&options.data_dir, Clock::Wall)?;
     origin::check(base.data_dir.root(), Origin::Venue)?;
-    let account_id = paper_account();
-    let recovered = account::recover_account(&base.data_dir, &account_id)?;
-    let venue_sequence = recovered.account.venue_sequence();
-    let client = venue_link::connect(&address, &account_id, venue_sequence).await?;
+    let recovered = roster::recover_all(&base)?;
+    let places = recovered.iter();
+    let places = places.map(|one| (&one.account_id, one.account.account.venue_sequence()));
+    let logons = market::log_on(&address, places).await?;
     // Not before it answered: until then nothing of it is in the folder.
     origin::claim(base.data_dir.root(), Origin::Venue)?;
-    let opened = base.prepare(recovered, &opening(&base.clock, client.instruments.clone()))?;
-    let (session, commands) = venue_link::session();
-    let exposure = base.start_exposure(&[paper_account()]).await?;
-    let account = base
-        .start_account(opened, Arc::new(session), Some(exposure.clone()))
-        .await?;
-    let link = Link {
+    let told = logons.first().map(|logon| logon.client.instruments.clone());
+    let instruments = told.unwrap_or_default();
+    let opened = prepare_all(&base, recovered, &instruments)?;
+    let exposure = base.start_exposure(&ids(&opened)).await?;
+    let roster = Roster::new(charters(&opened)?);
+    let market = Market::Linked {
         address,
-        account_id,
-        account: account.actor.clone(),
-        commands,
-        publisher: Publisher::new(base.market.clone()),
-        hub: base.market.clone(),
-        clock: base.clock.clone(),
-        venue_sequence,
-        snapshots: Snapshots::begin(),
-        is_gated: false,
+        links: Mutex::default(),
     };
-    let platform = base.platform(RunMode::Simulated, &account, Some(exposure));
-    let (node, sessions) = serve(&base, options, account, platform).await?;
+    for (one, logon) in opened.into_iter().zip(logons) {
+        // On the heap, as in `inside`.
+        roster.add(Box::pin(market.link(&base, one, &exposure, logon)).await?);
+    }
+    serve(options, base, roster, (exposure, market, instruments)).await
+}
+
+/// Opens what is new and brings the instruments of all up to date.
+fn prepare_all(
+    base: &Base,
+    recovered: Vec<Recovered>,
+    instruments: &[Instrument],
+) -> Result<Vec<OpenAccount>, NodeError> {
+    let prepare = |one: Recovered| {
+        let opening = Opening {
+            account_id: one.account_id,
+            mode: AccountMode::Paper,
+            instruments: instruments.to_vec(),
+            charter: None,
+            now: base.clock.now(),
+        };
+        base.prepare(one.account, &opening)
+    };
+    recovered.into_iter().map(prepare).collect()
+}
+
+fn one_id(opened: &OpenAccount) -> Result<AccountId, NodeError> {
+    let account_id = opened.account.account_id().cloned();
+    account_id.ok_or(NodeError::NotOpened)
+}
+
+fn ids(opened: &[OpenAccount]) -> Vec<AccountId> {
+    let ids = opened.iter().filter_map(|one| one.account.account_id());
+    ids.cloned().collect()
+}
+
+fn charters(opened: &[OpenAccount]) -> Result<Charters, NodeError> {
+    let mut charters = Charters::new();
+    for one in opened {
+        if let Some(charter) = one.charter()? {
+            charters.insert(one_id(one)?, charter);
+        }
+    }
+    Ok(charters)
+}
+
+/// Serves the node, with the door through which strategies come in and the desk that makes accounts.
+async fn serve(
+    options: &NodeOptions,
+    base: Base,
+    roster: Roster,
+    (exposure, market, instruments): (ExposureHandle, Market, Vec<Instrument>),
+) -> Result<Live, NodeError> {
+    let (base, market) = (Arc::new(base), Arc::new(market));
+    let desk = Desk {
+        base: Arc::downgrade(&base),
+        roster: roster.clone(),
+        exposure: exposure.clone(),
+        market: market.clone(),
+        instruments: instruments.into(),
+    };
+    let mut platform = base.platform(RunMode::Simulated, &roster, Some(exposure));
+    platform.desk = Some(Arc::new(desk));
+    let (clock, records) = (base.clock.clone(), base.records.clone());
+    let sessions = Sessions::new(platform.clone(), clock, records, SessionBudget::default());
+    let door: Arc<dyn StrategySessions> = Arc::new(sessions.clone());
+    let node = Node::serve(&base, options, roster, platform, Some(door)).await?;
     let strategies = Strategies::new(sessions.clone())?;
-    let feed = Feed::Link(tokio::spawn(link.run(client)));
     Ok(Live {
         node,
         base,
         sessions,
         strategies,
-        feed,
+        market,
     })
-}
-
-/// Serves the node, with the door through which strategies come in.
-async fn serve(
-    base: &Base,
-    options: &NodeOptions,
-    account: AccountRuntime,
-    platform: Platform,
-) -> Result<(Node, Sessions), NodeError> {
-    let (clock, records) = (base.clock.clone(), base.records.clone());
-    let sessions = Sessions::new(platform.clone(), clock, records, SessionBudget::default());
-    let door: Arc<dyn StrategySessions> = Arc::new(sessions.clone());
-    let node = Node::serve(base, options, account, platform, Some(door)).await?;
-    Ok((node, sessions))
 }
 
 fn exchange(
@@ -194,13 +230,4 @@ fn exchange(
         ..SimOptions::new(seed)
     };
     Ok(SimExchange::new(options)?)
-}
-
-fn opening(clock: &Clock, instruments: Vec<Instrument>) -> Opening {
-    Opening {
-        account_id: paper_account(),
-        mode: AccountMode::Paper,
-        instruments,
-        now: clock.now(),
-    }
 }

@@ -4,6 +4,7 @@ use crate::NodeError;
 use crate::account::{self, AccountRuntime, OpenAccount, Opening, Surroundings};
 use crate::credentials::{self, Keys};
 use crate::metrics::NodeMetrics;
+use crate::roster::Roster;
 use apex_bus::clock::Clock;
 use apex_bus::exposure::ExposureHandle;
 use apex_bus::handle::{Platform, RunMode};
@@ -14,9 +15,8 @@ use apex_bus::topic::{Capacity, Topic, TopicStats};
 use apex_bus::venue::VenueSession;
 use apex_domain::AccountId;
 use apex_gateway::{GatewayOptions, Running, StrategySessions};
-use apex_persistence::{JournalHistory, starts};
+use apex_persistence::starts;
 use apex_storage::{DataDir, EmbeddedRecords, Records};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,7 +56,7 @@ impl std::fmt::Debug for Base {
 
 /// A node that serves.
 pub struct Node {
-    pub account: AccountRuntime,
+    pub roster: Roster,
     pub platform: Platform,
     pub metrics: NodeMetrics,
     gateway: Running,
@@ -70,16 +70,16 @@ impl std::fmt::Debug for Node {
     }
 }
 
-/// A node whose gateway has stopped: its account still answers, and nothing can change it.
+/// A node whose gateway has stopped: its accounts still answer, and nothing can change them.
 #[derive(Debug)]
 pub struct QuietNode {
-    pub account: AccountRuntime,
+    pub roster: Roster,
     pub platform: Platform,
     /// What the topics said while the gateway still followed them.
     pub topics: Vec<TopicStats>,
 }
 
-/// Returns the id of the account that `up` trades.
+/// Returns the id of the account that every data folder has.
 pub fn paper_account() -> AccountId {
     // A constant that fits the alphabet; a test makes it.
     AccountId::new(PAPER_ACCOUNT).expect("a valid account id")
@@ -169,17 +169,16 @@ impl Base {
     pub fn platform(
         &self,
         mode: RunMode,
-        account: &AccountRuntime,
+        roster: &Roster,
         exposure: Option<ExposureHandle>,
     ) -> Platform {
-        let account_id = account.handle.account_id().clone();
-        let history = JournalHistory::new([(account_id.clone(), account.journal.clone())]);
         Platform {
             mode,
-            accounts: Arc::new(BTreeMap::from([(account_id, account.handle.clone())])),
+            accounts: roster.accounts(),
+            desk: None,
             market: self.market.clone(),
             account_events: self.events.clone(),
-            history: Arc::new(history),
+            history: roster.history(),
             exposure,
         }
     }
@@ -192,7 +191,7 @@ impl Node {
     pub async fn serve(
         base: &Base,
         options: &NodeOptions,
-        account: AccountRuntime,
+        roster: Roster,
         platform: Platform,
         strategies: Option<Arc<dyn StrategySessions>>,
     ) -> Result<Node, NodeError> {
@@ -202,7 +201,7 @@ impl Node {
         gateway.strategies = strategies;
         let gateway = apex_gateway::serve(gateway, platform.clone()).await?;
         Ok(Node {
-            account,
+            roster,
             platform,
             metrics,
             gateway,
@@ -214,10 +213,10 @@ impl Node {
         self.gateway.address()
     }
 
-    /// Lets calls end, then the account; what was decided is durable when this returns.
+    /// Lets calls end, then the accounts; what was decided is durable when this returns.
     pub async fn stop(self) {
         let quiet = self.stop_serving().await;
-        quiet.account.stop().await;
+        quiet.roster.stop().await;
         if let Some(exposure) = quiet.platform.exposure {
             exposure.stop().await;
         }
@@ -228,7 +227,7 @@ impl Node {
         let topics = self.metrics.topics();
         self.gateway.stop().await;
         QuietNode {
-            account: self.account,
+            roster: self.roster,
             platform: self.platform,
             topics,
         }

@@ -63,6 +63,8 @@ pub struct Link {
     pub snapshots: Snapshots,
     /// The account was told to wait for the first snapshot.
     pub is_gated: bool,
+    /// It brings the market data, of which one session is enough for all accounts.
+    pub is_feed: bool,
 }
 
 impl std::fmt::Debug for Link {
@@ -81,10 +83,11 @@ pub async fn connect(
     address: &str,
     account_id: &AccountId,
     venue_sequence: u64,
+    is_feed: bool,
 ) -> Result<SimVenueClient, SimVenueError> {
     let next = venue_sequence.saturating_add(1);
     let options = ConnectOptions {
-        market_data: true,
+        market_data: is_feed,
         ..ConnectOptions::new(address.to_owned(), account_id.clone(), next)
     };
     SimVenueClient::connect(options).await
@@ -115,7 +118,8 @@ impl Link {
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            client = connect(&self.address, &self.account_id, self.venue_sequence)
+            let (id, sequence) = (&self.account_id, self.venue_sequence);
+            client = connect(&self.address, id, sequence, self.is_feed)
                 .await
                 .ok();
         }
@@ -226,6 +230,9 @@ impl Link {
 
     fn lost(&mut self, reason: String) {
         self.tell(VenueLink::Lost { reason });
+        if !self.is_feed {
+            return;
+        }
         let ts_init = self.clock.now();
         for instrument in self.hub.instruments() {
             let instrument_id = instrument.instrument_id;

@@ -41,8 +41,9 @@ impl Rig {
         self.live.node.platform.exposure.as_ref().unwrap()
     }
 
-    fn account(&self) -> &AccountHandle {
-        self.live.node.platform.accounts.values().next().unwrap()
+    fn account(&self) -> AccountHandle {
+        let accounts = self.live.node.platform.accounts.all();
+        accounts.values().next().unwrap().clone()
     }
 
     /// Asks for orders until one is no longer refused for want of a market.

@@ -1,6 +1,7 @@
 //! A strategy over a real connection: gateway, session, account and venue of one node on one side,
 //! the strategy host on the other.
 
+use apex_bus::handle::AccountHandle;
 use apex_domain::UnixNanos;
 use apex_domain::market::{Bar, BarSpec};
 use apex_domain::matching::SimInstrument;
@@ -120,8 +121,12 @@ impl Rig {
             .expect("an order is filled");
     }
 
+    fn account(&self) -> AccountHandle {
+        self.live.node.roster.get(&paper_account()).unwrap()
+    }
+
     async fn position(&self, strategy_id: &str) -> i64 {
-        let account = &self.live.node.account.handle;
+        let account = self.account();
         let positions = account.summary().await.unwrap().positions;
         let own = positions
             .iter()
@@ -151,7 +156,7 @@ async fn a_strategy_over_the_wire_trades_stops_and_goes_on_where_it_was() {
 
     // Started again it takes its position up and makes ids that were never there: with the same
     // target and rising prices it has nothing to do, and falling ones close the position.
-    let before = rig.live.node.account.handle.summary().await.unwrap().orders;
+    let before = rig.account().summary().await.unwrap().orders;
     let host = rig.start(&config);
     let platform = &rig.live.node.platform;
     let mut events = platform.account_events.subscribe_async("test").unwrap();
@@ -168,7 +173,7 @@ async fn a_strategy_over_the_wire_trades_stops_and_goes_on_where_it_was() {
     tokio::time::timeout(PATIENCE, flat)
         .await
         .expect("the position is closed");
-    let after = rig.live.node.account.handle.summary().await.unwrap().orders;
+    let after = rig.account().summary().await.unwrap().orders;
     assert!(after > before);
     host.abort();
     rig.live.stop().await;

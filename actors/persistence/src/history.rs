@@ -11,14 +11,15 @@ use apex_domain::order::OrderKey;
 use apex_domain::{AccountId, UnixNanos};
 use apex_storage::JournalError;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// Reads events from the journals of this process and folds them, so that each comes with its
 /// order as it stood then.
 #[derive(Debug)]
 pub struct JournalHistory {
-    accounts: BTreeMap<AccountId, Reader>,
+    /// Accounts are added while the process runs.
+    accounts: RwLock<BTreeMap<AccountId, Arc<Reader>>>,
 }
 
 #[derive(Debug)]
@@ -32,21 +33,34 @@ struct Reader {
 
 impl JournalHistory {
     pub fn new(journals: impl IntoIterator<Item = (AccountId, JournalQueue)>) -> JournalHistory {
-        let reader = |journal| Reader {
+        let history = JournalHistory {
+            accounts: RwLock::default(),
+        };
+        for (account_id, journal) in journals {
+            history.add(account_id, journal);
+        }
+        history
+    }
+
+    /// Lets the journal of another account be read from now on.
+    pub fn add(&self, account_id: AccountId, journal: JournalQueue) {
+        let reader = Reader {
             journal,
             at: Mutex::new(Account::new()),
             past: Mutex::default(),
         };
-        let accounts = journals
-            .into_iter()
-            .map(|(id, journal)| (id, reader(journal)))
-            .collect();
-        JournalHistory { accounts }
+        let mut accounts = self
+            .accounts
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        accounts.insert(account_id, Arc::new(reader));
     }
 
-    fn reader(&self, account_id: &AccountId) -> Result<&Reader, HistoryError> {
-        self.accounts
+    fn reader(&self, account_id: &AccountId) -> Result<Arc<Reader>, HistoryError> {
+        let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        accounts
             .get(account_id)
+            .cloned()
             .ok_or_else(|| HistoryError::NoJournal(account_id.clone()))
     }
 }

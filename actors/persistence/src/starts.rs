@@ -163,6 +163,16 @@ pub fn durable(records: &dyn Records, account_id: &str) -> Result<u64, StorageEr
     Ok(last_run(records, account_id)?.durable)
 }
 
+/// Returns the accounts whose journals had something durable in them, by the notes. One of them that
+/// has no journal any more has lost all of it.
+///
+/// Errors: those of [`Records::list`].
+pub fn known(records: &dyn Records) -> Result<Vec<String>, StorageError> {
+    let noted = records.list(TABLE)?.into_iter();
+    let known = noted.filter(|(_, bytes)| Entry::decode(bytes).is_some_and(|it| it.durable > 0));
+    Ok(known.map(|(account_id, _)| account_id).collect())
+}
+
 /// As [`durable`], from a data folder that another process may use: changes nothing and takes no
 /// lock. Ask before the journal is read, which may be growing.
 ///

@@ -28,7 +28,8 @@ macro_rules! variants {
 
 variants!(input, INPUTS, AccountInput: Open AdjustCash SetLimits DefineInstrument SetTradingState
     Submit Amend Cancel CancelAll CancelOrders SubmitList Close Halt Market Report SessionLost
-    SessionReady Tick Funding Split Reconcile RequireReconciliation OfferShare CancelForeign);
+    SessionReady Tick Funding Split Reconcile RequireReconciliation OfferShare CancelForeign
+    ResetPaper);
 
 variants!(event, EVENTS, Event: AccountOpened CashAdjusted LimitsSet InstrumentDefined
     TradingStateChanged OrderInitialized OrderDenied OrderSubmitted OrderAccepted OrderRejected
@@ -55,7 +56,7 @@ variants!(quarantine, QUARANTINES, QuarantineReason: Overfill ConflictingExecuti
 
 variants!(refusal, REFUSALS, Refusal: AlreadyExists ListExists OrderNotFound UnknownInstrument
     StaleSequence OrderClosed ChangePending Rule NotOpen Invalid TooManyClosings RequestExists
-    ForeignOrderNotFound InvalidOrder);
+    ForeignOrderNotFound InvalidOrder NotIdle);
 
 variants!(command, COMMANDS, Command: Cancel CancelOrders Close Halt CancelForeign);
 variants!(outcome, OUTCOMES, CloseOutcome: Flat Dust GaveUp);

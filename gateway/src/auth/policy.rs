@@ -27,6 +27,8 @@ const TRADE: Policy = Policy::Roles(&[Role::Trader]);
 /// What only takes exposure away: nobody who is responsible should have to look for a colleague.
 const CANCEL: Policy = Policy::Roles(&[Role::Trader, Role::Risk]);
 const RISK: Policy = Policy::Roles(&[Role::Risk]);
+/// Which accounts there are, and paper money: no real money moves by it.
+const OPS: Policy = Policy::Roles(&[Role::Ops]);
 const ADMIN: Policy = Policy::Roles(&[]);
 
 /// The methods, in the order of the .proto files.
@@ -36,6 +38,8 @@ const METHODS: &[(&str, Policy)] = &[
     ("apextrade.v1.AccountService/ListPositions", READ),
     ("apextrade.v1.AccountService/StreamAccount", READ),
     ("apextrade.v1.AccountService/AdjustCash", ADMIN),
+    ("apextrade.v1.AccountService/CreateAccount", OPS),
+    ("apextrade.v1.AccountService/ResetPaper", OPS),
     ("apextrade.v1.AccountService/GetReconciliation", READ),
     ("apextrade.v1.AccountService/CancelForeignOrders", CANCEL),
     ("apextrade.v1.AuthService/WhoAmI", READ),
@@ -160,6 +164,16 @@ mod tests {
         assert!(!may(Role::Ops, "OrderService/SubmitOrder"));
         assert!(!may(Role::Ops, "AccountService/AdjustCash"));
         assert!(may(Role::Admin, "AccountService/AdjustCash"));
+        for method in ["AccountService/CreateAccount", "AccountService/ResetPaper"] {
+            assert!(
+                may(Role::Ops, method) && may(Role::Admin, method),
+                "{method}"
+            );
+            assert!(
+                !may(Role::Trader, method) && !may(Role::Risk, method),
+                "{method}"
+            );
+        }
         assert!(!policy("/apextrade.v1.OrderService/NoSuchMethod").eq(&Policy::Open));
     }
 }

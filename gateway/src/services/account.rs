@@ -2,7 +2,7 @@
 
 use super::order::{enter, unexpected};
 use super::past::{Past, PastPositions};
-use super::{account_stream, reconcile};
+use super::{account_desk, account_stream, reconcile};
 use crate::page::{self, Place};
 use crate::shared::{Definitions, Shared, caller};
 use crate::{status, stream};
@@ -54,7 +54,7 @@ impl AccountService for AccountServer {
             }
             accounts.extend(match &past {
                 Some(past) => past.account(handle.account_id()).await?,
-                None => Some(now(handle).await?),
+                None => Some(now(&handle).await?),
             });
         }
         Ok(Response::new(v1::ListAccountsResponse {
@@ -75,7 +75,7 @@ impl AccountService for AccountServer {
         let handle = self.shared.account(&caller, &id)?;
         let account = match past {
             Some(past) => past.account(&id).await?,
-            None => Some(now(handle).await?),
+            None => Some(now(&handle).await?),
         };
         account
             .map(Response::new)
@@ -104,7 +104,7 @@ impl AccountService for AccountServer {
             let account_id = handle.account_id();
             let held = match &past {
                 Some(past) => Held::Then(past.positions(account_id).await?),
-                None => Held::Now(summary(handle).await?.positions),
+                None => Held::Now(summary(&handle).await?.positions),
             };
             // The cursor counts positions: a position, once there, stays in its place.
             for (index, position) in (0_u64..).zip(held.positions()) {
@@ -163,7 +163,26 @@ impl AccountService for AccountServer {
             Ok(other) => return Err(unexpected(&other)),
             Err(error) => return Err(status::command(&error)),
         }
-        now(handle).await.map(Response::new)
+        now(&handle).await.map(Response::new)
+    }
+
+    async fn create_account(
+        &self,
+        request: Request<v1::CreateAccountRequest>,
+    ) -> Result<Response<v1::Account>, Status> {
+        account_desk::create(&self.shared, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+
+    async fn reset_paper(
+        &self,
+        request: Request<v1::ResetPaperRequest>,
+    ) -> Result<Response<v1::Account>, Status> {
+        let caller = caller(&request)?;
+        account_desk::reset(&self.shared, &caller, request.get_ref())
+            .await
+            .map(Response::new)
     }
 
     async fn get_reconciliation(
@@ -207,7 +226,7 @@ async fn summary(handle: &AccountHandle) -> Result<AccountSummary, Status> {
     summary.map_err(|error| status::command(&error))
 }
 
-async fn now(handle: &AccountHandle) -> Result<v1::Account, Status> {
+pub(super) async fn now(handle: &AccountHandle) -> Result<v1::Account, Status> {
     summary(handle).await.map(|summary| account(&summary))
 }
 

@@ -31,7 +31,7 @@ pub(super) fn begin(
 ) -> Result<Receiver<v1::StreamAccountResponse>, Status> {
     let id = AccountId::new(&request.account_id)
         .map_err(|error| status::invalid_field("account_id", error))?;
-    let handle = shared.account(&caller, &id)?.clone();
+    let handle = shared.account(&caller, &id)?;
     let heard = shared
         .fanout
         .subscribe()

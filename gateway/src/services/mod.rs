@@ -2,6 +2,7 @@
 //! and writes the answer; what goes wrong becomes a status in [`crate::status`].
 
 pub mod account;
+mod account_desk;
 pub mod account_stream;
 pub mod auth;
 mod closing;

@@ -62,7 +62,7 @@ impl OrderServer {
         &self,
         caller: &Caller,
         order: &OrderRef,
-    ) -> Result<(&AccountHandle, Order), Status> {
+    ) -> Result<(AccountHandle, Order), Status> {
         if let Some(account_id) = &order.account_id {
             let account = self.shared.account(caller, account_id)?;
             let found = account
@@ -107,7 +107,7 @@ impl OrderServer {
 
     /// Returns the accounts to ask for an order, the one that its id names first: an order id is
     /// the account's id and a number.
-    fn candidates(&self, caller: &Caller, key: &OrderKey) -> Vec<&AccountHandle> {
+    fn candidates(&self, caller: &Caller, key: &OrderKey) -> Vec<AccountHandle> {
         let named = match key {
             OrderKey::OrderId(id) => id.as_str().rsplit_once('-').map(|(account, _)| account),
             OrderKey::ClientOrderId(_) => None,
@@ -132,7 +132,7 @@ impl OrderService for OrderServer {
         let instrument_id = order.instrument_id.clone();
         let command = AccountCommand::Submit(Box::new(order));
         match self
-            .knowing(account, &instrument_id, command)
+            .knowing(&account, &instrument_id, command)
             .await
             .map_err(|e| status::command(&e))?
         {

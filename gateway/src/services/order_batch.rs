@@ -27,7 +27,7 @@ impl OrderServer {
             .shared
             .read(|find| wire::read_submit_list(request, find))?;
         let account = self.shared.account(caller, &account_id)?;
-        self.define_all(account, &list)
+        self.define_all(&account, &list)
             .await
             .map_err(|error| status::command(&error))?;
         let command = AccountCommand::SubmitList(Box::new(list));
@@ -87,7 +87,8 @@ impl OrderServer {
         self.shared
             .check_instrument("instrument_id", instrument_id)?;
         if let Some(strategy_id) = &filter.strategy_id {
-            strategy_names::check(&self.shared, &[account], strategy_id).await?;
+            let one = std::slice::from_ref(&account);
+            strategy_names::check(&self.shared, one, strategy_id).await?;
         }
         let command = AccountCommand::CancelAll {
             filter,
@@ -118,14 +119,15 @@ impl OrderServer {
             _ => Ok(()),
         })?;
         if let Some(strategy_id) = &close.scope.strategy_id {
-            strategy_names::check(&self.shared, &[account], strategy_id).await?;
+            let one = std::slice::from_ref(&account);
+            strategy_names::check(&self.shared, one, strategy_id).await?;
         }
         let command = AccountCommand::Close {
             scope: close.scope,
             request_id: Some(close.request_id),
         };
         let answer = match instrument_id {
-            Some(id) => self.knowing(account, &id, command).await,
+            Some(id) => self.knowing(&account, &id, command).await,
             None => account.command(command).await,
         };
         match answer {

@@ -16,7 +16,7 @@ use apex_bus::message::{AccountEvent, OrderFilter};
 use apex_domain::AccountId;
 use apex_proto::convert::event::order_event;
 use apex_proto::v1;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::sync::broadcast;
@@ -50,6 +50,10 @@ pub(super) async fn begin(
         .subscribe()
         .ok_or_else(status::shutting_down)?;
     let seen = place(&accounts, &request).await?;
+    // Those that there are already and that the stream leaves out; any other one is new.
+    let known = shared.platform.accounts.all();
+    let left_out = known.keys().filter(|id| !seen.contains_key(*id)).cloned();
+    let left_out = request.account_id.is_empty().then(|| left_out.collect());
     let (sender, receiver) = shared.open(&shared.streams.orders)?;
     let stream = OrderStream {
         shared: shared.clone(),
@@ -57,6 +61,7 @@ pub(super) async fn begin(
         caller,
         filter,
         seen,
+        left_out,
         sender,
     };
     tokio::spawn(stream.run(heard));
@@ -65,7 +70,7 @@ pub(super) async fn begin(
 
 /// Returns where the stream begins in each account.
 async fn place(
-    accounts: &[&AccountHandle],
+    accounts: &[AccountHandle],
     request: &v1::StreamOrdersRequest,
 ) -> Result<Seen, Status> {
     if request.from_sequence != 0 && request.account_id.is_empty() {
@@ -127,6 +132,8 @@ struct OrderStream {
     caller: Caller,
     filter: OrderFilter,
     seen: Seen,
+    /// Of a stream over all accounts, those that were there and not granted when it began.
+    left_out: Option<BTreeSet<AccountId>>,
     sender: Sender<v1::StreamOrdersResponse>,
 }
 
@@ -202,7 +209,7 @@ impl OrderStream {
     }
 
     async fn live(&mut self, event: AccountEvent) -> Result<(), Over> {
-        let Some(&last) = self.seen.get(&event.account_id) else {
+        let Some(last) = self.last_of(&event.account_id) else {
             return Ok(());
         };
         let sequence = event.recorded.sequence;
@@ -216,7 +223,24 @@ impl OrderStream {
         }
     }
 
+    /// Returns the last sequence of an account that was dealt with; `None` for one that the stream
+    /// leaves out. One that was made since the stream began joins it with all of its orders.
+    fn last_of(&mut self, account_id: &AccountId) -> Option<u64> {
+        if let Some(last) = self.seen.get(account_id) {
+            return Some(*last);
+        }
+        let left_out = self.left_out.as_ref()?;
+        if left_out.contains(account_id) || !self.caller.may(account_id) {
+            return None;
+        }
+        self.seen.insert(account_id.clone(), 0);
+        Some(0)
+    }
+
     async fn catch_up_all(&mut self) -> Result<(), Over> {
+        for account_id in self.shared.platform.accounts.all().keys() {
+            self.last_of(account_id);
+        }
         let accounts: Vec<AccountId> = self.seen.keys().cloned().collect();
         for account_id in accounts {
             self.catch_up(&account_id).await?;

@@ -102,7 +102,7 @@ impl RiskServer {
 }
 
 async fn halt_one(
-    handle: &AccountHandle,
+    handle: AccountHandle,
     command: AccountCommand,
 ) -> Result<v1::AccountTradingState, Status> {
     let canceled = match handle.command(command).await {
@@ -157,7 +157,7 @@ impl RiskService for RiskServer {
         let caller = caller(&request)?;
         let id = AccountId::new(&request.get_ref().account_id)
             .map_err(|error| status::invalid_field("account_id", error))?;
-        self.limits(self.shared.account(&caller, &id)?).await
+        self.limits(&self.shared.account(&caller, &id)?).await
     }
 
     async fn set_limits(
@@ -178,7 +178,7 @@ impl RiskService for RiskServer {
             expected_sequence: set.expected_sequence,
         };
         match handle.command(command).await {
-            Ok(Reply::Done { .. }) => self.limits(handle).await,
+            Ok(Reply::Done { .. }) => self.limits(&handle).await,
             Ok(other) => Err(unexpected(&other)),
             Err(error) => Err(status::command(&error)),
         }

@@ -17,7 +17,7 @@ const NEAR_ORDERS: usize = 1_000;
 /// Errors: `NOT_FOUND` with the nearest names; an account that does not answer.
 pub(super) async fn check(
     shared: &Shared,
-    accounts: &[&AccountHandle],
+    accounts: &[AccountHandle],
     strategy_id: &StrategyId,
 ) -> Result<(), Status> {
     let mut known = BTreeSet::from([StrategyId::manual(), StrategyId::external()]);
@@ -45,7 +45,7 @@ pub(super) async fn check(
 /// Errors: as [`check`].
 pub(super) async fn check_filter(
     shared: &Shared,
-    accounts: &[&AccountHandle],
+    accounts: &[AccountHandle],
     filter: &OrderFilter,
 ) -> Result<(), Status> {
     match &filter.strategy_id {

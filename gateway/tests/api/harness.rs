@@ -1,6 +1,7 @@
 //! A gateway on a free port, with what it needs.
 
 use crate::account::start_account;
+use apex_bus::accounts::{AccountDesk, Accounts};
 use apex_bus::clock::Clock;
 use apex_bus::handle::{AccountHandle, EventHistory, HistoryError, PastError, Platform, RunMode};
 use apex_bus::market::MarketHub;
@@ -54,6 +55,7 @@ pub struct Harness {
     pub admin: NewKey,
     pub actors: BTreeMap<AccountId, ActorRef<AccountMessage>>,
     pub records: Arc<MemoryJournals>,
+    pub platform: Platform,
 }
 
 /// Events that the topic holds: small, so that a test can make it overflow.
@@ -65,6 +67,18 @@ impl Harness {
     }
 
     pub async fn with(adjust: impl FnOnce(&mut GatewayOptions)) -> Harness {
+        Harness::run(adjust, None).await
+    }
+
+    /// With one who makes accounts.
+    pub async fn with_desk(desk: Arc<dyn AccountDesk>) -> Harness {
+        Harness::run(|_| {}, Some(desk)).await
+    }
+
+    async fn run(
+        adjust: impl FnOnce(&mut GatewayOptions),
+        desk: Option<Arc<dyn AccountDesk>>,
+    ) -> Harness {
         let market = MarketHub::new();
         market.define(btc());
         market.update(&btc().instrument_id, |view| {
@@ -74,17 +88,18 @@ impl Harness {
         });
         let events = Topic::gap("account_events", Capacity::new(EVENTS));
         let records = Arc::new(MemoryJournals::default());
-        let mut accounts = BTreeMap::new();
+        let accounts = Accounts::default();
         let mut actors = BTreeMap::new();
         for name in ["other", "paper"] {
             let id = AccountId::new(name).unwrap();
             let actor = start_account(&id, &market, &events, &records).await;
-            accounts.insert(id.clone(), AccountHandle::new(id.clone(), actor.clone()));
+            accounts.insert(AccountHandle::new(id.clone(), actor.clone()));
             actors.insert(id, actor);
         }
         let platform = Platform {
             mode: RunMode::Simulated,
-            accounts: Arc::new(accounts),
+            accounts,
+            desk,
             market: market.clone(),
             account_events: events,
             history: records.clone(),
@@ -95,7 +110,7 @@ impl Harness {
         let address = "127.0.0.1:0".parse().unwrap();
         let mut options = GatewayOptions::new(address, ApiKeys::new(keys.clone()));
         adjust(&mut options);
-        let running = serve(options, platform).await.unwrap();
+        let running = serve(options, platform.clone()).await.unwrap();
         Harness {
             running,
             market,
@@ -103,7 +118,18 @@ impl Harness {
             admin,
             actors,
             records,
+            platform,
         }
+    }
+
+    /// Starts another account and lets it be found.
+    pub async fn add_account(&mut self, name: &str) {
+        let id = AccountId::new(name).unwrap();
+        let events = &self.platform.account_events;
+        let actor = start_account(&id, &self.market, events, &self.records).await;
+        let handle = AccountHandle::new(id.clone(), actor.clone());
+        self.platform.accounts.insert(handle);
+        self.actors.insert(id, actor);
     }
 
     pub async fn channel(&self) -> Channel {

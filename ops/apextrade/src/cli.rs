@@ -54,7 +54,7 @@ pub enum Command {
     Orders(OrdersArgs),
     /// List and close positions.
     Positions(PositionsArgs),
-    /// List and flatten accounts, and compare them with their venue.
+    /// List, make, flatten and reset accounts, and compare them with their venue.
     Accounts(AccountsArgs),
     /// List instruments.
     Instruments(InstrumentsArgs),
@@ -158,6 +158,15 @@ pub struct UpArgs {
     pub playback: PlaybackArgs,
     #[command(flatten)]
     pub strategies: StrategyArgs,
+    /// Account that the strategy trades in.
+    #[arg(
+        long,
+        value_name = "ID",
+        default_value = "paper",
+        requires = "strategy",
+        conflicts_with = "replay"
+    )]
+    pub account: String,
     /// End when the recording ends and print the summary.
     #[arg(long, requires = "replay")]
     pub exit_at_end: bool,

@@ -42,6 +42,78 @@ pub fn read_adjust_cash(request: &v1::AdjustCashRequest) -> Result<AdjustCash, F
     fields.finish(value)
 }
 
+/// Currencies that a new account may begin with. More than a simulated market trades; each is an
+/// event of the account's first write.
+const OPENING_CURRENCIES: usize = 16;
+
+/// An account that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateAccount {
+    pub account_id: AccountId,
+    pub request_id: RequestId,
+    pub base_currency: Option<Currency>,
+    /// Each above zero; empty where none is named.
+    pub cash: BTreeMap<Currency, Money>,
+}
+
+/// Reads what an account is to be made of.
+///
+/// Errors: every field that cannot be read; too many currencies, an amount that is not above zero.
+pub fn read_create_account(
+    request: &v1::CreateAccountRequest,
+) -> Result<CreateAccount, FieldErrors> {
+    let mut fields = Fields::new();
+    let f = &mut fields;
+    let account_id = text::account_id(f, &request.account_id);
+    if account_id
+        .as_ref()
+        .is_some_and(|id| id.as_str().bytes().all(|byte| byte == b'.'))
+    {
+        f.refuse("account_id", "must not be only dots: it names a folder");
+    }
+    let request_id = text::request_id(f, &request.request_id);
+    let base_currency = text::optional(f, "base_currency", &request.base_currency, Currency::new);
+    let cash = opening_cash(f, &request.cash);
+    let value = (|| {
+        Some(CreateAccount {
+            account_id: account_id?,
+            request_id: request_id?,
+            base_currency: base_currency?,
+            cash: cash?,
+        })
+    })();
+    fields.finish(value)
+}
+
+fn opening_cash(
+    fields: &mut Fields,
+    cash: &BTreeMap<String, String>,
+) -> Option<BTreeMap<Currency, Money>> {
+    if cash.len() > OPENING_CURRENCIES {
+        let count = cash.len();
+        fields.refuse(
+            "cash",
+            format!("has {count} currencies, at most {OPENING_CURRENCIES} are allowed"),
+        );
+        return None;
+    }
+    let mut read = BTreeMap::new();
+    let mut is_whole = true;
+    for (currency, amount) in cash {
+        let currency = fields.take("cash", Currency::new(currency));
+        let amount = text::money(fields, "cash", amount);
+        if amount.is_some_and(|amount| amount <= Money::ZERO) {
+            fields.refuse("cash", "must be above zero: leave the currency out instead");
+            is_whole = false;
+        }
+        match currency.zip(amount) {
+            Some((currency, amount)) => drop(read.insert(currency, amount)),
+            None => is_whole = false,
+        }
+    }
+    is_whole.then_some(read)
+}
+
 /// Writes amounts by currency.
 pub fn amounts(amounts: &BTreeMap<Currency, Money>) -> BTreeMap<String, String> {
     amounts

@@ -1,8 +1,8 @@
 //! What an account actor takes and answers.
 
 use apex_domain::account::{
-    Account, CancelFilter, ClosingState, Effects, Equity, ExecutionRecord, ForeignCancel, Preview,
-    Refusal, Reply,
+    Account, CancelFilter, ClosingState, Effects, Equity, ExecutionRecord, ForeignCancel,
+    PaperReset, Preview, Refusal, Reply,
 };
 use apex_domain::event::{AccountMode, CloseScope, Recorded};
 use apex_domain::order::{AmendOrder, Order, OrderKey, SubmitList, SubmitOrder};
@@ -75,6 +75,8 @@ pub enum AccountCommand {
     DefineInstrument(Box<Instrument>),
     /// Cancels orders at the venue that are not ours.
     CancelForeign(ForeignCancel),
+    /// Starts a paper account over.
+    ResetPaper(PaperReset),
 }
 
 /// Why a command has no answer from the account. Nothing was decided, unless the variant says

@@ -148,6 +148,16 @@ impl Account {
         }
     }
 
+    /// Measures losses from `equity` on, whatever it was before.
+    pub(super) fn restart_baseline(&mut self, step: &mut Step<'_>, equity: Money) {
+        let baseline = Baseline {
+            day_start: equity,
+            highest: equity,
+            day: UnixNanos(step.now.0.div_euclid(NANOS_PER_DAY) * NANOS_PER_DAY),
+        };
+        self.record_baseline(step, baseline);
+    }
+
     fn mark_equity(&mut self, step: &mut Step<'_>, equity: Money) {
         let day = UnixNanos(step.now.0.div_euclid(NANOS_PER_DAY) * NANOS_PER_DAY);
         let known = self.baseline;

@@ -252,6 +252,7 @@ impl Account {
             AccountInput::Reconcile { snapshot } => self.reconcile(step, &snapshot),
             AccountInput::RequireReconciliation { settings } => self.reconciler.require(*settings),
             AccountInput::OfferShare(offer) => self.offer_share(step, offer),
+            AccountInput::ResetPaper(reset) => self.reset_paper(step, reset),
         }
     }
 

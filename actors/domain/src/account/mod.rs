@@ -24,6 +24,7 @@ pub mod recovery;
 mod reducing;
 mod reports;
 mod requests;
+mod reset;
 mod session;
 mod share;
 mod short;
@@ -39,6 +40,7 @@ pub use closing::ClosingState;
 pub use machine::Account;
 pub use orders::Preview;
 pub use recovery::{FoldError, RestoreError};
+pub use reset::PaperReset;
 pub(crate) use session::NO_ANSWER_NS;
 pub use types::{
     AccountInput, CancelFilter, Effects, ExecutionRecord, ForeignCancel, FundingPayment,

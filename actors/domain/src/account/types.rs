@@ -1,5 +1,6 @@
 //! What goes into an account and what comes out.
 
+use super::reset::PaperReset;
 use crate::event::{AccountMode, CloseScope, ForeignOrder, Recorded};
 use crate::id::{
     AccountId, Currency, ExecId, InstrumentId, OrderListId, RequestId, StrategyId, VenueOrderId,
@@ -122,6 +123,8 @@ pub enum AccountInput {
     RequireReconciliation { settings: Box<ReconcileSettings> },
     /// What the platform says about the account's share of its exposure limit.
     OfferShare(ShareOffer),
+    /// Pays a paper account in or out until it has what it was opened with.
+    ResetPaper(PaperReset),
 }
 
 /// Funding of a perpetual contract, for the whole account. The same id of the same instrument
@@ -228,6 +231,15 @@ pub enum Refusal {
          differences`"
     )]
     NotOpen,
+    /// A paper account that is to be reset must hold nothing and have nothing under way.
+    #[error(
+        "the account has {positions} open positions and {working_orders} working orders, and a \
+         reset cancels and closes nothing: cancel the orders and flatten the account first"
+    )]
+    NotIdle {
+        positions: usize,
+        working_orders: usize,
+    },
     #[error("{field} {detail}")]
     Invalid { field: &'static str, detail: String },
     /// A field of one order of a list, by its place from 0.

@@ -41,10 +41,22 @@ struct Market {
     hub: MarketHub,
 }
 
-async fn start(venue_sequence: u64) -> Market {
+async fn member(name: &str, venue_sequence: u64) -> (Member, UnboundedReceiver<AccountMessage>) {
     let (told, heard) = unbounded_channel();
     let (account, _running) = Actor::spawn(None, Ear(told), ()).await.unwrap();
-    let (hub, session) = (MarketHub::new(), SimSession::new());
+    let account_id = AccountId::new(name).unwrap();
+    let member = Member {
+        account_id,
+        account,
+        venue_sequence,
+    };
+    (member, heard)
+}
+
+async fn start(venue_sequence: u64) -> Market {
+    let (paper, heard) = member("paper", venue_sequence).await;
+    let hub = MarketHub::new();
+    let session = SimSession::new(paper.account_id.clone(), Arc::default());
     let exchange = SimExchange::new(SimOptions::new(1)).unwrap();
     for instrument in exchange.instruments() {
         hub.define(instrument);
@@ -56,10 +68,8 @@ async fn start(venue_sequence: u64) -> Market {
         restored: Vec::new(),
         hub: hub.clone(),
         clock,
-        account_id: AccountId::new("paper").unwrap(),
-        account,
-        venue_sequence,
-        waiting: session.waiting(),
+        members: vec![paper],
+        waiting: session.waiting.clone(),
         abort: Arc::new(|abort| panic!("the market would have aborted: {}", abort.reason)),
     };
     let (actor, _running) = Actor::spawn(None, SimMarketActor, args).await.unwrap();
@@ -144,7 +154,7 @@ async fn an_order_is_reported_to_the_account_with_numbers_behind_the_last_run() 
         sequence, 0,
         "an answer has no place in the stream of reports"
     );
-    assert_eq!(market.session.waiting().load(Ordering::Acquire), 0);
+    assert_eq!(market.session.waiting.load(Ordering::Acquire), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,4 +211,64 @@ async fn a_halt_refuses_orders_until_trading_resumes() {
         matches!(accepted, VenueReport::Accepted { .. }),
         "{accepted:?}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn accounts_trade_with_each_other_and_each_counts_its_own_reports() {
+    let mut market = start(41).await;
+    market.heard.recv().await.unwrap();
+    market.session.connect(market.actor.clone());
+    // An account that comes later, and whose last report was its seventh.
+    let (second, mut heard) = member("second", 7).await;
+    let session = SimSession::new(second.account_id.clone(), market.session.waiting.clone());
+    let attach = |reply| SimMarketMessage::Attach(second, reply);
+    ractor::call!(market.actor, attach).unwrap();
+    session.connect(market.actor.clone());
+    let first = heard.recv().await.unwrap();
+    assert!(matches!(first, AccountMessage::Link(VenueLink::Ready)));
+
+    // Inside the spread, so that only the other account can trade with it.
+    let reference = market.hub.reference(&id());
+    let definition = SimInstrument::defaults().remove(0);
+    let price = Price(reference.bid.unwrap().0 + definition.instrument.price_increment.0);
+    assert!(reference.ask.is_some_and(|ask| price < ask));
+    let order = |client: &str, side| match buy(client) {
+        VenueCommand::New(order) => VenueCommand::New(NewOrder {
+            limit_price: Some(price),
+            side,
+            ..order
+        }),
+        other => other,
+    };
+    market.session.send(order("a", Side::Sell)).unwrap();
+    let (sequence, accepted) = report(&mut market).await;
+    assert!(
+        matches!(accepted, VenueReport::Accepted { .. }),
+        "{accepted:?}"
+    );
+    assert_eq!(sequence, 42);
+    // The same id is another order in another account.
+    session.send(order("a", Side::Buy)).unwrap();
+    let (sequence, maker) = report(&mut market).await;
+    assert_eq!(sequence, 43);
+    let mut of_second = Vec::new();
+    while of_second.len() < 2 {
+        match heard.recv().await {
+            Some(AccountMessage::Report {
+                venue_sequence,
+                report,
+            }) => of_second.push((venue_sequence, report)),
+            other => panic!("expected a report, got {other:?}"),
+        }
+    }
+    assert_eq!((of_second[0].0, of_second[1].0), (8, 9));
+    let (maker, taker) = match (maker, &of_second[1].1) {
+        (VenueReport::Filled(maker), VenueReport::Filled(taker)) => (maker, taker.clone()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        (maker.last_price, maker.last_quantity),
+        (taker.last_price, taker.last_quantity)
+    );
+    assert_ne!(maker.exec_id, taker.exec_id);
 }

@@ -15,6 +15,7 @@ fn opening() -> Opening {
             .into_iter()
             .map(|sim| sim.instrument)
             .collect(),
+        charter: None,
         now: UnixNanos(1_000),
     }
 }

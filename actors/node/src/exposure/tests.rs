@@ -40,6 +40,7 @@ fn opening(name: &str) -> Opening {
         account_id: account(name),
         mode: AccountMode::Paper,
         instruments: vec![SimInstrument::defaults().remove(0).instrument],
+        charter: None,
         now: UnixNanos(1_000),
     }
 }

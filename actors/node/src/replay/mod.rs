@@ -12,6 +12,7 @@ use crate::NodeError;
 use crate::account::{self, OpenAccount, Opening};
 use crate::choice::StrategyChoice;
 use crate::restore;
+use crate::roster::Roster;
 use crate::up::{Base, Node, NodeOptions, paper_account};
 use apex_bus::clock::Clock;
 use apex_bus::handle::RunMode;
@@ -100,8 +101,9 @@ async fn run_on_heap(
     let account = base.start_account(opened, Arc::new(session), None).await?;
     let _ = account.actor.cast(AccountMessage::Link(VenueLink::Ready));
     let actor = account.actor.clone();
-    let platform = base.platform(RunMode::Replay, &account, None);
-    let node = Node::serve(&base, options, account, platform, None).await?;
+    let roster = Roster::of(account);
+    let platform = base.platform(RunMode::Replay, &roster, None);
+    let node = Node::serve(&base, options, roster, platform, None).await?;
     ready(node.address());
 
     let mut driver = ReplayDriver {
@@ -127,7 +129,7 @@ async fn run_on_heap(
     // change it once the gateway has stopped.
     let quiet = node.stop_serving().await;
     let summary = summary::collect(&quiet, &driver.feed, wall_seconds).await?;
-    quiet.account.stop().await;
+    quiet.roster.stop().await;
     // Not before: what clients order while the market stands still is acknowledged, and a run that
     // is killed meanwhile must come back with it instead of being moved aside.
     if ended == Ended::EndOfRecording {
@@ -210,6 +212,7 @@ fn opening(instruments: Vec<Instrument>, now: UnixNanos) -> Opening {
         account_id: paper_account(),
         mode: AccountMode::Paper,
         instruments,
+        charter: None,
         now,
     }
 }

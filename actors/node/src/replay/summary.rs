@@ -72,7 +72,7 @@ pub async fn collect(
     wall_seconds: f64,
 ) -> Result<Summary, NodeError> {
     let mut accounts = Vec::new();
-    for handle in node.platform.accounts.values() {
+    for handle in node.platform.accounts.all().values() {
         accounts.push(summary_of(handle).await?);
     }
     let hash = apex_domain::hash::state_hash(

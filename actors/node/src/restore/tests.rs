@@ -4,14 +4,12 @@ use super::*;
 use apex_domain::account::{AccountInput, Effects};
 use apex_domain::event::AccountMode;
 use apex_domain::market::{MarketEvent, Side};
-use apex_domain::matching::{ExchangeEvent, ExchangeInput, SimExchange, SimOptions};
+use apex_domain::matching::{ExchangeInput, SimOptions};
 use apex_domain::order::{OrderKey, TriggerType};
 use apex_domain::order::{OrderTerms, OrderType, SubmitOrder, TimeInForce, TrailingOffset};
 use apex_domain::risk::{Limits, MarketRef, ReasonCode};
 use apex_domain::venue::VenueCommand;
-use apex_domain::{
-    AccountId, ClientOrderId, Currency, InstrumentId, Price, Quantity, StrategyId, UnixNanos,
-};
+use apex_domain::{ClientOrderId, Currency, InstrumentId, Price, StrategyId};
 use std::collections::VecDeque;
 
 const BTC: &str = "BTCUSDT.SIM";
@@ -273,4 +271,42 @@ fn an_order_on_its_way_does_not_come_back_by_itself() {
         .apply(UnixNanos(world.now), input, &mut effects);
     assert_eq!(sent(&effects), 1);
     assert!(working_orders(&world.account).is_empty());
+}
+
+#[test]
+fn orders_of_several_accounts_come_back_as_the_venue_took_them() {
+    let mut first = World::new();
+    let mut second = World::new();
+    first.submit("a", |_| {});
+    // As if the ids went on behind those of the first.
+    second.exchange = exchange(7, 5);
+    second.submit("b", |_| {});
+    second.submit("c", |_| {});
+    first.exchange = exchange(7, 9);
+    first.submit("d", |_| {});
+    let all = all_working_orders([&second.account, &first.account]);
+    let ids: Vec<&str> = all
+        .iter()
+        .map(|(_, order)| order.order.client_order_id.as_str())
+        .collect();
+    assert_eq!(ids, ["a", "b", "c", "d"]);
+}
+
+#[test]
+fn numbers_go_on_above_every_id_that_any_account_has() {
+    let mut first = World::new();
+    let mut second = World::new();
+    first.submit("a", |_| {});
+    assert_eq!(
+        next_number([&first.account]),
+        first.account.venue_sequence() + 1
+    );
+    // The reports of another account, to which these numbers went, were lost in a kill.
+    second.exchange = exchange(7, 500);
+    second.submit("b", |_| {});
+    assert_eq!(next_number([&first.account, &second.account]), 501);
+    assert_eq!(next_number([]), 1);
+    for (id, expected) in [("SIM-o12", 12), ("SIM-7", 7), ("x", 0), ("9", 9), ("", 0)] {
+        assert_eq!(number(id), expected, "{id}");
+    }
 }

@@ -126,11 +126,12 @@ impl Strategies {
         // Said here to the caller rather than by a process that fails at its start.
         apex_strategy::registry::find(&spec.strategy)?
             .build(apex_strategy::DataSource::Feed, &spec.params)?;
-        if !self
+        if self
             .sessions
             .platform()
             .accounts
-            .contains_key(&spec.account_id)
+            .get(&spec.account_id)
+            .is_none()
         {
             return Err(StrategiesError::NoAccount(spec.account_id));
         }
@@ -383,7 +384,7 @@ impl ChildActorState {
     fn cancel_orders(&self) {
         let (account_id, strategy_id) = self.args.key.clone();
         let accounts = &self.args.sessions.platform().accounts;
-        let Some(account) = accounts.get(&account_id).cloned() else {
+        let Some(account) = accounts.get(&account_id) else {
             return;
         };
         tokio::spawn(async move {

@@ -240,7 +240,7 @@ impl Sessions {
         let granted = session.caller.may(&owner.account_id);
         let accounts = &self.0.platform.accounts;
         let account = match accounts.get(&owner.account_id) {
-            Some(account) if granted => account.clone(),
+            Some(account) if granted => account,
             _ => return Err(SessionRefusal::NotGranted),
         };
         let key = (owner.account_id.clone(), owner.strategy_id.clone());

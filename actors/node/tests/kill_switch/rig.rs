@@ -192,6 +192,7 @@ impl Desk {
             account_id: paper_account(),
             mode: AccountMode::Paper,
             instruments: vec![instrument().instrument],
+            charter: None,
             now: base.clock.now(),
         };
         let account = base.open_account(&opening).unwrap();

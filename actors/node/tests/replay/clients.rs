@@ -47,6 +47,7 @@ async fn paused(base: &Base, file: &Path, start: UnixNanos) -> (ReplayDriver, Ac
             account_id: paper_account(),
             mode: AccountMode::Paper,
             instruments: vec![instrument.clone()],
+            charter: None,
             now: start,
         })
         .unwrap();

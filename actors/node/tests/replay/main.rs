@@ -238,6 +238,7 @@ async fn killed_with_an_order_on_its_way(data_dir: &Path, file: &Path, ts: UnixN
         account_id: paper_account(),
         mode: AccountMode::Paper,
         instruments,
+        charter: None,
         now: UnixNanos(START_NS),
     };
     let opened = base.open_account(&opening).unwrap();

@@ -3,7 +3,7 @@
 use super::Clients;
 use crate::instruments;
 use apex_domain::Account;
-use apex_domain::account::{AccountInput, ForeignCancel};
+use apex_domain::account::{AccountInput, ForeignCancel, PaperReset};
 use apex_domain::event::CloseScope;
 use apex_domain::number::Decimal;
 use apex_domain::risk::TradingState;
@@ -107,8 +107,20 @@ impl Clients {
         } else {
             Decimal::new(rng.random_range(-500_000..500_000), 3)
         };
+        let request_id = Some(self.some_request(rng));
+        // Now and then all of it at once. The amount decides, so that a seed draws as before.
+        if !amount.is_zero() && amount.mantissa() % 4 == 0 {
+            let opening = self.setting.opening_cash().into_iter();
+            let cash = opening.map(|(unit, amount)| (instruments::currency(unit), amount));
+            let cash = cash.collect();
+            return AccountInput::ResetPaper(PaperReset {
+                request_id,
+                cash,
+                by: "ops".to_owned(),
+            });
+        }
         AccountInput::AdjustCash {
-            request_id: Some(self.some_request(rng)),
+            request_id,
             currency: instruments::currency("USDT"),
             amount: Money(amount),
             reason: "transfer".to_owned(),

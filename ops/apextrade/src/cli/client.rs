@@ -150,8 +150,42 @@ pub enum AccountsAction {
     Differences(AccountArgs),
     /// Cancel orders at the venue that this account did not place.
     CancelForeign(CancelForeignArgs),
+    /// Make a paper account that trades at once and at each start from now on.
+    Create(CreateAccountArgs),
+    /// Start a paper account of the market inside over: its cash goes back to the opening balance.
+    ///
+    /// Cancels and closes nothing, and takes nothing of the past away.
+    Reset(ResetAccountArgs),
     /// Pay in, or out with a minus sign: a deposit, a withdrawal, a correction.
     Adjust(AdjustArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct CreateAccountArgs {
+    #[command(flatten)]
+    pub client: ClientArgs,
+    /// Id of the new account: letters, digits, '.', '_' and '-', at most 64.
+    #[arg(value_name = "ID")]
+    pub account: String,
+    /// Currency that equity is counted in; without it the first quote currency.
+    #[arg(long, value_name = "CURRENCY")]
+    pub base_currency: Option<String>,
+    /// Cash to begin with; may be repeated. Without any 10,000,000 of each quote currency.
+    #[arg(long, value_name = "CURRENCY=AMOUNT")]
+    pub cash: Vec<String>,
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ResetAccountArgs {
+    #[command(flatten)]
+    pub client: ClientArgs,
+    /// Account.
+    #[arg(value_name = "ID")]
+    pub account: String,
+    #[command(flatten)]
+    pub request: RequestArgs,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ use crate::cli::{self, Feed, ReplayArgs, StrategyArgs, UpArgs};
 use crate::commands::{block_on, progress};
 use crate::config::Settings;
 use anyhow::{Context, Result, bail};
+use apex_domain::AccountId;
 use apex_domain::matching::SimInstrument;
 use apex_node::StrategyChoice;
 use apex_node::replay::pace::{Pause, Speed};
@@ -138,6 +139,7 @@ async fn live(
     options: NodeOptions,
     strategy: Option<StrategyChoice>,
 ) -> Result<ExitCode> {
+    let account_id = AccountId::new(&args.account).context("--account")?;
     let mut stop = stop_on_signal()?;
     let live = match (args.venue, args.feed.unwrap_or(Feed::Sim)) {
         (Some(address), Feed::Sim) => sim::linked(&options, address).await?,
@@ -155,7 +157,7 @@ async fn live(
     };
     announce(&options.data_dir, live.node.address());
     if let Some(choice) = &strategy {
-        live.run_strategy(choice).await?;
+        live.run_strategy(choice, account_id).await?;
     }
     apex_node::stop::stopped(&mut stop).await;
     tracing::info!("stopping: calls may end, then everything decided is made durable");

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use apex_domain::matching::{MarginOptions, SimOptions};
 use apex_domain::time::NANOS_PER_MILLI;
 use apex_domain::{Currency, Money};
-use apex_node::account::PAPER_CASH;
+use apex_node::charter::PAPER_CASH;
 use apex_venues::sim::{ServerOptions, serve};
 use std::collections::BTreeMap;
 use std::process::ExitCode;

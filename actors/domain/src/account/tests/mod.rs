@@ -18,6 +18,7 @@ mod queries;
 mod recovery;
 mod reducing;
 mod reports;
+mod reset;
 mod share;
 mod sides;
 pub(crate) mod support;

@@ -1,6 +1,6 @@
 //! `apextrade positions` and `apextrade accounts`: listing, and what closes.
 
-use super::{Gateway, fields, lists, print_json, reconcile, request_id};
+use super::{Gateway, account_desk, fields, lists, print_json, reconcile, request_id};
 use crate::cli::{
     AccountsAction, AccountsArgs, ClientArgs, CloseArgs, PositionsAction, PositionsArgs, WaitArgs,
 };
@@ -29,7 +29,7 @@ pub fn positions(args: PositionsArgs, settings: &Settings) -> Result<ExitCode> {
     }
 }
 
-/// Lists accounts, flattens one, or brings one in line with its venue.
+/// Lists accounts, makes, flattens or resets one, or brings one in line with its venue.
 ///
 /// Errors: a gateway that does not answer, and a refusal.
 pub fn accounts(args: AccountsArgs, settings: &Settings) -> Result<ExitCode> {
@@ -43,6 +43,8 @@ pub fn accounts(args: AccountsArgs, settings: &Settings) -> Result<ExitCode> {
         }) => flatten(&client, account, wait, settings),
         Some(AccountsAction::Differences(args)) => reconcile::differences(&args, settings),
         Some(AccountsAction::CancelForeign(args)) => reconcile::cancel_foreign(args, settings),
+        Some(AccountsAction::Create(args)) => account_desk::create(args, settings),
+        Some(AccountsAction::Reset(args)) => account_desk::reset(args, settings),
         Some(AccountsAction::Adjust(args)) => reconcile::adjust(args, settings),
     }
 }

@@ -128,7 +128,7 @@ pub fn accounts(args: ListArgs, settings: &Settings) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_accounts(accounts: &[v1::Account]) {
+pub(super) fn print_accounts(accounts: &[v1::Account]) {
     let rows: Vec<Vec<String>> = accounts
         .iter()
         .map(|account| {

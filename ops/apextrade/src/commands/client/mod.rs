@@ -1,5 +1,6 @@
 //! Commands that speak to a running gateway, over the same gRPC API as every other client.
 
+mod account_desk;
 pub mod close;
 pub mod lists;
 pub mod orders;

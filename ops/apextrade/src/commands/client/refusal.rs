@@ -108,6 +108,10 @@ fn rule_advice(reason: &str) -> Option<String> {
         }
         "SELF_TRADE" => "cancel the own order that it would trade with, or move the price",
         "MARKET_CLOSED" => "see the sessions with `apextrade calendar`",
+        "ACCOUNT_NOT_IDLE" => {
+            "see what is there with `apextrade orders` and `apextrade positions`, and end it with \
+             `apextrade accounts flatten`"
+        }
         "ORDER_NOT_FOUND" => "list them with `apextrade orders`",
         _ => return None,
     };
