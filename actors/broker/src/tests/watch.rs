@@ -62,6 +62,7 @@ fn view(last: i64) -> MarketView {
         bid: Some(Price(last - 1)),
         ask: Some(Price(last)),
         last: Some(Price(last)),
+        last_ts: UnixNanos(2_000),
         mark: None,
         ts: UnixNanos(2_000),
     }

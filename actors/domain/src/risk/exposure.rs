@@ -23,6 +23,8 @@ pub struct SideExposure {
     /// Sum of `quantity / |price|` of the mantissas, in units of 10^-16, each rounded up: what
     /// an inverse contract is measured by.
     pub quotient: i128,
+    /// How many orders these are: each may be charged the least fee of a fill.
+    pub orders: i64,
 }
 
 impl SideExposure {
@@ -32,6 +34,7 @@ impl SideExposure {
             quantity: self.quantity - part.quantity,
             notional: self.notional.wrapping_sub(part.notional),
             quotient: self.quotient.wrapping_sub(part.quotient),
+            orders: self.orders - part.orders,
         }
     }
 
@@ -129,6 +132,7 @@ impl Exposure {
             sums.quantity = add(sums.quantity, open)?;
             sums.notional = add(sums.notional, price.abs() * open)?;
             sums.quotient = add(sums.quotient, quotient(open, price))?;
+            sums.orders += 1;
         }
         Ok(self)
     }
@@ -235,6 +239,7 @@ impl Exposures {
         for (share, direction) in [(before, -1), (after, 1)] {
             let Some(share) = share else { continue };
             change(exposure, &share, direction);
+            let direction = i128::from(direction);
             sum.leaves += i128::from(share.leaves.0 * share.side.sign()) * direction;
             match share.side {
                 Side::Buy => sum.buy += i128::from(share.open.0) * direction,
@@ -285,12 +290,15 @@ impl Exposures {
     }
 }
 
-fn change(exposure: &mut Exposure, share: &Share, direction: i128) {
+fn change(exposure: &mut Exposure, share: &Share, direction: i64) {
+    let orders = direction;
+    let direction = i128::from(direction);
     let quantity = i128::from(share.open.0);
     let price = i128::from(share.worst_price.0).abs();
     let quotient = quotient(quantity, i128::from(share.lowest_price.0));
     for sums in exposure.sums_of(share.position_side, share.side) {
         sums.quantity += quantity * direction;
+        sums.orders += orders;
         // The sum was checked when each order was taken. Should a venue amend an order beyond all
         // bounds by itself, wrapping still undoes exactly what it did.
         sums.notional = sums.notional.wrapping_add(price * quantity * direction);
