@@ -213,7 +213,7 @@ impl Share {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exposures {
     instruments: BTreeMap<InstrumentId, Exposure>,
-    strategies: BTreeMap<(StrategyId, InstrumentId), StrategyExposure>,
+    strategies: BTreeMap<(StrategyId, InstrumentId, PositionSide), StrategyExposure>,
 }
 
 impl Exposures {
@@ -234,7 +234,11 @@ impl Exposures {
     fn replace(&mut self, request: &SubmitOrder, before: Option<Share>, after: Option<Share>) {
         let exposure = self.instruments.entry(request.instrument_id.clone());
         let exposure = exposure.or_default();
-        let key = (request.strategy_id.clone(), request.instrument_id.clone());
+        let key = (
+            request.strategy_id.clone(),
+            request.instrument_id.clone(),
+            request.terms.position_side,
+        );
         let sum = self.strategies.entry(key.clone()).or_default();
         for (share, direction) in [(before, -1), (after, 1)] {
             let Some(share) = share else { continue };
@@ -267,26 +271,24 @@ impl Exposures {
 
     /// Returns buys less sells still open, saturating at the range of `i64`.
     pub fn working_quantity(&self, strategy: &StrategyId, instrument: &InstrumentId) -> i64 {
-        let key = (strategy.clone(), instrument.clone());
-        let sum = self
-            .strategies
-            .get(&key)
-            .copied()
-            .unwrap_or_default()
-            .leaves;
+        let of = |side| (strategy.clone(), instrument.clone(), side);
+        let sides = [PositionSide::Net, PositionSide::Long, PositionSide::Short];
+        let known = sides.map(|side| self.strategies.get(&of(side)));
+        let sum: i128 = known.into_iter().flatten().map(|sums| sums.leaves).sum();
         i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX })
     }
 
-    /// Returns the instruments in which a strategy has working orders, with their sums.
+    /// Returns the instruments in which a strategy has working orders, with the position that they
+    /// mean and their sums.
     pub fn of_strategy(
         &self,
         strategy: &StrategyId,
-    ) -> impl Iterator<Item = (&InstrumentId, &StrategyExposure)> {
+    ) -> impl Iterator<Item = (&InstrumentId, PositionSide, &StrategyExposure)> {
         self.strategies
             .iter()
-            .skip_while(|((owner, _), _)| owner < strategy)
-            .take_while(move |((owner, _), _)| owner == strategy)
-            .map(|((_, instrument_id), sums)| (instrument_id, sums))
+            .skip_while(|((owner, ..), _)| owner < strategy)
+            .take_while(move |((owner, ..), _)| owner == strategy)
+            .map(|((_, instrument_id, side), sums)| (instrument_id, *side, sums))
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{OrderListId, StrategyId, UnixNanos};
 
 mod self_trade;
 
+mod hedged;
 mod lists;
 mod reducing;
 
