@@ -183,6 +183,9 @@ impl Account {
                 },
             );
         }
+        if state == TradingState::Active {
+            self.end_closings_of_halt(step);
+        }
         self.done(step);
         // What waited for this leaves now.
         if self.may_send() {
