@@ -155,7 +155,8 @@ async fn a_print_that_touches_a_stop_sends_it() {
         aggressor: None,
         trade_id: 1,
         ts_event: UnixNanos(3_000),
-        ts_init: UnixNanos(3_000),
+        // One of before the stop would be none of its business.
+        ts_init: Clock::Wall.now(),
     };
     market.update(&bare().instrument_id, |view| {
         view.quote = Some(quote(price.0 - 50, 3_000));
