@@ -261,6 +261,7 @@ impl MarketView {
             bid: quote.and_then(|quote| quote.bid).map(|level| level.price),
             ask: quote.and_then(|quote| quote.ask).map(|level| level.price),
             last: trade.map(|trade| trade.price),
+            last_ts: traded,
             // No feed of ours carries a venue's mark price yet.
             mark: None,
             ts: quoted.max(traded),

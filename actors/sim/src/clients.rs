@@ -162,6 +162,7 @@ impl Clients {
             bid: Some(Price(price - 1)),
             ask: Some(Price(price + 1)),
             last: Some(Price(price)),
+            last_ts: now,
             mark: None,
             ts: now,
         }

@@ -12,8 +12,8 @@ use apex_domain::{Price, UnixNanos};
 pub struct Mark {
     reference: MarketRef,
     last: Option<Price>,
-    /// The last print or close, quotes left aside.
-    traded: Option<Price>,
+    /// The last print or close and when it was first seen, quotes left aside.
+    traded: Option<(Price, UnixNanos)>,
     quoted: bool,
     /// When the newest of all was first seen.
     ts: UnixNanos,
@@ -45,7 +45,7 @@ impl Mark {
 
     fn price(&mut self, price: Price, ts: UnixNanos) {
         self.last = Some(price);
-        self.traded = Some(price);
+        self.traded = Some((price, ts));
         self.ts = self.ts.max(ts);
         if !self.quoted {
             self.reference = MarketRef {
@@ -66,7 +66,8 @@ impl Mark {
         let view = MarketView {
             bid: self.reference.bid,
             ask: self.reference.ask,
-            last: self.traded,
+            last: self.traded.map(|(price, _)| price),
+            last_ts: self.traded.map_or(UnixNanos::default(), |(_, ts)| ts),
             mark: None,
             ts: self.ts,
         };

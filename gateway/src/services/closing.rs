@@ -51,6 +51,7 @@ fn written(answer: &ClosingAnswer, definitions: &mut Definitions) -> Result<v1::
             Some((CloseOutcome::Flat, ..)) => v1::ClosingState::Flat,
             Some((CloseOutcome::Dust, ..)) => v1::ClosingState::Dust,
             Some((CloseOutcome::GaveUp, ..)) => v1::ClosingState::GaveUp,
+            Some((CloseOutcome::Resumed, ..)) => v1::ClosingState::Resumed,
         }
         .into(),
         reason: reason(answer),
@@ -95,6 +96,11 @@ fn reason(answer: &ClosingAnswer) -> String {
                 .last()
                 .map_or("unknown".to_owned(), end_of)
         ),
+        Some((CloseOutcome::Resumed, ..)) => {
+            "trading was resumed before it had ended: what is open stays open, until it is closed \
+             by a new request_id"
+                .to_owned()
+        }
         None if answer.in_the_way > 0 => format!(
             "waits for {} working orders to end or trade",
             answer.in_the_way

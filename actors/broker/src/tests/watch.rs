@@ -62,6 +62,7 @@ fn view(last: i64) -> MarketView {
         bid: Some(Price(last - 1)),
         ask: Some(Price(last)),
         last: Some(Price(last)),
+        last_ts: UnixNanos(2_000),
         mark: None,
         ts: UnixNanos(2_000),
     }
@@ -154,7 +155,8 @@ async fn a_print_that_touches_a_stop_sends_it() {
         aggressor: None,
         trade_id: 1,
         ts_event: UnixNanos(3_000),
-        ts_init: UnixNanos(3_000),
+        // One of before the stop would be none of its business.
+        ts_init: Clock::Wall.now(),
     };
     market.update(&bare().instrument_id, |view| {
         view.quote = Some(quote(price.0 - 50, 3_000));

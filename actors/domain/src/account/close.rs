@@ -215,15 +215,16 @@ impl Account {
             Command::Halt { flatten: true, .. } => CloseScope::default(),
             _ => return,
         };
-        // A kill switch that is pulled again joins what closes everything already, so that it
-        // needs no bound of its own and is never refused.
-        let all = |closing: &Closing| closing.scope == CloseScope::default();
+        // A kill switch that is pulled again joins the one before, so that it needs no bound of its
+        // own and is never refused.
+        let all = |closing: &Closing| closing.of_halt;
         if matches!(command, Command::Halt { .. }) && self.closings.iter().any(all) {
             return;
         }
         self.closings.push(Closing {
             taken: sequence,
             scope,
+            of_halt: matches!(command, Command::Halt { .. }),
             orders: 0,
             attempts: BTreeMap::new(),
         });

@@ -35,6 +35,8 @@ pub(super) struct Closing {
     /// Sequence of its `CommandTaken`; part of the ids of its orders.
     pub taken: u64,
     pub scope: CloseScope,
+    /// The kill switch began it: whoever resumes trading ends it.
+    pub of_halt: bool,
     /// Its orders so far.
     pub orders: u32,
     pub attempts: BTreeMap<InstrumentId, Attempts>,
@@ -173,6 +175,17 @@ impl Account {
         self.ended_closings.insert(taken, ended);
         if self.ended_closings.len() > ENDED {
             self.ended_closings.pop_first();
+        }
+    }
+
+    /// Ends what the kill switch began, as trading goes on: what is ordered and held from now on is
+    /// not what it was pulled for.
+    pub(super) fn end_closings_of_halt(&mut self, step: &mut Step<'_>) {
+        let of_halt = self.closings.iter().filter(|closing| closing.of_halt);
+        let taken: Vec<u64> = of_halt.map(|closing| closing.taken).collect();
+        for taken in taken {
+            let outcome = CloseOutcome::Resumed;
+            self.record(step, Event::CloseEnded { taken, outcome });
         }
     }
 

@@ -115,8 +115,9 @@ impl Account {
                     actual: self.limits_sequence,
                 });
             }
-            // Nothing would change: there is nothing to keep.
-            _ if limits == self.limits => {
+            // Nothing would change, and nobody can ask for it again: there is nothing to keep. With
+            // a request id it is kept: repeated after a later change, it must not undo that.
+            _ if limits == self.limits && request_id.is_none() => {
                 step.effects.reply = Some(Reply::Done {
                     sequence: self.limits_sequence,
                 });
@@ -181,6 +182,9 @@ impl Account {
                     reason,
                 },
             );
+        }
+        if state == TradingState::Active {
+            self.end_closings_of_halt(step);
         }
         self.done(step);
         // What waited for this leaves now.

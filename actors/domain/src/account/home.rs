@@ -63,7 +63,7 @@ impl Account {
             return self.leave(step, index, reference(view));
         }
         let order_id = entry.order.order_id.clone();
-        match watch.see(view, instrument) {
+        match watch.see(&view.seen_since(entry.order.ts_created), instrument) {
             Seen::Nothing => {}
             Seen::Trailed { stop_price, best } => {
                 let trailed = Event::OrderTrailed {

@@ -132,6 +132,7 @@ impl Account {
             let more = measure.alone(&Added {
                 instrument_id: &order.instrument_id,
                 strategy_id: &order.strategy_id,
+                position_side: order.terms.position_side,
                 side: order.side,
                 open: order.quantity,
             });

@@ -146,6 +146,7 @@ impl Account {
             let more = measure.alone(&Added {
                 instrument_id: &request.instrument_id,
                 strategy_id: &request.strategy_id,
+                position_side: request.terms.position_side,
                 side: request.side,
                 open: lacking.adds,
             });

@@ -23,6 +23,9 @@ pub struct BarCounters {
     pub missed: u64,
     /// Trades without a quantity above zero, which no bar takes.
     pub empty: u64,
+    /// Trades whose time is that far ahead of when they were seen that it cannot be theirs; no bar
+    /// of time takes them.
+    pub ahead: u64,
     /// Times that a trade went on in one more bar: `trade_count` over all bars is the number of
     /// trades and this.
     pub splits: u64,

@@ -57,6 +57,10 @@ impl Cell {
 }
 
 /// Builds the time bars of one instrument. See the module for the rules.
+/// How far a source's clock may be ahead of ours. Recorded ones are ahead by seconds. One print of a
+/// wrong year would end the bars of its instrument: everything behind it would be late.
+const AHEAD_NS: i64 = 60 * crate::time::NANOS_PER_SECOND;
+
 #[derive(Clone, Debug)]
 pub struct TimeBars {
     instrument_id: InstrumentId,
@@ -90,6 +94,10 @@ impl TimeBars {
     /// Takes a trade; a bar that it finished is appended to `bars`.
     pub fn on_trade(&mut self, trade: &Trade, bars: &mut Vec<Bar>) {
         if !self.counters.admit(trade) {
+            return;
+        }
+        if trade.ts_event.since(trade.ts_init) > AHEAD_NS {
+            self.counters.ahead += 1;
             return;
         }
         let start = self.start_of(trade.ts_event);
@@ -271,6 +279,37 @@ mod tests {
     #[test]
     fn tc_b01_times_before_the_epoch_are_aligned_the_same_way() {
         check(&mut bars(4), &[(-1, 1), (0, 2)], &[(-10, [1; 4], 1)]);
+    }
+
+    #[test]
+    fn tc_b20_a_print_of_a_wrong_year_ends_no_bars() {
+        let seconds = |seconds: i64| UnixNanos(seconds * crate::time::NANOS_PER_SECOND);
+        let id = crate::InstrumentId::new("BTCUSDT.SIM").unwrap();
+        let mut builder = TimeBars::new(id.clone(), 10 * crate::time::NANOS_PER_SECOND, 4);
+        let mut out = Vec::new();
+        // The second is ahead by as much as a clock may be, the third by a little more.
+        for (event, init) in [
+            (5, 5),
+            (72, 12),
+            (90, 29),
+            (400_000_000, 30),
+            (83, 40),
+            (91, 50),
+        ] {
+            let trade = Trade {
+                instrument_id: id.clone(),
+                price: Price(5),
+                quantity: crate::Quantity(1),
+                aggressor: None,
+                trade_id: 0,
+                ts_event: seconds(event),
+                ts_init: seconds(init),
+            };
+            builder.on_trade(&trade, &mut out);
+        }
+        let starts: Vec<UnixNanos> = out.iter().map(|bar| bar.ts_open).collect();
+        assert_eq!(starts, [0, 70, 80].map(seconds));
+        assert_eq!(builder.counters().ahead, 2);
     }
 
     #[test]

@@ -335,6 +335,8 @@ pub enum CloseOutcome {
     Dust,
     /// Several closing orders ended without closing them; a person has to look.
     GaveUp,
+    /// It was the kill switch's, and trading was resumed before it had ended.
+    Resumed,
 }
 
 /// Why an order is held here.

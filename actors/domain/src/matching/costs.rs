@@ -53,7 +53,10 @@ impl Slippage {
         price: Price,
         limit: Option<Price>,
     ) -> Option<Price> {
-        let step = instrument.price_increment.0;
+        let step = match self {
+            Slippage::Ticks(_) => instrument.price_increment_at(price).0,
+            _ => instrument.price_increment.0,
+        };
         let steps = match self {
             Slippage::None => return Some(price),
             Slippage::Ticks(ticks) => i64::from(*ticks),
@@ -66,7 +69,16 @@ impl Slippage {
                 .to_i64()?,
         };
         let shift = steps.checked_mul(step)?.checked_mul(side.sign())?;
-        let worse = price.0.checked_add(shift).map(Price)?;
+        let worse = price.0.checked_add(shift)?;
+        // Up or down to the increment of the band that it has come to.
+        let increment = instrument.price_increment_at(Price(worse)).0;
+        let beyond = worse.rem_euclid(increment);
+        let worse = match (side, beyond) {
+            (_, 0) => worse,
+            (Side::Buy, _) => worse.checked_add(increment - beyond)?,
+            (Side::Sell, _) => worse - beyond,
+        };
+        let worse = Price(worse);
         match limit {
             Some(limit) if !reaches(side, Some(limit), worse) => Some(limit),
             _ => Some(worse),
@@ -79,6 +91,31 @@ mod tests {
     use super::*;
     use crate::matching::tests::instrument;
     use crate::{Money, Quantity};
+
+    #[test]
+    fn a_worse_price_is_on_the_increment_of_its_band() {
+        let mut instrument = instrument("X.SIM");
+        instrument.price_decimals = 4;
+        instrument.price_increment = Price(1);
+        instrument.rules.price_bands = vec![crate::instrument::PriceBand {
+            from: Price(10_000),
+            increment: Price(100),
+        }];
+        instrument.validate().unwrap();
+        let share = Slippage::Share(Rate::parse("0.0001").unwrap());
+        for (slippage, side, price, expected) in [
+            (Slippage::Ticks(1), Side::Buy, 1_000_000, 1_000_100),
+            (Slippage::Ticks(1), Side::Sell, 1_000_000, 999_900),
+            (Slippage::Ticks(1), Side::Buy, 9_000, 9_001),
+            (Slippage::Ticks(3), Side::Buy, 9_998, 10_100),
+            (Slippage::Ticks(1), Side::Sell, 10_000, 9_900),
+            (share.clone(), Side::Buy, 1_000_000, 1_000_100),
+            (share, Side::Sell, 1_000_000, 999_900),
+        ] {
+            let worse = slippage.applied(&instrument, side, Price(price), None);
+            assert_eq!(worse, Some(Price(expected)), "{side:?} {price}");
+        }
+    }
 
     #[test]
     fn a_worse_price_is_on_the_increment_and_within_the_limit() {

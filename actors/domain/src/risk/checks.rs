@@ -263,6 +263,18 @@ impl Question<'_> {
         }
     }
 
+    /// Returns true for an amend that takes quantity away, or moves the limit away from the market,
+    /// and does nothing else: whatever the order adds, it adds less of it.
+    fn is_only_smaller(&self) -> bool {
+        self.before.is_some_and(|before| {
+            let nearer = match self.side {
+                Side::Buy => self.limit_price > before.limit_price,
+                Side::Sell => self.limit_price < before.limit_price,
+            };
+            self.open <= before.open && !nearer && self.stop_price == before.stop_price
+        })
+    }
+
     /// Returns false for an amend after which the order can do no more than before.
     fn does_more(&self) -> bool {
         // An inverse contract is worth more the lower its price is, and any other one the farther
@@ -312,7 +324,7 @@ fn spot_buy(q: &Question<'_>) -> Result<(), Denial> {
     let others = spot_buy_reserve(q.instrument, &q.locked)?;
     let free = add(q.funds.free_of_others()?, -others)?;
     let needed = q.instrument.notional(q.price()?, q.open)?.0.abs();
-    let needed = with_taker_fee(q.instrument, needed, i128::from(q.open.0))?;
+    let needed = with_taker_fee(q.instrument, needed, i128::from(q.open.0), 1)?;
     if needed > free {
         return Err(insufficient(needed, free, &q.instrument.quote_currency));
     }

@@ -23,6 +23,8 @@ pub struct SideExposure {
     /// Sum of `quantity / |price|` of the mantissas, in units of 10^-16, each rounded up: what
     /// an inverse contract is measured by.
     pub quotient: i128,
+    /// How many orders these are: each may be charged the least fee of a fill.
+    pub orders: i64,
 }
 
 impl SideExposure {
@@ -32,6 +34,7 @@ impl SideExposure {
             quantity: self.quantity - part.quantity,
             notional: self.notional.wrapping_sub(part.notional),
             quotient: self.quotient.wrapping_sub(part.quotient),
+            orders: self.orders - part.orders,
         }
     }
 
@@ -129,6 +132,7 @@ impl Exposure {
             sums.quantity = add(sums.quantity, open)?;
             sums.notional = add(sums.notional, price.abs() * open)?;
             sums.quotient = add(sums.quotient, quotient(open, price))?;
+            sums.orders += 1;
         }
         Ok(self)
     }
@@ -209,7 +213,7 @@ impl Share {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exposures {
     instruments: BTreeMap<InstrumentId, Exposure>,
-    strategies: BTreeMap<(StrategyId, InstrumentId), StrategyExposure>,
+    strategies: BTreeMap<(StrategyId, InstrumentId, PositionSide), StrategyExposure>,
 }
 
 impl Exposures {
@@ -230,11 +234,16 @@ impl Exposures {
     fn replace(&mut self, request: &SubmitOrder, before: Option<Share>, after: Option<Share>) {
         let exposure = self.instruments.entry(request.instrument_id.clone());
         let exposure = exposure.or_default();
-        let key = (request.strategy_id.clone(), request.instrument_id.clone());
+        let key = (
+            request.strategy_id.clone(),
+            request.instrument_id.clone(),
+            request.terms.position_side,
+        );
         let sum = self.strategies.entry(key.clone()).or_default();
         for (share, direction) in [(before, -1), (after, 1)] {
             let Some(share) = share else { continue };
             change(exposure, &share, direction);
+            let direction = i128::from(direction);
             sum.leaves += i128::from(share.leaves.0 * share.side.sign()) * direction;
             match share.side {
                 Side::Buy => sum.buy += i128::from(share.open.0) * direction,
@@ -262,35 +271,36 @@ impl Exposures {
 
     /// Returns buys less sells still open, saturating at the range of `i64`.
     pub fn working_quantity(&self, strategy: &StrategyId, instrument: &InstrumentId) -> i64 {
-        let key = (strategy.clone(), instrument.clone());
-        let sum = self
-            .strategies
-            .get(&key)
-            .copied()
-            .unwrap_or_default()
-            .leaves;
+        let of = |side| (strategy.clone(), instrument.clone(), side);
+        let sides = [PositionSide::Net, PositionSide::Long, PositionSide::Short];
+        let known = sides.map(|side| self.strategies.get(&of(side)));
+        let sum: i128 = known.into_iter().flatten().map(|sums| sums.leaves).sum();
         i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX })
     }
 
-    /// Returns the instruments in which a strategy has working orders, with their sums.
+    /// Returns the instruments in which a strategy has working orders, with the position that they
+    /// mean and their sums.
     pub fn of_strategy(
         &self,
         strategy: &StrategyId,
-    ) -> impl Iterator<Item = (&InstrumentId, &StrategyExposure)> {
+    ) -> impl Iterator<Item = (&InstrumentId, PositionSide, &StrategyExposure)> {
         self.strategies
             .iter()
-            .skip_while(|((owner, _), _)| owner < strategy)
-            .take_while(move |((owner, _), _)| owner == strategy)
-            .map(|((_, instrument_id), sums)| (instrument_id, sums))
+            .skip_while(|((owner, ..), _)| owner < strategy)
+            .take_while(move |((owner, ..), _)| owner == strategy)
+            .map(|((_, instrument_id, side), sums)| (instrument_id, *side, sums))
     }
 }
 
-fn change(exposure: &mut Exposure, share: &Share, direction: i128) {
+fn change(exposure: &mut Exposure, share: &Share, direction: i64) {
+    let orders = direction;
+    let direction = i128::from(direction);
     let quantity = i128::from(share.open.0);
     let price = i128::from(share.worst_price.0).abs();
     let quotient = quotient(quantity, i128::from(share.lowest_price.0));
     for sums in exposure.sums_of(share.position_side, share.side) {
         sums.quantity += quantity * direction;
+        sums.orders += orders;
         // The sum was checked when each order was taken. Should a venue amend an order beyond all
         // bounds by itself, wrapping still undoes exactly what it did.
         sums.notional = sums.notional.wrapping_add(price * quantity * direction);

@@ -35,13 +35,14 @@ fn side_notional(instrument: &Instrument, side: SideExposure) -> Result<Decimal,
     })
 }
 
-/// Adds what taking the liquidity costs. A rebate is not counted on before it came, a fee in the
-/// base asset of a spot buy is paid from what is bought, and the least that a fill is charged is
-/// left out: how many fills there will be is not known.
+/// Adds what taking the liquidity of so many orders costs. A rebate is not counted on before it
+/// came, and a fee in the base asset of a spot buy is paid from what is bought. The least that a
+/// fill is charged is counted once an order: how many fills there will be is not known.
 pub(super) fn with_taker_fee(
     instrument: &Instrument,
     notional: Decimal,
     quantity: i128,
+    orders: i64,
 ) -> Result<Decimal, NumberError> {
     if instrument.fees.in_base {
         return Ok(notional);
@@ -52,6 +53,15 @@ pub(super) fn with_taker_fee(
         let units = number::decimal_of(quantity, instrument.quantity_decimals)?;
         total = add(total, multiply(units, instrument.fees.per_unit.0)?)?;
     }
+    if !instrument.fees.minimum.is_zero() {
+        // Of one order the greater of both is what it costs; of several no more than the sum.
+        let least = multiply(instrument.fees.minimum.0, Decimal::from(orders))?;
+        let fee = add(total, -notional)?;
+        total = match orders {
+            1 => add(notional, fee.max(least))?,
+            _ => add(total, least)?,
+        };
+    }
     Ok(total)
 }
 
@@ -61,7 +71,12 @@ pub(crate) fn spot_buy_reserve(
     exposure: &Exposure,
 ) -> Result<Decimal, NumberError> {
     let notional = side_notional(instrument, exposure.buy)?;
-    with_taker_fee(instrument, notional, exposure.buy.quantity)
+    with_taker_fee(
+        instrument,
+        notional,
+        exposure.buy.quantity,
+        exposure.buy.orders,
+    )
 }
 
 /// What a contract holds of the currency of its profit.
@@ -101,7 +116,11 @@ pub(crate) fn working_worth(
     let sells = side_notional(instrument, sides.sell)?;
     let working = add(buys, sells)?;
     let quantity = sides.buy.quantity + sides.sell.quantity;
-    let fees = add(with_taker_fee(instrument, working, quantity)?, -working)?;
+    let orders = sides.buy.orders + sides.sell.orders;
+    let fees = add(
+        with_taker_fee(instrument, working, quantity, orders)?,
+        -working,
+    )?;
     Ok(Working { buys, sells, fees })
 }
 

@@ -1,7 +1,9 @@
 //! What positions could grow to with all working orders filled, in the account's base currency.
 //!
 //! Worst case means the larger of two ends: every working buy filled and no sell, or the other
-//! way round. Strategies and sides net within an instrument, since the venue nets the account.
+//! way round. Strategies net within an instrument, since the venue nets the account. The long and
+//! the short position of a hedging account do not: a venue closes or liquidates one without the
+//! other, and then the other is there with all of it.
 
 use super::ReasonCode;
 use super::exposure::Exposures;
@@ -10,6 +12,7 @@ use crate::instrument::Instrument;
 use crate::market::Side;
 use crate::money::{Money, Rate};
 use crate::number::{Decimal, NumberError, Quantity};
+use crate::order::PositionSide;
 use crate::portfolio::{COST_DECIMALS, Portfolio, Valuation};
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
@@ -45,6 +48,8 @@ impl MeasureError {
 pub struct Added<'a> {
     pub instrument_id: &'a InstrumentId,
     pub strategy_id: &'a StrategyId,
+    /// Which position it means.
+    pub position_side: PositionSide,
     pub side: Side,
     pub open: Quantity,
 }
@@ -97,15 +102,22 @@ impl<'a> Measure<'a> {
     /// Errors: [`MeasureError`].
     pub fn instrument_in_own_currency(&self, id: &InstrumentId) -> Result<Money, MeasureError> {
         let exposure = self.exposures.of(id);
-        let mut reach = Reach {
-            held: i128::from(self.portfolio.net(id).quantity),
-            buys: exposure.buy.quantity,
-            sells: exposure.sell.quantity,
-        };
-        if let Some(added) = self.added.filter(|added| added.instrument_id == id) {
-            reach.add(added.side, i128::from(added.open.0));
+        let mut worst = 0;
+        for (side, held) in self.portfolio.by_side(id)?.iter() {
+            let working = exposure.of(side);
+            let mut reach = Reach {
+                held: i128::from(held.quantity),
+                buys: working.buy.quantity,
+                sells: working.sell.quantity,
+            };
+            let is_meant =
+                |added: &Added<'_>| added.instrument_id == id && added.position_side == side;
+            if let Some(added) = self.added.filter(is_meant) {
+                reach.add(added.side, i128::from(added.open.0));
+            }
+            worst += reach.worst();
         }
-        self.notional(id, reach)
+        self.notional(id, worst)
     }
 
     /// Returns the worst-case notional of one instrument in the base currency.
@@ -123,7 +135,7 @@ impl<'a> Measure<'a> {
     pub fn alone(&self, order: &Added<'_>) -> Result<Money, MeasureError> {
         let mut reach = Reach::default();
         reach.add(order.side, i128::from(order.open.0));
-        let notional = self.notional(order.instrument_id, reach)?;
+        let notional = self.notional(order.instrument_id, reach.worst())?;
         self.in_base(order.instrument_id, notional)
     }
 
@@ -132,24 +144,26 @@ impl<'a> Measure<'a> {
     ///
     /// Errors: [`MeasureError`].
     pub fn strategy(&self, strategy_id: &StrategyId) -> Result<Money, MeasureError> {
-        let mut reaches: BTreeMap<&InstrumentId, Reach> = BTreeMap::new();
+        let mut reaches: BTreeMap<(&InstrumentId, PositionSide), Reach> = BTreeMap::new();
         let own = self.portfolio.positions();
         for position in own.filter(|position| position.strategy_id == *strategy_id) {
-            let reach = reaches.entry(&position.instrument_id).or_default();
+            let key = (&position.instrument_id, position.side);
+            let reach = reaches.entry(key).or_default();
             reach.held += i128::from(position.quantity);
         }
-        for (id, working) in self.exposures.of_strategy(strategy_id) {
-            let reach = reaches.entry(id).or_default();
+        for (id, side, working) in self.exposures.of_strategy(strategy_id) {
+            let reach = reaches.entry((id, side)).or_default();
             reach.buys += working.buy;
             reach.sells += working.sell;
         }
         if let Some(added) = self.added.filter(|a| a.strategy_id == strategy_id) {
-            let reach = reaches.entry(added.instrument_id).or_default();
+            let key = (added.instrument_id, added.position_side);
+            let reach = reaches.entry(key).or_default();
             reach.add(added.side, i128::from(added.open.0));
         }
         let mut sum = Money::ZERO;
-        for (id, reach) in reaches {
-            let notional = self.notional(id, reach)?;
+        for ((id, _), reach) in reaches {
+            let notional = self.notional(id, reach.worst())?;
             sum = sum.checked_add(self.in_base(id, notional)?)?;
         }
         Ok(sum)
@@ -187,14 +201,13 @@ impl<'a> Measure<'a> {
 
     /// Returns the instruments with a position or an order.
     fn touched(&self) -> BTreeSet<&InstrumentId> {
-        let held = self.portfolio.nets().map(|(id, _)| id);
+        let held = self.portfolio.positions().map(|it| &it.instrument_id);
         let working = self.exposures.iter().map(|(id, _)| id);
         let added = self.added.map(|added| added.instrument_id);
         held.chain(working).chain(added).collect()
     }
 
-    fn notional(&self, id: &InstrumentId, reach: Reach) -> Result<Money, MeasureError> {
-        let worst = reach.worst();
+    fn notional(&self, id: &InstrumentId, worst: i128) -> Result<Money, MeasureError> {
         if worst == 0 {
             return Ok(Money::ZERO);
         }

@@ -206,10 +206,24 @@ pub struct MarketView {
     pub ask: Option<Price>,
     /// Price of the last trade.
     pub last: Option<Price>,
+    /// When that trade was made, in the clock of `now`; of no meaning without one.
+    pub last_ts: UnixNanos,
     /// The venue's mark price, where it has one.
     pub mark: Option<Price>,
     /// When the newest of them was made, in the clock of `now`.
     pub ts: UnixNanos,
+}
+
+impl MarketView {
+    /// Returns what of it an order that began to watch at `since` may look at: a trade of before
+    /// is none of its business, however long nothing has traded since.
+    #[must_use]
+    pub fn seen_since(self, since: UnixNanos) -> MarketView {
+        MarketView {
+            last: self.last.filter(|_| self.last_ts >= since),
+            ..self
+        }
+    }
 }
 
 /// The market as the shell saw it when it handed an order to the account. It is part of the

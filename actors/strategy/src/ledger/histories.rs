@@ -163,6 +163,7 @@ impl Life {
                     bid: price,
                     ask: price,
                     last: price,
+                    last_ts: self.now,
                     mark: None,
                     ts: self.now,
                 };

@@ -48,14 +48,16 @@ impl Account {
             return step.refuse(refusal);
         }
         let same_prices = limit_price == order.limit_price && stop_price == order.stop_price;
-        if quantity == order.quantity && same_prices {
-            return self.reply_order(step, index);
-        }
         let change = Change {
             quantity,
             limit_price,
             stop_price,
         };
+        if quantity == order.quantity && same_prices {
+            // Kept all the same: repeated after a later amend, it must not undo that.
+            self.amend_here(step, index, Some(request.request_id), change);
+            return self.reply_order(step, index);
+        }
         if let Err(denial) = self.amend_verdict(step.now, index, change, market) {
             return step.refuse(Refusal::Rule {
                 code: denial.reason_code,
@@ -130,13 +132,23 @@ impl Account {
         request_id: Option<RequestId>,
         change: Change,
     ) {
-        let Change {
-            quantity,
-            limit_price,
-            stop_price,
-        } = change;
         let entry = self.orders.get(index);
-        let here = entry.is_home() || self.is_amended_here(index, &change);
+        if entry.is_home() || self.is_amended_here(index, &change) {
+            return self.amend_here(step, index, request_id, change);
+        }
+        self.record_amend(step, index, request_id, change);
+        self.send_amend(step, index);
+    }
+
+    /// Amends an order without a word to its venue.
+    fn amend_here(
+        &mut self,
+        step: &mut Step<'_>,
+        index: OrderIndex,
+        request_id: Option<RequestId>,
+        change: Change,
+    ) {
+        let entry = self.orders.get(index);
         // What the venue does not hear of is no newer than what it says.
         let ts_event = if entry.sent {
             entry.venue_ts.max(UnixNanos(0))
@@ -144,27 +156,33 @@ impl Account {
             step.now
         };
         let order_id = entry.order.order_id.clone();
-        self.record(
-            step,
-            Event::OrderPendingAmend {
-                order_id: order_id.clone(),
-                request_id,
-                quantity,
-                limit_price,
-                stop_price,
-            },
-        );
-        if here {
-            let amended = Event::OrderAmended {
-                order_id,
-                quantity,
-                limit_price,
-                stop_price,
-                ts_event,
-            };
-            return self.record(step, amended);
-        }
-        self.send_amend(step, index);
+        self.record_amend(step, index, request_id, change);
+        let amended = Event::OrderAmended {
+            order_id,
+            quantity: change.quantity,
+            limit_price: change.limit_price,
+            stop_price: change.stop_price,
+            ts_event,
+        };
+        self.record(step, amended);
+    }
+
+    fn record_amend(
+        &mut self,
+        step: &mut Step<'_>,
+        index: OrderIndex,
+        request_id: Option<RequestId>,
+        change: Change,
+    ) {
+        let order_id = self.orders.get(index).order.order_id.clone();
+        let amend = Event::OrderPendingAmend {
+            order_id,
+            request_id,
+            quantity: change.quantity,
+            limit_price: change.limit_price,
+            stop_price: change.stop_price,
+        };
+        self.record(step, amend);
     }
 
     /// Returns why an order cannot be amended at all, whatever its instrument and the market say.

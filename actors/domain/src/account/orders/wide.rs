@@ -47,6 +47,7 @@ impl Account {
             measure.with(Added {
                 instrument_id: &request.instrument_id,
                 strategy_id: &request.strategy_id,
+                position_side: request.terms.position_side,
                 side: request.side,
                 open,
             })

@@ -6,9 +6,13 @@ use super::{
     RejectReason, Step, Terms, UnixNanos, VenueEnd, VenueReport, is_shown,
 };
 use crate::account::session::NO_ANSWER_NS;
-use crate::order::OrderStatus;
+use crate::order::{OrderStatus, OrderType, TimeInForce};
 use crate::risk::TradingState;
 use crate::venue::{Execution, VenueStatus};
+
+/// How long an order for the market of its moment may be sent again: a lost message or a short
+/// break of the connection is asked about within this time, and a caller still means it.
+const AT_ONCE_NS: i64 = 6 * NO_ANSWER_NS;
 
 impl Account {
     /// Takes over what the venue has: the order itself, its terms, its fills, then its state.
@@ -232,7 +236,7 @@ impl Account {
         let over = entry.order.expires_at.is_some_and(|over| over <= step.now);
         if entry.is_acknowledged() || canceled {
             self.end_not_there(step, index, ReasonCode::NotAtVenue, ts_event);
-        } else if over {
+        } else if over || self.is_too_late(step.now, index) {
             self.end_not_there(step, index, ReasonCode::TimeOver, ts_event);
         } else if stopped {
             // What has not reached the venue yet is new to it.
@@ -240,6 +244,25 @@ impl Account {
         } else {
             self.send_again(step, index);
         }
+    }
+
+    /// Returns true for an order that was meant for the market of its moment, and that moment is
+    /// over: at any price of later it would be another order. One that waited here for its price
+    /// is meant for whenever that came, and one that closes for as long as it is there to close.
+    fn is_too_late(&self, now: UnixNanos, index: OrderIndex) -> bool {
+        let entry = self.orders.get(index);
+        let request = &entry.order.request;
+        let at_once = matches!(request.time_in_force, TimeInForce::Ioc | TimeInForce::Fok)
+            || matches!(
+                request.order_type,
+                OrderType::Market | OrderType::MarketToLimit
+            );
+        let waited = request.order_type.is_conditional()
+            || matches!(
+                request.time_in_force,
+                TimeInForce::AtOpen | TimeInForce::AtClose
+            );
+        at_once && !waited && !request.reduce_only && now.since(entry.submitted_at) > AT_ONCE_NS
     }
 
     /// Ends what is under way for a part that is over at the venue: an amend is too late for it,

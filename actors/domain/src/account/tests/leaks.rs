@@ -92,6 +92,7 @@ fn show(world: &mut World, instrument_id: &str, price: i64) {
         bid: Some(Price(price - 1)),
         ask: Some(Price(price + 1)),
         last: Some(Price(price)),
+        last_ts: world.now,
         mark: None,
         ts: world.now,
     };

@@ -17,7 +17,9 @@ use crate::{OrderListId, StrategyId, UnixNanos};
 
 mod self_trade;
 
+mod hedged;
 mod lists;
+mod reducing;
 
 /// 10,000 USDT, no other limits than these, and a market of both instruments at 100.
 fn world(wide: WideLimits) -> World {
@@ -38,6 +40,7 @@ impl World {
             bid: Some(Price(price)),
             ask: Some(Price(price)),
             last: Some(Price(price)),
+            last_ts: self.now,
             mark: None,
             ts: self.now,
         };

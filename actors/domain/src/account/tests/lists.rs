@@ -65,6 +65,7 @@ impl World {
             bid: Some(Price(last - 1)),
             ask: Some(Price(last + 1)),
             last: Some(Price(last)),
+            last_ts: self.now,
             mark: None,
             ts: self.now,
         };

@@ -376,20 +376,6 @@ fn a_cancel_of_another_order_needs_another_request_id() {
 }
 
 #[test]
-fn limits_that_are_as_they_were_leave_no_event() {
-    let mut world = World::ready();
-    let set = |limits: crate::risk::Limits| AccountInput::SetLimits {
-        request_id: Some(request_id("l")),
-        limits: Box::new(limits),
-        expected_sequence: None,
-    };
-    world.apply(set(world.account.limits().clone()));
-    let sequence = world.account.limits_sequence();
-    assert_eq!(world.effects.reply, Some(Reply::Done { sequence }));
-    assert!(world.events().is_empty());
-}
-
-#[test]
 fn limits_are_changed_only_from_what_the_caller_saw() {
     let mut world = World::ready();
     let sequence = world.account.limits_sequence();

@@ -11,6 +11,7 @@ use crate::time::NANOS_PER_SECOND;
 use crate::venue::{VenueCommand, VenueReport, VenueStatus};
 
 mod reducing;
+mod too_late;
 
 fn lost(world: &mut World) {
     world.apply(AccountInput::SessionLost {

@@ -180,8 +180,15 @@ impl SimExchange {
         let Some(market) = self.markets.get_mut(id) else {
             return;
         };
-        let increment = market.definition.instrument.price_increment;
-        let Some(auction) = uncross(&orders, market.floor.reference(), increment) else {
+        let reference = market.floor.reference();
+        // Of the band in which it trades; where a band begins between its limits the coarser
+        // prices of one side are prices of the other too.
+        let near = reference.or(orders.iter().find_map(|order| order.limit_price));
+        let instrument = &market.definition.instrument;
+        let increment = near.map_or(instrument.price_increment, |price| {
+            instrument.price_increment_at(price)
+        });
+        let Some(auction) = uncross(&orders, reference, increment) else {
             return;
         };
         for (at, quantity) in &auction.fills {

@@ -3,11 +3,13 @@
 use super::market::Stamp;
 use super::{ExchangeEvent, SimExchange};
 use crate::id::{AccountId, ClientOrderId, InstrumentId};
+use crate::market::Side;
 use crate::matching::ledger::{Ledger, VenueOrder};
 use crate::matching::order_book::{BookOrderId, Outcome, PlaceOrder, PlaceTerms};
 use crate::matching::rules::{self, Refused};
 use crate::order::{OrderType, TimeInForce};
 use crate::venue::{EndReason, NewOrder, VenueReport};
+use std::collections::BTreeSet;
 
 /// Begins the client order ids of the exchange's own orders.
 pub(super) const LIQUIDATION: &str = "LIQ-";
@@ -169,7 +171,12 @@ impl SimExchange {
 
     /// Puts a working order into its book.
     pub(super) fn place(&mut self, number: u64, out: &mut Vec<ExchangeEvent>) {
-        if !self.fit(number, out) {
+        let takes = self.takes(number);
+        let fits = match takes {
+            true => self.fit_first(number, out),
+            false => self.fit(number, out),
+        };
+        if !fits {
             return;
         }
         let Some((live, order)) = self.order(number) else {
@@ -211,6 +218,28 @@ impl SimExchange {
                 }
             }
             Outcome::Resting | Outcome::Filled => {}
+        }
+        if reduces && takes {
+            // What rests of its kind, and what is left of it, share what it left.
+            let account = BTreeSet::from([account_id]);
+            self.hold_to_positions(&instrument_id, &account, Stamp::at(self.clock), out);
+        }
+    }
+
+    /// Returns true for an order that finds somebody to trade with as it comes.
+    fn takes(&self, number: u64) -> bool {
+        let Some((live, order)) = self.order(number) else {
+            return false;
+        };
+        let market = self.markets.get(&live.instrument_id);
+        let best = market.and_then(|market| market.book.best(order.order.side.opposite()));
+        let Some(best) = best else {
+            return false;
+        };
+        match (order.order.side, order.order.limit_price) {
+            (_, None) => true,
+            (Side::Buy, Some(limit)) => limit >= best.price,
+            (Side::Sell, Some(limit)) => limit <= best.price,
         }
     }
 

@@ -1,12 +1,14 @@
 //! Orders that may only reduce a position, at the exchange.
 //!
 //! Before such an order goes into its book, and after every trade of its account, what is open of
-//! it is brought down to what is left to reduce, the oldest order served first. So it opens no
-//! position, with one exception: an incoming order of somebody else that sweeps through another
+//! it is brought down to what is left to reduce, the oldest order served first. One that trades as
+//! it comes, such as a stop that was triggered, is served before all that rest: they are brought
+//! down behind it, so that the exit whose price has come is not kept out by the one whose price
+//! has not. So it opens no position, with one exception: an incoming order of somebody else that sweeps through another
 //! order of the account and this one behind it meets both as they stood before.
 
 use super::market::Stamp;
-use super::orders::report;
+use super::orders::{LiveOrder, report};
 use super::{ExchangeEvent, SimExchange};
 use crate::id::{AccountId, InstrumentId};
 use crate::matching::ledger::VenueOrder;
@@ -28,15 +30,33 @@ impl SimExchange {
         }
     }
 
+    /// Returns what of the account's position an order goes against.
+    fn against(&self, live: &LiveOrder, order: &VenueOrder) -> i64 {
+        let (side, position_side) = (order.order.side, order.order.terms.position_side);
+        let ledger = self.ledgers.get(&live.account_id);
+        let position = ledger.map_or(0, |it| it.position(&live.instrument_id, position_side));
+        side.sign().saturating_neg().saturating_mul(position).max(0)
+    }
+
+    /// As [`SimExchange::reducible`], of an order that trades before all that rest.
+    fn reducible_first(&self, number: u64) -> Quantity {
+        let Some((live, order)) = self.order(number) else {
+            return Quantity::ZERO;
+        };
+        if order.order.reduce_only {
+            order.leaves().min(Quantity(self.against(live, order)))
+        } else {
+            order.leaves()
+        }
+    }
+
     /// Returns what of its position the older orders of its kind leave to an order.
     pub(super) fn coverable(&self, number: u64) -> Quantity {
         let Some((live, order)) = self.order(number) else {
             return Quantity::ZERO;
         };
         let (side, position_side) = (order.order.side, order.order.terms.position_side);
-        let ledger = self.ledgers.get(&live.account_id);
-        let position = ledger.map_or(0, |it| it.position(&live.instrument_id, position_side));
-        let mut left = side.sign().saturating_neg().saturating_mul(position).max(0);
+        let mut left = self.against(live, order);
         let market = self.markets.get(&live.instrument_id);
         let older = market.into_iter().flat_map(|m| m.reducing.range(..number));
         for (other, theirs) in older.filter_map(|older| self.order(*older)) {
@@ -54,6 +74,16 @@ impl SimExchange {
     /// is nothing, and the order has ended.
     pub(super) fn fit(&mut self, number: u64, out: &mut Vec<ExchangeEvent>) -> bool {
         let allowed = self.reducible(number);
+        self.bring_down(number, allowed, out)
+    }
+
+    /// As [`SimExchange::fit`], of an order that trades as it comes.
+    pub(super) fn fit_first(&mut self, number: u64, out: &mut Vec<ExchangeEvent>) -> bool {
+        let allowed = self.reducible_first(number);
+        self.bring_down(number, allowed, out)
+    }
+
+    fn bring_down(&mut self, number: u64, allowed: Quantity, out: &mut Vec<ExchangeEvent>) -> bool {
         let Some((live, order)) = self.order(number) else {
             return false;
         };

@@ -129,6 +129,7 @@ fn each_trigger_type_watches_its_own_price() {
         bid: Some(Price(98)),
         ask: Some(Price(102)),
         last: Some(Price(101)),
+        last_ts: crate::UnixNanos(0),
         mark: None,
         ts: crate::UnixNanos(0),
     };

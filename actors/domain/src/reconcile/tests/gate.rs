@@ -24,6 +24,7 @@ fn last(world: &mut World, last: i64) {
         bid: Some(Price(last - 1)),
         ask: Some(Price(last + 1)),
         last: Some(Price(last)),
+        last_ts: world.now,
         mark: None,
         ts: world.now,
     };

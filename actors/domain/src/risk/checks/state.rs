@@ -13,7 +13,7 @@ pub(super) fn trading_state(q: &Question<'_>) -> Result<(), Denial> {
     match q.trading_state {
         TradingState::Active => Ok(()),
         TradingState::Halted => Err(deny(ReasonCode::TradingHalted, "trading is halted")),
-        TradingState::Reducing if q.passes_zero() => Err(deny(
+        TradingState::Reducing if q.passes_zero() && !q.is_only_smaller() => Err(deny(
             ReasonCode::TradingReducing,
             "only orders that reduce a position are taken",
         )),
@@ -22,7 +22,7 @@ pub(super) fn trading_state(q: &Question<'_>) -> Result<(), Denial> {
 }
 
 pub(super) fn reduce_only(q: &Question<'_>) -> Result<(), Denial> {
-    if q.reduce_only && q.passes_zero() {
+    if q.reduce_only && q.passes_zero() && !q.is_only_smaller() {
         return Err(deny(
             ReasonCode::ReduceOnly,
             format!(

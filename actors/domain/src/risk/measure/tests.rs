@@ -81,6 +81,7 @@ fn an_instrument_is_measured_at_its_worse_end() {
         let added = Added {
             instrument_id: &instrument_id,
             strategy_id: &strategy_id,
+            position_side: PositionSide::Net,
             side,
             open: Quantity(open),
         };
@@ -111,6 +112,7 @@ fn a_strategy_is_measured_by_its_own_positions_and_orders() {
     let added = Added {
         instrument_id: &instrument_id,
         strategy_id: &strategy_id,
+        position_side: PositionSide::Net,
         side: Side::Sell,
         open: Quantity(1_000),
     };
@@ -171,6 +173,7 @@ fn what_cannot_be_measured_is_an_error_with_its_reason() {
     let added = Added {
         instrument_id: &instrument_id,
         strategy_id: &strategy_id,
+        position_side: PositionSide::Net,
         side: Side::Buy,
         open: Quantity(1),
     };

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::StrategyId;
+use crate::number::Decimal;
 use crate::order::{OrderTerms, PositionSide};
 use crate::risk::MarketView;
+use crate::venue::VenueReport;
 
 const SHORT_OF: Option<ReasonCode> = Some(ReasonCode::InsufficientBuyingPower);
 
@@ -207,4 +209,35 @@ fn what_orders_and_contracts_hold_and_what_was_sold_cannot_be_paid_out() {
     };
     check(contract, "USDT", "-9495", None);
     check(contract, "USDT", "-9495.01", Some("9495"));
+}
+
+/// A fee of at least 5 a fill: each working order holds it once, however small the order is.
+#[test]
+fn the_smallest_fee_of_a_fill_is_held_for_each_order() {
+    let mut definition = instrument(SPOT);
+    definition.min_notional = money("0");
+    definition.fees.minimum = money("5");
+    let mut world = World::opened();
+    world.apply(AccountInput::DefineInstrument(Box::new(definition.clone())));
+    world.limits(Limits {
+        check_buying_power: true,
+        ..Limits::default()
+    });
+    world.cash("USDT", "14.99");
+    assert_eq!(denial(&mut world, buy("a", 100, 10_000)), SHORT_OF);
+    world.cash("USDT", "0.01");
+    assert_eq!(denial(&mut world, buy("b", 100, 10_000)), None);
+    world.cash("USDT", "14.99");
+    assert_eq!(denial(&mut world, buy("c", 100, 10_000)), SHORT_OF);
+    world.cash("USDT", "0.02");
+    assert_eq!(denial(&mut world, buy("d", 100, 10_000)), None);
+    for client in ["b", "d"] {
+        world.accept(client);
+        let mut execution = execution(client, client, SPOT, Side::Buy, 100, 10_000);
+        execution.fee = definition.fee(Price(10_000), Quantity(100), false).unwrap();
+        assert_eq!(execution.fee, money("5"));
+        world.report(VenueReport::Filled(execution));
+        assert!(world.cash_of("USDT").0 >= Decimal::ZERO);
+    }
+    world.assert_recovers();
 }

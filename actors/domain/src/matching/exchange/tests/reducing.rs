@@ -154,3 +154,50 @@ fn an_auction_is_no_way_round_a_position() {
     let told = told(&reports);
     assert_eq!(told, "now b 4, end c 0, fill a 6, fill b 4");
 }
+
+/// The exit whose price has come is served before the one that rests: TC-M120.
+#[test]
+fn a_stop_trades_although_the_target_of_its_position_rests() {
+    for (quantity, expected, rest) in [(10, "fill s 10", 0), (4, "fill s 4", 6)] {
+        let mut market = Script::new(7);
+        let ask = market.top().1.price.0;
+        market.submit(parse("p buy 10"));
+        let target = format!("t sell 10 reduce at {}", ask + 500_000);
+        assert_eq!(told(&market.submit(parse(&target))), "");
+        let mut stop = parse(&format!("s sell {quantity} reduce"));
+        stop.order_type = OrderType::Stop;
+        // The market is at or under it already: it triggers at once.
+        stop.terms.stop_price = Some(Price(ask + 100_000));
+        let reports = market.submit(stop);
+        assert!(told(&reports).contains(expected), "{reports:?}");
+        let target = |report: &&VenueReport| report.client_order_id().as_str() == "t";
+        let of_target: Vec<&VenueReport> = reports.iter().filter(target).collect();
+        match (rest, of_target.as_slice()) {
+            (0, [VenueReport::Ended { .. }]) => {}
+            (_, [VenueReport::Amended { quantity, .. }]) => assert_eq!(quantity.0, rest * 1_000),
+            (_, other) => panic!("{other:?}"),
+        }
+    }
+}
+
+/// What rests of an order that took some is behind the older ones again: TC-M121.
+#[test]
+fn the_rest_of_an_order_that_traded_is_behind_the_older_ones() {
+    let mut market = Script::new(7);
+    let (bid, ask) = (market.top().0, market.top().1.price.0);
+    let position = bid.quantity.0 / 1_000 + 20;
+    market.submit(parse(&format!("p buy {position}")));
+    let target = format!("t sell {position} reduce at {}", ask + 500_000);
+    market.submit(parse(&target));
+    let best = market.top().0.price.0;
+    let reports = market.submit(parse(&format!("l sell {position} reduce at {best}")));
+    let ends = |id: &str| {
+        let of_it = |report: &&VenueReport| report.client_order_id().as_str() == id;
+        reports
+            .iter()
+            .filter(of_it)
+            .any(|it| matches!(it, VenueReport::Ended { .. }))
+    };
+    assert!(told(&reports).contains("fill l"), "{reports:?}");
+    assert!(ends("l") && !ends("t"), "{reports:?}");
+}
