@@ -17,9 +17,7 @@ use apex_domain::risk::platform::{ShareChange, ShareOffer, ShareTerm};
 use apex_domain::{AccountId, Currency, Instrument, Money, UnixNanos};
 use apex_persistence::starts;
 use apex_persistence::{JournalQueue, Notices, RecoverError, Writer, recover, to_record};
-use apex_storage::{
-    Class, DataDir, EmbeddedJournal, Journal, JournalError, Options, Records, Unit,
-};
+use apex_storage::{Class, Journal, JournalError, Journals, Records, Unit};
 use ractor::{Actor, ActorRef};
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -76,7 +74,7 @@ pub struct OpenAccount {
     pub account: Account,
     /// Records that were folded to rebuild it.
     folded: u64,
-    journal: EmbeddedJournal,
+    journal: Box<dyn Journal>,
 }
 
 impl std::fmt::Debug for Surroundings {
@@ -107,13 +105,14 @@ impl std::fmt::Debug for OpenAccount {
 ///
 /// Errors: [`NodeError`]; damage is refused with its account, its position and what to do.
 pub fn recover_account(
-    data_dir: &Arc<DataDir>,
+    journals: &dyn Journals,
     account_id: &AccountId,
 ) -> Result<OpenAccount, NodeError> {
     let id = account_id.as_str();
-    let journal = EmbeddedJournal::open(data_dir, id, Options::default())
+    let journal = journals
+        .open(id)
         .map_err(|error| NodeError::journal(account_id, error))?;
-    let recovered = recover(&journal).map_err(|error| NodeError::recover(account_id, error))?;
+    let recovered = recover(&*journal).map_err(|error| NodeError::recover(account_id, error))?;
     tracing::info!(
         account_id = id,
         records = recovered.records,
@@ -296,8 +295,7 @@ impl OpenAccount {
             address: address.clone(),
             durable: durable.clone(),
         };
-        let writer =
-            Writer::start(Box::new(self.journal), Box::new(notices)).map_err(NodeError::Thread)?;
+        let writer = Writer::start(self.journal, Box::new(notices)).map_err(NodeError::Thread)?;
         let args = AccountArgs {
             account: self.account,
             folded: self.folded,

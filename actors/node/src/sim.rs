@@ -5,6 +5,7 @@ use crate::account::{self, AccountRuntime, Opening};
 use crate::choice::StrategyChoice;
 use crate::origin::{self, Origin};
 use crate::restore;
+use crate::stores::Purpose;
 use crate::strategies::{SessionBudget, Sessions, Strategies, StrategySpec};
 use crate::up::{Base, Node, NodeOptions, paper_account};
 use crate::venue_link::{self, Link};
@@ -75,9 +76,9 @@ pub async fn inside(
     seed: u64,
     listed: Vec<SimInstrument>,
 ) -> Result<Live, NodeError> {
-    let base = Base::open(&options.data_dir, Clock::Wall)?;
-    origin::check(base.data_dir.root(), Origin::Inside)?;
-    origin::claim(base.data_dir.root(), Origin::Inside)?;
+    let base = Base::open(options, Purpose::Live, Clock::Wall)?;
+    origin::check(&base.stores.marks, Origin::Inside)?;
+    origin::claim(&base.stores.marks, Origin::Inside)?;
     let instruments = exchange(seed, 1, listed.clone())?.instruments();
     let opened = base.open_account(&opening(&base.clock, instruments))?;
     let venue_sequence = opened.account.venue_sequence();
@@ -130,14 +131,14 @@ pub async fn inside(
 ///
 /// Errors: [`NodeError`]; a venue that does not answer is an error.
 pub async fn linked(options: &NodeOptions, address: String) -> Result<Live, NodeError> {
-    let base = Base::open(&options.data_dir, Clock::Wall)?;
-    origin::check(base.data_dir.root(), Origin::Venue)?;
+    let base = Base::open(options, Purpose::Live, Clock::Wall)?;
+    origin::check(&base.stores.marks, Origin::Venue)?;
     let account_id = paper_account();
-    let recovered = account::recover_account(&base.data_dir, &account_id)?;
+    let recovered = account::recover_account(&*base.stores.journals, &account_id)?;
     let venue_sequence = recovered.account.venue_sequence();
     let client = venue_link::connect(&address, &account_id, venue_sequence).await?;
     // Not before it answered: until then nothing of it is in the folder.
-    origin::claim(base.data_dir.root(), Origin::Venue)?;
+    origin::claim(&base.stores.marks, Origin::Venue)?;
     let opened = base.prepare(recovered, &opening(&base.clock, client.instruments.clone()))?;
     let (session, commands) = venue_link::session();
     let exposure = base.start_exposure(&[paper_account()]).await?;
@@ -176,7 +177,7 @@ async fn serve(
     account: AccountRuntime,
     platform: Platform,
 ) -> Result<(Node, Sessions), NodeError> {
-    let (clock, records) = (base.clock.clone(), base.records.clone());
+    let (clock, records) = (base.clock.clone(), base.stores.records.clone());
     let sessions = Sessions::new(platform.clone(), clock, records, SessionBudget::default());
     let door: Arc<dyn StrategySessions> = Arc::new(sessions.clone());
     let node = Node::serve(base, options, account, platform, Some(door)).await?;

@@ -28,6 +28,6 @@ mod tests;
 
 pub use journal::{PgJournal, PgJournals};
 pub use records::PgRecords;
-pub use schema::{migrate, migrate_empty};
+pub use schema::{migrate, migrate_empty, schema_version};
 pub use server::{PgServer, ServerOptions};
 pub use space::Claim;

@@ -72,6 +72,22 @@ pub fn migrate_empty(server: &PgServer) -> Result<(), StorageError> {
     Ok(())
 }
 
+/// Returns the version of the schema; 0 of a database without tables.
+///
+/// # Errors
+/// As [`migrate`], and `Setting` when it is older than this build needs.
+pub fn schema_version(server: &PgServer) -> Result<i32, StorageError> {
+    let on = server.clone();
+    server.wait(async move {
+        let client = on.shared().await?;
+        let version = found(&on, &client).await?;
+        if version > 0 {
+            check(&on, &client).await?;
+        }
+        Ok(version)
+    })
+}
+
 /// Checks that the schema is one that this build can use.
 ///
 /// # Errors

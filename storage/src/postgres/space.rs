@@ -70,6 +70,20 @@ impl PgServer {
         })
     }
 
+    /// Returns whether this server's space is there.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub fn has_space(&self) -> Result<bool, StorageError> {
+        let (on, space) = (self.clone(), self.options().space.unwrap_or("public"));
+        self.wait(async move {
+            let client = on.shared().await?;
+            let known = "SELECT count(*) FROM pg_namespace WHERE nspname = $1";
+            let row = on.query_one(&client, known, &[&space]).await?;
+            Ok(row.get::<_, i64>(0) > 0)
+        })
+    }
+
     /// Renames this server's space to the first free `<space>_<number>` and returns that name;
     /// `None` when there is nothing, or when the server is used without a space. Its connections
     /// find an empty place afterwards.
