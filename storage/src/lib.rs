@@ -29,7 +29,9 @@ pub mod s3;
 pub mod testkit;
 pub mod verify;
 
-pub use embedded::{DataDir, EmbeddedJournal, EmbeddedRecords, Options, read_record};
+pub use embedded::{
+    DataDir, EmbeddedJournal, EmbeddedJournals, EmbeddedRecords, Options, read_record,
+};
 pub use error::{Damage, Position, StorageError};
 pub use folder::FolderObjects;
 pub use memory::{MemoryHot, MemoryJournal, MemoryRecords, MemoryStore};
@@ -38,6 +40,7 @@ pub use port::journal::{
     ChainHash, Class, DurableSequence, Head, Journal, JournalError, JournalState, Record,
     RecordIter, RecordRef, Snapshot, SnapshotIter, Unit,
 };
+pub use port::journals::Journals;
 pub use port::objects::{ContentHash, ObjectInfo, ObjectKey, Objects};
 pub use port::records::Records;
 pub use verify::{FirstBad, VerifyReport, accounts, verify};

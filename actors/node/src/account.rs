@@ -18,9 +18,7 @@ use apex_domain::{AccountId, Instrument, Money, UnixNanos};
 use apex_persistence::recover::decode;
 use apex_persistence::starts;
 use apex_persistence::{JournalQueue, Notices, Writer, recover, to_record};
-use apex_storage::{
-    Class, DataDir, EmbeddedJournal, Journal, JournalError, Options, Records, Unit,
-};
+use apex_storage::{Class, Journal, JournalError, Journals, Records, Unit};
 use ractor::{Actor, ActorRef};
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -68,7 +66,7 @@ pub struct OpenAccount {
     pub account: Account,
     /// Records that were folded to rebuild it.
     folded: u64,
-    journal: EmbeddedJournal,
+    journal: Box<dyn Journal>,
 }
 
 impl std::fmt::Debug for Surroundings {
@@ -99,13 +97,14 @@ impl std::fmt::Debug for OpenAccount {
 ///
 /// Errors: [`NodeError`]; damage is refused with its account, its position and what to do.
 pub fn recover_account(
-    data_dir: &Arc<DataDir>,
+    journals: &dyn Journals,
     account_id: &AccountId,
 ) -> Result<OpenAccount, NodeError> {
     let id = account_id.as_str();
-    let journal = EmbeddedJournal::open(data_dir, id, Options::default())
+    let journal = journals
+        .open(id)
         .map_err(|error| NodeError::journal(account_id, error))?;
-    let recovered = recover(&journal).map_err(|error| NodeError::recover(account_id, error))?;
+    let recovered = recover(&*journal).map_err(|error| NodeError::recover(account_id, error))?;
     tracing::info!(
         account_id = id,
         records = recovered.records,
@@ -260,8 +259,7 @@ impl OpenAccount {
             address: address.clone(),
             durable: durable.clone(),
         };
-        let writer =
-            Writer::start(Box::new(self.journal), Box::new(notices)).map_err(NodeError::Thread)?;
+        let writer = Writer::start(self.journal, Box::new(notices)).map_err(NodeError::Thread)?;
         let args = AccountArgs {
             account: self.account,
             folded: self.folded,

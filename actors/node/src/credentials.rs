@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-const TABLE: &str = "api_keys";
+pub(crate) const TABLE: &str = "api_keys";
 
 /// The owner of the data folder, whose token is in its file.
 const ADMIN: &str = "admin";

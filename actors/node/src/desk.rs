@@ -142,7 +142,7 @@ impl Desk {
             now: base.clock.now(),
         };
         let open = move || {
-            let account = recover_account(&base.data_dir, &opening.account_id)?;
+            let account = recover_account(&*base.stores.journals, &opening.account_id)?;
             let account = base.prepare(account, &opening)?;
             let found = account.charter()?.filter(|found| found.is_as(&charter));
             Ok(found.map(|found| (found, account)))

@@ -104,6 +104,7 @@ fn storage_advice(source: &StorageError) -> Option<&'static str> {
         StorageError::Locked { .. } => Some("stop that process, or pass another --data-dir"),
         StorageError::Full { .. } => Some("free some space: an account needs 34 MB to start"),
         StorageError::Damaged { .. } => Some(RESTORE),
+        StorageError::Unavailable { .. } => Some("start that server, or mend its setting"),
         _ => None,
     }
 }

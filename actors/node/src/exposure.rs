@@ -2,6 +2,7 @@
 
 use crate::NodeError;
 use crate::account::recover_account;
+use crate::stores::Stores;
 use apex_broker::{ExposureActor, ExposureArgs, LimitStore};
 use apex_bus::exposure::ExposureHandle;
 use apex_bus::supervision::{
@@ -10,7 +11,7 @@ use apex_bus::supervision::{
 use apex_domain::risk::platform::PlatformExposure;
 use apex_domain::{AccountId, UnixNanos};
 use apex_persistence::starts;
-use apex_storage::{DataDir, Records};
+use apex_storage::Records;
 use ractor::{Actor, ActorRef, SpawnErr};
 use std::sync::Arc;
 
@@ -81,7 +82,7 @@ fn startup_failed(error: apex_storage::StorageError) -> SpawnErr {
 pub async fn settle_away(
     exposure: &ExposureHandle,
     runs: &[AccountId],
-    (data_dir, records): (&Arc<DataDir>, &dyn Records),
+    stores: &Stores,
     now: UnixNanos,
 ) -> Result<(), NodeError> {
     let view = exposure.view().await?;
@@ -92,7 +93,7 @@ pub async fn settle_away(
             epoch: view.epoch,
             now,
         };
-        away.settle(exposure, data_dir, records).await?;
+        away.settle(exposure, stores).await?;
     }
     Ok(())
 }
@@ -105,14 +106,9 @@ struct Away {
 }
 
 impl Away {
-    async fn settle(
-        &self,
-        exposure: &ExposureHandle,
-        data_dir: &Arc<DataDir>,
-        records: &dyn Records,
-    ) -> Result<(), NodeError> {
+    async fn settle(&self, exposure: &ExposureHandle, stores: &Stores) -> Result<(), NodeError> {
         let id = &self.account_id;
-        let mut opened = match self.open(data_dir, records) {
+        let mut opened = match self.open(stores) {
             Ok(opened) => opened,
             Err(why) => {
                 tracing::error!(
@@ -150,18 +146,18 @@ impl Away {
     }
 
     /// Errors: why what its journal says does not count, for a person.
-    fn open(
-        &self,
-        data_dir: &Arc<DataDir>,
-        records: &dyn Records,
-    ) -> Result<crate::account::OpenAccount, String> {
+    fn open(&self, stores: &Stores) -> Result<crate::account::OpenAccount, String> {
         let id = &self.account_id;
-        let known = data_dir.accounts().map_err(|error| error.to_string())?;
+        let known = stores
+            .journals
+            .accounts()
+            .map_err(|error| error.to_string())?;
         if !known.iter().any(|known| known == id.as_str()) {
             return Err("it has no journal here".to_owned());
         }
-        let opened = recover_account(data_dir, id).map_err(|error| error.to_string())?;
-        let durable = starts::durable(records, id.as_str()).map_err(|error| error.to_string())?;
+        let opened = recover_account(&*stores.journals, id).map_err(|error| error.to_string())?;
+        let durable =
+            starts::durable(&*stores.records, id.as_str()).map_err(|error| error.to_string())?;
         let ends_at = opened.account.sequence();
         if ends_at < durable {
             return Err(format!(

@@ -3,8 +3,8 @@
 //! and would be told of executions that it never ordered.
 
 use crate::NodeError;
+use crate::marks::Marks;
 use std::fmt;
-use std::path::Path;
 
 /// Says where the orders of the account here are. A folder of an earlier build has none, and
 /// becomes what it is opened as next.
@@ -49,46 +49,43 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Returns whose folder it is; `None` for an empty one, and for one whose mark does not tell.
-pub fn of(root: &Path) -> Option<Origin> {
-    if root.join(crate::replay::archive::MARK).exists() {
-        return Some(Origin::Replay);
+/// Returns whose accounts they are; `None` when there are none yet, and for a mark that does not
+/// tell.
+///
+/// Errors: `Storage`.
+pub fn of(marks: &Marks) -> Result<Option<Origin>, NodeError> {
+    if marks.get(crate::replay::archive::MARK)?.is_some() {
+        return Ok(Some(Origin::Replay));
     }
-    let mark = std::fs::read_to_string(root.join(MARK)).ok()?;
-    [Origin::Inside, Origin::Venue]
+    let mark = marks.get(MARK)?;
+    Ok([Origin::Inside, Origin::Venue]
         .into_iter()
-        .find(|origin| mark.trim() == origin.word())
+        .find(|origin| mark.as_deref() == Some(origin.word())))
 }
 
-/// Refuses a folder that belongs to something else. The caller holds its lock.
+/// Refuses accounts that belong to something else. The caller holds their lock.
 ///
-/// Errors: `Usage`, which says what is in it, what was asked and what to do.
-pub fn check(root: &Path, asked: Origin) -> Result<(), NodeError> {
-    match of(root) {
+/// Errors: `Usage`, which says what they are, what was asked and what to do; `Storage`.
+pub fn check(marks: &Marks, asked: Origin) -> Result<(), NodeError> {
+    match of(marks)? {
         Some(found) if found != asked => Err(NodeError::Usage(format!(
             "data folder \"{}\" holds {found}, and {asked} was asked for: open it with {}, or \
              pass another --data-dir",
-            root.display(),
+            marks.root().display(),
             found.command()
         ))),
         _ => Ok(()),
     }
 }
 
-/// Notes whose folder it is from now on, after [`check`].
+/// Notes whose accounts they are from now on, after [`check`].
 ///
-/// Errors: `Archive`.
-pub fn claim(root: &Path, origin: Origin) -> Result<(), NodeError> {
-    if of(root) == Some(origin) {
+/// Errors: `Archive`, `Storage`.
+pub fn claim(marks: &Marks, origin: Origin) -> Result<(), NodeError> {
+    if of(marks)? == Some(origin) {
         return Ok(());
     }
-    let failed = |source| NodeError::Archive {
-        path: root.join(MARK),
-        source,
-    };
-    let temporary = root.join("origin.new");
-    std::fs::write(&temporary, format!("{}\n", origin.word())).map_err(failed)?;
-    std::fs::rename(&temporary, root.join(MARK)).map_err(failed)
+    marks.set(MARK, origin.word())
 }
 
 #[cfg(test)]
@@ -100,13 +97,13 @@ mod tests {
         let all = [Origin::Inside, Origin::Venue];
         for made in all {
             let folder = tempfile::tempdir().unwrap();
-            let root = folder.path();
+            let root = &Marks::in_folder(folder.path());
             for asked in all {
                 check(root, asked).unwrap();
             }
             claim(root, made).unwrap();
             claim(root, made).unwrap();
-            assert_eq!(of(root), Some(made));
+            assert_eq!(of(root).unwrap(), Some(made));
             for asked in [Origin::Inside, Origin::Venue, Origin::Replay] {
                 let refused = check(root, asked).map_err(|error| error.to_string());
                 if asked == made {

@@ -126,11 +126,11 @@ impl fmt::Debug for Recovered {
 pub fn recover_all(base: &Base) -> Result<Vec<Recovered>, NodeError> {
     let paper = paper_account();
     let mut found = vec![Recovered {
-        account: recover_account(&base.data_dir, &paper)?,
+        account: recover_account(&*base.stores.journals, &paper)?,
         account_id: paper.clone(),
     }];
-    let mut names: BTreeSet<String> = base.data_dir.accounts()?.into_iter().collect();
-    names.extend(starts::known(&*base.records)?);
+    let mut names: BTreeSet<String> = base.stores.journals.accounts()?.into_iter().collect();
+    names.extend(starts::known(&*base.stores.records)?);
     for name in names {
         let account_id = AccountId::new(&name).map_err(|error| {
             NodeError::Usage(format!("journal \"{name}\" is of no account: {error}"))
@@ -138,8 +138,8 @@ pub fn recover_all(base: &Base) -> Result<Vec<Recovered>, NodeError> {
         if account_id == paper {
             continue;
         }
-        let account = recover_account(&base.data_dir, &account_id)?;
-        if account.account.is_open() || starts::durable(&*base.records, &name)? > 0 {
+        let account = recover_account(&*base.stores.journals, &account_id)?;
+        if account.account.is_open() || starts::durable(&*base.stores.records, &name)? > 0 {
             found.push(Recovered {
                 account_id,
                 account,

@@ -8,6 +8,7 @@ use crate::market::{self, Market};
 use crate::origin::{self, Origin};
 use crate::restore;
 use crate::roster::{self, Charters, Recovered, Roster};
+use crate::stores::Purpose;
 use crate::strategies::{SessionBudget, Sessions, Strategies, StrategySpec};
 use crate::up::{Base, Node, NodeOptions};
 use apex_bus::clock::Clock;
@@ -70,9 +71,9 @@ pub async fn inside(
     seed: u64,
     listed: Vec<SimInstrument>,
 ) -> Result<Live, NodeError> {
-    let base = Base::open(&options.data_dir, Clock::Wall)?;
-    origin::check(base.data_dir.root(), Origin::Inside)?;
-    origin::claim(base.data_dir.root(), Origin::Inside)?;
+    let base = Base::open(options, Purpose::Live, Clock::Wall)?;
+    origin::check(&base.stores.marks, Origin::Inside)?;
+    origin::claim(&base.stores.marks, Origin::Inside)?;
     let instruments = exchange(seed, 1, listed.clone())?.instruments();
     let opened = prepare_all(&base, roster::recover_all(&base)?, &instruments)?;
     let first_number = restore::next_number(opened.iter().map(|one| &one.account));
@@ -125,14 +126,14 @@ pub async fn inside(
 ///
 /// Errors: [`NodeError`]; a venue that does not answer is an error.
 pub async fn linked(options: &NodeOptions, address: String) -> Result<Live, NodeError> {
-    let base = Base::open(&options.data_dir, Clock::Wall)?;
-    origin::check(base.data_dir.root(), Origin::Venue)?;
+    let base = Base::open(options, Purpose::Live, Clock::Wall)?;
+    origin::check(&base.stores.marks, Origin::Venue)?;
     let recovered = roster::recover_all(&base)?;
     let places = recovered.iter();
     let places = places.map(|one| (&one.account_id, one.account.account.venue_sequence()));
     let logons = market::log_on(&address, places).await?;
     // Not before it answered: until then nothing of it is in the folder.
-    origin::claim(base.data_dir.root(), Origin::Venue)?;
+    origin::claim(&base.stores.marks, Origin::Venue)?;
     let told = logons.first().map(|logon| logon.client.instruments.clone());
     let instruments = told.unwrap_or_default();
     let opened = prepare_all(&base, recovered, &instruments)?;
@@ -205,7 +206,7 @@ async fn serve(
     };
     let mut platform = base.platform(RunMode::Simulated, &roster, Some(exposure));
     platform.desk = Some(Arc::new(desk));
-    let (clock, records) = (base.clock.clone(), base.records.clone());
+    let (clock, records) = (base.clock.clone(), base.stores.records.clone());
     let sessions = Sessions::new(platform.clone(), clock, records, SessionBudget::default());
     let door: Arc<dyn StrategySessions> = Arc::new(sessions.clone());
     let node = Node::serve(&base, options, roster, platform, Some(door)).await?;

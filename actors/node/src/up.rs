@@ -5,6 +5,7 @@ use crate::account::{self, AccountRuntime, OpenAccount, Opening, Surroundings};
 use crate::credentials::{self, Keys};
 use crate::metrics::NodeMetrics;
 use crate::roster::Roster;
+use crate::stores::{Purpose, ServerSettings, Stores};
 use apex_bus::clock::Clock;
 use apex_bus::exposure::ExposureHandle;
 use apex_bus::handle::{Platform, RunMode};
@@ -16,7 +17,7 @@ use apex_bus::venue::VenueSession;
 use apex_domain::AccountId;
 use apex_gateway::{GatewayOptions, Running, StrategySessions};
 use apex_persistence::starts;
-use apex_storage::{DataDir, EmbeddedRecords, Records};
+use apex_storage::{DataDir, Records};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,14 +33,28 @@ pub const PAPER_ACCOUNT: &str = "paper";
 #[derive(Clone, Debug)]
 pub struct NodeOptions {
     pub data_dir: PathBuf,
+    pub servers: ServerSettings,
     /// Port 0 takes a free one.
     pub listen: SocketAddr,
 }
 
+impl NodeOptions {
+    /// Returns the options of a node that keeps everything in a folder and serves on a free port
+    /// of loopback.
+    pub fn in_folder(data_dir: &Path) -> NodeOptions {
+        NodeOptions {
+            data_dir: data_dir.to_owned(),
+            servers: ServerSettings::default(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        }
+    }
+}
+
 /// The parts of a node that stand before its market does.
 pub struct Base {
+    /// Held for its lock.
     pub data_dir: Arc<DataDir>,
-    pub records: Arc<dyn Records>,
+    pub stores: Stores,
     pub keys: Keys,
     pub market: MarketHub,
     pub events: Topic<AccountEvent>,
@@ -91,16 +106,16 @@ pub fn token_file(data_dir: &Path) -> PathBuf {
 }
 
 impl Base {
-    /// Takes the data folder and reads who may call.
+    /// Takes the data folder and the database, where one is configured, and reads who may call.
     ///
     /// Errors: [`NodeError`]; a folder that another process uses is refused with its id.
-    pub fn open(data_dir: &Path, clock: Clock) -> Result<Base, NodeError> {
-        let dir = DataDir::open(data_dir)?;
-        let records: Arc<dyn Records> = Arc::new(EmbeddedRecords::open(&dir)?);
-        let keys = credentials::open(&*records, &token_file(data_dir))?;
+    pub fn open(options: &NodeOptions, purpose: Purpose, clock: Clock) -> Result<Base, NodeError> {
+        let dir = DataDir::open(&options.data_dir)?;
+        let stores = Stores::open(&dir, &options.servers, purpose)?;
+        let keys = credentials::open(&*stores.records, &token_file(&options.data_dir))?;
         Ok(Base {
             data_dir: dir,
-            records,
+            stores,
             keys,
             market: MarketHub::new(),
             events: Topic::gap("account_events", ACCOUNT_EVENTS),
@@ -112,7 +127,7 @@ impl Base {
     ///
     /// Errors: [`NodeError`].
     pub fn open_account(&self, opening: &Opening) -> Result<OpenAccount, NodeError> {
-        let account = account::recover_account(&self.data_dir, &opening.account_id)?;
+        let account = account::recover_account(&*self.stores.journals, &opening.account_id)?;
         self.prepare(account, opening)
     }
 
@@ -129,7 +144,7 @@ impl Base {
         for instrument in known.chain(&opening.instruments) {
             self.market.define(instrument.clone());
         }
-        account.prepare(opening, &*self.records)
+        account.prepare(opening, &*self.stores.records)
     }
 
     /// Starts the keeper of the limit over all accounts, from its last record, in a run of these
@@ -137,10 +152,9 @@ impl Base {
     ///
     /// Errors: [`NodeError`].
     pub async fn start_exposure(&self, runs: &[AccountId]) -> Result<ExposureHandle, NodeError> {
-        let exposure = crate::exposure::start(self.records.clone()).await?;
-        let stored = (&self.data_dir, &*self.records);
+        let exposure = crate::exposure::start(self.stores.records.clone()).await?;
         let now = self.clock.now();
-        crate::exposure::settle_away(&exposure, runs, stored, now).await?;
+        crate::exposure::settle_away(&exposure, runs, &self.stores, now).await?;
         Ok(exposure)
     }
 
@@ -159,8 +173,11 @@ impl Base {
             venue,
             events: self.events.clone(),
             exposure,
-            records: self.records.clone(),
-            abort: noting_abort(self.records.clone(), account.account.account_id().cloned()),
+            records: self.stores.records.clone(),
+            abort: noting_abort(
+                self.stores.records.clone(),
+                account.account.account_id().cloned(),
+            ),
         };
         account.start(around).await
     }

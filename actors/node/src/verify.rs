@@ -1,10 +1,12 @@
 //! Checks every journal of a data folder and rebuilds the state from it alone.
 
 use crate::NodeError;
+use crate::stores::{self, Looking, ServerSettings};
 use apex_domain::AccountId;
 use apex_domain::account::Account;
 use apex_persistence::{recover, starts};
-use apex_storage::RecordRef;
+use apex_storage::verify::VerifyReport;
+use apex_storage::{Journals, RecordRef, StorageError};
 use serde::Serialize;
 use std::path::Path;
 
@@ -41,17 +43,74 @@ pub struct AccountVerification {
     pub state_hash: String,
 }
 
-/// Checks all journals below `data_dir` without changing anything and without its lock.
+/// Checks all journals of a data folder, or of the database that it was used with, without changing
+/// anything and without a lock.
 ///
 /// Errors: `Usage` when there is no such folder, since a mistyped name must not pass for a journal
-/// without fault; `Storage` when it cannot be read. Damage is no error but `ok: false`.
-pub fn verify(data_dir: &Path) -> Result<Verification, NodeError> {
+/// without fault; `Storage` when it, or the database, cannot be read. Damage is no error but
+/// `ok: false`.
+pub fn verify(data_dir: &Path, servers: &ServerSettings) -> Result<Verification, NodeError> {
     if !data_dir.is_dir() {
         return Err(NodeError::Usage(format!(
             "there is no folder \"{}\": check --data-dir",
             data_dir.display()
         )));
     }
+    match stores::look(data_dir, servers)? {
+        Some(database) => verify_all(&database),
+        None => verify_all(data_dir),
+    }
+}
+
+/// Where journals are read for a check.
+trait Source {
+    fn accounts(&self) -> Result<Vec<String>, StorageError>;
+    /// The sequence up to which an account's journal was durable by its last note.
+    fn durable(&self, account_id: &str) -> Result<u64, StorageError>;
+    fn check(
+        &self,
+        account_id: &str,
+        each: &mut dyn FnMut(RecordRef<'_>),
+    ) -> Result<VerifyReport, StorageError>;
+}
+
+impl Source for Path {
+    fn accounts(&self) -> Result<Vec<String>, StorageError> {
+        apex_storage::accounts(self)
+    }
+
+    fn durable(&self, account_id: &str) -> Result<u64, StorageError> {
+        starts::durable_in(self, account_id)
+    }
+
+    fn check(
+        &self,
+        account_id: &str,
+        each: &mut dyn FnMut(RecordRef<'_>),
+    ) -> Result<VerifyReport, StorageError> {
+        apex_storage::verify(self, account_id, each)
+    }
+}
+
+impl Source for Looking {
+    fn accounts(&self) -> Result<Vec<String>, StorageError> {
+        self.journals.accounts()
+    }
+
+    fn durable(&self, account_id: &str) -> Result<u64, StorageError> {
+        starts::durable(&self.records, account_id)
+    }
+
+    fn check(
+        &self,
+        account_id: &str,
+        each: &mut dyn FnMut(RecordRef<'_>),
+    ) -> Result<VerifyReport, StorageError> {
+        self.journals.verify(account_id, each)
+    }
+}
+
+fn verify_all(source: &(impl Source + ?Sized)) -> Result<Verification, NodeError> {
     let mut verification = Verification {
         ok: true,
         records: 0,
@@ -61,8 +120,8 @@ pub fn verify(data_dir: &Path) -> Result<Verification, NodeError> {
         accounts: Vec::new(),
     };
     let mut states: Vec<(AccountId, u64, u64)> = Vec::new();
-    for account_id in apex_storage::accounts(data_dir)? {
-        verify_account(data_dir, &account_id, &mut verification, &mut states)?;
+    for account_id in source.accounts()? {
+        verify_account(source, &account_id, &mut verification, &mut states)?;
     }
     if verification.ok {
         let hash = apex_domain::hash::state_hash(
@@ -76,7 +135,7 @@ pub fn verify(data_dir: &Path) -> Result<Verification, NodeError> {
 }
 
 fn verify_account(
-    data_dir: &Path,
+    source: &(impl Source + ?Sized),
     account_id: &str,
     verification: &mut Verification,
     states: &mut Vec<(AccountId, u64, u64)>,
@@ -91,8 +150,8 @@ fn verify_account(
         }
     };
     // Before the journal is read, which may be growing.
-    let durable = starts::durable_in(data_dir, account_id)?;
-    let report = apex_storage::verify(data_dir, account_id, &mut each)?;
+    let durable = source.durable(account_id)?;
+    let report = source.check(account_id, &mut each)?;
     verification.records += report.records;
     verification.torn_tail_bytes += report.torn_tail_bytes;
     let bad = report
@@ -153,11 +212,16 @@ mod tests {
     fn a_folder_that_is_not_there_is_no_journal_without_fault() {
         let folder = tempfile::tempdir().unwrap();
         assert!(
-            verify(folder.path()).unwrap().ok,
+            verify(folder.path(), &ServerSettings::default())
+                .unwrap()
+                .ok,
             "an empty folder is a first start"
         );
         let missing = folder.path().join("mistyped");
-        assert!(matches!(verify(&missing), Err(NodeError::Usage(_))));
+        assert!(matches!(
+            verify(&missing, &ServerSettings::default()),
+            Err(NodeError::Usage(_))
+        ));
         assert!(!missing.exists());
     }
 }

@@ -24,10 +24,7 @@ fn wish(name: &str, request: &str) -> NewAccount {
 }
 
 async fn start(root: &Path) -> Result<Live, NodeError> {
-    let options = NodeOptions {
-        data_dir: root.to_owned(),
-        listen: "127.0.0.1:0".parse().unwrap(),
-    };
+    let options = NodeOptions::in_folder(root);
     sim::inside(&options, 7, SimInstrument::defaults()).await
 }
 

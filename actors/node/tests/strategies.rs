@@ -25,10 +25,7 @@ struct Rig {
 
 async fn rig() -> Rig {
     let folder = tempfile::tempdir().unwrap();
-    let options = NodeOptions {
-        data_dir: folder.path().join("data"),
-        listen: "127.0.0.1:0".parse().unwrap(),
-    };
+    let options = NodeOptions::in_folder(&folder.path().join("data"));
     let live = sim::inside(&options, 7, SimInstrument::defaults())
         .await
         .unwrap();

@@ -44,6 +44,8 @@ pub enum Command {
     Indicators(IndicatorsArgs),
     /// Replay recordings as fast as possible and print the summary.
     Replay(ReplayArgs),
+    /// Bring the database that APEX_DATABASE_URL names up to what this build needs.
+    Migrate(MigrateArgs),
     /// Check journal and hash chain, and rebuild the state from it.
     Verify(VerifyArgs),
     /// Say what is configured, what answers, what is missing and how to get it.
@@ -325,6 +327,13 @@ pub struct BacktestArgs {
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Print the report, with each fill, as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// Print the steps that were taken as one JSON object.
     #[arg(long)]
     pub json: bool,
 }

@@ -1,6 +1,7 @@
 //! Settings: defaults, then the settings file, then the environment, then flags.
 
 use anyhow::{Context, Result, anyhow, bail};
+use apex_node::stores::ServerSettings;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -24,7 +25,6 @@ const KEYS: &[&str] = &[
 
 /// Connections that this build cannot use yet. One that is set is an error and never ignored.
 const SERVERS: &[&str] = &[
-    "database_url",
     "timescale_url",
     "redis_url",
     "s3_endpoint",
@@ -48,6 +48,7 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// True when the folder was set somewhere and is not the default.
     pub data_dir_given: bool,
+    pub servers: ServerSettings,
     pub log: String,
     pub log_format: Option<String>,
 }
@@ -63,7 +64,7 @@ enum Value {
 /// Reads the settings.
 ///
 /// Errors: a file that cannot be read, a key that is not known (with the nearest one that is),
-/// and a server connection, since this build keeps everything in its data folder.
+/// and a connection to a server that this build cannot use.
 pub fn load(file: Option<&Path>) -> Result<Settings> {
     let mut values = match file {
         Some(path) => read_file(path)?,
@@ -86,7 +87,7 @@ fn settings(values: &BTreeMap<String, String>) -> Result<Settings> {
     for key in SERVERS {
         if values.contains_key(*key) {
             bail!(
-                "{} is set, but this build keeps everything in its data folder: unset it",
+                "{} is set, but this build cannot use that server yet: unset it",
                 environment_name(key)
             );
         }
@@ -102,6 +103,9 @@ fn settings(values: &BTreeMap<String, String>) -> Result<Settings> {
         gateway: get("gateway", "http://127.0.0.1:8000"),
         data_dir: PathBuf::from(get("data_dir", "./data")),
         data_dir_given: values.contains_key("data_dir"),
+        servers: ServerSettings {
+            database_url: values.get("database_url").cloned(),
+        },
         log: get("log", "info"),
         log_format: values.get("log_format").cloned(),
     })
@@ -203,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_server_that_is_configured_is_not_silently_ignored() {
-        for name in ["APEX_DATABASE_URL", "APEX_S3_BUCKET"] {
+        for name in ["APEX_TIMESCALE_URL", "APEX_S3_BUCKET"] {
             let values = environment(&[(name, "x")]).unwrap();
             let error = settings(&values).unwrap_err();
             assert!(error.to_string().contains(name), "{error}");
@@ -211,6 +215,23 @@ mod tests {
         let error = no_traces(Some(OsStr::new("http://x"))).unwrap_err();
         assert!(error.to_string().contains(TRACES), "{error}");
         assert!(no_traces(Some(OsStr::new(""))).is_ok());
+    }
+
+    #[test]
+    fn a_database_is_taken_from_its_variable_or_a_file_and_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("url");
+        std::fs::write(&file, "postgres://a:secret@h/d\n").unwrap();
+        let path = file.display().to_string();
+        for pair in [
+            ("APEX_DATABASE_URL", "postgres://a:secret@h/d"),
+            ("APEX_DATABASE_URL_FILE", path.as_str()),
+        ] {
+            let settings = settings(&environment(&[pair]).unwrap()).unwrap();
+            let url = settings.servers.database_url.as_deref();
+            assert_eq!(url, Some("postgres://a:secret@h/d"));
+            assert!(!format!("{settings:?}").contains("secret"));
+        }
     }
 
     #[test]

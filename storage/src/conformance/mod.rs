@@ -5,6 +5,7 @@
 
 mod hot;
 mod journal;
+mod journals;
 mod objects;
 mod records;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod tests;
 
 use crate::port::hot::Hot;
 use crate::port::journal::{Journal, JournalError};
+use crate::port::journals::Journals;
 use crate::port::objects::Objects;
 use crate::port::records::Records;
 
@@ -19,6 +21,7 @@ pub use hot::hot_suite;
 #[cfg(test)]
 pub(crate) use hot::until;
 pub use journal::journal_suite;
+pub use journals::journals_suite;
 pub use objects::objects_suite;
 pub use records::records_suite;
 
@@ -45,6 +48,15 @@ pub trait Faults {
     fn free_disk(&self);
     /// Makes the next commit fail as a failed fsync does.
     fn fail_next_sync(&self);
+}
+
+/// A store of the journals of many accounts.
+pub trait JournalsBackend {
+    /// Opens the store, which is empty.
+    ///
+    /// # Errors
+    /// As the backend's own `open`.
+    fn open(&self) -> Result<Box<dyn Journals>, crate::StorageError>;
 }
 
 /// A records store that can be opened again and again.

@@ -11,8 +11,8 @@ use crate::embedded::Preallocation;
 use crate::postgres::{self, PgJournals, PgRecords, PgServer, ServerOptions};
 use crate::testkit::{Postgres, here};
 use crate::{
-    DataDir, EmbeddedJournal, EmbeddedRecords, FolderObjects, MemoryHot, MemoryRecords,
-    MemoryStore, Options,
+    DataDir, EmbeddedJournal, EmbeddedJournals, EmbeddedRecords, FolderObjects, MemoryHot,
+    MemoryRecords, MemoryStore, Options,
 };
 
 struct Memory(MemoryStore);
@@ -226,6 +226,12 @@ impl JournalBackend for InDatabase {
     }
 }
 
+impl JournalsBackend for InDatabase {
+    fn open(&self) -> Result<Box<dyn Journals>, crate::StorageError> {
+        Ok(Box::new(PgJournals::new(&self.server())?))
+    }
+}
+
 impl RecordsBackend for InDatabase {
     fn open(&self) -> Result<Box<dyn Records>, crate::StorageError> {
         Ok(Box::new(PgRecords::new(&self.server())?))
@@ -239,7 +245,22 @@ fn postgres_keeps_the_promises() {
     };
     let number = AtomicUsize::new(0);
     journal_suite(|| InDatabase::new(&server, &number));
+    journals_suite(|| InDatabase::new(&server, &number));
     records_suite(|| InDatabase::new(&server, &number));
+}
+
+struct JournalsInFolder(tempfile::TempDir);
+
+impl JournalsBackend for JournalsInFolder {
+    fn open(&self) -> Result<Box<dyn Journals>, crate::StorageError> {
+        let dir = DataDir::open(self.0.path())?;
+        Ok(Box::new(EmbeddedJournals::new(&dir, Options::default())))
+    }
+}
+
+#[test]
+fn journals_in_a_folder_keep_the_promises() {
+    journals_suite(|| JournalsInFolder(tempfile::tempdir().expect("a folder")));
 }
 
 struct InFolder(tempfile::TempDir);

@@ -19,6 +19,7 @@ use crate::port::journal::Snapshot;
 mod data_dir;
 mod frame;
 mod journal;
+mod journals;
 mod open;
 mod options;
 mod read;
@@ -39,6 +40,7 @@ mod records_tests;
 
 pub use data_dir::DataDir;
 pub use journal::EmbeddedJournal;
+pub use journals::EmbeddedJournals;
 pub use options::{Opened, Options, Preallocation};
 pub use records::{EmbeddedRecords, read_record};
 

@@ -24,6 +24,18 @@ pub struct Record {
     pub payload: Vec<u8>,
 }
 
+impl Record {
+    /// Returns a view of it.
+    pub fn borrowed(&self) -> RecordRef<'_> {
+        RecordRef {
+            sequence: self.sequence,
+            kind: self.kind,
+            schema: self.schema,
+            payload: &self.payload,
+        }
+    }
+}
+
 /// A [`Record`] whose payload is borrowed from a read buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordRef<'a> {

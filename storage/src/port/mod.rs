@@ -2,5 +2,6 @@
 
 pub mod hot;
 pub mod journal;
+pub mod journals;
 pub mod objects;
 pub mod records;

@@ -1,7 +1,7 @@
 //! The journal of one account, in a database.
 
-use super::group::{Batch, Group, chain_of};
-use super::read::Frames;
+use super::group::{Batch, Group};
+use super::read::{Frames, chain_of_row};
 use super::schema;
 use super::server::{Parameters, PgServer};
 use crate::StorageError;
@@ -77,7 +77,7 @@ impl PgJournals {
     fn open_free(&self, account_id: &str) -> Result<PgJournal, StorageError> {
         let (on, locks, id) = (self.clone(), self.locks.clone(), account_id.to_owned());
         let is_free = self.server.wait(async move {
-            let lock = "SELECT pg_try_advisory_lock($1, hashtext($2))";
+            let lock = "SELECT pg_try_advisory_lock($1, hashtext(current_schema() || '/' || $2))";
             let row = on
                 .server
                 .query_one(&locks, lock, &[&LOCK_SPACE, &id])
@@ -121,9 +121,7 @@ impl PgJournals {
                 .await?;
             let (epoch, sequence, chain): (i64, i64, Vec<u8>) =
                 (row.get(0), row.get(1), row.get(2));
-            let chain = chain_of(&chain).ok_or_else(|| super::read::malformed(&id, sequence))?;
-            let sequence = sequence as u64;
-            Ok((epoch, Head { sequence, chain }))
+            Ok((epoch, chain_of_row(&id, sequence, &chain)?))
         })?;
         Ok(PgJournal {
             on: self.clone(),
@@ -135,6 +133,10 @@ impl PgJournals {
             staged_sequence: head.sequence,
             broken: None,
         })
+    }
+
+    pub(super) fn server(&self) -> &PgServer {
+        &self.server
     }
 
     fn locked(&self, account_id: &str, holder: String) -> StorageError {
@@ -157,7 +159,7 @@ impl PgJournals {
         let (locks, id) = (self.locks.clone(), account_id.to_owned());
         let (done, outcome) = mpsc::sync_channel(1);
         self.server.spawn(async move {
-            let unlock = "SELECT pg_advisory_unlock($1, hashtext($2))";
+            let unlock = "SELECT pg_advisory_unlock($1, hashtext(current_schema() || '/' || $2))";
             // A lost connection has given its locks up by itself.
             let _ = locks.execute(unlock, &[&LOCK_SPACE, &id]).await;
             let _ = done.send(());
@@ -173,7 +175,7 @@ fn lock(open: &Mutex<BTreeSet<String>>) -> MutexGuard<'_, BTreeSet<String>> {
 }
 
 /// Keeps our advisory locks apart from those of others in the same database.
-const LOCK_SPACE: i32 = 0x6170_6578;
+pub(super) const LOCK_SPACE: i32 = 0x6170_6578;
 
 /// The journal of one account in [`PgJournals`].
 pub struct PgJournal {

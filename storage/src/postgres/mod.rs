@@ -17,14 +17,17 @@
 
 mod group;
 mod journal;
+mod journals;
 mod read;
 mod records;
 mod schema;
 mod server;
+mod space;
 #[cfg(test)]
 mod tests;
 
 pub use journal::{PgJournal, PgJournals};
 pub use records::PgRecords;
-pub use schema::migrate;
+pub use schema::{migrate, migrate_empty, schema_version};
 pub use server::{PgServer, ServerOptions};
+pub use space::Claim;

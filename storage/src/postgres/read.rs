@@ -1,8 +1,9 @@
 //! Reading an account's batches back, one after the other and never many at a time.
 
+use super::group::chain_of;
 use super::server::PgServer;
 use crate::StorageError;
-use crate::embedded::{Header, next_record};
+use crate::embedded::{Header, genesis, next_record};
 use crate::error::{Damage, Position};
 use crate::port::journal::{ChainHash, Head, JournalError, Record};
 use futures::TryStreamExt;
@@ -18,7 +19,8 @@ pub(super) struct Frames {
     rows: mpsc::Receiver<Result<Vec<u8>, StorageError>>,
     account_id: String,
     from: u64,
-    /// The first sequence of the next batch, and the link before it; not known before the first.
+    /// The first sequence of the next batch, and the link before it; not known before the first
+    /// batch of a reader that begins later than the journal.
     next: Option<(u64, ChainHash)>,
     until: u64,
 }
@@ -52,7 +54,7 @@ impl Frames {
             rows,
             account_id: account_id.to_owned(),
             from,
-            next: None,
+            next: (from <= 1).then(|| (1, genesis(account_id))),
             until: head.sequence,
         })
     }
@@ -81,7 +83,17 @@ impl Frames {
         })
     }
 
-    fn next_batch(&mut self) -> Result<Option<Vec<Record>>, StorageError> {
+    /// Returns the end of what was read and found whole.
+    pub fn read_to(&self) -> Head {
+        let (next, chain) = self.next.unwrap_or_else(|| (1, genesis(&self.account_id)));
+        Head {
+            sequence: next - 1,
+            chain,
+        }
+    }
+
+    /// Returns the records of the next batch, `None` behind the last.
+    pub fn next_batch(&mut self) -> Result<Option<Vec<Record>>, StorageError> {
         let frame = match self.rows.recv() {
             Ok(frame) => frame?,
             Err(_) => return self.end(),
@@ -170,8 +182,21 @@ async fn hand_over(
     }
 }
 
+/// Returns a journal's end as its row tells it.
+pub(super) fn chain_of_row(
+    account_id: &str,
+    sequence: i64,
+    chain: &[u8],
+) -> Result<Head, StorageError> {
+    let chain = chain_of(chain).ok_or_else(|| malformed(account_id, sequence))?;
+    Ok(Head {
+        sequence: sequence as u64,
+        chain,
+    })
+}
+
 /// Returns the error of a head that does not decode.
-pub(super) fn malformed(account_id: &str, sequence: i64) -> StorageError {
+fn malformed(account_id: &str, sequence: i64) -> StorageError {
     StorageError::Damaged {
         position: Position {
             segment: format!("journal_account of {account_id}"),

@@ -4,6 +4,7 @@
 //! and that step raises `oldest_reader`: an older build runs on a newer schema until then.
 
 use super::server::PgServer;
+use super::space;
 use crate::StorageError;
 use refinery::{Migration, Runner};
 use tokio_postgres::Client;
@@ -33,6 +34,7 @@ pub fn migrate(server: &PgServer) -> Result<Vec<String>, StorageError> {
     let on = server.clone();
     server.wait(async move {
         let gate = on.connection().await?;
+        space::make(&on, &gate).await?;
         // However long the other one takes: it ends, or its connection does.
         gate.execute("SELECT pg_advisory_lock($1)", &[&LOCK])
             .await
@@ -49,6 +51,40 @@ pub fn migrate(server: &PgServer) -> Result<Vec<String>, StorageError> {
             .iter()
             .map(|step| step.name().to_owned())
             .collect())
+    })
+}
+
+/// Makes the tables of a database that has none; one that has some is left as it is, since its
+/// operator says when it is changed.
+///
+/// # Errors
+/// As [`migrate`].
+pub fn migrate_empty(server: &PgServer) -> Result<(), StorageError> {
+    let on = server.clone();
+    let version = server.wait(async move {
+        let client = on.shared().await?;
+        found(&on, &client).await
+    })?;
+    if version == 0 {
+        let steps = migrate(server)?;
+        tracing::info!(database = server.name(), ?steps, "the tables were made");
+    }
+    Ok(())
+}
+
+/// Returns the version of the schema; 0 of a database without tables.
+///
+/// # Errors
+/// As [`migrate`], and `Setting` when it is older than this build needs.
+pub fn schema_version(server: &PgServer) -> Result<i32, StorageError> {
+    let on = server.clone();
+    server.wait(async move {
+        let client = on.shared().await?;
+        let version = found(&on, &client).await?;
+        if version > 0 {
+            check(&on, &client).await?;
+        }
+        Ok(version)
     })
 }
 

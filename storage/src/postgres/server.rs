@@ -25,6 +25,9 @@ pub struct ServerOptions {
     pub variable: &'static str,
     /// `postgres://user:password@host:port/database`, or `key=value` words.
     pub url: String,
+    /// The PostgreSQL schema that holds the tables, made when they are; `None` takes what the
+    /// database has by default. `[a-z0-9_]{1,63}`, a constant of the caller's.
+    pub space: Option<&'static str>,
     /// How long one attempt to connect, or one statement, may take.
     pub timeout: Duration,
     /// How long a commit goes on trying while the server does not answer. Afterwards the process
@@ -38,6 +41,7 @@ impl ServerOptions {
         ServerOptions {
             variable,
             url: url.to_owned(),
+            space: None,
             timeout: Duration::from_secs(10),
             give_up: Duration::from_secs(300),
         }
@@ -285,7 +289,18 @@ fn parse(options: &ServerOptions) -> Result<Config, StorageError> {
                 .to_owned(),
         ));
     }
+    // A node whose machine went away holds its locks until the server notices: within half a minute.
+    let mut more = String::from(
+        "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=4",
+    );
+    if let Some(space) = options.space {
+        more.push_str(" -c search_path=");
+        more.push_str(space);
+    }
+    let given = config.get_options().unwrap_or_default();
+    let words = format!("{given} {more}");
     config
+        .options(words.trim())
         .application_name("apextrade")
         .connect_timeout(options.timeout);
     Ok(config)

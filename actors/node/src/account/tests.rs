@@ -1,9 +1,11 @@
 //! A journal that lost its end is refused by a start and by `verify`, with what to do.
 
 use super::*;
+use crate::stores::{Purpose, ServerSettings};
+use crate::up::{Base, NodeOptions};
 use crate::verify::verify;
 use apex_domain::matching::SimInstrument;
-use apex_storage::EmbeddedRecords;
+use apex_storage::{DataDir, EmbeddedJournals, EmbeddedRecords, Options};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -20,19 +22,23 @@ fn opening() -> Opening {
     }
 }
 
+fn journals(dir: &Arc<DataDir>) -> EmbeddedJournals {
+    EmbeddedJournals::new(dir, Options::default())
+}
+
 /// Starts an account as far as its decisions go, and returns its last sequence.
 fn start(root: &Path) -> Result<u64, NodeError> {
     let dir = DataDir::open(root)?;
     let records = EmbeddedRecords::open(&dir)?;
     let opening = opening();
-    let account = recover_account(&dir, &opening.account_id)?;
+    let account = recover_account(&journals(&dir), &opening.account_id)?;
     let account = account.prepare(&opening, &records)?;
     Ok(account.account.sequence())
 }
 
 fn opened(root: &Path) -> Account {
     let dir = DataDir::open(root).unwrap();
-    recover_account(&dir, &opening().account_id)
+    recover_account(&journals(&dir), &opening().account_id)
         .unwrap()
         .account
 }
@@ -61,7 +67,7 @@ fn text(error: &NodeError) -> String {
 }
 
 fn first_bad(root: &Path) -> (u64, String) {
-    let verification = verify(root).unwrap();
+    let verification = verify(root, &ServerSettings::default()).unwrap();
     assert!(!verification.ok, "{verification:?}");
     let bad = verification.first_bad.unwrap();
     assert_eq!(bad.account_id, "paper");
@@ -150,7 +156,7 @@ async fn a_run_that_stops_notes_how_far_its_journal_is_durable() {
     let root = folder.path();
     let clock = Clock::replay();
     clock.advance(UnixNanos(2_000));
-    let base = crate::up::Base::open(root, clock).unwrap();
+    let base = Base::open(&NodeOptions::in_folder(root), Purpose::Live, clock).unwrap();
     let account = base.open_account(&opening()).unwrap();
     let opened = account.account.sequence();
     let running = base
@@ -173,7 +179,11 @@ async fn a_run_that_stops_notes_how_far_its_journal_is_durable() {
     };
     running.actor.cast(step).unwrap();
     running.stop().await;
-    let last = verify(root).unwrap().accounts.remove(0).last_sequence;
+    let last = verify(root, &ServerSettings::default())
+        .unwrap()
+        .accounts
+        .remove(0)
+        .last_sequence;
     assert!(last > opened, "{last} after {opened}");
     assert_eq!(starts::durable_in(root, "paper").unwrap(), last);
 }

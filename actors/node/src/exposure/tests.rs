@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::account::Opening;
-use crate::up::Base;
+use crate::stores::Purpose;
+use crate::up::{Base, NodeOptions};
 use apex_bus::clock::Clock;
 use apex_bus::message::AccountMessage;
 use apex_bus::venue::{NotSent, VenueSession};
@@ -32,7 +33,7 @@ fn account(name: &str) -> AccountId {
 fn base(root: &Path) -> Base {
     let clock = Clock::replay();
     clock.advance(UnixNanos(2_000));
-    Base::open(root, clock).unwrap()
+    Base::open(&NodeOptions::in_folder(root), Purpose::Live, clock).unwrap()
 }
 
 fn opening(name: &str) -> Opening {
@@ -134,7 +135,7 @@ async fn one_that_holds_nothing_gives_its_share_back_and_is_forgotten() {
     let ids: Vec<_> = view.accounts.iter().map(|one| &one.account_id).collect();
     assert_eq!(ids, [&account("live")]);
     assert!(view.in_force);
-    let gone = recover_account(&base(folder.path()).data_dir, &account("gone")).unwrap();
+    let gone = recover_account(&*base(folder.path()).stores.journals, &account("gone")).unwrap();
     let share = gone.account.platform_share().unwrap();
     assert_eq!(share.share, Some(Money::ZERO), "its journal says so");
     drop(gone);

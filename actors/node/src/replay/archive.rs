@@ -5,6 +5,7 @@
 //! acknowledged is never lost. Nothing is ever deleted.
 
 use crate::NodeError;
+use crate::marks::Marks;
 use crate::origin::{self, Origin};
 use apex_persistence::starts;
 use apex_storage::Records;
@@ -12,18 +13,26 @@ use std::path::{Path, PathBuf};
 
 /// Says that the journal here is a replay's, with what became of it.
 pub(crate) const MARK: &str = "replay";
-const RUNNING: &str = "running\n";
-const FINISHED: &str = "finished\n";
+const RUNNING: &str = "running";
+const FINISHED: &str = "finished";
 
 /// Folders that belong to a run.
 const OF_A_RUN: [&str; 2] = ["journal", "snapshots"];
 
-/// Makes a folder ready for a replay. The caller holds the folder's lock.
+/// Returns whether a replay ran to the end of its recording here.
+///
+/// Errors: `Storage`.
+pub fn is_finished(marks: &Marks) -> Result<bool, NodeError> {
+    Ok(marks.get(MARK)?.as_deref() == Some(FINISHED))
+}
+
+/// Makes the stores ready for a replay. The caller holds their lock; what was finished in a
+/// database is aside already when they are opened.
 ///
 /// Errors: `Usage` when the folder holds an account that is no replay's; `Archive`; `Storage`.
-pub fn make_room(root: &Path, records: &dyn Records) -> Result<(), NodeError> {
-    let mark = std::fs::read_to_string(root.join(MARK)).ok();
-    match mark.as_deref() {
+pub fn make_room(marks: &Marks, records: &dyn Records) -> Result<(), NodeError> {
+    let root = marks.root();
+    match marks.get(MARK)?.as_deref() {
         Some(FINISHED) => {
             // First, since the next run's journal begins anew even if the move is cut short.
             for account_id in apex_storage::accounts(root)? {
@@ -35,8 +44,8 @@ pub fn make_room(root: &Path, records: &dyn Records) -> Result<(), NodeError> {
             "an unfinished replay is continued on its journal, so it ends in another state than a \
              fresh one; for a fresh one pass an empty --data-dir"
         ),
-        None if root.join("journal").exists() => {
-            origin::check(root, Origin::Replay)?;
+        None if marks.is_folder() && root.join("journal").exists() => {
+            origin::check(marks, Origin::Replay)?;
             return Err(NodeError::Usage(format!(
                 "data folder \"{}\" holds an account that is no replay's, and a replay was asked \
                  for: pass another --data-dir",
@@ -45,24 +54,14 @@ pub fn make_room(root: &Path, records: &dyn Records) -> Result<(), NodeError> {
         }
         None => {}
     }
-    write_mark(root, RUNNING)
+    marks.set(MARK, RUNNING)
 }
 
 /// Notes that the replay ran to the end of its recording.
 ///
-/// Errors: `Archive`.
-pub fn mark_finished(root: &Path) -> Result<(), NodeError> {
-    write_mark(root, FINISHED)
-}
-
-fn write_mark(root: &Path, text: &str) -> Result<(), NodeError> {
-    let failed = |source| NodeError::Archive {
-        path: root.join(MARK),
-        source,
-    };
-    let temporary = root.join("replay.new");
-    std::fs::write(&temporary, text).map_err(failed)?;
-    std::fs::rename(&temporary, root.join(MARK)).map_err(failed)
+/// Errors: `Archive`, `Storage`.
+pub fn mark_finished(marks: &Marks) -> Result<(), NodeError> {
+    marks.set(MARK, FINISHED)
 }
 
 fn move_aside(root: &Path) -> Result<(), NodeError> {
@@ -108,12 +107,12 @@ mod tests {
         let root = folder.path();
         let records = MemoryRecords::new();
         for n in 1..=2 {
-            make_room(root, &records).unwrap();
+            make_room(&Marks::in_folder(root), &records).unwrap();
             assert!(!root.join("journal").exists());
             journal(root, &n.to_string());
-            mark_finished(root).unwrap();
+            mark_finished(&Marks::in_folder(root)).unwrap();
         }
-        make_room(root, &records).unwrap();
+        make_room(&Marks::in_folder(root), &records).unwrap();
         for n in 1..=2 {
             let kept = root.join(format!("archive/replay-{n}/journal/a"));
             assert_eq!(std::fs::read_to_string(kept).unwrap(), n.to_string());
@@ -124,9 +123,9 @@ mod tests {
     fn an_unfinished_replay_keeps_its_journal() {
         let folder = tempfile::tempdir().unwrap();
         let records = MemoryRecords::new();
-        make_room(folder.path(), &records).unwrap();
+        make_room(&Marks::in_folder(folder.path()), &records).unwrap();
         journal(folder.path(), "orders");
-        make_room(folder.path(), &records).unwrap();
+        make_room(&Marks::in_folder(folder.path()), &records).unwrap();
         assert!(folder.path().join("journal/a").exists());
     }
 
@@ -135,7 +134,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         journal(folder.path(), "orders");
         assert!(matches!(
-            make_room(folder.path(), &MemoryRecords::new()),
+            make_room(&Marks::in_folder(folder.path()), &MemoryRecords::new()),
             Err(NodeError::Usage(_))
         ));
         assert!(folder.path().join("journal/a").exists());
@@ -145,17 +144,17 @@ mod tests {
     fn what_was_durable_of_a_replay_is_forgotten_with_it() {
         let folder = tempfile::tempdir().unwrap();
         let (root, records) = (folder.path(), MemoryRecords::new());
-        make_room(root, &records).unwrap();
+        make_room(&Marks::in_folder(root), &records).unwrap();
         std::fs::create_dir_all(root.join("journal/replay")).unwrap();
         starts::note_durable(&records, "replay", 9).unwrap();
-        make_room(root, &records).unwrap();
+        make_room(&Marks::in_folder(root), &records).unwrap();
         assert_eq!(
             starts::durable(&records, "replay").unwrap(),
             9,
             "it goes on"
         );
-        mark_finished(root).unwrap();
-        make_room(root, &records).unwrap();
+        mark_finished(&Marks::in_folder(root)).unwrap();
+        make_room(&Marks::in_folder(root), &records).unwrap();
         assert_eq!(starts::durable(&records, "replay").unwrap(), 0);
     }
 }

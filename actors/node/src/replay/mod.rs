@@ -13,6 +13,7 @@ use crate::account::{self, OpenAccount, Opening};
 use crate::choice::StrategyChoice;
 use crate::restore;
 use crate::roster::Roster;
+use crate::stores::Purpose;
 use crate::up::{Base, Node, NodeOptions, paper_account};
 use apex_bus::clock::Clock;
 use apex_bus::handle::RunMode;
@@ -82,9 +83,9 @@ async fn run_on_heap(
 ) -> Result<Summary, NodeError> {
     let (mut feed, span) = open_feed(&run, &controls.progress).await?;
     let instruments = feed.instruments();
-    let base = Base::open(&options.data_dir, Clock::replay())?;
-    archive::make_room(base.data_dir.root(), &*base.records)?;
-    let recovered = account::recover_account(&base.data_dir, &paper_account())?;
+    let base = Base::open(options, Purpose::Replay, Clock::replay())?;
+    archive::make_room(&base.stores.marks, &*base.stores.records)?;
+    let recovered = account::recover_account(&*base.stores.journals, &paper_account())?;
     let start = match span.resumed(recovered.account.last_ts()) {
         Some(ts) => {
             feed.seek(ts)?;
@@ -133,7 +134,7 @@ async fn run_on_heap(
     // Not before: what clients order while the market stands still is acknowledged, and a run that
     // is killed meanwhile must come back with it instead of being moved aside.
     if ended == Ended::EndOfRecording {
-        archive::mark_finished(base.data_dir.root())?;
+        archive::mark_finished(&base.stores.marks)?;
     }
     Ok(summary)
 }

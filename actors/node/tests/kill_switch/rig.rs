@@ -15,7 +15,8 @@ use apex_domain::risk::{Limits, ReasonCode};
 use apex_domain::venue::{EndReason, Execution, NewOrder, VenueCommand, VenueEnd, VenueReport};
 use apex_domain::{ClientOrderId, ExecId, Money, Price, Quantity, StrategyId, VenueOrderId};
 use apex_node::account::{AccountRuntime, Opening};
-use apex_node::up::{Base, paper_account};
+use apex_node::stores::Purpose;
+use apex_node::up::{Base, NodeOptions, paper_account};
 use ractor::ActorRef;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -187,7 +188,7 @@ pub struct Desk {
 impl Desk {
     /// Opens the account in a folder, or brings it back, and links it to a venue of its own.
     pub async fn start(folder: &Path) -> Desk {
-        let base = Base::open(folder, Clock::Wall).unwrap();
+        let base = Base::open(&NodeOptions::in_folder(folder), Purpose::Live, Clock::Wall).unwrap();
         let opening = Opening {
             account_id: paper_account(),
             mode: AccountMode::Paper,

@@ -17,7 +17,8 @@ use apex_node::replay::driver::{Ended, ReplayDriver, session};
 use apex_node::replay::news::News;
 use apex_node::replay::pace::{Pace, Pause, Speed};
 use apex_node::replay::progress::Progress;
-use apex_node::up::{Base, paper_account};
+use apex_node::stores::Purpose;
+use apex_node::up::{Base, NodeOptions, paper_account};
 use apex_strategy::LockStep;
 use std::path::Path;
 use std::sync::Arc;
@@ -95,7 +96,12 @@ async fn what_a_client_orders_and_the_account_holds_leaves_by_the_prices_and_tim
     let opening = parse_instant(OPENING).unwrap();
     let start = opening.plus(-BEFORE_NS);
     let file = recording_at(folder.path(), start.0);
-    let base = Base::open(&folder.path().join("data"), Clock::replay()).unwrap();
+    let base = Base::open(
+        &NodeOptions::in_folder(&folder.path().join("data")),
+        Purpose::Replay,
+        Clock::replay(),
+    )
+    .unwrap();
     let (mut driver, account) = Box::pin(paused(&base, &file, start)).await;
     let named = |name: &str| SubmitOrder {
         client_order_id: ClientOrderId::new(name).unwrap(),

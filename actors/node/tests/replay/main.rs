@@ -17,15 +17,16 @@ use apex_node::replay::archive;
 use apex_node::replay::pace::Speed;
 use apex_node::replay::summary::Summary;
 use apex_node::replay::{self, Controls, ReplayRun};
+use apex_node::stores::{Purpose, ServerSettings};
 use apex_node::up::{Base, NodeOptions, paper_account};
 use apex_node::verify::verify;
 use std::fmt::Write;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 
 mod clients;
+mod servers;
 
 /// Start of the recording, in nanoseconds.
 const START_NS: i64 = 1_700_000_000_000_000_000;
@@ -97,10 +98,7 @@ fn run_of(file: PathBuf) -> ReplayRun {
 }
 
 async fn run(data_dir: &Path, run: ReplayRun) -> Summary {
-    let options = NodeOptions {
-        data_dir: data_dir.to_owned(),
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-    };
+    let options = NodeOptions::in_folder(data_dir);
     let (_stop, stopped) = watch::channel(false);
     replay::run(&options, run, Controls::default(), stopped, |_| {})
         .await
@@ -117,7 +115,7 @@ async fn two_runs_end_in_the_same_state_and_the_journal_alone_gives_it_again() {
     assert_eq!(first.fills, first.orders);
     assert_eq!(first.state_hash, second.state_hash);
     assert_eq!(first.feed.market_hash, second.feed.market_hash);
-    let found = verify(&folder.path().join("a")).unwrap();
+    let found = verify(&folder.path().join("a"), &ServerSettings::default()).unwrap();
     assert!(found.ok, "{found:?}");
     assert_eq!(found.state_hash, first.state_hash);
     assert_eq!(found.records, first.journal_records);
@@ -153,10 +151,7 @@ async fn a_file_that_is_no_recording_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("notes.txt");
     std::fs::write(&file, "this is\nno recording\n".repeat(200)).unwrap();
-    let options = NodeOptions {
-        data_dir: folder.path().join("data"),
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-    };
+    let options = NodeOptions::in_folder(&folder.path().join("data"));
     let (_stop, stopped) = watch::channel(false);
     let refused = replay::run(&options, run_of(file), Controls::default(), stopped, |_| {}).await;
     let error = refused.unwrap_err().to_string();
@@ -171,10 +166,7 @@ async fn a_replay_that_is_killed_behind_its_end_keeps_its_account() {
         exit_at_end: false,
         ..run_of(recording(folder.path()))
     };
-    let options = NodeOptions {
-        data_dir: data_dir.clone(),
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-    };
+    let options = NodeOptions::in_folder(&data_dir);
     let controls = Controls::default();
     let progress = controls.progress.clone();
     let (_stop, stopped) = watch::channel(false);
@@ -232,8 +224,13 @@ async fn killed_with_an_order_on_its_way(data_dir: &Path, file: &Path, ts: UnixN
     let feed = ReplayFeed::new(vec![recording], ReplayOptions::default()).unwrap();
     let instruments = feed.instruments();
     let order = limit_order(&instruments[0]);
-    let base = Base::open(data_dir, Clock::replay()).unwrap();
-    archive::make_room(base.data_dir.root(), &*base.records).unwrap();
+    let base = Base::open(
+        &NodeOptions::in_folder(data_dir),
+        Purpose::Replay,
+        Clock::replay(),
+    )
+    .unwrap();
+    archive::make_room(&base.stores.marks, &*base.stores.records).unwrap();
     let opening = Opening {
         account_id: paper_account(),
         mode: AccountMode::Paper,
@@ -271,8 +268,13 @@ async fn a_killed_replay_goes_on_where_it_was_and_settles_what_was_on_its_way() 
     };
     let summary = run(&data_dir, continued).await;
     assert_eq!(summary.feed.frames, 900, "the second half of 600 steps");
-    let base = Base::open(&data_dir, Clock::replay()).unwrap();
-    let account = recover_account(&base.data_dir, &paper_account()).unwrap();
+    let base = Base::open(
+        &NodeOptions::in_folder(&data_dir),
+        Purpose::Replay,
+        Clock::replay(),
+    )
+    .unwrap();
+    let account = recover_account(&*base.stores.journals, &paper_account()).unwrap();
     let key = OrderKey::ClientOrderId(ClientOrderId::new("in-flight").unwrap());
     let order = account.account.order(&key).unwrap();
     assert_eq!(order.status, OrderStatus::Accepted, "{order:?}");

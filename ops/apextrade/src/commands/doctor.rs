@@ -5,6 +5,7 @@ use crate::commands::health::get_status;
 use crate::config::Settings;
 use crate::output::table;
 use anyhow::Result;
+use apex_node::stores::{self, DATABASE_URL, ServerSettings};
 use serde::Serialize;
 use std::io::Write;
 use std::path::Path;
@@ -44,7 +45,8 @@ pub fn run(args: &DoctorArgs, settings: &Settings) -> Result<ExitCode> {
     let data_dir = args.data.data_dir.as_ref().unwrap_or(&settings.data_dir);
     let checks = [
         data_folder(data_dir),
-        journal(data_dir),
+        database(&settings.servers),
+        journal(data_dir, &settings.servers),
         token(data_dir),
         gateway(&settings.listen),
     ];
@@ -103,12 +105,29 @@ fn tempfile_in(data_dir: &Path) -> std::io::Result<()> {
     written
 }
 
-fn journal(data_dir: &Path) -> Check {
+fn database(servers: &ServerSettings) -> Check {
+    const NAME: &str = "database";
+    let Some(url) = &servers.database_url else {
+        return Check::good(
+            NAME,
+            format!("{DATABASE_URL} is not set: everything is in the data folder"),
+        );
+    };
+    match stores::check(url) {
+        Ok(detail) => Check::good(NAME, detail),
+        Err(error) => {
+            let fix = error.advice().unwrap_or("see the message");
+            Check::bad(NAME, error.to_string(), fix.to_owned())
+        }
+    }
+}
+
+fn journal(data_dir: &Path, servers: &ServerSettings) -> Check {
     const NAME: &str = "journal";
     if !data_dir.exists() {
         return Check::good(NAME, "none yet".to_owned());
     }
-    match apex_node::verify::verify(data_dir) {
+    match apex_node::verify::verify(data_dir, servers) {
         Ok(found) if found.ok => Check::good(NAME, format!("{} records, whole", found.records)),
         Ok(_) => Check::bad(
             NAME,

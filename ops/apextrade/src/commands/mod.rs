@@ -6,6 +6,7 @@ mod client;
 mod doctor;
 mod health;
 mod indicators;
+mod migrate;
 mod progress;
 mod up;
 mod venue_sim;
@@ -42,6 +43,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::VenueSim(args) => venue_sim::run(args, &settings),
         Command::Backtest(args) => backtest::run(&args),
         Command::Indicators(args) => indicators::run(&args),
+        Command::Migrate(args) => migrate::run(&args, &settings),
         Command::Verify(args) => verify::run(&args, &settings),
         Command::Doctor(args) => doctor::run(&args, &settings),
         Command::Health(args) => health::run(&args, &settings),

@@ -33,7 +33,12 @@ pub fn run(args: UpArgs, settings: &Settings) -> Result<ExitCode> {
     let given = args.data.data_dir.clone();
     if args.replay.is_empty() {
         let data_dir = given.unwrap_or_else(|| settings.data_dir.clone());
-        return block_on(live(args, NodeOptions { data_dir, listen }, strategy));
+        let options = NodeOptions {
+            data_dir,
+            servers: settings.servers.clone(),
+            listen,
+        };
+        return block_on(live(args, options, strategy));
     }
     let data_dir = given.unwrap_or_else(|| replay_folder(settings));
     let run = ReplayRun {
@@ -45,7 +50,12 @@ pub fn run(args: UpArgs, settings: &Settings) -> Result<ExitCode> {
         strategy,
         exit_at_end: args.exit_at_end,
     };
-    block_on(recorded(NodeOptions { data_dir, listen }, run, args.json))
+    let options = NodeOptions {
+        data_dir,
+        servers: settings.servers.clone(),
+        listen,
+    };
+    block_on(recorded(options, run, args.json))
 }
 
 /// Replays recordings as fast as possible, on a port that nobody has to know.
@@ -57,6 +67,7 @@ pub fn replay(args: ReplayArgs, settings: &Settings) -> Result<ExitCode> {
         .unwrap_or_else(|| replay_folder(settings));
     let options = NodeOptions {
         data_dir,
+        servers: settings.servers.clone(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
     };
     let run = ReplayRun {

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 /// Checks every journal of the data folder. Exit status 1 when something is damaged.
 pub fn run(args: &VerifyArgs, settings: &Settings) -> Result<ExitCode> {
     let data_dir = args.data.data_dir.as_ref().unwrap_or(&settings.data_dir);
-    let found = verify(data_dir)
+    let found = verify(data_dir, &settings.servers)
         .with_context(|| format!("cannot verify data folder \"{}\"", data_dir.display()))?;
     if args.json {
         crate::say!("{}", serde_json::to_string(&found)?);

@@ -1,0 +1,213 @@
+//! Where a node keeps its journals and records: in its data folder, or in a database that was
+//! configured. A database that is set and does not answer is an error; the folder is never taken in
+//! its place.
+
+use crate::NodeError;
+use crate::marks::Marks;
+use crate::replay::archive;
+use apex_storage::postgres::{
+    Claim, PgJournals, PgRecords, PgServer, ServerOptions, migrate_empty, schema_version,
+};
+use apex_storage::{DataDir, EmbeddedJournals, EmbeddedRecords, Journals, Options, Records};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The setting that names the database.
+pub const DATABASE_URL: &str = "APEX_DATABASE_URL";
+
+/// Where replays are in a database, apart from what trades: the accounts have the same ids.
+const REPLAYS: &str = "apextrade_replay";
+
+/// The servers that are configured.
+#[derive(Clone, Default)]
+pub struct ServerSettings {
+    /// PostgreSQL, for journals and records; `None` keeps them in the data folder.
+    pub database_url: Option<String>,
+}
+
+impl fmt::Debug for ServerSettings {
+    // A URL may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerSettings")
+            .field("database", &self.database_url.is_some())
+            .finish()
+    }
+}
+
+/// What a node does with what is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Accounts go on where they ended.
+    Live,
+    /// A finished replay is put aside, and an unfinished one goes on.
+    Replay,
+}
+
+impl Purpose {
+    fn space(self) -> Option<&'static str> {
+        match self {
+            Purpose::Live => None,
+            Purpose::Replay => Some(REPLAYS),
+        }
+    }
+}
+
+/// The open stores of a node.
+#[derive(Clone)]
+pub struct Stores {
+    pub journals: Arc<dyn Journals>,
+    pub records: Arc<dyn Records>,
+    pub marks: Marks,
+    database: Option<PgServer>,
+    _claim: Option<Arc<Claim>>,
+}
+
+impl fmt::Debug for Stores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stores")
+            .field("journals", &self.journals)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Stores {
+    /// Opens what is configured, for a process that has taken the data folder. An empty database
+    /// gets its tables.
+    ///
+    /// # Errors
+    /// `Storage` of the database or the folder; `Archive`.
+    pub fn open(
+        dir: &Arc<DataDir>,
+        servers: &ServerSettings,
+        purpose: Purpose,
+    ) -> Result<Stores, NodeError> {
+        match &servers.database_url {
+            None => Stores::in_folder(dir),
+            Some(url) => Stores::in_database(dir.root(), url, purpose),
+        }
+    }
+
+    fn in_folder(dir: &Arc<DataDir>) -> Result<Stores, NodeError> {
+        Ok(Stores {
+            journals: Arc::new(EmbeddedJournals::new(dir, Options::default())),
+            records: Arc::new(EmbeddedRecords::open(dir)?),
+            marks: Marks::in_folder(dir.root()),
+            database: None,
+            _claim: None,
+        })
+    }
+
+    fn in_database(root: &Path, url: &str, purpose: Purpose) -> Result<Stores, NodeError> {
+        let options = ServerOptions {
+            space: purpose.space(),
+            ..ServerOptions::new(DATABASE_URL, url)
+        };
+        let server = PgServer::connect(options)?;
+        migrate_empty(&server)?;
+        let claim = server.claim()?;
+        let open = || -> Result<Stores, NodeError> {
+            let records: Arc<dyn Records> = Arc::new(PgRecords::new(&server)?);
+            Ok(Stores {
+                journals: Arc::new(PgJournals::new(&server)?),
+                marks: Marks::in_records(root, records.clone()),
+                records,
+                database: Some(server.clone()),
+                _claim: None,
+            })
+        };
+        let mut stores = open()?;
+        if purpose == Purpose::Replay && archive::is_finished(&stores.marks)? {
+            put_aside(&server, &*stores.records)?;
+            stores = open()?;
+        }
+        stores._claim = Some(Arc::new(claim));
+        Ok(stores)
+    }
+
+    /// Returns the database, `host:port/name`; `None` when everything is in the data folder.
+    pub fn database(&self) -> Option<&str> {
+        self.database.as_ref().map(PgServer::name)
+    }
+}
+
+/// Renames the space of a finished replay and makes an empty one, with the same callers: the
+/// tokens of a data folder outlive its replays.
+fn put_aside(server: &PgServer, records: &dyn Records) -> Result<(), NodeError> {
+    let callers = records.list(crate::credentials::TABLE)?;
+    if let Some(to) = server.move_space_aside()? {
+        tracing::info!(to, "the finished replay was moved aside");
+    }
+    migrate_empty(server)?;
+    let anew = PgRecords::new(server)?;
+    for (key_id, key) in callers {
+        anew.put(crate::credentials::TABLE, &key_id, &key)?;
+    }
+    Ok(())
+}
+
+/// Opens the journals that a data folder's last run used, without taking them: of the database
+/// when one is configured, of its replays when the folder's mark says that it was one.
+///
+/// # Errors
+/// `Storage` when the database cannot be used.
+pub fn look(root: &Path, servers: &ServerSettings) -> Result<Option<Looking>, NodeError> {
+    let Some(url) = &servers.database_url else {
+        return Ok(None);
+    };
+    let is_replay = Marks::in_folder(root).get(archive::MARK)?.is_some();
+    let purpose = if is_replay {
+        Purpose::Replay
+    } else {
+        Purpose::Live
+    };
+    let options = ServerOptions {
+        space: purpose.space(),
+        ..ServerOptions::new(DATABASE_URL, url)
+    };
+    let server = PgServer::connect(options)?;
+    Ok(Some(Looking {
+        journals: PgJournals::new(&server)?,
+        records: PgRecords::new(&server)?,
+    }))
+}
+
+/// Looks whether a database can be used, and returns what is to be said of it.
+///
+/// # Errors
+/// `Storage` of the connection, the server's settings or the schema, which say what to do.
+pub fn check(url: &str) -> Result<String, NodeError> {
+    let server = PgServer::connect(ServerOptions::new(DATABASE_URL, url))?;
+    let name = server.name();
+    Ok(match schema_version(&server)? {
+        0 => format!("{name} is empty: the first start makes its tables"),
+        version => format!("{name} answers, schema version {version}"),
+    })
+}
+
+/// Journals that are only read.
+#[derive(Debug)]
+pub struct Looking {
+    pub journals: PgJournals,
+    pub records: PgRecords,
+}
+
+/// Brings a database up to what this build needs, with its replays where it has some. Returns the
+/// steps that were taken; none when it was so already.
+///
+/// # Errors
+/// `Storage`; the steps before stay.
+pub fn migrate(url: &str) -> Result<Vec<String>, NodeError> {
+    let server = PgServer::connect(ServerOptions::new(DATABASE_URL, url))?;
+    let mut taken = apex_storage::postgres::migrate(&server)?;
+    let replays = ServerOptions {
+        space: Some(REPLAYS),
+        ..ServerOptions::new(DATABASE_URL, url)
+    };
+    let replays = PgServer::connect(replays)?;
+    if replays.has_space()? {
+        let of_replays = apex_storage::postgres::migrate(&replays)?;
+        taken.extend(of_replays.iter().map(|step| format!("{step} of replays")));
+    }
+    Ok(taken)
+}

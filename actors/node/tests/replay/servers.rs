@@ -1,0 +1,69 @@
+//! Replays whose journal is in a database.
+
+use super::{recording, run_of};
+use apex_node::replay::summary::Summary;
+use apex_node::replay::{self, Controls, ReplayRun};
+use apex_node::stores::{self, ServerSettings};
+use apex_node::up::NodeOptions;
+use apex_node::verify::verify;
+use apex_storage::testkit::{Postgres, here};
+use std::path::Path;
+use tokio::sync::watch;
+
+fn options(data_dir: &Path, url: Option<String>) -> NodeOptions {
+    NodeOptions {
+        servers: ServerSettings { database_url: url },
+        ..NodeOptions::in_folder(data_dir)
+    }
+}
+
+async fn run_on(options: &NodeOptions, run: ReplayRun) -> Summary {
+    let (_stop, stopped) = watch::channel(false);
+    replay::run(options, run, Controls::default(), stopped, |_| {})
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_gives_the_same_state_as_a_folder_each_time() {
+    let Some(postgres) = here(Postgres::start()) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = recording(folder.path());
+    let (embedded, data_dir) = (folder.path().join("embedded"), folder.path().join("data"));
+    let expected = run_on(&options(&embedded, None), run_of(file.clone())).await;
+    let on_database = options(&data_dir, Some(postgres.url()));
+    for _ in 0..2 {
+        let summary = run_on(&on_database, run_of(file.clone())).await;
+        assert_eq!(summary.state_hash, expected.state_hash);
+        assert_eq!(summary.journal_records, expected.journal_records);
+        let found = verify(&data_dir, &on_database.servers).unwrap();
+        assert!(found.ok, "{found:?}");
+        assert_eq!(found.state_hash, expected.state_hash);
+        assert_eq!(found.records, expected.journal_records);
+    }
+    assert!(
+        !data_dir.join("journal").exists(),
+        "nothing is in the folder"
+    );
+    let kept =
+        "SELECT sum(last_sequence - first_sequence + 1) FROM apextrade_replay_1.journal_frame";
+    let kept = postgres.query("apex", kept).unwrap();
+    assert_eq!(
+        kept,
+        expected.journal_records.to_string(),
+        "the first is aside"
+    );
+    // Nothing has traded here yet, so only the replays had tables.
+    let taken = stores::migrate(&postgres.url()).unwrap();
+    assert!(
+        taken.iter().all(|step| !step.ends_with("of replays")),
+        "{taken:?}"
+    );
+    assert!(!taken.is_empty());
+    assert!(stores::migrate(&postgres.url()).unwrap().is_empty());
+    // The data of a folder is not there when another place is configured.
+    let empty = verify(&data_dir, &ServerSettings::default()).unwrap();
+    assert_eq!(empty.records, 0);
+}

@@ -1,0 +1,47 @@
+//! The journals of a data folder.
+
+use super::data_dir::{DataDir, check_account_id};
+use super::journal::EmbeddedJournal;
+use super::options::Options;
+use crate::StorageError;
+use crate::port::journal::{Journal, RecordRef};
+use crate::port::journals::Journals;
+use crate::verify::{VerifyReport, verify_on};
+use std::sync::Arc;
+
+/// The journals of all accounts of a data folder.
+#[derive(Debug, Clone)]
+pub struct EmbeddedJournals {
+    dir: Arc<DataDir>,
+    options: Options,
+}
+
+impl EmbeddedJournals {
+    /// Keeps journals in a folder that this process has taken.
+    pub fn new(dir: &Arc<DataDir>, options: Options) -> EmbeddedJournals {
+        EmbeddedJournals {
+            dir: dir.clone(),
+            options,
+        }
+    }
+}
+
+impl Journals for EmbeddedJournals {
+    fn open(&self, account_id: &str) -> Result<Box<dyn Journal>, StorageError> {
+        let journal = EmbeddedJournal::open(&self.dir, account_id, self.options.clone())?;
+        Ok(Box::new(journal))
+    }
+
+    fn accounts(&self) -> Result<Vec<String>, StorageError> {
+        self.dir.accounts()
+    }
+
+    fn verify(
+        &self,
+        account_id: &str,
+        each: &mut dyn FnMut(RecordRef<'_>),
+    ) -> Result<VerifyReport, StorageError> {
+        check_account_id(account_id)?;
+        verify_on(&**self.dir.disk(), self.dir.root(), account_id, each)
+    }
+}
