@@ -71,8 +71,14 @@ impl BookFill {
         let Some(order) = self.own.ledger.open(id) else {
             return;
         };
-        let (side, wanted, may_rest) = (order.order.side, order.leaves(), order.may_rest());
         let (order_type, time_in_force) = (order.order.order_type, order.order.time_in_force);
+        let (side, leaves, may_rest) = (order.order.side, order.leaves(), order.may_rest());
+        let wanted = self.own.ledger.tradable(id);
+        if wanted.is_zero() {
+            // Nothing to reduce.
+            return self.end(now, id, EndReason::Other, out);
+        }
+        let whole = time_in_force != TimeInForce::Fok || wanted == leaves;
         let mut limit = order.order.limit_price;
         let Some(market) = self.markets.get_mut(&order.order.instrument_id) else {
             return;
@@ -82,7 +88,7 @@ impl BookFill {
             limit = market.book.best_takeable(side);
         }
         self.taken.clear();
-        let finds = !to_limit || limit.is_some();
+        let finds = whole && (!to_limit || limit.is_some());
         if finds && (time_in_force != TimeInForce::Fok || market.book.covers(side, limit, wanted)) {
             market.book.take(side, limit, wanted, &mut self.taken);
         }
@@ -110,7 +116,7 @@ impl BookFill {
         if self.own.ledger.open(id).is_none() {
             return;
         }
-        if !booked {
+        if !booked || self.own.ledger.tradable(id).is_zero() {
             return self.end(now, id, EndReason::Other, out);
         }
         match (limit, time_in_force) {

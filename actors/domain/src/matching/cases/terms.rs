@@ -1,4 +1,4 @@
-//! TC-M40 to TC-M49: icebergs, self-trade prevention, collars, triggers that fail, busts.
+//! TC-M40 to TC-M49 and TC-M120: icebergs, self-trade prevention, collars, triggers that fail, busts.
 
 use super::*;
 use crate::order::{SelfTradePrevention, TriggerType};
@@ -244,4 +244,66 @@ fn tc_m49_a_bust_opens_a_working_orders_quantity_again() {
         let twice = ExecId::new("SIM-1").unwrap();
         assert_eq!(desk.control(VenueControl::Bust { exec_id: twice }), "");
     }
+}
+
+fn reduce(mut order: NewOrder) -> NewOrder {
+    order.reduce_only = true;
+    order
+}
+
+/// Long 10; two orders that reduce by 8 each, one of them by what the other has left.
+#[test]
+fn tc_m120_what_reduces_first_leaves_the_other_the_rest_and_never_turns_the_position() {
+    for (far, shown, expected) in [
+        // In one event, the better price first.
+        (101, 50, "a 8@100 maker, b 2@101 maker, b canceled Other 2"),
+        // At one price, the older one first, and one after the other where little is there.
+        (100, 50, "a 8@100 maker, b 2@100 maker, b canceled Other 2"),
+        (100, 9, "a 8@100 maker, b 1@100 maker"),
+    ] {
+        let mut desk = Desk::new("book");
+        desk.quote(90, 95, 10);
+        assert_eq!(
+            desk.submit(limit("p", Side::Buy, 95, 10)),
+            "accepted, 10@95"
+        );
+        for (id, price) in [("a", 100), ("b", far)] {
+            let order = reduce(limit(id, Side::Sell, price, 8));
+            assert_eq!(desk.submit(order), "accepted");
+        }
+        let told = desk.quote(102, 110, shown);
+        assert_eq!(told, expected, "{far} {shown}");
+    }
+}
+
+#[test]
+fn tc_m120_a_print_is_shared_by_what_each_may_still_reduce() {
+    let mut desk = Desk::new("book");
+    desk.quote(90, 95, 10);
+    desk.submit(limit("p", Side::Buy, 95, 10));
+    desk.submit(reduce(limit("a", Side::Sell, 100, 8)));
+    desk.submit(reduce(limit("b", Side::Sell, 100, 8)));
+    // A plain order behind them gets what the second one must leave.
+    desk.submit(limit("c", Side::Sell, 100, 8));
+    let told = desk.trade(Side::Buy, 105, 14);
+    assert_eq!(
+        told,
+        "a 8@100 maker, b 2@100 maker, b canceled Other 2, c 4@100 maker"
+    );
+}
+
+#[test]
+fn tc_m120_what_has_nothing_to_reduce_ends_as_it_comes() {
+    let mut desk = Desk::new("book");
+    desk.quote(90, 95, 10);
+    let sell = order("m", Side::Sell, OrderType::Market, 5);
+    let told = desk.submit(reduce(sell.clone()));
+    assert_eq!(told, "accepted, canceled Other 0");
+    desk.submit(limit("p", Side::Buy, 95, 3));
+    let mut fok = reduce(limit("f", Side::Sell, 90, 5));
+    fok.time_in_force = TimeInForce::Fok;
+    assert_eq!(desk.submit(fok), "accepted, canceled NoLiquidity 0");
+    let mut again = reduce(sell);
+    again.client_order_id = client_id("n");
+    assert_eq!(desk.submit(again), "accepted, 3@90, canceled Other 3");
 }

@@ -1,7 +1,8 @@
 //! What an account's fills sum up to, kept as they come.
 
 use super::Ledger;
-use crate::id::InstrumentId;
+use crate::id::{ClientOrderId, InstrumentId};
+use crate::number::Quantity;
 use crate::order::PositionSide;
 use crate::venue::NewOrder;
 use std::collections::BTreeMap;
@@ -21,6 +22,22 @@ impl Positions {
 }
 
 impl Ledger {
+    /// Returns what a working order may trade now: all that is open of it, or, of one that only
+    /// reduces, what there is to reduce. Zero where there is no such order.
+    pub(in crate::matching) fn tradable(&self, id: &ClientOrderId) -> Quantity {
+        let Some(order) = self.open(id) else {
+            return Quantity::ZERO;
+        };
+        if !order.order.reduce_only {
+            return order.leaves();
+        }
+        let order_side = order.order.terms.position_side;
+        let position = self.position(&order.order.instrument_id, order_side);
+        let against = order.order.side.sign().saturating_neg();
+        let left = Quantity(against.saturating_mul(position).max(0));
+        order.leaves().min(left)
+    }
+
     /// Returns the position that an order which names `side` adds to or reduces: that of all
     /// sides together where it names none. Positive is long.
     pub(in crate::matching) fn position(
