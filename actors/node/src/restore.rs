@@ -1,10 +1,10 @@
 //! What a venue that ended with its process gets back from the account's journal.
 
 use apex_domain::account::Account;
-use apex_domain::matching::RestoredOrder;
-use apex_domain::order::OrderStatus;
+use apex_domain::matching::{RestoredOrder, RestoredPosition};
+use apex_domain::order::{OrderStatus, PositionSide};
 use apex_domain::venue::{Execution, VenueStatus};
-use apex_domain::{OrderId, Quantity};
+use apex_domain::{InstrumentId, OrderId, Quantity};
 use std::collections::BTreeMap;
 
 type Executions = BTreeMap<OrderId, Vec<Execution>>;
@@ -48,6 +48,34 @@ pub fn working_orders(account: &Account) -> Vec<RestoredOrder> {
             })
         })
         .collect()
+}
+
+/// Returns what the account holds besides the executions of `orders`, which are put back too: the
+/// venue holds an order that only reduces to it.
+pub fn positions(account: &Account, orders: &[RestoredOrder]) -> Vec<RestoredPosition> {
+    let mut held: BTreeMap<(InstrumentId, PositionSide), i64> = BTreeMap::new();
+    let mut add = |id: &InstrumentId, side: PositionSide, quantity: i64| {
+        let position = held.entry((id.clone(), side)).or_default();
+        *position = position.saturating_add(quantity);
+    };
+    for position in account.positions() {
+        add(&position.instrument_id, position.side, position.quantity);
+    }
+    for restored in orders {
+        let order = &restored.order;
+        for execution in &restored.executions {
+            let moved = order.side.sign().saturating_mul(execution.last_quantity.0);
+            let side = order.terms.position_side;
+            add(&order.instrument_id, side, moved.saturating_neg());
+        }
+    }
+    let held = held.into_iter().filter(|(_, quantity)| *quantity != 0);
+    held.map(|((instrument_id, side), quantity)| RestoredPosition {
+        instrument_id,
+        side,
+        quantity,
+    })
+    .collect()
 }
 
 #[cfg(test)]

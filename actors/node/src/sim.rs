@@ -82,6 +82,7 @@ pub async fn inside(
     let opened = base.open_account(&opening(&base.clock, instruments))?;
     let venue_sequence = opened.account.venue_sequence();
     let restored_orders = restore::working_orders(&opened.account);
+    let held = restore::positions(&opened.account, &restored_orders);
     let session = SimSession::new();
     let exposure = base.start_exposure(&[paper_account()]).await?;
     let account = base
@@ -96,6 +97,7 @@ pub async fn inside(
         .into_iter()
         .map(|order| (account_id.clone(), order))
         .collect();
+    exchange.restore_positions(&account_id, &held);
     exchange.restore(base.clock.now(), &orders, &mut restored);
     let args = SimMarketArgs {
         exchange,

@@ -159,7 +159,10 @@ impl World {
     /// Ends the market and opens another one round the same account.
     fn crash(&mut self, seed: u64) {
         self.exchange = exchange(seed, self.sequence + 1);
-        let orders: Vec<_> = working_orders(&self.account)
+        let orders = working_orders(&self.account);
+        let held = positions(&self.account, &orders);
+        self.exchange.restore_positions(&account_id(), &held);
+        let orders: Vec<_> = orders
             .into_iter()
             .map(|order| (account_id(), order))
             .collect();
@@ -273,4 +276,35 @@ fn an_order_on_its_way_does_not_come_back_by_itself() {
         .apply(UnixNanos(world.now), input, &mut effects);
     assert_eq!(sent(&effects), 1);
     assert!(working_orders(&world.account).is_empty());
+}
+
+/// The position is of an order that has ended, which is not put back itself.
+#[test]
+fn what_only_reduces_still_has_a_position_to_reduce_after_a_restart() {
+    let mut world = World::new();
+    world.submit("long", |order| {
+        order.order_type = OrderType::Market;
+        order.limit_price = None;
+        order.quantity = Quantity(50_000);
+    });
+    assert_eq!(world.status("long"), OrderStatus::Filled);
+    let exit = |order: &mut SubmitOrder| {
+        order.side = Side::Sell;
+        order.reduce_only = true;
+        order.quantity = Quantity(20_000);
+        order.limit_price = Some(Price(6_500_000));
+    };
+    world.submit("rests", exit);
+    assert_eq!(world.status("rests"), OrderStatus::Accepted);
+
+    world.crash(8);
+    world.step(1);
+    assert_eq!(world.status("rests"), OrderStatus::Accepted);
+    world.submit("out", |order| {
+        exit(order);
+        order.order_type = OrderType::Market;
+        order.quantity = Quantity(30_000);
+        order.limit_price = None;
+    });
+    assert_eq!(world.status("out"), OrderStatus::Filled);
 }

@@ -38,12 +38,15 @@ impl BookFill {
     /// Notes when a working order ends, and lets it wait where it has to. Returns true when it
     /// waits.
     pub(super) fn waits(&mut self, id: &ClientOrderId) -> bool {
-        self.own.note_end(id);
         let Some(order) = self.own.ledger.open(id) else {
             return false;
         };
         let Some(market) = self.markets.get_mut(&order.order.instrument_id) else {
             return true;
+        };
+        self.own.note_end(id, &market.instrument);
+        let Some(order) = self.own.ledger.open(id) else {
+            return false;
         };
         let time_in_force = order.order.time_in_force;
         let key = (order.number, id.clone());

@@ -1,4 +1,4 @@
-//! TC-M40 to TC-M49 and TC-M120: icebergs, self-trade prevention, collars, triggers that fail, busts.
+//! TC-M40 to TC-M49, TC-M120 and TC-M121: icebergs, self-trade prevention, collars, triggers that fail, busts.
 
 use super::*;
 use crate::order::{SelfTradePrevention, TriggerType};
@@ -306,4 +306,37 @@ fn tc_m120_what_has_nothing_to_reduce_ends_as_it_comes() {
     let mut again = reduce(sell);
     again.client_order_id = client_id("n");
     assert_eq!(desk.submit(again), "accepted, 3@90, canceled Other 3");
+}
+
+/// A contract that ends at 1,000.
+fn ending() -> Instrument {
+    let mut ending = instrument();
+    ending.kind = crate::instrument::InstrumentKind::Linear;
+    ending.rules.expires_at = Some(UnixNanos(1_000));
+    ending
+}
+
+#[test]
+fn tc_m121_a_contract_that_ends_takes_its_orders_with_it() {
+    for model in MODELS {
+        let mut desk = Desk::of(model, ending());
+        desk.quote(90, 110, 10);
+        let mut day = limit("d", Side::Buy, 79, 1);
+        day.time_in_force = TimeInForce::Gtd;
+        day.terms.expire_at = Some(UnixNanos(5_000));
+        let waits = stop("s", Side::Sell, OrderType::Stop, 70, 1);
+        for order in [limit("g", Side::Buy, 80, 1), day, waits] {
+            assert_eq!(desk.submit(order), "accepted", "{model}");
+        }
+        // The moment before it still trades.
+        desk.now = 900;
+        let told = desk.quote(75, 80, 1);
+        assert_eq!(told, "1@80 maker", "{model}");
+        desk.now = 1_000;
+        let told = desk.quote(60, 65, 10);
+        let over = "d expired TimeOver 0, s expired TimeOver 0";
+        assert_eq!(told, over, "{model}: and nothing trades");
+        let told = desk.submit(limit("l", Side::Buy, 65, 1));
+        assert_eq!(told, "rejected Halted", "{model}");
+    }
 }

@@ -5,7 +5,18 @@ use crate::id::{ClientOrderId, InstrumentId};
 use crate::number::Quantity;
 use crate::order::PositionSide;
 use crate::venue::NewOrder;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// What an account holds at a simulated venue, as it is put back after a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoredPosition {
+    pub instrument_id: InstrumentId,
+    /// The side that the orders named which made it.
+    pub side: PositionSide,
+    /// Signed, without what the executions of the orders that are put back have made of it.
+    pub quantity: i64,
+}
 
 /// Signed positions, by the side that the orders named.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +33,15 @@ impl Positions {
 }
 
 impl Ledger {
+    /// Adds to the positions what orders that are not put back have made.
+    pub(in crate::matching) fn restore_positions(&mut self, held: &[RestoredPosition]) {
+        for one in held {
+            let key = (one.instrument_id.clone(), one.side);
+            let position = self.positions.0.entry(key).or_default();
+            *position = position.saturating_add(one.quantity);
+        }
+    }
+
     /// Returns what a working order may trade now: all that is open of it, or, of one that only
     /// reduces, what there is to reduce. Zero where there is no such order.
     pub(in crate::matching) fn tradable(&self, id: &ClientOrderId) -> Quantity {
