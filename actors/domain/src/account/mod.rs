@@ -25,6 +25,7 @@ mod reducing;
 mod reports;
 mod requests;
 mod session;
+mod settlement;
 mod share;
 mod short;
 mod slices;
