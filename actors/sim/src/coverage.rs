@@ -71,8 +71,20 @@ variants!(time_in_force, TIMES_IN_FORCE, TimeInForce: Gtc Ioc Fok Day Gtd AtOpen
 variants!(status, STATUSES, OrderStatus: PendingNew Denied Submitted Unknown Accepted Rejected
     Triggered PartiallyFilled Filled PendingAmend PendingCancel Canceled Expired);
 
+/// What became of an order that was held for an opening or a close.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Moment {
+    LeftAtOpen,
+    LeftAtClose,
+    /// Its time was over before it could leave: a minute after the opening at the latest.
+    OverAtOpen,
+    OverAtClose,
+}
+
+variants!(moment, MOMENTS, Moment: LeftAtOpen LeftAtClose OverAtOpen OverAtClose);
+
 /// Every kind with all of its variants.
-const ALL: [(&str, &[&str]); 15] = [
+const ALL: [(&str, &[&str]); 16] = [
     ("input", INPUTS),
     ("event", EVENTS),
     ("reason", REASONS),
@@ -88,11 +100,16 @@ const ALL: [(&str, &[&str]); 15] = [
     ("order_type", ORDER_TYPES),
     ("time_in_force", TIMES_IN_FORCE),
     ("status", STATUSES),
+    ("moment", MOMENTS),
 ];
 
 impl Coverage {
     fn note(&mut self, kind: &'static str, variant: &'static str) {
         *self.0.entry((kind, variant)).or_default() += 1;
+    }
+
+    pub(crate) fn take_moment(&mut self, met: Moment) {
+        self.note("moment", moment(&met));
     }
 
     pub(crate) fn take_input(&mut self, given: &AccountInput) {
