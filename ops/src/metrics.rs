@@ -1,7 +1,9 @@
 //! Metrics: one registry a process, written out in the Prometheus text format.
 
 use prometheus::core::Collector;
-use prometheus::{Encoder, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+};
 
 /// The figures of one process. Cheap to clone; names are `apex_<area>_<name>_<unit>[_total]`.
 #[derive(Clone, Debug)]
@@ -23,7 +25,13 @@ pub struct Metrics {
     pub reconcile_differences: IntCounterVec,
     /// 1 while loss limits are set and a part of the equity is not known, by account.
     pub losses_unmeasured: IntGaugeVec,
+    /// From the command of a halt that cancels to its last cancel handed to the venue's session,
+    /// by account.
+    pub kill_switch: HistogramVec,
 }
+
+/// Bounds in seconds of the kill switch's times, round the one that is stated for it.
+const KILL_SWITCH_SECONDS: [f64; 9] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
 impl Default for Metrics {
     fn default() -> Metrics {
@@ -84,6 +92,13 @@ impl Metrics {
                 "1 while loss limits see nothing, since a part of the equity is not known",
                 account,
             ),
+            kill_switch: histogram(
+                &registry,
+                "apex_account_kill_switch_seconds",
+                "from the command of a halt that cancels to its last cancel handed to the venue",
+                account,
+                &KILL_SWITCH_SECONDS,
+            ),
             registry,
         }
     }
@@ -107,6 +122,19 @@ fn gauge(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGau
     // As above.
     let gauge = IntGaugeVec::new(Opts::new(name, help), labels).expect("a valid metric name");
     register(registry, gauge)
+}
+
+fn histogram(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+    bounds: &[f64],
+) -> HistogramVec {
+    let options = HistogramOpts::new(name, help).buckets(bounds.to_vec());
+    // As above.
+    let histogram = HistogramVec::new(options, labels).expect("a valid metric name");
+    register(registry, histogram)
 }
 
 fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> C {

@@ -140,3 +140,36 @@ def check_the_venue(client, truth, flood, halted_at, flatten):
     assert len(cancels) == len(set(cancels)) and set(ended) <= set(cancels)
     for name in ours:
         assert truth.ended(name) in ("FILLED", "CANCELED"), name
+
+
+def kill_switches(server, line):
+    """Returns a figure of the kill switch's metric; `None` where it is not there."""
+    status, body = server.get("/metrics")
+    assert status == 200
+    name = f"apex_account_kill_switch_seconds_{line} "
+    rows = [row for row in body.decode().splitlines() if row.startswith(name)]
+    return int(rows[0].removeprefix(name)) if rows else None
+
+
+def test_each_halt_that_cancels_counts_once_with_its_time(make_server):
+    """The node takes the figures over every few seconds."""
+    server = make_server("up").start()
+    count = f'count{{account_id="{ACCOUNT}"}}'
+    apexlib.until("the metric", lambda: kill_switches(server, count) == 0, 30)
+    with server.grpc() as client:
+        at = trading.market(client, BTC)
+        # What cancels nothing, and the same request again, do not count.
+        for number, (request_id, cancel) in enumerate(
+                [("one", True), ("bare", False), ("two", True), ("two", True)]):
+            if request_id != "two" or number == 2:
+                client.call("OrderService", "SubmitOrder", resting(f"rests-{number}", at))
+            client.call("RiskService", "Halt", {
+                "account_id": ACCOUNT, "cancel": cancel, "reason": "test",
+                "request_id": request_id})
+            if number < 2:
+                client.call("RiskService", "Resume", {
+                    "account_id": ACCOUNT, "reason": "test", "request_id": f"resume-{number}"})
+        apexlib.until("two halts that canceled", lambda: kill_switches(server, count) == 2, 30)
+        apexlib.until("no working order", lambda: trading.settled(client) == [], 30)
+    within = f'bucket{{account_id="{ACCOUNT}",le="1"}}'
+    assert kill_switches(server, within) == 2, "the bound of the guide"

@@ -136,6 +136,18 @@ pub fn halts(command: &AccountCommand) -> bool {
     }
 }
 
+/// Returns whether the command is the kill switch with cancels.
+pub fn cancels_all(command: &AccountCommand) -> bool {
+    matches!(
+        command,
+        AccountCommand::Halt {
+            cancel,
+            flatten,
+            ..
+        } if *cancel || *flatten
+    )
+}
+
 /// Returns the id by which a repeated command is known.
 pub fn request_id(command: &AccountCommand) -> Option<&RequestId> {
     match command {

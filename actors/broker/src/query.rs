@@ -2,7 +2,8 @@
 
 use apex_bus::market::MarketHub;
 use apex_bus::message::{
-    AccountAnswer, AccountSummary, ClosingAnswer, JournalHealth, OrderFilter, Page, ReconcileState,
+    AccountAnswer, AccountSummary, ClosingAnswer, JournalHealth, KillSwitchTimes, OrderFilter,
+    Page, ReconcileState,
 };
 use apex_domain::account::{Account, Preview, Refusal};
 use apex_domain::instrument::InstrumentKind;
@@ -176,6 +177,7 @@ pub fn closing(account: &Account, request_id: &RequestId) -> Option<ClosingAnswe
 pub struct Links {
     pub journal: JournalHealth,
     pub venue_connected: bool,
+    pub kill_switch: KillSwitchTimes,
 }
 
 /// Every kind, since a counter that appears with its first value hides that value.
@@ -192,7 +194,7 @@ pub fn summary(
     account: &Account,
     hub: &MarketHub,
     now: UnixNanos,
-    links: &Links,
+    links: Links,
 ) -> Option<AccountSummary> {
     let worth = account.worth_at(now, valued(account, hub));
     Some(AccountSummary {
@@ -201,6 +203,7 @@ pub fn summary(
         reconcile_differences: differences(account),
         margin: Some(worth.margin),
         attribution: worth.attribution,
+        kill_switch: links.kill_switch,
         ..AccountSummary::of(account, &worth.equity)?
     })
 }
@@ -270,8 +273,9 @@ mod tests {
         let links = Links {
             journal: JournalHealth::Ready,
             venue_connected: true,
+            kill_switch: KillSwitchTimes::default(),
         };
-        let summary = summary(account, hub, UnixNanos(now), &links).unwrap();
+        let summary = summary(account, hub, UnixNanos(now), links).unwrap();
         (summary.equity.0.to_string(), summary.partial)
     }
 
@@ -299,8 +303,9 @@ mod tests {
         let links = Links {
             journal: JournalHealth::Ready,
             venue_connected: true,
+            kill_switch: KillSwitchTimes::default(),
         };
-        let summary = summary(&account, &hub, UnixNanos(2_000), &links).unwrap();
+        let summary = summary(&account, &hub, UnixNanos(2_000), links).unwrap();
         let margin = summary.margin.unwrap();
         // There are no positions, so all of the equity is collateral and free.
         assert_eq!(

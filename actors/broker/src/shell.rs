@@ -8,7 +8,7 @@ use crate::reconcile;
 use crate::watch::Watched;
 use apex_bus::message::{
     AccountAnswer, AccountCommand, AccountEvent, AccountMessage, AccountQuery, CommandError,
-    JournalHealth, VenueLink,
+    JournalHealth, KillSwitchTimes, VenueLink,
 };
 use apex_domain::account::{Account, AccountInput, Effects, Reply};
 use apex_domain::order::OrderKey;
@@ -19,6 +19,7 @@ use apex_domain::{AccountId, InstrumentId, UnixNanos};
 use ractor::RpcReplyPort;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 mod shares;
 
@@ -55,6 +56,8 @@ struct Held {
     events: Vec<AccountEvent>,
     /// For the keeper of the platform's exposure limit.
     report: Option<Box<ShareReport>>,
+    /// When the halt was asked for whose cancels these commands are.
+    kills: Option<Instant>,
 }
 
 /// The account with everything that its decisions go out to.
@@ -70,6 +73,8 @@ pub(crate) struct Shell {
     watched: Watched,
     /// Commands that wait for a larger share of the platform's exposure limit.
     shares: shares::Waiting,
+    /// How long halts took.
+    kill_switch: KillSwitchTimes,
 }
 
 impl Shell {
@@ -85,6 +90,7 @@ impl Shell {
             snapshot_at: sequence.saturating_sub(args.folded),
             watched: watched_at_start(&args.account),
             shares: shares::Waiting::new(args.clock.now()),
+            kill_switch: KillSwitchTimes::default(),
             args,
         })
     }
@@ -102,7 +108,9 @@ impl Shell {
     pub fn take(&mut self, message: AccountMessage) {
         let now = self.args.clock.now();
         match message {
-            AccountMessage::Command(command, reply) => self.command(now, command, reply),
+            AccountMessage::Command(command, asked_at, reply) => {
+                self.command(now, command, asked_at, reply);
+            }
             AccountMessage::Query(query, reply) => self.query(&query, reply),
             AccountMessage::Step { now, input, reply } => self.step(now, *input, reply),
             AccountMessage::Report {
@@ -177,6 +185,7 @@ impl Shell {
         &mut self,
         now: UnixNanos,
         command: AccountCommand,
+        asked_at: Instant,
         reply: RpcReplyPort<Result<Reply, CommandError>>,
     ) {
         self.end_waits_before(now, &command);
@@ -184,7 +193,8 @@ impl Shell {
             return self.keep_waiting(now, command, reply);
         }
         let halts = input::halts(&command);
-        self.carry_out(now, command, reply);
+        let kills = input::cancels_all(&command).then_some(asked_at);
+        self.carry_out(now, command, kills, reply);
         if halts {
             // What waited is new, and behind the halt.
             self.end_waits(now, |_| true);
@@ -195,6 +205,7 @@ impl Shell {
         &mut self,
         now: UnixNanos,
         command: AccountCommand,
+        kills: Option<Instant>,
         reply: RpcReplyPort<Result<Reply, CommandError>>,
     ) {
         if let Some(known) = self.known(&command) {
@@ -217,6 +228,8 @@ impl Shell {
         self.hold(Held {
             answer: Some(Answer::Command(reply, answer)),
             commands: effects.commands,
+            // The same request again decides nothing.
+            kills: kills.filter(|_| !events.is_empty()),
             events,
             ..Held::default()
         });
@@ -271,9 +284,10 @@ impl Shell {
                 let links = Links {
                     journal: self.journal_health,
                     venue_connected: self.venue_connected,
+                    kill_switch: self.kill_switch.clone(),
                 };
                 let now = self.args.clock.now();
-                match query::summary(account, &self.args.market, now, &links) {
+                match query::summary(account, &self.args.market, now, links) {
                     Some(summary) => AccountAnswer::Summary(Box::new(summary)),
                     // `new` refuses an account that was never opened.
                     None => return,
@@ -421,6 +435,9 @@ impl Shell {
             for command in held.commands {
                 // The account asks for what became of it: at the link's next state, or at a tick.
                 not_sent += u64::from(self.args.venue.send(command).is_err());
+            }
+            if let Some(asked_at) = held.kills {
+                self.kill_switch.note(asked_at.elapsed());
             }
             match held.answer {
                 // A caller that has gone away in the meantime can ask by its id.

@@ -3,6 +3,7 @@
 mod exposure;
 mod handle;
 mod health;
+mod kill_switch;
 mod shares;
 pub(crate) mod support;
 mod venue;

@@ -17,7 +17,7 @@ use ractor::rpc::CallResult;
 use ractor::{ActorRef, RpcReplyPort};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
@@ -69,7 +69,7 @@ impl AccountHandle {
             .map_err(|_| CommandError::Overloaded {
                 limit: COMMANDS_UNDER_WAY,
             })?;
-        self.call(|reply| AccountMessage::Command(command, reply))
+        self.call(|reply| AccountMessage::Command(command, Instant::now(), reply))
             .await?
     }
 

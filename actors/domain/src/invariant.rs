@@ -8,7 +8,7 @@ use crate::money::Money;
 use crate::number::{Decimal, Quantity};
 use crate::order::{Order, PositionSide};
 use crate::portfolio::{Split, fee_units};
-use crate::reconcile::{MAX_STANDING, is_synthetic};
+use crate::reconcile::{MAX_STANDING, is_settlement, is_synthetic};
 use std::collections::BTreeMap;
 
 /// An invariant that does not hold. A bug of ours, never of the caller.
@@ -69,16 +69,17 @@ pub fn check_account(account: &Account) -> Result<(), Violation> {
     indexes_equal_orders(account)
 }
 
-/// What reconciliation made up belongs to no order and no strategy, and costs nothing.
+/// What reconciliation made up belongs to no order and no strategy, and costs nothing. What settles
+/// a position belongs to its strategy, and costs nothing either.
 fn reconciled_executions_are_external(account: &Account) -> Result<(), Violation> {
     let external = StrategyId::external();
     let mut made_up = account
         .executions()
         .iter()
-        .filter(|record| is_synthetic(&record.execution));
+        .filter(|record| is_synthetic(&record.execution) || is_settlement(&record.execution));
     let wrong = made_up.find(|record| {
         record.order_id.is_some()
-            || record.strategy_id != external
+            || (is_synthetic(&record.execution) && record.strategy_id != external)
             || !record.execution.fee.is_zero()
     });
     hold(

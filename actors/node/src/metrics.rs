@@ -95,6 +95,11 @@ impl NodeMetrics {
                 &self.metrics.losses_unmeasured,
                 i64::from(summary.losses_unmeasured),
             );
+            let kill_switch = &self.metrics.kill_switch.with_label_values(&labels);
+            // It is there from the start on: one that appears with its first value hides that.
+            for took in summary.kill_switch.after(kill_switch.get_sample_count()) {
+                kill_switch.observe(took.as_secs_f64());
+            }
             for (kind, seen) in summary.reconcile_differences {
                 let labels = [account_id.as_str(), kind];
                 let counter = self

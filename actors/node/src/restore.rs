@@ -1,10 +1,10 @@
 //! What a venue that ended with its process gets back from the account's journal.
 
 use apex_domain::account::Account;
-use apex_domain::matching::{ExchangeEvent, RestoredOrder, SimExchange};
-use apex_domain::order::OrderStatus;
+use apex_domain::matching::{ExchangeEvent, RestoredOrder, RestoredPosition, SimExchange};
+use apex_domain::order::{OrderStatus, PositionSide};
 use apex_domain::venue::{Execution, VenueStatus};
-use apex_domain::{AccountId, OrderId, Quantity, UnixNanos, VenueOrderId};
+use apex_domain::{AccountId, InstrumentId, OrderId, Quantity, UnixNanos, VenueOrderId};
 use std::collections::BTreeMap;
 
 /// Gives an exchange that ended with its process what its accounts had there.
@@ -14,6 +14,12 @@ pub fn restore_accounts(
     accounts: &[&Account],
     out: &mut Vec<ExchangeEvent>,
 ) {
+    for account in accounts {
+        if let Some(account_id) = account.account_id() {
+            let held = positions(account, &working_orders(account));
+            exchange.restore_positions(account_id, &held);
+        }
+    }
     // All at once: an order of one account may stand before and behind those of another.
     let orders = all_working_orders(accounts.iter().copied());
     exchange.restore(now, &orders, out);
@@ -106,6 +112,34 @@ pub fn working_orders(account: &Account) -> Vec<RestoredOrder> {
             })
         })
         .collect()
+}
+
+/// Returns what the account holds besides the executions of `orders`, which are put back too: the
+/// venue holds an order that only reduces to it.
+pub fn positions(account: &Account, orders: &[RestoredOrder]) -> Vec<RestoredPosition> {
+    let mut held: BTreeMap<(InstrumentId, PositionSide), i64> = BTreeMap::new();
+    let mut add = |id: &InstrumentId, side: PositionSide, quantity: i64| {
+        let position = held.entry((id.clone(), side)).or_default();
+        *position = position.saturating_add(quantity);
+    };
+    for position in account.positions() {
+        add(&position.instrument_id, position.side, position.quantity);
+    }
+    for restored in orders {
+        let order = &restored.order;
+        for execution in &restored.executions {
+            let moved = order.side.sign().saturating_mul(execution.last_quantity.0);
+            let side = order.terms.position_side;
+            add(&order.instrument_id, side, moved.saturating_neg());
+        }
+    }
+    let held = held.into_iter().filter(|(_, quantity)| *quantity != 0);
+    held.map(|((instrument_id, side), quantity)| RestoredPosition {
+        instrument_id,
+        side,
+        quantity,
+    })
+    .collect()
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ variants!(event, EVENTS, Event: AccountOpened CashAdjusted LimitsSet InstrumentD
     ReportQuarantined ExternalFilled ListInitialized OrderHeld OrderTrailed ExecutionBusted
     FundingPaid InstrumentSplit PositionReconciled BalanceReconciled CommandTaken CloseEnded
     EquityMarked PlatformShareSet LossesUnmeasured LossesMeasured ForeignCancelEnded
-    OrderSliced OrderHeldUntil);
+    OrderSliced OrderHeldUntil PositionSettled);
 
 variants!(reason, REASONS, ReasonCode: PriceIncrement QuantityIncrement MinQuantity MaxQuantity
     MinNotional MaxNotional PriceCollar NoReferencePrice InsufficientBuyingPower PositionLimit
@@ -59,7 +59,7 @@ variants!(refusal, REFUSALS, Refusal: AlreadyExists ListExists OrderNotFound Unk
     ForeignOrderNotFound InvalidOrder NotIdle);
 
 variants!(command, COMMANDS, Command: Cancel CancelOrders Close Halt CancelForeign);
-variants!(outcome, OUTCOMES, CloseOutcome: Flat Dust GaveUp);
+variants!(outcome, OUTCOMES, CloseOutcome: Flat Dust GaveUp Resumed);
 variants!(hold, HOLDS, Hold: Emulated Parent Session);
 variants!(difference, DIFFERENCES, DifferenceKind: OrderUnknownHere OrderUnknownAtVenue OrderTerms
     ExecutionMissingHere ExecutionMissingAtVenue Position Balance);
@@ -72,8 +72,20 @@ variants!(time_in_force, TIMES_IN_FORCE, TimeInForce: Gtc Ioc Fok Day Gtd AtOpen
 variants!(status, STATUSES, OrderStatus: PendingNew Denied Submitted Unknown Accepted Rejected
     Triggered PartiallyFilled Filled PendingAmend PendingCancel Canceled Expired);
 
+/// What became of an order that was held for an opening or a close.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Moment {
+    LeftAtOpen,
+    LeftAtClose,
+    /// Its time was over before it could leave: a minute after the opening at the latest.
+    OverAtOpen,
+    OverAtClose,
+}
+
+variants!(moment, MOMENTS, Moment: LeftAtOpen LeftAtClose OverAtOpen OverAtClose);
+
 /// Every kind with all of its variants.
-const ALL: [(&str, &[&str]); 15] = [
+const ALL: [(&str, &[&str]); 16] = [
     ("input", INPUTS),
     ("event", EVENTS),
     ("reason", REASONS),
@@ -89,11 +101,16 @@ const ALL: [(&str, &[&str]); 15] = [
     ("order_type", ORDER_TYPES),
     ("time_in_force", TIMES_IN_FORCE),
     ("status", STATUSES),
+    ("moment", MOMENTS),
 ];
 
 impl Coverage {
     fn note(&mut self, kind: &'static str, variant: &'static str) {
         *self.0.entry((kind, variant)).or_default() += 1;
+    }
+
+    pub(crate) fn take_moment(&mut self, met: Moment) {
+        self.note("moment", moment(&met));
     }
 
     pub(crate) fn take_input(&mut self, given: &AccountInput) {

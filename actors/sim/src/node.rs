@@ -175,7 +175,7 @@ impl Node {
         if let Some(Err(what)) = before.map(|before| before.allows(&self.effects)) {
             self.forbidden = Some(what);
         }
-        if let Err(what) = self.moments.take(&self.effects, gate) {
+        if let Err(what) = self.moments.take(&self.effects, gate, &mut self.coverage) {
             self.forbidden = Some(what);
         }
         if let Some(told) = self.account.reconciler().report().filter(|_| reconciles) {

@@ -13,9 +13,13 @@ const REMEMBERED: [u64; 12] = [
 ];
 
 /// What cannot occur in the simulator, and why.
-const IMPOSSIBLE: [(&str, &str); 3] = [
+const IMPOSSIBLE: [(&str, &str); 4] = [
     ("input OfferShare", ACCOUNTS_TOGETHER),
     ("event PlatformShareSet", ACCOUNTS_TOGETHER),
+    (
+        "event PositionSettled",
+        "no contract here ends within a minute; account/tests/expiry has it",
+    ),
     (
         "refusal TooManyClosings",
         "nobody here closes 64 positions at once; account/tests/close has it",

@@ -297,6 +297,18 @@ impl Ledger {
                 }
                 None
             }
+            Event::PositionSettled {
+                strategy_id,
+                execution,
+                ..
+            } => {
+                if *strategy_id == self.strategy_id
+                    && let Some(holding) = self.holdings.get_mut(&execution.instrument_id)
+                {
+                    holding.trade(execution, 1);
+                }
+                None
+            }
             Event::InstrumentSplit {
                 instrument_id,
                 numerator,

@@ -9,7 +9,7 @@ use crate::{status, stream};
 use apex_bus::handle::AccountHandle;
 use apex_bus::message::{AccountCommand, AccountSummary, JournalHealth};
 use apex_domain::account::Reply;
-use apex_domain::portfolio::{Margin, Pnl, PnlKey, Position};
+use apex_domain::portfolio::{Margin, MarginPart, Pnl, PnlKey, Position};
 use apex_domain::{AccountId, Instrument, Price};
 use apex_proto::convert::{account as wire, enums};
 use apex_proto::v1;
@@ -316,6 +316,19 @@ fn margin(margin: &Margin) -> v1::Margin {
             .map(|ratio| ratio.to_string())
             .unwrap_or_default(),
         partial: margin.partial,
+        by_instrument: margin
+            .by_instrument
+            .iter()
+            .map(|(id, part)| (id.to_string(), margin_part(part)))
+            .collect(),
+    }
+}
+
+fn margin_part(part: &MarginPart) -> v1::InstrumentMargin {
+    v1::InstrumentMargin {
+        initial: part.initial.to_string(),
+        maintenance: part.maintenance.to_string(),
+        reserved: part.reserved.to_string(),
     }
 }
 

@@ -92,7 +92,7 @@ impl Actor for TestAccount {
         state: &mut TestState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            AccountMessage::Command(command, reply) => {
+            AccountMessage::Command(command, _, reply) => {
                 let adds = matches!(
                     &command,
                     AccountCommand::Submit(_)

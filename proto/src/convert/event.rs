@@ -319,6 +319,7 @@ fn kind(event: &Event) -> Option<v1::OrderEventKind> {
         | Event::FundingPaid { .. }
         | Event::InstrumentSplit { .. }
         | Event::PositionReconciled { .. }
+        | Event::PositionSettled { .. }
         | Event::BalanceReconciled { .. }
         | Event::EquityMarked { .. }
         | Event::PlatformShareSet { .. }

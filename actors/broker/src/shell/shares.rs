@@ -184,7 +184,7 @@ impl Shell {
             if !is_over(&parked) && self.must_wait(now, &parked.command) {
                 self.shares.parked.push_back(parked);
             } else {
-                self.carry_out(now, parked.command, parked.reply);
+                self.carry_out(now, parked.command, None, parked.reply);
             }
         }
         let children = self.args.account.share_lacking(now);

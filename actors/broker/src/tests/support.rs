@@ -28,6 +28,7 @@ use apex_domain::{
 use ractor::RpcReplyPort;
 use ractor::concurrency::{OneshotReceiver, oneshot};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 /// A journal that keeps what it is given and never says that it is durable.
 #[derive(Default)]
@@ -266,7 +267,7 @@ impl Desk {
 
     pub fn command(&mut self, command: AccountCommand) -> CommandAnswer {
         let (port, waiting) = Waiting::new();
-        self.shell_take(AccountMessage::Command(command, port));
+        self.shell_take(AccountMessage::Command(command, Instant::now(), port));
         waiting
     }
 

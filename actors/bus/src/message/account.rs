@@ -15,8 +15,9 @@ use apex_domain::{
     AccountId, Currency, Instrument, InstrumentId, Money, RequestId, StrategyId, UnixNanos,
 };
 use ractor::RpcReplyPort;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 
 /// A client's command. The shell adds the clock and the market as it sees them.
@@ -285,6 +286,38 @@ pub struct AccountSummary {
     pub reconcile_differences: BTreeMap<&'static str, u64>,
     /// Loss limits are set, and see nothing: a part of the equity is not known.
     pub losses_unmeasured: bool,
+    pub kill_switch: KillSwitchTimes,
+}
+
+/// How many times of [`KillSwitchTimes`] are kept: they are read every few seconds, and each is a
+/// command of a person or of a rule.
+const TIMES_KEPT: usize = 256;
+
+/// How long the kill switch took: for each halt that cancels, the time from its command to the
+/// last of its cancels handed to the venue's session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KillSwitchTimes {
+    /// Halts that canceled since the start.
+    pub total: u64,
+    /// The newest of them, oldest first; bounded.
+    pub newest: VecDeque<Duration>,
+}
+
+impl KillSwitchTimes {
+    pub fn note(&mut self, took: Duration) {
+        self.total += 1;
+        self.newest.push_back(took);
+        if self.newest.len() > TIMES_KEPT {
+            self.newest.pop_front();
+        }
+    }
+
+    /// Returns those that came behind the first `seen`, as far as they are kept.
+    pub fn after(&self, seen: u64) -> impl Iterator<Item = Duration> {
+        let new = usize::try_from(self.total.saturating_sub(seen)).unwrap_or(usize::MAX);
+        let skipped = self.newest.len().saturating_sub(new);
+        self.newest.iter().skip(skipped).copied()
+    }
 }
 
 impl AccountSummary {
@@ -318,6 +351,7 @@ impl AccountSummary {
             venue_connected: false,
             reconcile_differences: BTreeMap::new(),
             losses_unmeasured: account.are_losses_unmeasured(),
+            kill_switch: KillSwitchTimes::default(),
         })
     }
 }
@@ -331,9 +365,17 @@ pub struct AccountEvent {
 }
 
 /// The mailbox of an account actor.
+// Commands are the most of it. Boxed, each would cost an allocation more, and the others save room
+// that nothing waits for.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 pub enum AccountMessage {
-    Command(AccountCommand, RpcReplyPort<Result<Reply, CommandError>>),
+    /// With when it was asked for: it may have waited behind others.
+    Command(
+        AccountCommand,
+        Instant,
+        RpcReplyPort<Result<Reply, CommandError>>,
+    ),
     Query(AccountQuery, RpcReplyPort<AccountAnswer>),
     /// One input of a lock-step run at the run's own time, answered with all that followed once
     /// it is durable. The commands to the venue are in the answer and not sent by the shell.
@@ -360,4 +402,28 @@ pub enum AccountMessage {
         view: MarketView,
     },
     Tick,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_behind_those_that_were_seen_are_told_as_far_as_they_are_kept() {
+        let mut times = KillSwitchTimes::default();
+        for number in 0..TIMES_KEPT as u64 + 2 {
+            times.note(Duration::from_secs(number));
+        }
+        let last = times.total - 1;
+        assert_eq!(times.newest.len(), TIMES_KEPT);
+        let told = |seen| {
+            times
+                .after(seen)
+                .map(|took| took.as_secs())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(told(times.total), Vec::<u64>::new());
+        assert_eq!(told(last), [last]);
+        assert_eq!(told(0).first(), Some(&2));
+    }
 }

@@ -5,7 +5,7 @@ pub mod exposure;
 
 pub use account::{
     AccountAnswer, AccountCommand, AccountEvent, AccountMessage, AccountQuery, AccountSummary,
-    ClosingAnswer, CommandError, JournalHealth, OrderFilter, PAGE_LIMIT, Page, ReconcileState,
-    VenueLink,
+    ClosingAnswer, CommandError, JournalHealth, KillSwitchTimes, OrderFilter, PAGE_LIMIT, Page,
+    ReconcileState, VenueLink,
 };
 pub use exposure::{ExposureError, ExposureMessage};

@@ -71,6 +71,7 @@ impl Account {
                 self.book(recorded, execution, None, Holder::external(), false)?;
             }
             Event::BalanceReconciled { .. }
+            | Event::PositionSettled { .. }
             | Event::FundingPaid { .. }
             | Event::InstrumentSplit { .. } => self.take_payment(recorded)?,
             Event::ReportQuarantined { .. } => {}
@@ -241,7 +242,7 @@ impl Account {
     }
 
     /// Brings an execution to the positions, cash and the list of executions.
-    fn book(
+    pub(super) fn book(
         &mut self,
         recorded: &Recorded,
         execution: &Execution,

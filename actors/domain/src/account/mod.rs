@@ -26,6 +26,7 @@ mod reports;
 mod requests;
 mod reset;
 mod session;
+mod settlement;
 mod share;
 mod short;
 mod slices;

@@ -1,4 +1,4 @@
-//! Funding and splits: what happens to positions without an order.
+//! Funding, splits and settlements: what happens to positions without an order.
 
 use super::machine::{Account, Step};
 use super::recovery::FoldError;
@@ -120,6 +120,17 @@ impl Account {
                 self.take_cash(recorded, currency, *amount)?;
                 self.take_paid(currency, *amount);
                 Ok(())
+            }
+            Event::PositionSettled {
+                strategy_id,
+                position_side,
+                execution,
+            } => {
+                let holder = Holder {
+                    strategy_id: strategy_id.clone(),
+                    side: *position_side,
+                };
+                self.book(recorded, execution, None, holder, false)
             }
             Event::FundingPaid {
                 instrument_id,

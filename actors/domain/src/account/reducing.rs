@@ -40,9 +40,9 @@ impl Account {
         }
         let events = step.effects.events.iter().map(|recorded| &recorded.event);
         let touched = events.filter_map(|event| match event {
-            Event::ExternalFilled { execution } | Event::PositionReconciled { execution } => {
-                Some(&execution.instrument_id)
-            }
+            Event::ExternalFilled { execution }
+            | Event::PositionReconciled { execution }
+            | Event::PositionSettled { execution, .. } => Some(&execution.instrument_id),
             Event::ExecutionBusted { instrument_id, .. }
             | Event::InstrumentSplit { instrument_id, .. } => Some(instrument_id),
             event => {

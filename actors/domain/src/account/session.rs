@@ -64,6 +64,7 @@ impl Account {
             self.query(step, index);
         }
         self.expire(step);
+        self.settle_contracts(step);
         self.repeat_refused_cancels(step);
         self.repeat_foreign_cancels(step);
         self.check_losses(step);

@@ -13,7 +13,7 @@ use crate::id::{
 use crate::instrument::Instrument;
 use crate::money::Money;
 use crate::number::{Price, Quantity};
-use crate::order::{ListDefinition, OrderKey, SubmitOrder};
+use crate::order::{ListDefinition, OrderKey, PositionSide, SubmitOrder};
 use crate::risk::platform::ShareTerm;
 use crate::risk::{Limits, MarketRef, ReasonCode, TradingState};
 use crate::time::UnixNanos;
@@ -267,6 +267,12 @@ pub enum Event {
         at: UnixNanos,
         until: UnixNanos,
     },
+    /// The contract has ended: the execution, made up, that settles a strategy's position of it.
+    PositionSettled {
+        strategy_id: StrategyId,
+        position_side: PositionSide,
+        execution: Box<Execution>,
+    },
 }
 
 /// A command over several orders or positions.
@@ -442,6 +448,7 @@ impl Event {
             | Event::FundingPaid { .. }
             | Event::InstrumentSplit { .. }
             | Event::PositionReconciled { .. }
+            | Event::PositionSettled { .. }
             | Event::BalanceReconciled { .. }
             | Event::EquityMarked { .. }
             | Event::PlatformShareSet { .. }

@@ -108,6 +108,11 @@ impl Instrument {
         self.rules.expires_at.is_some_and(|end| now >= end)
     }
 
+    /// Returns the last moment at which a future trades; `None` for what has no end.
+    pub fn last_moment(&self) -> Option<UnixNanos> {
+        self.rules.expires_at.map(|end| end.plus(-1))
+    }
+
     pub fn is_on_quantity_increment(&self, quantity: Quantity) -> bool {
         quantity.0 % self.quantity_increment.0 == 0
     }

@@ -247,7 +247,7 @@ fn each_kind_of_fee_is_charged_as_its_venue_does() {
 }
 
 #[test]
-fn a_limit_price_from_one_on_has_two_decimals_and_four_below() {
+fn tc_v03_a_limit_price_from_one_on_has_two_decimals_and_four_below() {
     let share = share();
     for (price, fits) in [
         ("0.9999", true),

@@ -23,7 +23,7 @@ mod market;
 mod orders;
 
 use super::costs::{FeeModel, Slippage};
-use super::ledger::{Numbering, RestoredOrder};
+use super::ledger::{Numbering, RestoredOrder, RestoredPosition};
 use super::one_account::{OneAccount, OwnOrders};
 use crate::id::{ClientOrderId, IdError, InstrumentId};
 use crate::instrument::Instrument;
@@ -111,6 +111,12 @@ impl BookFill {
             let market = Market::new(instrument, self.options.queue);
             self.markets.insert(id, market);
         }
+    }
+
+    /// Puts back what the account holds by orders that are not put back themselves: what only
+    /// reduces is held to it. Before [`BookFill::restore`].
+    pub fn restore_positions(&mut self, held: &[RestoredPosition]) {
+        self.own.ledger.restore_positions(held);
     }
 
     /// Puts orders of an earlier run back, at the back of their queues. Their instruments must

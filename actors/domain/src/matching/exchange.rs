@@ -165,6 +165,8 @@ pub struct SimExchange {
     live: BTreeMap<u64, LiveOrder>,
     /// When which order ends.
     ends: BTreeSet<(UnixNanos, u64)>,
+    /// When which contract ends that was not settled yet.
+    contract_ends: BTreeSet<(UnixNanos, InstrumentId)>,
     /// Orders whose condition was met and that were not worked off yet.
     triggered: VecDeque<u64>,
     /// The number of each account, which keeps its orders apart from its own.
@@ -210,6 +212,11 @@ impl SimExchange {
         }
         // The sessions begin with the first input.
         let sessions = markets.values().any(|market| market.sessions.is_some());
+        let end = |(id, market): (&InstrumentId, &SimMarket)| {
+            let end = market.definition.instrument.rules.expires_at?;
+            Some((end, id.clone()))
+        };
+        let contract_ends = markets.iter().filter_map(end).collect();
         Ok(SimExchange {
             numbering,
             climate,
@@ -218,6 +225,7 @@ impl SimExchange {
             ledgers: BTreeMap::new(),
             live: BTreeMap::new(),
             ends: BTreeSet::new(),
+            contract_ends,
             triggered: VecDeque::new(),
             groups: BTreeMap::new(),
             margin: options.margin.map(MarginBook::new),

@@ -22,6 +22,7 @@ use order::Fill;
 pub use order::RestoredOrder;
 pub(super) use order::{Change, Match, VenueOrder};
 use positions::Positions;
+pub use positions::RestoredPosition;
 use std::collections::BTreeMap;
 
 mod snapshot;
@@ -82,7 +83,19 @@ impl Ledger {
 
     /// Returns when an order, open or ended, ends by the clock.
     pub(super) fn end_time(&self, id: &ClientOrderId) -> Option<UnixNanos> {
-        self.orders.get(id)?.order.terms.expire_at
+        self.orders.get(id)?.ends_at
+    }
+
+    /// Takes up when a working order ends by the clock, where it does. Returns that with the
+    /// order's number.
+    pub(super) fn note_end(
+        &mut self,
+        id: &ClientOrderId,
+        instrument: &Instrument,
+    ) -> Option<(UnixNanos, u64)> {
+        let order = self.open_mut(id)?;
+        order.ends_at = order.last_moment(instrument);
+        Some((order.ends_at?, order.number))
     }
 
     /// Takes an order over as working.

@@ -146,6 +146,18 @@ impl MarginBook {
         };
     }
 
+    /// Closes every position of a contract that has ended at its last mark.
+    pub(super) fn settle(&mut self, instrument: &Instrument, mark: Price) {
+        for account_id in self.exposed() {
+            let held = self.positions(&account_id).into_iter();
+            let held = held.filter(|(id, _)| *id == instrument.instrument_id);
+            for (_, position) in held.collect::<Vec<_>>() {
+                let closing = position.saturating_neg();
+                self.move_position(&account_id, instrument, mark, closing, Money::ZERO);
+            }
+        }
+    }
+
     /// Returns the accounts that have a position.
     pub(super) fn exposed(&self) -> Vec<AccountId> {
         let exposed = |(id, holding): (&AccountId, &Holding)| {

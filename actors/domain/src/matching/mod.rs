@@ -34,7 +34,7 @@ pub use book_fill::{BookFill, BookFillOptions, QueueModel};
 pub use costs::{FeeModel, Slippage};
 pub use exchange::{ExchangeEvent, ExchangeInput, SimError, SimExchange, SimOptions};
 pub use latency::{Delayed, Latencies, LatencyModel};
-pub use ledger::RestoredOrder;
+pub use ledger::{RestoredOrder, RestoredPosition};
 pub use margin::{MarginOptions, MarginState};
 pub use sessions::InSessions;
 pub use sim_instrument::SimInstrument;

@@ -8,7 +8,7 @@ use super::floor::Floor;
 use super::ledger::{Change, Ledger, Numbering, TakenBack, VenueOrder};
 use super::rules::Refused;
 use crate::id::{ClientOrderId, InstrumentId};
-use crate::order::TimeInForce;
+use crate::instrument::Instrument;
 use crate::time::UnixNanos;
 use crate::venue::{EndReason, NewOrder, SessionEdge, VenueCommand, VenueControl, VenueReport};
 use std::collections::BTreeSet;
@@ -64,14 +64,9 @@ impl OwnOrders {
     }
 
     /// Notes when a working order ends by the clock, where it does.
-    pub(super) fn note_end(&mut self, id: &ClientOrderId) {
-        let Some(order) = self.ledger.open(id) else {
-            return;
-        };
-        if let (TimeInForce::Day | TimeInForce::Gtd, Some(end)) =
-            (order.order.time_in_force, order.order.terms.expire_at)
-        {
-            self.ends.insert((end, order.number, id.clone()));
+    pub(super) fn note_end(&mut self, id: &ClientOrderId, instrument: &Instrument) {
+        if let Some((end, number)) = self.ledger.note_end(id, instrument) {
+            self.ends.insert((end, number, id.clone()));
         }
     }
 

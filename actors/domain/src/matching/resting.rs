@@ -222,12 +222,16 @@ impl RestingSide {
     }
 
     /// Lets a print that hit this side work on the orders; calls `fill` for each that trades.
-    /// `fill` returns false when it ended the order instead.
+    /// `fill` returns how much of it was traded; the order has ended where that is less.
     ///
     /// A print through an order's price means that everything at that price was gone before. A
     /// print at its price uses up what is ahead of it first. The print's quantity is shared:
     /// what one order got, the next cannot get.
-    pub(super) fn print(&mut self, print: Print, mut fill: impl FnMut(&Resting, Quantity) -> bool) {
+    pub(super) fn print(
+        &mut self,
+        print: Print,
+        mut fill: impl FnMut(&Resting, Quantity) -> Quantity,
+    ) {
         let mut spent = 0_i64;
         for order in &mut self.orders {
             if !reaches(self.side, Some(order.price), print.price) {
@@ -242,8 +246,9 @@ impl RestingSide {
                 order.print_through(print.quantity.0, spent)
             };
             if filled.0 > 0 {
-                spent += filled.0;
-                if !fill(order, filled) {
+                let traded = fill(order, filled);
+                spent += traded.0;
+                if traded < filled {
                     order.leaves = Quantity::ZERO;
                 }
             }

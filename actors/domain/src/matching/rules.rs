@@ -52,6 +52,9 @@ pub(super) fn check_new(
     order: &NewOrder,
     now: UnixNanos,
 ) -> Result<(), Refused> {
+    if instrument.is_expired(now) {
+        return Err(Refused::new(RejectReason::Halted, "the contract has ended"));
+    }
     check_quantity(instrument, order.quantity)?;
     if order.quantity < instrument.min_quantity {
         return Err(Refused::other("quantity is below min_quantity"));

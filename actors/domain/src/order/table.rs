@@ -5,7 +5,7 @@
 //!
 //! Source: FIX 4.4 appendix D (order state change matrices), and the tables of public platforms.
 //! Deviation: a late fill of a part leaves CANCELED and EXPIRED as they are, since the rest stays
-//! canceled and nothing of it works; only a late fill of all makes the order FILLED. An amend
+//! canceled and nothing of it works; only a late fill of all makes the order FILLED (ADR 0008). An amend
 //! whose answer comes behind the end still says what the order's quantity was. A bust of a
 //! FILLED order makes it CANCELED: what was taken back does not work again.
 //!
@@ -200,7 +200,7 @@ mod tests {
     ];
 
     #[test]
-    fn each_state_leads_to_exactly_the_states_that_the_trade_allows() {
+    fn tc_l01_each_state_leads_to_exactly_the_states_that_the_trade_allows() {
         assert_eq!(LEGAL.len(), OrderStatus::ALL.len());
         for (status, text) in LEGAL {
             let mut expected: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_whole_late_fill_and_a_bust_move_a_terminal_state() {
+    fn tc_l05_only_a_whole_late_fill_and_a_bust_move_a_terminal_state() {
         for status in OrderStatus::ALL.into_iter().filter(|s| s.is_terminal()) {
             for kind in EventKind::ALL {
                 match next(status, kind) {

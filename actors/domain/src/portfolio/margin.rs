@@ -2,7 +2,7 @@
 
 use super::Portfolio;
 use super::valuation::{Sum, Valuation};
-use crate::id::{Currency, InstrumentId};
+use crate::id::InstrumentId;
 use crate::instrument::{Instrument, InstrumentKind};
 use crate::money::{Money, Rate};
 use crate::number::{Decimal, NumberError, Price, Quantity};
@@ -25,8 +25,24 @@ pub struct InstrumentMargin {
     pub reserved: Money,
 }
 
-/// What an account holds and has left, in its base currency.
+/// What of an account's margin one instrument holds, in the account's base currency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MarginPart {
+    pub initial: Money,
+    pub maintenance: Money,
+    pub reserved: Money,
+}
+
+impl MarginPart {
+    fn is_nothing(&self) -> bool {
+        [self.initial, self.maintenance, self.reserved]
+            .iter()
+            .all(|amount| amount.is_zero())
+    }
+}
+
+/// What an account holds and has left, in its base currency.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Margin {
     /// Cash of all currencies and the open profit of contracts. Spot positions do not count.
     pub collateral: Money,
@@ -40,6 +56,9 @@ pub struct Margin {
     pub ratio: Option<Rate>,
     /// True when a mark or rate was missing or too old: what it concerned is left out.
     pub partial: bool,
+    /// The parts of `initial`, `maintenance` and `reserved`; instruments that hold nothing, and those
+    /// that were left out, are absent.
+    pub by_instrument: BTreeMap<InstrumentId, MarginPart>,
 }
 
 impl Margin {
@@ -116,7 +135,7 @@ impl Portfolio {
             };
             let mark = valuation.mark(id);
             let margin = self.instrument_margin(instrument, &exposures.of(id), mark);
-            sums.take(margin.ok(), instrument.profit_currency(), valuation);
+            sums.take(margin.ok(), instrument, valuation);
             if instrument.settles_profit() {
                 for position in self.positions_of(id).filter(|p| !p.is_flat()) {
                     let open = mark.and_then(|mark| position.unrealized_pnl(instrument, mark).ok());
@@ -136,22 +155,35 @@ struct MarginSums {
     initial: Sum,
     maintenance: Sum,
     reserved: Sum,
+    parts: BTreeMap<InstrumentId, MarginPart>,
 }
 
 impl MarginSums {
     fn take(
         &mut self,
         margin: Option<InstrumentMargin>,
-        currency: &Currency,
+        instrument: &Instrument,
         valuation: &Valuation<'_>,
     ) {
+        let currency = instrument.profit_currency();
         let in_base = |of: fn(&InstrumentMargin) -> Money| {
             let amount = margin.as_ref().map(of)?;
             valuation.convert(amount, currency)
         };
-        self.initial.add(in_base(|margin| margin.initial));
-        self.maintenance.add(in_base(|margin| margin.maintenance));
-        self.reserved.add(in_base(|margin| margin.reserved));
+        let initial = in_base(|margin| margin.initial);
+        let maintenance = in_base(|margin| margin.maintenance);
+        let reserved = in_base(|margin| margin.reserved);
+        self.initial.add(initial);
+        self.maintenance.add(maintenance);
+        self.reserved.add(reserved);
+        let part = MarginPart {
+            initial: initial.unwrap_or_default(),
+            maintenance: maintenance.unwrap_or_default(),
+            reserved: reserved.unwrap_or_default(),
+        };
+        if !part.is_nothing() {
+            self.parts.insert(instrument.instrument_id.clone(), part);
+        }
     }
 
     fn finish(self) -> Margin {
@@ -176,6 +208,7 @@ impl MarginSums {
             free: free.total,
             ratio: ratio.map(|ratio| Rate(ratio.round_dp(super::COST_DECIMALS))),
             partial: free.partial || parts.iter().any(|part| part.partial),
+            by_instrument: self.parts,
         }
     }
 }

@@ -20,7 +20,7 @@ pub use attribution::{Attribution, BasePnl, Pnl, PnlKey};
 pub(crate) use booking::{Booking, fee_units};
 pub use charges::Charges;
 pub use holder::Holder;
-pub use margin::{InstrumentMargin, Margin};
+pub use margin::{InstrumentMargin, Margin, MarginPart};
 pub use position::{COST_DECIMALS, Position};
 pub use rates::{ConversionRate, DEFAULT_MAX_RATE_AGE_NS, Freshness, Rates};
 pub use splits::Split;

@@ -3,6 +3,7 @@
 use super::difference::{Difference, OrderFigures};
 use super::snapshot::{ExecutionPart, Part, VenueBalance, VenueOpenOrder, VenuePosition};
 use crate::account::{Account, ExecutionRecord, NO_ANSWER_NS};
+use crate::event::AccountMode;
 use crate::id::{ClientOrderId, Currency, InstrumentId};
 use crate::instrument::{Instrument, InstrumentKind};
 use crate::market::Side;
@@ -22,10 +23,28 @@ const CLOCK_SKEW_NS: i64 = 3_600 * NANOS_PER_SECOND;
 /// What begins the id of an execution that reconciliation made up.
 pub(crate) const SYNTHETIC: &str = "RECON-";
 
+/// What begins the id of an execution that settles a position in a contract that has ended.
+pub(crate) const SETTLEMENT: &str = "SETTLE-";
+
 /// Returns whether reconciliation made this execution up.
 pub(crate) fn is_synthetic(execution: &Execution) -> bool {
+    is_own(execution, SYNTHETIC)
+}
+
+/// Returns whether this execution settles a position.
+pub(crate) fn is_settlement(execution: &Execution) -> bool {
+    is_own(execution, SETTLEMENT)
+}
+
+/// No venue names an execution of ours by its own order.
+fn is_own(execution: &Execution, prefix: &str) -> bool {
     let id = execution.exec_id.as_str();
-    id.starts_with(SYNTHETIC) && execution.client_order_id.as_str() == id
+    id.starts_with(prefix) && execution.client_order_id.as_str() == id
+}
+
+/// Returns whether the venue knows nothing of this execution.
+fn is_made_up(execution: &Execution) -> bool {
+    is_synthetic(execution) || is_settlement(execution)
 }
 
 /// Returns the executions that are not here, as the venue orders them.
@@ -60,7 +79,7 @@ fn unlisted<'a>(
         .map(|row| (&row.exec_id, &row.instrument_id))
         .collect();
     recent(account, part.since)
-        .filter(|record| !record.busted && !is_synthetic(&record.execution))
+        .filter(|record| !record.busted && !is_made_up(&record.execution))
         .map(|record| &record.execution)
         .filter(|execution| execution.ts_event >= part.since && execution.ts_event < part.ts)
         .filter(move |execution| !listed.contains(&(&execution.exec_id, &execution.instrument_id)))
@@ -108,7 +127,7 @@ pub(crate) fn younger_than(
 ) -> bool {
     let traded = recent(account, ts)
         .map(|record| &record.execution)
-        .filter(|execution| !is_synthetic(execution))
+        .filter(|execution| !is_made_up(execution))
         .filter(|execution| instrument_id.is_none_or(|id| *id == execution.instrument_id))
         .any(|execution| execution.ts_event >= ts);
     traded || account.has_busted_since(ts, instrument_id)
@@ -239,7 +258,13 @@ pub(crate) fn positions(account: &Account, part: &Part<VenuePosition>) -> Vec<Di
             venue.entry(instrument_id).or_default();
         }
     }
-    let rows = venue.into_iter();
+    // What is left of a contract that has ended is settled, on both sides in their own time.
+    let has_ended = |id: &InstrumentId| {
+        let instrument = account.instruments().get(id);
+        account.mode() != Some(AccountMode::Live)
+            && instrument.is_some_and(|instrument| instrument.is_expired(part.ts))
+    };
+    let rows = venue.into_iter().filter(|(id, _)| !has_ended(id));
     rows.filter_map(|(instrument_id, (quantity, price))| {
         let ours = account.net_position(instrument_id);
         // Beyond what a position can hold it is cut, still differs, and cannot be booked.

@@ -21,8 +21,9 @@ mod machine;
 mod snapshot;
 
 pub(crate) use compare::{
-    SYNTHETIC, awaits_busts, balances, executions_unknown_at_venue, has_unlisted_order, holdings,
-    is_synthetic, legs, missing_executions, orders, positions, younger_than,
+    SETTLEMENT, SYNTHETIC, awaits_busts, balances, executions_unknown_at_venue, has_unlisted_order,
+    holdings, is_settlement, is_synthetic, legs, missing_executions, orders, positions,
+    younger_than,
 };
 pub use difference::{
     Difference, DifferenceKind, DifferenceState, Found, OrderFigures, ReconcileMode,

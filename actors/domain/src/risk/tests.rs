@@ -423,7 +423,7 @@ fn reduce_only_orders_never_pass_zero_together() {
 }
 
 #[test]
-fn tc_r01_a_reducing_account_takes_only_what_reduces() {
+fn tc_t02_a_reducing_account_takes_only_what_reduces() {
     let mut world = World::ready();
     world.working(limit("a", PERP, Side::Sell, 1_000, 10_000));
     world.fill("a", "x1", 1_000, 10_000);

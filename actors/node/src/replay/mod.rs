@@ -246,7 +246,9 @@ fn lock_step(
     for instrument in instruments {
         venue.define(instrument.clone());
     }
-    venue.restore(now, &restore::working_orders(account));
+    let orders = restore::working_orders(account);
+    venue.restore_positions(&restore::positions(account, &orders));
+    venue.restore(now, &orders);
     let venue = Box::new(InSessions::new(venue, instruments));
     let account_id = paper_account();
     let mut step = LockStep::new(account_id.clone(), venue, instruments.to_vec());

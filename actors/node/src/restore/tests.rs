@@ -157,7 +157,10 @@ impl World {
     /// Ends the market and opens another one round the same account.
     fn crash(&mut self, seed: u64) {
         self.exchange = exchange(seed, self.sequence + 1);
-        let orders: Vec<_> = working_orders(&self.account)
+        let orders = working_orders(&self.account);
+        let held = positions(&self.account, &orders);
+        self.exchange.restore_positions(&account_id(), &held);
+        let orders: Vec<_> = orders
             .into_iter()
             .map(|order| (account_id(), order))
             .collect();
@@ -309,4 +312,35 @@ fn numbers_go_on_above_every_id_that_any_account_has() {
     for (id, expected) in [("SIM-o12", 12), ("SIM-7", 7), ("x", 0), ("9", 9), ("", 0)] {
         assert_eq!(number(id), expected, "{id}");
     }
+}
+
+/// The position is of an order that has ended, which is not put back itself.
+#[test]
+fn what_only_reduces_still_has_a_position_to_reduce_after_a_restart() {
+    let mut world = World::new();
+    world.submit("long", |order| {
+        order.order_type = OrderType::Market;
+        order.limit_price = None;
+        order.quantity = Quantity(50_000);
+    });
+    assert_eq!(world.status("long"), OrderStatus::Filled);
+    let exit = |order: &mut SubmitOrder| {
+        order.side = Side::Sell;
+        order.reduce_only = true;
+        order.quantity = Quantity(20_000);
+        order.limit_price = Some(Price(6_500_000));
+    };
+    world.submit("rests", exit);
+    assert_eq!(world.status("rests"), OrderStatus::Accepted);
+
+    world.crash(8);
+    world.step(1);
+    assert_eq!(world.status("rests"), OrderStatus::Accepted);
+    world.submit("out", |order| {
+        exit(order);
+        order.order_type = OrderType::Market;
+        order.quantity = Quantity(30_000);
+        order.limit_price = None;
+    });
+    assert_eq!(world.status("out"), OrderStatus::Filled);
 }

@@ -5,6 +5,7 @@ use apex_domain::event::{Event, Hold};
 use apex_domain::order::{
     Contingency, ListDefinition, Order, OrderStatus, SubmitList, SubmitOrder,
 };
+use apex_domain::venue::Execution;
 use apex_domain::{ClientOrderId, Instrument, InstrumentId, OrderListId, StrategyId};
 use apex_strategy::ledger::{lists, order_number, order_prefix};
 use std::collections::{BTreeMap, BTreeSet};
@@ -164,6 +165,15 @@ impl Holdings {
         {
             self.split(instrument_id, *numerator, *denominator);
         }
+        if let Event::PositionSettled {
+            strategy_id,
+            execution,
+            ..
+        } = &recorded.event
+            && *strategy_id == self.strategy_id
+        {
+            self.move_position(execution, execution.side.sign() * execution.last_quantity.0);
+        }
         let own = |order: &&std::sync::Arc<Order>| order.request.strategy_id == self.strategy_id;
         let Some(order) = event.order.as_ref().filter(own) else {
             return false;
@@ -184,16 +194,20 @@ impl Holdings {
                 Some(instrument) => execution.position_change(&instrument).unwrap_or(0),
                 None => execution.side.sign() * execution.last_quantity.0,
             };
-            let signed = change.saturating_mul(direction);
-            let position = self.positions.entry(id.clone()).or_default();
-            *position = position.saturating_add(signed);
-            if *position == 0 {
-                self.positions.remove(id);
-            }
+            self.move_position(execution, change.saturating_mul(direction));
         }
         self.take_place(&recorded.event, order);
         self.take(order.as_ref().clone());
         true
+    }
+
+    fn move_position(&mut self, execution: &Execution, signed: i64) {
+        let id = &execution.instrument_id;
+        let position = self.positions.entry(id.clone()).or_default();
+        *position = position.saturating_add(signed);
+        if *position == 0 {
+            self.positions.remove(id);
+        }
     }
 
     /// Makes the units of a position as many as the account counts after a split: a fraction of

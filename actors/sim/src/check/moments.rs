@@ -1,6 +1,7 @@
 //! Orders for an opening or a close that the account holds: they leave in their time or never.
 
-use apex_domain::account::Effects;
+use crate::coverage::{Coverage, Moment as Met};
+use apex_domain::account::{CLOSE_LEAD_NS, Effects};
 use apex_domain::event::{Event, Hold};
 use apex_domain::risk::TradingState;
 use apex_domain::time::NANOS_PER_SECOND;
@@ -40,10 +41,15 @@ impl Gate {
 }
 
 impl Moments {
-    /// Checks what an input led to.
+    /// Checks what an input led to, and notes what became of such orders.
     ///
     /// Errors: what may not be.
-    pub fn take(&mut self, effects: &Effects, mut gate: Gate) -> Result<(), String> {
+    pub fn take(
+        &mut self,
+        effects: &Effects,
+        mut gate: Gate,
+        coverage: &mut Coverage,
+    ) -> Result<(), String> {
         for recorded in &effects.events {
             match &recorded.event {
                 Event::TradingStateChanged { state, .. } => gate.state = *state,
@@ -73,6 +79,15 @@ impl Moments {
                         if first && waits {
                             return Err(format!("order {order_id} left while it had to wait"));
                         }
+                        if first {
+                            coverage.take_moment(moment.met());
+                        }
+                    }
+                }
+                Event::OrderExpired { order_id, .. } => {
+                    let moment = self.orders.get(order_id);
+                    if let Some(moment) = moment.filter(|moment| !moment.has_left) {
+                        coverage.take_moment(moment.met());
                     }
                 }
                 _ => {}
@@ -97,6 +112,16 @@ pub fn none_waits_too_long(account: &Account, now: UnixNanos) -> Result<(), Stri
 }
 
 impl Moment {
+    fn met(&self) -> Met {
+        let is_close = self.until.since(self.at) <= CLOSE_LEAD_NS;
+        match (is_close, self.has_left) {
+            (false, true) => Met::LeftAtOpen,
+            (true, true) => Met::LeftAtClose,
+            (false, false) => Met::OverAtOpen,
+            (true, false) => Met::OverAtClose,
+        }
+    }
+
     fn leave(&self, order_id: &OrderId, now: UnixNanos) -> Result<(), String> {
         if self.at <= now && now < self.until {
             return Ok(());

@@ -32,8 +32,18 @@ impl World {
                 .last_close
                 .filter(|taken| own.node.disk.closed(*taken).is_none());
             let closing = closing.map(|taken| format!("closing {taken} has not ended"));
-            open.chain(closing).chain(self.differences(own))
+            open.chain(closing)
+                .chain(self.moments(own))
+                .chain(self.differences(own))
         })
+    }
+
+    /// Returns the orders whose opening or close has come and that neither left nor are over: where
+    /// trading stays halted that takes a minute.
+    fn moments(&self, own: &Member) -> impl Iterator<Item = String> {
+        let due = own.node.account.release_times();
+        due.take_while(|(at, _)| *at <= self.now)
+            .map(|(at, id)| format!("an order of {id} waits since its moment, {at:?}"))
     }
 
     fn differences(&self, own: &Member) -> Vec<String> {

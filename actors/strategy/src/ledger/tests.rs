@@ -425,3 +425,29 @@ fn a_late_fill_of_an_iceberg_that_is_kept_no_longer_counts_all_the_same() {
     ledger.fold(&filled("earlier", &part(&request), 3));
     assert_eq!(ledger.position(&instrument_id()), 6);
 }
+
+#[test]
+fn what_is_settled_at_the_end_of_a_contract_is_held_no_more() {
+    for (of, left) in [("s", 0), ("other", 40)] {
+        let mut ledger = ledger("s");
+        ledger.restore_position(&instrument_id(), 40);
+        let settled = Event::PositionSettled {
+            strategy_id: StrategyId::new(of).unwrap(),
+            position_side: apex_domain::order::PositionSide::Net,
+            execution: Box::new(Execution {
+                exec_id: ExecId::new("SETTLE-1").unwrap(),
+                client_order_id: ClientOrderId::new("SETTLE-1").unwrap(),
+                instrument_id: instrument_id(),
+                side: Side::Sell,
+                last_quantity: Quantity(40),
+                last_price: Price(100),
+                fee: Money::ZERO,
+                fee_currency: Currency::new("USD").unwrap(),
+                maker: false,
+                ts_event: UnixNanos(1),
+            }),
+        };
+        assert_eq!(ledger.fold(&record(1, settled)), None);
+        assert_eq!(ledger.position(&instrument_id()), left);
+    }
+}

@@ -8,7 +8,7 @@ use apex_domain::account::Account;
 use apex_domain::event::{Command, Event, Hold, Recorded};
 use apex_domain::order::{Order, OrderStatus};
 use apex_domain::risk::Limits;
-use apex_domain::{ClientOrderId, InstrumentId, OrderId, UnixNanos};
+use apex_domain::{ClientOrderId, Instrument, InstrumentId, OrderId, UnixNanos};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// See the module.
@@ -40,6 +40,9 @@ impl Interest {
         for order in account.working_orders() {
             self.restore_order(account, order);
         }
+        for instrument in account.instruments().values() {
+            self.note_end(instrument);
+        }
         let leave = account.release_times().map(|(at, _)| at);
         self.deadlines.extend(leave);
     }
@@ -56,6 +59,14 @@ impl Interest {
             if account.watches(id) {
                 self.hold(&order_id);
             }
+        }
+    }
+
+    /// What is held of a contract is settled at its end, at the last price before it.
+    fn note_end(&mut self, instrument: &Instrument) {
+        if let Some(end) = instrument.rules.expires_at {
+            self.deadlines.insert(end);
+            self.shown.insert(instrument.instrument_id.clone());
         }
     }
 
@@ -95,6 +106,7 @@ impl Interest {
     /// Takes an event of the account.
     pub fn note(&mut self, recorded: &Recorded) {
         match &recorded.event {
+            Event::InstrumentDefined { instrument } => self.note_end(instrument),
             Event::LimitsSet { limits, .. } => self.everything |= measures_by_marks(limits),
             Event::ListInitialized { list } => {
                 self.joining = list.members.iter().cloned().collect();

@@ -130,6 +130,9 @@ pub struct AccountsArgs {
     pub action: Option<AccountsAction>,
     #[command(flatten)]
     pub list: ListArgs,
+    /// Show the margin of each instrument too; --json always has it.
+    #[arg(long)]
+    pub wide: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -28,10 +28,11 @@ impl Account {
         let held = i128::from(self.position_meant(request).quantity) * direction;
         let own_list = entry.and_then(|entry| self.alternatives_of(entry));
         let (mut alone, mut in_lists) = (0, BTreeMap::<&OrderListId, i128>::new());
-        for index in self.orders.working() {
-            let other = self.orders.get(*index);
+        // Those of other instruments close nothing of it, and may be many.
+        for index in self.orders.working_of(&request.instrument_id) {
+            let other = self.orders.get(index);
             let is_own = entry.is_some_and(|entry| entry.created == other.created);
-            if is_own || children.contains(index) || !closes_same(&other.order.request, request) {
+            if is_own || children.contains(&index) || !closes_same(&other.order.request, request) {
                 continue;
             }
             let open = i128::from(other.reserved_open().0);
@@ -57,7 +58,5 @@ impl Account {
 }
 
 fn closes_same(other: &SubmitOrder, request: &SubmitOrder) -> bool {
-    other.instrument_id == request.instrument_id
-        && other.side == request.side
-        && other.terms.position_side == request.terms.position_side
+    other.side == request.side && other.terms.position_side == request.terms.position_side
 }

@@ -48,18 +48,21 @@ fn units_of(instrument: &Instrument, notional: Decimal, price: Price) -> Option<
     }
 }
 
-/// Returns when an order ends by itself, the last time at which it may trade; `None` for one that
-/// does not.
+/// Returns when an order ends by itself, the last time at which it may trade: that of its own
+/// time, or the last one of its contract. `None` for one that does not.
 pub fn expires_at(
     instrument: &Instrument,
     request: &SubmitOrder,
     now: UnixNanos,
 ) -> Option<UnixNanos> {
-    match request.time_in_force {
+    let own = match request.time_in_force {
         TimeInForce::Gtd => request.terms.expire_at,
         TimeInForce::Day => Some(day_end(instrument, request, now)),
-        _ => None,
-    }
+        TimeInForce::Gtc => None,
+        // These end as they come, or with their auction.
+        _ => return None,
+    };
+    own.into_iter().chain(instrument.last_moment()).min()
 }
 
 /// A market around the clock has days that end at 00:00 UTC; so has one whose calendar does not

@@ -348,7 +348,7 @@ fn a_venue_that_expires_orders_itself_is_asked_when_it_is_silent() {
     assert!(world.commands().is_empty());
 }
 
-/// TC-S01 and TC-S02: a DAY order in New York equities ends at 16:00:00 local time, one in
+/// TC-C01 and TC-C03 in an account: a DAY order in New York equities ends at 16:00:00 local time, one in
 /// foreign exchange that is placed at 18:00 at 17:00 of the next day.
 #[test]
 fn a_day_order_ends_with_the_trading_day_of_its_calendar() {

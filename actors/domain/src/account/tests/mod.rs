@@ -4,6 +4,8 @@ mod as_of;
 mod auctions;
 mod busts;
 mod close;
+mod expiry;
+mod facts;
 mod foreign;
 mod golden;
 mod home;

@@ -135,7 +135,7 @@ fn an_amend_waits_for_the_venue() {
 }
 
 #[test]
-fn a_refused_amend_restores_the_state_before_it() {
+fn tc_l02_a_refused_amend_restores_the_state_before_it() {
     let mut world = World::ready();
     world.working(limit("a", SPOT, Side::Buy, 1_000, 10_000));
     world.fill("a", "x1", 400, 10_000);
@@ -212,7 +212,7 @@ fn a_cancel_waits_for_the_venue_and_is_asked_for_once() {
 }
 
 #[test]
-fn a_refused_cancel_restores_the_state_before_it() {
+fn tc_l03_a_refused_cancel_restores_the_state_before_it() {
     let mut world = World::ready();
     world.working(limit("a", SPOT, Side::Buy, 1_000, 10_000));
     world.amend("a", Some(900), None);
@@ -396,7 +396,7 @@ fn limits_are_changed_only_from_what_the_caller_saw() {
 }
 
 #[test]
-fn a_halt_stops_orders_and_amends_and_lets_cancels_pass() {
+fn tc_t01_a_halt_stops_orders_and_amends_and_lets_cancels_pass() {
     let mut world = World::ready();
     world.working(limit("a", SPOT, Side::Buy, 1_000, 10_000));
     world.apply(AccountInput::SetTradingState {

@@ -35,7 +35,7 @@ fn quarantine(world: &World) -> Vec<QuarantineReason> {
 }
 
 #[test]
-fn a_repeated_execution_is_no_event() {
+fn tc_l07_a_repeated_execution_is_no_event() {
     let mut world = world_with_order();
     world.fill("a", "x1", 400, 10_000);
     let before = world.account.clone();
@@ -117,7 +117,7 @@ fn a_late_fill_after_a_cancel_is_real() {
 }
 
 #[test]
-fn a_fill_of_a_rejected_or_denied_order_is_booked_and_halts() {
+fn tc_l06_a_fill_of_a_rejected_or_denied_order_is_booked_and_halts() {
     let mut world = World::ready();
     world.submit(limit("r", SPOT, Side::Buy, 1_000, 10_000));
     world.report(rejected("r", RejectReason::PostOnlyWouldTrade));
@@ -141,7 +141,7 @@ fn a_fill_of_a_rejected_or_denied_order_is_booked_and_halts() {
 }
 
 #[test]
-fn an_overfill_is_booked_alarmed_and_halts() {
+fn tc_l08_an_overfill_is_booked_alarmed_and_halts() {
     let mut world = world_with_order();
     world.fill("a", "x1", 1_200, 10_000);
     assert_eq!(

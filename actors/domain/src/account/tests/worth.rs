@@ -181,6 +181,24 @@ fn margin_is_what_positions_and_working_orders_hold() {
     assert_eq!(margin.maintenance, money("30"));
     assert_eq!(margin.reserved, money("105.785"));
     assert_eq!(margin.free.0, margin.collateral.0 - money("141.785").0);
+    let parts: Vec<(&str, [String; 3])> = margin
+        .by_instrument
+        .iter()
+        .map(|(id, part)| {
+            let amounts = [part.initial, part.maintenance, part.reserved];
+            (
+                id.as_str(),
+                amounts.map(|amount| amount.0.normalize().to_string()),
+            )
+        })
+        .collect();
+    // 0.1 and 0.05 BTC at 120 each.
+    let expected = [
+        (INVERSE, ["12", "6", "0"].map(str::to_owned)),
+        (PERP, ["24", "24", "5.685"].map(str::to_owned)),
+        (SPOT, ["0", "0", "100.1"].map(str::to_owned)),
+    ];
+    assert_eq!(parts, expected);
     let ratio = money("30").0 / margin.collateral.0;
     assert_eq!(margin.ratio, Some(Rate(ratio.round_dp(16))));
     assert!(!margin.partial && !margin.is_short());

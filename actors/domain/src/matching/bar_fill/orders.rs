@@ -20,11 +20,11 @@ impl BarFill {
         }
         let id = &order.client_order_id;
         out.push(self.own.accept(order, now));
-        self.own.note_end(id);
-        let (Some(record), Some(listing)) = (
-            self.own.ledger.open_mut(id),
-            self.listings.get_mut(&order.instrument_id),
-        ) else {
+        let Some(listing) = self.listings.get_mut(&order.instrument_id) else {
+            return;
+        };
+        self.own.note_end(id, &listing.instrument);
+        let Some(record) = self.own.ledger.open_mut(id) else {
             return;
         };
         record.begin_to_watch(&listing.floor.view);

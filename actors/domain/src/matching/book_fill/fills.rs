@@ -1,4 +1,7 @@
 //! What a market event does to our orders.
+//!
+//! One that only reduces is held to its position with each fill, not before: a resting one shows
+//! all of its quantity, trades what there is to reduce, and ends when that is nothing.
 
 use super::BookFill;
 use crate::id::{ClientOrderId, InstrumentId};
@@ -102,7 +105,7 @@ impl BookFill {
             return;
         };
         let reached = reaches(order.order.side, order.order.limit_price, print.price);
-        let quantity = order.leaves().min(print.quantity);
+        let quantity = self.own.ledger.tradable(id).min(print.quantity);
         if let Some(market) = self.markets.get(&order.order.instrument_id)
             && reached
             && !quantity.is_zero()
@@ -148,8 +151,16 @@ impl BookFill {
                 if order.since > ts || (extended && !order.extended_hours) {
                     continue;
                 }
+                let (ledger, numbering) = (&mut self.own.ledger, &mut self.own.numbering);
+                let tradable = ledger.tradable(&order.client_order_id);
+                if tradable.is_zero() {
+                    order.leaves = Quantity::ZERO;
+                    out.extend(ledger.end(&order.client_order_id, EndReason::Other, ts));
+                    continue;
+                }
+                let wanted = order.leaves.min(tradable);
                 self.taken.clear();
-                let quantity = book.take(side, limit, order.leaves, &mut self.taken);
+                let quantity = book.take(side, limit, wanted, &mut self.taken);
                 order.leaves.0 -= quantity.0;
                 order.show_next();
                 let matched = Match {
@@ -158,13 +169,13 @@ impl BookFill {
                     maker: true,
                 };
                 let order_id = &order.client_order_id;
-                let (ledger, numbering) = (&mut self.own.ledger, &mut self.own.numbering);
-                match ledger.fill(numbering, &market.instrument, order_id, matched, ts) {
-                    Some(report) => out.push(report),
-                    None => {
-                        order.leaves = Quantity::ZERO;
-                        out.extend(ledger.end(order_id, EndReason::Other, ts));
-                    }
+                let report = ledger.fill(numbering, &market.instrument, order_id, matched, ts);
+                let goes_on = report.is_some() && !ledger.tradable(order_id).is_zero();
+                out.extend(report);
+                if !goes_on {
+                    // Filled, a number that does not fit, or nothing left to reduce.
+                    order.leaves = Quantity::ZERO;
+                    out.extend(ledger.end(order_id, EndReason::Other, ts));
                 }
             }
             resting.sweep();
@@ -193,16 +204,22 @@ impl BookFill {
                 Side::Sell => &mut market.sells,
             };
             resting.print(print, |order, quantity| {
+                let id = &order.client_order_id;
                 let matched = Match {
                     price: order.price,
-                    quantity,
+                    quantity: quantity.min(ledger.tradable(id)),
                     maker: true,
                 };
-                let id = &order.client_order_id;
-                let report = ledger.fill(numbering, instrument, id, matched, print.ts);
-                let booked = report.is_some();
-                out.extend(report.or_else(|| ledger.end(id, EndReason::Other, print.ts)));
-                booked
+                let trades = !matched.quantity.is_zero();
+                let report =
+                    trades.then(|| ledger.fill(numbering, instrument, id, matched, print.ts));
+                let booked = report.flatten();
+                let traded = booked.as_ref().map_or(Quantity::ZERO, |_| matched.quantity);
+                out.extend(booked);
+                if traded < quantity {
+                    out.extend(ledger.end(id, EndReason::Other, print.ts));
+                }
+                traded
             });
         }
     }

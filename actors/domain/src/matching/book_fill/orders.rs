@@ -38,12 +38,15 @@ impl BookFill {
     /// Notes when a working order ends, and lets it wait where it has to. Returns true when it
     /// waits.
     pub(super) fn waits(&mut self, id: &ClientOrderId) -> bool {
-        self.own.note_end(id);
         let Some(order) = self.own.ledger.open(id) else {
             return false;
         };
         let Some(market) = self.markets.get_mut(&order.order.instrument_id) else {
             return true;
+        };
+        self.own.note_end(id, &market.instrument);
+        let Some(order) = self.own.ledger.open(id) else {
+            return false;
         };
         let time_in_force = order.order.time_in_force;
         let key = (order.number, id.clone());
@@ -71,8 +74,14 @@ impl BookFill {
         let Some(order) = self.own.ledger.open(id) else {
             return;
         };
-        let (side, wanted, may_rest) = (order.order.side, order.leaves(), order.may_rest());
         let (order_type, time_in_force) = (order.order.order_type, order.order.time_in_force);
+        let (side, leaves, may_rest) = (order.order.side, order.leaves(), order.may_rest());
+        let wanted = self.own.ledger.tradable(id);
+        if wanted.is_zero() {
+            // Nothing to reduce.
+            return self.end(now, id, EndReason::Other, out);
+        }
+        let whole = time_in_force != TimeInForce::Fok || wanted == leaves;
         let mut limit = order.order.limit_price;
         let Some(market) = self.markets.get_mut(&order.order.instrument_id) else {
             return;
@@ -82,7 +91,7 @@ impl BookFill {
             limit = market.book.best_takeable(side);
         }
         self.taken.clear();
-        let finds = !to_limit || limit.is_some();
+        let finds = whole && (!to_limit || limit.is_some());
         if finds && (time_in_force != TimeInForce::Fok || market.book.covers(side, limit, wanted)) {
             market.book.take(side, limit, wanted, &mut self.taken);
         }
@@ -110,7 +119,7 @@ impl BookFill {
         if self.own.ledger.open(id).is_none() {
             return;
         }
-        if !booked {
+        if !booked || self.own.ledger.tradable(id).is_zero() {
             return self.end(now, id, EndReason::Other, out);
         }
         match (limit, time_in_force) {

@@ -1,4 +1,4 @@
-//! TC-M55 to TC-M58: an exchange that keeps balances, and cancels by its own ids.
+//! TC-M55 to TC-M58 and TC-M122: an exchange that keeps balances, and cancels by its own ids.
 
 use super::*;
 use crate::VenueOrderId;
@@ -9,6 +9,10 @@ use crate::{Currency, Money};
 fn keeping(kind: InstrumentKind) -> Desk {
     let mut instrument = instrument();
     instrument.kind = kind;
+    keeping_of(instrument)
+}
+
+fn keeping_of(instrument: Instrument) -> Desk {
     let cash = (
         Currency::new("USDT").unwrap(),
         Money::parse("1000").unwrap(),
@@ -55,6 +59,25 @@ fn tc_m56_a_contract_moves_cash_by_its_realised_profit() {
     assert_eq!(balances(&mut desk), "USDT 1000");
     desk.submit(order("y", Side::Sell, OrderType::Market, 2));
     assert_eq!(balances(&mut desk), "USDT 996");
+}
+
+#[test]
+fn tc_m122_a_contract_that_ends_is_settled_at_its_last_mark() {
+    let mut ending = instrument();
+    ending.kind = InstrumentKind::Linear;
+    ending.rules.expires_at = Some(UnixNanos(1_000));
+    let mut desk = keeping_of(ending);
+    desk.quote(99, 101, 10);
+    desk.submit(order("x", Side::Buy, OrderType::Market, 5));
+    desk.quote(109, 111, 10);
+    desk.now = 998;
+    desk.cancel("none");
+    assert_eq!(balances(&mut desk), "USDT 1000");
+    desk.cancel("none");
+    // Bought 5 at 101; the middle is 110.
+    assert_eq!(balances(&mut desk), "USDT 1045");
+    desk.cancel("none");
+    assert_eq!(balances(&mut desk), "USDT 1045");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! TC-M50 to TC-M54: an exchange that lends.
+//! TC-M50 to TC-M54 and TC-M122: an exchange that lends.
 
 use super::*;
 use crate::instrument::InstrumentKind;
@@ -11,7 +11,13 @@ fn money(text: &str) -> Money {
 
 /// A linear contract at 10 % initial and 5 % maintenance margin, and 100 of cash.
 fn lending(grace_ns: i64) -> Desk {
+    lending_on(grace_ns, None)
+}
+
+/// As [`lending`], on a contract that ends at this time.
+fn lending_on(grace_ns: i64, end: Option<i64>) -> Desk {
     let mut instrument = instrument();
+    instrument.rules.expires_at = end.map(UnixNanos);
     instrument.kind = InstrumentKind::Linear;
     instrument.initial_margin = Rate::parse("0.1").unwrap();
     instrument.rules.maintenance_margin = Some(Rate::parse("0.05").unwrap());
@@ -34,6 +40,18 @@ fn state(desk: &Desk, name: &str) -> (Money, Money, Money) {
     };
     let state = exchange.margin_state(&account(name)).unwrap();
     (state.equity, state.initial, state.maintenance)
+}
+
+#[test]
+fn tc_m122_a_contract_that_ends_needs_no_margin_any_more() {
+    let mut desk = lending_on(0, Some(1_000));
+    desk.quote(99, 101, 10);
+    desk.submit(order("x", Side::Buy, OrderType::Market, 5));
+    desk.quote(109, 111, 9);
+    desk.now = 1_000;
+    desk.cancel("none");
+    let expected = (money("145"), Money::ZERO, Money::ZERO);
+    assert_eq!(state(&desk, "a"), expected);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! TC-M40 to TC-M49: icebergs, self-trade prevention, collars, triggers that fail, busts.
+//! TC-M40 to TC-M49, TC-M120 and TC-M121: icebergs, self-trade prevention, collars, triggers that fail, busts.
 
 use super::*;
 use crate::order::{SelfTradePrevention, TriggerType};
@@ -243,5 +243,100 @@ fn tc_m49_a_bust_opens_a_working_orders_quantity_again() {
         assert_eq!(show(&desk.send("a", query)), "Filled 1", "{model}");
         let twice = ExecId::new("SIM-1").unwrap();
         assert_eq!(desk.control(VenueControl::Bust { exec_id: twice }), "");
+    }
+}
+
+fn reduce(mut order: NewOrder) -> NewOrder {
+    order.reduce_only = true;
+    order
+}
+
+/// Long 10; two orders that reduce by 8 each, one of them by what the other has left.
+#[test]
+fn tc_m120_what_reduces_first_leaves_the_other_the_rest_and_never_turns_the_position() {
+    for (far, shown, expected) in [
+        // In one event, the better price first.
+        (101, 50, "a 8@100 maker, b 2@101 maker, b canceled Other 2"),
+        // At one price, the older one first, and one after the other where little is there.
+        (100, 50, "a 8@100 maker, b 2@100 maker, b canceled Other 2"),
+        (100, 9, "a 8@100 maker, b 1@100 maker"),
+    ] {
+        let mut desk = Desk::new("book");
+        desk.quote(90, 95, 10);
+        assert_eq!(
+            desk.submit(limit("p", Side::Buy, 95, 10)),
+            "accepted, 10@95"
+        );
+        for (id, price) in [("a", 100), ("b", far)] {
+            let order = reduce(limit(id, Side::Sell, price, 8));
+            assert_eq!(desk.submit(order), "accepted");
+        }
+        let told = desk.quote(102, 110, shown);
+        assert_eq!(told, expected, "{far} {shown}");
+    }
+}
+
+#[test]
+fn tc_m120_a_print_is_shared_by_what_each_may_still_reduce() {
+    let mut desk = Desk::new("book");
+    desk.quote(90, 95, 10);
+    desk.submit(limit("p", Side::Buy, 95, 10));
+    desk.submit(reduce(limit("a", Side::Sell, 100, 8)));
+    desk.submit(reduce(limit("b", Side::Sell, 100, 8)));
+    // A plain order behind them gets what the second one must leave.
+    desk.submit(limit("c", Side::Sell, 100, 8));
+    let told = desk.trade(Side::Buy, 105, 14);
+    assert_eq!(
+        told,
+        "a 8@100 maker, b 2@100 maker, b canceled Other 2, c 4@100 maker"
+    );
+}
+
+#[test]
+fn tc_m120_what_has_nothing_to_reduce_ends_as_it_comes() {
+    let mut desk = Desk::new("book");
+    desk.quote(90, 95, 10);
+    let sell = order("m", Side::Sell, OrderType::Market, 5);
+    let told = desk.submit(reduce(sell.clone()));
+    assert_eq!(told, "accepted, canceled Other 0");
+    desk.submit(limit("p", Side::Buy, 95, 3));
+    let mut fok = reduce(limit("f", Side::Sell, 90, 5));
+    fok.time_in_force = TimeInForce::Fok;
+    assert_eq!(desk.submit(fok), "accepted, canceled NoLiquidity 0");
+    let mut again = reduce(sell);
+    again.client_order_id = client_id("n");
+    assert_eq!(desk.submit(again), "accepted, 3@90, canceled Other 3");
+}
+
+/// A contract that ends at 1,000.
+fn ending() -> Instrument {
+    let mut ending = instrument();
+    ending.kind = crate::instrument::InstrumentKind::Linear;
+    ending.rules.expires_at = Some(UnixNanos(1_000));
+    ending
+}
+
+#[test]
+fn tc_m121_a_contract_that_ends_takes_its_orders_with_it() {
+    for model in MODELS {
+        let mut desk = Desk::of(model, ending());
+        desk.quote(90, 110, 10);
+        let mut day = limit("d", Side::Buy, 79, 1);
+        day.time_in_force = TimeInForce::Gtd;
+        day.terms.expire_at = Some(UnixNanos(5_000));
+        let waits = stop("s", Side::Sell, OrderType::Stop, 70, 1);
+        for order in [limit("g", Side::Buy, 80, 1), day, waits] {
+            assert_eq!(desk.submit(order), "accepted", "{model}");
+        }
+        // The moment before it still trades.
+        desk.now = 900;
+        let told = desk.quote(75, 80, 1);
+        assert_eq!(told, "1@80 maker", "{model}");
+        desk.now = 1_000;
+        let told = desk.quote(60, 65, 10);
+        let over = "d expired TimeOver 0, s expired TimeOver 0";
+        assert_eq!(told, over, "{model}: and nothing trades");
+        let told = desk.submit(limit("l", Side::Buy, 65, 1));
+        assert_eq!(told, "rejected Halted", "{model}");
     }
 }

@@ -120,14 +120,31 @@ impl SimExchange {
     /// Ends the orders whose time lies before `now`. What happens at the very end of their time
     /// still counts.
     pub(super) fn expire(&mut self, now: UnixNanos, out: &mut Vec<ExchangeEvent>) {
-        while let Some(&(end, number)) = self.ends.first() {
-            if end >= now {
-                return;
-            }
+        while let Some(&(end, number)) = self.ends.first().filter(|(end, _)| *end < now) {
             self.ends.remove(&(end, number));
             let clock = std::mem::replace(&mut self.clock, end);
             self.withdraw(number, EndReason::TimeOver, out);
             self.clock = clock;
+        }
+        self.settle_contracts(now);
+    }
+
+    /// Settles what accounts hold of contracts that have ended in cash, at the mark of that time.
+    /// One that has no mark waits for it.
+    fn settle_contracts(&mut self, now: UnixNanos) {
+        while let Some((end, id)) = self.contract_ends.first()
+            && *end <= now
+            && let Some(market) = self.markets.get(id)
+            && let Some(mark) = market.floor.mark()
+        {
+            let instrument = &market.definition.instrument;
+            if let Some(margin) = &mut self.margin {
+                margin.settle(instrument, mark);
+            }
+            if let Some(wallets) = &mut self.wallets {
+                wallets.settle(instrument, mark);
+            }
+            self.contract_ends.pop_first();
         }
     }
 }

@@ -143,14 +143,13 @@ impl SimExchange {
                 arrival: market.book.next_arrival(),
             },
         );
-        if let Some(end) = order.order.terms.expire_at
-            && matches!(
-                order.order.time_in_force,
-                TimeInForce::Day | TimeInForce::Gtd
-            )
-        {
-            self.ends.insert((end, number));
-        }
+        let ledger = self.ledgers.get_mut(account_id);
+        let instrument = &market.definition.instrument;
+        self.ends
+            .extend(ledger.and_then(|ledger| ledger.note_end(id, instrument)));
+        let Some(order) = self.ledgers.get(account_id).and_then(|l| l.open(id)) else {
+            return;
+        };
         if order.watch.is_some() {
             market.watching.insert(number);
             return self.see_one(number, out);
@@ -283,7 +282,7 @@ impl SimExchange {
     /// Takes an order out of everything but its ledger.
     pub(super) fn forget(&mut self, number: u64) -> Option<LiveOrder> {
         if let Some((_, order)) = self.order(number)
-            && let Some(end) = order.order.terms.expire_at
+            && let Some(end) = order.ends_at
         {
             self.ends.remove(&(end, number));
         }

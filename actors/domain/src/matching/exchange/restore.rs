@@ -4,8 +4,7 @@ use super::orders::report;
 use super::{ExchangeEvent, SimExchange};
 use crate::UnixNanos;
 use crate::id::AccountId;
-use crate::matching::ledger::RestoredOrder;
-use crate::order::TimeInForce;
+use crate::matching::ledger::{RestoredOrder, RestoredPosition};
 use crate::venue::{EndReason, VenueControl, VenueStatus};
 
 impl SimExchange {
@@ -35,6 +34,13 @@ impl SimExchange {
                 VenueControl::Bust { .. } => {}
             }
         }
+    }
+
+    /// Puts back what an account holds by orders that are not put back themselves: what only
+    /// reduces is held to it. Before [`SimExchange::restore`]. Margin and balances do not count it.
+    pub fn restore_positions(&mut self, account_id: &AccountId, held: &[RestoredPosition]) {
+        let ledger = self.ledgers.entry(account_id.clone()).or_default();
+        ledger.restore_positions(held);
     }
 
     /// Puts orders of an earlier run back, before the first input: first come, first in the
@@ -77,10 +83,11 @@ impl SimExchange {
                 continue;
             }
             let id = &restored.order.client_order_id;
-            let end = match restored.order.time_in_force {
-                TimeInForce::Day | TimeInForce::Gtd => restored.order.terms.expire_at,
-                _ => None,
-            };
+            let market = self.markets.get(&restored.order.instrument_id);
+            let order = self.ledgers.get(account_id).and_then(|l| l.open(id));
+            let end = order
+                .zip(market)
+                .and_then(|(order, market)| order.last_moment(&market.definition.instrument));
             match end.filter(|end| *end < now) {
                 Some(end) => {
                     let ended = self.ledger(account_id).end(id, EndReason::TimeOver, end);

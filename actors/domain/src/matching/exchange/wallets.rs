@@ -4,9 +4,11 @@
 //! moves cash by its realised profit.
 
 use crate::Currency;
-use crate::id::{AccountId, InstrumentId};
+use crate::id::{AccountId, ClientOrderId, ExecId, InstrumentId};
 use crate::instrument::Instrument;
+use crate::market::Side;
 use crate::money::Money;
+use crate::number::{Price, Quantity};
 use crate::portfolio::{Holder, Portfolio};
 use crate::reconcile::{VenueBalance, holdings};
 use crate::venue::Execution;
@@ -37,6 +39,22 @@ impl Wallets {
         let portfolio = portfolio.or_insert_with(|| opened(&self.cash));
         if let Ok(booking) = portfolio.plan(instrument, &Holder::external(), execution) {
             portfolio.commit(booking);
+        }
+    }
+
+    /// Closes every position of a contract that has ended at its last mark.
+    pub(super) fn settle(&mut self, instrument: &Instrument, mark: Price) {
+        let (holder, id) = (Holder::external(), &instrument.instrument_id);
+        for portfolio in self.accounts.values_mut() {
+            let position = portfolio.position_of(&holder, id);
+            let Some(quantity) = position.map(|position| position.quantity) else {
+                continue;
+            };
+            let settled = settlement(instrument, quantity, mark);
+            let booking = settled.and_then(|it| portfolio.plan(instrument, &holder, &it).ok());
+            if let Some(booking) = booking {
+                portfolio.commit(booking);
+            }
         }
     }
 
@@ -72,6 +90,23 @@ impl Wallets {
         })
         .collect()
     }
+}
+
+/// Returns what closes a position without a fee; `None` where there is none.
+fn settlement(instrument: &Instrument, quantity: i64, mark: Price) -> Option<Execution> {
+    let id = "SETTLE";
+    Some(Execution {
+        exec_id: ExecId::new(id).ok()?,
+        client_order_id: ClientOrderId::new(id).ok()?,
+        instrument_id: instrument.instrument_id.clone(),
+        side: if quantity > 0 { Side::Sell } else { Side::Buy },
+        last_quantity: Quantity(quantity.checked_abs().filter(|units| *units > 0)?),
+        last_price: mark,
+        fee: Money::ZERO,
+        fee_currency: instrument.profit_currency().clone(),
+        maker: false,
+        ts_event: instrument.rules.expires_at?,
+    })
 }
 
 fn opened(cash: &BTreeMap<Currency, Money>) -> Portfolio {

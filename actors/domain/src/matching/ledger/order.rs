@@ -69,6 +69,8 @@ pub(in crate::matching) struct VenueOrder {
     pub(in crate::matching) watch: Option<Watch>,
     /// When it was taken or last amended: nothing older fills it.
     pub(in crate::matching) since: UnixNanos,
+    /// The last moment at which it may trade, once it is known to end by the clock.
+    pub(in crate::matching) ends_at: Option<UnixNanos>,
     pub(super) fills: Vec<Fill>,
 }
 
@@ -88,8 +90,20 @@ impl VenueOrder {
             status,
             watch: None,
             since,
+            ends_at: None,
             fills: Vec::new(),
         }
+    }
+
+    /// Returns the last moment at which it may trade: that of its own time, or the last one of its
+    /// contract, whichever is earlier.
+    pub(in crate::matching) fn last_moment(&self, instrument: &Instrument) -> Option<UnixNanos> {
+        let own = match self.order.time_in_force {
+            TimeInForce::Day | TimeInForce::Gtd => self.order.terms.expire_at,
+            _ => None,
+        };
+        let contract = instrument.last_moment();
+        own.into_iter().chain(contract).min()
     }
 
     pub(in crate::matching) fn leaves(&self) -> Quantity {

@@ -106,17 +106,18 @@ impl OrderEntry {
     fn wire_terms(&self, instrument: &Instrument) -> OrderTerms {
         let terms = self.order.request.terms.clone();
         let conditional = self.wire_type().is_conditional();
+        let time_in_force = self.wire_time_in_force(instrument);
         OrderTerms {
             notional: None,
             display_quantity: terms.display_quantity.filter(|_| self.slice.is_none()),
             stop_price: self.order.stop_price.filter(|_| conditional),
             trailing: terms.trailing.filter(|_| conditional),
             activation_price: terms.activation_price.filter(|_| conditional),
+            // The end of its contract is the venue's own matter.
             expire_at: self
                 .order
                 .expires_at
-                .filter(|_| self.release_at.is_none())
-                .filter(|_| !expires_here(instrument, self.order.request.time_in_force)),
+                .filter(|_| matches!(time_in_force, TimeInForce::Day | TimeInForce::Gtd)),
             ..terms
         }
     }

@@ -36,7 +36,7 @@ fn check(local: i64, venue: i64, expected: &[i64]) -> World {
 }
 
 #[test]
-fn rc_01_local_100_and_venue_150_is_one_buy_of_50() {
+fn tc_n01_local_100_and_venue_150_is_one_buy_of_50() {
     let mut world = check(100, 150, &[50]);
     let external = StrategyId::external();
     assert_eq!(world.account.strategy_position(&external, &id(PERP)), 50);
@@ -50,7 +50,7 @@ fn rc_01_local_100_and_venue_150_is_one_buy_of_50() {
 }
 
 #[test]
-fn rc_02_local_100_and_venue_short_50_closes_100_and_opens_50() {
+fn tc_n02_local_100_and_venue_short_50_closes_100_and_opens_50() {
     check(100, -50, &[-100, -50]).assert_recovers();
     check(-100, 50, &[100, 50]);
     check(100, 0, &[-100]);
@@ -58,7 +58,7 @@ fn rc_02_local_100_and_venue_short_50_closes_100_and_opens_50() {
 }
 
 #[test]
-fn rc_03_partly_filled_and_missing_at_the_venue_is_canceled_with_its_fills_kept() {
+fn tc_n03_partly_filled_and_missing_at_the_venue_is_canceled_with_its_fills_kept() {
     let mut world = World::ready();
     world.working(limit("a", PERP, Side::Buy, 1_000, 10_000));
     world.fill("a", "x-1", 400, 10_000);
@@ -77,7 +77,7 @@ fn rc_03_partly_filled_and_missing_at_the_venue_is_canceled_with_its_fills_kept(
 }
 
 #[test]
-fn rc_04_a_pending_cancel_or_amend_is_never_resolved_by_time_or_a_list() {
+fn tc_n04_a_pending_cancel_or_amend_is_never_resolved_by_time_or_a_list() {
     let mut world = World::ready();
     world.working(limit("c", PERP, Side::Buy, 1_000, 9_000));
     world.working(limit("m", PERP, Side::Buy, 1_000, 9_000));

@@ -2,6 +2,7 @@
 
 mod cases;
 mod gate;
+mod losses;
 mod model;
 mod properties;
 mod table;

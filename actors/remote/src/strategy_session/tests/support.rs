@@ -6,7 +6,9 @@ use crate::strategy_session::events::Happening;
 use crate::strategy_session::machine::{Effect, Input, Loaded, Session, Setup};
 use crate::strategy_session::wants::Wants;
 use apex_bus::market::MarketHub;
-use apex_bus::message::{AccountCommand, AccountEvent, AccountSummary, JournalHealth};
+use apex_bus::message::{
+    AccountCommand, AccountEvent, AccountSummary, JournalHealth, KillSwitchTimes,
+};
 use apex_domain::event::{AccountMode, Event, Recorded};
 use apex_domain::instrument::{FeeSchedule, InstrumentKind, InstrumentRules};
 use apex_domain::market::{Level, MarketEvent, Quote};
@@ -95,6 +97,7 @@ pub fn summary(quantity: i64) -> AccountSummary {
         venue_connected: true,
         reconcile_differences: BTreeMap::new(),
         losses_unmeasured: false,
+        kill_switch: KillSwitchTimes::default(),
         funding: BTreeMap::new(),
         margin: None,
         attribution: Attribution::default(),

@@ -34,8 +34,8 @@ pub fn positions(args: PositionsArgs, settings: &Settings) -> Result<ExitCode> {
 /// Errors: a gateway that does not answer, and a refusal.
 pub fn accounts(args: AccountsArgs, settings: &Settings) -> Result<ExitCode> {
     match args.action {
-        None => lists::accounts(args.list, settings),
-        Some(AccountsAction::List(list)) => lists::accounts(list, settings),
+        None => lists::accounts(args.list, args.wide, settings),
+        Some(AccountsAction::List(list)) => lists::accounts(list, args.wide, settings),
         Some(AccountsAction::Flatten {
             client,
             account,

@@ -88,7 +88,7 @@ fn say_as_of(args: &ListArgs) {
 /// Lists accounts, or shows the one that was asked for.
 ///
 /// Errors: a gateway that does not answer, and a refusal.
-pub fn accounts(args: ListArgs, settings: &Settings) -> Result<ExitCode> {
+pub fn accounts(args: ListArgs, wide: bool, settings: &Settings) -> Result<ExitCode> {
     let (accounts, more) = block_on(async {
         let gateway = Gateway::open(&args.client, settings).await?;
         if let Some(account_id) = args.account.clone() {
@@ -122,6 +122,9 @@ pub fn accounts(args: ListArgs, settings: &Settings) -> Result<ExitCode> {
         print_json(&json!({ "accounts": accounts }));
     } else {
         print_accounts(&accounts);
+        if wide {
+            print_margins(&accounts);
+        }
         say_as_of(&args);
     }
     say_cut(more, args.limit);
@@ -163,6 +166,32 @@ pub(super) fn print_accounts(accounts: &[v1::Account]) {
         "CASH",
         "WORKING",
         "EXECUTIONS",
+    ];
+    table(&headings, &rows);
+}
+
+/// One row for each instrument that holds a part of an account's margin.
+fn print_margins(accounts: &[v1::Account]) {
+    let mut rows = Vec::new();
+    for account in accounts {
+        let margin = account.margin.iter();
+        let parts: BTreeMap<_, _> = margin.flat_map(|m| &m.by_instrument).collect();
+        rows.extend(parts.into_iter().map(|(instrument_id, part)| {
+            vec![
+                account.account_id.clone(),
+                instrument_id.clone(),
+                format!("{} {}", part.initial, account.base_currency),
+                part.maintenance.clone(),
+                part.reserved.clone(),
+            ]
+        }));
+    }
+    let headings = [
+        "ACCOUNT",
+        "INSTRUMENT",
+        "INITIAL MARGIN",
+        "MAINTENANCE",
+        "RESERVED",
     ];
     table(&headings, &rows);
 }

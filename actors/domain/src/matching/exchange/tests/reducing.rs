@@ -155,7 +155,7 @@ fn an_auction_is_no_way_round_a_position() {
     assert_eq!(told, "now b 4, end c 0, fill a 6, fill b 4");
 }
 
-/// The exit whose price has come is served before the one that rests: TC-M120.
+/// The exit whose price has come is served before the one that rests: TC-M123.
 #[test]
 fn a_stop_trades_although_the_target_of_its_position_rests() {
     for (quantity, expected, rest) in [(10, "fill s 10", 0), (4, "fill s 4", 6)] {
@@ -180,7 +180,7 @@ fn a_stop_trades_although_the_target_of_its_position_rests() {
     }
 }
 
-/// What rests of an order that took some is behind the older ones again: TC-M121.
+/// What rests of an order that took some is behind the older ones again: TC-M124.
 #[test]
 fn the_rest_of_an_order_that_traded_is_behind_the_older_ones() {
     let mut market = Script::new(7);

@@ -12,6 +12,19 @@ pub(super) fn margin(margin: &v1::Margin) -> Value {
         "free": margin.free,
         "ratio": margin.ratio,
         "partial": margin.partial,
+        "by_instrument": margin
+            .by_instrument
+            .iter()
+            .map(|(id, part)| (id.clone(), margin_part(part)))
+            .collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+fn margin_part(part: &v1::InstrumentMargin) -> Value {
+    json!({
+        "initial": part.initial,
+        "maintenance": part.maintenance,
+        "reserved": part.reserved,
     })
 }
 
