@@ -11,6 +11,7 @@ mod bar_fill;
 pub mod book_fill;
 #[cfg(test)]
 mod cases;
+mod choice;
 mod costs;
 pub mod exchange;
 mod floor;
@@ -31,6 +32,7 @@ mod visible_book;
 pub use agents::{ClimateParameters, DayShape, MarketParameters, ParameterError, Regime};
 pub use bar_fill::{BarFill, BarFillOptions, BarPath, BarVolume, FillModel};
 pub use book_fill::{BookFill, BookFillOptions, QueueModel};
+pub use choice::{ChoiceError, LatencyChoice, Model, ModelChoices};
 pub use costs::{FeeModel, Slippage};
 pub use exchange::{ExchangeEvent, ExchangeInput, SimError, SimExchange, SimOptions};
 pub use latency::{Delayed, Latencies, LatencyModel};
