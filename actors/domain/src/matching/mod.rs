@@ -35,7 +35,7 @@ pub use book_fill::{BookFill, BookFillOptions, QueueModel};
 pub use choice::{ChoiceError, LatencyChoice, Model, ModelChoices};
 pub use costs::{FeeModel, Slippage};
 pub use exchange::{ExchangeEvent, ExchangeInput, SimError, SimExchange, SimOptions};
-pub use latency::{Delayed, Latencies, LatencyModel};
+pub use latency::{Delayed, Latencies, LatencyModel, Way};
 pub use ledger::RestoredOrder;
 pub use margin::{MarginOptions, MarginState};
 pub use sessions::InSessions;
