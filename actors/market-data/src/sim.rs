@@ -6,9 +6,9 @@ use apex_bus::market::MarketHub;
 use apex_bus::message::{AccountMessage, VenueLink};
 use apex_bus::supervision::{AbortHook, whole};
 use apex_bus::venue::{NotSent, VenueSession};
-use apex_domain::AccountId;
-use apex_domain::matching::{ExchangeEvent, ExchangeInput, SimExchange};
+use apex_domain::matching::{ExchangeEvent, ExchangeInput, Latencies, SimExchange, Way};
 use apex_domain::venue::{VenueCommand, VenueControl, VenueReport};
+use apex_domain::{AccountId, UnixNanos};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::fmt;
 use std::sync::Arc;
@@ -28,6 +28,8 @@ const COMMANDS_WAITING: usize = 8_192;
 pub enum SimMarketMessage {
     Step,
     Command(VenueCommand),
+    /// The next of what is under way arrives.
+    Due,
     /// What the venue itself decides: halts, sessions, busts.
     Control(VenueControl),
 }
@@ -37,6 +39,8 @@ pub struct SimMarketArgs {
     pub exchange: SimExchange,
     /// What putting orders of an earlier run back has already led to.
     pub restored: Vec<ExchangeEvent>,
+    /// How long commands and reports take; `None` is no time. Market data takes none.
+    pub latencies: Option<Latencies>,
     pub hub: MarketHub,
     pub clock: Clock,
     pub account_id: AccountId,
@@ -69,6 +73,10 @@ pub struct SimMarketState {
     account: ActorRef<AccountMessage>,
     venue_sequence: u64,
     waiting: Arc<AtomicUsize>,
+    /// What is under way. Commands are bounded by `waiting`, reports by what those lead to.
+    ways: Option<(Way<VenueCommand>, Way<VenueReport>)>,
+    /// The time for which [`SimMarketMessage::Due`] was last asked.
+    awaited: Option<UnixNanos>,
     abort: AbortHook,
     /// Reused, so that a step allocates nothing of its own.
     events: Vec<ExchangeEvent>,
@@ -100,6 +108,8 @@ impl Actor for SimMarketActor {
             account: args.account,
             venue_sequence: args.venue_sequence,
             waiting: args.waiting,
+            ways: args.latencies.map(Latencies::ways),
+            awaited: None,
             abort: args.abort,
             events: args.restored,
         };
@@ -112,30 +122,68 @@ impl Actor for SimMarketActor {
 
     async fn handle(
         &self,
-        _myself: ActorRef<SimMarketMessage>,
+        myself: ActorRef<SimMarketMessage>,
         message: SimMarketMessage,
         state: &mut SimMarketState,
     ) -> Result<(), ActorProcessingErr> {
         let abort = state.abort.clone();
         whole("the simulated market", &abort, || state.take(message));
+        if let Some(wait) = state.next_wait() {
+            myself.send_after(wait, || SimMarketMessage::Due);
+        }
         Ok(())
     }
 }
 
 impl SimMarketState {
     fn take(&mut self, message: SimMarketMessage) {
+        // First, since it was sent before this.
+        self.let_arrive();
         match message {
             SimMarketMessage::Step => self.apply(ExchangeInput::Step),
             SimMarketMessage::Control(control) => self.apply(ExchangeInput::Control(control)),
-            SimMarketMessage::Command(command) => {
-                self.waiting.fetch_sub(1, Ordering::AcqRel);
-                let account_id = self.account_id.clone();
-                self.apply(ExchangeInput::Command {
-                    account_id,
-                    command,
-                });
-            }
+            SimMarketMessage::Due => self.awaited = None,
+            SimMarketMessage::Command(command) => match &mut self.ways {
+                Some((there, _)) => there.send(self.clock.now(), command),
+                None => self.command(command),
+            },
         }
+        // One that takes no time is there at once.
+        self.let_arrive();
+    }
+
+    /// Lets arrive what is due: commands at the exchange, then reports at the account.
+    fn let_arrive(&mut self) {
+        let now = self.clock.now();
+        while let Some((_, command)) = self.ways.as_mut().and_then(|ways| ways.0.arrive(now, true))
+        {
+            self.command(command);
+        }
+        while let Some((_, report)) = self.ways.as_mut().and_then(|ways| ways.1.arrive(now, true)) {
+            self.report(report);
+        }
+    }
+
+    /// Returns how long to wait for what arrives next, when that was not asked for yet.
+    fn next_wait(&mut self) -> Option<Duration> {
+        let (there, back) = self.ways.as_ref()?;
+        let due = [there.next_due(), back.next_due()];
+        let due = due.into_iter().flatten().min()?;
+        if self.awaited.is_some_and(|awaited| awaited <= due) {
+            return None;
+        }
+        self.awaited = Some(due);
+        let nanos = due.since(self.clock.now()).max(0);
+        Some(Duration::from_nanos(nanos.unsigned_abs()))
+    }
+
+    fn command(&mut self, command: VenueCommand) {
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        let account_id = self.account_id.clone();
+        self.apply(ExchangeInput::Command {
+            account_id,
+            command,
+        });
     }
 
     fn apply(&mut self, input: ExchangeInput) {
@@ -146,7 +194,10 @@ impl SimMarketState {
         for event in events.drain(..) {
             match event {
                 ExchangeEvent::Market(event) => self.publisher.publish(&event, &mut bars),
-                ExchangeEvent::Report { report, .. } => self.report(report),
+                ExchangeEvent::Report { report, .. } => match &mut self.ways {
+                    Some((_, back)) => back.send(now, report),
+                    None => self.report(report),
+                },
                 // The account's journal holds the order, with the market at which it was
                 // decided; and nothing is lent here, so nobody is called or liquidated.
                 ExchangeEvent::Watching { .. }

@@ -13,7 +13,7 @@ use apex_bus::clock::Clock;
 use apex_bus::handle::{Platform, RunMode};
 use apex_bus::supervision::abort_process;
 use apex_domain::event::AccountMode;
-use apex_domain::matching::{RestoredOrder, SimExchange, SimInstrument, SimOptions};
+use apex_domain::matching::{Latencies, RestoredOrder, SimExchange, SimInstrument, SimOptions};
 use apex_domain::{AccountId, Instrument};
 use apex_gateway::StrategySessions;
 use apex_market_data::{Publisher, SimMarketActor, SimMarketArgs, SimSession};
@@ -67,13 +67,14 @@ impl Live {
     }
 }
 
-/// Starts a node on the market inside, with these instruments.
+/// Starts a node on the market inside, with these instruments and the way there.
 ///
 /// Errors: [`NodeError`].
 pub async fn inside(
     options: &NodeOptions,
     seed: u64,
     listed: Vec<SimInstrument>,
+    latencies: Option<Latencies>,
 ) -> Result<Live, NodeError> {
     let base = Base::open(&options.data_dir, Clock::Wall)?;
     origin::check(base.data_dir.root(), Origin::Inside)?;
@@ -100,6 +101,7 @@ pub async fn inside(
     let args = SimMarketArgs {
         exchange,
         restored,
+        latencies,
         hub: base.market.clone(),
         clock: base.clock.clone(),
         account_id,

@@ -26,7 +26,7 @@ impl Rig {
             data_dir: folder.path().join("data"),
             listen: "127.0.0.1:0".parse().unwrap(),
         };
-        let live = sim::inside(&options, 7, SimInstrument::defaults())
+        let live = sim::inside(&options, 7, SimInstrument::defaults(), None)
             .await
             .unwrap();
         let mut rig = Rig {

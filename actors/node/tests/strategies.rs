@@ -28,7 +28,7 @@ async fn rig() -> Rig {
         data_dir: folder.path().join("data"),
         listen: "127.0.0.1:0".parse().unwrap(),
     };
-    let live = sim::inside(&options, 7, SimInstrument::defaults())
+    let live = sim::inside(&options, 7, SimInstrument::defaults(), None)
         .await
         .unwrap();
     let sessions = live.sessions.clone();

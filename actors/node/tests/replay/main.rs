@@ -6,6 +6,7 @@ use apex_bus::venue::{NotSent, VenueSession};
 use apex_domain::account::AccountInput;
 use apex_domain::event::AccountMode;
 use apex_domain::market::Side;
+use apex_domain::matching::ModelChoices;
 use apex_domain::order::{OrderKey, OrderStatus, OrderTerms, OrderType, SubmitOrder, TimeInForce};
 use apex_domain::risk::MarketRef;
 use apex_domain::venue::VenueCommand;
@@ -92,6 +93,8 @@ fn run_of(file: PathBuf) -> ReplayRun {
             name: "ema-cross".to_owned(),
             params,
         }),
+        models: ModelChoices::default(),
+        seed: 1,
         exit_at_end: true,
     }
 }
@@ -233,7 +236,12 @@ async fn killed_with_an_order_on_its_way(data_dir: &Path, file: &Path, ts: UnixN
     let instruments = feed.instruments();
     let order = limit_order(&instruments[0]);
     let base = Base::open(data_dir, Clock::replay()).unwrap();
-    archive::make_room(base.data_dir.root(), &*base.records).unwrap();
+    archive::make_room(
+        base.data_dir.root(),
+        &*base.records,
+        &archive::Choice::default(),
+    )
+    .unwrap();
     let opening = Opening {
         account_id: paper_account(),
         mode: AccountMode::Paper,

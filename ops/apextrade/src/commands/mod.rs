@@ -6,6 +6,7 @@ mod client;
 mod doctor;
 mod health;
 mod indicators;
+mod models;
 mod progress;
 mod up;
 mod venue_sim;
@@ -40,7 +41,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Up(args) => up::run(args, &settings),
         Command::Replay(args) => up::replay(args, &settings),
         Command::VenueSim(args) => venue_sim::run(args, &settings),
-        Command::Backtest(args) => backtest::run(&args),
+        Command::Backtest(args) => backtest::run(&args, &settings),
         Command::Indicators(args) => indicators::run(&args),
         Command::Verify(args) => verify::run(&args, &settings),
         Command::Doctor(args) => doctor::run(&args, &settings),

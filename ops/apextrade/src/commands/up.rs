@@ -1,10 +1,10 @@
 //! `apextrade up` and `apextrade replay`.
 
 use crate::cli::{self, Feed, ReplayArgs, StrategyArgs, UpArgs};
-use crate::commands::{block_on, progress};
+use crate::commands::{block_on, models, progress};
 use crate::config::Settings;
 use anyhow::{Context, Result, bail};
-use apex_domain::matching::SimInstrument;
+use apex_domain::matching::{ModelChoices, SimInstrument};
 use apex_node::StrategyChoice;
 use apex_node::replay::pace::{Pause, Speed};
 use apex_node::replay::summary::Summary;
@@ -30,9 +30,18 @@ pub fn run(args: UpArgs, settings: &Settings) -> Result<ExitCode> {
         args.insecure,
     )?;
     let given = args.data.data_dir.clone();
+    let mut flags = args.models.given();
+    flags.extend(args.book_models.given());
+    let models = models::choose(settings, &flags)?;
     if args.replay.is_empty() {
         let data_dir = given.unwrap_or_else(|| settings.data_dir.clone());
-        return block_on(live(args, NodeOptions { data_dir, listen }, strategy));
+        // A venue of its own has its own models.
+        let models = match args.venue {
+            Some(_) => models.fit("up --venue", &[])?,
+            None => models.fit("the market inside", models::EXCHANGE)?,
+        };
+        let options = NodeOptions { data_dir, listen };
+        return block_on(live(args, options, models, strategy));
     }
     let data_dir = given.unwrap_or_else(|| replay_folder(settings));
     let run = ReplayRun {
@@ -42,6 +51,8 @@ pub fn run(args: UpArgs, settings: &Settings) -> Result<ExitCode> {
         clones: args.playback.clones,
         seek_seconds: args.playback.seek,
         strategy,
+        models: models.fit("a replay", models::REPLAY)?,
+        seed: args.seed,
         exit_at_end: args.exit_at_end,
     };
     block_on(recorded(NodeOptions { data_dir, listen }, run, args.json))
@@ -50,6 +61,9 @@ pub fn run(args: UpArgs, settings: &Settings) -> Result<ExitCode> {
 /// Replays recordings as fast as possible, on a port that nobody has to know.
 pub fn replay(args: ReplayArgs, settings: &Settings) -> Result<ExitCode> {
     let strategy = strategy(&args.strategies)?;
+    let mut flags = args.models.given();
+    flags.extend(args.book_models.given());
+    let models = models::choose(settings, &flags)?.fit("a replay", models::REPLAY)?;
     let data_dir = args
         .data
         .data_dir
@@ -65,6 +79,8 @@ pub fn replay(args: ReplayArgs, settings: &Settings) -> Result<ExitCode> {
         clones: 0,
         seek_seconds: 0,
         strategy,
+        models,
+        seed: args.seed,
         exit_at_end: true,
     };
     block_on(recorded(options, run, args.json))
@@ -136,18 +152,19 @@ pub fn instruments(file: Option<&Path>) -> Result<Vec<SimInstrument>> {
 async fn live(
     args: UpArgs,
     options: NodeOptions,
+    models: ModelChoices,
     strategy: Option<StrategyChoice>,
 ) -> Result<ExitCode> {
     let mut stop = stop_on_signal()?;
     let live = match (args.venue, args.feed.unwrap_or(Feed::Sim)) {
         (Some(address), Feed::Sim) => sim::linked(&options, address).await?,
         (None, Feed::Sim) => {
-            sim::inside(
-                &options,
-                args.seed,
-                instruments(args.instruments.as_deref())?,
-            )
-            .await?
+            let mut listed = instruments(args.instruments.as_deref())?;
+            for listed in &mut listed {
+                models.define(&mut listed.instrument);
+            }
+            let latencies = models.latencies(args.seed);
+            sim::inside(&options, args.seed, listed, latencies).await?
         }
         (_, Feed::Binance | Feed::Alpaca) => {
             bail!("live feeds are not part of this build: use --feed sim, or --replay a recording")
@@ -226,6 +243,9 @@ fn print_summary(summary: &Summary) {
         summary.state_hash,
         summary.feed.market_hash
     );
+    for assumption in &summary.assumptions {
+        crate::say!("assumed: {assumption}");
+    }
     crate::say!("check it: apextrade verify --data-dir {}", summary.data_dir);
 }
 
