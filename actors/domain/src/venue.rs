@@ -300,6 +300,12 @@ pub trait VenueModel {
     /// commands do that too.
     fn on_time(&mut self, _now: UnixNanos, _out: &mut Vec<VenueReport>) {}
 
+    /// Returns when the next command or report arrives that is under way; `None` when none is. Unlike
+    /// what else is due, it is awaited even where the market stands still.
+    fn next_arrival(&self) -> Option<UnixNanos> {
+        None
+    }
+
     /// Returns when something happens by the clock alone, so that its driver can wake it; `None`
     /// when nothing does.
     fn next_due(&self) -> Option<UnixNanos> {

@@ -6,9 +6,9 @@ use apex_bus::market::MarketHub;
 use apex_bus::message::{AccountMessage, VenueLink};
 use apex_bus::supervision::{AbortHook, whole};
 use apex_bus::venue::{NotSent, VenueSession};
-use apex_domain::AccountId;
-use apex_domain::matching::{ExchangeEvent, ExchangeInput, SimExchange};
+use apex_domain::matching::{ExchangeEvent, ExchangeInput, Latencies, SimExchange, Way};
 use apex_domain::venue::{VenueCommand, VenueControl, VenueReport};
+use apex_domain::{AccountId, UnixNanos};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,6 +34,8 @@ pub enum SimMarketMessage {
     },
     /// Another account trades here from now on. Answered once it was told so.
     Attach(Member, RpcReplyPort<()>),
+    /// The next of what is under way arrives.
+    Due,
     /// What the venue itself decides: halts, sessions, busts.
     Control(VenueControl),
 }
@@ -52,6 +54,8 @@ pub struct SimMarketArgs {
     pub exchange: SimExchange,
     /// What putting orders of an earlier run back has already led to.
     pub restored: Vec<ExchangeEvent>,
+    /// How long commands and reports take; `None` is no time. Market data takes none.
+    pub latencies: Option<Latencies>,
     pub hub: MarketHub,
     pub clock: Clock,
     /// Who trades from the beginning; others may follow.
@@ -73,6 +77,13 @@ impl fmt::Debug for SimMarketArgs {
 #[derive(Debug)]
 pub struct SimMarketActor;
 
+/// Commands on their way to the exchange and reports on their way back, of all accounts: nothing
+/// overtakes.
+type Ways = (
+    Way<(AccountId, VenueCommand)>,
+    Way<(AccountId, VenueReport)>,
+);
+
 /// The market with its shell's state.
 pub struct SimMarketState {
     exchange: SimExchange,
@@ -80,6 +91,10 @@ pub struct SimMarketState {
     clock: Clock,
     members: BTreeMap<AccountId, Member>,
     waiting: Arc<AtomicUsize>,
+    /// What is under way. Commands are bounded by `waiting`, reports by what those lead to.
+    ways: Option<Ways>,
+    /// The time for which [`SimMarketMessage::Due`] was last asked.
+    awaited: Option<UnixNanos>,
     abort: AbortHook,
     /// Reused, so that a step allocates nothing of its own.
     events: Vec<ExchangeEvent>,
@@ -109,6 +124,8 @@ impl Actor for SimMarketActor {
             clock: args.clock,
             members: BTreeMap::new(),
             waiting: args.waiting,
+            ways: args.latencies.map(Latencies::ways),
+            awaited: None,
             abort: args.abort,
             events: args.restored,
         };
@@ -126,37 +143,76 @@ impl Actor for SimMarketActor {
 
     async fn handle(
         &self,
-        _myself: ActorRef<SimMarketMessage>,
+        myself: ActorRef<SimMarketMessage>,
         message: SimMarketMessage,
         state: &mut SimMarketState,
     ) -> Result<(), ActorProcessingErr> {
         let abort = state.abort.clone();
         whole("the simulated market", &abort, || state.take(message));
+        if let Some(wait) = state.next_wait() {
+            myself.send_after(wait, || SimMarketMessage::Due);
+        }
         Ok(())
     }
 }
 
 impl SimMarketState {
     fn take(&mut self, message: SimMarketMessage) {
+        // First, since it was sent before this.
+        self.let_arrive();
         match message {
             SimMarketMessage::Step => self.apply(ExchangeInput::Step),
             SimMarketMessage::Control(control) => self.apply(ExchangeInput::Control(control)),
+            SimMarketMessage::Due => self.awaited = None,
             SimMarketMessage::Command {
                 account_id,
                 command,
-            } => {
-                self.waiting.fetch_sub(1, Ordering::AcqRel);
-                self.apply(ExchangeInput::Command {
-                    account_id,
-                    command,
-                });
-            }
+            } => match &mut self.ways {
+                Some((there, _)) => there.send(self.clock.now(), (account_id, command)),
+                None => self.command(account_id, command),
+            },
             SimMarketMessage::Attach(member, reply) => {
                 member.let_in();
                 self.members.insert(member.account_id.clone(), member);
                 let _ = reply.send(());
             }
         }
+        // One that takes no time is there at once.
+        self.let_arrive();
+    }
+
+    /// Lets arrive what is due: commands at the exchange, then reports at the account.
+    fn let_arrive(&mut self) {
+        let now = self.clock.now();
+        let there = |state: &mut Self| state.ways.as_mut()?.0.arrive(now, true);
+        while let Some((_, (account_id, command))) = there(self) {
+            self.command(account_id, command);
+        }
+        let back = |state: &mut Self| state.ways.as_mut()?.1.arrive(now, true);
+        while let Some((_, (account_id, report))) = back(self) {
+            self.report(&account_id, report);
+        }
+    }
+
+    /// Returns how long to wait for what arrives next, when that was not asked for yet.
+    fn next_wait(&mut self) -> Option<Duration> {
+        let (there, back) = self.ways.as_ref()?;
+        let due = [there.next_due(), back.next_due()];
+        let due = due.into_iter().flatten().min()?;
+        if self.awaited.is_some_and(|awaited| awaited <= due) {
+            return None;
+        }
+        self.awaited = Some(due);
+        let nanos = due.since(self.clock.now()).max(0);
+        Some(Duration::from_nanos(nanos.unsigned_abs()))
+    }
+
+    fn command(&mut self, account_id: AccountId, command: VenueCommand) {
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        self.apply(ExchangeInput::Command {
+            account_id,
+            command,
+        });
     }
 
     fn apply(&mut self, input: ExchangeInput) {
@@ -167,7 +223,10 @@ impl SimMarketState {
         for event in events.drain(..) {
             match event {
                 ExchangeEvent::Market(event) => self.publisher.publish(&event, &mut bars),
-                ExchangeEvent::Report { account_id, report } => self.report(&account_id, report),
+                ExchangeEvent::Report { account_id, report } => match &mut self.ways {
+                    Some((_, back)) => back.send(now, (account_id, report)),
+                    None => self.report(&account_id, report),
+                },
                 // The account's journal holds the order, with the market at which it was
                 // decided; and nothing is lent here, so nobody is called or liquidated.
                 ExchangeEvent::Watching { .. }

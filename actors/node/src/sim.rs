@@ -16,7 +16,7 @@ use apex_bus::exposure::ExposureHandle;
 use apex_bus::handle::RunMode;
 use apex_bus::supervision::abort_process;
 use apex_domain::event::AccountMode;
-use apex_domain::matching::{SimExchange, SimInstrument, SimOptions};
+use apex_domain::matching::{Latencies, SimExchange, SimInstrument, SimOptions};
 use apex_domain::{AccountId, Instrument};
 use apex_gateway::StrategySessions;
 use apex_market_data::{Member, SimMarketActor, SimMarketArgs, SimSession};
@@ -63,13 +63,14 @@ impl Live {
     }
 }
 
-/// Starts a node on the market inside, with these instruments.
+/// Starts a node on the market inside, with these instruments and the way there.
 ///
 /// Errors: [`NodeError`].
 pub async fn inside(
     options: &NodeOptions,
     seed: u64,
     listed: Vec<SimInstrument>,
+    latencies: Option<Latencies>,
 ) -> Result<Live, NodeError> {
     let base = Base::open(options, Purpose::Live, Clock::Wall)?;
     origin::check(&base.stores.marks, Origin::Inside)?;
@@ -106,6 +107,7 @@ pub async fn inside(
     let args = SimMarketArgs {
         exchange: venue,
         restored,
+        latencies,
         hub: base.market.clone(),
         clock: base.clock.clone(),
         members,

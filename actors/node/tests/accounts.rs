@@ -25,7 +25,7 @@ fn wish(name: &str, request: &str) -> NewAccount {
 
 async fn start(root: &Path) -> Result<Live, NodeError> {
     let options = NodeOptions::in_folder(root);
-    sim::inside(&options, 7, SimInstrument::defaults()).await
+    sim::inside(&options, 7, SimInstrument::defaults(), None).await
 }
 
 fn desk(live: &Live) -> Arc<dyn AccountDesk> {

@@ -23,7 +23,7 @@ impl Rig {
     async fn start() -> Rig {
         let folder = tempfile::tempdir().unwrap();
         let options = NodeOptions::in_folder(&folder.path().join("data"));
-        let live = sim::inside(&options, 7, SimInstrument::defaults())
+        let live = sim::inside(&options, 7, SimInstrument::defaults(), None)
             .await
             .unwrap();
         let mut rig = Rig {

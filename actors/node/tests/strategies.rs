@@ -26,7 +26,7 @@ struct Rig {
 async fn rig() -> Rig {
     let folder = tempfile::tempdir().unwrap();
     let options = NodeOptions::in_folder(&folder.path().join("data"));
-    let live = sim::inside(&options, 7, SimInstrument::defaults())
+    let live = sim::inside(&options, 7, SimInstrument::defaults(), None)
         .await
         .unwrap();
     let sessions = live.sessions.clone();

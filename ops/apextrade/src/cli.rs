@@ -3,12 +3,14 @@
 mod calendar;
 mod client;
 mod indicators;
+mod models;
 mod orders;
 mod risk;
 
 pub use calendar::*;
 pub use client::*;
 pub use indicators::*;
+pub use models::*;
 pub use orders::*;
 pub use risk::*;
 
@@ -146,7 +148,7 @@ pub struct UpArgs {
     /// Address of an `apextrade venue-sim` to trade at, instead of the market inside.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "replay")]
     pub venue: Option<String>,
-    /// Seed of the simulated market.
+    /// Seed of the simulated market, and of a latency that varies.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// TOML file of instruments that are added to the default ones, or take their place; see
@@ -156,6 +158,10 @@ pub struct UpArgs {
     /// Recording to replay; may be repeated.
     #[arg(long, value_name = "FILE")]
     pub replay: Vec<PathBuf>,
+    #[command(flatten)]
+    pub models: CommonModelArgs,
+    #[command(flatten)]
+    pub book_models: BookModelArgs,
     #[command(flatten)]
     pub playback: PlaybackArgs,
     #[command(flatten)]
@@ -216,6 +222,13 @@ pub struct ReplayArgs {
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     #[command(flatten)]
+    pub models: CommonModelArgs,
+    #[command(flatten)]
+    pub book_models: BookModelArgs,
+    /// Seed of a latency that varies.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    #[command(flatten)]
     pub strategies: StrategyArgs,
     /// Print exactly one JSON object.
     #[arg(long)]
@@ -239,9 +252,8 @@ pub struct VenueSimArgs {
     /// Milliseconds between two steps of the simulated traders.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     pub step_ms: u64,
-    /// Refuse limit prices further than this share from the last trade, such as 0.1.
-    #[arg(long, value_name = "SHARE", value_parser = share)]
-    pub price_collar: Option<Rate>,
+    #[command(flatten)]
+    pub models: CommonModelArgs,
     /// Trading calendar of all instruments, such as XNYS: it opens and closes them. Without one
     /// they trade around the clock.
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(apex_domain::calendar::NAMES))]
@@ -304,26 +316,32 @@ pub struct BacktestArgs {
     /// What has to cover an order: nothing, or the buying power of the account.
     #[arg(long, value_enum, default_value_t = Margin::None)]
     pub margin: Margin,
-    /// Fee of each fill in basis points of its notional.
+    /// Fee of each fill in basis points of its notional; see also --fee.
     #[arg(
         long,
-        default_value = "0",
         value_name = "D",
+        conflicts_with = "fee",
         allow_hyphen_values = true
     )]
-    pub fee_bps: String,
+    pub fee_bps: Option<String>,
     /// When and at what price orders fill; without it next-open on bars, touch on quotes and ticks.
     #[arg(long, value_enum)]
     pub fill: Option<Fill>,
-    /// Basis points by which market orders fill worse.
+    /// Basis points by which market orders fill worse; see also --slippage.
     #[arg(
         long,
-        default_value = "0",
         value_name = "D",
+        conflicts_with = "slippage",
         allow_hyphen_values = true
     )]
-    pub slippage_bps: String,
-    /// Kept for fill models that draw lots; the present ones do not.
+    pub slippage_bps: Option<String>,
+    #[command(flatten)]
+    pub models: CommonModelArgs,
+    #[command(flatten)]
+    pub book_models: BookModelArgs,
+    #[command(flatten)]
+    pub bar_models: BarModelArgs,
+    /// Seed of a latency that varies; nothing else here is random.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Print the report, with each fill, as one JSON object.

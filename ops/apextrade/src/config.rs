@@ -1,6 +1,7 @@
 //! Settings: defaults, then the settings file, then the environment, then flags.
 
 use anyhow::{Context, Result, anyhow, bail};
+use apex_domain::matching::Model;
 use apex_node::stores::ServerSettings;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -33,6 +34,10 @@ const SERVERS: &[&str] = &[
     "s3_secret_key",
 ];
 
+/// The table of the settings file with the venue's models, and what their names begin with
+/// elsewhere.
+const SIMULATION: &str = "simulation";
+
 /// Where traces would go, by the name that every program gives it.
 const TRACES: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
@@ -51,6 +56,8 @@ pub struct Settings {
     pub servers: ServerSettings,
     pub log: String,
     pub log_format: Option<String>,
+    /// Models of the simulated venue, in words that were not looked at yet.
+    pub simulation: Vec<(Model, String)>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -59,6 +66,7 @@ enum Value {
     Text(String),
     Number(i64),
     Flag(bool),
+    Table(BTreeMap<String, Value>),
 }
 
 /// Reads the settings.
@@ -108,6 +116,10 @@ fn settings(values: &BTreeMap<String, String>) -> Result<Settings> {
         },
         log: get("log", "info"),
         log_format: values.get("log_format").cloned(),
+        simulation: Model::ALL
+            .into_iter()
+            .filter_map(|model| Some((model, values.get(&model_key(model))?.clone())))
+            .collect(),
     })
 }
 
@@ -118,17 +130,41 @@ fn read_file(path: &Path) -> Result<BTreeMap<String, String>> {
     let table: BTreeMap<String, Value> = figment::Figment::from(Toml::string(&text))
         .extract()
         .map_err(|error| anyhow!("settings file \"{}\": {error}", path.display()))?;
+    flat(table).with_context(|| format!("settings file \"{}\"", path.display()))
+}
+
+/// Brings the settings of a file under the names that the environment has too.
+fn flat(table: BTreeMap<String, Value>) -> Result<BTreeMap<String, String>> {
     let mut values = BTreeMap::new();
     for (key, value) in table {
-        known(&key).with_context(|| format!("settings file \"{}\"", path.display()))?;
-        let text = match value {
-            Value::Text(text) => text,
-            Value::Number(number) => number.to_string(),
-            Value::Flag(flag) => flag.to_string(),
-        };
-        values.insert(key, text);
+        match value {
+            Value::Table(models) if key == SIMULATION => {
+                for (name, value) in models {
+                    let key = format!("{SIMULATION}_{name}");
+                    known(&key).with_context(|| format!("[{SIMULATION}] {name}"))?;
+                    values.insert(key, text(&name, value)?);
+                }
+            }
+            value => {
+                known(&key)?;
+                values.insert(key.clone(), text(&key, value)?);
+            }
+        }
     }
     Ok(values)
+}
+
+fn text(key: &str, value: Value) -> Result<String> {
+    match value {
+        Value::Text(text) => Ok(text),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Flag(flag) => Ok(flag.to_string()),
+        Value::Table(_) => bail!("setting \"{key}\" is a table, write one value"),
+    }
+}
+
+fn model_key(model: Model) -> String {
+    format!("{SIMULATION}_{}", model.name().replace('-', "_"))
 }
 
 fn from_environment(
@@ -156,14 +192,18 @@ fn from_environment(
 }
 
 fn known(key: &str) -> Result<()> {
-    if KEYS.contains(&key) {
+    let models = Model::ALL.map(model_key);
+    let keys = || {
+        KEYS.iter()
+            .copied()
+            .chain(models.iter().map(String::as_str))
+    };
+    if keys().any(|known| known == key) {
         return Ok(());
     }
-    let nearest = KEYS
-        .iter()
+    let nearest = keys()
         .min_by_key(|known| distance(known, key))
-        .copied()
-        .unwrap_or("");
+        .unwrap_or_default();
     bail!("unknown setting \"{key}\", the nearest known one is \"{nearest}\"")
 }
 
@@ -215,6 +255,33 @@ mod tests {
         let error = no_traces(Some(OsStr::new("http://x"))).unwrap_err();
         assert!(error.to_string().contains(TRACES), "{error}");
         assert!(no_traces(Some(OsStr::new(""))).is_ok());
+    }
+
+    fn file(text: &str) -> Result<Settings> {
+        use figment::providers::{Format, Toml};
+        let table = figment::Figment::from(Toml::string(text)).extract()?;
+        settings(&flat(table)?)
+    }
+
+    #[test]
+    fn models_are_a_table_of_the_file_and_a_prefix_of_the_environment() {
+        let of_file = file("log = \"debug\"\n[simulation]\nbar_path = \"low-first\"").unwrap();
+        let expected = [(Model::BarPath, "low-first".to_owned())];
+        assert_eq!(of_file.simulation, expected);
+        assert_eq!(of_file.log, "debug");
+        let of_environment = environment(&[("APEX_SIMULATION_BAR_PATH", "low-first")]).unwrap();
+        assert_eq!(settings(&of_environment).unwrap().simulation, expected);
+        for (text, nearest) in [
+            ("[simulation]\nlatncy = \"1ms\"", "\"simulation_latency\""),
+            (
+                "[simulaton]\nlatency = \"1ms\"",
+                "unknown setting \"simulaton\"",
+            ),
+            ("[log]\nx = 1", "\"log\" is a table"),
+        ] {
+            let error = format!("{:#}", file(text).unwrap_err());
+            assert!(error.contains(nearest), "{error}");
+        }
     }
 
     #[test]

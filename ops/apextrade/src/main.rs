@@ -10,8 +10,12 @@ mod commands;
 mod config;
 mod output;
 
+use apex_domain::matching::ChoiceError;
 use clap::Parser;
 use std::process::ExitCode;
+
+/// As the command line's reader has it.
+const WRONG_USAGE: u8 = 2;
 
 /// Keeps freed memory in per-thread pools: the bus frees on another thread than it allocates.
 #[global_allocator]
@@ -28,6 +32,11 @@ fn main() -> ExitCode {
             match advice {
                 Some(advice) => crate::tell!("apextrade: {line}: {advice}"),
                 None => crate::tell!("apextrade: {line}"),
+            }
+            // A model's words may only be looked at once settings and data are known.
+            let is_usage = error.chain().any(|cause| cause.is::<ChoiceError>());
+            if is_usage {
+                return ExitCode::from(WRONG_USAGE);
             }
             ExitCode::FAILURE
         }

@@ -66,26 +66,80 @@ pub struct Latencies {
     pub seed: u64,
 }
 
+impl Latencies {
+    /// Returns the way there and the way back, each with lots of its own, so that what is drawn
+    /// for one does not depend on how often the other is used.
+    pub fn ways<C, R>(self) -> (Way<C>, Way<R>) {
+        let mut lots = Random::new(self.seed);
+        let there = Way::new(self.to_venue, lots.next_u64());
+        (there, Way::new(self.to_account, lots.next_u64()))
+    }
+}
+
+/// What is under way in one direction, in the order in which it was sent. The sender bounds it.
+#[derive(Clone, Debug)]
+pub struct Way<T> {
+    latency: LatencyModel,
+    random: Random,
+    sent: VecDeque<(UnixNanos, T)>,
+}
+
+impl<T> Way<T> {
+    pub fn new(latency: LatencyModel, seed: u64) -> Way<T> {
+        Way {
+            latency,
+            random: Random::new(seed),
+            sent: VecDeque::new(),
+        }
+    }
+
+    /// Sends at `now`. It arrives after its own time, and never before what was sent earlier.
+    pub fn send(&mut self, now: UnixNanos, what: T) {
+        let arrival = now.plus(self.latency.draw(&mut self.random));
+        let before = self.sent.back().map_or(UnixNanos::MIN, |(due, _)| *due);
+        self.sent.push_back((arrival.max(before), what));
+    }
+
+    /// Takes out what arrives next, with its time, if that is `until` or before; at `until` itself
+    /// only when `inclusive`.
+    pub fn arrive(&mut self, until: UnixNanos, inclusive: bool) -> Option<(UnixNanos, T)> {
+        let due = self.next_due()?;
+        let is_due = due < until || (due == until && inclusive);
+        is_due.then(|| self.sent.pop_front())?
+    }
+
+    /// Returns when the next one arrives.
+    pub fn next_due(&self) -> Option<UnixNanos> {
+        self.sent.front().map(|(due, _)| *due)
+    }
+
+    /// Returns how many are under way.
+    pub fn len(&self) -> usize {
+        self.sent.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.sent.is_empty()
+    }
+}
+
 /// A venue that is some way off. See the module.
 #[derive(Clone, Debug)]
 pub struct Delayed<M> {
     venue: M,
-    latencies: Latencies,
-    random: Random,
-    commands: VecDeque<(UnixNanos, VenueCommand)>,
-    reports: VecDeque<(UnixNanos, VenueReport)>,
+    commands: Way<VenueCommand>,
+    reports: Way<VenueReport>,
     /// Kept between calls for its memory.
     made: Vec<VenueReport>,
 }
 
 impl<M: VenueModel> Delayed<M> {
     pub fn new(venue: M, latencies: Latencies) -> Delayed<M> {
+        let (commands, reports) = latencies.ways();
         Delayed {
             venue,
-            random: Random::new(latencies.seed),
-            latencies,
-            commands: VecDeque::new(),
-            reports: VecDeque::new(),
+            commands,
+            reports,
             made: Vec::new(),
         }
     }
@@ -98,29 +152,22 @@ impl<M: VenueModel> Delayed<M> {
     /// Lets commands arrive until `until`, at `until` itself only when `inclusive`, and lets
     /// everything else of the venue that happens between them happen.
     fn arrive(&mut self, until: UnixNanos, inclusive: bool) {
-        while let Some((due, _)) = self.commands.front() {
-            if *due > until || (*due == until && !inclusive) {
-                return;
-            }
-            if let Some((due, command)) = self.commands.pop_front() {
-                self.venue.on_command(due, &command, &mut self.made);
-                self.send_back(due);
-            }
+        while let Some((due, command)) = self.commands.arrive(until, inclusive) {
+            self.venue.on_command(due, &command, &mut self.made);
+            self.send_back(due);
         }
     }
 
     /// Sends what the venue has put out on its way.
     fn send_back(&mut self, now: UnixNanos) {
-        for report in std::mem::take(&mut self.made) {
-            let arrival = now.plus(self.latencies.to_account.draw(&mut self.random));
-            let before = self.reports.back().map_or(UnixNanos::MIN, |(due, _)| *due);
-            self.reports.push_back((arrival.max(before), report));
+        for report in self.made.drain(..) {
+            self.reports.send(now, report);
         }
     }
 
     fn tell(&mut self, now: UnixNanos, out: &mut Vec<VenueReport>) {
-        while self.reports.front().is_some_and(|(due, _)| *due <= now) {
-            out.extend(self.reports.pop_front().map(|(_, report)| report));
+        while let Some((_, report)) = self.reports.arrive(now, true) {
+            out.push(report);
         }
     }
 }
@@ -135,10 +182,7 @@ impl<M: VenueModel> VenueModel for Delayed<M> {
     }
 
     fn on_command(&mut self, now: UnixNanos, command: &VenueCommand, out: &mut Vec<VenueReport>) {
-        let arrival = now.plus(self.latencies.to_venue.draw(&mut self.random));
-        let before = self.commands.back().map_or(UnixNanos::MIN, |(due, _)| *due);
-        self.commands
-            .push_back((arrival.max(before), command.clone()));
+        self.commands.send(now, command.clone());
         self.arrive(now, true);
         self.tell(now, out);
     }
@@ -158,9 +202,14 @@ impl<M: VenueModel> VenueModel for Delayed<M> {
     }
 
     fn next_due(&self) -> Option<UnixNanos> {
-        let command = self.commands.front().map(|(due, _)| *due);
-        let report = self.reports.front().map(|(due, _)| *due);
-        [command, report, self.venue.next_due()]
+        [self.next_arrival(), self.venue.next_due()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn next_arrival(&self) -> Option<UnixNanos> {
+        [self.commands.next_due(), self.reports.next_due()]
             .into_iter()
             .flatten()
             .min()

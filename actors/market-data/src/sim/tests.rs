@@ -1,7 +1,7 @@
 use super::*;
 use apex_bus::clock::Clock;
 use apex_domain::market::Side;
-use apex_domain::matching::{SimInstrument, SimOptions};
+use apex_domain::matching::{LatencyModel, SimInstrument, SimOptions};
 use apex_domain::order::{OrderTerms, OrderType, TimeInForce};
 use apex_domain::venue::{NewOrder, RejectReason};
 use apex_domain::{ClientOrderId, InstrumentId, Price, UnixNanos};
@@ -66,6 +66,7 @@ async fn start(venue_sequence: u64) -> Market {
     let args = SimMarketArgs {
         exchange,
         restored: Vec::new(),
+        latencies: None,
         hub: hub.clone(),
         clock,
         members: vec![paper],
@@ -271,4 +272,64 @@ async fn accounts_trade_with_each_other_and_each_counts_its_own_reports() {
         (taker.last_price, taker.last_quantity)
     );
     assert_ne!(maker.exec_id, taker.exec_id);
+}
+
+#[tokio::test]
+async fn a_latency_delays_the_order_and_what_is_told_of_it() {
+    let (paper, mut heard) = member("paper", 0).await;
+    let account_id = paper.account_id.clone();
+    let latencies = Latencies {
+        to_venue: LatencyModel::Fixed(5_000),
+        to_account: LatencyModel::Fixed(3_000),
+        seed: 1,
+    };
+    let exchange = SimExchange::new(SimOptions::new(1)).unwrap();
+    let (hub, clock) = (MarketHub::new(), Clock::replay());
+    for instrument in exchange.instruments() {
+        hub.define(instrument);
+    }
+    clock.advance(UnixNanos(1_700_000_000_000_000_000));
+    let mut state = SimMarketState {
+        exchange,
+        publisher: Publisher::new(hub),
+        clock: clock.clone(),
+        members: BTreeMap::from([(account_id.clone(), paper)]),
+        waiting: Arc::new(AtomicUsize::new(1)),
+        ways: Some(latencies.ways()),
+        awaited: None,
+        abort: Arc::new(|abort| panic!("the market would have aborted: {}", abort.reason)),
+        events: Vec::new(),
+    };
+    state.take(SimMarketMessage::Step);
+    assert_eq!(state.next_wait(), None);
+    let sent = clock.now();
+    state.take(SimMarketMessage::Command {
+        account_id: account_id.clone(),
+        command: buy("a"),
+    });
+    assert_eq!(state.next_wait(), Some(Duration::from_nanos(5_000)));
+    assert_eq!(state.next_wait(), None, "it is asked for once");
+    for (nanos, waiting, reports) in [
+        (4_999, 1, 0),
+        (5_000, 0, 0),
+        (7_999, 0, 0),
+        (8_000, 0, 2), // Accepted and filled.
+    ] {
+        clock.advance(sent.plus(nanos));
+        state.take(SimMarketMessage::Due);
+        let waits = state.waiting.load(Ordering::Acquire);
+        assert_eq!(
+            (waits, state.members[&account_id].venue_sequence),
+            (waiting, reports),
+            "{nanos}"
+        );
+    }
+    let Some(AccountMessage::Report {
+        report: VenueReport::Accepted { ts_event, .. },
+        ..
+    }) = heard.recv().await
+    else {
+        panic!("expected an acceptance");
+    };
+    assert_eq!(ts_event, sent.plus(5_000));
 }

@@ -115,6 +115,7 @@ impl ReplayDriver {
     pub async fn stand_still(&mut self) -> Result<(), NodeError> {
         let mut stop = self.stop.clone();
         loop {
+            self.let_arrive().await?;
             tokio::select! {
                 biased;
                 () = stopped(&mut stop) => return Ok(()),
@@ -124,6 +125,15 @@ impl ReplayDriver {
                 },
             }
         }
+    }
+
+    /// Lets everything that is under way arrive: no frame moves the clock any more.
+    async fn let_arrive(&mut self) -> Result<(), NodeError> {
+        while self.step.let_arrive() {
+            self.clock.advance(self.step.now());
+            self.settle().await?;
+        }
+        Ok(())
     }
 
     async fn take_events(&mut self, events: &[MarketEvent]) -> Result<(), NodeError> {

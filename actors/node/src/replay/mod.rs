@@ -20,8 +20,9 @@ use apex_bus::handle::RunMode;
 use apex_bus::message::{AccountMessage, VenueLink};
 use apex_domain::event::AccountMode;
 use apex_domain::market::BarSpec;
-use apex_domain::matching::{BookFill, InSessions};
+use apex_domain::matching::{BookFill, BookFillOptions, Delayed, InSessions, ModelChoices};
 use apex_domain::time::NANOS_PER_SECOND;
+use apex_domain::venue::VenueModel;
 use apex_domain::{Instrument, UnixNanos};
 use apex_market_data::Publisher;
 use apex_market_data::replay::{Recording, ReplayFeed, ReplayOptions};
@@ -49,6 +50,10 @@ pub struct ReplayRun {
     /// Seconds into the recording at which it starts.
     pub seek_seconds: u64,
     pub strategy: Option<StrategyChoice>,
+    /// The venue's models.
+    pub models: ModelChoices,
+    /// Of what is drawn in them.
+    pub seed: u64,
     /// End with the recording; otherwise clients are served on a market that stands still.
     pub exit_at_end: bool,
 }
@@ -82,9 +87,13 @@ async fn run_on_heap(
     ready: impl FnOnce(SocketAddr),
 ) -> Result<Summary, NodeError> {
     let (mut feed, span) = open_feed(&run, &controls.progress).await?;
-    let instruments = feed.instruments();
+    let mut instruments = feed.instruments();
+    for instrument in &mut instruments {
+        run.models.define(instrument);
+    }
     let base = Base::open(options, Purpose::Replay, Clock::replay())?;
-    archive::make_room(&base.stores.marks, &*base.stores.records)?;
+    let choice = archive::Choice::of(&run.models, run.seed);
+    archive::make_room(&base.stores.marks, &*base.stores.records, &choice)?;
     let recovered = account::recover_account(&*base.stores.journals, &paper_account())?;
     let start = match span.resumed(recovered.account.last_ts()) {
         Some(ts) => {
@@ -95,7 +104,7 @@ async fn run_on_heap(
     };
     base.clock.advance(start);
     let opened = base.prepare(recovered, &opening(instruments.clone(), start))?;
-    let step = lock_step(&opened, &instruments, start, run.strategy.as_ref())?;
+    let step = lock_step(&opened, &instruments, start, &run)?;
 
     let (session, commands) = driver::session();
     let news = News::new(&base.events)?;
@@ -129,7 +138,8 @@ async fn run_on_heap(
     // With all that clients ordered, so that it tells the state that the journal holds: no call can
     // change it once the gateway has stopped.
     let quiet = node.stop_serving().await;
-    let summary = summary::collect(&quiet, &driver.feed, wall_seconds).await?;
+    let mut summary = summary::collect(&quiet, &driver.feed, wall_seconds).await?;
+    summary.assumptions = choice.statements();
     quiet.roster.stop().await;
     // Not before: what clients order while the market stands still is acknowledged, and a run that
     // is killed meanwhile must come back with it instead of being moved aside.
@@ -237,11 +247,16 @@ fn lock_step(
     opened: &OpenAccount,
     instruments: &[Instrument],
     now: UnixNanos,
-    strategy: Option<&StrategyChoice>,
+    run: &ReplayRun,
 ) -> Result<LockStep, NodeError> {
     let account = &opened.account;
     // As many ids were given as there are records at the most.
-    let mut venue = BookFill::new("REPLAY", account.sequence() + 1)
+    let rules = BookFillOptions {
+        queue: run.models.queue.unwrap_or_default(),
+        slippage: run.models.slippage.unwrap_or_default(),
+        ..BookFillOptions::default()
+    };
+    let mut venue = BookFill::with_options("REPLAY", account.sequence() + 1, rules)
         .map_err(|error| NodeError::Usage(error.to_string()))?;
     for instrument in instruments {
         venue.define(instrument.clone());
@@ -249,11 +264,17 @@ fn lock_step(
     let orders = restore::working_orders(account);
     venue.restore_positions(&restore::positions(account, &orders));
     venue.restore(now, &orders);
-    let venue = Box::new(InSessions::new(venue, instruments));
+    let venue = InSessions::new(venue, instruments);
+    // Without a latency nothing stands in between. What was under way when an earlier run ended
+    // never arrived: the account asks for it, and sends it again.
+    let venue: Box<dyn VenueModel + Send> = match run.models.latencies(run.seed) {
+        Some(latencies) => Box::new(Delayed::new(venue, latencies)),
+        None => Box::new(venue),
+    };
     let account_id = paper_account();
     let mut step = LockStep::new(account_id.clone(), venue, instruments.to_vec());
     step.resume(account);
-    if let Some(choice) = strategy {
+    if let Some(choice) = &run.strategy {
         let strategy = registry::find(&choice.name)?.build(DataSource::Feed, &choice.params)?;
         let shared: Vec<_> = instruments.iter().cloned().map(Arc::new).collect();
         let mut runner = Runner::new(account_id, choice.strategy_id()?, strategy, &shared);

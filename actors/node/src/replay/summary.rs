@@ -30,6 +30,8 @@ pub struct Summary {
     pub accounts: BTreeMap<String, AccountPart>,
     /// True when instrument definitions were taken from the data.
     pub inferred_instruments: bool,
+    /// The venue's models that were chosen; empty when all are the default ones.
+    pub assumptions: Vec<String>,
     pub data_dir: String,
 }
 
@@ -105,6 +107,7 @@ pub async fn collect(
             .map(|account| part(account, &instruments))
             .collect(),
         inferred_instruments: true,
+        assumptions: Vec::new(),
         data_dir: String::new(),
         feed,
     })

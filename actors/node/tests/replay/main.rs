@@ -6,6 +6,7 @@ use apex_bus::venue::{NotSent, VenueSession};
 use apex_domain::account::AccountInput;
 use apex_domain::event::AccountMode;
 use apex_domain::market::Side;
+use apex_domain::matching::ModelChoices;
 use apex_domain::order::{OrderKey, OrderStatus, OrderTerms, OrderType, SubmitOrder, TimeInForce};
 use apex_domain::risk::MarketRef;
 use apex_domain::venue::VenueCommand;
@@ -93,6 +94,8 @@ fn run_of(file: PathBuf) -> ReplayRun {
             name: "ema-cross".to_owned(),
             params,
         }),
+        models: ModelChoices::default(),
+        seed: 1,
         exit_at_end: true,
     }
 }
@@ -230,7 +233,12 @@ async fn killed_with_an_order_on_its_way(data_dir: &Path, file: &Path, ts: UnixN
         Clock::replay(),
     )
     .unwrap();
-    archive::make_room(&base.stores.marks, &*base.stores.records).unwrap();
+    archive::make_room(
+        &base.stores.marks,
+        &*base.stores.records,
+        &archive::Choice::default(),
+    )
+    .unwrap();
     let opening = Opening {
         account_id: paper_account(),
         mode: AccountMode::Paper,

@@ -21,6 +21,7 @@ use crate::strategy::Strategy;
 use apex_domain::account::Refusal;
 use apex_domain::instrument::Instrument;
 use apex_domain::market::MarketEvent;
+use apex_domain::matching::ChoiceError;
 use apex_domain::{Currency, NumberError};
 use session::Session;
 use thiserror::Error;
@@ -43,6 +44,8 @@ pub enum BacktestError {
         value: String,
         expected: &'static str,
     },
+    #[error("a model of the venue cannot be used")]
+    Model(#[source] ChoiceError),
     /// A market of nothing but bars has no book, so that no order would ever fill.
     #[error(
         "fill book needs a book, quotes or prints and the data has only bars: choose next-open or \

@@ -2,6 +2,7 @@
 
 use super::BacktestError;
 use apex_domain::market::MarketEvent;
+use apex_domain::matching::{Model, ModelChoices};
 use apex_domain::number::Decimal;
 use apex_domain::{Money, Rate};
 use std::str::FromStr;
@@ -99,11 +100,49 @@ pub struct BacktestOptions {
     pub fill: Option<Fill>,
     /// By how many basis points market orders fill worse; not negative.
     pub slippage_bps: Decimal,
-    /// Kept for fill models that draw lots; the present ones do not.
+    /// The venue's models beside the fill; its fee and slippage instead of the two above.
+    pub models: ModelChoices,
+    /// Of the models that draw lots.
     pub seed: u64,
 }
 
 impl BacktestOptions {
+    /// Returns the chosen models that go with a fill.
+    ///
+    /// Errors: `Model` when one was chosen that does not, `Option` when one was chosen twice.
+    pub(super) fn models_of(&self, fill: Fill) -> Result<ModelChoices, BacktestError> {
+        const BARS: &[Model] = &[
+            Model::Latency,
+            Model::BarPath,
+            Model::BarVolume,
+            Model::Slippage,
+            Model::Fee,
+            Model::PriceCollar,
+        ];
+        const BOOK: &[Model] = &[
+            Model::Latency,
+            Model::Queue,
+            Model::Slippage,
+            Model::Fee,
+            Model::PriceCollar,
+        ];
+        let (place, takes) = match fill {
+            Fill::NextOpen => ("fill next-open", BARS),
+            Fill::BarClose => ("fill bar-close", BARS),
+            Fill::Touch => ("fill touch", BARS),
+            Fill::Book => ("fill book", BOOK),
+        };
+        let models = self.models.clone().fit(place, takes);
+        let models = models.map_err(BacktestError::Model)?;
+        if let (Some(bps), Some(_)) = (self.fee_bps, models.fee) {
+            return Err(twice("fee-bps", bps));
+        }
+        if !self.slippage_bps.is_zero() && models.slippage.is_some() {
+            return Err(twice("slippage-bps", self.slippage_bps));
+        }
+        Ok(models)
+    }
+
     /// Returns the slippage as a share of the price.
     ///
     /// Errors: `Option` when it is negative or above the whole price.
@@ -131,6 +170,14 @@ impl BacktestOptions {
             }),
             bps => Ok(bps.map(share)),
         }
+    }
+}
+
+fn twice(option: &'static str, value: Decimal) -> BacktestError {
+    BacktestError::Option {
+        option,
+        value: value.to_string(),
+        expected: "which another model already says: leave one of them out",
     }
 }
 

@@ -1,6 +1,7 @@
 //! One run from its first event to its report.
 
 mod remarks;
+mod venue;
 
 use super::BacktestError;
 use super::equity::EquityCurve;
@@ -14,10 +15,10 @@ use apex_domain::event::{AccountMode, Event, Hold};
 use apex_domain::hash;
 use apex_domain::instrument::{FeeSchedule, Instrument};
 use apex_domain::market::{MarketEvent, Side};
-use apex_domain::matching::{BarFill, BarFillOptions, BookFill, FillModel, InSessions, Slippage};
+use apex_domain::matching::ModelChoices;
 use apex_domain::number::Decimal;
 use apex_domain::risk::{Limits, ReasonCode};
-use apex_domain::venue::{Execution, VenueModel};
+use apex_domain::venue::Execution;
 use apex_domain::{AccountId, Currency, InstrumentId, StrategyId, UnixNanos};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -25,6 +26,8 @@ use std::time::Instant;
 pub(super) struct Session {
     options: BacktestOptions,
     fill: Fill,
+    /// Those that were chosen and go with the fill.
+    models: ModelChoices,
     instruments: BTreeMap<InstrumentId, Instrument>,
     account: Account,
     step: LockStep,
@@ -64,6 +67,10 @@ impl Session {
             }
         }
         let fill = options.fill.unwrap_or_else(|| Fill::fitting(first));
+        let models = options.models_of(fill)?;
+        for instrument in &mut instruments {
+            models.define(instrument);
+        }
         // Constant texts within the alphabet of ids.
         let account_id = AccountId::new("backtest").expect("a constant id");
         let strategy_id = StrategyId::new(if options.strategy.is_empty() {
@@ -72,12 +79,13 @@ impl Session {
             &options.strategy
         })
         .unwrap_or_else(|_| StrategyId::manual());
-        let venue = venue(fill, options, &instruments)?;
+        let venue = venue::of(fill, options, &models, &instruments)?;
         let mut step = LockStep::new(account_id.clone(), venue, instruments.iter().cloned());
         step.add_strategy(strategy_id, strategy)?;
         let mut session = Session {
             options: options.clone(),
             fill,
+            models,
             account: Account::new(),
             step,
             effects: Effects::default(),
@@ -307,39 +315,4 @@ fn one_currency(instruments: &[Instrument]) -> Result<Currency, BacktestError> {
         }),
         None => Ok(first.clone()),
     }
-}
-
-fn venue(
-    fill: Fill,
-    options: &BacktestOptions,
-    instruments: &[Instrument],
-) -> Result<Box<dyn VenueModel + Send>, BacktestError> {
-    let slippage = options.slippage()?;
-    let model = match fill {
-        Fill::NextOpen => FillModel::NextOpen,
-        Fill::BarClose => FillModel::BarClose,
-        Fill::Touch => FillModel::Touch,
-        Fill::Book => {
-            if !slippage.is_zero() {
-                return Err(BacktestError::Option {
-                    option: "slippage-bps",
-                    value: options.slippage_bps.to_string(),
-                    expected: "the book model has its own slippage, leave it out",
-                });
-            }
-            let mut venue = BookFill::new("backtest", 1)
-                // A constant text within the alphabet of ids.
-                .expect("a constant id");
-            for instrument in instruments {
-                venue.define(instrument.clone());
-            }
-            return Ok(Box::new(InSessions::new(venue, instruments)));
-        }
-    };
-    let options = BarFillOptions {
-        slippage: Slippage::Share(slippage),
-        ..BarFillOptions::new(model)
-    };
-    let venue = BarFill::new(options, instruments.iter().cloned());
-    Ok(Box::new(InSessions::new(venue, instruments)))
 }

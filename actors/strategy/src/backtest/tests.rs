@@ -3,6 +3,7 @@ mod sessions;
 
 use super::*;
 use crate::testing::{bar, instrument, quote};
+use apex_domain::matching::{Model, ModelChoices};
 use apex_domain::number::Decimal;
 use apex_domain::{InstrumentId, Money, Price};
 use serde_json::{Value, json};
@@ -224,6 +225,49 @@ fn a_book_is_not_made_of_bars() {
     let mut mixed = days(&UP_AND_DOWN);
     mixed.insert(0, quote(0, Some(99), Some(101)));
     run(mixed).unwrap();
+}
+
+#[test]
+fn a_model_that_changes_nothing_is_refused_and_so_is_one_said_twice() {
+    let of = |model, text| {
+        let mut models = ModelChoices::default();
+        models.choose(model, text).unwrap();
+        models
+    };
+    let refused = |options: BacktestOptions| {
+        let error = run(&options, days(&UP_AND_DOWN), vec![instrument()]).unwrap_err();
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        cause.unwrap_or_else(|| error.to_string())
+    };
+    for (fill, model, text) in [
+        (Fill::NextOpen, Model::Queue, "front"),
+        (Fill::Book, Model::BarPath, "low-first"),
+        (Fill::Book, Model::BarVolume, "quarters"),
+    ] {
+        let line = refused(BacktestOptions {
+            fill: Some(fill),
+            models: of(model, text),
+            ..options(&[])
+        });
+        let expected = format!("{model} does not go with fill {}", fill.as_str());
+        assert!(line.starts_with(&expected), "{line}");
+    }
+    let twice = [
+        BacktestOptions {
+            fee_bps: Some(Decimal::ONE),
+            models: of(Model::Fee, "1bps"),
+            ..options(&[])
+        },
+        BacktestOptions {
+            slippage_bps: Decimal::ONE,
+            models: of(Model::Slippage, "1bps"),
+            ..options(&[])
+        },
+    ];
+    for options in twice {
+        let line = refused(options);
+        assert!(line.contains("leave one of them out"), "{line}");
+    }
 }
 
 #[test]

@@ -58,6 +58,16 @@ impl LockStep {
         self.venue.next_due() != Some(due)
     }
 
+    /// Lets the next of what is under way arrive, where no market event comes any more. Returns
+    /// false when nothing is. Poll after it.
+    pub fn let_arrive(&mut self) -> bool {
+        let Some(due) = self.venue.next_arrival() else {
+            return false;
+        };
+        self.wake_venue(due);
+        true
+    }
+
     fn tell_time(&mut self) -> Passed {
         self.ticked = Some(self.clock);
         self.interest.told(self.clock);

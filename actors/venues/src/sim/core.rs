@@ -5,6 +5,7 @@ use super::SimVenueError;
 use super::protocol::{ErrorCode, Faults, ServerMessage};
 use super::venue::{Outcome, ReportLog, Venue, line};
 use apex_domain::market::MarketEvent;
+use apex_domain::matching::{Latencies, Way};
 use apex_domain::venue::{VenueCommand, VenueControl};
 use apex_domain::{AccountId, UnixNanos};
 use std::collections::BTreeMap;
@@ -18,6 +19,10 @@ const ANSWERS: usize = 4_096;
 /// Market events that wait for a session's writer: some twenty seconds of the default market.
 /// When they are full, further ones are dropped, counted and announced.
 const MARKET_EVENTS: usize = 4_096;
+
+/// What may be under way to the venue and back, each. As many as an account may have under way;
+/// full: the session that sends is closed as slow, and the log on again tells it what it missed.
+const UNDER_WAY: usize = 8_192;
 
 /// What sessions tell the core.
 #[derive(Debug)]
@@ -101,11 +106,25 @@ pub(super) struct Core {
     last_session: u64,
     faults: watch::Sender<Faults>,
     commands_since_faults: u64,
+    /// What is under way; `None` where nothing takes time.
+    ways: Option<(Way<CoreInput>, Way<Backward>)>,
+}
+
+/// What is under way from the venue.
+#[derive(Debug)]
+enum Backward {
+    /// The report of a number of a log.
+    Report(Arc<ReportLog>, u64),
+    Answer {
+        session: u64,
+        line: Arc<str>,
+    },
 }
 
 impl Core {
-    pub(super) fn new(venue: Venue, faults: Faults) -> Core {
+    pub(super) fn new(venue: Venue, faults: Faults, latencies: Option<Latencies>) -> Core {
         Core {
+            ways: latencies.map(Latencies::ways),
             venue,
             sessions: BTreeMap::new(),
             active: BTreeMap::new(),
@@ -116,15 +135,93 @@ impl Core {
     }
 
     pub(super) fn step(&mut self, now: UnixNanos) -> Result<(), SimVenueError> {
+        self.let_arrive(now)?;
         let outcome = self.venue.step(now)?;
+        self.send_back(now, outcome.reports);
         self.fan_out(now, outcome.market);
-        Ok(())
+        self.let_arrive(now)
     }
 
-    /// Works off one input.
+    /// Works off one input, and what was due before it.
     ///
     /// Errors: the journal could not be written. Nothing was answered; the venue has to stop.
     pub(super) fn handle(&mut self, now: UnixNanos, input: CoreInput) -> Result<(), SimVenueError> {
+        self.let_arrive(now)?;
+        let session = match &input {
+            CoreInput::Command { session, .. } | CoreInput::Snapshot { session, .. } => *session,
+            // A logon, a subscription and what the tests set are no orders on their way.
+            _ => {
+                self.work_off(now, input)?;
+                return self.let_arrive(now);
+            }
+        };
+        match &mut self.ways {
+            Some((there, back)) => {
+                if there.len() >= UNDER_WAY || back.len() >= UNDER_WAY {
+                    self.end(session, Ending::Error(ErrorCode::Slow));
+                    return Ok(());
+                }
+                there.send(now, input);
+            }
+            None => self.work_off(now, input)?,
+        }
+        self.let_arrive(now)
+    }
+
+    /// Returns when the next of what is under way arrives, so that its driver calls
+    /// [`Core::let_arrive`] then.
+    pub(super) fn next_due(&self) -> Option<UnixNanos> {
+        let (there, back) = self.ways.as_ref()?;
+        [there.next_due(), back.next_due()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Lets arrive what is due: at the venue, then at the sessions.
+    ///
+    /// Errors: as [`Core::handle`].
+    pub(super) fn let_arrive(&mut self, now: UnixNanos) -> Result<(), SimVenueError> {
+        while let Some((_, input)) = self.ways.as_mut().and_then(|ways| ways.0.arrive(now, true)) {
+            self.work_off(now, input)?;
+        }
+        while let Some((_, back)) = self.ways.as_mut().and_then(|ways| ways.1.arrive(now, true)) {
+            self.arrived_back(back);
+        }
+        Ok(())
+    }
+
+    fn arrived_back(&mut self, back: Backward) {
+        match back {
+            Backward::Report(log, sequence) => log.show(sequence),
+            Backward::Answer { session, line } => {
+                let Some(entry) = self.sessions.get(&session) else {
+                    return;
+                };
+                // Every report before it is shown by now, since none is overtaken.
+                let after = entry.log.last();
+                if entry.answers.try_send(Answer { after, line }).is_err() {
+                    self.end(session, Ending::Error(ErrorCode::Slow));
+                }
+            }
+        }
+    }
+
+    fn send_back(&mut self, now: UnixNanos, reports: Vec<(Arc<ReportLog>, u64)>) {
+        for (log, sequence) in reports {
+            self.back(now, Backward::Report(log, sequence));
+        }
+    }
+
+    /// Sends on the way back, which without a latency is no way.
+    fn back(&mut self, now: UnixNanos, what: Backward) {
+        match &mut self.ways {
+            Some((_, back)) => back.send(now, what),
+            None => self.arrived_back(what),
+        }
+    }
+
+    fn work_off(&mut self, now: UnixNanos, input: CoreInput) -> Result<(), SimVenueError> {
         match input {
             CoreInput::Logon {
                 account_id,
@@ -149,6 +246,7 @@ impl Core {
             CoreInput::Control { session, control } => {
                 if self.sessions.contains_key(&session) {
                     let outcome = self.venue.control(now, control)?;
+                    self.send_back(now, outcome.reports);
                     self.fan_out(now, outcome.market);
                 }
             }
@@ -228,7 +326,7 @@ impl Core {
         let Some(entry) = self.sessions.get(&session) else {
             return Ok(());
         };
-        let (account_id, log) = (entry.account_id.clone(), entry.log.clone());
+        let account_id = entry.account_id.clone();
         let faults = self.faults.borrow().clone();
         self.commands_since_faults += 1;
         if faults.drop_after_commands == Some(self.commands_since_faults) {
@@ -240,11 +338,16 @@ impl Core {
         let outcome = self
             .venue
             .command(now, &account_id, command, faults.reject_all)?;
-        let Outcome { market, answer } = outcome;
+        let Outcome {
+            reports,
+            market,
+            answer,
+        } = outcome;
+        self.send_back(now, reports);
         if let Some(report) = answer {
             let sequence = 0;
             let message = ServerMessage::Report { sequence, report };
-            self.answer(session, log.last(), &message);
+            self.answer(now, session, &message);
         }
         self.fan_out(now, market);
         Ok(())
@@ -254,20 +357,17 @@ impl Core {
         let Some(entry) = self.sessions.get(&session) else {
             return;
         };
-        let (account_id, last) = (entry.account_id.clone(), entry.log.last());
+        let account_id = entry.account_id.clone();
         let snapshot = self.venue.account_snapshot(now, &account_id, since);
         let message = ServerMessage::Snapshot(Box::new(snapshot));
-        self.answer(session, last, &message);
+        self.answer(now, session, &message);
     }
 
-    /// Answers behind the report of this number.
-    fn answer(&mut self, session: u64, after: u64, message: &ServerMessage) {
-        let Some(entry) = self.sessions.get(&session) else {
-            return;
-        };
-        let line = line(message);
-        if entry.answers.try_send(Answer { after, line }).is_err() {
-            self.end(session, Ending::Error(ErrorCode::Slow));
+    /// Answers behind all reports until now.
+    fn answer(&mut self, now: UnixNanos, session: u64, message: &ServerMessage) {
+        if self.sessions.contains_key(&session) {
+            let line = line(message);
+            self.back(now, Backward::Answer { session, line });
         }
     }
 

@@ -6,7 +6,7 @@ use super::protocol::{ErrorCode, Faults, ServerMessage};
 use super::session;
 use super::venue::{Venue, line};
 use apex_domain::UnixNanos;
-use apex_domain::matching::SimOptions;
+use apex_domain::matching::{Latencies, SimOptions};
 use std::future::Future;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -36,6 +36,8 @@ pub struct ServerOptions {
     /// Brings each journal batch to the disk before it is answered.
     pub sync: bool,
     pub faults: Faults,
+    /// How long commands, reports and answers take; `None` is no time. Market data takes none.
+    pub latencies: Option<Latencies>,
 }
 
 impl ServerOptions {
@@ -48,6 +50,7 @@ impl ServerOptions {
             step_interval: Duration::from_millis(10),
             sync: false,
             faults: Faults::default(),
+            latencies: None,
         }
     }
 }
@@ -63,7 +66,7 @@ pub async fn serve(
 ) -> Result<(), SimVenueError> {
     let venue = Venue::open(&options.data_dir, options.sync, options.sim, now())?;
     info!(data_dir = %options.data_dir.display(), "simulated venue is open");
-    let core = Core::new(venue, options.faults);
+    let core = Core::new(venue, options.faults, options.latencies);
     let (inputs, waiting) = mpsc::channel(CORE_INPUTS);
     // In a set of its own, so that it ends with the server however that ends, and so that a
     // flood of commands does not keep new connections out.
@@ -105,9 +108,14 @@ async fn run_core(
     // A step acts for all the time since the last one.
     steps.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
+        let due = core.next_due();
+        let wait = due.map_or(0, |due| due.since(now()).max(0).unsigned_abs());
         tokio::select! {
             biased;
             _tick = steps.tick() => core.step(now())?,
+            () = tokio::time::sleep(Duration::from_nanos(wait)), if due.is_some() => {
+                core.let_arrive(now())?;
+            }
             input = inputs.recv() => match input {
                 Some(input) => core.handle(now(), input)?,
                 None => return Ok(()),

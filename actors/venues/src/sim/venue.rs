@@ -16,10 +16,11 @@ use tracing::warn;
 
 /// The reports of one account as lines ready to be sent, the report numbered n at n - 1. A
 /// session reads from here at its own speed, so none is ever dropped and nothing has to be
-/// queued for a session.
+/// queued for a session. A report that is still under way is here and not shown yet.
 #[derive(Debug)]
 pub(super) struct ReportLog {
     lines: Mutex<Vec<Arc<str>>>,
+    /// The last that is shown.
     last: watch::Sender<u64>,
 }
 
@@ -30,21 +31,32 @@ impl ReportLog {
             last: watch::Sender::new(0),
         };
         for report in reports {
-            log.push(report);
+            let sequence = log.push(report);
+            log.show(sequence);
         }
         log
     }
 
-    fn push(&self, report: VenueReport) {
+    fn push(&self, report: VenueReport) -> u64 {
         // A panic within the lock cannot leave half a line behind.
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let sequence = lines.len() as u64 + 1;
         lines.push(line(&ServerMessage::Report { sequence, report }));
-        drop(lines);
+        sequence
+    }
+
+    /// Shows the reports up to this number to the sessions.
+    pub(super) fn show(&self, sequence: u64) {
         self.last.send_replace(sequence);
     }
 
-    /// Returns the number of the last report, 0 when there is none.
+    /// Returns how many reports there are, those under way among them.
+    pub(super) fn count(&self) -> u64 {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.len() as u64
+    }
+
+    /// Returns the number of the last report that is shown, 0 when there is none.
     pub(super) fn last(&self) -> u64 {
         *self.last.borrow()
     }
@@ -53,8 +65,11 @@ impl ReportLog {
         self.last.subscribe()
     }
 
-    /// Returns the report of a number from 1.
+    /// Returns the report of a number from 1, once it is shown.
     pub(super) fn get(&self, sequence: u64) -> Option<Arc<str>> {
+        if sequence > self.last() {
+            return None;
+        }
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let at = usize::try_from(sequence.checked_sub(1)?).ok()?;
         lines.get(at).cloned()
@@ -69,9 +84,11 @@ pub(super) fn line(message: &ServerMessage) -> Arc<str> {
     text.into()
 }
 
-/// What a command or a step led to, beside the reports that went to the logs.
+/// What a command or a step led to.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
+    /// The reports that went to the logs and are to be shown, by their numbers there.
+    pub(super) reports: Vec<(Arc<ReportLog>, u64)>,
     pub(super) market: Vec<MarketEvent>,
     /// The answer to a query.
     pub(super) answer: Option<VenueReport>,
@@ -110,7 +127,10 @@ impl Venue {
             logs,
             events,
         };
-        venue.step(now)?;
+        // Nobody is there who would be some way off.
+        for (log, sequence) in venue.step(now)?.reports {
+            log.show(sequence);
+        }
         Ok(venue)
     }
 
@@ -203,7 +223,7 @@ impl Venue {
         })
     }
 
-    /// Writes what happened into the journal, then shows it to the sessions: nothing is
+    /// Writes what happened into the journal before anyone shows it to the sessions: nothing is
     /// answered that could be forgotten.
     fn settle(
         &mut self,
@@ -252,7 +272,7 @@ impl Venue {
                 }
                 ExchangeEvent::Report { account_id, report } => {
                     let log = self.log(&account_id);
-                    let sequence = next.entry(account_id.clone()).or_insert(log.last());
+                    let sequence = next.entry(account_id.clone()).or_insert(log.count());
                     *sequence += 1;
                     let entry = Entry::Report {
                         sequence: *sequence,
@@ -265,7 +285,8 @@ impl Venue {
         }
         self.journal.append(now, entries)?;
         for (log, report) in reports {
-            log.push(report);
+            let sequence = log.push(report);
+            outcome.reports.push((log, sequence));
         }
         Ok(outcome)
     }

@@ -1,18 +1,21 @@
 //! `apextrade backtest`.
 
 use crate::cli::{BacktestArgs, Fill, Margin};
+use crate::commands::models;
 use crate::commands::up::parameters;
+use crate::config::Settings;
 use anyhow::{Context, Result};
+use apex_domain::number::Decimal;
 use apex_domain::{Money, number};
 use apex_strategy::backtest::{self, BacktestOptions, BacktestReport};
 use apex_venues::csv::{CsvOptions, CsvSource, Loaded};
 use std::process::ExitCode;
 
 /// Runs a strategy over a file and prints what it made.
-pub fn run(args: &BacktestArgs) -> Result<ExitCode> {
+pub fn run(args: &BacktestArgs, settings: &Settings) -> Result<ExitCode> {
     // Before a long file is read for nothing.
     apex_strategy::registry::find(&args.strategy)?;
-    let options = options(args)?;
+    let options = options(args, settings)?;
     let loaded = CsvSource::open(
         &args.data,
         &CsvOptions {
@@ -31,11 +34,26 @@ pub fn run(args: &BacktestArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn options(args: &BacktestArgs) -> Result<BacktestOptions> {
+fn options(args: &BacktestArgs, settings: &Settings) -> Result<BacktestOptions> {
     let decimal = |flag: &str, text: &str| {
         number::parse_decimal(text).with_context(|| format!("{flag} \"{text}\""))
     };
-    let fee_bps = decimal("--fee-bps", &args.fee_bps)?;
+    let bps = |flag: &str, text: &Option<String>| match text {
+        Some(text) => decimal(flag, text),
+        None => Ok(Decimal::ZERO),
+    };
+    let fee_bps = bps("--fee-bps", &args.fee_bps)?;
+    let mut flags = args.models.given();
+    flags.extend(args.book_models.given());
+    flags.extend(args.bar_models.given());
+    let mut models = models::choose(settings, &flags)?;
+    // A flag in basis points comes before what the settings say of the same.
+    if args.fee_bps.is_some() {
+        models.fee = None;
+    }
+    if args.slippage_bps.is_some() {
+        models.slippage = None;
+    }
     Ok(BacktestOptions {
         strategy: args.strategy.clone(),
         parameters: parameters(&args.params)?,
@@ -53,7 +71,8 @@ fn options(args: &BacktestArgs) -> Result<BacktestOptions> {
             Fill::Touch => backtest::Fill::Touch,
             Fill::Book => backtest::Fill::Book,
         }),
-        slippage_bps: decimal("--slippage-bps", &args.slippage_bps)?,
+        slippage_bps: bps("--slippage-bps", &args.slippage_bps)?,
+        models,
         seed: args.seed,
     })
 }

@@ -7,6 +7,7 @@ mod doctor;
 mod health;
 mod indicators;
 mod migrate;
+mod models;
 mod progress;
 mod up;
 mod venue_sim;
@@ -41,7 +42,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Up(args) => up::run(args, &settings),
         Command::Replay(args) => up::replay(args, &settings),
         Command::VenueSim(args) => venue_sim::run(args, &settings),
-        Command::Backtest(args) => backtest::run(&args),
+        Command::Backtest(args) => backtest::run(&args, &settings),
         Command::Indicators(args) => indicators::run(&args),
         Command::Migrate(args) => migrate::run(&args, &settings),
         Command::Verify(args) => verify::run(&args, &settings),

@@ -1,11 +1,11 @@
 //! `apextrade up` and `apextrade replay`.
 
 use crate::cli::{self, Feed, ReplayArgs, StrategyArgs, UpArgs};
-use crate::commands::{block_on, progress};
+use crate::commands::{block_on, models, progress};
 use crate::config::Settings;
 use anyhow::{Context, Result, bail};
 use apex_domain::AccountId;
-use apex_domain::matching::SimInstrument;
+use apex_domain::matching::{ModelChoices, SimInstrument};
 use apex_node::StrategyChoice;
 use apex_node::replay::pace::{Pause, Speed};
 use apex_node::replay::summary::Summary;
@@ -31,14 +31,22 @@ pub fn run(args: UpArgs, settings: &Settings) -> Result<ExitCode> {
         args.insecure,
     )?;
     let given = args.data.data_dir.clone();
+    let mut flags = args.models.given();
+    flags.extend(args.book_models.given());
+    let models = models::choose(settings, &flags)?;
     if args.replay.is_empty() {
         let data_dir = given.unwrap_or_else(|| settings.data_dir.clone());
+        // A venue of its own has its own models.
+        let models = match args.venue {
+            Some(_) => models.fit("up --venue", &[])?,
+            None => models.fit("the market inside", models::EXCHANGE)?,
+        };
         let options = NodeOptions {
             data_dir,
             servers: settings.servers.clone(),
             listen,
         };
-        return block_on(live(args, options, strategy));
+        return block_on(live(args, options, models, strategy));
     }
     let data_dir = given.unwrap_or_else(|| replay_folder(settings));
     let run = ReplayRun {
@@ -48,6 +56,8 @@ pub fn run(args: UpArgs, settings: &Settings) -> Result<ExitCode> {
         clones: args.playback.clones,
         seek_seconds: args.playback.seek,
         strategy,
+        models: models.fit("a replay", models::REPLAY)?,
+        seed: args.seed,
         exit_at_end: args.exit_at_end,
     };
     let options = NodeOptions {
@@ -61,6 +71,9 @@ pub fn run(args: UpArgs, settings: &Settings) -> Result<ExitCode> {
 /// Replays recordings as fast as possible, on a port that nobody has to know.
 pub fn replay(args: ReplayArgs, settings: &Settings) -> Result<ExitCode> {
     let strategy = strategy(&args.strategies)?;
+    let mut flags = args.models.given();
+    flags.extend(args.book_models.given());
+    let models = models::choose(settings, &flags)?.fit("a replay", models::REPLAY)?;
     let data_dir = args
         .data
         .data_dir
@@ -77,6 +90,8 @@ pub fn replay(args: ReplayArgs, settings: &Settings) -> Result<ExitCode> {
         clones: 0,
         seek_seconds: 0,
         strategy,
+        models,
+        seed: args.seed,
         exit_at_end: true,
     };
     block_on(recorded(options, run, args.json))
@@ -148,6 +163,7 @@ pub fn instruments(file: Option<&Path>) -> Result<Vec<SimInstrument>> {
 async fn live(
     args: UpArgs,
     options: NodeOptions,
+    models: ModelChoices,
     strategy: Option<StrategyChoice>,
 ) -> Result<ExitCode> {
     let account_id = AccountId::new(&args.account).context("--account")?;
@@ -155,12 +171,12 @@ async fn live(
     let live = match (args.venue, args.feed.unwrap_or(Feed::Sim)) {
         (Some(address), Feed::Sim) => sim::linked(&options, address).await?,
         (None, Feed::Sim) => {
-            sim::inside(
-                &options,
-                args.seed,
-                instruments(args.instruments.as_deref())?,
-            )
-            .await?
+            let mut listed = instruments(args.instruments.as_deref())?;
+            for listed in &mut listed {
+                models.define(&mut listed.instrument);
+            }
+            let latencies = models.latencies(args.seed);
+            sim::inside(&options, args.seed, listed, latencies).await?
         }
         (_, Feed::Binance | Feed::Alpaca) => {
             bail!("live feeds are not part of this build: use --feed sim, or --replay a recording")
@@ -239,6 +255,9 @@ fn print_summary(summary: &Summary) {
         summary.state_hash,
         summary.feed.market_hash
     );
+    for assumption in &summary.assumptions {
+        crate::say!("assumed: {assumption}");
+    }
     crate::say!("check it: apextrade verify --data-dir {}", summary.data_dir);
 }
 

@@ -1,7 +1,7 @@
 //! `apextrade venue-sim`.
 
 use crate::cli::VenueSimArgs;
-use crate::commands::block_on;
+use crate::commands::{block_on, models};
 use crate::config::Settings;
 use anyhow::{Context, Result};
 use apex_domain::matching::{MarginOptions, SimOptions};
@@ -18,6 +18,8 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Serves the simulated venue until SIGINT or SIGTERM. The first line on standard output is the
 /// address, so that a caller who asked for port 0 knows it.
 pub fn run(args: VenueSimArgs, settings: &Settings) -> Result<ExitCode> {
+    let models = models::choose(settings, &args.models.given())?;
+    let models = models.fit("venue-sim", models::EXCHANGE)?;
     let data_dir = args
         .data
         .data_dir
@@ -25,13 +27,12 @@ pub fn run(args: VenueSimArgs, settings: &Settings) -> Result<ExitCode> {
     std::fs::create_dir_all(&data_dir)
         .with_context(|| format!("cannot make folder \"{}\"", data_dir.display()))?;
     let mut options = ServerOptions::new(data_dir, args.seed);
+    options.latencies = models.latencies(args.seed);
     options.step_interval = Duration::from_millis(args.step_ms);
     options.sim.instruments = super::up::instruments(args.instruments.as_deref())?;
     for listed in &mut options.sim.instruments {
         // What is not stated stays as it is defined.
-        if args.price_collar.is_some() {
-            listed.instrument.rules.price_collar = args.price_collar;
-        }
+        models.define(&mut listed.instrument);
         if let Some(calendar) = &args.calendar {
             listed.instrument.rules.calendar.clone_from(calendar);
         }

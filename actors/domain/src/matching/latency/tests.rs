@@ -41,10 +41,14 @@ fn buy(id: &str) -> VenueCommand {
 }
 
 fn delayed(to_venue: i64, to_account: i64) -> Delayed<BookFill> {
+    delayed_by(LatencyModel::Fixed(to_venue), to_account)
+}
+
+fn delayed_by(to_venue: LatencyModel, to_account: i64) -> Delayed<BookFill> {
     let mut venue = BookFill::new("SIM", 1).unwrap();
     venue.define(instrument(ID));
     let latencies = Latencies {
-        to_venue: LatencyModel::Fixed(to_venue),
+        to_venue,
         to_account: LatencyModel::Fixed(to_account),
         seed: 1,
     };
@@ -75,8 +79,10 @@ fn tc_m60_an_order_meets_the_market_of_its_arrival() {
     venue.on_market(&ask(115, 70), &mut out);
     assert_eq!(told(&mut out), (vec![], 0), "on its way back");
     assert_eq!(venue.next_due(), Some(UnixNanos(116)));
+    assert_eq!(venue.next_arrival(), Some(UnixNanos(116)));
     venue.on_time(UnixNanos(116), &mut out);
     assert_eq!(told(&mut out), (vec![60], 2));
+    assert_eq!(venue.next_arrival(), None);
 }
 
 #[test]
@@ -91,8 +97,7 @@ fn tc_m61_no_latency_is_no_change() {
 
 #[test]
 fn tc_m62_nothing_overtakes() {
-    let mut venue = delayed(0, 0);
-    venue.latencies.to_venue = LatencyModel::Samples(vec![1, 500]);
+    let mut venue = delayed_by(LatencyModel::Samples(vec![1, 500]), 0);
     let mut out = Vec::new();
     venue.on_market(&ask(100, 50), &mut out);
     for n in 0..20 {

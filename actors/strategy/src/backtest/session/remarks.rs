@@ -3,6 +3,7 @@
 use super::super::options::{Fill, Margin};
 use super::Session;
 use crate::mark::Mark;
+use apex_domain::matching::BarVolume;
 use apex_domain::number::Decimal;
 use apex_domain::{InstrumentId, Price};
 use std::collections::BTreeMap;
@@ -70,22 +71,28 @@ impl Session {
             .instruments
             .values()
             .any(|instrument| !instrument.fees.maker.is_zero() || !instrument.fees.taker.is_zero());
-        said.push(match options.fee_bps {
-            Some(bps) => format!(
-                "fee of {} basis points of each fill's notional",
-                bps.normalize()
-            ),
-            None if has_fees => "fees by the instruments' schedules".to_owned(),
-            None => "no fee".to_owned(),
-        });
-        said.push(if options.slippage_bps.is_zero() {
-            "no slippage".to_owned()
-        } else {
-            format!(
-                "market orders fill {} basis points worse, rounded up to the price increment",
-                options.slippage_bps.normalize()
-            )
-        });
+        let models = &self.models;
+        said.extend(models.statements());
+        if models.fee.is_none() {
+            said.push(match options.fee_bps {
+                Some(bps) => format!(
+                    "fee of {} basis points of each fill's notional",
+                    bps.normalize()
+                ),
+                None if has_fees => "fees by the instruments' schedules".to_owned(),
+                None => "no fee".to_owned(),
+            });
+        }
+        if models.slippage.is_none() {
+            said.push(if options.slippage_bps.is_zero() {
+                "no slippage".to_owned()
+            } else {
+                format!(
+                    "market orders fill {} basis points worse, rounded up to the price increment",
+                    options.slippage_bps.normalize()
+                )
+            });
+        }
         said.push("no risk limit".to_owned());
         said.push(match options.margin {
             Margin::None => "margin none: cash may go negative and shorts are allowed".to_owned(),
@@ -94,24 +101,7 @@ impl Session {
             }
         });
         said.push("no corporate actions".to_owned());
-        said.push(
-            match self.fill {
-                Fill::NextOpen => {
-                    "fill next-open: market orders fill whole at the next bar's open (on quotes \
-                     at the next quote), with no latency"
-                }
-                Fill::BarClose => {
-                    "fill bar-close: market orders fill whole at the close of the deciding bar, \
-                     with no latency"
-                }
-                Fill::Touch => {
-                    "fill touch: market orders fill whole at the deciding quote, a buy at the \
-                     ask, a sell at the bid, whatever its size, with no latency"
-                }
-                Fill::Book => "fill book: orders trade with the recorded book, with no latency",
-            }
-            .to_owned(),
-        );
+        said.push(self.how_it_fills());
         if self.held {
             said.push(
                 "orders that the venue lacks are held by the account until their price comes: a \
@@ -135,10 +125,38 @@ impl Session {
                 .to_owned(),
         );
         said.push("realized_pnl is before fees".to_owned());
-        said.push(format!(
-            "seed {}: nothing in this run is random",
-            options.seed
-        ));
+        let seed = options.seed;
+        said.push(if models.is_random() {
+            format!("seed {seed}: what is random in this run is drawn from it")
+        } else {
+            format!("seed {seed}: nothing in this run is random")
+        });
         said
+    }
+
+    fn how_it_fills(&self) -> String {
+        let text = match self.fill {
+            Fill::NextOpen => {
+                "fill next-open: market orders fill whole at the next bar's open (on quotes at the \
+                 next quote)"
+            }
+            Fill::BarClose => {
+                "fill bar-close: market orders fill whole at the close of the deciding bar"
+            }
+            Fill::Touch => {
+                "fill touch: market orders fill whole at the deciding quote, a buy at the ask, a \
+                 sell at the bid, whatever its size"
+            }
+            Fill::Book => "fill book: orders trade with the recorded book",
+        };
+        let text = match self.models.bar_volume {
+            // What the volume leaves of an order fills later.
+            Some(BarVolume::Quarters) => text.replace(" fill whole", " fill"),
+            _ => text.to_owned(),
+        };
+        match self.models.latency {
+            Some(_) => text,
+            None => format!("{text}, with no latency"),
+        }
     }
 }

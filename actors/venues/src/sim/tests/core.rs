@@ -5,7 +5,7 @@ use crate::sim::core::{Core, CoreInput, SessionParts};
 use crate::sim::protocol::{ErrorCode, Faults};
 use crate::sim::venue::Venue;
 use apex_domain::UnixNanos;
-use apex_domain::matching::SimOptions;
+use apex_domain::matching::{Latencies, LatencyModel, SimOptions};
 use proptest::prelude::*;
 
 const SECOND: i64 = 1_000_000_000;
@@ -28,7 +28,7 @@ fn log_on(core: &mut Core, next_report_sequence: u64) -> Result<SessionParts, Er
 #[test]
 fn nothing_of_an_older_session_is_processed() {
     let folder = tempfile::tempdir().unwrap();
-    let mut core = Core::new(venue(folder.path()), Faults::default());
+    let mut core = Core::new(venue(folder.path()), Faults::default(), None);
     let old = log_on(&mut core, 1).unwrap();
     let mut young = log_on(&mut core, 1).unwrap();
     let command = |session, command| CoreInput::Command { session, command };
@@ -44,7 +44,7 @@ fn nothing_of_an_older_session_is_processed() {
 #[test]
 fn a_client_that_knows_more_than_the_venue_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let mut core = Core::new(venue(folder.path()), Faults::default());
+    let mut core = Core::new(venue(folder.path()), Faults::default(), None);
     assert_eq!(
         log_on(&mut core, 2).unwrap_err(),
         ErrorCode::UnknownSequence
@@ -55,7 +55,7 @@ fn a_client_that_knows_more_than_the_venue_is_refused() {
 #[test]
 fn every_market_event_is_sent_or_announced_as_missed() {
     let folder = tempfile::tempdir().unwrap();
-    let mut core = Core::new(venue(folder.path()), Faults::default());
+    let mut core = Core::new(venue(folder.path()), Faults::default(), None);
     let mut slow = log_on(&mut core, 1).unwrap();
     let session = slow.session;
     let subscribe = CoreInput::Subscribe { session };
@@ -198,9 +198,44 @@ stop_price: None,
         let mut second = Venue::open(folder.path(), false, SimOptions::new(8), UnixNanos(now)).unwrap();
         prop_assert_eq!(before, answers(&mut second));
         let again = second.log(&account("a"));
-        prop_assert_eq!(log.last(), again.last());
+        // What was under way before is shown after it.
+        prop_assert_eq!(log.count(), again.last());
+        log.show(log.count());
         for sequence in 1..=log.last() {
             prop_assert_eq!(log.get(sequence), again.get(sequence));
         }
     }
+}
+
+#[test]
+fn a_latency_delays_commands_reports_and_answers_in_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let latencies = Latencies {
+        to_venue: LatencyModel::Fixed(5),
+        to_account: LatencyModel::Fixed(3),
+        seed: 1,
+    };
+    let mut core = Core::new(venue(folder.path()), Faults::default(), Some(latencies));
+    let mut parts = log_on(&mut core, 1).unwrap();
+    let session = parts.session;
+    for command in [new("slow", Some(DEEP), 100), query("slow")] {
+        let input = CoreInput::Command { session, command };
+        core.handle(UnixNanos(SECOND), input).unwrap();
+    }
+    let arrives = UnixNanos(SECOND + 5);
+    assert_eq!(core.next_due(), Some(arrives));
+    core.let_arrive(UnixNanos(SECOND + 4)).unwrap();
+    assert!(ground_truth(&folder).orders.is_empty());
+    core.let_arrive(arrives).unwrap();
+    assert_eq!(ground_truth(&folder).orders.len(), 1);
+    // Decided and in the journal, and nobody was told.
+    assert_eq!((parts.log.last(), parts.log.get(1)), (0, None));
+    assert!(parts.answers.try_recv().is_err());
+    assert_eq!(core.next_due(), Some(UnixNanos(SECOND + 8)));
+    core.let_arrive(UnixNanos(SECOND + 8)).unwrap();
+    assert!(parts.log.get(1).unwrap().contains("Accepted"));
+    let answer = parts.answers.try_recv().unwrap();
+    assert_eq!(answer.after, 1);
+    assert!(answer.line.contains("Working"), "{}", answer.line);
+    assert_eq!(core.next_due(), None);
 }
