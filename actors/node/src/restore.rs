@@ -1,10 +1,10 @@
 //! What a venue that ended with its process gets back from the account's journal.
 
 use apex_domain::account::Account;
-use apex_domain::matching::RestoredOrder;
-use apex_domain::order::OrderStatus;
+use apex_domain::matching::{ExchangeEvent, RestoredOrder, SimExchange};
+use apex_domain::order::{OrderStatus, PositionSide};
 use apex_domain::venue::{Execution, VenueStatus};
-use apex_domain::{OrderId, Quantity};
+use apex_domain::{InstrumentId, OrderId, Quantity, UnixNanos};
 use std::collections::BTreeMap;
 
 type Executions = BTreeMap<OrderId, Vec<Execution>>;
@@ -48,6 +48,69 @@ pub fn working_orders(account: &Account) -> Vec<RestoredOrder> {
             })
         })
         .collect()
+}
+
+/// Gives an exchange that ended with its process what its account had there: positions, up to where
+/// funding was paid, and the orders that work.
+pub fn restore_account(
+    exchange: &mut SimExchange,
+    now: UnixNanos,
+    account: &Account,
+    out: &mut Vec<ExchangeEvent>,
+) {
+    let Some(account_id) = account.account_id() else {
+        return;
+    };
+    let orders = working_orders(account);
+    for ((instrument_id, side), quantity) in positions_without(account, &orders) {
+        exchange.restore_position(account_id, &instrument_id, side, quantity);
+    }
+    for instrument_id in account.instruments().keys() {
+        if let Some(until) = funding_paid_until(account, instrument_id) {
+            exchange.funding_is_paid(instrument_id, until);
+        }
+    }
+    let own = |order| (account_id.clone(), order);
+    let orders: Vec<_> = orders.into_iter().map(own).collect();
+    exchange.restore(now, &orders, out);
+}
+
+/// Returns the account's signed positions of contracts without what these orders brought, which
+/// comes back with them.
+fn positions_without(
+    account: &Account,
+    orders: &[RestoredOrder],
+) -> BTreeMap<(InstrumentId, PositionSide), i64> {
+    let instruments = account.instruments();
+    let is_contract = |id: &InstrumentId| instruments.get(id).is_some_and(|it| it.settles_profit());
+    let mut sums = BTreeMap::new();
+    for position in account.positions() {
+        if is_contract(&position.instrument_id) {
+            let key = (position.instrument_id.clone(), position.side);
+            let sum: &mut i64 = sums.entry(key).or_default();
+            *sum = sum.saturating_add(position.quantity);
+        }
+    }
+    for restored in orders {
+        let order = &restored.order;
+        if is_contract(&order.instrument_id) {
+            let key = (order.instrument_id.clone(), order.terms.position_side);
+            let moved = order.side.sign().saturating_mul(restored.filled_quantity.0);
+            let sum = sums.entry(key).or_default();
+            *sum = sum.saturating_sub(moved);
+        }
+    }
+    sums
+}
+
+/// Returns up to where the account has all funding of an instrument: reports come in order, so it
+/// had that of every time before the last one it took, and before its last execution. `None`
+/// where it never traded the instrument.
+fn funding_paid_until(account: &Account, instrument_id: &InstrumentId) -> Option<UnixNanos> {
+    let mut newest = account.executions().iter().rev();
+    let traded = newest.find(|record| record.execution.instrument_id == *instrument_id);
+    let traded = traded.map(|record| record.execution.ts_event);
+    traded.max(account.portfolio().last_funding(instrument_id))
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ use crate::venue_snapshots::Snapshots;
 use apex_bus::clock::Clock;
 use apex_bus::handle::{Platform, RunMode};
 use apex_bus::supervision::abort_process;
+use apex_domain::Instrument;
 use apex_domain::event::AccountMode;
-use apex_domain::matching::{RestoredOrder, SimExchange, SimInstrument, SimOptions};
-use apex_domain::{AccountId, Instrument};
+use apex_domain::matching::{SimExchange, SimInstrument, SimOptions};
 use apex_gateway::StrategySessions;
 use apex_market_data::{Publisher, SimMarketActor, SimMarketArgs, SimSession};
 use ractor::Actor;
@@ -81,24 +81,19 @@ pub async fn inside(
     let instruments = exchange(seed, 1, listed.clone())?.instruments();
     let opened = base.open_account(&opening(&base.clock, instruments))?;
     let venue_sequence = opened.account.venue_sequence();
-    let restored_orders = restore::working_orders(&opened.account);
+    let mut venue = exchange(seed, venue_sequence + 1, listed)?;
+    let mut restored = Vec::new();
+    // Each id that the exchange ever gave came with a numbered report.
+    restore::restore_account(&mut venue, base.clock.now(), &opened.account, &mut restored);
     let session = SimSession::new();
     let exposure = base.start_exposure(&[paper_account()]).await?;
     let account = base
         .start_account(opened, Arc::new(session.clone()), Some(exposure.clone()))
         .await?;
 
-    // Each id that the exchange ever gave came with a numbered report.
-    let mut exchange = exchange(seed, venue_sequence + 1, listed)?;
-    let mut restored = Vec::new();
     let account_id = account.handle.account_id().clone();
-    let orders: Vec<(AccountId, RestoredOrder)> = restored_orders
-        .into_iter()
-        .map(|order| (account_id.clone(), order))
-        .collect();
-    exchange.restore(base.clock.now(), &orders, &mut restored);
     let args = SimMarketArgs {
-        exchange,
+        exchange: venue,
         restored,
         hub: base.market.clone(),
         clock: base.clock.clone(),

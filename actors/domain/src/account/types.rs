@@ -2,7 +2,7 @@
 
 use crate::event::{AccountMode, CloseScope, ForeignOrder, Recorded};
 use crate::id::{
-    AccountId, Currency, ExecId, InstrumentId, OrderListId, RequestId, StrategyId, VenueOrderId,
+    AccountId, Currency, InstrumentId, OrderListId, RequestId, StrategyId, VenueOrderId,
 };
 use crate::instrument::Instrument;
 use crate::market::Side;
@@ -11,7 +11,7 @@ use crate::order::{AmendOrder, Order, OrderKey, PositionSide, SubmitList, Submit
 use crate::reconcile::{ReconcileSettings, VenueSnapshot};
 use crate::risk::platform::ShareOffer;
 use crate::risk::{Limits, MarketRef, MarketView, ReasonCode, TradingState};
-use crate::time::UnixNanos;
+pub use crate::venue::FundingPayment;
 use crate::venue::{VenueCommand, VenueReport};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -122,19 +122,6 @@ pub enum AccountInput {
     RequireReconciliation { settings: Box<ReconcileSettings> },
     /// What the platform says about the account's share of its exposure limit.
     OfferShare(ShareOffer),
-}
-
-/// Funding of a perpetual contract, for the whole account. The same id of the same instrument
-/// again changes nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FundingPayment {
-    pub instrument_id: InstrumentId,
-    /// The venue's id of the payment.
-    pub funding_id: ExecId,
-    pub currency: Currency,
-    /// Positive was received.
-    pub amount: Money,
-    pub ts_event: UnixNanos,
 }
 
 /// Each unit of the instrument becomes `numerator / denominator` units at the same cost.

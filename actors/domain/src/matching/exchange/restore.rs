@@ -3,9 +3,9 @@
 use super::orders::report;
 use super::{ExchangeEvent, SimExchange};
 use crate::UnixNanos;
-use crate::id::AccountId;
+use crate::id::{AccountId, InstrumentId};
 use crate::matching::ledger::RestoredOrder;
-use crate::order::TimeInForce;
+use crate::order::{PositionSide, TimeInForce};
 use crate::venue::{EndReason, VenueControl, VenueStatus};
 
 impl SimExchange {
@@ -35,6 +35,18 @@ impl SimExchange {
                 VenueControl::Bust { .. } => {}
             }
         }
+    }
+
+    /// Adds to a position what orders of an earlier run moved that are not put back, before those
+    /// that are: for a venue whose account remembers only what works. `quantity` is signed.
+    pub fn restore_position(
+        &mut self,
+        account_id: &AccountId,
+        instrument_id: &InstrumentId,
+        side: PositionSide,
+        quantity: i64,
+    ) {
+        self.ledger(account_id).hold(instrument_id, side, quantity);
     }
 
     /// Puts orders of an earlier run back, before the first input: first come, first in the

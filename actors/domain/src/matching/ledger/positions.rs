@@ -21,6 +21,18 @@ impl Positions {
 }
 
 impl Ledger {
+    /// Adds to a position what executions of orders that are not here any more moved.
+    pub(in crate::matching) fn hold(
+        &mut self,
+        instrument_id: &InstrumentId,
+        side: PositionSide,
+        quantity: i64,
+    ) {
+        let key = (instrument_id.clone(), side);
+        let position = self.positions.0.entry(key).or_default();
+        *position = position.saturating_add(quantity);
+    }
+
     /// Returns the position that an order which names `side` adds to or reduces: that of all
     /// sides together where it names none. Positive is long.
     pub(in crate::matching) fn position(

@@ -26,7 +26,7 @@ fn parse(text: &str) -> NewOrder {
 fn told(reports: &[VenueReport]) -> String {
     let mut told: Vec<(String, i64)> = Vec::new();
     for report in reports {
-        let id = report.client_order_id().as_str();
+        let id = report.client_order_id().unwrap().as_str();
         let (what, quantity) = match report {
             VenueReport::Filled(e) => (format!("fill {id}"), e.last_quantity.0),
             VenueReport::Amended { quantity, .. } => (format!("now {id}"), quantity.0),
