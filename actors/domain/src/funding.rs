@@ -5,7 +5,7 @@
 //! currency of the instrument's profit; at a rate above zero longs pay shorts.
 
 use crate::id::ExecId;
-use crate::instrument::Instrument;
+use crate::instrument::{INVERSE_DECIMALS, Instrument, InstrumentKind};
 use crate::money::{Money, Rate};
 use crate::number::{Decimal, NumberError, Price, Quantity};
 use crate::time::{NANOS_PER_SECOND, UnixNanos};
@@ -108,11 +108,35 @@ pub fn payment(
         .ok_or(NumberError::OutOfRange)
 }
 
+/// As [`payment`], at a mark that may lie between two prices of the instrument.
+///
+/// Errors: `OutOfRange`; the mark of an inverse contract has to be above zero.
+pub fn payment_at(
+    instrument: &Instrument,
+    quantity: i64,
+    mark: Decimal,
+    rate: Rate,
+) -> Result<Money, NumberError> {
+    let units = instrument.quantity_decimal(Quantity(quantity));
+    let units = units.checked_mul(instrument.multiplier.0);
+    let notional = match instrument.kind {
+        InstrumentKind::Spot | InstrumentKind::Linear => {
+            units.and_then(|units| units.checked_mul(mark))
+        }
+        InstrumentKind::Inverse => units
+            .and_then(|units| units.checked_div(mark))
+            .map(|base| base.round_dp(u32::from(INVERSE_DECIMALS))),
+    };
+    notional
+        .and_then(|notional| notional.checked_mul(rate.0))
+        .map(|paid| Money(-paid.round_dp(PAYMENT_DECIMALS)))
+        .ok_or(NumberError::OutOfRange)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::account::tests::support::{PERP, instrument};
-    use crate::instrument::InstrumentKind;
 
     fn decimal(text: &str) -> Decimal {
         text.parse().unwrap()
@@ -178,7 +202,10 @@ mod tests {
         let rate = Rate(decimal("0.0001"));
         let of = |instrument: &Instrument, quantity: i64, price: &str| {
             let mark = instrument.price(price).unwrap();
-            payment(instrument, quantity, mark, rate).unwrap().0
+            let paid = payment(instrument, quantity, mark, rate).unwrap();
+            let same = payment_at(instrument, quantity, decimal(price), rate);
+            assert_eq!(Ok(paid), same);
+            paid.0
         };
         let unit = perp.quantity("1").unwrap().0;
         let worth = perp.multiplier.0 * decimal("100.5");

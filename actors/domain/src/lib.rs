@@ -17,6 +17,7 @@ pub mod book;
 pub mod calendar;
 pub mod event;
 pub mod funding;
+pub mod happening;
 pub mod hash;
 pub mod id;
 pub mod indicator;

@@ -324,6 +324,11 @@ pub trait VenueModel {
     /// commands do that too.
     fn on_time(&mut self, _now: UnixNanos, _out: &mut Vec<VenueReport>) {}
 
+    /// Counts positions of an instrument anew after each of its units became
+    /// `numerator / denominator`, both above zero: a fraction is cut off. Prices of before are
+    /// forgotten. Working orders are for the account to cancel.
+    fn on_split(&mut self, _id: &InstrumentId, _numerator: u32, _denominator: u32) {}
+
     /// Returns when something happens by the clock alone, so that its driver can wake it; `None`
     /// when nothing does.
     fn next_due(&self) -> Option<UnixNanos> {

@@ -125,6 +125,7 @@ impl Account {
             instrument_id: Some(instrument_id.clone()),
             ..CancelFilter::default()
         };
+        self.marks.forget(&instrument_id);
         let event = Event::InstrumentSplit {
             request_id,
             instrument_id,

@@ -1,6 +1,7 @@
 //! What a caller may choose about a backtest.
 
 use super::BacktestError;
+use apex_domain::happening::Happening;
 use apex_domain::market::MarketEvent;
 use apex_domain::number::Decimal;
 use apex_domain::{Money, Rate};
@@ -101,6 +102,10 @@ pub struct BacktestOptions {
     pub slippage_bps: Decimal,
     /// Kept for fill models that draw lots; the present ones do not.
     pub seed: u64,
+    /// Funding of the data's instruments; `None` where no file states it.
+    pub funding: Option<Vec<Happening>>,
+    /// Splits and dividends; `None` where no file states them.
+    pub corporate_actions: Option<Vec<Happening>>,
 }
 
 impl BacktestOptions {

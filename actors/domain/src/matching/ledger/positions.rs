@@ -3,6 +3,7 @@
 use super::Ledger;
 use crate::id::InstrumentId;
 use crate::order::PositionSide;
+use crate::portfolio::split_units;
 use crate::venue::NewOrder;
 use std::collections::BTreeMap;
 
@@ -21,6 +22,20 @@ impl Positions {
 }
 
 impl Ledger {
+    /// Counts the positions of an instrument in the units of after a split.
+    pub(in crate::matching) fn split(
+        &mut self,
+        instrument_id: &InstrumentId,
+        numerator: u32,
+        denominator: u32,
+    ) {
+        for ((id, _), position) in &mut self.positions.0 {
+            if id == instrument_id {
+                *position = split_units(*position, numerator, denominator);
+            }
+        }
+    }
+
     /// Adds to a position what executions of orders that are not here any more moved.
     pub(in crate::matching) fn hold(
         &mut self,
