@@ -100,6 +100,7 @@ pub fn input_of(account: &Account, hub: &MarketHub, command: AccountCommand) -> 
         },
         AccountCommand::DefineInstrument(instrument) => AccountInput::DefineInstrument(instrument),
         AccountCommand::CancelForeign(cancel) => AccountInput::CancelForeign(cancel),
+        AccountCommand::Split(split) => AccountInput::Split(split),
     }
 }
 
@@ -148,6 +149,7 @@ pub fn request_id(command: &AccountCommand) -> Option<&RequestId> {
         | AccountCommand::SetLimits { request_id, .. }
         | AccountCommand::AdjustCash { request_id, .. } => request_id.as_ref(),
         AccountCommand::CancelForeign(cancel) => cancel.request_id.as_ref(),
+        AccountCommand::Split(split) => split.request_id.as_ref(),
         AccountCommand::Submit(_)
         | AccountCommand::SubmitList(_)
         | AccountCommand::DefineInstrument(_) => None,

@@ -247,6 +247,7 @@ impl TestState {
                 AccountInput::DefineInstrument(instrument)
             }
             AccountCommand::CancelForeign(cancel) => AccountInput::CancelForeign(cancel),
+            AccountCommand::Split(split) => AccountInput::Split(split),
         }
     }
 

@@ -65,6 +65,10 @@ impl Harness {
     }
 
     pub async fn with(adjust: impl FnOnce(&mut GatewayOptions)) -> Harness {
+        Harness::of(RunMode::Simulated, adjust).await
+    }
+
+    pub async fn of(mode: RunMode, adjust: impl FnOnce(&mut GatewayOptions)) -> Harness {
         let market = MarketHub::new();
         market.define(btc());
         market.update(&btc().instrument_id, |view| {
@@ -83,7 +87,7 @@ impl Harness {
             actors.insert(id, actor);
         }
         let platform = Platform {
-            mode: RunMode::Simulated,
+            mode,
             accounts: Arc::new(accounts),
             market: market.clone(),
             account_events: events,

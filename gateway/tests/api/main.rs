@@ -11,6 +11,7 @@ mod orders;
 mod past;
 mod reconcile;
 mod risk;
+mod splits;
 mod strategies;
 mod streams;
 mod who;

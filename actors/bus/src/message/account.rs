@@ -1,8 +1,8 @@
 //! What an account actor takes and answers.
 
 use apex_domain::account::{
-    Account, CancelFilter, ClosingState, Effects, Equity, ExecutionRecord, ForeignCancel, Preview,
-    Refusal, Reply,
+    Account, CancelFilter, ClosingState, Effects, Equity, ExecutionRecord, ForeignCancel,
+    InstrumentSplit, Preview, Refusal, Reply,
 };
 use apex_domain::event::{AccountMode, CloseScope, Recorded};
 use apex_domain::order::{AmendOrder, Order, OrderKey, SubmitList, SubmitOrder};
@@ -73,6 +73,8 @@ pub enum AccountCommand {
         reason: String,
     },
     DefineInstrument(Box<Instrument>),
+    /// An instrument was split.
+    Split(InstrumentSplit),
     /// Cancels orders at the venue that are not ours.
     CancelForeign(ForeignCancel),
 }

@@ -1,6 +1,6 @@
 //! `apextrade positions` and `apextrade accounts`: listing, and what closes.
 
-use super::{Gateway, fields, lists, print_json, reconcile, request_id};
+use super::{Gateway, fields, lists, print_json, reconcile, split, request_id};
 use crate::cli::{
     AccountsAction, AccountsArgs, ClientArgs, CloseArgs, PositionsAction, PositionsArgs, WaitArgs,
 };
@@ -44,6 +44,7 @@ pub fn accounts(args: AccountsArgs, settings: &Settings) -> Result<ExitCode> {
         Some(AccountsAction::Differences(args)) => reconcile::differences(&args, settings),
         Some(AccountsAction::CancelForeign(args)) => reconcile::cancel_foreign(args, settings),
         Some(AccountsAction::Adjust(args)) => reconcile::adjust(args, settings),
+        Some(AccountsAction::Split(args)) => split::run(args, settings),
     }
 }
 

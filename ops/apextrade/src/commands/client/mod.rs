@@ -14,6 +14,7 @@ mod order_table;
 mod platform_limits;
 mod reconcile;
 mod refusal;
+mod split;
 mod watch;
 
 use crate::cli::{ClientArgs, RequestArgs};
