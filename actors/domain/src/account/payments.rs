@@ -231,6 +231,11 @@ impl Account {
         Ok(())
     }
 
+    /// Returns whose position an execution moves, of this order or of none.
+    pub(super) fn owner(&self, index: Option<OrderIndex>) -> Holder {
+        index.map_or_else(Holder::external, |index| self.holder_of(index))
+    }
+
     /// Returns whose position an execution of this order moves.
     pub(super) fn holder_of(&self, index: OrderIndex) -> Holder {
         let request = &self.orders.get(index).order.request;

@@ -12,7 +12,6 @@ use crate::number::{Price, Quantity};
 use crate::order::entry::Slice;
 use crate::order::store::OrderIndex;
 use crate::order::table::{EventKind, Next};
-use crate::portfolio::Holder;
 use crate::risk::ReasonCode;
 use crate::time::UnixNanos;
 use crate::venue::{EndReason, RejectReason, VenueEnd, VenueReport};
@@ -50,6 +49,10 @@ impl Account {
         if let VenueReport::Funding { payment, .. } = report {
             return self.funding_reported(step, payment);
         }
+        self.order_report(step, report);
+    }
+
+    fn order_report(&mut self, step: &mut Step<'_>, report: VenueReport) {
         let report = match self.meant_by(report) {
             Meant::Order(report) => report,
             Meant::Past(report) => return self.past_report(step, report),
@@ -483,11 +486,6 @@ impl Account {
                 detail,
             },
         );
-    }
-
-    /// Returns whose position an execution of this order moves.
-    fn owner(&self, index: Option<OrderIndex>) -> Holder {
-        index.map_or_else(Holder::external, |index| self.holder_of(index))
     }
 }
 

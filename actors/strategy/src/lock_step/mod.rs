@@ -340,13 +340,6 @@ impl LockStep {
         }
     }
 
-    /// Tells the venue of a split of an instrument; prices of before are forgotten. The account is
-    /// told by the caller, whose commands come back through [`LockStep::on_effects`].
-    pub fn split(&mut self, id: &InstrumentId, numerator: u32, denominator: u32) {
-        self.venue.on_split(id, numerator, denominator);
-        self.marks.remove(id);
-    }
-
     /// From now on the account is shown every market event: what it needs is not known any more.
     pub fn show_everything(&mut self) {
         self.interest.show_everything();

@@ -1,6 +1,6 @@
 //! `apextrade positions` and `apextrade accounts`: listing, and what closes.
 
-use super::{Gateway, fields, lists, print_json, reconcile, split, request_id};
+use super::{Gateway, fields, lists, print_json, reconcile, request_id, split};
 use crate::cli::{
     AccountsAction, AccountsArgs, ClientArgs, CloseArgs, PositionsAction, PositionsArgs, WaitArgs,
 };
