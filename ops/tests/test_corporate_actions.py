@@ -116,3 +116,11 @@ def test_a_real_split_of_apple(cli, test_data, tmp_path):
             sold = signed
         held += signed
     assert sold == -49, "what was 7 is 49"
+
+
+def test_the_simulated_market_has_no_split(server, cli):
+    link = ("--gateway", server.url, "--data-dir", server.data_dir)
+    refused = cli("accounts", "split", "AAPL", "7:1", *link, check=False)
+    assert refused.returncode == 1 and "NO_SPLIT_HERE" in refused.stderr
+    wrong = cli("accounts", "split", "AAPL", "7", *link, check=False)
+    assert wrong.returncode == 2 and "new:old" in wrong.stderr
