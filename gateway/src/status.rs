@@ -21,6 +21,7 @@ pub use not_found::*;
 use apex_bus::handle::{HistoryError, PastError};
 use apex_bus::message::{CommandError, ExposureError};
 use apex_bus::topic::SubscribeError;
+use apex_domain::InstrumentId;
 use apex_domain::account::Refusal;
 use apex_domain::order::{Misfit, Order};
 use apex_domain::risk::platform::ChangeRefusal;
@@ -97,6 +98,20 @@ pub fn misfit(misfit: &Misfit) -> Status {
         Code::FailedPrecondition,
         code,
         format!("{code}: {misfit}"),
+        &[],
+    )
+}
+
+/// A split where the market has none.
+pub fn no_split(instrument_id: &InstrumentId) -> Status {
+    with_reason(
+        Code::FailedPrecondition,
+        "NO_SPLIT_HERE",
+        format!(
+            "{instrument_id} trades on a simulated market or a recording, whose prices go on in old \
+             units: splits are for accounts at live prices, and backtests take them from \
+             --corporate-actions"
+        ),
         &[],
     )
 }

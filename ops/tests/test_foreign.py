@@ -32,7 +32,7 @@ def session(venue, next_report=1):
                     return message[kind]
             raise AssertionError(f"the venue closed before {kind}")
 
-        say({"logon": {"protocol": 2, "account_id": ACCOUNT, "next_report_sequence": next_report,
+        say({"logon": {"protocol": 3, "account_id": ACCOUNT, "next_report_sequence": next_report,
                        "heartbeat_ms": 1000}})
         yield say, hear, hear("logged_on")
 

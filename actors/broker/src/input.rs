@@ -101,6 +101,7 @@ pub fn input_of(account: &Account, hub: &MarketHub, command: AccountCommand) -> 
         AccountCommand::DefineInstrument(instrument) => AccountInput::DefineInstrument(instrument),
         AccountCommand::CancelForeign(cancel) => AccountInput::CancelForeign(cancel),
         AccountCommand::ResetPaper(reset) => AccountInput::ResetPaper(reset),
+        AccountCommand::Split(split) => AccountInput::Split(split),
     }
 }
 
@@ -162,6 +163,7 @@ pub fn request_id(command: &AccountCommand) -> Option<&RequestId> {
         | AccountCommand::AdjustCash { request_id, .. } => request_id.as_ref(),
         AccountCommand::CancelForeign(cancel) => cancel.request_id.as_ref(),
         AccountCommand::ResetPaper(reset) => reset.request_id.as_ref(),
+        AccountCommand::Split(split) => split.request_id.as_ref(),
         AccountCommand::Submit(_)
         | AccountCommand::SubmitList(_)
         | AccountCommand::DefineInstrument(_) => None,

@@ -16,6 +16,8 @@ pub mod bar;
 pub mod book;
 pub mod calendar;
 pub mod event;
+pub mod funding;
+pub mod happening;
 pub mod hash;
 pub mod id;
 pub mod indicator;

@@ -3,7 +3,7 @@
 use crate::Currency;
 use crate::id::{ClientOrderId, ExecId, InstrumentId, VenueOrderId};
 use crate::market::Side;
-use crate::money::Money;
+use crate::money::{Money, Rate};
 use crate::number::{Price, Quantity};
 use crate::order::{OrderTerms, OrderType, TimeInForce};
 use crate::time::UnixNanos;
@@ -105,6 +105,19 @@ pub struct Execution {
     pub ts_event: UnixNanos,
 }
 
+/// Funding of a perpetual contract, for the whole account. The same id of the same instrument
+/// again changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FundingPayment {
+    pub instrument_id: InstrumentId,
+    /// The venue's id of the payment.
+    pub funding_id: ExecId,
+    pub currency: Currency,
+    /// Positive was received.
+    pub amount: Money,
+    pub ts_event: UnixNanos,
+}
+
 /// How an order ended at the venue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum VenueEnd {
@@ -122,7 +135,8 @@ pub enum VenueStatus {
     Rejected,
 }
 
-/// A report of a venue about one order. Reports may come late, twice, or in another order.
+/// A report of a venue about one order, or of funding. Reports may come late, twice, or in another
+/// order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VenueReport {
     Accepted {
@@ -201,11 +215,21 @@ pub enum VenueReport {
         proof: bool,
         ts_event: UnixNanos,
     },
+    /// Funding was paid by the positions of the account, of no order.
+    Funding {
+        payment: FundingPayment,
+        /// Share of the notional that longs paid, negative where shorts did.
+        rate: Rate,
+        /// The price that the notional was counted at.
+        mark: Price,
+    },
 }
 
 impl VenueReport {
-    pub fn client_order_id(&self) -> &ClientOrderId {
-        match self {
+    /// Returns the order that it is about; `None` where it is about none.
+    pub fn client_order_id(&self) -> Option<&ClientOrderId> {
+        Some(match self {
+            VenueReport::Funding { .. } => return None,
             VenueReport::Filled(execution) => &execution.client_order_id,
             VenueReport::Accepted {
                 client_order_id, ..
@@ -237,7 +261,7 @@ impl VenueReport {
             | VenueReport::NotFound {
                 client_order_id, ..
             } => client_order_id,
-        }
+        })
     }
 }
 
@@ -299,6 +323,11 @@ pub trait VenueModel {
     /// Lets time pass until `now`: what ends by the clock before it ends. Market events and
     /// commands do that too.
     fn on_time(&mut self, _now: UnixNanos, _out: &mut Vec<VenueReport>) {}
+
+    /// Counts positions of an instrument anew after each of its units became
+    /// `numerator / denominator`, both above zero: a fraction is cut off. Prices of before are
+    /// forgotten. Working orders are for the account to cancel.
+    fn on_split(&mut self, _id: &InstrumentId, _numerator: u32, _denominator: u32) {}
 
     /// Returns when the next command or report arrives that is under way; `None` when none is. Unlike
     /// what else is due, it is awaited even where the market stands still.

@@ -5,7 +5,7 @@ use apex_domain::matching::{ExchangeEvent, RestoredOrder, RestoredPosition, SimE
 use apex_domain::order::{OrderStatus, PositionSide};
 use apex_domain::venue::{Execution, VenueStatus};
 use apex_domain::{AccountId, InstrumentId, OrderId, Quantity, UnixNanos, VenueOrderId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Gives an exchange that ended with its process what its accounts had there.
 pub fn restore_accounts(
@@ -20,9 +20,27 @@ pub fn restore_accounts(
             exchange.restore_positions(account_id, &held);
         }
     }
+    restore_funding(exchange, accounts);
     // All at once: an order of one account may stand before and behind those of another.
     let orders = all_working_orders(accounts.iter().copied());
     exchange.restore(now, &orders, out);
+}
+
+/// Tells an exchange up to where its accounts have their funding. Where one lacks what another has,
+/// as after a kill, it is paid to both again, under the same id, and counts once.
+fn restore_funding(exchange: &mut SimExchange, accounts: &[&Account]) {
+    let instruments: BTreeSet<&InstrumentId> = accounts
+        .iter()
+        .flat_map(|account| account.instruments().keys())
+        .collect();
+    for instrument_id in instruments {
+        let known = accounts
+            .iter()
+            .filter_map(|account| funding_paid_until(account, instrument_id));
+        if let Some(until) = known.min() {
+            exchange.funding_is_paid(instrument_id, until);
+        }
+    }
 }
 
 /// Returns the orders of all accounts, in the order in which their venue took them: where there are
@@ -140,6 +158,16 @@ pub fn positions(account: &Account, orders: &[RestoredOrder]) -> Vec<RestoredPos
         quantity,
     })
     .collect()
+}
+
+/// Returns up to where the account has all funding of an instrument: reports come in order, so it
+/// had that of every time before the last one it took, and before its last execution. `None`
+/// where it never traded the instrument.
+fn funding_paid_until(account: &Account, instrument_id: &InstrumentId) -> Option<UnixNanos> {
+    let mut newest = account.executions().iter().rev();
+    let traded = newest.find(|record| record.execution.instrument_id == *instrument_id);
+    let traded = traded.map(|record| record.execution.ts_event);
+    traded.max(account.portfolio().last_funding(instrument_id))
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ variants!(reason, REASONS, ReasonCode: PriceIncrement QuantityIncrement MinQuant
     MarketClosed Liquidation PositionTooSmall);
 
 variants!(report, REPORTS, VenueReport: Accepted Rejected Filled Ended Amended AmendRejected
-    CancelRejected Status Triggered Busted NotFound);
+    CancelRejected Status Triggered Busted NotFound Funding);
 
 variants!(quarantine, QUARANTINES, QuarantineReason: Overfill ConflictingExecution
     IllegalTransition UnknownOrder Unbookable);

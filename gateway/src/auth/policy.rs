@@ -42,6 +42,7 @@ const METHODS: &[(&str, Policy)] = &[
     ("apextrade.v1.AccountService/ResetPaper", OPS),
     ("apextrade.v1.AccountService/GetReconciliation", READ),
     ("apextrade.v1.AccountService/CancelForeignOrders", CANCEL),
+    ("apextrade.v1.AccountService/ApplySplit", ADMIN),
     ("apextrade.v1.AuthService/WhoAmI", READ),
     ("apextrade.v1.InstrumentService/ListInstruments", READ),
     ("apextrade.v1.InstrumentService/GetInstrument", READ),

@@ -6,7 +6,7 @@ use super::{account_desk, account_stream, reconcile};
 use crate::page::{self, Place};
 use crate::shared::{Definitions, Shared, caller};
 use crate::{status, stream};
-use apex_bus::handle::AccountHandle;
+use apex_bus::handle::{AccountHandle, RunMode};
 use apex_bus::message::{AccountCommand, AccountSummary, JournalHealth};
 use apex_domain::account::Reply;
 use apex_domain::portfolio::{Margin, MarginPart, Pnl, PnlKey, Position};
@@ -183,6 +183,29 @@ impl AccountService for AccountServer {
         account_desk::reset(&self.shared, &caller, request.get_ref())
             .await
             .map(Response::new)
+    }
+
+    async fn apply_split(
+        &self,
+        request: Request<v1::ApplySplitRequest>,
+    ) -> Result<Response<v1::Account>, Status> {
+        let caller = caller(&request)?;
+        let (account_id, split) =
+            wire::read_apply_split(request.get_ref()).map_err(|errors| status::invalid(&errors))?;
+        let handle = self.shared.account(&caller, &account_id)?;
+        let instrument_id = Some(&split.instrument_id);
+        self.shared
+            .check_instrument("instrument_id", instrument_id)?;
+        // Its venue goes on in old units, and the account would differ from it for good.
+        if self.shared.platform.mode != RunMode::Paper {
+            return Err(status::no_split(&split.instrument_id));
+        }
+        match handle.command(AccountCommand::Split(split)).await {
+            Ok(Reply::Done { .. }) => {}
+            Ok(other) => return Err(unexpected(&other)),
+            Err(error) => return Err(status::command(&error)),
+        }
+        now(&handle).await.map(Response::new)
     }
 
     async fn get_reconciliation(

@@ -248,6 +248,7 @@ impl TestState {
             }
             AccountCommand::CancelForeign(cancel) => AccountInput::CancelForeign(cancel),
             AccountCommand::ResetPaper(reset) => AccountInput::ResetPaper(reset),
+            AccountCommand::Split(split) => AccountInput::Split(split),
         }
     }
 

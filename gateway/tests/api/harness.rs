@@ -67,15 +67,20 @@ impl Harness {
     }
 
     pub async fn with(adjust: impl FnOnce(&mut GatewayOptions)) -> Harness {
-        Harness::run(adjust, None).await
+        Harness::run(RunMode::Simulated, adjust, None).await
+    }
+
+    pub async fn of(mode: RunMode, adjust: impl FnOnce(&mut GatewayOptions)) -> Harness {
+        Harness::run(mode, adjust, None).await
     }
 
     /// With one who makes accounts.
     pub async fn with_desk(desk: Arc<dyn AccountDesk>) -> Harness {
-        Harness::run(|_| {}, Some(desk)).await
+        Harness::run(RunMode::Simulated, |_| {}, Some(desk)).await
     }
 
     async fn run(
+        mode: RunMode,
         adjust: impl FnOnce(&mut GatewayOptions),
         desk: Option<Arc<dyn AccountDesk>>,
     ) -> Harness {
@@ -97,7 +102,7 @@ impl Harness {
             actors.insert(id, actor);
         }
         let platform = Platform {
-            mode: RunMode::Simulated,
+            mode,
             accounts,
             desk,
             market: market.clone(),

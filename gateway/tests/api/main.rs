@@ -12,6 +12,7 @@ mod orders;
 mod past;
 mod reconcile;
 mod risk;
+mod splits;
 mod strategies;
 mod streams;
 mod who;

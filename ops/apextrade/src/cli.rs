@@ -335,6 +335,12 @@ pub struct BacktestArgs {
         allow_hyphen_values = true
     )]
     pub slippage_bps: Option<String>,
+    /// CSV file of funding that open positions pay: ts, rate and optionally mark, symbol.
+    #[arg(long, value_name = "FILE")]
+    pub funding: Option<PathBuf>,
+    /// CSV file of splits and dividends: date, kind, ratio, amount and optionally symbol.
+    #[arg(long, value_name = "FILE")]
+    pub corporate_actions: Option<PathBuf>,
     #[command(flatten)]
     pub models: CommonModelArgs,
     #[command(flatten)]

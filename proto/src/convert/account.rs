@@ -3,7 +3,8 @@
 use super::text;
 use crate::field::{FieldErrors, Fields};
 use crate::v1;
-use apex_domain::{AccountId, Currency, Money, RequestId};
+use apex_domain::account::InstrumentSplit;
+use apex_domain::{AccountId, Currency, InstrumentId, Money, RequestId};
 use std::collections::BTreeMap;
 
 /// A payment in or out, as it was asked for.
@@ -81,6 +82,40 @@ pub fn read_create_account(
             base_currency: base_currency?,
             cash: cash?,
         })
+    })();
+    fields.finish(value)
+}
+
+/// Reads a split.
+///
+/// Errors: every field that cannot be read; a ratio with a zero.
+pub fn read_apply_split(
+    request: &v1::ApplySplitRequest,
+) -> Result<(AccountId, InstrumentSplit), FieldErrors> {
+    let mut fields = Fields::new();
+    let f = &mut fields;
+    let account_id = text::account_id(f, &request.account_id);
+    let request_id = text::request_id(f, &request.request_id);
+    let instrument_id = text::required(
+        f,
+        "instrument_id",
+        &request.instrument_id,
+        InstrumentId::new,
+    );
+    let (numerator, denominator) = (request.numerator, request.denominator);
+    for (field, value) in [("numerator", numerator), ("denominator", denominator)] {
+        if value == 0 {
+            f.refuse(field, "must be above zero");
+        }
+    }
+    let value = (|| {
+        let split = InstrumentSplit {
+            request_id: Some(request_id?),
+            instrument_id: instrument_id?,
+            numerator,
+            denominator,
+        };
+        Some((account_id?, split))
     })();
     fields.finish(value)
 }

@@ -2,7 +2,7 @@
 
 use apex_domain::account::{
     Account, CancelFilter, ClosingState, Effects, Equity, ExecutionRecord, ForeignCancel,
-    PaperReset, Preview, Refusal, Reply,
+    InstrumentSplit, PaperReset, Preview, Refusal, Reply,
 };
 use apex_domain::event::{AccountMode, CloseScope, Recorded};
 use apex_domain::order::{AmendOrder, Order, OrderKey, SubmitList, SubmitOrder};
@@ -74,6 +74,8 @@ pub enum AccountCommand {
         reason: String,
     },
     DefineInstrument(Box<Instrument>),
+    /// An instrument was split.
+    Split(InstrumentSplit),
     /// Cancels orders at the venue that are not ours.
     CancelForeign(ForeignCancel),
     /// Starts a paper account over.

@@ -161,7 +161,8 @@ impl Account {
             VenueReport::CancelRejected { text, .. } => text.clone(),
             _ => String::new(),
         };
-        let Some(venue_order_id) = self.foreign_of(report.client_order_id()) else {
+        let id = report.client_order_id();
+        let Some(venue_order_id) = id.and_then(|id| self.foreign_of(id)) else {
             return false;
         };
         self.end_foreign(step, venue_order_id, outcome, detail);

@@ -31,6 +31,12 @@ impl Marks {
         &self.rates
     }
 
+    /// Forgets the prices of an instrument: they are in units that are no more.
+    pub fn forget(&mut self, instrument_id: &InstrumentId) {
+        self.views.remove(instrument_id);
+        self.marks.remove(instrument_id);
+    }
+
     /// Takes the market of an instrument as it is now.
     pub fn show(&mut self, instrument: &Instrument, view: MarketView) {
         let id = &instrument.instrument_id;

@@ -6,8 +6,8 @@ use super::requests::Subject;
 use super::types::{
     CancelFilter, ExecutionRecord, FundingPayment, InstrumentSplit, Refusal, Reply,
 };
-use crate::event::{Event, Recorded};
-use crate::id::{Currency, ExecId, InstrumentId, StrategyId};
+use crate::event::{Event, QuarantineReason, Recorded};
+use crate::id::{ClientOrderId, Currency, ExecId, InstrumentId, StrategyId};
 use crate::instrument::InstrumentKind;
 use crate::money::Money;
 use crate::number::NumberError;
@@ -19,6 +19,30 @@ impl Account {
     /// Takes a payment of funding, by the positions as they are now. One that is known already
     /// changes nothing, whatever it says.
     pub(super) fn funding(&mut self, step: &mut Step<'_>, payment: FundingPayment) {
+        match self.book_funding(step, payment) {
+            Ok(()) => self.done(step),
+            Err(refusal) => step.refuse(refusal),
+        }
+    }
+
+    /// Takes a payment that the venue reports. One that cannot be booked is set aside for a person.
+    pub(super) fn funding_reported(&mut self, step: &mut Step<'_>, payment: FundingPayment) {
+        let detail = format!("{payment:?}");
+        // Ids of payments have fewer letters to choose from than those of orders and may be
+        // longer; who looks for one finds it in the detail.
+        let id = ClientOrderId::new(payment.funding_id.as_str());
+        let id = id.or_else(|_| ClientOrderId::new("FUNDING"));
+        if let (Err(refusal), Ok(id)) = (self.book_funding(step, payment), id) {
+            let detail = format!("funding: {refusal}: {detail}");
+            self.quarantine(step, id, QuarantineReason::Unbookable, detail);
+        }
+    }
+
+    fn book_funding(
+        &mut self,
+        step: &mut Step<'_>,
+        payment: FundingPayment,
+    ) -> Result<(), Refusal> {
         let FundingPayment {
             instrument_id,
             funding_id,
@@ -27,18 +51,18 @@ impl Account {
             ts_event,
         } = payment;
         let Some(instrument) = self.instruments.get(&instrument_id) else {
-            return step.refuse(Refusal::UnknownInstrument(instrument_id));
+            return Err(Refusal::UnknownInstrument(instrument_id));
         };
         if self.portfolio.is_funded(&instrument_id, &funding_id) {
-            return self.done(step);
+            return Ok(());
         }
         if !instrument.settles_profit() {
-            return step.refuse(invalid("instrument_id", "is a spot instrument"));
+            return Err(invalid("instrument_id", "is a spot instrument"));
         }
         let shares = self.portfolio.funding_shares(&instrument_id, amount);
         let tried = self.portfolio.cash_after(&currency, amount);
         let (Ok(shares), Ok(_)) = (shares, tried) else {
-            return step.refuse(invalid("amount", "is out of range"));
+            return Err(invalid("amount", "is out of range"));
         };
         let bookable = shares.iter().all(|(strategy_id, share)| {
             let planned =
@@ -47,7 +71,7 @@ impl Account {
             planned.is_ok()
         });
         if !bookable {
-            return step.refuse(invalid("amount", "is out of range"));
+            return Err(invalid("amount", "is out of range"));
         }
         for (strategy_id, amount) in shares {
             let event = Event::FundingPaid {
@@ -60,7 +84,7 @@ impl Account {
             };
             self.record(step, event);
         }
-        self.done(step);
+        Ok(())
     }
 
     /// Splits the positions of an instrument, and asks for the cancel of its working orders:
@@ -101,6 +125,7 @@ impl Account {
             instrument_id: Some(instrument_id.clone()),
             ..CancelFilter::default()
         };
+        self.marks.forget(&instrument_id);
         let event = Event::InstrumentSplit {
             request_id,
             instrument_id,
@@ -215,6 +240,11 @@ impl Account {
             .map_err(number(recorded))?;
         self.portfolio.set_cash(currency.clone(), balance);
         Ok(())
+    }
+
+    /// Returns whose position an execution moves, of this order or of none.
+    pub(super) fn owner(&self, index: Option<OrderIndex>) -> Holder {
+        index.map_or_else(Holder::external, |index| self.holder_of(index))
     }
 
     /// Returns whose position an execution of this order moves.

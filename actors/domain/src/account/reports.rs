@@ -12,7 +12,6 @@ use crate::number::{Price, Quantity};
 use crate::order::entry::Slice;
 use crate::order::store::OrderIndex;
 use crate::order::table::{EventKind, Next};
-use crate::portfolio::Holder;
 use crate::risk::ReasonCode;
 use crate::time::UnixNanos;
 use crate::venue::{EndReason, RejectReason, VenueEnd, VenueReport};
@@ -47,6 +46,13 @@ impl Account {
         if step.venue_sequence > 0 && step.venue_sequence <= self.venue_sequence {
             return;
         }
+        if let VenueReport::Funding { payment, .. } = report {
+            return self.funding_reported(step, payment);
+        }
+        self.order_report(step, report);
+    }
+
+    fn order_report(&mut self, step: &mut Step<'_>, report: VenueReport) {
         let report = match self.meant_by(report) {
             Meant::Order(report) => report,
             Meant::Past(report) => return self.past_report(step, report),
@@ -65,19 +71,20 @@ impl Account {
             }
             other => other,
         };
-        let id = report.client_order_id();
+        let Some(id) = report.client_order_id().cloned() else {
+            return;
+        };
         let is_amended = matches!(report, VenueReport::Amended { .. });
         let index = if is_amended {
-            self.orders.find_reported(id)
+            self.orders.find_reported(&id)
         } else {
-            self.orders.find_client(id)
+            self.orders.find_client(&id)
         };
         let Some(index) = index else {
             // Nobody waits for this "no": the order is not ours.
             let is_no = matches!(report, VenueReport::NotFound { .. });
             if !is_no && !self.take_foreign_report(step, &report) {
                 let detail = format!("no such order: {report:?}");
-                let id = report.client_order_id().clone();
                 self.quarantine(step, id, QuarantineReason::UnknownOrder, detail);
             }
             return;
@@ -88,7 +95,6 @@ impl Account {
             // Executions are taken above: they are true all the same. An acceptance shows that
             // the venue has the order, however it came there, so it must not leave a second time.
             let detail = format!("the order is held here: {report:?}");
-            let id = report.client_order_id().clone();
             return self.quarantine(step, id, QuarantineReason::IllegalTransition, detail);
         }
         match report {
@@ -139,7 +145,10 @@ impl Account {
                 proof, ts_event, ..
             } => self.not_found(step, index, proof, ts_event),
             // Taken above.
-            VenueReport::Filled(_) | VenueReport::Status { .. } | VenueReport::Busted { .. } => {}
+            VenueReport::Filled(_)
+            | VenueReport::Status { .. }
+            | VenueReport::Busted { .. }
+            | VenueReport::Funding { .. } => {}
         }
     }
 
@@ -462,7 +471,7 @@ impl Account {
         next
     }
 
-    fn quarantine(
+    pub(super) fn quarantine(
         &mut self,
         step: &mut Step<'_>,
         client_order_id: ClientOrderId,
@@ -477,11 +486,6 @@ impl Account {
                 detail,
             },
         );
-    }
-
-    /// Returns whose position an execution of this order moves.
-    fn owner(&self, index: Option<OrderIndex>) -> Holder {
-        index.map_or_else(Holder::external, |index| self.holder_of(index))
     }
 }
 

@@ -215,7 +215,9 @@ impl Account {
 
     /// Turns what is reported of a part into what it means for its order.
     pub(super) fn meant_by(&self, report: VenueReport) -> Meant {
-        let id = report.client_order_id();
+        let Some(id) = report.client_order_id() else {
+            return Meant::Order(report);
+        };
         let index = self.orders.find_client(id);
         let Some(index) = index.or_else(|| self.orders.find_reported(id)) else {
             return Meant::Order(report);
@@ -288,7 +290,8 @@ impl Account {
             other @ (VenueReport::Filled(_)
             | VenueReport::Busted { .. }
             | VenueReport::Amended { .. }
-            | VenueReport::Status { .. }) => other,
+            | VenueReport::Status { .. }
+            | VenueReport::Funding { .. }) => other,
         })
     }
 }

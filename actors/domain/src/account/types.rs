@@ -3,7 +3,7 @@
 use super::reset::PaperReset;
 use crate::event::{AccountMode, CloseScope, ForeignOrder, Recorded};
 use crate::id::{
-    AccountId, Currency, ExecId, InstrumentId, OrderListId, RequestId, StrategyId, VenueOrderId,
+    AccountId, Currency, InstrumentId, OrderListId, RequestId, StrategyId, VenueOrderId,
 };
 use crate::instrument::Instrument;
 use crate::market::Side;
@@ -12,7 +12,7 @@ use crate::order::{AmendOrder, Order, OrderKey, PositionSide, SubmitList, Submit
 use crate::reconcile::{ReconcileSettings, VenueSnapshot};
 use crate::risk::platform::ShareOffer;
 use crate::risk::{Limits, MarketRef, MarketView, ReasonCode, TradingState};
-use crate::time::UnixNanos;
+pub use crate::venue::FundingPayment;
 use crate::venue::{VenueCommand, VenueReport};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -125,19 +125,6 @@ pub enum AccountInput {
     OfferShare(ShareOffer),
     /// Pays a paper account in or out until it has what it was opened with.
     ResetPaper(PaperReset),
-}
-
-/// Funding of a perpetual contract, for the whole account. The same id of the same instrument
-/// again changes nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FundingPayment {
-    pub instrument_id: InstrumentId,
-    /// The venue's id of the payment.
-    pub funding_id: ExecId,
-    pub currency: Currency,
-    /// Positive was received.
-    pub amount: Money,
-    pub ts_event: UnixNanos,
 }
 
 /// Each unit of the instrument becomes `numerator / denominator` units at the same cost.

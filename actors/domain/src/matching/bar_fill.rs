@@ -40,6 +40,7 @@ use crate::id::{ClientOrderId, InstrumentId};
 use crate::instrument::Instrument;
 use crate::market::{Bar, MarketEvent};
 use crate::number::Price;
+use crate::portfolio::split_units;
 use crate::time::UnixNanos;
 use crate::venue::{VenueCommand, VenueControl, VenueModel, VenueReport};
 pub use path::{BarPath, BarVolume};
@@ -211,6 +212,14 @@ impl VenueModel for BarFill {
 
     fn on_time(&mut self, now: UnixNanos, out: &mut Vec<VenueReport>) {
         self.expire(now, out);
+    }
+
+    fn on_split(&mut self, id: &InstrumentId, numerator: u32, denominator: u32) {
+        self.own.ledger.split(id, numerator, denominator);
+        if let Some(listing) = self.listings.get_mut(id) {
+            listing.position = split_units(listing.position, numerator, denominator);
+            listing.last = None;
+        }
     }
 
     fn next_due(&self) -> Option<UnixNanos> {

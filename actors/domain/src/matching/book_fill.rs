@@ -160,6 +160,11 @@ impl VenueModel for BookFill {
         self.expire(now, out);
     }
 
+    /// The book stays until its next event: it is no single price.
+    fn on_split(&mut self, id: &InstrumentId, numerator: u32, denominator: u32) {
+        self.own.ledger.split(id, numerator, denominator);
+    }
+
     fn next_due(&self) -> Option<UnixNanos> {
         self.own.next_due()
     }

@@ -9,6 +9,7 @@ mod changes;
 mod conditions;
 mod controls;
 mod fills;
+mod funding;
 mod liquidation;
 mod market;
 mod orders;
@@ -32,6 +33,7 @@ use crate::order::trigger::Watch;
 use crate::time::{NANOS_PER_MILLI, UnixNanos};
 use crate::venue::{NewOrder, VenueCommand, VenueControl, VenueReport};
 use crate::{ClientOrderId, VenueOrderId};
+use funding::Funding;
 use market::{SimMarket, Stamp};
 use orders::LiveOrder;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -173,6 +175,7 @@ pub struct SimExchange {
     groups: BTreeMap<AccountId, u64>,
     margin: Option<MarginBook>,
     wallets: Option<Wallets>,
+    funding: Funding,
     started: bool,
     /// When the next session of any instrument opens or closes; `None` when none ever does.
     next_edge: Option<UnixNanos>,
@@ -230,6 +233,7 @@ impl SimExchange {
             groups: BTreeMap::new(),
             margin: options.margin.map(MarginBook::new),
             wallets: options.cash.map(Wallets::new),
+            funding: Funding::default(),
             started: false,
             acted_until: UnixNanos::MIN,
             clock: UnixNanos::MIN,
@@ -275,6 +279,7 @@ impl SimExchange {
             self.open(now, out);
         }
         self.keep_sessions(now, out);
+        self.keep_funding(now, out);
         match input {
             ExchangeInput::Step => self.step(now, out),
             ExchangeInput::Command {

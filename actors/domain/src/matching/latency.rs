@@ -5,6 +5,7 @@
 //! Neither overtakes an earlier one. Where a market event has the same time, it comes first.
 
 use super::random::Random;
+use crate::id::InstrumentId;
 use crate::market::MarketEvent;
 use crate::time::UnixNanos;
 use crate::venue::{VenueCommand, VenueControl, VenueModel, VenueReport};
@@ -199,6 +200,10 @@ impl<M: VenueModel> VenueModel for Delayed<M> {
         self.venue.on_time(now, &mut self.made);
         self.send_back(now);
         self.tell(now, out);
+    }
+
+    fn on_split(&mut self, id: &InstrumentId, numerator: u32, denominator: u32) {
+        self.venue.on_split(id, numerator, denominator);
     }
 
     fn next_due(&self) -> Option<UnixNanos> {

@@ -108,6 +108,18 @@ impl MarginBook {
         self.move_position(account_id, instrument, execution.last_price, signed, fee);
     }
 
+    /// Books funding; a negative amount is paid. One in another currency is of an instrument that
+    /// is not offered.
+    pub(super) fn pay(&mut self, account_id: &AccountId, currency: &Currency, amount: Money) {
+        if *currency != self.options.currency {
+            return;
+        }
+        let holding = self.holding(account_id);
+        if let Some(cash) = holding.cash.checked_add(amount.0) {
+            holding.cash = cash;
+        }
+    }
+
     /// Undoes an execution that was taken back.
     pub(super) fn unbook(
         &mut self,

@@ -326,6 +326,10 @@ impl<V: VenueModel> VenueModel for InSessions<V> {
         self.model.on_time(now, out);
     }
 
+    fn on_split(&mut self, id: &InstrumentId, numerator: u32, denominator: u32) {
+        self.model.on_split(id, numerator, denominator);
+    }
+
     fn next_due(&self) -> Option<UnixNanos> {
         let due = [self.due, self.model.next_due()];
         due.into_iter().flatten().min()

@@ -28,6 +28,8 @@ pub struct SimInstrument {
     pub walk_milliticks: i64,
     /// The unit of the simulated traders' orders, a multiple of the quantity increment.
     pub lot: Quantity,
+    /// The rate of each payment of funding; by the premium over the index where not set.
+    pub funding_rate: Option<Rate>,
     /// How its traders behave.
     pub parameters: MarketParameters,
 }
@@ -67,6 +69,14 @@ impl SimInstrument {
                     field,
                 });
             }
+        }
+        let is_funded = self.instrument.rules.funding_interval_ns.is_some();
+        if self.funding_rate.is_some() && !is_funded {
+            return Err(InstrumentError::Contradiction {
+                instrument_id: self.instrument.instrument_id.clone(),
+                field: "funding_rate",
+                detail: "is set without funding_interval_ns",
+            });
         }
         self.stays_on_its_grid()
     }
@@ -178,6 +188,7 @@ fn crypto(base: &str, start: i64, min: i64, max: i64, lot: i64) -> SimInstrument
         level_ticks: start / 150_000,
         walk_milliticks: start / 200,
         lot: Quantity(lot),
+        funding_rate: None,
         parameters: MarketParameters::default(),
     }
 }
@@ -211,6 +222,7 @@ fn contract(symbol: &str) -> SimInstrument {
         level_ticks: start / 150_000,
         walk_milliticks: start / 200,
         lot: Quantity(50),
+        funding_rate: None,
         parameters: MarketParameters::default(),
     }
 }
@@ -268,6 +280,7 @@ fn share(symbol: &str, start: i64) -> SimInstrument {
         level_ticks: 1,
         walk_milliticks: 100,
         lot: Quantity(20),
+        funding_rate: None,
         parameters: MarketParameters {
             factor_permille: 450,
             // 14:30 to 21:00 UTC, New York in winter. Outside it is busier than a real share, so

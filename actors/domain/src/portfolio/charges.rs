@@ -3,9 +3,11 @@
 use super::Portfolio;
 use super::booking::Balances;
 use super::position::COST_DECIMALS;
+use crate::funding;
 use crate::id::{Currency, ExecId, InstrumentId, StrategyId};
 use crate::money::Money;
 use crate::number::{self, Decimal, NumberError};
+use crate::time::UnixNanos;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -114,6 +116,14 @@ impl Portfolio {
         charges.funding.extend(booking.own);
         let payment = (instrument_id.clone(), funding_id.clone());
         self.funded.insert(payment);
+    }
+
+    /// Returns the time of the newest payment of an instrument whose id tells its time, as those
+    /// of the simulated exchange do.
+    pub fn last_funding(&self, instrument_id: &InstrumentId) -> Option<UnixNanos> {
+        let paid = self.funded.iter().filter(|(id, _)| id == instrument_id);
+        paid.filter_map(|(_, funding_id)| funding::time_of(funding_id))
+            .max()
     }
 
     /// Returns true once a payment was booked; venues number them by instrument.

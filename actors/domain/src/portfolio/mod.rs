@@ -21,7 +21,7 @@ pub(crate) use booking::{Booking, fee_units};
 pub use charges::Charges;
 pub use holder::Holder;
 pub use margin::{InstrumentMargin, Margin, MarginPart};
-pub use position::{COST_DECIMALS, Position};
+pub use position::{COST_DECIMALS, Position, split_units};
 pub use rates::{ConversionRate, DEFAULT_MAX_RATE_AGE_NS, Freshness, Rates};
 pub use splits::Split;
 pub(crate) use unbooking::{Past, Unbooking};

@@ -181,11 +181,7 @@ impl Holding {
         kind: InstrumentKind,
     ) -> Result<Holding, NumberError> {
         const RANGE: NumberError = NumberError::OutOfRange;
-        let units = i128::from(self.quantity)
-            .checked_mul(i128::from(numerator))
-            .and_then(|units| units.checked_div(i128::from(denominator)))
-            .ok_or(RANGE)?;
-        let quantity = i64::try_from(units).map_err(|_| RANGE)?;
+        let quantity = split_quantity(self.quantity, numerator, denominator).ok_or(RANGE)?;
         if quantity != 0 {
             return Ok(Holding { quantity, ..self });
         }
@@ -199,6 +195,21 @@ impl Holding {
             realized: self.realized.checked_add(lost).ok_or(RANGE)?,
         })
     }
+}
+
+/// Returns how many units a position has after a split: a fraction is cut off. `None` for a
+/// denominator of zero or beyond the range.
+fn split_quantity(quantity: i64, numerator: u32, denominator: u32) -> Option<i64> {
+    // 96 bits at most.
+    let units = i128::from(quantity) * i128::from(numerator);
+    let units = units.checked_div(i128::from(denominator))?;
+    i64::try_from(units).ok()
+}
+
+/// Returns how many units a position has after a split, as an account counts them. One that
+/// cannot be counted stays, as an account refuses the split.
+pub fn split_units(quantity: i64, numerator: u32, denominator: u32) -> i64 {
+    split_quantity(quantity, numerator, denominator).unwrap_or(quantity)
 }
 
 /// Returns `cost * part / whole` to 16 decimals, half to even; all of it when `part == whole`.

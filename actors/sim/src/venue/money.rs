@@ -7,7 +7,8 @@ use apex_domain::instrument::InstrumentKind;
 use apex_domain::market::Side;
 use apex_domain::number::Decimal;
 use apex_domain::order::PositionSide;
-use apex_domain::{Currency, ExecId, Money, UnixNanos};
+use apex_domain::venue::VenueReport;
+use apex_domain::{Currency, ExecId, Money, Price, Rate, UnixNanos};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
@@ -29,13 +30,22 @@ impl Ledger {
         let currency = instrument.profit_currency().clone();
         // Numbered by the account: another account's payment of the same number is another one.
         let funding_id = ExecId::new(&format!("f{}", self.funding.len()));
-        self.funding.push(FundingPayment {
+        let payment = FundingPayment {
             funding_id: funding_id.expect("funding id is well formed"),
             instrument_id,
             currency,
             amount: Money(Decimal::new(rng.random_range(-50_000_000..50_000_000), 8)),
             ts_event,
-        });
+        };
+        // Some come as a report in the stream besides: whichever is first, the other is a repeat.
+        if self.funding.len().is_multiple_of(2) {
+            self.log.push(VenueReport::Funding {
+                payment: payment.clone(),
+                rate: Rate(Decimal::new(1, 4)),
+                mark: Price(10_000),
+            });
+        }
+        self.funding.push(payment);
     }
 
     /// Returns what each currency holds where only spot instruments trade: all that was paid,

@@ -3,6 +3,7 @@
 use super::BacktestError;
 use apex_domain::instrument::Instrument;
 use apex_domain::number::Decimal;
+use apex_domain::portfolio::split_units;
 use apex_domain::venue::Execution;
 use apex_domain::{InstrumentId, NumberError, Price, Quantity, UnixNanos};
 use std::collections::BTreeMap;
@@ -100,6 +101,24 @@ impl EquityCurve {
             .ok_or(RANGE)?;
         // Until its next mark the position is worth what the last one was traded at.
         self.value(&execution.instrument_id, execution.last_price)
+    }
+
+    /// Books cash that comes without an execution; a negative amount is paid.
+    pub fn receive(&mut self, amount: Decimal) -> Result<(), BacktestError> {
+        self.cash = self.cash.checked_add(amount).ok_or(RANGE)?;
+        Ok(())
+    }
+
+    /// Counts a position in the units of after a split. It is worth the same until its next mark,
+    /// or nothing where it was less than one unit.
+    pub fn split(&mut self, id: &InstrumentId, numerator: u32, denominator: u32) {
+        let Some(line) = self.lines.get_mut(id) else {
+            return;
+        };
+        line.position = split_units(line.position, numerator, denominator);
+        if line.position == 0 {
+            self.open_value -= std::mem::take(&mut line.value);
+        }
     }
 
     /// Values an instrument's position anew; `price` gets the position's sign to choose a side.

@@ -22,7 +22,7 @@ use apex_domain::account::Refusal;
 use apex_domain::instrument::Instrument;
 use apex_domain::market::MarketEvent;
 use apex_domain::matching::ChoiceError;
-use apex_domain::{Currency, NumberError};
+use apex_domain::{Currency, InstrumentId, NumberError};
 use session::Session;
 use thiserror::Error;
 
@@ -55,6 +55,15 @@ pub enum BacktestError {
     /// The account did not take its opening, such as a broken instrument definition.
     #[error("the account refused to be set up")]
     Account(#[source] Refusal),
+    /// What a file says cannot happen to this instrument.
+    #[error("{what} of {instrument_id} at {ts} ns cannot be booked: take its row out of the file")]
+    Happening {
+        what: &'static str,
+        instrument_id: InstrumentId,
+        ts: i64,
+        #[source]
+        source: Refusal,
+    },
     #[error("money of this run does not fit an exact decimal")]
     Money(#[from] NumberError),
 }

@@ -1,6 +1,7 @@
 //! What a caller may choose about a backtest.
 
 use super::BacktestError;
+use apex_domain::happening::Happening;
 use apex_domain::market::MarketEvent;
 use apex_domain::matching::{Model, ModelChoices};
 use apex_domain::number::Decimal;
@@ -104,6 +105,10 @@ pub struct BacktestOptions {
     pub models: ModelChoices,
     /// Of the models that draw lots.
     pub seed: u64,
+    /// Funding of the data's instruments; `None` where no file states it.
+    pub funding: Option<Vec<Happening>>,
+    /// Splits and dividends; `None` where no file states them.
+    pub corporate_actions: Option<Vec<Happening>>,
 }
 
 impl BacktestOptions {

@@ -18,6 +18,11 @@ pub struct BacktestReport {
     /// Profit of what was closed, before fees.
     pub realized_pnl: String,
     pub fees: String,
+    /// Funding that was received, less what was paid.
+    pub funding: String,
+    /// Dividends that were received, less what was paid; only with corporate actions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dividends: Option<String>,
     /// The largest fall of the equity from a peak, as a positive amount; equity is marked after
     /// every event and begins with the start cash.
     pub max_drawdown: String,

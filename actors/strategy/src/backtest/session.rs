@@ -1,5 +1,6 @@
 //! One run from its first event to its report.
 
+mod happenings;
 mod remarks;
 mod venue;
 
@@ -20,6 +21,7 @@ use apex_domain::number::Decimal;
 use apex_domain::risk::{Limits, ReasonCode};
 use apex_domain::venue::Execution;
 use apex_domain::{AccountId, Currency, InstrumentId, StrategyId, UnixNanos};
+use happenings::Happenings;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -45,6 +47,7 @@ pub(super) struct Session {
     events: u64,
     bars: u64,
     quotes: u64,
+    happenings: Happenings,
     begun: Instant,
 }
 
@@ -99,6 +102,7 @@ impl Session {
             events: 0,
             bars: 0,
             quotes: 0,
+            happenings: Happenings::of(options, first.ts_init()),
             begun: Instant::now(),
             instruments: instruments
                 .into_iter()
@@ -158,6 +162,7 @@ impl Session {
 
     /// Takes the next market event with everything that follows from it.
     pub fn take(&mut self, event: MarketEvent) -> Result<(), BacktestError> {
+        self.happen_until(event.ts_init())?;
         self.events += 1;
         match &event {
             MarketEvent::Bar(_) => self.bars += 1,
@@ -269,6 +274,8 @@ impl Session {
             final_equity: equity.normalize().to_string(),
             realized_pnl: sum(self.account.realized_pnl()),
             fees: sum(self.account.fees()),
+            funding: sum(self.account.portfolio().funding()),
+            dividends: self.happenings.dividends(),
             max_drawdown: self.curve.max_drawdown().normalize().to_string(),
             position,
             positions,

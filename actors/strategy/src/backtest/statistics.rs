@@ -3,6 +3,7 @@
 use super::report::Metrics;
 use apex_domain::instrument::Instrument;
 use apex_domain::number::{Decimal, NumberError};
+use apex_domain::portfolio::split_units;
 use apex_domain::venue::Execution;
 use apex_domain::{InstrumentId, Quantity};
 use std::collections::BTreeMap;
@@ -51,6 +52,7 @@ impl RoundTrips {
         } else {
             0
         };
+        let mut ended = Vec::new();
         for part in [closing, signed - closing] {
             if part == 0 {
                 continue;
@@ -68,19 +70,45 @@ impl RoundTrips {
                 .and_then(|cash| cash.checked_sub(fee))
                 .ok_or(NumberError::OutOfRange)?;
             if trip.position == 0 {
-                let profit = std::mem::take(&mut trip.cash);
-                if profit > Decimal::ZERO {
-                    self.wins += 1;
-                    self.won += profit;
-                } else if profit < Decimal::ZERO {
-                    self.losses += 1;
-                    self.lost -= profit;
-                } else {
-                    self.even += 1;
-                }
+                ended.push(std::mem::take(&mut trip.cash));
             }
         }
+        for profit in ended {
+            self.end(profit);
+        }
         Ok(())
+    }
+
+    /// Adds cash that came by the open round trip of an instrument, such as funding.
+    pub fn receive(&mut self, id: &InstrumentId, amount: Decimal) {
+        if let Some(trip) = self.open.get_mut(id).filter(|trip| trip.position != 0) {
+            trip.cash += amount;
+        }
+    }
+
+    /// Counts an open round trip in the units of after a split. One of which no unit is left has
+    /// ended.
+    pub fn split(&mut self, id: &InstrumentId, numerator: u32, denominator: u32) {
+        let Some(trip) = self.open.get_mut(id).filter(|trip| trip.position != 0) else {
+            return;
+        };
+        trip.position = split_units(trip.position, numerator, denominator);
+        if trip.position == 0 {
+            let profit = std::mem::take(&mut trip.cash);
+            self.end(profit);
+        }
+    }
+
+    fn end(&mut self, profit: Decimal) {
+        if profit > Decimal::ZERO {
+            self.wins += 1;
+            self.won += profit;
+        } else if profit < Decimal::ZERO {
+            self.losses += 1;
+            self.lost -= profit;
+        } else {
+            self.even += 1;
+        }
     }
 
     /// Makes the figures.

@@ -1,3 +1,4 @@
+mod happenings;
 mod orders;
 mod sessions;
 
@@ -79,6 +80,7 @@ fn the_summary_has_every_stated_name_and_exact_decimals() {
             "fees",
             "fills",
             "final_equity",
+            "funding",
             "max_drawdown",
             "metrics",
             "orders",

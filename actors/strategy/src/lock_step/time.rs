@@ -1,8 +1,8 @@
-//! What happens by the clock alone: timers, and telling the account the time.
+//! What happens by the clock alone: timers, splits, and telling the account the time.
 
 use super::LockStep;
-use apex_domain::UnixNanos;
 use apex_domain::time::NANOS_PER_SECOND;
+use apex_domain::{InstrumentId, UnixNanos};
 
 /// How long after it was told the time the account is told again, as live: what it does by the
 /// clock (answers that stay away, loss limits, the next attempt of a closing) counts in seconds.
@@ -20,6 +20,13 @@ pub(super) enum Passed {
 }
 
 impl LockStep {
+    /// Tells the venue of a split of an instrument; prices of before are forgotten. The account is
+    /// told by the caller, whose commands come back through [`LockStep::on_effects`].
+    pub fn split(&mut self, id: &InstrumentId, numerator: u32, denominator: u32) {
+        self.venue.on_split(id, numerator, denominator);
+        self.marks.remove(id);
+    }
+
     /// Does the next thing that comes before a market event of `next`.
     pub(super) fn pass_time(&mut self, next: UnixNanos) -> Passed {
         // Not before there was a first moment.

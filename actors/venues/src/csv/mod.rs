@@ -19,11 +19,13 @@
 //! - Repeated rows are real prints and stay.
 
 mod build;
+mod happenings;
 mod header;
 mod infer;
 mod row;
 mod time;
 
+pub use happenings::{HappeningsError, read_corporate_actions, read_funding};
 pub use header::CsvKind;
 pub use row::RowError;
 

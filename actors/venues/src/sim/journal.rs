@@ -15,7 +15,8 @@ use super::SimVenueError;
 use apex_domain::matching::RestoredOrder;
 use apex_domain::order::trigger::Watch;
 use apex_domain::venue::{
-    NewOrder, RejectReason, VenueCommand, VenueControl, VenueEnd, VenueReport, VenueStatus,
+    FundingPayment, NewOrder, RejectReason, VenueCommand, VenueControl, VenueEnd, VenueReport,
+    VenueStatus,
 };
 use apex_domain::{AccountId, ClientOrderId, Quantity, UnixNanos, VenueOrderId};
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,8 @@ pub struct Recovered {
     pub controls: Vec<VenueControl>,
     /// All reports of each account; the report numbered n is at n - 1.
     pub reports: BTreeMap<AccountId, Vec<VenueReport>>,
+    /// The latest time of any line: everything until then was worked off, funding too.
+    pub last_ts: Option<UnixNanos>,
     /// Lines so far; more than any number that an id was ever made from.
     pub lines: u64,
     /// Number of the last whole batch.
@@ -85,6 +88,17 @@ pub struct Recovered {
 }
 
 impl Recovered {
+    /// Returns the payments of funding to each account, in order.
+    pub fn funding(&self) -> impl Iterator<Item = (&AccountId, &FundingPayment)> {
+        let reports = self.reports.iter();
+        reports.flat_map(|(account_id, reports)| {
+            reports.iter().filter_map(move |report| match report {
+                VenueReport::Funding { payment, .. } => Some((account_id, payment)),
+                _ => None,
+            })
+        })
+    }
+
     /// Adds a line. Errors: what is wrong with it.
     fn add(&mut self, line: JournalLine) -> Result<(), String> {
         let account_id = line.account_id;
@@ -127,6 +141,7 @@ impl Recovered {
                 }
             }
         }
+        self.last_ts = self.last_ts.max(Some(line.ts));
         self.lines += 1;
         self.batch = line.batch;
         Ok(())
@@ -165,7 +180,10 @@ impl Recovered {
     }
 
     fn add_report(&mut self, account_id: &AccountId, report: &VenueReport) -> Result<(), String> {
-        let id = report.client_order_id();
+        let Some(id) = report.client_order_id() else {
+            // Funding, which the reports themselves keep.
+            return Ok(());
+        };
         let Some(order) = self.order_mut(account_id, id) else {
             return match report {
                 // A command for an order that never was.
@@ -231,7 +249,8 @@ fn apply(order: &mut RestoredOrder, report: &VenueReport) -> Result<(), String> 
         VenueReport::AmendRejected { .. }
         | VenueReport::CancelRejected { .. }
         | VenueReport::Status { .. }
-        | VenueReport::NotFound { .. } => {}
+        | VenueReport::NotFound { .. }
+        | VenueReport::Funding { .. } => {}
     }
     Ok(())
 }

@@ -21,7 +21,8 @@ use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
 /// Version of the protocol; another one is refused at logon.
-pub const PROTOCOL: u16 = 2;
+/// 3 added reports of funding, which an older client cannot read.
+pub const PROTOCOL: u16 = 3;
 
 /// The longest line that a client may send. A command has under 500 bytes.
 pub const CLIENT_LINE_BYTES: usize = 64 * 1024;

@@ -79,6 +79,7 @@ pub(super) fn query(id: &str) -> VenueCommand {
 /// Writes a report shortly, so that a case reads as a line.
 pub(super) fn short(sequence: u64, report: &VenueReport) -> String {
     let id = report.client_order_id();
+    let id = id.map_or("", |id| id.as_str());
     let what = match report {
         VenueReport::Accepted { .. } => "accepted".to_owned(),
         VenueReport::Rejected { reason, .. } => format!("rejected {reason:?}"),
@@ -93,6 +94,7 @@ pub(super) fn short(sequence: u64, report: &VenueReport) -> String {
             status, executions, ..
         } => format!("{status:?} with {}", executions.len()),
         VenueReport::NotFound { proof, .. } => format!("not found, proof {proof}"),
+        VenueReport::Funding { payment, .. } => format!("funding {}", payment.amount),
     };
     format!("{sequence} {id} {what}")
 }

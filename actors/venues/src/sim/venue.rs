@@ -1,7 +1,7 @@
 //! The venue itself, without sockets: the exchange, its journal, and the numbered reports.
 
 use super::SimVenueError;
-use super::journal::{self, Entry, Journal};
+use super::journal::{self, Entry, Journal, Recovered};
 use super::protocol::ServerMessage;
 use apex_domain::market::MarketEvent;
 use apex_domain::matching::{ExchangeEvent, ExchangeInput, SimExchange, SimOptions};
@@ -115,6 +115,7 @@ impl Venue {
         let mut exchange = SimExchange::new(options)?;
         let mut events = Vec::new();
         exchange.restore_controls(&recovered.controls);
+        restore_funding(&mut exchange, &recovered);
         exchange.restore(now, &recovered.orders, &mut events);
         let logs = recovered
             .reports
@@ -289,5 +290,18 @@ impl Venue {
             outcome.reports.push((log, sequence));
         }
         Ok(outcome)
+    }
+}
+
+/// Puts back what was paid, and up to where: each line was written behind the funding of all
+/// times before its own.
+fn restore_funding(exchange: &mut SimExchange, recovered: &Recovered) {
+    for (account_id, payment) in recovered.funding() {
+        exchange.restore_funding(account_id, [payment]);
+    }
+    if let Some(until) = recovered.last_ts {
+        for instrument in exchange.instruments() {
+            exchange.funding_is_paid(&instrument.instrument_id, until);
+        }
     }
 }

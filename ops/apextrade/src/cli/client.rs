@@ -161,6 +161,8 @@ pub enum AccountsAction {
     Reset(ResetAccountArgs),
     /// Pay in, or out with a minus sign: a deposit, a withdrawal, a correction.
     Adjust(AdjustArgs),
+    /// Split an instrument: quantities of its positions change, and its working orders are canceled.
+    Split(SplitArgs),
 }
 
 #[derive(Debug, Args)]
@@ -206,6 +208,26 @@ pub struct CancelForeignArgs {
     pub reason: String,
     #[command(flatten)]
     pub request: RequestArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct SplitArgs {
+    #[command(flatten)]
+    pub account: AccountArgs,
+    /// Instrument, such as AAPL.XNYS.
+    pub instrument: String,
+    /// New units for old ones, such as 7:1; 1:10 for a reverse split.
+    #[arg(value_parser = ratio)]
+    pub ratio: (u32, u32),
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
+fn ratio(text: &str) -> Result<(u32, u32), String> {
+    let number = |text: &str| text.parse::<u32>().ok().filter(|number| *number > 0);
+    let parts = text.split_once(':');
+    let parts = parts.and_then(|(new, old)| Some((number(new)?, number(old)?)));
+    parts.ok_or_else(|| "must be new:old in whole numbers above zero, such as 7:1".to_owned())
 }
 
 #[derive(Debug, Args)]

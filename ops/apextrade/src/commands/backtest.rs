@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use apex_domain::number::Decimal;
 use apex_domain::{Money, number};
 use apex_strategy::backtest::{self, BacktestOptions, BacktestReport};
-use apex_venues::csv::{CsvOptions, CsvSource, Loaded};
+use apex_venues::csv::{CsvOptions, CsvSource, Loaded, read_corporate_actions, read_funding};
 use std::process::ExitCode;
 
 /// Runs a strategy over a file and prints what it made.
@@ -74,6 +74,12 @@ fn options(args: &BacktestArgs, settings: &Settings) -> Result<BacktestOptions> 
         slippage_bps: bps("--slippage-bps", &args.slippage_bps)?,
         models,
         seed: args.seed,
+        funding: args.funding.as_deref().map(read_funding).transpose()?,
+        corporate_actions: args
+            .corporate_actions
+            .as_deref()
+            .map(read_corporate_actions)
+            .transpose()?,
     })
 }
 
@@ -109,6 +115,12 @@ fn print(report: &BacktestReport) {
         report.realized_pnl,
         report.fees
     );
+    if report.funding != "0" {
+        crate::say!("funding {}", report.funding);
+    }
+    if let Some(dividends) = &report.dividends {
+        crate::say!("dividends {dividends}");
+    }
     crate::say!("largest drawdown {}", report.max_drawdown);
     crate::say!("position at the end {}", report.position);
     for warning in &report.warnings {

@@ -19,7 +19,9 @@ impl Account {
             } => self.busted(step, &client_order_id, (exec_id, instrument_id), ts_event),
             VenueReport::NotFound { .. } => {}
             told => {
-                let id = told.client_order_id().clone();
+                let Some(id) = told.client_order_id().cloned() else {
+                    return;
+                };
                 if self.orders.find_reported(&id).is_none() {
                     let detail = format!("the order is there by other ids: {told:?}");
                     self.quarantine(step, id, QuarantineReason::UnknownOrder, detail);

@@ -93,6 +93,7 @@ fn price(world: &mut World, price: i64) {
         bid: Some(Price(price - 10)),
         ask: Some(Price(price + 10)),
         last: None,
+        last_ts: world.now,
         mark: None,
         ts: world.now,
     };

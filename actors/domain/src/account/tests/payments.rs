@@ -318,3 +318,57 @@ fn an_inverse_contract_is_booked_in_its_base_currency() {
     assert_eq!(world.order("o1").filled_notional, money("10"));
     world.assert_recovers();
 }
+
+#[test]
+fn a_payment_that_the_venue_reports_is_booked_once_and_counts_in_its_stream() {
+    let mut world = World::ready();
+    let paid = |funding_id: &str, instrument: &str, amount: &str| VenueReport::Funding {
+        payment: FundingPayment {
+            instrument_id: id(instrument),
+            funding_id: ExecId::new(funding_id).unwrap(),
+            currency: currency("USDT"),
+            amount: money(amount),
+            ts_event: crate::UnixNanos(0),
+        },
+        rate: crate::Rate(crate::Decimal::ONE),
+        mark: crate::Price(1),
+    };
+    let before = world.cash_of("USDT");
+    let mut take = |venue_sequence: u64, report: VenueReport| {
+        let input = AccountInput::Report {
+            venue_sequence,
+            report,
+        };
+        world.apply(input);
+        world.events().join(" ")
+    };
+    assert_eq!(take(1, paid("F1", PERP, "-3")), "FundingPaid");
+    assert_eq!(take(2, paid("F1", PERP, "-3")), "", "the same once more");
+    assert_eq!(take(3, paid("F2", PERP, "-4")), "FundingPaid");
+    // What cannot be booked waits for a person.
+    assert_eq!(take(4, paid("F2", SPOT, "-5")), "ReportQuarantined");
+    assert_eq!(world.account.venue_sequence(), 4);
+    assert_eq!(world.cash_of("USDT").0 - before.0, money("-7").0);
+    let last = world.account.portfolio().last_funding(&id(PERP));
+    assert_eq!(last, Some(crate::UnixNanos(2)));
+}
+
+#[test]
+fn a_split_forgets_prices_of_before() {
+    let mut world = World::ready();
+    world.working(limit("a", PERP, Side::Buy, 100, 10_000));
+    world.fill("a", "x1", 100, 10_000);
+    let view = crate::risk::MarketView {
+        last: Some(crate::Price(10_000)),
+        ..crate::risk::MarketView::default()
+    };
+    let shown = AccountInput::Market {
+        instrument_id: id(PERP),
+        view,
+    };
+    world.apply(shown);
+    assert!(world.account.marks.get(&id(PERP)).is_some());
+    split(&mut world, PERP, "r", 2, 1);
+    assert_eq!(world.account.net_position(&id(PERP)), 200);
+    assert!(world.account.marks.get(&id(PERP)).is_none());
+}

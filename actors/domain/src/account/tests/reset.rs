@@ -135,6 +135,7 @@ fn losses_are_measured_from_the_reset_on() {
             bid: price,
             ask: price,
             last: price,
+            last_ts: ts,
             mark: price,
             ts,
         },

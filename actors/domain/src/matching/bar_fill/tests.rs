@@ -128,6 +128,7 @@ fn show(reports: &[VenueReport]) -> String {
             status, executions, ..
         } => format!("status {status:?} {}", executions.len()),
         VenueReport::NotFound { proof, .. } => format!("not found, proof {proof}"),
+        VenueReport::Funding { payment, .. } => format!("funding {}", payment.amount),
     };
     reports.iter().map(one).collect::<Vec<_>>().join("; ")
 }

@@ -123,7 +123,9 @@ impl OneAccount for BookFill {
 
     /// A working order's quantity is open again, at the back of its queue.
     fn busted(&mut self, now: UnixNanos, taken_back: &TakenBack) {
-        let id = taken_back.report.client_order_id();
+        let Some(id) = taken_back.report.client_order_id() else {
+            return;
+        };
         let (Some(order), Some(market)) = (
             self.own.ledger.open(id),
             self.markets.get_mut(&taken_back.instrument_id),

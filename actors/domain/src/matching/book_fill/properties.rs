@@ -169,7 +169,7 @@ proptest! {
             let reports = world.apply(op);
             let mut by_prints = 0;
             for report in &reports {
-                let id = report.client_order_id();
+                let id = report.client_order_id().unwrap();
                 match report {
                     Report::Accepted { .. } => {
                         let Op::New(_, order) = op else {

@@ -48,7 +48,7 @@ fn new(id: &str, side: Side, price: Option<i64>, quantity: i64) -> NewOrder {
 
 /// Writes reports shortly, so that a case reads as a line.
 fn short(report: &Report) -> String {
-    let id = report.client_order_id();
+    let id = report.client_order_id().unwrap();
     match report {
         Report::Accepted { .. } => format!("{id} accepted"),
         Report::Rejected { reason, .. } => format!("{id} rejected {reason:?}"),

@@ -9,6 +9,7 @@ mod data;
 mod extended;
 mod facts;
 mod fees;
+mod funding;
 mod kinds;
 mod margin;
 mod properties;
@@ -51,6 +52,7 @@ fn definition(instrument: Instrument) -> SimInstrument {
         level_ticks: 1,
         walk_milliticks: 1,
         lot: Quantity(1),
+        funding_rate: None,
         parameters: MarketParameters::default(),
     }
 }
@@ -322,14 +324,13 @@ fn stop(id: &str, side: Side, order_type: OrderType, price: i64, quantity: i64) 
 fn show(reports: &[VenueReport]) -> String {
     let several: std::collections::BTreeSet<_> = reports
         .iter()
-        .map(|report| report.client_order_id())
+        .filter_map(|report| report.client_order_id())
         .collect();
     let one = |report: &VenueReport| {
         let text = show_one(report);
-        if several.len() > 1 {
-            format!("{} {text}", report.client_order_id())
-        } else {
-            text
+        match report.client_order_id() {
+            Some(id) if several.len() > 1 => format!("{id} {text}"),
+            _ => text,
         }
     };
     reports.iter().map(one).collect::<Vec<_>>().join(", ")
@@ -378,5 +379,6 @@ fn show_one(report: &VenueReport) -> String {
         VenueReport::Triggered { .. } => "triggered".to_owned(),
         VenueReport::Busted { exec_id, .. } => format!("busted {exec_id}"),
         VenueReport::NotFound { proof, .. } => format!("not found, proof {proof}"),
+        VenueReport::Funding { payment, .. } => format!("funding {}", payment.amount),
     }
 }

@@ -121,7 +121,7 @@ pub(super) fn take(
     report: &VenueReport,
     now: i64,
 ) -> Result<(), TestCaseError> {
-    let key = (name.to_owned(), report.client_order_id().clone());
+    let key = (name.to_owned(), report.client_order_id().unwrap().clone());
     if let VenueReport::Accepted { .. } = report {
         let Some(order) = new else {
             return Err(TestCaseError::fail("accepted without an order"));

@@ -105,9 +105,10 @@ impl SimExchange {
             margin.unbook(&account_id, &market.definition.instrument, &taken_back);
         }
         self.rebook(&account_id);
-        let id = taken_back.report.client_order_id().clone();
+        let id = taken_back.report.client_order_id().cloned();
         report(out, &account_id, taken_back.report);
-        let Some(number) = self.ledger(&account_id).open(&id).map(|o| o.number) else {
+        let order = id.and_then(|id| self.ledger(&account_id).open(&id));
+        let Some(number) = order.map(|o| o.number) else {
             return;
         };
         let Some(book_id) = self.live.get(&number).and_then(|live| live.book_id) else {

@@ -4,20 +4,22 @@
 //! moves cash by its realised profit.
 
 use crate::Currency;
-use crate::id::{AccountId, ClientOrderId, ExecId, InstrumentId};
+use crate::id::{AccountId, ClientOrderId, ExecId, InstrumentId, StrategyId};
 use crate::instrument::Instrument;
 use crate::market::Side;
 use crate::money::Money;
 use crate::number::{Price, Quantity};
 use crate::portfolio::{Holder, Portfolio};
 use crate::reconcile::{VenueBalance, holdings};
-use crate::venue::Execution;
+use crate::venue::{Execution, FundingPayment};
 use std::collections::BTreeMap;
 
 #[derive(Clone, Debug)]
 pub(super) struct Wallets {
     cash: BTreeMap<Currency, Money>,
     accounts: BTreeMap<AccountId, Portfolio>,
+    /// Every payment of funding, for booking an account anew.
+    paid: BTreeMap<AccountId, Vec<FundingPayment>>,
 }
 
 impl Wallets {
@@ -25,6 +27,7 @@ impl Wallets {
         Wallets {
             cash,
             accounts: BTreeMap::new(),
+            paid: BTreeMap::new(),
         }
     }
 
@@ -58,7 +61,32 @@ impl Wallets {
         }
     }
 
-    /// Books an account anew from all of its executions, after one was taken back.
+    /// Books funding. A payment whose numbers cannot be held is left out.
+    pub(super) fn pay(&mut self, account_id: &AccountId, payment: &FundingPayment) {
+        self.book_payment(account_id, payment);
+        let paid = self.paid.entry(account_id.clone()).or_default();
+        paid.push(payment.clone());
+    }
+
+    fn book_payment(&mut self, account_id: &AccountId, payment: &FundingPayment) {
+        let portfolio = self.accounts.entry(account_id.clone());
+        let portfolio = portfolio.or_insert_with(|| opened(&self.cash));
+        let FundingPayment {
+            instrument_id,
+            funding_id,
+            currency,
+            amount,
+            ..
+        } = payment;
+        let nobody = StrategyId::external();
+        let booking = portfolio.plan_funding(instrument_id, &nobody, currency, *amount);
+        if let Ok(booking) = booking {
+            portfolio.commit_funding(instrument_id, &nobody, funding_id, booking);
+        }
+    }
+
+    /// Books an account anew from all of its executions and its funding, after an execution was
+    /// taken back.
     pub(super) fn rebook<'a>(
         &mut self,
         account_id: &AccountId,
@@ -70,6 +98,9 @@ impl Wallets {
             if let Some(instrument) = instrument(&execution.instrument_id) {
                 self.book(account_id, instrument, execution);
             }
+        }
+        for payment in self.paid.get(account_id).cloned().unwrap_or_default() {
+            self.book_payment(account_id, &payment);
         }
     }
 

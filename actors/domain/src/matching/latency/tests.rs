@@ -107,7 +107,7 @@ fn tc_m62_nothing_overtakes() {
     let accepted: Vec<&str> = out
         .iter()
         .filter(|report| !matches!(report, VenueReport::Filled(_)))
-        .map(|report| report.client_order_id().as_str())
+        .map(|report| report.client_order_id().unwrap().as_str())
         .collect();
     let expected: Vec<String> = (0..20).map(|n| format!("o{n}")).collect();
     assert_eq!(accepted, expected);

@@ -4,6 +4,7 @@ use super::Ledger;
 use crate::id::{ClientOrderId, InstrumentId};
 use crate::number::Quantity;
 use crate::order::PositionSide;
+use crate::portfolio::split_units;
 use crate::venue::NewOrder;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,6 +34,20 @@ impl Positions {
 }
 
 impl Ledger {
+    /// Counts the positions of an instrument in the units of after a split.
+    pub(in crate::matching) fn split(
+        &mut self,
+        instrument_id: &InstrumentId,
+        numerator: u32,
+        denominator: u32,
+    ) {
+        for ((id, _), position) in &mut self.positions.0 {
+            if id == instrument_id {
+                *position = split_units(*position, numerator, denominator);
+            }
+        }
+    }
+
     /// Adds to the positions what orders that are not put back have made.
     pub(in crate::matching) fn restore_positions(&mut self, held: &[RestoredPosition]) {
         for one in held {

@@ -27,6 +27,7 @@ fn price(world: &mut World, price: i64) {
         bid: Some(Price(price)),
         ask: Some(Price(price)),
         last: Some(Price(price)),
+        last_ts: world.now,
         mark: None,
         ts: world.now,
     };

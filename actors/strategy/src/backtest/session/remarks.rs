@@ -64,6 +64,31 @@ impl Session {
         warnings
     }
 
+    /// What was taken for granted about funding, splits and dividends.
+    fn said_of_happenings(&self) -> Vec<String> {
+        let done = &self.happenings;
+        let funding = match &self.options.funding {
+            None => "no funding".to_owned(),
+            Some(_) => format!(
+                "funding by a file: {} payments of position x mark x rate, rounded to 8 decimals, \
+                 for the position before the first row at or after their time; the mark is the \
+                 last price where the file states none",
+                done.payments
+            ),
+        };
+        let actions = match &self.options.corporate_actions {
+            None => "no corporate actions".to_owned(),
+            Some(_) => format!(
+                "corporate actions by a file: {} splits and {} dividends, before the first row at \
+                 or after their time; a split cancels working orders, and a dividend is cash at \
+                 once, for short units paid; what the strategy computed from earlier prices is \
+                 not adjusted",
+                done.splits, done.dividends_paid
+            ),
+        };
+        vec![actions, funding]
+    }
+
     pub(super) fn assumptions(&self) -> Vec<String> {
         let options = &self.options;
         let mut said = Vec::new();
@@ -100,7 +125,7 @@ impl Session {
                 "margin account: orders must be covered by the account's buying power".to_owned()
             }
         });
-        said.push("no corporate actions".to_owned());
+        said.extend(self.said_of_happenings());
         said.push(self.how_it_fills());
         if self.held {
             said.push(

@@ -12,7 +12,7 @@ use toml::{Table, Value};
 const VENUE: &str = "SIM";
 
 /// All that an entry may say.
-const FIELDS: [&str; 28] = [
+const FIELDS: [&str; 29] = [
     "kind",
     "asset_class",
     "base_currency",
@@ -34,6 +34,7 @@ const FIELDS: [&str; 28] = [
     "fee_decimals",
     "fee_in_base",
     "funding_interval_ns",
+    "funding_rate",
     "ts_expires_ns",
     "calendar",
     "price_collar",
@@ -143,6 +144,7 @@ impl Entry {
             level_ticks: half_spread.unwrap_or((ticks / 150_000).max(1)),
             walk_milliticks: walk.unwrap_or((ticks / 200).max(1)),
             lot: self.quantity("lot", quantity_decimals)?.unwrap_or(many(10)),
+            funding_rate: self.rate("funding_rate")?,
             parameters: MarketParameters::default(),
             instrument,
         })

@@ -177,7 +177,7 @@ async fn a_venue_that_is_killed_at_any_moment_has_every_answered_order_once() {
                 panic!("session is lost");
             };
             assert_eq!(sequence, reports.len() as u64 + 1, "gap or repeat");
-            answered.insert(report.client_order_id().to_string());
+            answered.extend(report.client_order_id().map(ToString::to_string));
             reports.push(report);
         }
         venue.kill().await;
@@ -398,7 +398,7 @@ async fn a_silent_peer_is_noticed_on_either_side() {
     let folder = folder();
     let venue = TestVenue::start(folder.path()).await;
     let logon =
-        br#"{"logon":{"protocol":2,"account_id":"a","next_report_sequence":1,"heartbeat_ms":10}}"#;
+        br#"{"logon":{"protocol":3,"account_id":"a","next_report_sequence":1,"heartbeat_ms":10}}"#;
     let answer = bare(&venue.address, &[&logon[..], b"\n"].concat()).await;
     assert!(
         answer.contains("logged_on"),

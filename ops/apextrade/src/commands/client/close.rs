@@ -1,6 +1,6 @@
 //! `apextrade positions` and `apextrade accounts`: listing, and what closes.
 
-use super::{Gateway, account_desk, fields, lists, print_json, reconcile, request_id};
+use super::{Gateway, account_desk, fields, lists, print_json, reconcile, request_id, split};
 use crate::cli::{
     AccountsAction, AccountsArgs, ClientArgs, CloseArgs, PositionsAction, PositionsArgs, WaitArgs,
 };
@@ -46,6 +46,7 @@ pub fn accounts(args: AccountsArgs, settings: &Settings) -> Result<ExitCode> {
         Some(AccountsAction::Create(args)) => account_desk::create(args, settings),
         Some(AccountsAction::Reset(args)) => account_desk::reset(args, settings),
         Some(AccountsAction::Adjust(args)) => reconcile::adjust(args, settings),
+        Some(AccountsAction::Split(args)) => split::run(args, settings),
     }
 }
 

@@ -15,6 +15,7 @@ mod order_table;
 mod platform_limits;
 mod reconcile;
 mod refusal;
+mod split;
 mod watch;
 
 use crate::cli::{ClientArgs, RequestArgs};

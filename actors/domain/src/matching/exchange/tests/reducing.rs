@@ -26,7 +26,7 @@ fn parse(text: &str) -> NewOrder {
 fn told(reports: &[VenueReport]) -> String {
     let mut told: Vec<(String, i64)> = Vec::new();
     for report in reports {
-        let id = report.client_order_id().as_str();
+        let id = report.client_order_id().unwrap().as_str();
         let (what, quantity) = match report {
             VenueReport::Filled(e) => (format!("fill {id}"), e.last_quantity.0),
             VenueReport::Amended { quantity, .. } => (format!("now {id}"), quantity.0),
@@ -170,7 +170,11 @@ fn a_stop_trades_although_the_target_of_its_position_rests() {
         stop.terms.stop_price = Some(Price(ask + 100_000));
         let reports = market.submit(stop);
         assert!(told(&reports).contains(expected), "{reports:?}");
-        let target = |report: &&VenueReport| report.client_order_id().as_str() == "t";
+        let target = |report: &&VenueReport| {
+            report
+                .client_order_id()
+                .is_some_and(|it| it.as_str() == "t")
+        };
         let of_target: Vec<&VenueReport> = reports.iter().filter(target).collect();
         match (rest, of_target.as_slice()) {
             (0, [VenueReport::Ended { .. }]) => {}
@@ -192,7 +196,8 @@ fn the_rest_of_an_order_that_traded_is_behind_the_older_ones() {
     let best = market.top().0.price.0;
     let reports = market.submit(parse(&format!("l sell {position} reduce at {best}")));
     let ends = |id: &str| {
-        let of_it = |report: &&VenueReport| report.client_order_id().as_str() == id;
+        let of_it =
+            |report: &&VenueReport| report.client_order_id().is_some_and(|it| it.as_str() == id);
         reports
             .iter()
             .filter(of_it)
