@@ -87,6 +87,15 @@ pub fn input_of(account: &Account, hub: &MarketHub, command: AccountCommand) -> 
             limits: Box::new(limits),
             expected_sequence,
         },
+        AccountCommand::SetPositionMode {
+            request_id,
+            mode,
+            by,
+        } => AccountInput::SetPositionMode {
+            request_id,
+            mode,
+            by,
+        },
         AccountCommand::AdjustCash {
             request_id,
             currency,
@@ -146,6 +155,7 @@ pub fn request_id(command: &AccountCommand) -> Option<&RequestId> {
         | AccountCommand::Halt { request_id, .. }
         | AccountCommand::SetTradingState { request_id, .. }
         | AccountCommand::SetLimits { request_id, .. }
+        | AccountCommand::SetPositionMode { request_id, .. }
         | AccountCommand::AdjustCash { request_id, .. } => request_id.as_ref(),
         AccountCommand::CancelForeign(cancel) => cancel.request_id.as_ref(),
         AccountCommand::Submit(_)

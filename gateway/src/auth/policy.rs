@@ -36,6 +36,7 @@ const METHODS: &[(&str, Policy)] = &[
     ("apextrade.v1.AccountService/ListPositions", READ),
     ("apextrade.v1.AccountService/StreamAccount", READ),
     ("apextrade.v1.AccountService/AdjustCash", ADMIN),
+    ("apextrade.v1.AccountService/SetPositionMode", RISK),
     ("apextrade.v1.AccountService/GetReconciliation", READ),
     ("apextrade.v1.AccountService/CancelForeignOrders", CANCEL),
     ("apextrade.v1.AuthService/WhoAmI", READ),
@@ -158,6 +159,8 @@ mod tests {
         assert!(!may(Role::Viewer, "OrderService/ClosePosition"));
         assert!(may(Role::Viewer, "OrderService/PreviewOrder"));
         assert!(!may(Role::Ops, "OrderService/SubmitOrder"));
+        assert!(!may(Role::Trader, "AccountService/SetPositionMode"));
+        assert!(may(Role::Risk, "AccountService/SetPositionMode"));
         assert!(!may(Role::Ops, "AccountService/AdjustCash"));
         assert!(may(Role::Admin, "AccountService/AdjustCash"));
         assert!(!policy("/apextrade.v1.OrderService/NoSuchMethod").eq(&Policy::Open));

@@ -1,8 +1,9 @@
 //! Commands to an account that are not about orders.
 
-use super::text;
+use super::{enums, text};
 use crate::field::{FieldErrors, Fields};
 use crate::v1;
+use apex_domain::event::PositionMode;
 use apex_domain::{AccountId, Currency, Money, RequestId};
 use std::collections::BTreeMap;
 
@@ -37,6 +38,35 @@ pub fn read_adjust_cash(request: &v1::AdjustCashRequest) -> Result<AdjustCash, F
             currency: currency?,
             amount: amount?,
             reason: reason?,
+        })
+    })();
+    fields.finish(value)
+}
+
+/// A choice between net and hedged positions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetPositionMode {
+    pub account_id: AccountId,
+    pub request_id: RequestId,
+    pub mode: PositionMode,
+}
+
+/// Reads a choice of the position mode.
+///
+/// Errors: every field that cannot be read; no mode.
+pub fn read_set_position_mode(
+    request: &v1::SetPositionModeRequest,
+) -> Result<SetPositionMode, FieldErrors> {
+    let mut fields = Fields::new();
+    let f = &mut fields;
+    let account_id = text::account_id(f, &request.account_id);
+    let request_id = text::request_id(f, &request.request_id);
+    let mode = enums::read_position_mode(f, request.position_mode);
+    let value = (|| {
+        Some(SetPositionMode {
+            account_id: account_id?,
+            request_id: request_id?,
+            mode: mode?,
         })
     })();
     fields.finish(value)

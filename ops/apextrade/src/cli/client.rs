@@ -3,7 +3,7 @@
 use super::{AccountArgs, DataDirArgs, RequestArgs};
 use apex_domain::UnixNanos;
 use apex_domain::calendar::parse_instant;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// How a client command reaches the gateway.
@@ -150,6 +150,8 @@ pub enum AccountsAction {
     Differences(AccountArgs),
     /// Cancel orders at the venue that this account did not place.
     CancelForeign(CancelForeignArgs),
+    /// Keep one position of a contract, or a long and a short one beside each other.
+    PositionMode(PositionModeArgs),
     /// Pay in, or out with a minus sign: a deposit, a withdrawal, a correction.
     Adjust(AdjustArgs),
 }
@@ -169,6 +171,25 @@ pub struct CancelForeignArgs {
     pub reason: String,
     #[command(flatten)]
     pub request: RequestArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct PositionModeArgs {
+    #[command(flatten)]
+    pub account: AccountArgs,
+    /// Taken only while nothing is held and no order works.
+    #[arg(value_enum)]
+    pub mode: PositionModeArg,
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PositionModeArg {
+    /// Orders name no side.
+    Netting,
+    /// Orders of contracts say LONG or SHORT.
+    Hedging,
 }
 
 #[derive(Debug, Args)]

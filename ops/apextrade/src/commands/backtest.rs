@@ -1,8 +1,9 @@
 //! `apextrade backtest`.
 
-use crate::cli::{BacktestArgs, Fill, Margin};
+use crate::cli::{BacktestArgs, Fill, Margin, PositionModeArg};
 use crate::commands::up::parameters;
 use anyhow::{Context, Result};
+use apex_domain::event::PositionMode;
 use apex_domain::{Money, number};
 use apex_strategy::backtest::{self, BacktestOptions, BacktestReport};
 use apex_venues::csv::{CsvOptions, CsvSource, Loaded};
@@ -43,6 +44,10 @@ fn options(args: &BacktestArgs) -> Result<BacktestOptions> {
         margin: match args.margin {
             Margin::None => backtest::Margin::None,
             Margin::Account => backtest::Margin::Account,
+        },
+        position_mode: match args.position_mode {
+            PositionModeArg::Netting => PositionMode::Netting,
+            PositionModeArg::Hedging => PositionMode::Hedging,
         },
         // Without a fee the instrument's own schedule holds, which is none for one that was
         // inferred from its data.

@@ -14,6 +14,7 @@ mod lists;
 mod orders;
 mod payments;
 mod permutations;
+mod position_mode;
 mod queries;
 mod recovery;
 mod reducing;

@@ -13,6 +13,7 @@ use crate::{OrderListId, StrategyId};
 /// A perpetual of which 5 are held long and 3 short, each by two strategies together.
 fn world() -> World {
     let mut world = World::small();
+    world.hedging();
     world.limits(Limits::default());
     for (client, side, position, quantity) in [
         ("l1", Side::Buy, PositionSide::Long, 4),

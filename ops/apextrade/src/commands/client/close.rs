@@ -43,6 +43,7 @@ pub fn accounts(args: AccountsArgs, settings: &Settings) -> Result<ExitCode> {
         }) => flatten(&client, account, wait, settings),
         Some(AccountsAction::Differences(args)) => reconcile::differences(&args, settings),
         Some(AccountsAction::CancelForeign(args)) => reconcile::cancel_foreign(args, settings),
+        Some(AccountsAction::PositionMode(args)) => lists::position_mode(args, settings),
         Some(AccountsAction::Adjust(args)) => reconcile::adjust(args, settings),
     }
 }
