@@ -223,6 +223,15 @@ impl TestState {
                 by,
                 reason,
             },
+            AccountCommand::SetPositionMode {
+                request_id,
+                mode,
+                by,
+            } => AccountInput::SetPositionMode {
+                request_id,
+                mode,
+                by,
+            },
             AccountCommand::SetLimits {
                 request_id,
                 limits,

@@ -5,7 +5,7 @@ use crate::account::{Account, AccountInput, Preview, Refusal, Reply, RestoreErro
 use crate::event::{CloseScope, Event, PositionMode, Recorded};
 use crate::market::Side;
 use crate::order::{Contingency, OrderStatus, PositionSide, ReleaseRule, SubmitList, SubmitOrder};
-use crate::risk::ReasonCode;
+use crate::risk::{ReasonCode, TradingState};
 use crate::venue::{VenueCommand, VenueReport};
 use crate::{OrderListId, RequestId};
 
@@ -165,10 +165,10 @@ fn the_mode_that_holds_may_be_set_while_positions_are_open() {
 #[test]
 fn what_a_hedging_account_holds_net_is_booked_and_can_be_closed() {
     let mut world = world(Hedging);
+    hold(&mut world, "s", Short);
     let stranger = execution("stranger", "x", PERP, Side::Buy, 500, 10_000);
     world.report(VenueReport::Filled(stranger));
-    assert_eq!(world.events(), ["ExternalFilled"]);
-    hold(&mut world, "s", Short);
+    assert_eq!(world.events(), ["ExternalFilled", "TradingStateChanged"]);
     assert_eq!(world.account.net_position(&id(PERP)), -500);
     world.apply(AccountInput::Close {
         scope: CloseScope::default(),
@@ -188,12 +188,17 @@ fn old_journal() -> Vec<Recorded> {
     let mut world = world(Hedging);
     hold(&mut world, "l", Long);
     hold(&mut world, "s", Short);
-    let is_mode = |recorded: &Recorded| matches!(recorded.event, Event::PositionModeSet { .. });
     let mut journal = world.journal;
-    journal.retain(|recorded| !is_mode(recorded));
-    for (sequence, recorded) in (1..).zip(&mut journal) {
-        recorded.sequence = sequence;
-    }
+    let is_mode =
+        |recorded: &&mut Recorded| matches!(recorded.event, Event::PositionModeSet { .. });
+    // In its place one that changes nothing, since ids of orders are made of sequences.
+    let set = journal.iter_mut().find(is_mode).unwrap();
+    set.event = Event::TradingStateChanged {
+        request_id: None,
+        state: TradingState::Active,
+        by: "operator".to_owned(),
+        reason: String::new(),
+    };
     journal
 }
 
