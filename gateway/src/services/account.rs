@@ -303,7 +303,7 @@ pub(super) fn account(summary: &AccountSummary) -> v1::Account {
         attribution: summary.attribution.rows.iter().map(attribution).collect(),
         attribution_partial: summary.attribution.partial,
         funding: wire::amounts(&summary.funding),
-        position_mode: enums::position_mode(summary.position_mode).into(),
+        position_mode: wire::position_mode(summary.position_mode).into(),
     }
 }
 

@@ -61,7 +61,7 @@ pub fn read_set_position_mode(
     let f = &mut fields;
     let account_id = text::account_id(f, &request.account_id);
     let request_id = text::request_id(f, &request.request_id);
-    let mode = enums::read_position_mode(f, request.position_mode);
+    let mode = read_position_mode(f, request.position_mode);
     let value = (|| {
         Some(SetPositionMode {
             account_id: account_id?,
@@ -70,6 +70,26 @@ pub fn read_set_position_mode(
         })
     })();
     fields.finish(value)
+}
+
+/// Writes a position mode.
+pub fn position_mode(mode: PositionMode) -> v1::PositionMode {
+    match mode {
+        PositionMode::Netting => v1::PositionMode::Netting,
+        PositionMode::Hedging => v1::PositionMode::Hedging,
+    }
+}
+
+/// Reads a position mode, which must be there.
+fn read_position_mode(fields: &mut Fields, value: i32) -> Option<PositionMode> {
+    match v1::PositionMode::try_from(value) {
+        Ok(v1::PositionMode::Netting) => Some(PositionMode::Netting),
+        Ok(v1::PositionMode::Hedging) => Some(PositionMode::Hedging),
+        Ok(v1::PositionMode::Unspecified) | Err(_) => {
+            enums::unknown(fields, "position_mode", value);
+            None
+        }
+    }
 }
 
 /// Writes amounts by currency.

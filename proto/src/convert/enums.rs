@@ -2,7 +2,7 @@
 
 use crate::field::Fields;
 use crate::v1;
-use apex_domain::event::{AccountMode, PositionMode};
+use apex_domain::event::AccountMode;
 use apex_domain::instrument::{AssetClass, InstrumentKind};
 use apex_domain::market::{FeedStatus, Side};
 use apex_domain::order::{
@@ -11,7 +11,7 @@ use apex_domain::order::{
 };
 use apex_domain::risk::{LossAction, ReasonCode, TradingState};
 
-fn unknown(fields: &mut Fields, field: &str, value: i32) {
+pub(super) fn unknown(fields: &mut Fields, field: &str, value: i32) {
     if value == 0 {
         fields.refuse(field, "is required");
     } else {
@@ -407,25 +407,6 @@ pub fn instrument_kind(kind: InstrumentKind) -> v1::InstrumentKind {
         InstrumentKind::Spot => v1::InstrumentKind::Spot,
         InstrumentKind::Linear => v1::InstrumentKind::Linear,
         InstrumentKind::Inverse => v1::InstrumentKind::Inverse,
-    }
-}
-
-pub fn position_mode(mode: PositionMode) -> v1::PositionMode {
-    match mode {
-        PositionMode::Netting => v1::PositionMode::Netting,
-        PositionMode::Hedging => v1::PositionMode::Hedging,
-    }
-}
-
-/// Reads a position mode, which must be there.
-pub fn read_position_mode(fields: &mut Fields, value: i32) -> Option<PositionMode> {
-    match v1::PositionMode::try_from(value) {
-        Ok(v1::PositionMode::Netting) => Some(PositionMode::Netting),
-        Ok(v1::PositionMode::Hedging) => Some(PositionMode::Hedging),
-        Ok(v1::PositionMode::Unspecified) | Err(_) => {
-            unknown(fields, "position_mode", value);
-            None
-        }
     }
 }
 
