@@ -4,6 +4,7 @@ use apex_bus::market::MarketHub;
 use apex_bus::message::AccountCommand;
 use apex_domain::RequestId;
 use apex_domain::account::{Account, AccountInput};
+use apex_domain::order::SubmitList;
 use apex_domain::risk::{MarketRef, TradingState};
 
 /// Adds what the shell knows: the market as it stands.
@@ -48,11 +49,7 @@ pub fn input_of(account: &Account, hub: &MarketHub, command: AccountCommand) -> 
             request_id,
             reason_code,
         },
-        AccountCommand::SubmitList(list) => {
-            let ids = list.orders.iter().map(|order| order.instrument_id.clone());
-            let markets = ids.map(|id| (id.clone(), hub.reference(&id))).collect();
-            AccountInput::SubmitList { list, markets }
-        }
+        AccountCommand::SubmitList(list) => submit_list(list, hub),
         AccountCommand::Close { scope, request_id } => AccountInput::Close { scope, request_id },
         AccountCommand::Halt {
             request_id,
@@ -110,6 +107,13 @@ pub fn input_of(account: &Account, hub: &MarketHub, command: AccountCommand) -> 
         AccountCommand::DefineInstrument(instrument) => AccountInput::DefineInstrument(instrument),
         AccountCommand::CancelForeign(cancel) => AccountInput::CancelForeign(cancel),
     }
+}
+
+/// A list with the market of each of its instruments.
+fn submit_list(list: Box<SubmitList>, hub: &MarketHub) -> AccountInput {
+    let ids = list.orders.iter().map(|order| order.instrument_id.clone());
+    let markets = ids.map(|id| (id.clone(), hub.reference(&id))).collect();
+    AccountInput::SubmitList { list, markets }
 }
 
 /// Returns whether the command adds exposure, or may.

@@ -48,14 +48,7 @@ impl Account {
                 self.requests
                     .remember(request_id.as_ref(), subject, sequence, ts);
             }
-            Event::PositionModeSet {
-                request_id, mode, ..
-            } => {
-                self.position_mode = Some(*mode);
-                let subject = Subject::PositionMode(*mode);
-                self.requests
-                    .remember(request_id.as_ref(), subject, sequence, ts);
-            }
+            Event::PositionModeSet { .. } => self.take_position_mode(recorded),
             Event::InstrumentDefined { instrument } => {
                 self.instruments
                     .insert(instrument.instrument_id.clone(), (**instrument).clone());

@@ -6,7 +6,7 @@
 use super::machine::{Account, Step};
 use super::requests::Subject;
 use super::types::Refusal;
-use crate::event::{Event, PositionMode};
+use crate::event::{Event, PositionMode, Recorded};
 use crate::id::RequestId;
 use crate::order::PositionSide;
 use crate::order::store::OrderIndex;
@@ -47,6 +47,20 @@ impl Account {
             );
         }
         self.done(step);
+    }
+
+    pub(super) fn take_position_mode(&mut self, recorded: &Recorded) {
+        let Event::PositionModeSet {
+            request_id, mode, ..
+        } = &recorded.event
+        else {
+            return;
+        };
+        self.position_mode = Some(*mode);
+        let subject = Subject::PositionMode(*mode);
+        let (sequence, ts) = (recorded.sequence, recorded.ts);
+        self.requests
+            .remember(request_id.as_ref(), subject, sequence, ts);
     }
 
     /// Folds an order that was taken with a side while no mode was set: a journal from before
