@@ -186,6 +186,16 @@ fn refused(refusal: &Refusal) -> Status {
         Refusal::Rule { code, .. } => {
             with_reason(Code::FailedPrecondition, code.as_str(), message, &[])
         }
+        Refusal::PositionModeInUse { positions, orders } => {
+            let (positions, orders) = (positions.to_string(), orders.to_string());
+            let metadata = [("positions", &*positions), ("orders", &*orders)];
+            with_reason(
+                Code::FailedPrecondition,
+                "POSITION_MODE_IN_USE",
+                message,
+                &metadata,
+            )
+        }
         Refusal::TooManyClosings(_) => {
             with_reason(Code::ResourceExhausted, "TOO_MANY_CLOSINGS", message, &[])
         }

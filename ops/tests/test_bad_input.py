@@ -163,6 +163,8 @@ def test_fields_that_exclude_each_other_are_named(client, at, untouched):
     ("OrderService", "ListExecutions", {"page_token": "-1"}, "page_token"),
     ("AccountService", "GetAccount", {"account_id": "\x07"}, "account_id"),
     ("AccountService", "ListPositions", {"page_size": -1}, "page_size"),
+    ("AccountService", "SetPositionMode", {"request_id": "a", "position_mode": 9}, "position_mode"),
+    ("AccountService", "SetPositionMode", {"position_mode": 2}, "request_id"),
     ("AccountService", "AdjustCash", {"request_id": "a", "currency": "USDT", "amount": "NaN"},
      "amount"),
     ("AccountService", "AdjustCash", {"request_id": "a", "currency": "USDT", "amount": "0"},

@@ -4,6 +4,7 @@ use apex_bus::market::MarketHub;
 use apex_bus::message::AccountCommand;
 use apex_domain::RequestId;
 use apex_domain::account::{Account, AccountInput};
+use apex_domain::order::SubmitList;
 use apex_domain::risk::{MarketRef, TradingState};
 
 /// Adds what the shell knows: the market as it stands.
@@ -48,11 +49,7 @@ pub fn input_of(account: &Account, hub: &MarketHub, command: AccountCommand) -> 
             request_id,
             reason_code,
         },
-        AccountCommand::SubmitList(list) => {
-            let ids = list.orders.iter().map(|order| order.instrument_id.clone());
-            let markets = ids.map(|id| (id.clone(), hub.reference(&id))).collect();
-            AccountInput::SubmitList { list, markets }
-        }
+        AccountCommand::SubmitList(list) => submit_list(list, hub),
         AccountCommand::Close { scope, request_id } => AccountInput::Close { scope, request_id },
         AccountCommand::Halt {
             request_id,
@@ -87,6 +84,15 @@ pub fn input_of(account: &Account, hub: &MarketHub, command: AccountCommand) -> 
             limits: Box::new(limits),
             expected_sequence,
         },
+        AccountCommand::SetPositionMode {
+            request_id,
+            mode,
+            by,
+        } => AccountInput::SetPositionMode {
+            request_id,
+            mode,
+            by,
+        },
         AccountCommand::AdjustCash {
             request_id,
             currency,
@@ -103,6 +109,13 @@ pub fn input_of(account: &Account, hub: &MarketHub, command: AccountCommand) -> 
         AccountCommand::ResetPaper(reset) => AccountInput::ResetPaper(reset),
         AccountCommand::Split(split) => AccountInput::Split(split),
     }
+}
+
+/// A list with the market of each of its instruments.
+fn submit_list(list: Box<SubmitList>, hub: &MarketHub) -> AccountInput {
+    let ids = list.orders.iter().map(|order| order.instrument_id.clone());
+    let markets = ids.map(|id| (id.clone(), hub.reference(&id))).collect();
+    AccountInput::SubmitList { list, markets }
 }
 
 /// Returns whether the command adds exposure, or may.
@@ -160,6 +173,7 @@ pub fn request_id(command: &AccountCommand) -> Option<&RequestId> {
         | AccountCommand::Halt { request_id, .. }
         | AccountCommand::SetTradingState { request_id, .. }
         | AccountCommand::SetLimits { request_id, .. }
+        | AccountCommand::SetPositionMode { request_id, .. }
         | AccountCommand::AdjustCash { request_id, .. } => request_id.as_ref(),
         AccountCommand::CancelForeign(cancel) => cancel.request_id.as_ref(),
         AccountCommand::ResetPaper(reset) => reset.request_id.as_ref(),

@@ -29,7 +29,7 @@ macro_rules! variants {
 variants!(input, INPUTS, AccountInput: Open AdjustCash SetLimits DefineInstrument SetTradingState
     Submit Amend Cancel CancelAll CancelOrders SubmitList Close Halt Market Report SessionLost
     SessionReady Tick Funding Split Reconcile RequireReconciliation OfferShare CancelForeign
-    ResetPaper);
+    ResetPaper SetPositionMode);
 
 variants!(event, EVENTS, Event: AccountOpened CashAdjusted LimitsSet InstrumentDefined
     TradingStateChanged OrderInitialized OrderDenied OrderSubmitted OrderAccepted OrderRejected
@@ -38,7 +38,7 @@ variants!(event, EVENTS, Event: AccountOpened CashAdjusted LimitsSet InstrumentD
     ReportQuarantined ExternalFilled ListInitialized OrderHeld OrderTrailed ExecutionBusted
     FundingPaid InstrumentSplit PositionReconciled BalanceReconciled CommandTaken CloseEnded
     EquityMarked PlatformShareSet LossesUnmeasured LossesMeasured ForeignCancelEnded
-    OrderSliced OrderHeldUntil PositionSettled);
+    OrderSliced OrderHeldUntil PositionSettled PositionModeSet);
 
 variants!(reason, REASONS, ReasonCode: PriceIncrement QuantityIncrement MinQuantity MaxQuantity
     MinNotional MaxNotional PriceCollar NoReferencePrice InsufficientBuyingPower PositionLimit
@@ -46,7 +46,7 @@ variants!(reason, REASONS, ReasonCode: PriceIncrement QuantityIncrement MinQuant
     NumericRange VenueRejected PostOnlyWouldTrade NoLiquidity CanceledByUser CanceledByRisk
     NotAtVenue NoAnswer Restarted Reconciled VenueCanceled TimeOver Contingency ListDenied
     ExecutionBusted Unsupported NoConversionRate Concentration LossLimit DrawdownLimit
-    MarketClosed Liquidation PositionTooSmall);
+    MarketClosed Liquidation PositionTooSmall PositionSideInNetting PositionSideRequired);
 
 variants!(report, REPORTS, VenueReport: Accepted Rejected Filled Ended Amended AmendRejected
     CancelRejected Status Triggered Busted NotFound Funding);
@@ -56,7 +56,7 @@ variants!(quarantine, QUARANTINES, QuarantineReason: Overfill ConflictingExecuti
 
 variants!(refusal, REFUSALS, Refusal: AlreadyExists ListExists OrderNotFound UnknownInstrument
     StaleSequence OrderClosed ChangePending Rule NotOpen Invalid TooManyClosings RequestExists
-    ForeignOrderNotFound InvalidOrder NotIdle);
+    ForeignOrderNotFound InvalidOrder NotIdle PositionModeInUse);
 
 variants!(command, COMMANDS, Command: Cancel CancelOrders Close Halt CancelForeign);
 variants!(outcome, OUTCOMES, CloseOutcome: Flat Dust GaveUp Resumed);

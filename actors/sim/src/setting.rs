@@ -4,7 +4,7 @@ use crate::faults::Faults;
 use crate::instruments::{self, Instruments};
 use apex_domain::account::{AccountInput, CLOSE_LEAD_NS};
 use apex_domain::calendar::Calendar;
-use apex_domain::event::AccountMode;
+use apex_domain::event::{AccountMode, PositionMode};
 use apex_domain::number::Decimal;
 use apex_domain::risk::{Limits, LossAction, WideLimits};
 use apex_domain::time::{NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SECOND};
@@ -195,6 +195,13 @@ impl Setting {
             base_currency: instruments::currency("USDT"),
             mode: AccountMode::Paper,
         }];
+        if self.hedging {
+            inputs.push(AccountInput::SetPositionMode {
+                request_id: None,
+                mode: PositionMode::Hedging,
+                by: "ops".to_owned(),
+            });
+        }
         for (unit, amount) in self.opening_cash() {
             inputs.push(AccountInput::AdjustCash {
                 request_id: None,

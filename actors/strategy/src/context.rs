@@ -101,6 +101,9 @@ impl Context<'_> {
     /// and waiting stops count as if they were filled, as [`Context::working`] says; cancel first
     /// what should not.
     ///
+    /// The order names no side of a position, so a hedging account denies it for a contract
+    /// (`POSITION_SIDE_REQUIRED`): submit with [`OrderRequest::position_side`] there.
+    ///
     /// ```
     /// # use apex_strategy::{Context, Strategy, Subscriptions, Selection};
     /// # use apex_domain::market::Bar;

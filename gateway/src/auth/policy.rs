@@ -40,6 +40,7 @@ const METHODS: &[(&str, Policy)] = &[
     ("apextrade.v1.AccountService/AdjustCash", ADMIN),
     ("apextrade.v1.AccountService/CreateAccount", OPS),
     ("apextrade.v1.AccountService/ResetPaper", OPS),
+    ("apextrade.v1.AccountService/SetPositionMode", RISK),
     ("apextrade.v1.AccountService/GetReconciliation", READ),
     ("apextrade.v1.AccountService/CancelForeignOrders", CANCEL),
     ("apextrade.v1.AccountService/ApplySplit", ADMIN),
@@ -163,6 +164,8 @@ mod tests {
         assert!(!may(Role::Viewer, "OrderService/ClosePosition"));
         assert!(may(Role::Viewer, "OrderService/PreviewOrder"));
         assert!(!may(Role::Ops, "OrderService/SubmitOrder"));
+        assert!(!may(Role::Trader, "AccountService/SetPositionMode"));
+        assert!(may(Role::Risk, "AccountService/SetPositionMode"));
         assert!(!may(Role::Ops, "AccountService/AdjustCash"));
         assert!(may(Role::Admin, "AccountService/AdjustCash"));
         for method in ["AccountService/CreateAccount", "AccountService/ResetPaper"] {

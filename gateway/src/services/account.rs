@@ -208,6 +208,27 @@ impl AccountService for AccountServer {
         now(&handle).await.map(Response::new)
     }
 
+    async fn set_position_mode(
+        &self,
+        request: Request<v1::SetPositionModeRequest>,
+    ) -> Result<Response<v1::Account>, Status> {
+        let caller = caller(&request)?;
+        let set = wire::read_set_position_mode(request.get_ref())
+            .map_err(|errors| status::invalid(&errors))?;
+        let handle = self.shared.account(&caller, &set.account_id)?;
+        let command = AccountCommand::SetPositionMode {
+            request_id: Some(set.request_id),
+            mode: set.mode,
+            by: caller.user_id.clone(),
+        };
+        match handle.command(command).await {
+            Ok(Reply::Done { .. }) => {}
+            Ok(other) => return Err(unexpected(&other)),
+            Err(error) => return Err(status::command(&error)),
+        }
+        now(&handle).await.map(Response::new)
+    }
+
     async fn get_reconciliation(
         &self,
         request: Request<v1::GetReconciliationRequest>,
@@ -324,6 +345,7 @@ pub(super) fn account(summary: &AccountSummary) -> v1::Account {
         attribution: summary.attribution.rows.iter().map(attribution).collect(),
         attribution_partial: summary.attribution.partial,
         funding: wire::amounts(&summary.funding),
+        position_mode: wire::position_mode(summary.position_mode).into(),
     }
 }
 

@@ -46,6 +46,14 @@ fn every_refusal_has_a_named_code() {
         (rule, Code::FailedPrecondition, "ORDER_RATE"),
         (Refusal::NotOpen, Code::Unavailable, "ACCOUNT_NOT_OPEN"),
         (
+            Refusal::PositionModeInUse {
+                positions: 1,
+                orders: 2,
+            },
+            Code::FailedPrecondition,
+            "POSITION_MODE_IN_USE",
+        ),
+        (
             Refusal::TooManyClosings(64),
             Code::ResourceExhausted,
             "TOO_MANY_CLOSINGS",

@@ -11,7 +11,7 @@ use apex_bus::message::{
 use apex_bus::topic::Topic;
 use apex_domain::account::{Account, AccountInput, Effects, Reply};
 use apex_domain::event::AccountMode;
-use apex_domain::order::OrderType;
+use apex_domain::order::{OrderType, SubmitList};
 use apex_domain::risk::MarketRef;
 use apex_domain::venue::{EndReason, Execution, VenueCommand, VenueEnd, VenueReport};
 use apex_domain::{
@@ -154,6 +154,12 @@ impl TestState {
         self.market.reference(id)
     }
 
+    fn submit_list(&self, list: Box<SubmitList>) -> AccountInput {
+        let ids = list.orders.iter().map(|order| order.instrument_id.clone());
+        let markets = ids.map(|id| (id.clone(), self.reference(&id))).collect();
+        AccountInput::SubmitList { list, markets }
+    }
+
     fn input_of(&self, command: AccountCommand) -> AccountInput {
         match command {
             AccountCommand::Submit(request) => {
@@ -191,11 +197,7 @@ impl TestState {
                 request_id,
                 reason_code,
             },
-            AccountCommand::SubmitList(list) => {
-                let ids = list.orders.iter().map(|order| order.instrument_id.clone());
-                let markets = ids.map(|id| (id.clone(), self.reference(&id))).collect();
-                AccountInput::SubmitList { list, markets }
-            }
+            AccountCommand::SubmitList(list) => self.submit_list(list),
             AccountCommand::Close { scope, request_id } => {
                 AccountInput::Close { scope, request_id }
             }
@@ -222,6 +224,15 @@ impl TestState {
                 state,
                 by,
                 reason,
+            },
+            AccountCommand::SetPositionMode {
+                request_id,
+                mode,
+                by,
+            } => AccountInput::SetPositionMode {
+                request_id,
+                mode,
+                by,
             },
             AccountCommand::SetLimits {
                 request_id,

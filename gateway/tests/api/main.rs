@@ -10,6 +10,7 @@ mod market;
 mod names;
 mod orders;
 mod past;
+mod position_mode;
 mod reconcile;
 mod risk;
 mod splits;

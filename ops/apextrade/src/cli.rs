@@ -316,6 +316,9 @@ pub struct BacktestArgs {
     /// What has to cover an order: nothing, or the buying power of the account.
     #[arg(long, value_enum, default_value_t = Margin::None)]
     pub margin: Margin,
+    /// Whether the account keeps one position, or a long and a short one beside each other.
+    #[arg(long, value_enum, default_value_t = PositionModeArg::Netting)]
+    pub position_mode: PositionModeArg,
     /// Fee of each fill in basis points of its notional; see also --fee.
     #[arg(
         long,

@@ -1,9 +1,10 @@
 //! Commands to an account that are not about orders.
 
-use super::text;
+use super::{enums, text};
 use crate::field::{FieldErrors, Fields};
 use crate::v1;
 use apex_domain::account::InstrumentSplit;
+use apex_domain::event::PositionMode;
 use apex_domain::{AccountId, Currency, InstrumentId, Money, RequestId};
 use std::collections::BTreeMap;
 
@@ -147,6 +148,55 @@ fn opening_cash(
         }
     }
     is_whole.then_some(read)
+}
+
+/// A choice between net and hedged positions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetPositionMode {
+    pub account_id: AccountId,
+    pub request_id: RequestId,
+    pub mode: PositionMode,
+}
+
+/// Reads a choice of the position mode.
+///
+/// Errors: every field that cannot be read; no mode.
+pub fn read_set_position_mode(
+    request: &v1::SetPositionModeRequest,
+) -> Result<SetPositionMode, FieldErrors> {
+    let mut fields = Fields::new();
+    let f = &mut fields;
+    let account_id = text::account_id(f, &request.account_id);
+    let request_id = text::request_id(f, &request.request_id);
+    let mode = read_position_mode(f, request.position_mode);
+    let value = (|| {
+        Some(SetPositionMode {
+            account_id: account_id?,
+            request_id: request_id?,
+            mode: mode?,
+        })
+    })();
+    fields.finish(value)
+}
+
+/// Writes a position mode.
+pub fn position_mode(mode: PositionMode) -> v1::PositionMode {
+    match mode {
+        PositionMode::Netting => v1::PositionMode::Netting,
+        PositionMode::Hedging => v1::PositionMode::Hedging,
+    }
+}
+
+/// Reads a position mode, which must be there.
+fn read_position_mode(fields: &mut Fields, value: i32) -> Option<PositionMode> {
+    match v1::PositionMode::try_from(value) {
+        Ok(v1::PositionMode::Netting) => Some(PositionMode::Netting),
+        Ok(v1::PositionMode::Hedging) => Some(PositionMode::Hedging),
+        Ok(v1::PositionMode::Unspecified) | Err(_) => {
+            enums::unknown(fields, "position_mode", value);
+            None
+        }
+    }
 }
 
 /// Writes amounts by currency.

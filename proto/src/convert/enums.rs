@@ -11,7 +11,7 @@ use apex_domain::order::{
 };
 use apex_domain::risk::{LossAction, ReasonCode, TradingState};
 
-fn unknown(fields: &mut Fields, field: &str, value: i32) {
+pub(super) fn unknown(fields: &mut Fields, field: &str, value: i32) {
     if value == 0 {
         fields.refuse(field, "is required");
     } else {
@@ -257,7 +257,7 @@ pub fn read_order_status(fields: &mut Fields, value: i32) -> Option<OrderStatus>
     found
 }
 
-const REASON_CODES: [ReasonCode; 39] = {
+const REASON_CODES: [ReasonCode; 42] = {
     use ReasonCode as R;
     [
         R::PriceIncrement,
@@ -299,6 +299,9 @@ const REASON_CODES: [ReasonCode; 39] = {
         R::DrawdownLimit,
         R::MarketClosed,
         R::Liquidation,
+        R::PositionTooSmall,
+        R::PositionSideInNetting,
+        R::PositionSideRequired,
     ]
 };
 

@@ -326,6 +326,7 @@ fn kind(event: &Event) -> Option<v1::OrderEventKind> {
         | Event::LossesUnmeasured
         | Event::LossesMeasured
         | Event::OrderSliced { .. }
-        | Event::ForeignCancelEnded { .. } => return None,
+        | Event::ForeignCancelEnded { .. }
+        | Event::PositionModeSet { .. } => return None,
     })
 }

@@ -4,7 +4,7 @@ use apex_domain::account::{
     Account, CancelFilter, ClosingState, Effects, Equity, ExecutionRecord, ForeignCancel,
     InstrumentSplit, PaperReset, Preview, Refusal, Reply,
 };
-use apex_domain::event::{AccountMode, CloseScope, Recorded};
+use apex_domain::event::{AccountMode, CloseScope, PositionMode, Recorded};
 use apex_domain::order::{AmendOrder, Order, OrderKey, SubmitList, SubmitOrder};
 use apex_domain::portfolio::{Attribution, Margin, Position};
 use apex_domain::reconcile::{ReconcileReport, VenueOpenOrder, VenueSnapshot};
@@ -66,6 +66,12 @@ pub enum AccountCommand {
         request_id: Option<RequestId>,
         limits: Limits,
         expected_sequence: Option<u64>,
+    },
+    /// Chooses between net and hedged positions.
+    SetPositionMode {
+        request_id: Option<RequestId>,
+        mode: PositionMode,
+        by: String,
     },
     AdjustCash {
         request_id: Option<RequestId>,
@@ -257,6 +263,7 @@ pub struct AccountSummary {
     pub account_id: AccountId,
     pub base_currency: Currency,
     pub mode: AccountMode,
+    pub position_mode: PositionMode,
     pub trading_state: TradingState,
     pub limits: Limits,
     /// Journal sequence at which the limits were set: what a change of them is compared with.
@@ -331,6 +338,7 @@ impl AccountSummary {
             account_id: account.account_id()?.clone(),
             base_currency: account.base_currency().cloned().or_else(usd)?,
             mode: account.mode().unwrap_or(AccountMode::Paper),
+            position_mode: account.position_mode(),
             trading_state: account.trading_state(),
             limits: account.limits().clone(),
             limits_sequence: account.limits_sequence(),

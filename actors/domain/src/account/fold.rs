@@ -48,6 +48,7 @@ impl Account {
                 self.requests
                     .remember(request_id.as_ref(), subject, sequence, ts);
             }
+            Event::PositionModeSet { .. } => self.take_position_mode(recorded),
             Event::InstrumentDefined { instrument } => {
                 self.instruments
                     .insert(instrument.instrument_id.clone(), (**instrument).clone());
@@ -110,6 +111,7 @@ impl Account {
             order_event => {
                 if let Some(order_id) = order_event.order_id() {
                     let index = self.take_order_event(recorded, order_id)?;
+                    self.infer_position_mode(&recorded.event, index);
                     self.remember_order_request(recorded, index);
                 }
             }

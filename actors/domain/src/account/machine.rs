@@ -7,7 +7,7 @@ use super::marks::Marks;
 use super::requests::Requests;
 use super::short::Short;
 use super::types::{AccountInput, Effects, ExecutionRecord, Refusal, Reply};
-use crate::event::{AccountMode, Event, Recorded};
+use crate::event::{AccountMode, Event, PositionMode, Recorded};
 use crate::hash;
 use crate::id::{AccountId, Currency, ExecId, InstrumentId, VenueOrderId};
 use crate::instrument::Instrument;
@@ -29,6 +29,8 @@ pub struct Account {
     pub(super) account_id: Option<AccountId>,
     pub(super) base_currency: Option<Currency>,
     pub(super) mode: Option<AccountMode>,
+    /// `None` before it was set or seen by an order of an older journal.
+    pub(super) position_mode: Option<PositionMode>,
     pub(super) sequence: u64,
     pub(super) rolled: u64,
     pub(super) venue_sequence: u64,
@@ -199,6 +201,11 @@ impl Account {
                 limits,
                 expected_sequence,
             } => self.set_limits(step, request_id, limits, expected_sequence),
+            AccountInput::SetPositionMode {
+                request_id,
+                mode,
+                by,
+            } => self.set_position_mode(step, request_id, mode, by),
             AccountInput::DefineInstrument(instrument) => self.define(step, instrument),
             AccountInput::SetTradingState {
                 request_id,

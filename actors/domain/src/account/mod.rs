@@ -19,6 +19,7 @@ pub mod machine;
 mod marks;
 mod orders;
 mod payments;
+mod position_mode;
 mod reconcile;
 pub mod recovery;
 mod reducing;

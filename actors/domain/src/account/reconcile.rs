@@ -76,6 +76,10 @@ impl Account {
             AccountInput::Amend { request, .. } => {
                 self.requests.get(Some(&request.request_id)).is_none()
             }
+            // Whether nothing is held is known only once the venue agrees.
+            AccountInput::SetPositionMode { request_id, .. } => {
+                self.requests.get(request_id.as_ref()).is_none()
+            }
             _ => false,
         };
         adds && !self.is_reconciled()

@@ -1,6 +1,6 @@
 //! Which request ids were answered, for the same answer when one is repeated.
 
-use crate::event::Command;
+use crate::event::{Command, PositionMode};
 use crate::id::{Currency, InstrumentId, RequestId};
 use crate::money::Money;
 use crate::number::{Price, Quantity};
@@ -26,6 +26,7 @@ pub(super) enum Subject {
     /// With what it touched when it was taken.
     Command(Box<Command>, Vec<Touched>),
     Split(InstrumentId, u32, u32),
+    PositionMode(PositionMode),
 }
 
 /// What a command over several orders found, for each that it names or means.

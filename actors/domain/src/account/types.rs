@@ -1,7 +1,7 @@
 //! What goes into an account and what comes out.
 
 use super::reset::PaperReset;
-use crate::event::{AccountMode, CloseScope, ForeignOrder, Recorded};
+use crate::event::{AccountMode, CloseScope, ForeignOrder, PositionMode, Recorded};
 use crate::id::{
     AccountId, Currency, InstrumentId, OrderListId, RequestId, StrategyId, VenueOrderId,
 };
@@ -37,6 +37,12 @@ pub enum AccountInput {
         request_id: Option<RequestId>,
         limits: Box<Limits>,
         expected_sequence: Option<u64>,
+    },
+    /// Chooses between net and hedged positions; only while nothing is held and nothing works.
+    SetPositionMode {
+        request_id: Option<RequestId>,
+        mode: PositionMode,
+        by: String,
     },
     /// Makes an instrument known; the same definition again changes nothing.
     DefineInstrument(Box<Instrument>),
@@ -210,6 +216,12 @@ pub enum Refusal {
     /// A well-formed amend that breaks a rule.
     #[error("{}: {detail}", code.as_str())]
     Rule { code: ReasonCode, detail: String },
+    /// Positions or orders are there that the other mode could not have.
+    #[error(
+        "position mode cannot change while {positions} positions are open and {orders} orders \
+         work or are UNKNOWN: flatten the account and wait for its orders to end, then set it again"
+    )]
+    PositionModeInUse { positions: usize, orders: usize },
     /// As many closings are under way as an account may have; they end by themselves.
     #[error("{0} closings of positions are under way, wait until one of them has ended")]
     TooManyClosings(usize),

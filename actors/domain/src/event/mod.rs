@@ -273,6 +273,13 @@ pub enum Event {
         position_side: PositionSide,
         execution: Box<Execution>,
     },
+    /// Which orders the account takes from here on: those of one net position, or those that name
+    /// a side. There was no position and no working order, or nothing changed.
+    PositionModeSet {
+        request_id: Option<RequestId>,
+        mode: PositionMode,
+        by: String,
+    },
 }
 
 /// A command over several orders or positions.
@@ -362,6 +369,18 @@ pub enum AccountMode {
     Paper,
     Backtest,
     Live,
+}
+
+/// How an account keeps the positions of a contract. A spot holding is always one net position.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub enum PositionMode {
+    /// One position for each strategy and instrument: no order names a side.
+    #[default]
+    Netting,
+    /// A long and a short one beside each other: each order names the side that it means.
+    Hedging,
 }
 
 /// Why a report was set aside.
@@ -454,7 +473,8 @@ impl Event {
             | Event::PlatformShareSet { .. }
             | Event::LossesUnmeasured
             | Event::LossesMeasured
-            | Event::ForeignCancelEnded { .. } => None,
+            | Event::ForeignCancelEnded { .. }
+            | Event::PositionModeSet { .. } => None,
         }
     }
 }

@@ -7,6 +7,7 @@ use super::exposure::Exposure;
 use super::fill_range::FillRange;
 use super::margin::{ContractMargin, add, spot_buy_reserve, with_taker_fee};
 use super::{Limits, MarketRef, ReasonCode, TradingState};
+use crate::event::PositionMode;
 use crate::id::StrategyId;
 use crate::instrument::{Instrument, InstrumentKind};
 use crate::market::Side;
@@ -41,6 +42,9 @@ pub struct Question<'a> {
     pub misfit: Option<&'a Misfit>,
     /// Why neither venue nor account can do this order, when they cannot.
     pub unsupported: Option<&'static str>,
+    /// The mode that the order's side has to fit. `None` of one that need not: an order that was
+    /// taken before, or one of the platform's own that closes what is there.
+    pub position_mode: Option<PositionMode>,
     /// One of the platform's own orders that close a position: no state, rate, count or limit of
     /// size keeps it.
     pub closing: bool,
@@ -125,8 +129,8 @@ mod wide;
 pub use wide::{PlatformReach, Reach, Wide};
 
 use form::{
-    notional, order_notional, price_collar, price_increment, quantity_bounds, quantity_increment,
-    reference_price, supported,
+    notional, order_notional, position_side, price_collar, price_increment, quantity_bounds,
+    quantity_increment, reference_price, supported,
 };
 use state::{
     instrument_exposure, open_orders, order_rate, position_limit, reduce_only, self_trade,
@@ -136,9 +140,10 @@ use state::{
 type Check = fn(&Question<'_>) -> Result<(), Denial>;
 
 /// The checks in their order: what needs no market first, what needs the whole account last.
-pub const CHECKS: [(&str, Check); 20] = [
+pub const CHECKS: [(&str, Check); 21] = [
     ("trading_state", trading_state),
     ("supported", supported),
+    ("position_side", position_side),
     ("price_increment", price_increment),
     ("quantity_increment", quantity_increment),
     ("quantity_bounds", quantity_bounds),
@@ -192,8 +197,9 @@ pub fn check_trading_state(question: &Question<'_>) -> Result<(), Denial> {
 ///
 /// Errors: the first refusal.
 pub fn check_form(question: &Question<'_>) -> Result<(), Denial> {
-    let checks: [Check; 5] = [
+    let checks: [Check; 6] = [
         supported,
+        position_side,
         price_increment,
         quantity_increment,
         quantity_bounds,

@@ -52,6 +52,7 @@ fn the_checks_come_in_the_stated_order() {
         [
             "trading_state",
             "supported",
+            "position_side",
             "price_increment",
             "quantity_increment",
             "quantity_bounds",

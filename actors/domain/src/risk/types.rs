@@ -72,6 +72,10 @@ pub enum ReasonCode {
     Liquidation,
     /// The side of a hedging account holds less than this and its other working orders close.
     PositionTooSmall,
+    /// An order names a side, and the position that it means is kept net.
+    PositionSideInNetting,
+    /// An order of a hedging account does not say which side of a contract it means.
+    PositionSideRequired,
 }
 
 impl ReasonCode {
@@ -117,6 +121,8 @@ impl ReasonCode {
             ReasonCode::DrawdownLimit => "DRAWDOWN_LIMIT",
             ReasonCode::MarketClosed => "MARKET_CLOSED",
             ReasonCode::Liquidation => "LIQUIDATION",
+            ReasonCode::PositionSideInNetting => "POSITION_SIDE_IN_NETTING",
+            ReasonCode::PositionSideRequired => "POSITION_SIDE_REQUIRED",
             ReasonCode::PositionTooSmall => "POSITION_TOO_SMALL",
         }
     }

@@ -336,6 +336,7 @@ fn refused(refusal: &Refusal) -> NotTaken {
         Refusal::OrderNotFound | Refusal::ForeignOrderNotFound(_) => "ORDER_NOT_FOUND",
         Refusal::UnknownInstrument(_) => "UNKNOWN_INSTRUMENT",
         Refusal::StaleSequence { .. } => "STALE_SEQUENCE",
+        Refusal::PositionModeInUse { .. } => "POSITION_MODE_IN_USE",
         Refusal::OrderClosed(_) => "ORDER_CLOSED",
         Refusal::ChangePending => "CHANGE_PENDING",
         Refusal::Rule { code, .. } => code.as_str(),

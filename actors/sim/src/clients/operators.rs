@@ -4,7 +4,7 @@ use super::Clients;
 use crate::instruments;
 use apex_domain::Account;
 use apex_domain::account::{AccountInput, ForeignCancel, PaperReset};
-use apex_domain::event::CloseScope;
+use apex_domain::event::{CloseScope, PositionMode};
 use apex_domain::number::Decimal;
 use apex_domain::risk::TradingState;
 use apex_domain::{ClientOrderId, Money, StrategyId, VenueOrderId};
@@ -16,6 +16,9 @@ impl Clients {
         let active = account.trading_state() == TradingState::Active;
         if self.setting.foreign && rng.random_bool(0.3) {
             return self.cancel_foreign(rng);
+        }
+        if rng.random_bool(0.05) {
+            return self.set_position_mode(account, rng);
         }
         match rng.random_range(0..10) {
             0..5 if !active => self.set_state(TradingState::Active, rng),
@@ -34,6 +37,20 @@ impl Clients {
             state,
             by: "ops".to_owned(),
             reason: "drill".to_owned(),
+        }
+    }
+
+    /// Asks for the mode of the run, or for the other one while something keeps it from being set.
+    fn set_position_mode(&mut self, account: &Account, rng: &mut ChaCha8Rng) -> AccountInput {
+        let is_held = account.positions().any(|position| !position.is_flat());
+        let mode = match self.setting.hedging != (is_held && rng.random_bool(0.7)) {
+            true => PositionMode::Hedging,
+            false => PositionMode::Netting,
+        };
+        AccountInput::SetPositionMode {
+            request_id: rng.random_bool(0.5).then(|| self.some_request(rng)),
+            mode,
+            by: "ops".to_owned(),
         }
     }
 

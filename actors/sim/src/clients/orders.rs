@@ -17,10 +17,12 @@ use rand_chacha::ChaCha8Rng;
 const LAST_END_NS: i64 = 30 * NANOS_PER_SECOND;
 
 impl Clients {
-    /// Orders of a hedging account name the position of a contract that they mean.
+    /// Orders of a hedging account name the position of a contract that they mean. A few of any
+    /// account name what it does not take.
     fn position_side(&self, instrument_id: &InstrumentId, rng: &mut ChaCha8Rng) -> PositionSide {
         let spot = [instruments::SPOT, instruments::COARSE].contains(&instrument_id.as_str());
-        match self.setting.hedging && !spot {
+        let fits = rng.random_bool(0.98);
+        match (self.setting.hedging && !spot) == fits {
             false => PositionSide::Net,
             true if rng.random_bool(0.5) => PositionSide::Long,
             true => PositionSide::Short,

@@ -1,6 +1,7 @@
 //! What a caller may choose about a backtest.
 
 use super::BacktestError;
+use apex_domain::event::PositionMode;
 use apex_domain::happening::Happening;
 use apex_domain::market::MarketEvent;
 use apex_domain::matching::{Model, ModelChoices};
@@ -94,6 +95,9 @@ pub struct BacktestOptions {
     /// In the quote currency of the data; zero makes the equity the profit.
     pub start_cash: Money,
     pub margin: Margin,
+    /// Whether orders name a side of a position; [`Context::target`](crate::Context::target) does
+    /// not, so its orders are denied where they must.
+    pub position_mode: PositionMode,
     /// Fee on each fill's notional in basis points, maker and taker alike, instead of the
     /// instruments' own fees; negative is a rebate.
     pub fee_bps: Option<Decimal>,

@@ -12,7 +12,7 @@ use super::statistics::RoundTrips;
 use crate::lock_step::LockStep;
 use crate::strategy::Strategy;
 use apex_domain::account::{Account, AccountInput, Effects, Reply};
-use apex_domain::event::{AccountMode, Event, Hold};
+use apex_domain::event::{AccountMode, Event, Hold, PositionMode};
 use apex_domain::hash;
 use apex_domain::instrument::{FeeSchedule, Instrument};
 use apex_domain::market::{MarketEvent, Side};
@@ -139,6 +139,14 @@ impl Session {
                 expected_sequence: None,
             },
         ];
+        if self.options.position_mode == PositionMode::Hedging {
+            // Netting is what an account has without a word, and its journal stays as it was.
+            inputs.push(AccountInput::SetPositionMode {
+                request_id: None,
+                mode: self.options.position_mode,
+                by: "backtest".to_owned(),
+            });
+        }
         if !self.options.start_cash.is_zero() {
             inputs.push(AccountInput::AdjustCash {
                 request_id: None,

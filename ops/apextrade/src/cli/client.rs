@@ -3,7 +3,7 @@
 use super::{AccountArgs, DataDirArgs, RequestArgs};
 use apex_domain::UnixNanos;
 use apex_domain::calendar::parse_instant;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// How a client command reaches the gateway.
@@ -159,6 +159,8 @@ pub enum AccountsAction {
     ///
     /// Cancels and closes nothing, and takes nothing of the past away.
     Reset(ResetAccountArgs),
+    /// Keep one position of a contract, or a long and a short one beside each other.
+    PositionMode(PositionModeArgs),
     /// Pay in, or out with a minus sign: a deposit, a withdrawal, a correction.
     Adjust(AdjustArgs),
     /// Split an instrument: quantities of its positions change, and its working orders are canceled.
@@ -223,11 +225,30 @@ pub struct SplitArgs {
     pub request: RequestArgs,
 }
 
+#[derive(Debug, Args)]
+pub struct PositionModeArgs {
+    #[command(flatten)]
+    pub account: AccountArgs,
+    /// Taken only while nothing is held and no order works.
+    #[arg(value_enum)]
+    pub mode: PositionModeArg,
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
 fn ratio(text: &str) -> Result<(u32, u32), String> {
     let number = |text: &str| text.parse::<u32>().ok().filter(|number| *number > 0);
     let parts = text.split_once(':');
     let parts = parts.and_then(|(new, old)| Some((number(new)?, number(old)?)));
     parts.ok_or_else(|| "must be new:old in whole numbers above zero, such as 7:1".to_owned())
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PositionModeArg {
+    /// Orders name no side.
+    Netting,
+    /// Orders of contracts say LONG or SHORT.
+    Hedging,
 }
 
 #[derive(Debug, Args)]

@@ -1,10 +1,11 @@
 //! `apextrade backtest`.
 
-use crate::cli::{BacktestArgs, Fill, Margin};
+use crate::cli::{BacktestArgs, Fill, Margin, PositionModeArg};
 use crate::commands::models;
 use crate::commands::up::parameters;
 use crate::config::Settings;
 use anyhow::{Context, Result};
+use apex_domain::event::PositionMode;
 use apex_domain::number::Decimal;
 use apex_domain::{Money, number};
 use apex_strategy::backtest::{self, BacktestOptions, BacktestReport};
@@ -61,6 +62,10 @@ fn options(args: &BacktestArgs, settings: &Settings) -> Result<BacktestOptions> 
         margin: match args.margin {
             Margin::None => backtest::Margin::None,
             Margin::Account => backtest::Margin::Account,
+        },
+        position_mode: match args.position_mode {
+            PositionModeArg::Netting => PositionMode::Netting,
+            PositionModeArg::Hedging => PositionMode::Hedging,
         },
         // Without a fee the instrument's own schedule holds, which is none for one that was
         // inferred from its data.

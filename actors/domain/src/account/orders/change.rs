@@ -101,6 +101,8 @@ impl Account {
         };
         let funds = self.funds(instrument);
         let mut question = self.question(now, &order.request, market, &funds);
+        // An amend changes no side, and the order was taken with the one it has.
+        question.position_mode = None;
         question.quantity = change.quantity;
         question.limit_price = change.limit_price;
         question.stop_price = change.stop_price;

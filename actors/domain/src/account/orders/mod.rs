@@ -188,6 +188,10 @@ impl Account {
             question.recent_orders = 0;
         }
         question.closing = self.is_closing_order(entry);
+        if question.closing || entry.hold.is_some() {
+            // What closes takes the side that is there, and what was taken once fits for good.
+            question.position_mode = None;
+        }
         let (before, after) = (Quantity::ZERO, question.open);
         question.wide = self.wide(now, Some(entry), &order.request, before, after);
         if entry.is_home() && entry.hold == Some(Hold::Emulated) {
@@ -328,6 +332,7 @@ impl Account {
             reduce_only: request.reduce_only,
             misfit: request.misfit.as_ref(),
             unsupported,
+            position_mode: Some(self.position_mode()),
             closing: false,
             before: None,
             net: self.position_meant(request),

@@ -17,6 +17,7 @@ mod old_prints;
 mod orders;
 mod payments;
 mod permutations;
+mod position_mode;
 mod queries;
 mod recovery;
 mod reducing;

@@ -178,6 +178,7 @@ fn a_split_that_means_nothing_is_refused() {
 #[test]
 fn an_execution_knows_its_side_through_its_order() {
     let mut world = World::ready();
+    world.hedging();
     let long = ("a", PositionSide::Long);
     let short = ("a", PositionSide::Short);
     for (client, side, owner, quantity) in [

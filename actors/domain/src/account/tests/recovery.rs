@@ -36,13 +36,13 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
     prop::collection::vec(one, 1..120)
 }
 
-fn input(step: &Move, now: UnixNanos) -> AccountInput {
+fn input(step: &Move, now: UnixNanos, hedging: bool) -> AccountInput {
     let venue_sequence = if step.number % 2 == 0 {
         0
     } else {
         step.number as u64
     };
-    command(step, now).unwrap_or_else(|| AccountInput::Report {
+    command(step, now, hedging).unwrap_or_else(|| AccountInput::Report {
         venue_sequence,
         report: report(step, now),
     })
@@ -64,7 +64,7 @@ fn terms(step: &Move) -> (&'static str, Side, i64) {
 }
 
 /// What clients, operators and the session do; `None` where the move is a report.
-fn command(step: &Move, now: UnixNanos) -> Option<AccountInput> {
+fn command(step: &Move, now: UnixNanos, hedging: bool) -> Option<AccountInput> {
     let client = format!("o{}", step.order);
     let (instrument_id, side, price) = terms(step);
     let input = match step.kind {
@@ -74,10 +74,10 @@ fn command(step: &Move, now: UnixNanos) -> Option<AccountInput> {
             } else {
                 limit(&client, instrument_id, side, step.number, price)
             };
-            request.terms.position_side = match step.order % 5 {
-                3 => PositionSide::Long,
-                4 => PositionSide::Short,
-                _ => PositionSide::Net,
+            request.terms.position_side = match (hedging && instrument_id == PERP, step.order % 2) {
+                (true, 0) => PositionSide::Long,
+                (true, _) => PositionSide::Short,
+                (false, _) => PositionSide::Net,
             };
             let market = market(price - 1, price + 1, now);
             AccountInput::Submit {
@@ -228,17 +228,21 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn folding_the_journal_gives_the_same_account(script in moves()) {
+    fn folding_the_journal_gives_the_same_account(script in moves(), hedging in any::<bool>()) {
         let mut world = World::ready();
         // Goes on from a snapshot taken in the middle.
         let mut twin = World::ready();
+        if hedging {
+            world.hedging();
+            twin.hedging();
+        }
         for (index, step) in script.iter().enumerate() {
             world.now = world.now.plus(step.later_ns);
             let now = world.now;
-            world.apply(input(step, now));
+            world.apply(input(step, now, hedging));
             invariant::check_account(&world.account).unwrap();
             twin.now = twin.now.plus(step.later_ns);
-            twin.apply(input(step, now));
+            twin.apply(input(step, now, hedging));
             if index == script.len() / 2 {
                 twin.account = Account::restore(&twin.account.snapshot()).unwrap();
                 prop_assert_eq!(&twin.account, &world.account);

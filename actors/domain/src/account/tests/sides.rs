@@ -13,6 +13,7 @@ use crate::{OrderListId, StrategyId};
 /// A perpetual of which 5 are held long and 3 short, each by two strategies together.
 fn world() -> World {
     let mut world = World::small();
+    world.hedging();
     world.limits(Limits::default());
     for (client, side, position, quantity) in [
         ("l1", Side::Buy, PositionSide::Long, 4),
@@ -92,12 +93,11 @@ fn no_order_closes_more_of_a_side_than_it_holds() {
 }
 
 #[test]
-fn what_opens_a_side_and_what_names_none_is_not_measured_by_it() {
+fn what_opens_a_side_is_not_measured_by_it() {
     let mut world = world();
     for order in [
         of_side("a", Side::Buy, PositionSide::Long, 90),
         of_side("b", Side::Sell, PositionSide::Short, 90),
-        of_side("c", Side::Sell, PositionSide::Net, 90),
     ] {
         let client = order.client_order_id.as_str().to_owned();
         world.submit(order);

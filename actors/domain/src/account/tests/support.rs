@@ -1,7 +1,7 @@
 //! A small world for scripts: one spot and one linear instrument, and short ways to say things.
 
 use crate::account::{Account, AccountInput, Effects, Refusal, Reply};
-use crate::event::{AccountMode, Event, Recorded};
+use crate::event::{AccountMode, Event, PositionMode, Recorded};
 use crate::id::{
     AccountId, ClientOrderId, Currency, ExecId, InstrumentId, RequestId, StrategyId, VenueOrderId,
 };
@@ -134,6 +134,15 @@ impl World {
             mode: AccountMode::Paper,
         });
         world
+    }
+
+    /// Sets the mode in which orders name a side.
+    pub fn hedging(&mut self) {
+        self.apply(AccountInput::SetPositionMode {
+            request_id: None,
+            mode: PositionMode::Hedging,
+            by: "operator".to_owned(),
+        });
     }
 
     /// Both instruments, 10,000 USDT, buying power checked.

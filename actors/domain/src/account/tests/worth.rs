@@ -212,6 +212,7 @@ fn margin_is_what_positions_and_working_orders_hold() {
 #[test]
 fn hedged_sides_both_need_margin() {
     let mut world = world();
+    world.hedging();
     let sides = [
         (PositionSide::Long, Side::Buy),
         (PositionSide::Short, Side::Sell),
@@ -299,18 +300,23 @@ proptest! {
             (0_u8..4, 0_u8..5, any::<bool>(), 1_i64..1_000, 9_000_i64..11_000),
             1..25,
         ),
+        hedging in any::<bool>(),
     ) {
         let mut world = world();
+        if hedging {
+            world.hedging();
+        }
         for (who, what, buy, quantity, price) in steps as Vec<Step> {
             let side = if buy { Side::Buy } else { Side::Sell };
             let owner = match who {
                 0 => ("a", PositionSide::Long),
                 1 => ("a", PositionSide::Short),
-                2 => ("b", NET),
-                _ => ("c", NET),
+                2 => ("b", PositionSide::Long),
+                _ => ("c", PositionSide::Short),
             };
+            let owner = if hedging { owner } else { (owner.0, NET) };
             match what {
-                0 => trade(&mut world, owner, SPOT, side, (quantity, price)),
+                0 => trade(&mut world, (owner.0, NET), SPOT, side, (quantity, price)),
                 1 | 2 => trade(&mut world, owner, PERP, side, (quantity, price)),
                 3 => trade(&mut world, owner, INVERSE, side, (quantity, price)),
                 _ => funding(&mut world, &format!("{}.{:03}", price - 10_000, quantity)),

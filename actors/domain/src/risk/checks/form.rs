@@ -1,10 +1,12 @@
 //! What an order is by itself: its numbers, its kind, its price.
 
 use super::{Denial, Question, deny, no_reference};
+use crate::event::PositionMode;
+use crate::instrument::InstrumentKind;
 use crate::market::Side;
 use crate::money::Money;
 use crate::number::{NumberError, Quantity};
-use crate::order::OrderType;
+use crate::order::{OrderType, PositionSide};
 use crate::risk::ReasonCode;
 
 /// What the venue does not do and the account cannot do for it.
@@ -14,6 +16,33 @@ pub(super) fn supported(q: &Question<'_>) -> Result<(), Denial> {
     }
     q.unsupported
         .map_or(Ok(()), |why| Err(deny(ReasonCode::Unsupported, why)))
+}
+
+/// The order's side and the account's position mode, for what can be held on two sides.
+pub(super) fn position_side(q: &Question<'_>) -> Result<(), Denial> {
+    let Some(mode) = q.position_mode else {
+        return Ok(());
+    };
+    let is_net = q.terms.position_side == PositionSide::Net;
+    let in_netting = |why| Err(deny(ReasonCode::PositionSideInNetting, why));
+    match (mode, q.instrument.kind) {
+        _ if is_net && mode == PositionMode::Netting => Ok(()),
+        (_, InstrumentKind::Spot) if is_net => Ok(()),
+        (PositionMode::Netting, _) => in_netting(
+            "position_side must be NET or missing in a NETTING account: leave it out, or set the \
+             account's position mode to HEDGING",
+        ),
+        (PositionMode::Hedging, InstrumentKind::Spot) => in_netting(
+            "position_side must be NET or missing for a spot instrument, which every account \
+             holds net: leave it out",
+        ),
+        (PositionMode::Hedging, _) if is_net => Err(deny(
+            ReasonCode::PositionSideRequired,
+            "position_side must be LONG or SHORT in a HEDGING account: say which position the \
+             order means; what is held net is closed by ClosePosition",
+        )),
+        (PositionMode::Hedging, _) => Ok(()),
+    }
 }
 
 /// A number with more decimals than the instrument has is off its increment.

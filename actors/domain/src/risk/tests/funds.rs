@@ -25,6 +25,7 @@ fn sides_of_a_hedging_account_need_the_margin_of_both() {
     let (long, short) = (PositionSide::Long, PositionSide::Short);
     for filled in [true, false] {
         let mut world = World::small();
+        world.hedging();
         let order = |client, meant, side, quantity| {
             on_side(meant, limit(client, PERP, side, quantity, 10_000))
         };

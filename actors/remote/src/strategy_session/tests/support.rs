@@ -9,7 +9,7 @@ use apex_bus::market::MarketHub;
 use apex_bus::message::{
     AccountCommand, AccountEvent, AccountSummary, JournalHealth, KillSwitchTimes,
 };
-use apex_domain::event::{AccountMode, Event, Recorded};
+use apex_domain::event::{AccountMode, Event, PositionMode, Recorded};
 use apex_domain::instrument::{FeeSchedule, InstrumentKind, InstrumentRules};
 use apex_domain::market::{Level, MarketEvent, Quote};
 use apex_domain::order::{Order, OrderStatus, SubmitOrder};
@@ -74,6 +74,7 @@ pub fn summary(quantity: i64) -> AccountSummary {
         account_id: owner().account_id,
         base_currency: Currency::new("USDT").unwrap(),
         mode: AccountMode::Paper,
+        position_mode: PositionMode::Netting,
         trading_state: TradingState::Active,
         limits: Limits::default(),
         limits_sequence: 0,

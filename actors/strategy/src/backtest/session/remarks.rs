@@ -3,6 +3,7 @@
 use super::super::options::{Fill, Margin};
 use super::Session;
 use crate::mark::Mark;
+use apex_domain::event::PositionMode;
 use apex_domain::matching::BarVolume;
 use apex_domain::number::Decimal;
 use apex_domain::{InstrumentId, Price};
@@ -125,6 +126,9 @@ impl Session {
                 "margin account: orders must be covered by the account's buying power".to_owned()
             }
         });
+        if options.position_mode == PositionMode::Hedging {
+            said.push("position mode hedging: orders of contracts name LONG or SHORT".to_owned());
+        }
         said.extend(self.said_of_happenings());
         said.push(self.how_it_fills());
         if self.held {

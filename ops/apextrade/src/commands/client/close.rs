@@ -45,6 +45,7 @@ pub fn accounts(args: AccountsArgs, settings: &Settings) -> Result<ExitCode> {
         Some(AccountsAction::CancelForeign(args)) => reconcile::cancel_foreign(args, settings),
         Some(AccountsAction::Create(args)) => account_desk::create(args, settings),
         Some(AccountsAction::Reset(args)) => account_desk::reset(args, settings),
+        Some(AccountsAction::PositionMode(args)) => lists::position_mode(args, settings),
         Some(AccountsAction::Adjust(args)) => reconcile::adjust(args, settings),
         Some(AccountsAction::Split(args)) => split::run(args, settings),
     }

@@ -40,6 +40,10 @@ pub fn mode(value: i32) -> String {
     name!(AccountMode, value)
 }
 
+pub fn position_mode(value: i32) -> String {
+    name!(PositionMode, value)
+}
+
 pub fn instrument_kind(value: i32) -> String {
     name!(InstrumentKind, value)
 }
@@ -251,6 +255,7 @@ pub fn account(account: &v1::Account) -> Value {
         "account_id": account.account_id,
         "base_currency": account.base_currency,
         "mode": mode(account.mode),
+        "position_mode": position_mode(account.position_mode),
         "trading_state": trading_state(account.trading_state),
         "equity": account.equity,
         "unrealized_pnl": account.unrealized_pnl,

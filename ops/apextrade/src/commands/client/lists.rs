@@ -1,7 +1,7 @@
 //! `apextrade positions`, `accounts` and `instruments`.
 
-use super::{Gateway, fields, pages, print_json, say_cut};
-use crate::cli::{InstrumentsArgs, ListArgs};
+use super::{Gateway, fields, pages, print_json, request_id, say_cut};
+use crate::cli::{InstrumentsArgs, ListArgs, PositionModeArg, PositionModeArgs};
 use crate::commands::block_on;
 use crate::config::Settings;
 use crate::output::table;
@@ -131,6 +131,33 @@ pub fn accounts(args: ListArgs, wide: bool, settings: &Settings) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
+/// Sets whether an account nets or hedges, and shows it.
+///
+/// Errors: a gateway that does not answer, and a refusal.
+pub fn position_mode(args: PositionModeArgs, settings: &Settings) -> Result<ExitCode> {
+    let client = args.account.client;
+    let mode = match args.mode {
+        PositionModeArg::Netting => v1::PositionMode::Netting,
+        PositionModeArg::Hedging => v1::PositionMode::Hedging,
+    };
+    let request = v1::SetPositionModeRequest {
+        account_id: args.account.account,
+        request_id: request_id(args.request)?,
+        position_mode: mode.into(),
+    };
+    let account = block_on(async {
+        let gateway = Gateway::open(&client, settings).await?;
+        let mut accounts = gateway.accounts();
+        gateway.answer(accounts.set_position_mode(request)).await
+    })?;
+    if client.json {
+        print_json(&fields::account(&account));
+    } else {
+        print_accounts(&[account]);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 pub(super) fn print_accounts(accounts: &[v1::Account]) {
     let rows: Vec<Vec<String>> = accounts
         .iter()
@@ -139,6 +166,10 @@ pub(super) fn print_accounts(accounts: &[v1::Account]) {
             vec![
                 account.account_id.clone(),
                 fields::word(&fields::mode(account.mode), "ACCOUNT_MODE_"),
+                fields::word(
+                    &fields::position_mode(account.position_mode),
+                    "POSITION_MODE_",
+                ),
                 fields::word(
                     &fields::trading_state(account.trading_state),
                     "TRADING_STATE_",
@@ -159,6 +190,7 @@ pub(super) fn print_accounts(accounts: &[v1::Account]) {
     let headings = [
         "ACCOUNT",
         "MODE",
+        "POSITIONS",
         "STATE",
         "EQUITY",
         "UNREALIZED",

@@ -106,6 +106,10 @@ fn rule_advice(reason: &str) -> Option<String> {
         "POSITION_TOO_SMALL" => {
             "see the side with `apextrade positions`, and what closes it with `apextrade orders`"
         }
+        "POSITION_SIDE_IN_NETTING" | "POSITION_SIDE_REQUIRED" => {
+            "see how the account keeps positions with `apextrade accounts`"
+        }
+        "POSITION_MODE_IN_USE" => "close everything with `apextrade accounts flatten`",
         "SELF_TRADE" => "cancel the own order that it would trade with, or move the price",
         "MARKET_CLOSED" => "see the sessions with `apextrade calendar`",
         "ACCOUNT_NOT_IDLE" => {

@@ -28,6 +28,7 @@ fn fill_news(world: &mut World) {
 #[test]
 fn each_side_of_a_hedging_account_is_closed_on_its_own_side() {
     let mut world = World::small();
+    world.hedging();
     for (client, side, position_side, quantity) in [
         ("long", Side::Buy, PositionSide::Long, 10),
         ("short", Side::Sell, PositionSide::Short, 4),
