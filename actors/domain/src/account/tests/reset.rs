@@ -137,6 +137,7 @@ fn losses_are_measured_from_the_reset_on() {
             last: price,
             mark: price,
             ts,
+            last_ts: ts,
         },
     });
     world.apply(AccountInput::Tick);
