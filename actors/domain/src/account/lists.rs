@@ -21,6 +21,7 @@ use crate::risk::checks::Denial;
 use crate::risk::{MarketRef, ReasonCode};
 use std::collections::{BTreeMap, BTreeSet};
 
+mod outgrown;
 mod survivor;
 
 /// The most orders of one list, and of one batch.

@@ -50,6 +50,7 @@ fn list(contingency: Contingency, orders: Vec<SubmitOrder>) -> SubmitList {
 }
 
 mod legs;
+mod shares;
 mod taking;
 
 impl World {
