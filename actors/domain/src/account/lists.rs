@@ -21,6 +21,7 @@ use crate::risk::checks::Denial;
 use crate::risk::{MarketRef, ReasonCode};
 use std::collections::{BTreeMap, BTreeSet};
 
+mod bought;
 mod outgrown;
 mod survivor;
 
@@ -333,12 +334,16 @@ impl Account {
         let [entry, legs @ ..] = members else {
             return false;
         };
+        let bought = match legs {
+            [leg, ..] => self.left_to(*entry, &self.orders.get(*leg).order.request),
+            [] => filled(entry),
+        };
         let left = legs
             .iter()
             .map(filled)
             .fold(Quantity::ZERO, Quantity::saturating_add);
         let bracket = list.definition.contingency == Contingency::Bracket;
-        bracket && !filled(entry).is_zero() && left >= filled(entry)
+        bracket && !filled(entry).is_zero() && left >= bought
     }
 
     /// Returns how much of a child's quantity its parent has released; `None` while it waits.
@@ -350,12 +355,18 @@ impl Account {
         child: &OrderEntry,
         asked: Quantity,
     ) -> Option<Quantity> {
+        let bought = self.left_to(parent, &child.order.request);
         let parent = self.orders.get(parent);
         let whole = list.definition.quantities[0];
         let filled = parent.order.filled_quantity;
+        // More than the parent trades is meant for what the account holds besides.
+        let covered = |quantity: Quantity| match quantity <= filled {
+            true => quantity.min(bought),
+            false => quantity,
+        };
         let bracket = list.definition.contingency == Contingency::Bracket;
         if !bracket && parent.order.status == OrderStatus::Filled {
-            return Some(asked);
+            return Some(covered(asked));
         }
         let ended = !parent.is_working();
         if !ended && (list.definition.release == ReleaseRule::Full || filled.is_zero()) {
@@ -365,6 +376,7 @@ impl Account {
         let step = instrument.map_or(1, |instrument| i128::from(instrument.quantity_increment.0));
         let share = i128::from(asked.0) * i128::from(filled.0) / i128::from(whole.0.max(1));
         let share = Quantity(i64::try_from(share / step * step).unwrap_or(i64::MAX));
+        let share = covered(share);
         if instrument.is_some_and(|instrument| share < instrument.min_quantity) {
             // Too little to order yet; for good once the parent has ended.
             return ended.then_some(Quantity::ZERO);

@@ -49,6 +49,7 @@ fn list(contingency: Contingency, orders: Vec<SubmitOrder>) -> SubmitList {
     }
 }
 
+mod fees;
 mod legs;
 mod shares;
 mod taking;
