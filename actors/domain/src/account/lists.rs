@@ -327,25 +327,6 @@ impl Account {
         }
     }
 
-    /// Returns true when the legs of a bracket have traded all that its entry has so far: what
-    /// the entry got from now on would have no leg.
-    fn is_left(&self, list: &OrderList, members: &[OrderIndex]) -> bool {
-        let filled = |index: &OrderIndex| self.orders.get(*index).order.filled_quantity;
-        let [entry, legs @ ..] = members else {
-            return false;
-        };
-        let bought = match legs {
-            [leg, ..] => self.left_to(*entry, &self.orders.get(*leg).order.request),
-            [] => filled(entry),
-        };
-        let left = legs
-            .iter()
-            .map(filled)
-            .fold(Quantity::ZERO, Quantity::saturating_add);
-        let bracket = list.definition.contingency == Contingency::Bracket;
-        bracket && !filled(entry).is_zero() && left >= bought
-    }
-
     /// Returns how much of a child's quantity its parent has released; `None` while it waits.
     /// The legs of a bracket follow what the entry came to, amended or not.
     fn released(

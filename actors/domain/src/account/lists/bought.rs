@@ -1,12 +1,31 @@
 //! What a parent's fills leave for the orders that sell it again.
 
-use super::{Account, OrderIndex, Quantity};
+use super::{Account, Contingency, OrderIndex, OrderList, Quantity};
 use crate::instrument::InstrumentKind;
 use crate::market::Side;
 use crate::number::Decimal;
 use crate::order::SubmitOrder;
 
 impl Account {
+    /// Returns true when the legs of a bracket have traded all that its entry has so far: what
+    /// the entry got from now on would have no leg.
+    pub(super) fn is_left(&self, list: &OrderList, members: &[OrderIndex]) -> bool {
+        let filled = |index: &OrderIndex| self.orders.get(*index).order.filled_quantity;
+        let [entry, legs @ ..] = members else {
+            return false;
+        };
+        let bought = match legs {
+            [leg, ..] => self.left_to(*entry, &self.orders.get(*leg).order.request),
+            [] => filled(entry),
+        };
+        let left = legs
+            .iter()
+            .map(filled)
+            .fold(Quantity::ZERO, Quantity::saturating_add);
+        let bracket = list.definition.contingency == Contingency::Bracket;
+        bracket && !filled(entry).is_zero() && left >= bought
+    }
+
     /// Returns how much of what `parent` traded there is for an order like `child`: of a spot
     /// buy whose fee was taken in what it bought, what is left after the fee, in whole increments.
     /// Part of the fee may be finer than a unit; it is owed, so it counts as a whole one.
