@@ -274,6 +274,7 @@ impl Account {
             busted: false,
             position_side: holder.side,
         });
+        self.count_base_fee(self.executions.len() - 1, false);
         Ok(())
     }
 

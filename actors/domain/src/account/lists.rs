@@ -21,6 +21,8 @@ use crate::risk::checks::Denial;
 use crate::risk::{MarketRef, ReasonCode};
 use std::collections::{BTreeMap, BTreeSet};
 
+mod bought;
+mod outgrown;
 mod survivor;
 
 /// The most orders of one list, and of one batch.
@@ -325,21 +327,6 @@ impl Account {
         }
     }
 
-    /// Returns true when the legs of a bracket have traded all that its entry has so far: what
-    /// the entry got from now on would have no leg.
-    fn is_left(&self, list: &OrderList, members: &[OrderIndex]) -> bool {
-        let filled = |index: &OrderIndex| self.orders.get(*index).order.filled_quantity;
-        let [entry, legs @ ..] = members else {
-            return false;
-        };
-        let left = legs
-            .iter()
-            .map(filled)
-            .fold(Quantity::ZERO, Quantity::saturating_add);
-        let bracket = list.definition.contingency == Contingency::Bracket;
-        bracket && !filled(entry).is_zero() && left >= filled(entry)
-    }
-
     /// Returns how much of a child's quantity its parent has released; `None` while it waits.
     /// The legs of a bracket follow what the entry came to, amended or not.
     fn released(
@@ -349,12 +336,18 @@ impl Account {
         child: &OrderEntry,
         asked: Quantity,
     ) -> Option<Quantity> {
+        let bought = self.left_to(parent, &child.order.request);
         let parent = self.orders.get(parent);
         let whole = list.definition.quantities[0];
         let filled = parent.order.filled_quantity;
+        // More than the parent trades is meant for what the account holds besides.
+        let covered = |quantity: Quantity| match quantity <= filled {
+            true => quantity.min(bought),
+            false => quantity,
+        };
         let bracket = list.definition.contingency == Contingency::Bracket;
         if !bracket && parent.order.status == OrderStatus::Filled {
-            return Some(asked);
+            return Some(covered(asked));
         }
         let ended = !parent.is_working();
         if !ended && (list.definition.release == ReleaseRule::Full || filled.is_zero()) {
@@ -364,6 +357,7 @@ impl Account {
         let step = instrument.map_or(1, |instrument| i128::from(instrument.quantity_increment.0));
         let share = i128::from(asked.0) * i128::from(filled.0) / i128::from(whole.0.max(1));
         let share = Quantity(i64::try_from(share / step * step).unwrap_or(i64::MAX));
+        let share = covered(share);
         if instrument.is_some_and(|instrument| share < instrument.min_quantity) {
             // Too little to order yet; for good once the parent has ended.
             return ended.then_some(Quantity::ZERO);

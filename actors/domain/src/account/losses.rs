@@ -111,8 +111,13 @@ impl Account {
             let reduced = before.is_some_and(|unmeasured| unmeasured.reduced);
             if self.trading_state < state || reduced {
                 self.stop(step, state.max(self.trading_state), reason_code, reason);
+            } else if !self.asked.losses {
+                // Whoever made the state so strict may have left working what still loses more.
+                self.cancel_what_loses(step, state, reason_code);
             }
+            self.asked.losses = true;
         } else {
+            self.asked.losses = false;
             self.go_on(step, before);
         }
     }
@@ -264,9 +269,23 @@ impl Account {
         reason: String,
     ) {
         self.change_state(step, state, reason_code, &reason);
+        self.cancel_what_loses(step, state, reason_code);
+    }
+
+    /// Cancels all that works, or of a state that lets positions be reduced what does not do that.
+    /// What a person lets close positions goes on.
+    fn cancel_what_loses(
+        &mut self,
+        step: &mut Step<'_>,
+        state: TradingState,
+        reason_code: ReasonCode,
+    ) {
         let working: Vec<OrderIndex> = self.orders.working().iter().copied().collect();
         let mut kept = BTreeMap::new();
         for index in working {
+            if self.is_closing_order(self.orders.get(index)) {
+                continue;
+            }
             if state == TradingState::Halted || !self.reduces(index, &mut kept) {
                 self.cancel_working(step, index, None, reason_code);
             }

@@ -9,9 +9,10 @@ use super::short::Short;
 use super::types::{AccountInput, Effects, ExecutionRecord, Refusal, Reply};
 use crate::event::{AccountMode, Event, PositionMode, Recorded};
 use crate::hash;
-use crate::id::{AccountId, Currency, ExecId, InstrumentId, VenueOrderId};
+use crate::id::{AccountId, Currency, ExecId, InstrumentId, OrderId, VenueOrderId};
 use crate::instrument::Instrument;
 use crate::money::Money;
+use crate::number::Decimal;
 use crate::order::lists::Lists;
 use crate::order::store::{OrderIndex, OrderStore};
 use crate::portfolio::Portfolio;
@@ -47,6 +48,10 @@ pub struct Account {
     /// By instrument too, since some venues number executions by instrument.
     #[serde(skip)]
     pub(super) execution_index: BTreeMap<(ExecId, InstrumentId), u32>,
+    /// What the fills of an order cost of the very asset that they bought; without those that
+    /// cost nothing of it. Made again from the executions.
+    #[serde(skip)]
+    pub(super) base_fees: BTreeMap<OrderId, Decimal>,
     /// Executions that were taken back, and whether they were seen themselves.
     pub(super) busted: BTreeMap<(ExecId, InstrumentId), bool>,
     pub(super) lists: Lists,
@@ -95,6 +100,8 @@ pub(super) struct Asked {
     /// When the venue last took an execution back, by instrument and its own clock: what it says
     /// of an earlier moment still counts that.
     pub busts: BTreeMap<InstrumentId, UnixNanos>,
+    /// What loss limits cancel was canceled since one of them was reached.
+    pub losses: bool,
     /// When the session was last lost: an earlier one may have repeated something up to then.
     pub lost: UnixNanos,
 }

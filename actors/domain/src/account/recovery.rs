@@ -86,6 +86,7 @@ impl Account {
         for position in 0..account.executions.len() {
             let execution = account.executions[position].execution.clone();
             account.index_execution(&execution, position);
+            account.count_base_fee(position, false);
         }
         Ok(account)
     }

@@ -215,6 +215,11 @@ impl OrderEntry {
                 || self.is_slice_unanswered())
     }
 
+    /// Returns true for an order that is, or was, held here for its price or its time.
+    pub fn has_waited_here(&self) -> bool {
+        matches!(self.hold, Some(Hold::Emulated | Hold::Session))
+    }
+
     /// Returns true while the order waits here for its price.
     pub fn is_watching(&self) -> bool {
         self.is_home() && self.hold == Some(Hold::Emulated) && self.watch.is_some()

@@ -47,6 +47,9 @@ impl Account {
         if let Some(refusal) = self.amend_refusal(index, &request, quantity) {
             return step.refuse(refusal);
         }
+        if let Some(refusal) = self.outgrows_list(index, quantity) {
+            return step.refuse(refusal);
+        }
         let same_prices = limit_price == order.limit_price && stop_price == order.stop_price;
         let change = Change {
             quantity,

@@ -187,6 +187,11 @@ impl Account {
             // It counted when it was taken, and what protects a position does not wait for it.
             question.recent_orders = 0;
         }
+        if entry.has_waited_here() {
+            // Nobody is asked when it leaves: the venue lets the other order give way, as for one
+            // that triggers there.
+            question.opposite = None;
+        }
         question.closing = self.is_closing_order(entry);
         if question.closing || entry.hold.is_some() {
             // What closes takes the side that is there, and what was taken once fits for good.

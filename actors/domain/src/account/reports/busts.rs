@@ -195,6 +195,7 @@ impl Account {
         if let Some(position) = booked {
             let unbooking = self.bust_plan(key).map_err(number)?;
             self.portfolio.commit_without(unbooking);
+            self.count_base_fee(position as usize, true);
             self.executions[position as usize].busted = true;
         }
         self.busted.insert(key.clone(), execution.is_some());

@@ -11,6 +11,8 @@ use crate::risk::{MarketView, ReasonCode, TradingState};
 use crate::time::{NANOS_PER_DAY, NANOS_PER_SECOND, UnixNanos};
 use crate::venue::{VenueCommand, VenueReport};
 
+mod own;
+
 /// A venue without conditional orders and without DAY and GTD.
 fn bare() -> World {
     let mut world = World::small();

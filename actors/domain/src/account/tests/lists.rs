@@ -49,7 +49,9 @@ fn list(contingency: Contingency, orders: Vec<SubmitOrder>) -> SubmitList {
     }
 }
 
+mod fees;
 mod legs;
+mod shares;
 mod taking;
 
 impl World {

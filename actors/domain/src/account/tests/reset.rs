@@ -138,6 +138,7 @@ fn losses_are_measured_from_the_reset_on() {
             last_ts: ts,
             mark: price,
             ts,
+            last_ts: ts,
         },
     });
     world.apply(AccountInput::Tick);

@@ -10,11 +10,13 @@ use crate::venue::{NewOrder, VenueCommand};
 impl OrderEntry {
     /// Returns the command that sends the order to its venue. Where the account must not trade
     /// with itself, the venue sees to that for what triggers there: nobody is asked then. The
-    /// order that triggers goes on, as it may protect a position.
+    /// order that triggers goes on, as it may protect a position. What was held here for its
+    /// price or its time goes on in the same way.
     pub fn new_command(&self, instrument: &Instrument, prevent_self_trade: bool) -> VenueCommand {
         let mut order = self.as_sent(instrument);
         let mode = &mut order.terms.self_trade_prevention;
-        if prevent_self_trade && mode.is_none() && order.order_type.is_conditional() {
+        let goes_on = order.order_type.is_conditional() || self.has_waited_here();
+        if prevent_self_trade && mode.is_none() && goes_on {
             *mode = Some(SelfTradePrevention::ExpireMaker);
         }
         VenueCommand::New(order)
