@@ -4,8 +4,16 @@ use apex_bus::market::MarketHub;
 use apex_bus::message::AccountCommand;
 use apex_domain::RequestId;
 use apex_domain::account::{Account, AccountInput};
-use apex_domain::order::SubmitList;
+use apex_domain::order::{AmendOrder, SubmitList};
 use apex_domain::risk::{MarketRef, TradingState};
+
+fn amend(request: AmendOrder, account: &Account, hub: &MarketHub) -> AccountInput {
+    let order = account.order(&request.key);
+    let market = order.map_or_else(MarketRef::default, |order| {
+        hub.reference(&order.request.instrument_id)
+    });
+    AccountInput::Amend { request, market }
+}
 
 /// Adds what the shell knows: the market as it stands.
 pub fn input_of(account: &Account, hub: &MarketHub, command: AccountCommand) -> AccountInput {
@@ -14,14 +22,7 @@ pub fn input_of(account: &Account, hub: &MarketHub, command: AccountCommand) -> 
             let market = hub.reference(&request.instrument_id);
             AccountInput::Submit { request, market }
         }
-        AccountCommand::Amend(request) => {
-            let market = account
-                .order(&request.key)
-                .map_or_else(MarketRef::default, |order| {
-                    hub.reference(&order.request.instrument_id)
-                });
-            AccountInput::Amend { request, market }
-        }
+        AccountCommand::Amend(request) => amend(request, account, hub),
         AccountCommand::Cancel {
             key,
             request_id,

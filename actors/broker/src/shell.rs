@@ -22,16 +22,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 mod shares;
-
-/// Events between two snapshots, over all runs, at least: at a million folded events a second, a
-/// restart has little more than a tenth of a second to fold. More only when the writer's queue was
-/// full, or the disk, just when a snapshot was due.
-const SNAPSHOT_EVERY: u64 = 100_000;
-
-/// And at least this share of all events so far, as a divisor. A snapshot holds every order of the
-/// account, so that at fixed distances their cost would grow with the square of the orders; at
-/// growing ones it stays a small part of the work, and a restart folds no more than a fifth.
-const SNAPSHOT_SHARE: u64 = 4;
+mod snapshots;
 
 /// Decisions and answers that may wait for the disk before new commands are refused. The handles
 /// let 4,096 commands be under way, but a caller that gives up frees its place while its command
@@ -399,7 +390,7 @@ impl Shell {
         if !effects.events.is_empty() {
             self.args.journal.append(&effects.events);
             let sequence = self.args.account.sequence();
-            if is_snapshot_due(sequence, self.snapshot_at) {
+            if snapshots::is_due(sequence, self.snapshot_at) {
                 let bytes = self.args.account.snapshot();
                 self.args.journal.snapshot(sequence, bytes);
                 self.snapshot_at = sequence;
@@ -471,11 +462,6 @@ fn conditional(events: &[AccountEvent]) -> BTreeSet<InstrumentId> {
 }
 
 /// Returns what an account that was read back waits for.
-/// Returns whether the account at `sequence` should be written down whole, after it was at `last`.
-fn is_snapshot_due(sequence: u64, last: u64) -> bool {
-    sequence - last >= SNAPSHOT_EVERY.max(last / SNAPSHOT_SHARE)
-}
-
 fn watched_at_start(account: &Account) -> Watched {
     let watched = Watched::default();
     for order in account.working_orders() {
@@ -483,29 +469,4 @@ fn watched_at_start(account: &Account) -> Watched {
         watched.note(id, account.watches(id));
     }
     watched
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn snapshots_come_often_at_first_and_cost_no_more_than_the_events() {
-        let (mut last, mut written, mut count) = (0, 0, 0);
-        for sequence in (0..=100_000_000).step_by(1_000) {
-            if is_snapshot_due(sequence, last) {
-                assert!(
-                    last >= 400_000 || sequence - last == SNAPSHOT_EVERY,
-                    "{sequence}"
-                );
-                // What is folded at a restart just before it.
-                assert!((sequence - last) <= SNAPSHOT_EVERY.max(sequence / 5 + 1_000));
-                (last, written, count) = (sequence, written + sequence, count + 1);
-            }
-        }
-        assert!(
-            written < 6 * 100_000_000,
-            "{written} events' worth in {count} snapshots"
-        );
-    }
 }

@@ -118,6 +118,7 @@ impl Feeder {
         if let Some(trade) = trade {
             // The board may be ahead of the topic; each print is shown with its own price.
             view.last = Some(trade.price);
+            view.last_ts = trade.ts_init;
         }
         let message = AccountMessage::Market {
             instrument_id: instrument_id.clone(),

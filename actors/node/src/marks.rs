@@ -77,7 +77,7 @@ impl Marks {
             source,
         };
         let temporary = self.root.join(format!("{name}.new"));
-        std::fs::write(&temporary, format!("{word}\n")).map_err(failed)?;
+        std::fs::write(&temporary, format!("{}\n", word.trim_end())).map_err(failed)?;
         std::fs::rename(&temporary, self.root.join(name)).map_err(failed)
     }
 }

@@ -131,6 +131,70 @@ impl Actor for TestAccount {
     }
 }
 
+/// What an operator asks for, of which the market is no part.
+fn operator_input(command: AccountCommand) -> AccountInput {
+    match command {
+        AccountCommand::Halt {
+            request_id,
+            cancel,
+            flatten,
+            by,
+            reason,
+        } => AccountInput::Halt {
+            request_id,
+            cancel,
+            flatten,
+            by,
+            reason,
+        },
+        AccountCommand::SetTradingState {
+            request_id,
+            state,
+            by,
+            reason,
+        } => AccountInput::SetTradingState {
+            request_id,
+            state,
+            by,
+            reason,
+        },
+        AccountCommand::SetPositionMode {
+            request_id,
+            mode,
+            by,
+        } => AccountInput::SetPositionMode {
+            request_id,
+            mode,
+            by,
+        },
+        AccountCommand::SetLimits {
+            request_id,
+            limits,
+            expected_sequence,
+        } => AccountInput::SetLimits {
+            request_id,
+            limits: Box::new(limits),
+            expected_sequence,
+        },
+        AccountCommand::AdjustCash {
+            request_id,
+            currency,
+            amount,
+            reason,
+        } => AccountInput::AdjustCash {
+            request_id,
+            currency,
+            amount,
+            reason,
+        },
+        AccountCommand::DefineInstrument(instrument) => AccountInput::DefineInstrument(instrument),
+        AccountCommand::CancelForeign(cancel) => AccountInput::CancelForeign(cancel),
+        AccountCommand::ResetPaper(reset) => AccountInput::ResetPaper(reset),
+        AccountCommand::Split(split) => AccountInput::Split(split),
+        other => panic!("{other:?} is an order"),
+    }
+}
+
 impl TestState {
     fn decide(&mut self, input: AccountInput) -> (Option<Reply>, Vec<VenueCommand>) {
         let mut effects = Effects::with_orders();
@@ -201,65 +265,7 @@ impl TestState {
             AccountCommand::Close { scope, request_id } => {
                 AccountInput::Close { scope, request_id }
             }
-            AccountCommand::Halt {
-                request_id,
-                cancel,
-                flatten,
-                by,
-                reason,
-            } => AccountInput::Halt {
-                request_id,
-                cancel,
-                flatten,
-                by,
-                reason,
-            },
-            AccountCommand::SetTradingState {
-                request_id,
-                state,
-                by,
-                reason,
-            } => AccountInput::SetTradingState {
-                request_id,
-                state,
-                by,
-                reason,
-            },
-            AccountCommand::SetPositionMode {
-                request_id,
-                mode,
-                by,
-            } => AccountInput::SetPositionMode {
-                request_id,
-                mode,
-                by,
-            },
-            AccountCommand::SetLimits {
-                request_id,
-                limits,
-                expected_sequence,
-            } => AccountInput::SetLimits {
-                request_id,
-                limits: Box::new(limits),
-                expected_sequence,
-            },
-            AccountCommand::AdjustCash {
-                request_id,
-                currency,
-                amount,
-                reason,
-            } => AccountInput::AdjustCash {
-                request_id,
-                currency,
-                amount,
-                reason,
-            },
-            AccountCommand::DefineInstrument(instrument) => {
-                AccountInput::DefineInstrument(instrument)
-            }
-            AccountCommand::CancelForeign(cancel) => AccountInput::CancelForeign(cancel),
-            AccountCommand::ResetPaper(reset) => AccountInput::ResetPaper(reset),
-            AccountCommand::Split(split) => AccountInput::Split(split),
+            other => operator_input(other),
         }
     }
 

@@ -41,13 +41,7 @@ impl Account {
                 self.requests
                     .remember(request_id.as_ref(), subject, sequence, ts);
             }
-            Event::LimitsSet { request_id, limits } => {
-                self.limits = limits.clone();
-                self.limits_sequence = sequence;
-                let subject = Subject::Limits(limits.clone());
-                self.requests
-                    .remember(request_id.as_ref(), subject, sequence, ts);
-            }
+            Event::LimitsSet { .. } => self.take_limits(recorded),
             Event::PositionModeSet { .. } => self.take_position_mode(recorded),
             Event::InstrumentDefined { instrument } => {
                 self.instruments
@@ -117,6 +111,17 @@ impl Account {
             }
         }
         Ok(())
+    }
+
+    fn take_limits(&mut self, recorded: &Recorded) {
+        let Event::LimitsSet { request_id, limits } = &recorded.event else {
+            return;
+        };
+        self.limits = limits.clone();
+        self.limits_sequence = recorded.sequence;
+        let subject = Subject::Limits(limits.clone());
+        self.requests
+            .remember(request_id.as_ref(), subject, recorded.sequence, recorded.ts);
     }
 
     fn take_trading_state(&mut self, recorded: &Recorded) {

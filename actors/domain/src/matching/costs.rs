@@ -109,7 +109,7 @@ mod tests {
             (Slippage::Ticks(1), Side::Buy, 9_000, 9_001),
             (Slippage::Ticks(3), Side::Buy, 9_998, 10_100),
             (Slippage::Ticks(1), Side::Sell, 10_000, 9_900),
-            (share.clone(), Side::Buy, 1_000_000, 1_000_100),
+            (share, Side::Buy, 1_000_000, 1_000_100),
             (share, Side::Sell, 1_000_000, 999_900),
         ] {
             let worse = slippage.applied(&instrument, side, Price(price), None);

@@ -138,7 +138,6 @@ fn losses_are_measured_from_the_reset_on() {
             last_ts: ts,
             mark: price,
             ts,
-            last_ts: ts,
         },
     });
     world.apply(AccountInput::Tick);

@@ -9,6 +9,7 @@ use crate::risk::{Limits, MarketView, WideLimits};
 
 fn world(wide: WideLimits) -> World {
     let mut world = World::small();
+    world.hedging();
     world.limits(Limits {
         wide,
         ..Limits::default()
