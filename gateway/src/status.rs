@@ -163,6 +163,9 @@ fn refused(refusal: &Refusal) -> Status {
         Refusal::OrderClosed(_) => {
             with_reason(Code::FailedPrecondition, "ORDER_CLOSED", message, &[])
         }
+        Refusal::OrderNotUnknown(_) => {
+            with_reason(Code::FailedPrecondition, "ORDER_NOT_UNKNOWN", message, &[])
+        }
         Refusal::ChangePending => {
             with_reason(Code::FailedPrecondition, "CHANGE_PENDING", message, &[])
         }

@@ -100,6 +100,7 @@ pub fn input_of(account: &Account, hub: &MarketHub, command: AccountCommand) -> 
         },
         AccountCommand::DefineInstrument(instrument) => AccountInput::DefineInstrument(instrument),
         AccountCommand::CancelForeign(cancel) => AccountInput::CancelForeign(cancel),
+        AccountCommand::ResolveOrder(resolve) => AccountInput::ResolveOrder(resolve),
     }
 }
 
@@ -121,6 +122,7 @@ pub fn is_essential(command: &AccountCommand) -> bool {
             | AccountCommand::CancelOrders { .. }
             | AccountCommand::Close { .. }
             | AccountCommand::CancelForeign(_)
+            | AccountCommand::ResolveOrder(_)
             | AccountCommand::Halt { .. }
             | AccountCommand::SetTradingState { .. }
     )
@@ -148,6 +150,7 @@ pub fn request_id(command: &AccountCommand) -> Option<&RequestId> {
         | AccountCommand::SetLimits { request_id, .. }
         | AccountCommand::AdjustCash { request_id, .. } => request_id.as_ref(),
         AccountCommand::CancelForeign(cancel) => cancel.request_id.as_ref(),
+        AccountCommand::ResolveOrder(resolve) => resolve.request_id.as_ref(),
         AccountCommand::Submit(_)
         | AccountCommand::SubmitList(_)
         | AccountCommand::DefineInstrument(_) => None,

@@ -257,7 +257,7 @@ pub fn read_order_status(fields: &mut Fields, value: i32) -> Option<OrderStatus>
     found
 }
 
-const REASON_CODES: [ReasonCode; 39] = {
+const REASON_CODES: [ReasonCode; 41] = {
     use ReasonCode as R;
     [
         R::PriceIncrement,
@@ -299,6 +299,8 @@ const REASON_CODES: [ReasonCode; 39] = {
         R::DrawdownLimit,
         R::MarketClosed,
         R::Liquidation,
+        R::PositionTooSmall,
+        R::Resolved,
     ]
 };
 

@@ -2,7 +2,7 @@
 
 use apex_domain::account::{
     Account, CancelFilter, ClosingState, Effects, Equity, ExecutionRecord, ForeignCancel, Preview,
-    Refusal, Reply,
+    Refusal, Reply, ResolveOrder,
 };
 use apex_domain::event::{AccountMode, CloseScope, Recorded};
 use apex_domain::order::{AmendOrder, Order, OrderKey, SubmitList, SubmitOrder};
@@ -75,6 +75,8 @@ pub enum AccountCommand {
     DefineInstrument(Box<Instrument>),
     /// Cancels orders at the venue that are not ours.
     CancelForeign(ForeignCancel),
+    /// An order of unknown outcome is not at the venue.
+    ResolveOrder(ResolveOrder),
 }
 
 /// Why a command has no answer from the account. Nothing was decided, unless the variant says

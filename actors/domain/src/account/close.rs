@@ -90,7 +90,10 @@ impl Account {
                 };
                 keys.iter().map(found).collect()
             }
-            Command::Halt { .. } | Command::Close(_) | Command::CancelForeign(_) => Vec::new(),
+            Command::Halt { .. }
+            | Command::Close(_)
+            | Command::CancelForeign(_)
+            | Command::Resolve(_) => Vec::new(),
         }
     }
 
@@ -176,7 +179,7 @@ impl Account {
         self.reply_orders(step, &meant);
     }
 
-    fn take_command(
+    pub(super) fn take_command(
         &mut self,
         step: &mut Step<'_>,
         request_id: Option<RequestId>,

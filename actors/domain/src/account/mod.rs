@@ -24,6 +24,7 @@ pub mod recovery;
 mod reducing;
 mod reports;
 mod requests;
+mod resolve;
 mod session;
 mod share;
 mod short;
@@ -42,7 +43,7 @@ pub use recovery::{FoldError, RestoreError};
 pub(crate) use session::NO_ANSWER_NS;
 pub use types::{
     AccountInput, CancelFilter, Effects, ExecutionRecord, ForeignCancel, FundingPayment,
-    InstrumentSplit, Outcome, Refusal, Reply,
+    InstrumentSplit, Outcome, Refusal, Reply, ResolveOrder,
 };
 
 #[cfg(test)]

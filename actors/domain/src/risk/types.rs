@@ -72,6 +72,8 @@ pub enum ReasonCode {
     Liquidation,
     /// The side of a hedging account holds less than this and its other working orders close.
     PositionTooSmall,
+    /// A person said that the order, of which the venue told nothing, is not there.
+    Resolved,
 }
 
 impl ReasonCode {
@@ -118,6 +120,7 @@ impl ReasonCode {
             ReasonCode::MarketClosed => "MARKET_CLOSED",
             ReasonCode::Liquidation => "LIQUIDATION",
             ReasonCode::PositionTooSmall => "POSITION_TOO_SMALL",
+            ReasonCode::Resolved => "RESOLVED",
         }
     }
 }

@@ -340,6 +340,7 @@ fn refused(refusal: &Refusal) -> NotTaken {
         Refusal::ChangePending => "CHANGE_PENDING",
         Refusal::Rule { code, .. } => code.as_str(),
         Refusal::TooManyClosings(_) => "TOO_MANY_CLOSINGS",
+        Refusal::OrderNotUnknown(_) => "ORDER_NOT_UNKNOWN",
         Refusal::NotOpen => "NOT_OPEN",
         Refusal::Invalid { field, detail } => return invalid(field, detail),
         Refusal::InvalidOrder {

@@ -20,6 +20,7 @@ mod recovery;
 mod reducing;
 mod reports;
 mod requests;
+mod resolve;
 mod share;
 mod sides;
 pub(crate) mod support;

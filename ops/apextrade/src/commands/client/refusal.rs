@@ -108,6 +108,7 @@ fn rule_advice(reason: &str) -> Option<String> {
         }
         "SELF_TRADE" => "cancel the own order that it would trade with, or move the price",
         "MARKET_CLOSED" => "see the sessions with `apextrade calendar`",
+        "ORDER_NOT_UNKNOWN" => "cancel it with `apextrade orders cancel`",
         "ORDER_NOT_FOUND" => "list them with `apextrade orders`",
         _ => return None,
     };
