@@ -8,6 +8,7 @@ pub mod as_of;
 mod auctions;
 mod close;
 mod closing;
+mod closing_size;
 mod commands;
 mod fold;
 mod foreign;

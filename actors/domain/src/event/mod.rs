@@ -341,7 +341,8 @@ pub struct CloseScope {
 pub enum CloseOutcome {
     /// Nothing is left of them.
     Flat,
-    /// What is left cannot be ordered: less than the instrument's smallest quantity.
+    /// What is left cannot be ordered: less than the instrument's smallest order, or coins that
+    /// went for fees.
     Dust,
     /// Several closing orders ended without closing them; a person has to look.
     GaveUp,

@@ -281,7 +281,7 @@ impl Account {
         OrderId::new(&format!("{account}-{}", self.sequence + 1)).expect("order id is well formed")
     }
 
-    fn funds<'a>(&'a self, instrument: &'a Instrument) -> AccountFunds<'a> {
+    pub(super) fn funds<'a>(&'a self, instrument: &'a Instrument) -> AccountFunds<'a> {
         AccountFunds {
             instrument,
             holdings: self.holdings(),
