@@ -59,7 +59,7 @@ variants!(refusal, REFUSALS, Refusal: AlreadyExists ListExists OrderNotFound Unk
     ForeignOrderNotFound InvalidOrder OrderNotUnknown);
 
 variants!(command, COMMANDS, Command: Cancel CancelOrders Close Halt CancelForeign Resolve);
-variants!(outcome, OUTCOMES, CloseOutcome: Flat Dust GaveUp);
+variants!(outcome, OUTCOMES, CloseOutcome: Flat Dust GaveUp Resumed);
 variants!(hold, HOLDS, Hold: Emulated Parent Session);
 variants!(difference, DIFFERENCES, DifferenceKind: OrderUnknownHere OrderUnknownAtVenue OrderTerms
     ExecutionMissingHere ExecutionMissingAtVenue Position Balance);
