@@ -186,6 +186,7 @@ impl Account {
         if entry.hold.is_some() {
             // It counted when it was taken, and what protects a position does not wait for it.
             question.recent_orders = 0;
+            question.waited = entry.is_home();
         }
         question.closing = self.is_closing_order(entry);
         let (before, after) = (Quantity::ZERO, question.open);
@@ -329,6 +330,7 @@ impl Account {
             misfit: request.misfit.as_ref(),
             unsupported,
             closing: false,
+            waited: false,
             before: None,
             net: self.position_meant(request),
             exposure: self.orders.exposures().of(&request.instrument_id),

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::account::Account;
 use crate::account::tests::support::{instrument, money};
+use crate::instrument::Instrument;
 use crate::order::{OrderStatus, OrderType, ReleaseRule, TrailingOffset};
 use crate::risk::Limits;
 
@@ -38,15 +39,13 @@ fn a_leg_passes_all_checks_when_it_leaves() {
     let mut world = World::small();
     world.submit_list(list(Contingency::Bracket, bracket()));
     world.step("accept e");
-    world.limits(Limits {
-        max_open_orders: Some(0),
-        ..Limits::default()
-    });
+    let coarser = Instrument {
+        min_quantity: Quantity(20),
+        ..instrument(PERP)
+    };
+    world.apply(AccountInput::DefineInstrument(Box::new(coarser)));
     world.step("fill e 10");
-    assert_eq!(
-        world.order("t").reason_code,
-        Some(ReasonCode::OpenOrderLimit)
-    );
+    assert_eq!(world.order("t").reason_code, Some(ReasonCode::MinQuantity));
     world.assert_recovers();
 }
 
