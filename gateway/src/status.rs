@@ -209,7 +209,7 @@ pub fn exposure(error: &ExposureError) -> Status {
             with_reason(Code::Aborted, "STALE_SEQUENCE", message, &metadata)
         }
         ExposureError::Refused(ChangeRefusal::RequestIdTaken) => {
-            invalid_field("request_id", "is already used for another request")
+            with_reason(Code::AlreadyExists, "REQUEST_ID_REUSED", message, &[])
         }
         ExposureError::Refused(ChangeRefusal::Negative) => {
             invalid_field("max_exposure", "must not be negative")
