@@ -8,7 +8,6 @@ use super::{
 };
 use crate::account::Account;
 use crate::account::tests::support::{instrument, money};
-use crate::instrument::Instrument;
 use crate::order::{OrderStatus, OrderType, ReleaseRule, TrailingOffset};
 use crate::risk::Limits;
 
@@ -39,13 +38,14 @@ fn a_leg_passes_all_checks_when_it_leaves() {
     let mut world = World::small();
     world.submit_list(list(Contingency::Bracket, bracket()));
     world.step("accept e");
-    let coarser = Instrument {
-        min_quantity: Quantity(20),
-        ..instrument(PERP)
-    };
-    world.apply(AccountInput::DefineInstrument(Box::new(coarser)));
+    // With this one the leg would turn the position, so that the limit binds it.
+    world.submit(limit("other", PERP, Side::Sell, 10, 12_000));
+    world.limits(Limits {
+        max_order_notional: Some(money("0.01")),
+        ..Limits::default()
+    });
     world.step("fill e 10");
-    assert_eq!(world.order("t").reason_code, Some(ReasonCode::MinQuantity));
+    assert_eq!(world.order("t").reason_code, Some(ReasonCode::MaxNotional));
     world.assert_recovers();
 }
 
