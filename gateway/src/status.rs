@@ -180,6 +180,9 @@ fn refused(refusal: &Refusal) -> Status {
         Refusal::OrderClosed(_) => {
             with_reason(Code::FailedPrecondition, "ORDER_CLOSED", message, &[])
         }
+        Refusal::OrderNotUnknown(_) => {
+            with_reason(Code::FailedPrecondition, "ORDER_NOT_UNKNOWN", message, &[])
+        }
         Refusal::ChangePending => {
             with_reason(Code::FailedPrecondition, "CHANGE_PENDING", message, &[])
         }
@@ -236,7 +239,7 @@ pub fn exposure(error: &ExposureError) -> Status {
             with_reason(Code::Aborted, "STALE_SEQUENCE", message, &metadata)
         }
         ExposureError::Refused(ChangeRefusal::RequestIdTaken) => {
-            invalid_field("request_id", "is already used for another request")
+            with_reason(Code::AlreadyExists, "REQUEST_ID_REUSED", message, &[])
         }
         ExposureError::Refused(ChangeRefusal::Negative) => {
             invalid_field("max_exposure", "must not be negative")

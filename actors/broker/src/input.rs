@@ -109,6 +109,7 @@ pub fn input_of(account: &Account, hub: &MarketHub, command: AccountCommand) -> 
         AccountCommand::CancelForeign(cancel) => AccountInput::CancelForeign(cancel),
         AccountCommand::ResetPaper(reset) => AccountInput::ResetPaper(reset),
         AccountCommand::Split(split) => AccountInput::Split(split),
+        AccountCommand::ResolveOrder(resolve) => AccountInput::ResolveOrder(resolve),
     }
 }
 
@@ -137,6 +138,7 @@ pub fn is_essential(command: &AccountCommand) -> bool {
             | AccountCommand::CancelOrders { .. }
             | AccountCommand::Close { .. }
             | AccountCommand::CancelForeign(_)
+            | AccountCommand::ResolveOrder(_)
             | AccountCommand::Halt { .. }
             | AccountCommand::SetTradingState { .. }
     )
@@ -179,6 +181,7 @@ pub fn request_id(command: &AccountCommand) -> Option<&RequestId> {
         AccountCommand::CancelForeign(cancel) => cancel.request_id.as_ref(),
         AccountCommand::ResetPaper(reset) => reset.request_id.as_ref(),
         AccountCommand::Split(split) => split.request_id.as_ref(),
+        AccountCommand::ResolveOrder(resolve) => resolve.request_id.as_ref(),
         AccountCommand::Submit(_)
         | AccountCommand::SubmitList(_)
         | AccountCommand::DefineInstrument(_) => None,

@@ -29,7 +29,7 @@ macro_rules! variants {
 variants!(input, INPUTS, AccountInput: Open AdjustCash SetLimits DefineInstrument SetTradingState
     Submit Amend Cancel CancelAll CancelOrders SubmitList Close Halt Market Report SessionLost
     SessionReady Tick Funding Split Reconcile RequireReconciliation OfferShare CancelForeign
-    ResetPaper SetPositionMode);
+    ResetPaper SetPositionMode ResolveOrder);
 
 variants!(event, EVENTS, Event: AccountOpened CashAdjusted LimitsSet InstrumentDefined
     TradingStateChanged OrderInitialized OrderDenied OrderSubmitted OrderAccepted OrderRejected
@@ -46,7 +46,7 @@ variants!(reason, REASONS, ReasonCode: PriceIncrement QuantityIncrement MinQuant
     NumericRange VenueRejected PostOnlyWouldTrade NoLiquidity CanceledByUser CanceledByRisk
     NotAtVenue NoAnswer Restarted Reconciled VenueCanceled TimeOver Contingency ListDenied
     ExecutionBusted Unsupported NoConversionRate Concentration LossLimit DrawdownLimit
-    MarketClosed Liquidation PositionTooSmall PositionSideInNetting PositionSideRequired);
+    MarketClosed Liquidation PositionTooSmall PositionSideInNetting PositionSideRequired Resolved);
 
 variants!(report, REPORTS, VenueReport: Accepted Rejected Filled Ended Amended AmendRejected
     CancelRejected Status Triggered Busted NotFound Funding);
@@ -56,9 +56,9 @@ variants!(quarantine, QUARANTINES, QuarantineReason: Overfill ConflictingExecuti
 
 variants!(refusal, REFUSALS, Refusal: AlreadyExists ListExists OrderNotFound UnknownInstrument
     StaleSequence OrderClosed ChangePending Rule NotOpen Invalid TooManyClosings RequestExists
-    ForeignOrderNotFound InvalidOrder NotIdle PositionModeInUse);
+    ForeignOrderNotFound InvalidOrder NotIdle PositionModeInUse OrderNotUnknown);
 
-variants!(command, COMMANDS, Command: Cancel CancelOrders Close Halt CancelForeign);
+variants!(command, COMMANDS, Command: Cancel CancelOrders Close Halt CancelForeign Resolve);
 variants!(outcome, OUTCOMES, CloseOutcome: Flat Dust GaveUp Resumed);
 variants!(hold, HOLDS, Hold: Emulated Parent Session);
 variants!(difference, DIFFERENCES, DifferenceKind: OrderUnknownHere OrderUnknownAtVenue OrderTerms

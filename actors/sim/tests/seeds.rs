@@ -13,7 +13,7 @@ const REMEMBERED: [u64; 12] = [
 ];
 
 /// What cannot occur in the simulator, and why.
-const IMPOSSIBLE: [(&str, &str); 4] = [
+const IMPOSSIBLE: [(&str, &str); 8] = [
     ("input OfferShare", ACCOUNTS_TOGETHER),
     ("event PlatformShareSet", ACCOUNTS_TOGETHER),
     (
@@ -24,7 +24,14 @@ const IMPOSSIBLE: [(&str, &str); 4] = [
         "refusal TooManyClosings",
         "nobody here closes 64 positions at once; account/tests/close has it",
     ),
+    ("input ResolveOrder", NOBODY_LOOKS),
+    ("command Resolve", NOBODY_LOOKS),
+    ("reason Resolved", NOBODY_LOOKS),
+    ("refusal OrderNotUnknown", NOBODY_LOOKS),
 ];
+
+const NOBODY_LOOKS: &str =
+    "nobody here can look at the venue, which proves what it has not; account/tests/resolve has it";
 
 const ACCOUNTS_TOGETHER: &str =
     "the limit over all accounts has seeded runs of its own, domain/risk/platform/tests/faults";

@@ -26,6 +26,8 @@ const READ: Policy = Policy::Roles(&[Role::Viewer, Role::Trader, Role::Risk, Rol
 const TRADE: Policy = Policy::Roles(&[Role::Trader]);
 /// What only takes exposure away: nobody who is responsible should have to look for a colleague.
 const CANCEL: Policy = Policy::Roles(&[Role::Trader, Role::Risk]);
+/// A person's word in place of the venue's: those who can look there.
+const RESOLVE: Policy = Policy::Roles(&[Role::Risk, Role::Ops]);
 const RISK: Policy = Policy::Roles(&[Role::Risk]);
 /// Which accounts there are, and paper money: no real money moves by it.
 const OPS: Policy = Policy::Roles(&[Role::Ops]);
@@ -52,6 +54,7 @@ const METHODS: &[(&str, Policy)] = &[
     ("apextrade.v1.OrderService/SubmitOrder", TRADE),
     ("apextrade.v1.OrderService/AmendOrder", TRADE),
     ("apextrade.v1.OrderService/CancelOrder", CANCEL),
+    ("apextrade.v1.OrderService/ResolveOrder", RESOLVE),
     ("apextrade.v1.OrderService/SubmitOrderList", TRADE),
     ("apextrade.v1.OrderService/CancelOrders", CANCEL),
     ("apextrade.v1.OrderService/CancelAllOrders", CANCEL),

@@ -185,6 +185,22 @@ impl OrderService for OrderServer {
         }
     }
 
+    async fn resolve_order(
+        &self,
+        request: Request<v1::ResolveOrderRequest>,
+    ) -> Result<Response<v1::Order>, Status> {
+        let caller = caller(&request)?;
+        let (order, mut resolve) =
+            wire::read_resolve(request.get_ref()).map_err(|errors| status::invalid(&errors))?;
+        let (account, _) = self.find(&caller, &order).await?;
+        resolve.by = caller.user_id.clone();
+        match account.command(AccountCommand::ResolveOrder(resolve)).await {
+            Ok(Reply::Order(order)) => self.write(&order),
+            Ok(other) => Err(unexpected(&other)),
+            Err(error) => Err(status::command(&error)),
+        }
+    }
+
     async fn submit_order_list(
         &self,
         request: Request<v1::SubmitOrderListRequest>,

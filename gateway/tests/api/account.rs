@@ -12,7 +12,7 @@ use apex_bus::topic::Topic;
 use apex_domain::account::{Account, AccountInput, Effects, Reply};
 use apex_domain::event::AccountMode;
 use apex_domain::order::{OrderType, SubmitList};
-use apex_domain::risk::MarketRef;
+use apex_domain::risk::{MarketRef, ReasonCode};
 use apex_domain::venue::{EndReason, Execution, VenueCommand, VenueEnd, VenueReport};
 use apex_domain::{
     AccountId, ClientOrderId, Currency, ExecId, InstrumentId, Money, Price, Quantity, VenueOrderId,
@@ -118,7 +118,13 @@ impl Actor for TestAccount {
             AccountMessage::Link(VenueLink::Snapshot(snapshot)) => {
                 state.decide(AccountInput::Reconcile { snapshot });
             }
-            AccountMessage::Link(link) => state.venue_connected = link == VenueLink::Ready,
+            AccountMessage::Link(link) => {
+                state.venue_connected = link == VenueLink::Ready;
+                if !state.venue_connected {
+                    let reason_code = ReasonCode::NoAnswer;
+                    state.decide(AccountInput::SessionLost { reason_code });
+                }
+            }
             AccountMessage::Step { .. }
             | AccountMessage::Report { .. }
             | AccountMessage::Durable { .. }
@@ -191,6 +197,7 @@ fn operator_input(command: AccountCommand) -> AccountInput {
         AccountCommand::CancelForeign(cancel) => AccountInput::CancelForeign(cancel),
         AccountCommand::ResetPaper(reset) => AccountInput::ResetPaper(reset),
         AccountCommand::Split(split) => AccountInput::Split(split),
+        AccountCommand::ResolveOrder(resolve) => AccountInput::ResolveOrder(resolve),
         other => panic!("{other:?} is an order"),
     }
 }
@@ -356,6 +363,8 @@ impl TestState {
         let ts_event = Clock::Wall.now();
         let number = self.reports;
         match command {
+            // Of these the venue never says anything.
+            VenueCommand::New(order) if order.client_order_id.as_str().starts_with("silent") => {}
             VenueCommand::New(order) => {
                 self.report(VenueReport::Accepted {
                     client_order_id: order.client_order_id.clone(),

@@ -9,8 +9,10 @@ use apex_domain::{
     AccountId, ClientOrderId, Currency, InstrumentId, Money, Price, Quantity, UnixNanos,
     VenueOrderId,
 };
+use apex_gateway::auth::Role;
 use apex_proto::v1;
 use apex_proto::v1::account_service_client::AccountServiceClient;
+use apex_proto::v1::order_service_client::OrderServiceClient;
 use tonic::Code;
 
 /// The venue has 5 less cash, and an order that is not ours.
@@ -100,6 +102,54 @@ async fn differences_are_listed_and_a_strangers_order_is_canceled() {
         .cancel_foreign_orders(cancel("V-other", "r-1"))
         .await;
     assert_eq!(other.unwrap_err().code(), Code::AlreadyExists);
+}
+
+#[tokio::test]
+async fn an_order_that_the_venue_never_tells_of_is_resolved_by_who_may_look_there() {
+    let harness = Harness::start().await;
+    let mut orders = harness.orders().await;
+    orders.submit_order(resting("known")).await.unwrap();
+    orders.submit_order(resting("silent-1")).await.unwrap();
+    let resolve = |id: &str, reason: &str| v1::ResolveOrderRequest {
+        account_id: "paper".into(),
+        client_order_id: id.into(),
+        request_id: format!("r-{id}"),
+        reason: reason.into(),
+        ..Default::default()
+    };
+    let early = orders
+        .resolve_order(resolve("silent-1", "not listed"))
+        .await;
+    let early = early.unwrap_err();
+    assert_eq!(
+        (early.code(), reason(&early)),
+        (Code::FailedPrecondition, "ORDER_NOT_UNKNOWN".to_owned())
+    );
+    let paper = &harness.actors[&AccountId::new("paper").unwrap()];
+    let reason_of = "cut".to_owned();
+    let lost = VenueLink::Lost { reason: reason_of };
+    paper.cast(AccountMessage::Link(lost)).unwrap();
+    let known = orders.resolve_order(resolve("known", "not listed")).await;
+    assert_eq!(reason(&known.unwrap_err()), "ORDER_NOT_UNKNOWN");
+    let mute = orders.resolve_order(resolve("silent-1", "")).await;
+    assert_eq!(mute.unwrap_err().code(), Code::InvalidArgument);
+    let (trader, _) = harness.user(2, Role::Trader, &["paper"]);
+    let mut traders = OrderServiceClient::new(harness.as_token(&trader).await);
+    let refused = traders
+        .resolve_order(resolve("silent-1", "not listed"))
+        .await;
+    assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied);
+
+    let (ops, _) = harness.user(3, Role::Ops, &["paper"]);
+    let mut operators = OrderServiceClient::new(harness.as_token(&ops).await);
+    for _ in 0..2 {
+        let answer = operators
+            .resolve_order(resolve("silent-1", "not listed"))
+            .await;
+        let order = answer.unwrap().into_inner();
+        assert_eq!(order.status(), v1::OrderStatus::Canceled);
+        assert_eq!(order.reason_code, "RESOLVED");
+    }
 }
 
 #[tokio::test]

@@ -257,7 +257,7 @@ pub fn read_order_status(fields: &mut Fields, value: i32) -> Option<OrderStatus>
     found
 }
 
-const REASON_CODES: [ReasonCode; 42] = {
+const REASON_CODES: [ReasonCode; 43] = {
     use ReasonCode as R;
     [
         R::PriceIncrement,
@@ -302,6 +302,7 @@ const REASON_CODES: [ReasonCode; 42] = {
         R::PositionTooSmall,
         R::PositionSideInNetting,
         R::PositionSideRequired,
+        R::Resolved,
     ]
 };
 

@@ -2,7 +2,7 @@
 
 use apex_domain::account::{
     Account, CancelFilter, ClosingState, Effects, Equity, ExecutionRecord, ForeignCancel,
-    InstrumentSplit, PaperReset, Preview, Refusal, Reply,
+    InstrumentSplit, PaperReset, Preview, Refusal, Reply, ResolveOrder,
 };
 use apex_domain::event::{AccountMode, CloseScope, PositionMode, Recorded};
 use apex_domain::order::{AmendOrder, Order, OrderKey, SubmitList, SubmitOrder};
@@ -86,6 +86,8 @@ pub enum AccountCommand {
     CancelForeign(ForeignCancel),
     /// Starts a paper account over.
     ResetPaper(PaperReset),
+    /// An order of unknown outcome is not at the venue.
+    ResolveOrder(ResolveOrder),
 }
 
 /// Why a command has no answer from the account. Nothing was decided, unless the variant says

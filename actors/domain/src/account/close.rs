@@ -90,7 +90,10 @@ impl Account {
                 };
                 keys.iter().map(found).collect()
             }
-            Command::Halt { .. } | Command::Close(_) | Command::CancelForeign(_) => Vec::new(),
+            Command::Halt { .. }
+            | Command::Close(_)
+            | Command::CancelForeign(_)
+            | Command::Resolve(_) => Vec::new(),
         }
     }
 
@@ -134,11 +137,12 @@ impl Account {
             return step.refuse(Refusal::TooManyClosings(self.closings.len()));
         }
         self.take_command(step, request_id, command);
+        // Of the command, by which a repetition and `Closing` know it; what it does follows.
+        self.done(step);
         let meant = self.meant(&in_the_way(&scope));
         for index in &meant {
             self.cancel_working(step, *index, None, ReasonCode::CanceledByUser);
         }
-        self.done(step);
     }
 
     /// The kill switch. The state is first in the journal, so that nothing new is taken behind it.
@@ -176,7 +180,7 @@ impl Account {
         self.reply_orders(step, &meant);
     }
 
-    fn take_command(
+    pub(super) fn take_command(
         &mut self,
         step: &mut Step<'_>,
         request_id: Option<RequestId>,
@@ -256,7 +260,10 @@ impl Account {
             }
         };
         match command {
-            Command::Close(_) => self.done(step),
+            Command::Close(_) => {
+                let sequence = answered.sequence;
+                step.effects.reply = Some(Reply::Done { sequence });
+            }
             Command::CancelOrders(keys) => self.reply_outcomes_of(step, keys.clone(), touched),
             _ => {
                 let indexes = touched.iter().filter_map(|found| match found {

@@ -5,6 +5,7 @@
 //! after a restart.
 
 use super::close::{in_the_way, is_meant};
+use super::closing_size::Coins;
 use super::machine::{Account, Step};
 use crate::event::{CloseOutcome, CloseScope, Event};
 use crate::id::{ClientOrderId, InstrumentId, RequestId, StrategyId};
@@ -76,11 +77,11 @@ pub(super) struct Attempts {
 }
 
 /// A position to close.
-struct Target {
-    instrument_id: InstrumentId,
+pub(super) struct Target {
+    pub instrument_id: InstrumentId,
     strategy_id: StrategyId,
     side: PositionSide,
-    quantity: i64,
+    pub quantity: i64,
 }
 
 impl Account {
@@ -231,6 +232,7 @@ impl Account {
             .collect();
         let (mut waits, mut gave_up) = (is_busy, false);
         let mut number = closing.orders;
+        let mut coins = Coins::new();
         for target in targets {
             let attempts = closing.attempts.get(&target.instrument_id);
             let barren = attempts.filter(|attempts| attempts.barren > 0);
@@ -246,7 +248,9 @@ impl Account {
                 gave_up = true;
             } else if barren.is_some_and(|barren| step.now.since(barren.last_at) < RETRY_NS) {
                 waits = true;
-            } else if let Some(request) = self.closing_order(closing, &mut number, &target) {
+            } else if let Some(size) = self.closable_size(&target, &mut coins)
+                && let Some(request) = self.closing_order(closing, &mut number, &target, size)
+            {
                 let market = self.reference_of(&target.instrument_id);
                 // A denied one counts as an attempt.
                 self.take_acceptable(step, Box::new(request), market);
@@ -283,24 +287,15 @@ impl Account {
         self.limits.wide.prevent_self_trade && rests && targets.iter().any(meets)
     }
 
-    /// Returns the order that closes as much of a position as one order can, with the first id
-    /// at or behind `number` that nobody has, and moves `number` behind it.
+    /// Returns the order that closes `size` of a position, with the first id at or behind `number`
+    /// that nobody has, and moves `number` behind it.
     fn closing_order(
         &self,
         closing: &Closing,
         number: &mut u32,
         target: &Target,
+        size: Quantity,
     ) -> Option<SubmitOrder> {
-        let instrument = self.instruments.get(&target.instrument_id)?;
-        let step = instrument.quantity_increment.0;
-        let size = target
-            .quantity
-            .unsigned_abs()
-            .min(instrument.max_quantity.0.unsigned_abs());
-        let size = i64::try_from(size).ok()? / step * step;
-        if size < instrument.min_quantity.0 || size == 0 {
-            return None;
-        }
         let client_order_id = loop {
             let client_order_id = closing.order_id(*number)?;
             *number = number.checked_add(1)?;
@@ -318,7 +313,7 @@ impl Account {
                 Side::Buy
             },
             order_type: OrderType::Market,
-            quantity: Quantity(size),
+            quantity: size,
             limit_price: None,
             time_in_force: TimeInForce::Ioc,
             post_only: false,

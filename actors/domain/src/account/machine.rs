@@ -247,6 +247,7 @@ impl Account {
                 reason,
             } => self.kill(step, request_id, (cancel, flatten), by, reason),
             AccountInput::CancelForeign(request) => self.cancel_foreign(step, request),
+            AccountInput::ResolveOrder(request) => self.resolve_order(step, request),
             AccountInput::Market {
                 instrument_id,
                 view,

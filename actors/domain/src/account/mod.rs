@@ -8,6 +8,7 @@ pub mod as_of;
 mod auctions;
 mod close;
 mod closing;
+mod closing_size;
 mod commands;
 mod fold;
 mod foreign;
@@ -26,6 +27,7 @@ mod reducing;
 mod reports;
 mod requests;
 mod reset;
+mod resolve;
 mod session;
 mod settlement;
 mod share;
@@ -46,7 +48,7 @@ pub use reset::PaperReset;
 pub(crate) use session::NO_ANSWER_NS;
 pub use types::{
     AccountInput, CancelFilter, Effects, ExecutionRecord, ForeignCancel, FundingPayment,
-    InstrumentSplit, Outcome, Refusal, Reply,
+    InstrumentSplit, Outcome, Refusal, Reply, ResolveOrder,
 };
 
 #[cfg(test)]

@@ -100,6 +100,8 @@ pub enum AccountInput {
     },
     /// Cancels orders at the venue that are not ours.
     CancelForeign(ForeignCancel),
+    /// A person says that an order whose outcome is not known is not at the venue.
+    ResolveOrder(ResolveOrder),
     /// What the market of an instrument is now: orders that are held here look at it, and values
     /// are measured by it.
     Market {
@@ -149,6 +151,15 @@ pub struct ForeignCancel {
     pub request_id: Option<RequestId>,
     /// At most 100; empty is all that the venue's last list has, of those the first 1,000.
     pub venue_order_ids: Vec<VenueOrderId>,
+    pub by: String,
+    pub reason: String,
+}
+
+/// What a person found out about an order that the venue does not tell of: it is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolveOrder {
+    pub request_id: Option<RequestId>,
+    pub key: OrderKey,
     pub by: String,
     pub reason: String,
 }
@@ -211,6 +222,12 @@ pub enum Refusal {
     /// The order is in a state in which this is not possible.
     #[error("order is {0}, it can no longer be changed: a new one needs a new client_order_id")]
     OrderClosed(&'static str),
+    /// Only what the venue does not tell may a person tell in its place.
+    #[error(
+        "order is {0}, and the venue has not left that open for long: cancel it, or wait until it \
+         is UNKNOWN"
+    )]
+    OrderNotUnknown(&'static str),
     #[error("order has a change under way: wait until it has ended, then ask again")]
     ChangePending,
     /// A well-formed amend that breaks a rule.

@@ -295,6 +295,16 @@ pub enum Command {
     Halt { cancel: bool, flatten: bool },
     /// Cancel orders at the venue that are not ours.
     CancelForeign(CancelForeign),
+    /// An order whose outcome was not known is not at the venue, a person says.
+    Resolve(Resolve),
+}
+
+/// A person's word that an order is not at the venue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolve {
+    pub order_id: OrderId,
+    pub by: String,
+    pub reason: String,
 }
 
 /// A person's wish to have orders canceled that this account did not place.
@@ -344,7 +354,8 @@ pub struct CloseScope {
 pub enum CloseOutcome {
     /// Nothing is left of them.
     Flat,
-    /// What is left cannot be ordered: less than the instrument's smallest quantity.
+    /// What is left cannot be ordered: less than the instrument's smallest order, or coins that
+    /// went for fees.
     Dust,
     /// Several closing orders ended without closing them; a person has to look.
     GaveUp,

@@ -48,6 +48,9 @@ pub struct Question<'a> {
     /// One of the platform's own orders that close a position: no state, rate, count or limit of
     /// size keeps it.
     pub closing: bool,
+    /// It was held here and leaves now: it counts among the open orders already, and a limit of ours
+    /// that was lowered since then is no reason to drop what protects a position.
+    pub waited: bool,
     /// For an amend what the order could do before it; an amend that only does less is not
     /// measured against position and buying power again.
     pub before: Option<Before>,
@@ -267,6 +270,11 @@ impl Question<'_> {
             Side::Buy => self.net.quantity >= 0 || worst > 0,
             Side::Sell => self.net.quantity <= 0 || worst < 0,
         }
+    }
+
+    /// Returns true for an order that waited here and only brings a position nearer to zero.
+    fn is_waited_exit(&self) -> bool {
+        self.waited && !self.passes_zero()
     }
 
     /// Returns true for an amend that takes quantity away, or moves the limit away from the market,

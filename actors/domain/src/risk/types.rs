@@ -76,6 +76,8 @@ pub enum ReasonCode {
     PositionSideInNetting,
     /// An order of a hedging account does not say which side of a contract it means.
     PositionSideRequired,
+    /// A person said that the order, of which the venue told nothing, is not there.
+    Resolved,
 }
 
 impl ReasonCode {
@@ -124,6 +126,7 @@ impl ReasonCode {
             ReasonCode::PositionSideInNetting => "POSITION_SIDE_IN_NETTING",
             ReasonCode::PositionSideRequired => "POSITION_SIDE_REQUIRED",
             ReasonCode::PositionTooSmall => "POSITION_TOO_SMALL",
+            ReasonCode::Resolved => "RESOLVED",
         }
     }
 }

@@ -342,6 +342,7 @@ fn refused(refusal: &Refusal) -> NotTaken {
         Refusal::Rule { code, .. } => code.as_str(),
         Refusal::TooManyClosings(_) => "TOO_MANY_CLOSINGS",
         Refusal::NotIdle { .. } => "ACCOUNT_NOT_IDLE",
+        Refusal::OrderNotUnknown(_) => "ORDER_NOT_UNKNOWN",
         Refusal::NotOpen => "NOT_OPEN",
         Refusal::Invalid { field, detail } => return invalid(field, detail),
         Refusal::InvalidOrder {

@@ -144,7 +144,10 @@ impl Interest {
                     None => self.everything = true,
                 },
                 Command::Halt { flatten, .. } => self.everything |= flatten,
-                Command::Cancel(_) | Command::CancelOrders(_) | Command::CancelForeign(_) => {}
+                Command::Cancel(_)
+                | Command::CancelOrders(_)
+                | Command::CancelForeign(_)
+                | Command::Resolve(_) => {}
             },
             _ => {}
         }

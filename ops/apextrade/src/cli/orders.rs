@@ -61,6 +61,11 @@ pub enum OrdersAction {
     Cancel(CancelArgs),
     /// Cancel every working order, or those that the flags name.
     CancelAll(CancelAllArgs),
+    /// End an order of unknown outcome that is not at the venue, as you have seen there.
+    #[command(
+        after_help = "Example:\n  apextrade orders resolve batch-1 --reason \"not in the venue's list\""
+    )]
+    Resolve(ResolveArgs),
     /// Print each event as it comes, one JSON object a line with --json.
     Watch(WatchArgs),
 }
@@ -143,6 +148,17 @@ pub struct CancelArgs {
     /// The ids that the orders were submitted with; at most 100.
     #[arg(required = true)]
     pub client_order_ids: Vec<String>,
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ResolveArgs {
+    #[command(flatten)]
+    pub one: OneOrderArgs,
+    /// How you know, for the record.
+    #[arg(long)]
+    pub reason: String,
     #[command(flatten)]
     pub request: RequestArgs,
 }

@@ -4,7 +4,7 @@ use super::submit::{cut_price, cut_quantity};
 use crate::convert::{enums, text};
 use crate::field::{FieldErrors, Fields};
 use crate::v1;
-use apex_domain::account::CancelFilter;
+use apex_domain::account::{CancelFilter, ResolveOrder};
 use apex_domain::number::DecimalText;
 use apex_domain::order::{AmendOrder, Misfit, OrderKey};
 use apex_domain::{
@@ -173,6 +173,38 @@ pub fn read_cancel(
     );
     let request_id = text::optional(f, "request_id", &request.request_id, RequestId::new);
     let value = (|| Some((order?, request_id?)))();
+    fields.finish(value)
+}
+
+/// Reads that an order is not at the venue; who says so is not in it.
+///
+/// Errors: every field that cannot be read.
+pub fn read_resolve(
+    request: &v1::ResolveOrderRequest,
+) -> Result<(OrderRef, ResolveOrder), FieldErrors> {
+    let mut fields = Fields::new();
+    let f = &mut fields;
+    let order = order_ref(
+        f,
+        &request.account_id,
+        &request.order_id,
+        &request.client_order_id,
+    );
+    let request_id = text::request_id(f, &request.request_id);
+    if request.reason.is_empty() {
+        f.refuse("reason", "is required: say how it is known");
+    }
+    let reason = text::free(f, "reason", &request.reason);
+    let value = (|| {
+        let order = order?;
+        let resolve = ResolveOrder {
+            request_id: Some(request_id?),
+            key: order.key.clone(),
+            by: String::new(),
+            reason: reason?,
+        };
+        Some((order, resolve))
+    })();
     fields.finish(value)
 }
 

@@ -9,6 +9,7 @@ mod write;
 
 pub use change::{
     AmendDraft, AmendError, OrderRef, read_amend, read_cancel, read_cancel_all, read_order_ref,
+    read_resolve,
 };
 pub use list::{
     CancelOrders, Close, read_cancel_orders, read_close, read_flatten, read_submit_list,

@@ -231,6 +231,13 @@ impl Account {
         if quantity <= order.filled_quantity {
             return invalid("quantity", "is not above what is already filled");
         }
+        // An iceberg that is cut here is cut anew; a venue shows what it was told to.
+        let shown = order.request.terms.display_quantity;
+        if entry.slice.is_none() && shown.is_some_and(|shown| quantity < shown) {
+            let detail = "is below display_quantity, which stays: cancel the order and send a \
+                          smaller one";
+            return invalid("quantity", detail);
+        }
         None
     }
 

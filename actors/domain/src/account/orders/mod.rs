@@ -186,6 +186,7 @@ impl Account {
         if entry.hold.is_some() {
             // It counted when it was taken, and what protects a position does not wait for it.
             question.recent_orders = 0;
+            question.waited = entry.is_home();
         }
         if entry.has_waited_here() {
             // Nobody is asked when it leaves: the venue lets the other order give way, as for one
@@ -290,7 +291,7 @@ impl Account {
         OrderId::new(&format!("{account}-{}", self.sequence + 1)).expect("order id is well formed")
     }
 
-    fn funds<'a>(&'a self, instrument: &'a Instrument) -> AccountFunds<'a> {
+    pub(super) fn funds<'a>(&'a self, instrument: &'a Instrument) -> AccountFunds<'a> {
         AccountFunds {
             instrument,
             holdings: self.holdings(),
@@ -339,6 +340,7 @@ impl Account {
             unsupported,
             position_mode: Some(self.position_mode()),
             closing: false,
+            waited: false,
             before: None,
             net: self.position_meant(request),
             exposure: self.orders.exposures().of(&request.instrument_id),

@@ -1,6 +1,6 @@
 //! Executions: told apart by id, and booked whatever the order's state says.
 
-use super::{Account, Event, OrderIndex, QuarantineReason, Step};
+use super::{Account, Event, OrderIndex, QuarantineReason, ReasonCode, Step};
 use crate::number::NumberError;
 use crate::order::OrderStatus;
 use crate::order::entry::OrderEntry;
@@ -40,7 +40,8 @@ impl Account {
             order.request.client_order_id.clone(),
         );
         let late = !entry.is_working();
-        let never_there = matches!(entry.base, OrderStatus::Denied | OrderStatus::Rejected);
+        let never_there = matches!(entry.base, OrderStatus::Denied | OrderStatus::Rejected)
+            || order.reason_code == Some(ReasonCode::Resolved);
         let status = order.status.as_str();
         let total = i128::from(order.filled_quantity.0) + i128::from(execution.last_quantity.0);
         let overfill = total > i128::from(order.quantity.0) || entry.overfills_slice(&execution);

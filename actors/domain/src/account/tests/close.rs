@@ -12,6 +12,7 @@ use crate::venue::VenueCommand;
 use crate::{StrategyId, UnixNanos};
 
 mod bounds;
+mod dust;
 mod resumed;
 
 fn of_strategy(strategy: &str, order: SubmitOrder) -> SubmitOrder {

@@ -20,6 +20,7 @@ mod self_trade;
 mod hedged;
 mod lists;
 mod losses;
+mod lowered;
 mod reducing;
 
 /// 10,000 USDT, no other limits than these, and a market of both instruments at 100.

@@ -24,6 +24,7 @@ mod reducing;
 mod reports;
 mod requests;
 mod reset;
+mod resolve;
 mod share;
 mod sides;
 pub(crate) mod support;

@@ -2,6 +2,7 @@
 
 use super::support::*;
 use crate::account::{AccountInput, Reply};
+use crate::event::CloseScope;
 use crate::market::Side;
 use crate::number::{Price, Quantity};
 use crate::order::{AmendOrder, OrderStatus};
@@ -68,4 +69,25 @@ fn an_amend_that_changed_nothing_does_not_undo_a_later_one_when_it_is_repeated()
     assert!(world.events().is_empty() && world.commands().is_empty());
     assert_eq!(world.order("a").quantity, Quantity(5));
     world.assert_recovers();
+}
+
+#[test]
+fn a_repeated_close_is_answered_as_the_first_time() {
+    let mut world = World::small();
+    let close = |world: &mut World| {
+        world.apply(AccountInput::Close {
+            scope: CloseScope::default(),
+            request_id: Some(request_id("c")),
+        });
+    };
+    world.working(limit("in", PERP, Side::Buy, 10, 10_000));
+    world.fill("in", "x", 10, 10_000);
+    world.working(limit("rests", PERP, Side::Buy, 10, 9_000));
+    close(&mut world);
+    let first = world.effects.reply.clone();
+    let taken = world.account.closing(&request_id("c")).unwrap().taken;
+    assert_eq!(first, Some(Reply::Done { sequence: taken }));
+    world.cash("USDT", "1");
+    close(&mut world);
+    assert_eq!(world.effects.reply, first);
 }

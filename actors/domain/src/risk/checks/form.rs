@@ -165,7 +165,7 @@ pub(super) fn order_notional(q: &Question<'_>) -> Result<(), Denial> {
     if let Some(max) = q.instrument.rules.max_notional {
         at_most(max, "the venue's ")?;
     }
-    match q.limits.max_order_notional {
+    match q.limits.max_order_notional.filter(|_| !q.is_waited_exit()) {
         Some(max) => at_most(max, ""),
         None => Ok(()),
     }
@@ -178,7 +178,8 @@ pub(super) fn price_collar(q: &Question<'_>) -> Result<(), Denial> {
     let reference = q.stop_price.or_else(|| q.reference());
     // The tighter one of ours and the venue's.
     let venue = q.instrument.rules.price_collar;
-    let collar = q.limits.price_collar.into_iter().chain(venue).min();
+    let ours = q.limits.price_collar.filter(|_| !q.is_waited_exit());
+    let collar = ours.into_iter().chain(venue).min();
     let (Some(collar), Some(limit), Some(reference)) = (collar, q.limit_price, reference) else {
         return Ok(());
     };

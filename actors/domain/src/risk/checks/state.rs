@@ -67,7 +67,7 @@ pub(super) fn side_quantity(q: &Question<'_>) -> Result<(), Denial> {
 }
 
 pub(super) fn open_orders(q: &Question<'_>) -> Result<(), Denial> {
-    match q.limits.max_open_orders.filter(|_| !q.closing) {
+    match q.limits.max_open_orders.filter(|_| !q.closing && !q.waited) {
         Some(max) if q.open_orders >= max as usize => Err(deny(
             ReasonCode::OpenOrderLimit,
             format!("{} orders are open, {max} are allowed", q.open_orders),

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::cli::{
     AmendArgs, CancelAllArgs, CancelArgs, ClientArgs, GetArgs, OrdersAction, OrdersArgs,
-    OrdersListArgs, SubmitArgs,
+    OrdersListArgs, ResolveArgs, SubmitArgs,
 };
 use crate::commands::block_on;
 use crate::config::Settings;
@@ -32,6 +32,7 @@ pub fn run(args: OrdersArgs, settings: &Settings) -> Result<ExitCode> {
         Some(OrdersAction::Amend(args)) => amend(args, settings),
         Some(OrdersAction::Cancel(args)) => cancel(args, settings),
         Some(OrdersAction::CancelAll(args)) => cancel_all(args, settings),
+        Some(OrdersAction::Resolve(args)) => resolve(args, settings),
         Some(OrdersAction::Watch(args)) => watch::run(&args, settings),
     }
 }
@@ -221,6 +222,22 @@ fn cancel(args: CancelArgs, settings: &Settings) -> Result<ExitCode> {
     Ok(order_list::exit(&outcomes))
 }
 
+fn resolve(args: ResolveArgs, settings: &Settings) -> Result<ExitCode> {
+    let request = v1::ResolveOrderRequest {
+        account_id: args.one.account,
+        client_order_id: args.one.client_order_id,
+        request_id: request_id(args.request)?,
+        reason: args.reason,
+        ..Default::default()
+    };
+    let order = block_on(async {
+        let gateway = Gateway::open(&args.one.client, settings).await?;
+        let mut orders = gateway.orders();
+        gateway.answer(orders.resolve_order(request)).await
+    })?;
+    Ok(print(&args.one.client, &order))
+}
+
 fn cancel_all(args: CancelAllArgs, settings: &Settings) -> Result<ExitCode> {
     let request = v1::CancelAllOrdersRequest {
         account_id: args.account,
@@ -299,6 +316,15 @@ mod tests {
         assert!(Cli::try_parse_from(["apextrade", "orders", "amend", "c-1"]).is_err());
         parse(&["amend", "c-1", "--quantity", "2"]);
         parse(&["amend", "c-1", "--stop-price", "2", "--request-id", "r-1"]);
+    }
+
+    #[test]
+    fn an_order_is_resolved_with_a_reason() {
+        assert!(Cli::try_parse_from(["apextrade", "orders", "resolve", "a"]).is_err());
+        match parse(&["resolve", "a", "--reason", "not listed"]).action {
+            Some(OrdersAction::Resolve(args)) => assert_eq!(args.reason, "not listed"),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -116,6 +116,7 @@ fn rule_advice(reason: &str) -> Option<String> {
             "see what is there with `apextrade orders` and `apextrade positions`, and end it with \
              `apextrade accounts flatten`"
         }
+        "ORDER_NOT_UNKNOWN" => "cancel it with `apextrade orders cancel`",
         "ORDER_NOT_FOUND" => "list them with `apextrade orders`",
         _ => return None,
     };

@@ -1,6 +1,9 @@
 //! Icebergs with other prices and quantities.
 
-use super::{FIRST, SENT, check, check_at};
+use super::{FIRST, Quantity, SENT, Side, check, check_at};
+use crate::account::Refusal;
+use crate::account::tests::support::{PERP, World, limit};
+use crate::order::OrderStatus;
 
 #[test]
 fn an_amend_reaches_the_part_only_where_it_changes_that() {
@@ -187,4 +190,24 @@ fn an_amend_ends_with_its_part_when_fills_of_that_are_taken_back() {
         "no later answer tells more of the amend"
     );
     world.assert_recovers();
+}
+
+/// At a venue that knows icebergs: it shows what it was told to.
+#[test]
+fn an_amend_to_less_than_is_shown_is_refused() {
+    let mut world = World::small();
+    let mut iceberg = limit("i", PERP, Side::Buy, 100, 9_000);
+    iceberg.terms.display_quantity = Some(Quantity(50));
+    world.working(iceberg);
+    world.amend("i", Some(49), None);
+    assert!(matches!(
+        world.refusal(),
+        Refusal::Invalid {
+            field: "quantity",
+            ..
+        }
+    ));
+    assert!(world.commands().is_empty());
+    world.amend("i", Some(50), None);
+    assert_eq!(world.state("i"), OrderStatus::PendingAmend);
 }

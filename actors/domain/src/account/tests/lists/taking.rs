@@ -38,15 +38,14 @@ fn a_leg_passes_all_checks_when_it_leaves() {
     let mut world = World::small();
     world.submit_list(list(Contingency::Bracket, bracket()));
     world.step("accept e");
+    // With this one the leg would turn the position, so that the limit binds it.
+    world.submit(limit("other", PERP, Side::Sell, 10, 12_000));
     world.limits(Limits {
-        max_open_orders: Some(0),
+        max_order_notional: Some(money("0.01")),
         ..Limits::default()
     });
     world.step("fill e 10");
-    assert_eq!(
-        world.order("t").reason_code,
-        Some(ReasonCode::OpenOrderLimit)
-    );
+    assert_eq!(world.order("t").reason_code, Some(ReasonCode::MaxNotional));
     world.assert_recovers();
 }
 
