@@ -5,6 +5,7 @@ use super::wire::{Fields, HEADER, Wire, next_row};
 use crate::StorageError;
 use crate::error::{Damage, Position};
 use crate::port::series::{BarRow, RollUp, Rows, Stream, TimeRange};
+use crate::postgres::server::PgServer;
 use apex_domain::id::InstrumentId;
 use futures::TryStreamExt;
 use std::pin::Pin;
@@ -24,7 +25,8 @@ struct Source {
     condition: String,
 }
 
-type Page<T> = Result<Vec<T>, StorageError>;
+/// Rows, and whether they are the last ones.
+type Page<T> = Result<(Vec<T>, bool), StorageError>;
 
 impl PgSeries {
     pub(super) fn read<T: Wire>(
@@ -93,7 +95,7 @@ impl PgSeries {
             let (client, stream) = stream;
             hand_over::<T>(this, client, Box::pin(stream), sender).await;
         });
-        Ok(Box::new(rows(pages)))
+        Ok(Box::new(rows(self.on.clone(), pages)))
     }
 }
 
@@ -103,17 +105,32 @@ fn quoted(number: i64) -> String {
 }
 
 fn rows<T: Wire>(
+    on: PgServer,
     pages: mpsc::Receiver<Page<T>>,
 ) -> impl Iterator<Item = Result<T, StorageError>> + Send {
     let mut page = Vec::new().into_iter();
+    let mut is_ended = false;
     std::iter::from_fn(move || {
         loop {
             if let Some(row) = page.next() {
                 return Some(Ok(row));
             }
-            match pages.recv().ok()? {
-                Ok(next) => page = next.into_iter(),
-                Err(error) => return Some(Err(error)),
+            if is_ended {
+                return None;
+            }
+            let next = pages.recv().unwrap_or_else(|_| {
+                // Without this the rows would merely seem to be fewer.
+                Err(on.unavailable("reading has ended before the last row"))
+            });
+            match next {
+                Ok((rows, is_last)) => {
+                    page = rows.into_iter();
+                    is_ended = is_last;
+                }
+                Err(error) => {
+                    is_ended = true;
+                    return Some(Err(error));
+                }
             }
         }
     })
@@ -127,11 +144,9 @@ async fn hand_over<T: Wire>(
 ) {
     let mut parser = Parser::default();
     loop {
-        let (page, is_last) = match parser.page::<T>(&this, &mut stream).await {
-            Ok((page, is_last)) => (Ok(page), is_last),
-            Err(error) => (Err(error), true),
-        };
-        let is_whole = is_last && page.is_ok();
+        let page = parser.page::<T>(&this, &mut stream).await;
+        let is_whole = matches!(page, Ok((_, true)));
+        let is_last = is_whole || page.is_err();
         // The reader is on another thread and may be slow; this one has others to serve.
         let to = sender.clone();
         let sent = tokio::task::spawn_blocking(move || to.send(page).is_ok()).await;
@@ -159,7 +174,7 @@ impl Parser {
         &mut self,
         this: &PgSeries,
         stream: &mut Pin<Box<CopyOutStream>>,
-    ) -> Result<(Vec<T>, bool), StorageError> {
+    ) -> Page<T> {
         let mut page = Vec::with_capacity(PAGE_ROWS);
         while page.len() < PAGE_ROWS {
             let next = stream.try_next().await;

@@ -132,3 +132,25 @@ fn a_batch_that_a_killed_server_left_in_doubt_is_stored_once() {
     assert_eq!(asked(&postgres, count), "30000|30000|1|30000");
     assert_eq!(series.gaps(&id, Stream::Trades).expect("none"), []);
 }
+
+#[test]
+fn a_reader_is_told_when_the_server_goes_away_in_the_midst() {
+    let Some(mut postgres) = here(Postgres::start()) else {
+        return;
+    };
+    let (series, id) = open(&postgres);
+    // More than the pages ahead and the buffers of a connection hold.
+    for batch in 0..4_u64 {
+        let first = batch * 60_000 + 1;
+        let rows: Vec<TradeRow> = (first..first + 60_000)
+            .map(|n| trade(n, DAY + n as i64))
+            .collect();
+        series.write_trades(&id, &rows).expect("stored");
+    }
+    let mut reader = series.trades(&id, TimeRange::ALL).expect("it reads");
+    assert_eq!(reader.next().expect("one").expect("a row").sequence, 1);
+    postgres.kill().expect("it is killed");
+    let last = reader.last().expect("more rows or an error");
+    let error = last.expect_err("not all rows came");
+    assert!(matches!(error, StorageError::Unavailable { .. }), "{error}");
+}
