@@ -141,6 +141,25 @@ pub enum StorageError {
         /// The account's epoch now; 0 when it is not known.
         found: u64,
     },
+    /// An instrument is known with other decimals. Its mantissas would mean other numbers: give
+    /// those that it is known with, or another instrument id.
+    #[error(
+        "instrument {instrument_id} has {stored} decimals (price/quantity) in storage, not {given}"
+    )]
+    OtherDecimals {
+        /// The instrument.
+        instrument_id: String,
+        /// As stored: `2/5`.
+        stored: String,
+        /// As given.
+        given: String,
+    },
+    /// Rows of an instrument that was never declared. A bug of the caller.
+    #[error("instrument {instrument_id} is not declared: say its decimals before its first row")]
+    NotDeclared {
+        /// The instrument.
+        instrument_id: String,
+    },
     /// There is nothing there.
     #[error("no journal in \"{}\"", path.display())]
     NotFound {

@@ -1,13 +1,12 @@
 //! Where ApexTrade keeps what must not be lost, and how it is read back.
 //!
-//! **For**: ports (traits) for the journal of an account and for small keyed records, with the
-//! backends behind them: `embedded` (files in a data folder, the default), `postgres`, `folder` and
-//! `s3` (objects), and `memory`
-//! (tests and benches), one conformance suite that every backend passes, and `verify`, which checks a journal
-//! without touching it.
+//! **For**: ports (traits) for the journal of an account, small keyed records and time series, with
+//! the backends behind them: `embedded` (files in a data folder, the default), `postgres`, `folder`
+//! and `s3` (objects), and `memory` (tests and benches), one conformance suite that every backend
+//! passes, and `verify`, which checks a journal without touching it.
 //!
-//! **Not for**: knowing what a record means. Payloads are opaque bytes; the domain encodes and
-//! decodes its events. Nothing here decides about orders, and no port is async: it blocks,
+//! **Not for**: knowing what a record of a journal means. Payloads are opaque bytes; the domain
+//! encodes and decodes its events. Of the domain only the values of market data are used here. Nothing here decides about orders, and no port is async: it blocks,
 //! and a shell runs it on a thread of its own.
 //!
 //! **Start reading** at [`port::journal`] (what a journal promises), then `embedded/frame.rs` (the
@@ -24,17 +23,19 @@ pub mod memory;
 pub mod port;
 pub mod postgres;
 pub mod redis;
+mod rolling;
 pub mod s3;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 pub mod verify;
 
 pub use embedded::{
-    DataDir, EmbeddedJournal, EmbeddedJournals, EmbeddedRecords, Options, read_record,
+    DataDir, EmbeddedJournal, EmbeddedJournals, EmbeddedRecords, EmbeddedSeries, Options,
+    read_record,
 };
 pub use error::{Damage, Position, StorageError};
 pub use folder::FolderObjects;
-pub use memory::{MemoryHot, MemoryJournal, MemoryRecords, MemoryStore};
+pub use memory::{MemoryHot, MemoryJournal, MemoryRecords, MemorySeries, MemoryStore};
 pub use port::hot::{Hot, HotHealth, Signal, Signals, Wakes};
 pub use port::journal::{
     ChainHash, Class, DurableSequence, Head, Journal, JournalError, JournalState, Record,
@@ -43,4 +44,5 @@ pub use port::journal::{
 pub use port::journals::Journals;
 pub use port::objects::{ContentHash, ObjectInfo, ObjectKey, Objects};
 pub use port::records::Records;
+pub use port::series::Series;
 pub use verify::{FirstBad, VerifyReport, accounts, verify};

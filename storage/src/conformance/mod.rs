@@ -8,6 +8,12 @@ mod journal;
 mod journals;
 mod objects;
 mod records;
+mod series;
+mod series_bars;
+#[cfg(test)]
+mod series_recorded;
+#[cfg(test)]
+mod series_tests;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +22,7 @@ use crate::port::journal::{Journal, JournalError};
 use crate::port::journals::Journals;
 use crate::port::objects::Objects;
 use crate::port::records::Records;
+use crate::port::series::Series;
 
 pub use hot::hot_suite;
 #[cfg(test)]
@@ -24,6 +31,8 @@ pub use journal::journal_suite;
 pub use journals::journals_suite;
 pub use objects::objects_suite;
 pub use records::records_suite;
+pub use series::series_suite;
+pub use series_bars::same_as_the_engine;
 
 /// An account's journal that can be opened again and again, and made to fail.
 pub trait JournalBackend {
@@ -84,4 +93,13 @@ pub trait HotBackend {
     /// # Errors
     /// As the backend's own `open`.
     fn open(&self) -> Result<Box<dyn Hot>, crate::StorageError>;
+}
+
+/// A store of time series that can be opened again and again.
+pub trait SeriesBackend {
+    /// Opens the store; the one opened before is closed already.
+    ///
+    /// # Errors
+    /// As the backend's own `open`.
+    fn open(&self) -> Result<Box<dyn Series>, crate::StorageError>;
 }

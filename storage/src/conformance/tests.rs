@@ -198,12 +198,12 @@ fn the_memory_records_keep_the_promises() {
 }
 
 /// A database of its own for each case, on one server.
-struct InDatabase {
+pub(super) struct InDatabase {
     url: String,
 }
 
 impl InDatabase {
-    fn new(server: &Postgres, number: &AtomicUsize) -> InDatabase {
+    pub fn new(server: &Postgres, number: &AtomicUsize) -> InDatabase {
         let name = format!("case_{}", number.fetch_add(1, Ordering::Relaxed));
         let made = server.query("postgres", &format!("CREATE DATABASE {name}"));
         made.expect("a database is made");
@@ -214,7 +214,7 @@ impl InDatabase {
         case
     }
 
-    fn server(&self) -> PgServer {
+    pub fn server(&self) -> PgServer {
         let options = ServerOptions::new("APEX_DATABASE_URL", &self.url);
         PgServer::connect(options).expect("the server answers")
     }

@@ -8,6 +8,7 @@
 //!                                 *.building            a spare in the making
 //!               snapshots/<account>/<sequence>.snap
 //!               records/<table>.tbl
+//!               series/<instrument>/<stream>/<day>.ser
 //! ```
 
 use std::path::Path;
@@ -25,6 +26,7 @@ mod options;
 mod read;
 mod records;
 mod scan;
+mod series;
 mod snapshot;
 mod spare;
 mod tail;
@@ -43,6 +45,7 @@ pub use journal::EmbeddedJournal;
 pub use journals::EmbeddedJournals;
 pub use options::{Opened, Options, Preallocation};
 pub use records::{EmbeddedRecords, read_record};
+pub use series::EmbeddedSeries;
 
 pub(crate) use data_dir::{accounts_on, check_account_id, journal_folder};
 pub(crate) use frame::{FrameBuilder, Header, MAX_FRAME_BYTES, VERSION, genesis, next_record};

@@ -3,7 +3,9 @@
 mod hot;
 mod journal;
 mod records;
+mod series;
 
 pub use hot::MemoryHot;
 pub use journal::{MemoryJournal, MemoryStore};
 pub use records::MemoryRecords;
+pub use series::MemorySeries;

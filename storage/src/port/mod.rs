@@ -5,3 +5,4 @@ pub mod journal;
 pub mod journals;
 pub mod objects;
 pub mod records;
+pub mod series;

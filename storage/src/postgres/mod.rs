@@ -6,7 +6,7 @@
 //!   the embedded backend, one row a batch. Batches of different accounts that are ready at the
 //!   same time become durable by one statement (group commit), and each carries the epoch of its
 //!   owner, so that a predecessor cannot write.
-//! - [`PgRecords`] keeps small keyed values.
+//! - [`PgRecords`] keeps small keyed values, [`PgSeries`] time series.
 //!
 //! **The outcome of a commit whose answer was lost** is found out before anybody is answered: the
 //! same statement is sent again. It moves an account's head only from the batch before, so it
@@ -21,6 +21,7 @@ mod journals;
 mod read;
 mod records;
 mod schema;
+mod series;
 mod server;
 mod space;
 #[cfg(test)]
@@ -29,5 +30,6 @@ mod tests;
 pub use journal::{PgJournal, PgJournals};
 pub use records::PgRecords;
 pub use schema::{migrate, migrate_empty, schema_version};
+pub use series::{Layout, PgSeries};
 pub use server::{PgServer, ServerOptions};
 pub use space::Claim;

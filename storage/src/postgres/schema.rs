@@ -19,6 +19,10 @@ const STEPS: &[(&str, &str)] = &[
         "V2__records",
         include_str!("../../migrations/0002_records.sql"),
     ),
+    (
+        "V3__series",
+        include_str!("../../migrations/0003_series.sql"),
+    ),
 ];
 
 /// The advisory lock that two migrations at once meet at. Any constant does.

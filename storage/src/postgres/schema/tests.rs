@@ -17,7 +17,7 @@ fn the_schema_is_made_once_whoever_starts_and_however_often() {
     let early = PgJournals::new(&on).expect_err("there are no tables");
     assert_eq!(
         early.to_string(),
-        "APEX_DATABASE_URL names a database with schema version 0, and this build needs 2: run \
+        "APEX_DATABASE_URL names a database with schema version 0, and this build needs 3: run \
          `apextrade migrate`"
     );
     let url = postgres.url();
@@ -33,7 +33,7 @@ fn the_schema_is_made_once_whoever_starts_and_however_often() {
         .collect();
     taken.sort();
     assert_eq!(taken[0], Vec::<String>::new());
-    assert_eq!(taken[1], ["journal", "records"]);
+    assert_eq!(taken[1], ["journal", "records", "series"]);
     assert_eq!(migrate(&on).expect("again"), Vec::<String>::new());
     PgJournals::new(&on).expect("the tables are there");
 }

@@ -1,0 +1,194 @@
+//! The partitions of days: made ahead, settled when they are over, dropped as a whole.
+//!
+//! An open day has a BRIN index only, which costs a COPY next to nothing; a btree there would cut it
+//! to a third. A day that is over gets the btree that reads want. Bars are few and have it at once.
+
+use super::layout::Layout;
+use super::{PgSeries, lock};
+use crate::StorageError;
+use crate::port::series::{DAY_NS, Kind, day_of};
+use apex_domain::time::UnixNanos;
+use std::collections::BTreeSet;
+
+/// Days that are made ahead, today among them.
+const AHEAD: i64 = 3;
+
+/// How long after its end a day is settled: most of what is late has come by then.
+const GRACE_NS: i64 = 3_600_000_000_000;
+
+/// Those who make or drop days meet here. Any constant does.
+const LOCK: i64 = 0x6170_6578_6461_7973;
+
+const TABLES: [&str; 3] = ["series_trade", "series_quote", "series_bar"];
+
+fn time_of(table: &str) -> &'static str {
+    match table {
+        "series_bar" => "ts_open_ns",
+        _ => "ts_event_ns",
+    }
+}
+
+/// The name of a partition. Days before 1970 have a name too.
+fn partition(table: &str, day: i64) -> String {
+    format!("{table}_d{day}").replace('-', "m")
+}
+
+impl PgSeries {
+    /// Makes the partitions that are not there yet.
+    pub(super) async fn make_days(
+        &self,
+        table: &'static str,
+        days: &BTreeSet<i64>,
+    ) -> Result<(), StorageError> {
+        if self.layout == Layout::Timescale {
+            return Ok(());
+        }
+        let is_new = |day: &&i64| !lock(&self.known).days.contains(&(table, **day));
+        let missing: Vec<i64> = days.iter().filter(is_new).copied().collect();
+        for day in missing {
+            self.make_day(table, day).await?;
+            lock(&self.known).days.insert((table, day));
+        }
+        Ok(())
+    }
+
+    async fn make_day(&self, table: &str, day: i64) -> Result<(), StorageError> {
+        let client = self.take().await?;
+        let (name, time) = (partition(table, day), time_of(table));
+        let (from, to) = (day * DAY_NS, (day + 1) * DAY_NS);
+        let index = match table {
+            "series_bar" => format!("btree (stream_no, {time}, sequence)"),
+            _ => format!("brin ({time}) WITH (pages_per_range = 32)"),
+        };
+        self.batch(
+            &client,
+            &format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})"),
+        )
+        .await?;
+        let number = day as i32;
+        let asked =
+            "INSERT INTO series_day (table_name, day) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        let made = self.on.execute(&client, asked, &[&table, &number]).await?;
+        if made == 1 {
+            // Made aside and attached: that lets others read and write meanwhile.
+            let make = format!(
+                "CREATE TABLE {name} (LIKE {table} INCLUDING ALL); \
+                 CREATE INDEX {name}_time ON {name} USING {index}; \
+                 ALTER TABLE {table} ATTACH PARTITION {name} \
+                 FOR VALUES FROM ('{from}') TO ('{to}')"
+            );
+            self.batch(&client, &make).await?;
+        }
+        self.batch(&client, "COMMIT").await?;
+        self.keep(client);
+        Ok(())
+    }
+
+    pub(super) async fn settle_days(&self, now: UnixNanos) -> Result<(), StorageError> {
+        if self.layout == Layout::Timescale {
+            // Its own jobs do.
+            return Ok(());
+        }
+        let today = day_of(now.0);
+        let ahead: BTreeSet<i64> = (today..today + AHEAD).collect();
+        for table in TABLES {
+            self.make_days(table, &ahead).await?;
+        }
+        let client = self.on.shared().await?;
+        let before = day_of(now.0.saturating_sub(GRACE_NS)) as i32;
+        let asked = "SELECT table_name, day FROM series_day WHERE NOT is_closed AND day < $1 \
+                     ORDER BY day";
+        for row in self.on.query(&client, asked, &[&before]).await? {
+            self.close_day(row.get(0), row.get(1)).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives a day its index for reading. What is late for it waits meanwhile.
+    async fn close_day(&self, table: &str, day: i32) -> Result<(), StorageError> {
+        let client = self.take().await?;
+        let (name, time) = (partition(table, i64::from(day)), time_of(table));
+        self.batch(
+            &client,
+            &format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})"),
+        )
+        .await?;
+        let close = "UPDATE series_day SET is_closed = true \
+                     WHERE table_name = $1 AND day = $2 AND NOT is_closed";
+        let closed = self.on.execute(&client, close, &[&table, &day]).await?;
+        if closed == 1 {
+            let mut settle = String::new();
+            if table != "series_bar" {
+                settle = format!(
+                    "CREATE INDEX {name}_read ON {name} (stream_no, {time}, sequence); \
+                     DROP INDEX {name}_time;"
+                );
+            }
+            settle.push_str(&format!("ANALYZE {name}"));
+            // However long it takes: a day may be large.
+            let settled = client.batch_execute(&settle).await;
+            settled.map_err(|error| self.failed(&error))?;
+        }
+        self.batch(&client, "COMMIT").await?;
+        self.keep(client);
+        Ok(())
+    }
+
+    pub(super) async fn drop_days(
+        &self,
+        kind: Kind,
+        before: UnixNanos,
+    ) -> Result<usize, StorageError> {
+        let table = match kind {
+            Kind::Trades => "series_trade",
+            Kind::Quotes => "series_quote",
+            Kind::Bars => "series_bar",
+        };
+        let cut = day_of(before.0);
+        if self.layout == Layout::Timescale {
+            return self.drop_chunks(kind, table, cut).await;
+        }
+        let client = self.take().await?;
+        // Whoever reads a day may hold it for long, and all others would wait behind the drop.
+        let begin =
+            format!("BEGIN; SET LOCAL lock_timeout = '5s'; SELECT pg_advisory_xact_lock({LOCK})");
+        self.batch(&client, &begin).await?;
+        let forget = "DELETE FROM series_day WHERE table_name = $1 AND day < $2 RETURNING day";
+        let cut_day = i32::try_from(cut).unwrap_or(if cut < 0 { i32::MIN } else { i32::MAX });
+        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&table, &cut_day];
+        let days = self.on.query(&client, forget, &parameters).await?;
+        let mut count = 0;
+        for row in &days {
+            let name = partition(table, i64::from(row.get::<_, i32>(0)));
+            let asked = format!("SELECT EXISTS (SELECT FROM {name})");
+            let row = self.on.query_one(&client, &asked, &[]).await?;
+            // A day that was made ahead and never used is no day to speak of.
+            count += usize::from(row.get::<_, bool>(0));
+            self.batch(&client, &format!("DROP TABLE {name}")).await?;
+        }
+        if kind == Kind::Trades {
+            let until = cut.saturating_mul(DAY_NS);
+            for forget in [
+                "DELETE FROM series_rolled WHERE ts_open_ns < $1",
+                "DELETE FROM series_dirty WHERE minute_ns < $1",
+            ] {
+                self.on.execute(&client, forget, &[&until]).await?;
+            }
+        }
+        self.batch(&client, "COMMIT").await?;
+        lock(&self.known).days.clear();
+        self.keep(client);
+        Ok(count)
+    }
+
+    async fn drop_chunks(&self, kind: Kind, table: &str, cut: i64) -> Result<usize, StorageError> {
+        let client = self.on.shared().await?;
+        let until = cut.saturating_mul(DAY_NS);
+        let drop = format!("SELECT drop_chunks('{table}', older_than => '{until}'::int8)");
+        let chunks = self.on.query(&client, &drop, &[]).await?;
+        if kind == Kind::Trades {
+            self.refresh(&client, i64::MIN, until).await?;
+        }
+        Ok(chunks.len())
+    }
+}

@@ -1,0 +1,180 @@
+//! Roll-ups of our own: minutes from the trades of marked minutes, the others from finer ones.
+
+use super::PgSeries;
+use super::layout::Layout;
+use crate::StorageError;
+use crate::port::series::RollUp;
+use tokio_postgres::Client;
+
+/// Marks that one transaction takes off: a day of an instrument has 1,440.
+const MARKS: i64 = 20_000;
+
+/// Two who roll up at once would each miss what the other has not committed. Any constant does.
+const LOCK: i64 = 0x6170_6578_726f_6c6c;
+
+/// Minutes between two marks that are made again with them rather than by a statement more.
+const JOINED: i64 = 15;
+
+const MINUTE_NS: i64 = RollUp::Minute.interval_ns();
+
+/// Where a cell begins, also before 1970.
+fn start(of: &str, interval_ns: i64) -> String {
+    format!("({of} - (({of} % {interval_ns}) + {interval_ns}) % {interval_ns})")
+}
+
+const TARGET: &str = "INSERT INTO series_rolled (stream_no, interval_ns, ts_open_ns, open, high, \
+                      low, close, volume, trade_count, ts_init_ns)";
+
+const RENEW: &str = "ON CONFLICT (stream_no, interval_ns, ts_open_ns) DO UPDATE SET \
+                     (open, high, low, close, volume, trade_count, ts_init_ns) = \
+                     (excluded.open, excluded.high, excluded.low, excluded.close, \
+                     excluded.volume, excluded.trade_count, excluded.ts_init_ns)";
+
+impl PgSeries {
+    pub(super) async fn roll(&self) -> Result<(), StorageError> {
+        let client = self.take().await?;
+        loop {
+            let count = match self.layout {
+                Layout::Plain => self.roll_some(&client).await?,
+                Layout::Timescale => self.refresh_some(&client).await?,
+            };
+            if count < MARKS {
+                self.keep(client);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Makes the roll-ups of some marks, and returns how many these were.
+    async fn roll_some(&self, client: &Client) -> Result<i64, StorageError> {
+        self.long(client, "BEGIN").await?;
+        self.long(client, &format!("SELECT pg_advisory_xact_lock({LOCK})"))
+            .await?;
+        // Who writes one of them now is waited for: the next statement sees what it has written.
+        let take = "WITH marks AS MATERIALIZED (SELECT stream_no, minute_ns FROM series_dirty \
+                    ORDER BY stream_no, minute_ns LIMIT $1 FOR UPDATE) \
+                    DELETE FROM series_dirty USING marks \
+                    WHERE series_dirty.stream_no = marks.stream_no \
+                    AND series_dirty.minute_ns = marks.minute_ns \
+                    RETURNING marks.stream_no, marks.minute_ns";
+        let rows = client.query(take, &[&MARKS]).await;
+        let rows = rows.map_err(|error| self.failed(&error))?;
+        let mut marks: Vec<(i32, i64)> = rows.iter().map(|r| (r.get(0), r.get(1))).collect();
+        marks.sort_unstable();
+        // Of an open day there are no statistics, and the server takes it for empty: it would sort
+        // all rows to group them, which takes nearly twice as long as a table of cells.
+        self.long(client, "SET LOCAL enable_sort = off").await?;
+        for (stream_no, from, to) in spans(&marks) {
+            self.long(client, &minutes_sql(stream_no, from, to)).await?;
+        }
+        self.long(client, "SET LOCAL enable_sort = on").await?;
+        for pair in RollUp::ALL.windows(2) {
+            self.coarser(client, &marks, pair[0].interval_ns(), pair[1].interval_ns())
+                .await?;
+        }
+        self.long(client, "COMMIT").await?;
+        Ok(marks.len() as i64)
+    }
+
+    /// Makes the cells of an interval again that hold a mark, from finer ones.
+    async fn coarser(
+        &self,
+        client: &Client,
+        marks: &[(i32, i64)],
+        finer_ns: i64,
+        interval_ns: i64,
+    ) -> Result<(), StorageError> {
+        let mut cells: Vec<(i32, i64)> = marks
+            .iter()
+            .map(|(stream_no, minute)| (*stream_no, minute - minute.rem_euclid(interval_ns)))
+            .collect();
+        cells.dedup();
+        let (streams, starts): (Vec<i32>, Vec<i64>) = cells.into_iter().unzip();
+        let make = format!(
+            "{TARGET} SELECT cell.stream_no, {interval_ns}, cell.start_ns, \
+             (array_agg(open ORDER BY ts_open_ns))[1], max(high), min(low), \
+             (array_agg(close ORDER BY ts_open_ns DESC))[1], sum(volume), \
+             sum(trade_count)::int8, max(ts_init_ns) \
+             FROM unnest($1::int4[], $2::int8[]) AS cell (stream_no, start_ns) \
+             JOIN series_rolled AS finer ON finer.stream_no = cell.stream_no \
+             AND interval_ns = {finer_ns} AND ts_open_ns >= cell.start_ns \
+             AND ts_open_ns < cell.start_ns + {interval_ns} \
+             GROUP BY cell.stream_no, cell.start_ns {RENEW}"
+        );
+        let made = client.execute(&make, &[&streams, &starts]).await;
+        made.map_err(|error| self.failed(&error))?;
+        Ok(())
+    }
+
+    /// Has the continuous aggregates made again around some marks. What is late is in the
+    /// extension's own log; the marks only tell where to look.
+    async fn refresh_some(&self, client: &Client) -> Result<i64, StorageError> {
+        let take = "WITH marks AS MATERIALIZED (SELECT stream_no, minute_ns FROM series_dirty \
+                    ORDER BY minute_ns LIMIT $1 FOR UPDATE) \
+                    DELETE FROM series_dirty USING marks \
+                    WHERE series_dirty.stream_no = marks.stream_no \
+                    AND series_dirty.minute_ns = marks.minute_ns RETURNING marks.minute_ns";
+        let rows = client.query(take, &[&MARKS]).await;
+        let rows = rows.map_err(|error| self.failed(&error))?;
+        let mut marks: Vec<(i32, i64)> = rows.iter().map(|row| (0, row.get(0))).collect();
+        marks.sort_unstable();
+        for (_, from, to) in spans(&marks) {
+            self.refresh(client, from, to).await?;
+        }
+        Ok(marks.len() as i64)
+    }
+
+    pub(super) async fn refresh(
+        &self,
+        client: &Client,
+        from: i64,
+        to: i64,
+    ) -> Result<(), StorageError> {
+        for (name, roll_up) in ["1m", "5m", "1h", "1d"].iter().zip(RollUp::ALL) {
+            let interval = roll_up.interval_ns();
+            let from = match from {
+                i64::MIN => "NULL".to_owned(),
+                from => format!("'{}'::int8", from - from.rem_euclid(interval)),
+            };
+            let to = to.saturating_add((-to).rem_euclid(interval));
+            let call = format!(
+                "CALL refresh_continuous_aggregate('series_rolled_{name}', {from}, '{to}'::int8)"
+            );
+            self.long(client, &call).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs statements however long they take: a day that comes at once is large.
+    async fn long(&self, client: &Client, sql: &str) -> Result<(), StorageError> {
+        let done = client.batch_execute(sql).await;
+        done.map_err(|error| self.failed(&error))
+    }
+}
+
+/// Returns the spans of marks in order: stream, start, end.
+fn spans(marks: &[(i32, i64)]) -> Vec<(i32, i64, i64)> {
+    let mut spans: Vec<(i32, i64, i64)> = Vec::new();
+    for (stream_no, minute) in marks {
+        match spans.last_mut() {
+            Some((same, _, to)) if same == stream_no && minute - *to <= JOINED * MINUTE_NS => {
+                *to = minute + MINUTE_NS;
+            }
+            _ => spans.push((*stream_no, *minute, minute + MINUTE_NS)),
+        }
+    }
+    spans
+}
+
+/// The statement that makes the minutes of a span again. Open and close go by time and, of equal
+/// ones, by sequence: the least and the greatest of arrays that begin with them.
+fn minutes_sql(stream_no: i32, from: i64, to: i64) -> String {
+    let cell = start("ts_event_ns", MINUTE_NS);
+    format!(
+        "{TARGET} SELECT {stream_no}, {MINUTE_NS}, {cell} AS cell, \
+         (min(ARRAY[ts_event_ns, sequence, price]))[3], max(price), min(price), \
+         (max(ARRAY[ts_event_ns, sequence, price]))[3], sum(quantity), count(*), max(ts_init_ns) \
+         FROM series_trade WHERE stream_no = {stream_no} AND quantity > 0 \
+         AND ts_event_ns >= '{from}'::int8 AND ts_event_ns < '{to}'::int8 GROUP BY cell {RENEW}"
+    )
+}
