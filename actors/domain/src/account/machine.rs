@@ -179,17 +179,10 @@ impl Account {
             return self.open(step, account_id, base_currency, mode);
         }
         if !self.is_open() {
-            return match input {
-                AccountInput::Report { .. }
-                | AccountInput::SessionLost { .. }
-                | AccountInput::SessionReady
-                | AccountInput::Market { .. }
-                | AccountInput::Tick
-                | AccountInput::Reconcile { .. }
-                | AccountInput::RequireReconciliation { .. }
-                | AccountInput::OfferShare(_) => {}
-                _ => step.refuse(Refusal::NotOpen),
-            };
+            if !is_news(&input) {
+                step.refuse(Refusal::NotOpen);
+            }
+            return;
         }
         if self.is_gated(&input) {
             return step.refuse(Refusal::NotOpen);
@@ -320,4 +313,19 @@ impl Account {
             invariant::check_account(self).expect("account invariant holds");
         }
     }
+}
+
+/// Returns true for what nobody waits for an answer to.
+fn is_news(input: &AccountInput) -> bool {
+    matches!(
+        input,
+        AccountInput::Report { .. }
+            | AccountInput::SessionLost { .. }
+            | AccountInput::SessionReady
+            | AccountInput::Market { .. }
+            | AccountInput::Tick
+            | AccountInput::Reconcile { .. }
+            | AccountInput::RequireReconciliation { .. }
+            | AccountInput::OfferShare(_)
+    )
 }
