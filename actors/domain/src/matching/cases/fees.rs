@@ -1,4 +1,4 @@
-//! TC-M110 to TC-M112: what a fill is charged, and in which currency.
+//! TC-M130 to TC-M132: what a fill is charged, and in which currency.
 
 use super::*;
 use crate::instrument::InstrumentKind;
@@ -48,7 +48,7 @@ fn charges(model: &str, instrument: Instrument) -> [Vec<String>; 2] {
 }
 
 #[test]
-fn tc_m110_a_fee_is_charged_in_the_currency_of_the_instrument_and_the_side() {
+fn tc_m130_a_fee_is_charged_in_the_currency_of_the_instrument_and_the_side() {
     for (kind, in_base, expected) in [
         (InstrumentKind::Spot, false, ["0.101 USDT", "0.1 USDT"]),
         (InstrumentKind::Spot, true, ["0.001 BTC", "0.1 USDT"]),
@@ -68,7 +68,7 @@ fn tc_m110_a_fee_is_charged_in_the_currency_of_the_instrument_and_the_side() {
 }
 
 #[test]
-fn tc_m111_a_fee_in_the_asset_leaves_the_position_and_the_balance() {
+fn tc_m131_a_fee_in_the_asset_leaves_the_position_and_the_balance() {
     let options = SimOptions {
         instruments: vec![definition(charging(InstrumentKind::Spot, true))],
         cash: Some(
@@ -112,7 +112,7 @@ fn tc_m111_a_fee_in_the_asset_leaves_the_position_and_the_balance() {
 }
 
 #[test]
-fn tc_m112_a_venue_that_lends_offers_no_fees_in_another_currency() {
+fn tc_m132_a_venue_that_lends_offers_no_fees_in_another_currency() {
     let options = SimOptions {
         instruments: vec![definition(charging(InstrumentKind::Spot, true))],
         margin: Some(MarginOptions {

@@ -1,4 +1,4 @@
-//! TC-M119 to TC-M126: funding at the exchange.
+//! TC-M140 to TC-M147: funding at the exchange.
 
 use super::*;
 use crate::instrument::InstrumentKind;
@@ -81,7 +81,7 @@ fn cash(desk: &mut Desk, name: &str, currency: &str) -> String {
 }
 
 #[test]
-fn tc_m119_a_long_pays_at_each_multiple_of_the_interval() {
+fn tc_m140_a_long_pays_at_each_multiple_of_the_interval() {
     let mut desk = desk_of(paying(InstrumentKind::Linear));
     desk.quote(99, 101, 10);
     desk.submit(order("x", Side::Buy, OrderType::Market, 5));
@@ -94,7 +94,7 @@ fn tc_m119_a_long_pays_at_each_multiple_of_the_interval() {
 }
 
 #[test]
-fn tc_m120_what_longs_pay_shorts_receive() {
+fn tc_m141_what_longs_pay_shorts_receive() {
     let mut desk = desk_of(paying(InstrumentKind::Linear));
     desk.quote(99, 101, 10);
     desk.submit(order("x", Side::Sell, OrderType::Market, 5));
@@ -105,7 +105,7 @@ fn tc_m120_what_longs_pay_shorts_receive() {
 }
 
 #[test]
-fn tc_m121_an_inverse_contract_pays_in_base() {
+fn tc_m142_an_inverse_contract_pays_in_base() {
     let mut desk = desk_of(paying(InstrumentKind::Inverse));
     desk.quote(99, 101, 10);
     desk.submit(order("x", Side::Buy, OrderType::Market, 3));
@@ -115,7 +115,7 @@ fn tc_m121_an_inverse_contract_pays_in_base() {
 }
 
 #[test]
-fn tc_m122_the_position_at_the_time_counts() {
+fn tc_m143_the_position_at_the_time_counts() {
     let mut desk = desk_of(paying(InstrumentKind::Linear));
     desk.quote(99, 101, 10);
     // The order comes behind the time and trades after it was paid.
@@ -130,7 +130,7 @@ fn tc_m122_the_position_at_the_time_counts() {
 }
 
 #[test]
-fn tc_m123_times_that_were_missed_are_paid_at_once() {
+fn tc_m144_times_that_were_missed_are_paid_at_once() {
     let mut desk = desk_of(paying(InstrumentKind::Linear));
     desk.quote(99, 101, 10);
     desk.submit(order("x", Side::Buy, OrderType::Market, 5));
@@ -142,7 +142,7 @@ fn tc_m123_times_that_were_missed_are_paid_at_once() {
 }
 
 #[test]
-fn tc_m124_sides_of_a_hedging_account_are_summed() {
+fn tc_m145_sides_of_a_hedging_account_are_summed() {
     let mut desk = desk_of(paying(InstrumentKind::Linear));
     desk.quote(99, 101, 10);
     for (id, side, named, quantity) in [
@@ -157,7 +157,7 @@ fn tc_m124_sides_of_a_hedging_account_are_summed() {
 }
 
 #[test]
-fn tc_m125_an_exchange_that_goes_on_pays_what_it_missed_and_nothing_twice() {
+fn tc_m146_an_exchange_that_goes_on_pays_what_it_missed_and_nothing_twice() {
     let mut before = desk_of(paying(InstrumentKind::Linear));
     before.quote(99, 101, 10);
     before.submit(order("x", Side::Buy, OrderType::Market, 5));
@@ -191,7 +191,7 @@ fn tc_m125_an_exchange_that_goes_on_pays_what_it_missed_and_nothing_twice() {
 
 /// The index is the spot market of the same currencies: here 0.1 % below the perpetual.
 #[test]
-fn tc_m126_the_rate_follows_the_premium_over_the_index() {
+fn tc_m147_the_rate_follows_the_premium_over_the_index() {
     let mut perp = perpetual(InstrumentKind::Linear);
     perp.instrument_id = InstrumentId::new(PERP).unwrap();
     // Eight hours, so that the rate is that of the formula.
