@@ -2,6 +2,7 @@
 
 use crate::handle::AccountHandle;
 use crate::message::CommandError;
+use apex_domain::event::PositionMode;
 use apex_domain::{AccountId, Currency, Money, RequestId};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -63,6 +64,7 @@ pub struct NewAccount {
     pub base_currency: Option<Currency>,
     /// What it begins with, each above zero. Empty is the same as every account here begins with.
     pub cash: BTreeMap<Currency, Money>,
+    pub position_mode: PositionMode,
 }
 
 /// Why an account was not made, or not reset.

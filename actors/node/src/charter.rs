@@ -2,7 +2,7 @@
 
 use apex_bus::accounts::{DeskError, NewAccount};
 use apex_domain::account::AccountInput;
-use apex_domain::event::{AccountMode, Event, Recorded};
+use apex_domain::event::{AccountMode, Event, PositionMode, Recorded};
 use apex_domain::risk::Limits;
 use apex_domain::{AccountId, Currency, Instrument, Money, RequestId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +29,7 @@ pub struct Charter {
     pub base_currency: Currency,
     /// Each currency once, in the order of its payment.
     pub cash: Vec<(Currency, Money)>,
+    pub position_mode: PositionMode,
 }
 
 impl Charter {
@@ -47,6 +48,7 @@ impl Charter {
             request_id: None,
             base_currency: first.or_else(|| Currency::new("USD").ok())?,
             cash,
+            position_mode: PositionMode::Netting,
         })
     }
 
@@ -85,6 +87,7 @@ impl Charter {
             request_id: Some(new.request_id.clone()),
             base_currency: base_currency.unwrap_or(usual.base_currency),
             cash,
+            position_mode: new.position_mode,
         })
     }
 
@@ -98,6 +101,7 @@ impl Charter {
             request_id: None,
             base_currency: base_currency.clone(),
             cash: Vec::new(),
+            position_mode: PositionMode::Netting,
         };
         for event in events {
             match event {
@@ -106,6 +110,7 @@ impl Charter {
                 } => {
                     charter.cash.push((currency.clone(), *amount));
                 }
+                Event::PositionModeSet { mode, .. } => charter.position_mode = *mode,
                 // The last of the first unit.
                 Event::LimitsSet { request_id, .. } => {
                     charter.request_id = request_id.clone();
@@ -121,6 +126,7 @@ impl Charter {
     pub fn is_as(&self, other: &Charter) -> bool {
         self.request_id == other.request_id
             && self.base_currency == other.base_currency
+            && self.position_mode == other.position_mode
             && self.opening_cash() == other.opening_cash()
     }
 
@@ -157,7 +163,14 @@ impl Charter {
             }),
             expected_sequence: None,
         };
-        [open].into_iter().chain(cash).chain([limits]).collect()
+        let hedges = self.position_mode == PositionMode::Hedging;
+        let mode = hedges.then_some(AccountInput::SetPositionMode {
+            request_id: None,
+            mode: PositionMode::Hedging,
+            by: "system".to_owned(),
+        });
+        let before = [open].into_iter().chain(cash).chain(mode);
+        before.chain([limits]).collect()
     }
 }
 
@@ -183,6 +196,7 @@ mod tests {
             cash: cash
                 .map(|(unit, amount)| (currency(unit), Money::parse(amount).unwrap()))
                 .collect(),
+            position_mode: PositionMode::Netting,
         }
     }
 
@@ -215,6 +229,10 @@ mod tests {
             wish(None, &[]),
             wish(Some("USDT"), &[("USDT", "5")]),
             wish(Some("BTC"), &[("USDT", "5"), ("BTC", "0.5")]),
+            NewAccount {
+                position_mode: PositionMode::Hedging,
+                ..wish(None, &[])
+            },
         ];
         for one in &wishes {
             let charter = Charter::of_wish(one, &instruments()).unwrap();

@@ -1,6 +1,7 @@
 //! Accounts that are made while a node runs, and what a start makes of them.
 
 use apex_bus::accounts::{AccountDesk, DeskError, NewAccount};
+use apex_domain::event::PositionMode;
 use apex_domain::matching::SimInstrument;
 use apex_domain::{AccountId, Currency, Money, RequestId};
 use apex_node::NodeError;
@@ -20,6 +21,7 @@ fn wish(name: &str, request: &str) -> NewAccount {
         account_id: id(name),
         base_currency: None,
         cash: BTreeMap::from([(Currency::new("USDT").unwrap(), Money::parse("500").unwrap())]),
+        position_mode: PositionMode::Netting,
     }
 }
 

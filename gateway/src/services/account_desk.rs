@@ -31,6 +31,7 @@ pub(super) async fn create(
         account_id: asked.account_id,
         base_currency: asked.base_currency,
         cash: asked.cash,
+        position_mode: asked.position_mode,
     };
     let created = desk(shared)?.create(new).await;
     let handle = created.map_err(|error| status::desk(&error))?;

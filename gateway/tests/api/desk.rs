@@ -44,6 +44,7 @@ fn wish(account_id: &str) -> v1::CreateAccountRequest {
         account_id: account_id.into(),
         base_currency: String::new(),
         cash: [("USDT".to_owned(), "12.50".to_owned())].into(),
+        ..Default::default()
     }
 }
 

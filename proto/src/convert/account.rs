@@ -56,6 +56,7 @@ pub struct CreateAccount {
     pub base_currency: Option<Currency>,
     /// Each above zero; empty where none is named.
     pub cash: BTreeMap<Currency, Money>,
+    pub position_mode: PositionMode,
 }
 
 /// Reads what an account is to be made of.
@@ -76,12 +77,17 @@ pub fn read_create_account(
     let request_id = text::request_id(f, &request.request_id);
     let base_currency = text::optional(f, "base_currency", &request.base_currency, Currency::new);
     let cash = opening_cash(f, &request.cash);
+    let position_mode = match request.position_mode {
+        0 => Some(PositionMode::Netting),
+        given => read_position_mode(f, given),
+    };
     let value = (|| {
         Some(CreateAccount {
             account_id: account_id?,
             request_id: request_id?,
             base_currency: base_currency?,
             cash: cash?,
+            position_mode: position_mode?,
         })
     })();
     fields.finish(value)

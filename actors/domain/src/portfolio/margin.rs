@@ -2,7 +2,7 @@
 
 use super::Portfolio;
 use super::valuation::{Sum, Valuation};
-use crate::id::InstrumentId;
+use crate::id::{Currency, InstrumentId};
 use crate::instrument::{Instrument, InstrumentKind};
 use crate::money::{Money, Rate};
 use crate::number::{Decimal, NumberError, Price, Quantity};
@@ -115,6 +115,30 @@ impl Portfolio {
         })
     }
 
+    /// Adds the coins that were bought and that contracts here are margined in: orders of such
+    /// contracts may count on them, and so does who looks at what is left.
+    fn add_coins(
+        &self,
+        touched: &BTreeSet<&InstrumentId>,
+        instruments: &BTreeMap<InstrumentId, Instrument>,
+        valuation: &Valuation<'_>,
+        collateral: &mut Sum,
+    ) {
+        let known = || touched.iter().filter_map(|id| instruments.get(*id));
+        let margined: BTreeSet<&Currency> = known()
+            .filter(|instrument| instrument.settles_profit())
+            .map(Instrument::profit_currency)
+            .collect();
+        for instrument in known().filter(|it| it.kind == InstrumentKind::Spot) {
+            let coin = &instrument.base_currency;
+            let held = Quantity(self.net(&instrument.instrument_id).quantity);
+            if margined.contains(coin) && !held.is_zero() {
+                let coins = Money(instrument.quantity_decimal(held));
+                collateral.add(valuation.convert(coins, coin));
+            }
+        }
+    }
+
     /// Returns what all instruments together hold, and what is left.
     pub fn margin(
         &self,
@@ -128,7 +152,9 @@ impl Portfolio {
         }
         let working = exposures.iter().map(|(id, _)| id);
         let held = self.nets().map(|(id, _)| id);
-        for id in working.chain(held).collect::<BTreeSet<_>>() {
+        let touched: BTreeSet<&InstrumentId> = working.chain(held).collect();
+        self.add_coins(&touched, instruments, valuation, &mut sums.collateral);
+        for id in touched {
             let Some(instrument) = instruments.get(id) else {
                 sums.collateral.partial = true;
                 continue;

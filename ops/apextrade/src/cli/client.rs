@@ -177,6 +177,9 @@ pub struct CreateAccountArgs {
     /// Currency that equity is counted in; without it the first quote currency.
     #[arg(long, value_name = "CURRENCY")]
     pub base_currency: Option<String>,
+    /// Whether it keeps one position of a contract, or a long and a short one beside each other.
+    #[arg(long, value_enum, default_value_t = PositionModeArg::Netting)]
+    pub position_mode: PositionModeArg,
     /// Cash to begin with; may be repeated. Without any 10,000,000 of each quote currency.
     #[arg(long, value_name = "CURRENCY=AMOUNT")]
     pub cash: Vec<String>,

@@ -331,3 +331,21 @@ proptest! {
         world.assert_recovers();
     }
 }
+
+/// What the check of an order counts on, who looks at the margin sees too.
+#[test]
+fn coins_that_were_bought_are_collateral_of_contracts_margined_in_them() {
+    let mut world = world();
+    trade(&mut world, ("a", NET), SPOT, Side::Buy, (2_000, 10_000));
+    let shown = |world: &World| {
+        let marks = marks(world, &[(SPOT, 10_000), (INVERSE, 10_000)]);
+        let rates = rates(world);
+        let valuation = world.account.valuation(world.now, &marks, &rates).unwrap();
+        world.account.margin(&valuation).collateral.0
+    };
+    let cash = world.cash_of("USDT").0;
+    // 1 BTC of cash at 120; the 2 that were bought are no margin of anything.
+    assert_eq!(shown(&world), cash + money("120").0);
+    world.working(limit("i", INVERSE, Side::Sell, 100, 10_000));
+    assert_eq!(shown(&world), cash + money("360").0);
+}

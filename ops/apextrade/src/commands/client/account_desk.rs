@@ -18,6 +18,7 @@ pub fn create(args: CreateAccountArgs, settings: &Settings) -> Result<ExitCode> 
         account_id: args.account,
         base_currency: args.base_currency.unwrap_or_default(),
         cash: cash(&args.cash)?,
+        position_mode: lists::mode_of(args.position_mode).into(),
     };
     let client = args.client;
     let account = block_on(async {

@@ -131,15 +131,20 @@ pub fn accounts(args: ListArgs, wide: bool, settings: &Settings) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
+/// Writes a position mode of the command line.
+pub(super) fn mode_of(mode: PositionModeArg) -> v1::PositionMode {
+    match mode {
+        PositionModeArg::Netting => v1::PositionMode::Netting,
+        PositionModeArg::Hedging => v1::PositionMode::Hedging,
+    }
+}
+
 /// Sets whether an account nets or hedges, and shows it.
 ///
 /// Errors: a gateway that does not answer, and a refusal.
 pub fn position_mode(args: PositionModeArgs, settings: &Settings) -> Result<ExitCode> {
     let client = args.account.client;
-    let mode = match args.mode {
-        PositionModeArg::Netting => v1::PositionMode::Netting,
-        PositionModeArg::Hedging => v1::PositionMode::Hedging,
-    };
+    let mode = mode_of(args.mode);
     let request = v1::SetPositionModeRequest {
         account_id: args.account.account,
         request_id: request_id(args.request)?,
