@@ -233,7 +233,7 @@ mod tests {
             definition.instrument_id = InstrumentId::new(&format!("{base}{quote}.SIM")).unwrap();
             definition.base_currency = currency(base);
             definition.quote_currency = currency(quote);
-            hub.define(definition.clone());
+            hub.define(definition.clone()).unwrap();
             let price = Some(Level {
                 price: Price(100),
                 quantity: Quantity(1),

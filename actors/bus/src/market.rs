@@ -100,6 +100,16 @@ impl Default for MarketHub {
     }
 }
 
+/// A definition that would change what numbers mean.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "instrument {instrument_id} has another {field} now, and what is booked is counted by the one before"
+)]
+pub struct ChangedUnit {
+    pub instrument_id: InstrumentId,
+    pub field: &'static str,
+}
+
 impl MarketHub {
     pub fn new() -> MarketHub {
         MarketHub {
@@ -157,11 +167,25 @@ impl MarketHub {
             .collect()
     }
 
-    /// Makes an instrument known, or changes its definition.
-    pub fn define(&self, instrument: Instrument) {
+    /// Makes an instrument known, or changes its rules and costs. A definition that counts its
+    /// prices or quantities otherwise is refused, and the one before stands: accounts count by
+    /// that, and what clients send would be read as ten times as much, or a tenth.
+    ///
+    /// # Errors
+    /// [`ChangedUnit`] says what differs.
+    pub fn define(&self, instrument: Instrument) -> Result<(), ChangedUnit> {
         let mut board = self.write();
         match board.get_mut(&instrument.instrument_id) {
-            Some(view) => view.instrument = instrument,
+            Some(view) => {
+                if let Some(field) = view.instrument.changed_unit(&instrument) {
+                    let instrument_id = instrument.instrument_id;
+                    return Err(ChangedUnit {
+                        instrument_id,
+                        field,
+                    });
+                }
+                view.instrument = instrument;
+            }
             None => {
                 let view = MarketView {
                     instrument: instrument.clone(),
@@ -175,6 +199,7 @@ impl MarketHub {
                 board.insert(instrument.instrument_id, view);
             }
         }
+        Ok(())
     }
 
     /// Changes the newest of an instrument; nothing happens when it was never defined.
@@ -286,5 +311,35 @@ impl MarketView {
             },
             None => MarketRef::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apex_domain::matching::SimInstrument;
+    use apex_domain::money::Money;
+
+    #[test]
+    fn rules_of_an_instrument_may_change_and_what_its_numbers_mean_may_not() {
+        let hub = MarketHub::new();
+        let first = SimInstrument::defaults().remove(0).instrument;
+        hub.define(first.clone()).unwrap();
+        let dearer = Instrument {
+            min_notional: Money::parse("50").unwrap(),
+            ..first.clone()
+        };
+        hub.define(dearer.clone()).unwrap();
+        let finer = Instrument {
+            price_decimals: first.price_decimals + 1,
+            ..dearer.clone()
+        };
+        let refused = hub.define(finer).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "instrument BTCUSDT.SIM has another price_decimals now, and what is booked is counted \
+             by the one before"
+        );
+        assert_eq!(hub.instrument(&first.instrument_id), Some(dearer));
     }
 }

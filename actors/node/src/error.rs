@@ -72,6 +72,8 @@ pub enum NodeError {
         #[source]
         source: std::io::Error,
     },
+    #[error(transparent)]
+    Unit(#[from] apex_bus::market::ChangedUnit),
     #[error("replay stopped: {0}")]
     Step(String),
     #[error("the account cannot join the platform's exposure limit")]
@@ -136,6 +138,9 @@ impl NodeError {
             NodeError::Token { .. } | NodeError::Archive { .. } => Some(DISK),
             NodeError::Thread(_) | NodeError::Spawn { .. } | NodeError::Step(_) => Some(LOG),
             NodeError::NotOpened => Some("start it once with `apextrade up`"),
+            NodeError::Unit(_) => Some(
+                "give what is counted otherwise another id at the venue, or pass another --data-dir",
+            ),
             NodeError::Opening(_) => Some("mend the instruments of the feed or venue"),
             NodeError::Credentials(_) => {
                 Some("restore the folder `records` from a backup, or pass another --data-dir")

@@ -119,6 +119,7 @@ impl Market {
             venue_sequence,
             snapshots: Snapshots::begin(),
             is_gated: false,
+            defined: logon.client.instruments.clone(),
             is_feed: logon.is_feed,
         };
         let running = tokio::spawn(link.run(logon.client));

@@ -142,7 +142,7 @@ impl Base {
         // Instruments of earlier runs first: their orders are still listed, by their definition.
         let known = account.account.instruments().values();
         for instrument in known.chain(&opening.instruments) {
-            self.market.define(instrument.clone());
+            self.market.define(instrument.clone())?;
         }
         account.prepare(opening, &*self.stores.records)
     }

@@ -2,8 +2,9 @@
 
 use crate::venue_snapshots::Snapshots;
 use apex_bus::clock::Clock;
-use apex_bus::market::MarketHub;
-use apex_bus::message::{AccountMessage, VenueLink};
+use apex_bus::handle::AccountHandle;
+use apex_bus::market::{ChangedUnit, MarketHub};
+use apex_bus::message::{AccountCommand, AccountMessage, VenueLink};
 use apex_bus::supervision::caught;
 use apex_bus::venue::{NotSent, VenueSession};
 use apex_domain::market::{FeedState, FeedStatus, MarketEvent};
@@ -63,6 +64,8 @@ pub struct Link {
     pub snapshots: Snapshots,
     /// The account was told to wait for the first snapshot.
     pub is_gated: bool,
+    /// The definitions that the account has.
+    pub defined: Vec<Instrument>,
     /// It brings the market data, of which one session is enough for all accounts.
     pub is_feed: bool,
 }
@@ -127,7 +130,10 @@ impl Link {
 
     /// Forwards until the session is lost; returns why.
     async fn serve(&mut self, client: SimVenueClient) -> String {
-        self.define(&client.instruments);
+        if let Err(changed) = self.define(&client.instruments).await {
+            tracing::error!(%changed, "nothing is traded at this venue until that is as it was");
+            return changed.to_string();
+        }
         let (sender, mut events) = client.split();
         self.snapshots = Snapshots::begin();
         // What waited for the lost session must not go into this one: its outcome is asked for.
@@ -222,10 +228,28 @@ impl Link {
         self.publisher.publish(&event, &mut bars);
     }
 
-    fn define(&self, instruments: &[Instrument]) {
+    /// Takes the venue's definitions, and tells the account those that are new: orders are checked
+    /// by them.
+    ///
+    /// Errors: [`ChangedUnit`]; no order passes then.
+    async fn define(&mut self, instruments: &[Instrument]) -> Result<(), ChangedUnit> {
         for instrument in instruments {
-            self.hub.define(instrument.clone());
+            self.hub.define(instrument.clone())?;
         }
+        let handle = AccountHandle::new(self.account_id.clone(), self.account.clone());
+        for instrument in instruments {
+            if self.defined.contains(instrument) {
+                continue;
+            }
+            let define = AccountCommand::DefineInstrument(Box::new(instrument.clone()));
+            if let Err(error) = handle.command(define).await {
+                // It keeps the one before, and is asked to take this one with the next session.
+                tracing::warn!(%error, instrument_id = %instrument.instrument_id, "not taken");
+                return Ok(());
+            }
+        }
+        self.defined = instruments.to_vec();
+        Ok(())
     }
 
     fn lost(&mut self, reason: String) {

@@ -85,7 +85,7 @@ impl Harness {
         desk: Option<Arc<dyn AccountDesk>>,
     ) -> Harness {
         let market = MarketHub::new();
-        market.define(btc());
+        market.define(btc()).unwrap();
         market.update(&btc().instrument_id, |view| {
             view.quote = Some(quote(6_000_000, 6_000_100));
             view.book = Some(Arc::new(book()));

@@ -151,7 +151,7 @@ async fn instruments_and_books_are_read_as_decimals() {
     let harness = Harness::start().await;
     let mut second = btc();
     second.instrument_id = InstrumentId::new("ETHUSDT.SIM").unwrap();
-    harness.market.define(second);
+    harness.market.define(second).unwrap();
     let mut instruments =
         v1::instrument_service_client::InstrumentServiceClient::new(harness.admin().await);
     let list = v1::ListInstrumentsRequest {

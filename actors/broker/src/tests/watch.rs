@@ -25,7 +25,7 @@ fn bare() -> Instrument {
 }
 
 fn define_bare(desk: &mut Desk) {
-    desk.market.define(bare());
+    desk.market.define(bare()).unwrap();
     let define = AccountCommand::DefineInstrument(Box::new(bare()));
     drop(desk.command(define));
     desk.durable_all();
@@ -138,7 +138,7 @@ async fn a_print_that_touches_a_stop_sends_it() {
         ..args(&journal, &venue)
     };
     let market = args.market.clone();
-    market.define(bare());
+    market.define(bare()).unwrap();
     let (actor, running) = Actor::spawn(None, AccountActor, args).await.unwrap();
     actor.cast(AccountMessage::Link(VenueLink::Ready)).unwrap();
     let durable = AccountMessage::Durable { sequence: 1_000 };

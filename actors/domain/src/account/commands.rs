@@ -147,7 +147,7 @@ impl Account {
             if *known == *instrument {
                 return self.done(step);
             }
-            if let Some(field) = changed_unit(known, &instrument) {
+            if let Some(field) = known.changed_unit(&instrument) {
                 return step.refuse(Refusal::Invalid {
                     field,
                     detail: "cannot change: what is booked is counted by it".to_owned(),
@@ -246,21 +246,4 @@ pub(super) fn request_id_taken(request_id: Option<&RequestId>) -> Refusal {
             detail: "is missing".to_owned(),
         },
     }
-}
-
-/// Returns the first field that says what booked numbers mean and differs.
-fn changed_unit(known: &Instrument, new: &Instrument) -> Option<&'static str> {
-    [
-        ("kind", known.kind != new.kind),
-        ("base_currency", known.base_currency != new.base_currency),
-        ("quote_currency", known.quote_currency != new.quote_currency),
-        ("price_decimals", known.price_decimals != new.price_decimals),
-        (
-            "quantity_decimals",
-            known.quantity_decimals != new.quantity_decimals,
-        ),
-        ("multiplier", known.multiplier != new.multiplier),
-    ]
-    .into_iter()
-    .find_map(|(field, changed)| changed.then_some(field))
 }

@@ -69,6 +69,24 @@ pub struct Instrument {
 }
 
 impl Instrument {
+    /// Returns the first field by which a new definition of this instrument would count what is
+    /// booked, or read what is sent, in another way; `None` where only rules and costs change.
+    pub fn changed_unit(&self, new: &Instrument) -> Option<&'static str> {
+        [
+            ("kind", self.kind != new.kind),
+            ("base_currency", self.base_currency != new.base_currency),
+            ("quote_currency", self.quote_currency != new.quote_currency),
+            ("price_decimals", self.price_decimals != new.price_decimals),
+            (
+                "quantity_decimals",
+                self.quantity_decimals != new.quantity_decimals,
+            ),
+            ("multiplier", self.multiplier != new.multiplier),
+        ]
+        .into_iter()
+        .find_map(|(field, changed)| changed.then_some(field))
+    }
+
     /// Reads a price at this instrument's decimals. Does not look at the increment.
     ///
     /// Errors: [`NumberError`]; `TooPrecise` means that it is off the increment by its digits.

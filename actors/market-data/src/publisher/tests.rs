@@ -13,7 +13,8 @@ fn id() -> InstrumentId {
 
 fn hub() -> MarketHub {
     let hub = MarketHub::new();
-    hub.define(SimInstrument::defaults().remove(0).instrument);
+    hub.define(SimInstrument::defaults().remove(0).instrument)
+        .unwrap();
     hub
 }
 

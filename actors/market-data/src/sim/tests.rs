@@ -59,7 +59,7 @@ async fn start(venue_sequence: u64) -> Market {
     let session = SimSession::new(paper.account_id.clone(), Arc::default());
     let exchange = SimExchange::new(SimOptions::new(1)).unwrap();
     for instrument in exchange.instruments() {
-        hub.define(instrument);
+        hub.define(instrument).unwrap();
     }
     let clock = Clock::replay();
     clock.advance(UnixNanos(1_700_000_000_000_000_000));
@@ -286,7 +286,7 @@ async fn a_latency_delays_the_order_and_what_is_told_of_it() {
     let exchange = SimExchange::new(SimOptions::new(1)).unwrap();
     let (hub, clock) = (MarketHub::new(), Clock::replay());
     for instrument in exchange.instruments() {
-        hub.define(instrument);
+        hub.define(instrument).unwrap();
     }
     clock.advance(UnixNanos(1_700_000_000_000_000_000));
     let mut state = SimMarketState {

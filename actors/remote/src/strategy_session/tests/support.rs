@@ -114,7 +114,7 @@ pub struct Run {
 impl Run {
     pub fn new(quantity: i64, orders: Vec<Order>, cancel_on_disconnect: bool) -> Run {
         let hub = MarketHub::new();
-        hub.define(instrument());
+        hub.define(instrument()).unwrap();
         let wants = Wants::read(&[v1::StrategySubscription {
             kinds: vec![Kind::Quotes.into()],
             ..Default::default()
