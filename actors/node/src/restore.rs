@@ -26,18 +26,22 @@ pub fn restore_accounts(
     exchange.restore(now, &orders, out);
 }
 
-/// Tells an exchange up to where its accounts have their funding. Where one lacks what another has,
-/// as after a kill, it is paid to both again, under the same id, and counts once.
+/// Tells an exchange up to where those who hold an instrument have their funding; one who is flat is
+/// owed none, however long ago it traded. Where one holder lacks what another has, as after a kill,
+/// it is paid to both again, under the same id, and counts once.
 fn restore_funding(exchange: &mut SimExchange, accounts: &[&Account]) {
     let instruments: BTreeSet<&InstrumentId> = accounts
         .iter()
         .flat_map(|account| account.instruments().keys())
         .collect();
     for instrument_id in instruments {
-        let known = accounts
-            .iter()
-            .filter_map(|account| funding_paid_until(account, instrument_id));
-        if let Some(until) = known.min() {
+        let holds = |account: &&&Account| {
+            let mut positions = account.positions();
+            positions.any(|it| it.instrument_id == *instrument_id && !it.is_flat())
+        };
+        let until = |account: &&Account| funding_paid_until(account, instrument_id);
+        let owed = accounts.iter().filter(holds).filter_map(until).min();
+        if let Some(until) = owed.or_else(|| accounts.iter().filter_map(until).max()) {
             exchange.funding_is_paid(instrument_id, until);
         }
     }

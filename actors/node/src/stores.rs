@@ -16,6 +16,10 @@ use std::sync::Arc;
 /// The setting that names the database.
 pub const DATABASE_URL: &str = "APEX_DATABASE_URL";
 
+/// Says in a data folder which database its accounts are in; there is none where they are in the
+/// folder itself. A setting that was lost must not start an account anew.
+const PLACE: &str = "database";
+
 /// Where replays are in a database, apart from what trades: the accounts have the same ids.
 const REPLAYS: &str = "apextrade_replay";
 
@@ -76,15 +80,38 @@ impl Stores {
     /// gets its tables.
     ///
     /// # Errors
-    /// `Storage` of the database or the folder; `Archive`.
+    /// `Usage` when the folder's accounts are elsewhere; `Storage` of the database or the folder;
+    /// `Archive`.
     pub fn open(
         dir: &Arc<DataDir>,
         servers: &ServerSettings,
         purpose: Purpose,
     ) -> Result<Stores, NodeError> {
+        let folder = Marks::in_folder(dir.root());
+        let place = folder.get(PLACE)?;
         match &servers.database_url {
-            None => Stores::in_folder(dir),
-            Some(url) => Stores::in_database(dir.root(), url, purpose),
+            None => {
+                if let Some(place) = place {
+                    return Err(NodeError::Usage(format!(
+                        "the accounts of data folder \"{}\" are in the database {place}, and \
+                         {DATABASE_URL} is not set: set it, or pass another --data-dir",
+                        dir.root().display()
+                    )));
+                }
+                Stores::in_folder(dir)
+            }
+            Some(url) => {
+                if place.is_none() && !dir.accounts()?.is_empty() {
+                    return Err(NodeError::Usage(format!(
+                        "data folder \"{}\" holds accounts, and {DATABASE_URL} is set, where they \
+                         are not: unset it, or pass another --data-dir",
+                        dir.root().display()
+                    )));
+                }
+                let stores = Stores::in_database(dir.root(), url, purpose)?;
+                folder.set(PLACE, stores.database().unwrap_or_default())?;
+                Ok(stores)
+            }
         }
     }
 

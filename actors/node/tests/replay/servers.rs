@@ -63,6 +63,21 @@ async fn a_database_gives_the_same_state_as_a_folder_each_time() {
     );
     assert!(!taken.is_empty());
     assert!(stores::migrate(&postgres.url()).unwrap().is_empty());
+    // A setting that was lost starts no account anew, and one that came hides none.
+    for (folder, servers) in [
+        (&data_dir, ServerSettings::default()),
+        (&embedded, on_database.servers.clone()),
+    ] {
+        let elsewhere = NodeOptions {
+            servers,
+            ..NodeOptions::in_folder(folder)
+        };
+        let (_stop, stopped) = watch::channel(false);
+        let run = run_of(file.clone());
+        let refused = replay::run(&elsewhere, run, Controls::default(), stopped, |_| {}).await;
+        let line = refused.unwrap_err().to_string();
+        assert!(line.contains("APEX_DATABASE_URL"), "{line}");
+    }
     // The data of a folder is not there when another place is configured.
     let empty = verify(&data_dir, &ServerSettings::default()).unwrap();
     assert_eq!(empty.records, 0);

@@ -141,7 +141,12 @@ fn orders_agree(ours: &Order, theirs: &VenueOrder) -> Result<(), String> {
                 || (ours.status == OrderStatus::Expired
                     && ours.reason_code == Some(ReasonCode::TimeOver))
         }
-        VenueStatus::Expired => ours.status == OrderStatus::Expired,
+        // Filled here before a fill was taken back, it ended by that before the end was told.
+        VenueStatus::Expired => {
+            ours.status == OrderStatus::Expired
+                || (ours.status == OrderStatus::Canceled
+                    && ours.reason_code == Some(ReasonCode::ExecutionBusted))
+        }
         VenueStatus::Rejected => ours.status == OrderStatus::Rejected,
     };
     let by_hand = theirs.by_hand && !theirs.is_working() && ours.status.is_terminal();

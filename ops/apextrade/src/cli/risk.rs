@@ -56,9 +56,9 @@ pub struct AccountArgs {
 pub struct RiskChange {
     #[command(flatten)]
     pub client: ClientArgs,
-    /// Account.
-    #[arg(long, default_value = "paper")]
-    pub account: String,
+    /// Account; without it every account that may be seen.
+    #[arg(long)]
+    pub account: Option<String>,
     /// Why, for the record.
     #[arg(long)]
     pub reason: String,

@@ -71,6 +71,9 @@ impl Account {
             return;
         }
         match status {
+            VenueStatus::Working if fresh && self.is_end_overtaken(index, ts_event) => {
+                self.end_as_held(step, index);
+            }
             VenueStatus::Working if fresh => self.repeat_changes(step, index, ts_event),
             VenueStatus::Working => {}
             VenueStatus::Filled => self.found_filled(step, index, fresh, ts_event),
@@ -84,6 +87,23 @@ impl Account {
                 let text = "found refused at the venue".to_owned();
                 self.rejected(step, index, RejectReason::Other, text, ts_event);
             }
+        }
+    }
+
+    /// Returns true for an order whose end was told, waits for its fills, and cannot come to them any
+    /// more: the venue works it again, and more is filled of it by now than the end counted.
+    fn is_end_overtaken(&self, index: OrderIndex, ts_event: UnixNanos) -> bool {
+        let entry = self.orders.get(index);
+        let filled = entry.order.filled_quantity;
+        let held = entry.held.as_ref();
+        held.is_some_and(|held| filled > held.cumulative_quantity && ts_event > held.ts_event)
+    }
+
+    /// Takes the end that was told as it was. What the venue brought back is one of its orders that
+    /// is none of ours any more, and stands in the next comparison.
+    fn end_as_held(&mut self, step: &mut Step<'_>, index: OrderIndex) {
+        if let Some(held) = self.orders.get(index).held.clone() {
+            self.end(step, index, held.end, held.reason_code, held.ts_event);
         }
     }
 

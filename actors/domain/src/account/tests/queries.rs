@@ -10,7 +10,9 @@ use crate::risk::{ReasonCode, TradingState};
 use crate::time::NANOS_PER_SECOND;
 use crate::venue::{VenueCommand, VenueReport, VenueStatus};
 
+mod brought_back;
 mod reducing;
+mod refusals;
 mod too_late;
 
 fn lost(world: &mut World) {
@@ -467,34 +469,5 @@ fn an_order_that_was_to_be_canceled_or_is_over_is_not_sent_again() {
     world.not_found("over", true);
     assert_eq!(world.state("over"), OrderStatus::Expired);
     assert!(world.commands().is_empty());
-    world.assert_recovers();
-}
-
-#[test]
-fn a_refusal_that_comes_twice_ends_no_later_amend() {
-    let mut world = World::ready();
-    world.working(limit("a", PERP, Side::Buy, 475, 9_810));
-    world.amend("a", Some(20), None);
-    let refused = VenueReport::AmendRejected {
-        client_order_id: cid("a"),
-        text: "not possible".to_owned(),
-        ts_event: world.now,
-    };
-    world.report(refused.clone());
-    assert_eq!(world.state("a"), OrderStatus::Accepted);
-    world.amend("a", Some(1_140), None);
-    world.report(refused);
-    assert_eq!(
-        world.state("a"),
-        OrderStatus::PendingAmend,
-        "the same again"
-    );
-    let refused = VenueReport::AmendRejected {
-        client_order_id: cid("a"),
-        text: "not possible".to_owned(),
-        ts_event: world.now.plus(1),
-    };
-    world.report(refused);
-    assert_eq!(world.state("a"), OrderStatus::Accepted);
     world.assert_recovers();
 }

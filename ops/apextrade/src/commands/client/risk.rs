@@ -117,7 +117,9 @@ enum Change {
 }
 
 fn apply(args: &RiskChange, settings: &Settings, change: Change) -> Result<()> {
-    let (account_id, reason) = (args.account.clone(), args.reason.clone());
+    // Empty is every account.
+    let account_id = args.account.clone().unwrap_or_default();
+    let reason = args.reason.clone();
     let request_id = request_id(args.request.clone())?;
     let answer = block_on(async {
         let gateway = Gateway::open(&args.client, settings).await?;
