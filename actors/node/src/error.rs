@@ -66,6 +66,12 @@ pub enum NodeError {
     Strategy(#[from] apex_strategy::StrategyError),
     #[error(transparent)]
     Strategies(#[from] crate::strategies::StrategiesError),
+    #[error("cannot read \"{}\"", path.display())]
+    Mark {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("cannot write \"{}\"", path.display())]
     Archive {
         path: PathBuf,
@@ -135,7 +141,9 @@ impl NodeError {
             NodeError::LostEnd { .. } | NodeError::Recover { .. } | NodeError::Read(_) => {
                 Some(RESTORE)
             }
-            NodeError::Token { .. } | NodeError::Archive { .. } => Some(DISK),
+            NodeError::Token { .. } | NodeError::Mark { .. } | NodeError::Archive { .. } => {
+                Some(DISK)
+            }
             NodeError::Thread(_) | NodeError::Spawn { .. } | NodeError::Step(_) => Some(LOG),
             NodeError::NotOpened => Some("start it once with `apextrade up`"),
             NodeError::Unit(_) => Some(

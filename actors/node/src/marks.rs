@@ -5,6 +5,7 @@
 use crate::NodeError;
 use apex_storage::Records;
 use std::fmt;
+use std::io::ErrorKind::{IsADirectory, NotFound};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -55,11 +56,17 @@ impl Marks {
 
     /// Returns a mark; `None` when it was never set.
     ///
-    /// Errors: `Storage` when the database does not answer.
+    /// Errors: `Storage` when the database does not answer, `Mark` when the file cannot be read: one
+    /// that is there and cannot be read says nothing, and must not pass for none.
     pub fn get(&self, name: &str) -> Result<Option<String>, NodeError> {
         let Some(records) = &self.records else {
-            let text = std::fs::read_to_string(self.root.join(name)).ok();
-            return Ok(text.map(|text| text.trim().to_owned()));
+            let path = self.root.join(name);
+            return match std::fs::read_to_string(&path) {
+                Ok(text) => Ok(Some(text.trim().to_owned())),
+                // `replay` is the folder of replays in the folder of what is live.
+                Err(error) if matches!(error.kind(), NotFound | IsADirectory) => Ok(None),
+                Err(source) => Err(NodeError::Mark { path, source }),
+            };
         };
         let value = records.get(TABLE, name)?;
         Ok(value.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()))
@@ -86,6 +93,15 @@ impl Marks {
 mod tests {
     use super::*;
     use apex_storage::MemoryRecords;
+
+    #[test]
+    fn a_mark_that_cannot_be_read_is_no_missing_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let marks = Marks::in_folder(folder.path());
+        std::fs::write(folder.path().join("origin"), [0xff, 0xfe]).unwrap();
+        let refused = marks.get("origin").unwrap_err();
+        assert!(matches!(refused, NodeError::Mark { .. }), "{refused}");
+    }
 
     #[test]
     fn a_mark_of_a_database_is_found_with_any_folder() {

@@ -87,32 +87,13 @@ impl Stores {
         servers: &ServerSettings,
         purpose: Purpose,
     ) -> Result<Stores, NodeError> {
-        let folder = Marks::in_folder(dir.root());
-        let place = folder.get(PLACE)?;
-        match &servers.database_url {
-            None => {
-                if let Some(place) = place {
-                    return Err(NodeError::Usage(format!(
-                        "the accounts of data folder \"{}\" are in the database {place}, and \
-                         {DATABASE_URL} is not set: set it, or pass another --data-dir",
-                        dir.root().display()
-                    )));
-                }
-                Stores::in_folder(dir)
-            }
-            Some(url) => {
-                if place.is_none() && !dir.accounts()?.is_empty() {
-                    return Err(NodeError::Usage(format!(
-                        "data folder \"{}\" holds accounts, and {DATABASE_URL} is set, where they \
-                         are not: unset it, or pass another --data-dir",
-                        dir.root().display()
-                    )));
-                }
-                let stores = Stores::in_database(dir.root(), url, purpose)?;
-                folder.set(PLACE, stores.database().unwrap_or_default())?;
-                Ok(stores)
-            }
-        }
+        check_place(dir.root(), servers)?;
+        let Some(url) = &servers.database_url else {
+            return Stores::in_folder(dir);
+        };
+        let stores = Stores::in_database(dir.root(), url, purpose)?;
+        Marks::in_folder(dir.root()).set(PLACE, stores.database().unwrap_or_default())?;
+        Ok(stores)
     }
 
     fn in_folder(dir: &Arc<DataDir>) -> Result<Stores, NodeError> {
@@ -158,6 +139,27 @@ impl Stores {
     }
 }
 
+/// Refuses a folder whose accounts are not where the settings say.
+///
+/// Errors: `Usage`, which says what to do; `Mark`, `Storage`.
+fn check_place(root: &Path, servers: &ServerSettings) -> Result<(), NodeError> {
+    let place = Marks::in_folder(root).get(PLACE)?;
+    let refused = match (&servers.database_url, place) {
+        (None, Some(place)) => format!(
+            "are in the database {place}, and {DATABASE_URL} is not set: set it, or pass another \
+             --data-dir"
+        ),
+        (Some(_), None) if !apex_storage::accounts(root)?.is_empty() => format!(
+            "are in the folder, and {DATABASE_URL} is set: unset it, or pass another --data-dir"
+        ),
+        _ => return Ok(()),
+    };
+    let folder = root.display();
+    Err(NodeError::Usage(format!(
+        "the accounts of data folder \"{folder}\" {refused}"
+    )))
+}
+
 /// Renames the space of a finished replay and makes an empty one, with the same callers: the
 /// tokens of a data folder outlive its replays.
 fn put_aside(server: &PgServer, records: &dyn Records) -> Result<(), NodeError> {
@@ -177,8 +179,9 @@ fn put_aside(server: &PgServer, records: &dyn Records) -> Result<(), NodeError> 
 /// when one is configured, of its replays when the folder's mark says that it was one.
 ///
 /// # Errors
-/// `Storage` when the database cannot be used.
+/// `Usage` when the folder's accounts are elsewhere; `Storage` when the database cannot be used.
 pub fn look(root: &Path, servers: &ServerSettings) -> Result<Option<Looking>, NodeError> {
+    check_place(root, servers)?;
     let Some(url) = &servers.database_url else {
         return Ok(None);
     };

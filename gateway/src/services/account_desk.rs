@@ -2,13 +2,12 @@
 //! paper account has.
 
 use super::account::now;
+use super::closing::read_account_request;
 use crate::auth::Caller;
 use crate::shared::Shared;
 use crate::status;
 use apex_bus::accounts::{AccountDesk, DeskError, NewAccount};
-use apex_domain::{AccountId, RequestId};
-use apex_proto::convert::{account as wire, text};
-use apex_proto::field::Fields;
+use apex_proto::convert::account as wire;
 use apex_proto::v1;
 use std::sync::Arc;
 use tonic::Status;
@@ -45,21 +44,13 @@ pub(super) async fn reset(
     caller: &Caller,
     request: &v1::ResetPaperRequest,
 ) -> Result<v1::Account, Status> {
-    let (account_id, request_id) = read_reset(request)?;
+    let named = (request.account_id.as_str(), request.request_id.as_str());
+    let (account_id, request_id) = read_account_request(named)?;
     let handle = shared.account(caller, &account_id)?;
     let by = caller.user_id.clone();
     let reset = desk(shared)?.reset(handle.clone(), request_id, by).await;
     reset.map_err(|error| status::desk(&error))?;
     now(&handle).await
-}
-
-fn read_reset(request: &v1::ResetPaperRequest) -> Result<(AccountId, RequestId), Status> {
-    let mut fields = Fields::new();
-    let account_id = text::account_id(&mut fields, &request.account_id);
-    let request_id = text::request_id(&mut fields, &request.request_id);
-    fields
-        .finish(account_id.zip(request_id))
-        .map_err(|errors| status::invalid(&errors))
 }
 
 fn desk(shared: &Shared) -> Result<&Arc<dyn AccountDesk>, Status> {

@@ -20,7 +20,8 @@ pub(super) async fn get(
     caller: &Caller,
     request: &v1::GetClosingRequest,
 ) -> Result<v1::Closing, Status> {
-    let (account_id, request_id) = read(request)?;
+    let named = (request.account_id.as_str(), request.request_id.as_str());
+    let (account_id, request_id) = read_account_request(named)?;
     let account = shared.account(caller, &account_id)?;
     let answer = account
         .closing(request_id.clone())
@@ -34,10 +35,13 @@ pub(super) async fn get(
     Ok(closing)
 }
 
-fn read(request: &v1::GetClosingRequest) -> Result<(AccountId, RequestId), Status> {
+/// Reads an account and a request's id.
+pub(super) fn read_account_request(
+    (account_id, request_id): (&str, &str),
+) -> Result<(AccountId, RequestId), Status> {
     let mut fields = Fields::new();
-    let account_id = text::account_id(&mut fields, &request.account_id);
-    let request_id = text::request_id(&mut fields, &request.request_id);
+    let account_id = text::account_id(&mut fields, account_id);
+    let request_id = text::request_id(&mut fields, request_id);
     fields
         .finish(account_id.zip(request_id))
         .map_err(|errors| status::invalid(&errors))

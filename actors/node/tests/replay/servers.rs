@@ -78,7 +78,9 @@ async fn a_database_gives_the_same_state_as_a_folder_each_time() {
         let line = refused.unwrap_err().to_string();
         assert!(line.contains("APEX_DATABASE_URL"), "{line}");
     }
-    // The data of a folder is not there when another place is configured.
-    let empty = verify(&data_dir, &ServerSettings::default()).unwrap();
-    assert_eq!(empty.records, 0);
+    let refused = verify(&data_dir, &ServerSettings::default()).unwrap_err();
+    assert!(
+        refused.to_string().contains("APEX_DATABASE_URL"),
+        "{refused}"
+    );
 }
