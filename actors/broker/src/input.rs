@@ -1,11 +1,11 @@
 //! From a client's command to an input of the account.
 
 use apex_bus::market::MarketHub;
-use apex_bus::message::AccountCommand;
+use apex_bus::message::{AccountCommand, Urgency};
 use apex_domain::RequestId;
 use apex_domain::account::{Account, AccountInput};
 use apex_domain::order::{AmendOrder, SubmitList};
-use apex_domain::risk::{MarketRef, TradingState};
+use apex_domain::risk::MarketRef;
 
 fn amend(request: AmendOrder, account: &Account, hub: &MarketHub) -> AccountInput {
     let order = account.order(&request.key);
@@ -131,26 +131,13 @@ pub fn adds_exposure(command: &AccountCommand) -> bool {
 /// Returns whether the command is taken while only the journal's reserve is left: what takes
 /// exposure away, and the kill switch.
 pub fn is_essential(command: &AccountCommand) -> bool {
-    matches!(
-        command,
-        AccountCommand::Cancel { .. }
-            | AccountCommand::CancelAll { .. }
-            | AccountCommand::CancelOrders { .. }
-            | AccountCommand::Close { .. }
-            | AccountCommand::CancelForeign(_)
-            | AccountCommand::ResolveOrder(_)
-            | AccountCommand::Halt { .. }
-            | AccountCommand::SetTradingState { .. }
-    )
+    command.urgency() > Urgency::Ordinary
+        || matches!(command, AccountCommand::SetTradingState { .. })
 }
 
 /// Returns whether the command keeps new exposure away from here on.
 pub fn halts(command: &AccountCommand) -> bool {
-    match command {
-        AccountCommand::Halt { .. } => true,
-        AccountCommand::SetTradingState { state, .. } => *state != TradingState::Active,
-        _ => false,
-    }
+    command.urgency() == Urgency::KillSwitch
 }
 
 /// Returns whether the command is the kill switch with cancels.

@@ -8,9 +8,9 @@ use crate::reconcile;
 use crate::watch::Watched;
 use apex_bus::message::{
     AccountAnswer, AccountCommand, AccountEvent, AccountMessage, AccountQuery, CommandError,
-    JournalHealth, KillSwitchTimes, VenueLink,
+    JournalHealth, KillSwitchTimes, Urgency, VenueLink,
 };
-use apex_domain::account::{Account, AccountInput, Effects, Reply};
+use apex_domain::account::{AccountInput, Effects, Reply};
 use apex_domain::order::OrderKey;
 use apex_domain::risk::platform::ShareReport;
 use apex_domain::risk::{MarketView, ReasonCode};
@@ -21,14 +21,25 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+mod sending;
 mod shares;
 mod snapshots;
 
 /// Decisions and answers that may wait for the disk before new commands are refused. The handles
-/// let 4,096 commands be under way, but a caller that gives up frees its place while its command
-/// is still held here. Full: `Overloaded`, and questions are not answered; reports are taken, as
-/// the venue's own bound is the number of orders.
+/// bound the commands that are under way, but a caller that gives up frees its place while its
+/// command is still held here. Full: `Overloaded`, and questions are not answered; reports are
+/// taken, as the venue's own bound is the number of orders.
 const HELD: usize = 16_384;
+
+/// As [`HELD`], with the room that each more urgent class has behind it.
+const fn held(urgency: Urgency) -> usize {
+    let protective = HELD + Urgency::Protective.under_way();
+    match urgency {
+        Urgency::Ordinary => HELD,
+        Urgency::Protective => protective,
+        Urgency::KillSwitch => protective + Urgency::KillSwitch.under_way(),
+    }
+}
 
 enum Answer {
     Command(
@@ -64,6 +75,7 @@ pub(crate) struct Shell {
     watched: Watched,
     /// Commands that wait for a larger share of the platform's exposure limit.
     shares: shares::Waiting,
+    sending: sending::Sending,
     /// How long halts took.
     kill_switch: KillSwitchTimes,
 }
@@ -79,8 +91,9 @@ impl Shell {
             journal_health: JournalHealth::Ready,
             venue_connected: false,
             snapshot_at: sequence.saturating_sub(args.folded),
-            watched: watched_at_start(&args.account),
+            watched: Watched::at_start(&args.account),
             shares: shares::Waiting::new(args.clock.now()),
+            sending: sending::Sending::default(),
             kill_switch: KillSwitchTimes::default(),
             args,
         })
@@ -151,11 +164,13 @@ impl Shell {
 
     /// Refuses what must not even be decided now.
     fn admit(&self, command: &AccountCommand) -> Result<(), CommandError> {
-        if self.outbox.len() >= HELD {
-            return Err(CommandError::Overloaded { limit: HELD });
+        let limit = held(command.urgency());
+        if self.outbox.len() >= limit {
+            return Err(CommandError::Overloaded { limit });
         }
         // It was decided before and decides nothing new: the answer is in the account.
-        if self.args.account.has_answered(input::request_id(command)) || self.has_list(command) {
+        let account = &self.args.account;
+        if account.has_carried_out(input::request_id(command)) || self.has_list(command) {
             return Ok(());
         }
         let is_kept = match self.journal_health {
@@ -352,6 +367,7 @@ impl Shell {
             VenueLink::Lost { reason } => {
                 tracing::warn!(account_id = %self.account_id, reason, "venue session lost");
                 self.venue_connected = false;
+                self.sending.session_lost();
                 let reason_code = ReasonCode::NoAnswer;
                 self.react(now, AccountInput::SessionLost { reason_code });
             }
@@ -421,15 +437,12 @@ impl Shell {
     /// Lets out what is durable: first to the venue, since that is what waits for money, then the
     /// answer, then to those who watch.
     fn release(&mut self) {
+        let venue = self.args.venue.as_ref();
+        self.sending.go_on(venue, &mut self.kill_switch);
+        let waited = self.sending.len();
         let mut not_sent = 0_u64;
         while let Some(held) = self.outbox.pop_ready() {
-            for command in held.commands {
-                // The account asks for what became of it: at the link's next state, or at a tick.
-                not_sent += u64::from(self.args.venue.send(command).is_err());
-            }
-            if let Some(asked_at) = held.kills {
-                self.kill_switch.note(asked_at.elapsed());
-            }
+            not_sent += self.send(held.commands, held.kills);
             match held.answer {
                 // A caller that has gone away in the meantime can ask by its id.
                 Some(Answer::Command(reply, answer)) => drop(reply.send(answer)),
@@ -446,9 +459,25 @@ impl Shell {
                 let _ = self.args.events.try_publish_batch(&held.events);
             }
         }
-        if not_sent > 0 {
-            tracing::warn!(account_id = %self.account_id, not_sent, "venue session took no command");
+        let waits = self.sending.len();
+        if not_sent > 0 || waits > waited {
+            let account_id = &self.account_id;
+            tracing::warn!(%account_id, not_sent, waits, "venue session took no command");
         }
+    }
+
+    /// Hands commands to the venue's session, and returns how many are lost. The account asks what
+    /// became of those: at the link's next state, or at a tick. Cancels of a session that stands
+    /// wait for room in it.
+    fn send(&mut self, commands: Vec<VenueCommand>, kills: Option<Instant>) -> u64 {
+        let mut lost = self.sending.send(self.args.venue.as_ref(), commands);
+        if !self.venue_connected {
+            lost += self.sending.session_lost();
+        }
+        if let Some(asked_at) = kills {
+            self.sending.killed(asked_at, &mut self.kill_switch);
+        }
+        lost
     }
 }
 
@@ -459,14 +488,4 @@ fn conditional(events: &[AccountEvent]) -> BTreeSet<InstrumentId> {
         .filter(|order| order.request.order_type.is_conditional())
         .map(|order| order.request.instrument_id.clone())
         .collect()
-}
-
-/// Returns what an account that was read back waits for.
-fn watched_at_start(account: &Account) -> Watched {
-    let watched = Watched::default();
-    for order in account.working_orders() {
-        let id = &order.request.instrument_id;
-        watched.note(id, account.watches(id));
-    }
-    watched
 }

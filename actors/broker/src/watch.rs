@@ -8,6 +8,7 @@ use apex_bus::market::MarketHub;
 use apex_bus::message::AccountMessage;
 use apex_bus::topic::{AsyncSubscription, Item, SubscribeError};
 use apex_domain::InstrumentId;
+use apex_domain::account::Account;
 use apex_domain::market::{Quote, Trade};
 use ractor::ActorRef;
 use std::collections::BTreeSet;
@@ -21,6 +22,16 @@ const BATCH: usize = 256;
 pub(crate) struct Watched(Arc<RwLock<BTreeSet<InstrumentId>>>);
 
 impl Watched {
+    /// Returns what an account that was read back waits for.
+    pub fn at_start(account: &Account) -> Watched {
+        let watched = Watched::default();
+        for order in account.working_orders() {
+            let id = &order.request.instrument_id;
+            watched.note(id, account.watches(id));
+        }
+        watched
+    }
+
     /// Notes whether the instrument is watched; returns true when it was not before and is now.
     pub fn note(&self, instrument_id: &InstrumentId, watches: bool) -> bool {
         if self.contains(instrument_id) == watches {

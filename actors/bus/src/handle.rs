@@ -5,7 +5,7 @@ use crate::exposure::ExposureHandle;
 use crate::market::MarketHub;
 use crate::message::{
     AccountAnswer, AccountCommand, AccountEvent, AccountMessage, AccountQuery, AccountSummary,
-    ClosingAnswer, CommandError, OrderFilter, Page, ReconcileState,
+    ClosingAnswer, CommandError, OrderFilter, Page, ReconcileState, Urgency,
 };
 use crate::topic::Topic;
 use apex_domain::account::{Account, ExecutionRecord, Preview, Reply};
@@ -21,10 +21,6 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
-/// Commands that one account may have under way. A group commit holds the answers of a few
-/// milliseconds: at 100,000 orders/s that is some hundred. Full: [`CommandError::Overloaded`].
-const COMMANDS_UNDER_WAY: usize = 4_096;
-
 /// How long a caller waits for an answer. A group commit takes milliseconds; a disk that stalls
 /// for longer than this is a fault that the caller has to hear of.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,7 +30,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct AccountHandle {
     account_id: AccountId,
     actor: ActorRef<AccountMessage>,
-    under_way: Arc<Semaphore>,
+    /// Places for commands under way, one count a class of [`Urgency`].
+    under_way: Arc<[Semaphore; 3]>,
 }
 
 impl fmt::Debug for AccountHandle {
@@ -47,11 +44,11 @@ impl fmt::Debug for AccountHandle {
 
 impl AccountHandle {
     pub fn new(account_id: AccountId, actor: ActorRef<AccountMessage>) -> AccountHandle {
-        let under_way = Arc::new(Semaphore::new(COMMANDS_UNDER_WAY));
+        let under_way = Urgency::ALL.map(|urgency| Semaphore::new(urgency.under_way()));
         AccountHandle {
             account_id,
             actor,
-            under_way,
+            under_way: Arc::new(under_way),
         }
     }
 
@@ -59,16 +56,18 @@ impl AccountHandle {
         &self.account_id
     }
 
-    /// Hands a command to the account and returns its answer once it is durable.
+    /// Hands a command to the account and returns its answer once it is durable. The more urgent
+    /// classes of commands have places of their own: a flood of orders keeps no cancel and no
+    /// kill switch out.
     ///
-    /// Errors: [`CommandError`]; after `Timeout` the outcome is open and must be asked for.
+    /// Errors: [`CommandError`], of which `Overloaded` when the places of the command's class are
+    /// taken; after `Timeout` the outcome is open and must be asked for.
     pub async fn command(&self, command: AccountCommand) -> Result<Reply, CommandError> {
-        let _permit = self
-            .under_way
-            .try_acquire()
-            .map_err(|_| CommandError::Overloaded {
-                limit: COMMANDS_UNDER_WAY,
-            })?;
+        let urgency = command.urgency();
+        let places = &self.under_way[urgency as usize];
+        let _permit = places.try_acquire().map_err(|_| CommandError::Overloaded {
+            limit: urgency.under_way(),
+        })?;
         self.call(|reply| AccountMessage::Command(command, Instant::now(), reply))
             .await?
     }

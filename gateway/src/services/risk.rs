@@ -55,27 +55,22 @@ impl RiskServer {
         account_id: &str,
         change: Change,
     ) -> Result<Response<v1::TradingStateResponse>, Status> {
-        let mut accounts = Vec::new();
-        for handle in self.shared.scope(caller, account_id)? {
+        let handles = self.shared.scope(caller, account_id)?;
+        let changed = handles.into_iter().map(|handle| {
             let command = AccountCommand::SetTradingState {
                 request_id: change.request_id.clone(),
                 state: change.state,
                 by: caller.user_id.clone(),
                 reason: change.reason.clone(),
             };
-            match handle.command(command).await {
-                Ok(Reply::Done { sequence }) => {
-                    accounts.push(written(handle.account_id(), change.state, sequence));
-                }
-                Ok(other) => return Err(unexpected(&other)),
-                Err(error) => return Err(status::command(&error)),
-            }
-        }
-        Ok(Response::new(v1::TradingStateResponse { accounts }))
+            (
+                handle.account_id().clone(),
+                change_one(handle, change.state, command),
+            )
+        });
+        all_of(changed).await
     }
 
-    /// Asks all accounts in scope at once, and each of them even where another one fails: a kill
-    /// switch must not wait for a slow disk, nor stop at the first fault.
     async fn halt_all(
         &self,
         caller: &Caller,
@@ -91,13 +86,65 @@ impl RiskServer {
                 by: caller.user_id.clone(),
                 reason: change.reason.clone(),
             };
-            halt_one(handle, command)
+            (handle.account_id().clone(), halt_one(handle, command))
         });
-        let mut accounts = Vec::new();
-        for answer in join_all(halted).await {
-            accounts.push(answer?);
+        all_of(halted).await
+    }
+}
+
+/// Asks all accounts at once, and each of them even where another one fails: a kill switch must
+/// not wait for a slow disk, nor stop at the first fault. One that failed is named, and so are
+/// those that did not.
+async fn all_of<F>(
+    asked: impl IntoIterator<Item = (AccountId, F)>,
+) -> Result<Response<v1::TradingStateResponse>, Status>
+where
+    F: Future<Output = Result<v1::AccountTradingState, Status>>,
+{
+    let (ids, calls): (Vec<AccountId>, Vec<F>) = asked.into_iter().unzip();
+    let (mut accounts, mut failed) = (Vec::new(), Vec::new());
+    for (id, answer) in ids.iter().zip(join_all(calls).await) {
+        match answer {
+            Ok(state) => accounts.push(state),
+            Err(status) => failed.push((id, status)),
         }
-        Ok(Response::new(v1::TradingStateResponse { accounts }))
+    }
+    if failed.is_empty() {
+        return Ok(Response::new(v1::TradingStateResponse { accounts }));
+    }
+    match failed.as_slice() {
+        [(_, status)] if ids.len() == 1 => Err(status.clone()),
+        _ => Err(some_failed(&accounts, &failed)),
+    }
+}
+
+/// The first fault, with what became of each account.
+fn some_failed(done: &[v1::AccountTradingState], failed: &[(&AccountId, Status)]) -> Status {
+    let done: Vec<&str> = done.iter().map(|state| state.account_id.as_str()).collect();
+    let done = match done.as_slice() {
+        [] => "no account".to_owned(),
+        ids => ids.join(", "),
+    };
+    let failed_text = failed.iter();
+    let failed_text = failed_text.map(|(id, status)| format!("{id}: {}", status.message()));
+    let failed_text: Vec<String> = failed_text.collect();
+    let message = format!(
+        "done for {done}; failed for {}; the same request id again does what is missing",
+        failed_text.join("; ")
+    );
+    let first = &failed[0].1;
+    Status::with_details(first.code(), message, first.details().to_vec().into())
+}
+
+async fn change_one(
+    handle: AccountHandle,
+    state: TradingState,
+    command: AccountCommand,
+) -> Result<v1::AccountTradingState, Status> {
+    match handle.command(command).await {
+        Ok(Reply::Done { sequence }) => Ok(written(handle.account_id(), state, sequence)),
+        Ok(other) => Err(unexpected(&other)),
+        Err(error) => Err(status::command(&error)),
     }
 }
 

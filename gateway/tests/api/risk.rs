@@ -93,6 +93,60 @@ async fn a_request_id_of_another_halt_is_refused() {
 }
 
 #[tokio::test]
+async fn a_change_of_all_accounts_is_made_in_each_even_where_one_refuses() {
+    let harness = Harness::start().await;
+    let mut risk = RiskServiceClient::new(harness.admin().await);
+    // `other` is behind `paper`, and `paper` knows the id with another content.
+    let taken = v1::HaltRequest {
+        account_id: "paper".into(),
+        cancel: true,
+        request_id: "r-1".into(),
+        ..Default::default()
+    };
+    risk.halt(taken).await.unwrap();
+    let reduce = v1::ReduceRequest {
+        request_id: "r-1".into(),
+        ..Default::default()
+    };
+    let resume = v1::ResumeRequest {
+        request_id: "r-1".into(),
+        ..Default::default()
+    };
+    let halt = v1::HaltRequest {
+        request_id: "r-1".into(),
+        ..Default::default()
+    };
+    // `other` takes the first of them, and knows the id from then on.
+    let refused = [
+        risk.reduce(reduce).await,
+        risk.resume(resume).await,
+        risk.halt(halt).await,
+    ];
+    for (number, answer) in refused.iter().enumerate() {
+        let status = answer.as_ref().unwrap_err();
+        assert_eq!(reason(status), "REQUEST_ID_REUSED");
+        let done = if number == 0 { "other" } else { "no account" };
+        let message = status.message();
+        assert!(
+            message.starts_with(&format!("done for {done}; failed for ")),
+            "{message}"
+        );
+        assert!(message.contains("paper: "), "{message}");
+    }
+    let states = v1::GetTradingStateRequest::default();
+    let states = risk.get_trading_state(states).await.unwrap().into_inner();
+    let state = |id: &str| {
+        let mut accounts = states.accounts.iter();
+        accounts
+            .find(|account| account.account_id == id)
+            .unwrap()
+            .trading_state()
+    };
+    assert_eq!(state("paper"), v1::TradingState::Halted);
+    assert_eq!(state("other"), v1::TradingState::Reducing);
+}
+
+#[tokio::test]
 async fn every_change_of_the_state_is_listed_with_who_and_why() {
     let harness = Harness::start().await;
     let mut risk = RiskServiceClient::new(harness.admin().await);

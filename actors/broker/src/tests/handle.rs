@@ -3,7 +3,7 @@
 use super::support::*;
 use crate::AccountActor;
 use apex_bus::handle::AccountHandle;
-use apex_bus::message::{AccountMessage, CommandError, VenueLink};
+use apex_bus::message::{AccountCommand, AccountMessage, CommandError, Urgency, VenueLink};
 use apex_domain::AccountId;
 use apex_domain::order::OrderStatus;
 use ractor::{Actor, ActorRef};
@@ -72,6 +72,40 @@ async fn more_commands_under_way_than_the_handle_lets_are_refused_at_once() {
         assert_eq!(order_of(answer.await).status, OrderStatus::Submitted);
     }
     assert_eq!(handle.order(key("more")).await.unwrap(), None);
+}
+
+fn commands(urgency: Urgency) -> Vec<AccountCommand> {
+    let command = |n: usize| match urgency {
+        Urgency::Ordinary => submit_command(order(&format!("o{n}"), 1)),
+        Urgency::Protective => cancel_command("a", None),
+        Urgency::KillSwitch => halt(true),
+    };
+    (0..urgency.under_way()).map(command).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_one_class_keeps_no_more_urgent_one_out() {
+    let (handle, actor, _venue) = start().await;
+    let mut pending = Vec::new();
+    for urgency in Urgency::ALL {
+        for command in commands(urgency) {
+            assert_eq!(command.urgency(), urgency);
+            let mut sent = Box::pin(handle.command(command));
+            assert!(is_pending(&mut sent), "{urgency:?}");
+            pending.push(sent);
+        }
+        let one_more = commands(urgency).remove(0);
+        let limit = urgency.under_way();
+        let answer = handle.command(one_more).await;
+        assert_eq!(answer, Err(CommandError::Overloaded { limit }));
+    }
+    actor
+        .cast(AccountMessage::Durable { sequence: 1 << 20 })
+        .unwrap();
+    let halts = pending.split_off(pending.len() - Urgency::KillSwitch.under_way());
+    for answer in halts {
+        assert!(answer.await.is_ok());
+    }
 }
 
 #[tokio::test(start_paused = true)]

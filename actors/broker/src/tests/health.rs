@@ -96,7 +96,7 @@ fn with_a_disk_that_stands_still_commands_and_questions_are_bounded() {
     desk.submit("a");
     let mut overloaded = None;
     let mut held = Vec::new();
-    for n in 0..20_000 {
+    for n in 0..30_000 {
         let mut answer = desk.cancel("nothing");
         if answer.is_there() {
             overloaded = Some((n, answer.take()));
@@ -106,11 +106,17 @@ fn with_a_disk_that_stands_still_commands_and_questions_are_bounded() {
     }
     let (count, error) = overloaded.expect("a bound");
     assert_eq!(error, Err(CommandError::Overloaded { limit: count + 1 }));
+    let mut stops: Vec<_> = (0..256).map(|_| desk.command(halt(true))).collect();
+    assert!(!stops.iter_mut().any(Waiting::is_there), "they have room");
+    let one_more = desk.command(halt(true)).take();
+    let limit = count + 1 + 256;
+    assert_eq!(one_more, Err(CommandError::Overloaded { limit }));
     let mut question = desk.query(AccountQuery::Summary);
     let mut again = desk.submit("a");
     desk.durable_all();
     assert!(!question.is_there(), "nobody may wait for it for ever");
     assert!(again.is_there());
     assert!(held.iter_mut().all(Waiting::is_there));
+    assert!(stops.into_iter().all(|stop| stop.take().is_ok()));
     assert!(desk.query(AccountQuery::Summary).is_there());
 }

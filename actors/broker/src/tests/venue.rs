@@ -145,12 +145,16 @@ fn a_cancel_that_found_no_room_in_the_session_is_sent_later() {
     desk.durable_all();
     assert_eq!(desk.venue.sent(), ["new a"]);
     desk.venue.is_full(false);
-    tick_at(&mut desk, 6);
-    assert_eq!(desk.venue.sent(), ["new a", "query a"]);
+    tick_at(&mut desk, 1);
+    assert_eq!(desk.venue.sent(), ["new a", "cancel a"]);
+    // As any cancel that has no answer.
+    tick_at(&mut desk, 7);
+    assert_eq!(desk.venue.sent(), ["new a", "cancel a", "query a"]);
     let report = working_status("a", &desk);
     desk.report(0, report);
     desk.durable_all();
-    assert_eq!(desk.venue.sent(), ["new a", "query a", "cancel a"]);
+    let sent = desk.venue.sent();
+    assert_eq!(sent, ["new a", "cancel a", "query a", "cancel a"]);
 }
 
 #[test]

@@ -100,7 +100,7 @@ pub enum CommandError {
     /// The journal has no space: new orders and amends wait until there is, cancels go on.
     #[error("the journal is full: free disk space, then send the order again")]
     JournalFull,
-    /// Too many commands are under way; try again a little later.
+    /// Too many commands of its class, [`super::Urgency`], are under way; try again a little later.
     #[error("the account has {limit} commands under way, try again in a moment")]
     Overloaded { limit: usize },
     /// The answer did not come in time. The command may still be carried out: ask by its id.

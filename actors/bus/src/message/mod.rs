@@ -1,6 +1,7 @@
 //! What actors say to each other, one file an actor.
 
 pub mod account;
+mod class;
 pub mod exposure;
 
 pub use account::{
@@ -8,4 +9,5 @@ pub use account::{
     ClosingAnswer, CommandError, JournalHealth, KillSwitchTimes, OrderFilter, PAGE_LIMIT, Page,
     ReconcileState, VenueLink,
 };
+pub use class::Urgency;
 pub use exposure::{ExposureError, ExposureMessage};

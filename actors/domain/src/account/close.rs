@@ -4,7 +4,6 @@
 //! stands in `closing`.
 
 use super::closing::{Closing, MAX_CLOSINGS};
-use super::commands::request_id_taken;
 use super::machine::{Account, Step};
 use super::orders::slice_id_taken;
 use super::requests::{Subject, Touched};
@@ -27,7 +26,7 @@ impl Account {
         reason_code: ReasonCode,
     ) {
         let command = Command::Cancel(filter.clone());
-        if self.answer_command_again(step, request_id.as_ref(), &command) {
+        if self.answer_command_again(step, request_id.as_ref(), &command, reason_code) {
             return;
         }
         if request_id.is_some() {
@@ -55,7 +54,7 @@ impl Account {
             });
         }
         let command = Command::CancelOrders(keys.clone());
-        if self.answer_command_again(step, request_id.as_ref(), &command) {
+        if self.answer_command_again(step, request_id.as_ref(), &command, reason_code) {
             return;
         }
         let touched = self.touched(&command);
@@ -97,7 +96,12 @@ impl Account {
         }
     }
 
-    fn reply_outcomes_of(&self, step: &mut Step<'_>, keys: Vec<OrderKey>, touched: &[Touched]) {
+    pub(super) fn reply_outcomes_of(
+        &self,
+        step: &mut Step<'_>,
+        keys: Vec<OrderKey>,
+        touched: &[Touched],
+    ) {
         let outcomes = keys.into_iter().zip(touched).map(|(key, found)| {
             let result = match found {
                 Touched::Missing => Err(Refusal::OrderNotFound),
@@ -117,7 +121,8 @@ impl Account {
         request_id: Option<RequestId>,
     ) {
         let command = Command::Close(scope.clone());
-        if self.answer_command_again(step, request_id.as_ref(), &command) {
+        let reason_code = ReasonCode::CanceledByUser;
+        if self.answer_command_again(step, request_id.as_ref(), &command, reason_code) {
             return;
         }
         let unknown = scope.instrument_id.as_ref();
@@ -141,7 +146,7 @@ impl Account {
         self.done(step);
         let meant = self.meant(&in_the_way(&scope));
         for index in &meant {
-            self.cancel_working(step, *index, None, ReasonCode::CanceledByUser);
+            self.cancel_working(step, *index, None, reason_code);
         }
     }
 
@@ -155,7 +160,8 @@ impl Account {
         reason: String,
     ) {
         let command = Command::Halt { cancel, flatten };
-        if self.answer_command_again(step, request_id.as_ref(), &command) {
+        let reason_code = ReasonCode::CanceledByRisk;
+        if self.answer_command_again(step, request_id.as_ref(), &command, reason_code) {
             return;
         }
         if self.trading_state != TradingState::Halted {
@@ -175,7 +181,7 @@ impl Account {
             Vec::new()
         };
         for index in &meant {
-            self.cancel_working(step, *index, None, ReasonCode::CanceledByRisk);
+            self.cancel_working(step, *index, None, reason_code);
         }
         self.reply_orders(step, &meant);
     }
@@ -241,42 +247,7 @@ impl Account {
             .collect()
     }
 
-    /// As for the account's own commands: the same request again changes nothing, and is answered
-    /// with the orders that it touched the first time, as they stand now.
-    fn answer_command_again(
-        &self,
-        step: &mut Step<'_>,
-        request_id: Option<&RequestId>,
-        command: &Command,
-    ) -> bool {
-        let Some(answered) = self.requests.get(request_id) else {
-            return false;
-        };
-        let touched = match &answered.subject {
-            Subject::Command(known, touched) if **known == *command => touched,
-            _ => {
-                step.refuse(request_id_taken(request_id));
-                return true;
-            }
-        };
-        match command {
-            Command::Close(_) => {
-                let sequence = answered.sequence;
-                step.effects.reply = Some(Reply::Done { sequence });
-            }
-            Command::CancelOrders(keys) => self.reply_outcomes_of(step, keys.clone(), touched),
-            _ => {
-                let indexes = touched.iter().filter_map(|found| match found {
-                    Touched::Working(index) => Some(*index),
-                    Touched::Ended(_) | Touched::Missing => None,
-                });
-                self.reply_orders(step, &indexes.collect::<Vec<_>>());
-            }
-        }
-        true
-    }
-
-    fn reply_orders(&self, step: &mut Step<'_>, indexes: &[OrderIndex]) {
+    pub(super) fn reply_orders(&self, step: &mut Step<'_>, indexes: &[OrderIndex]) {
         let orders = indexes.iter();
         let orders = orders.map(|index| self.orders.get(*index).order.clone());
         step.effects.reply = Some(Reply::Orders(orders.collect()));

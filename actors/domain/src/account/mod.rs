@@ -24,6 +24,7 @@ mod position_mode;
 mod reconcile;
 pub mod recovery;
 mod reducing;
+mod repeated;
 mod reports;
 mod requests;
 mod reset;

@@ -3,7 +3,7 @@
 use super::machine::Account;
 use super::types::ExecutionRecord;
 use crate::event::AccountMode;
-use crate::id::{AccountId, Currency, InstrumentId, OrderListId, RequestId, StrategyId};
+use crate::id::{AccountId, Currency, InstrumentId, OrderListId, StrategyId};
 use crate::instrument::Instrument;
 use crate::money::Money;
 use crate::order::trigger::Watch;
@@ -29,11 +29,6 @@ impl Account {
     /// Returns the largest venue sequence that an event carries: a session resumes behind it.
     pub fn venue_sequence(&self) -> u64 {
         self.venue_sequence
-    }
-
-    /// Returns whether a request of this id was answered before, so that it decides nothing new.
-    pub fn has_answered(&self, request_id: Option<&RequestId>) -> bool {
-        self.requests.get(request_id).is_some()
     }
 
     pub fn account_id(&self) -> Option<&AccountId> {

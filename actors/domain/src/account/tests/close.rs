@@ -13,6 +13,7 @@ use crate::{StrategyId, UnixNanos};
 
 mod bounds;
 mod dust;
+mod halved;
 mod resumed;
 
 fn of_strategy(strategy: &str, order: SubmitOrder) -> SubmitOrder {
