@@ -25,6 +25,7 @@ pub struct Metrics {
     pub reconcile_differences: IntCounterVec,
     /// 1 while loss limits are set and a part of the equity is not known, by account.
     pub losses_unmeasured: IntGaugeVec,
+    pub clock_ahead: IntGaugeVec,
     /// From the command of a halt that cancels to its last cancel handed to the venue's session,
     /// by account.
     pub kill_switch: HistogramVec,
@@ -85,6 +86,12 @@ impl Metrics {
                 "apex_account_reconcile_differences_total",
                 "differences between account and venue that were seen",
                 &["account_id", "kind"],
+            ),
+            clock_ahead: gauge(
+                &registry,
+                "apex_account_clock_ahead_seconds",
+                "how far the account's time is ahead of the clock",
+                account,
             ),
             losses_unmeasured: gauge(
                 &registry,

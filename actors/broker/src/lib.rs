@@ -13,6 +13,7 @@ pub mod outbox;
 mod query;
 mod reconcile;
 mod shell;
+mod time;
 mod watch;
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use apex_domain::reconcile::DifferenceKind;
 use apex_domain::risk::MarketView;
 use apex_domain::{Currency, Instrument, InstrumentId, RequestId, UnixNanos};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Returns a page of orders, newest first.
 pub fn orders(account: &Account, filter: &OrderFilter, page: &Page) -> AccountAnswer {
@@ -178,6 +179,7 @@ pub struct Links {
     pub journal: JournalHealth,
     pub venue_connected: bool,
     pub kill_switch: KillSwitchTimes,
+    pub clock_ahead: Duration,
 }
 
 /// Every kind, since a counter that appears with its first value hides that value.
@@ -204,6 +206,7 @@ pub fn summary(
         margin: Some(worth.margin),
         attribution: worth.attribution,
         kill_switch: links.kill_switch,
+        clock_ahead: links.clock_ahead,
         ..AccountSummary::of(account, &worth.equity)?
     })
 }
@@ -274,6 +277,7 @@ mod tests {
             journal: JournalHealth::Ready,
             venue_connected: true,
             kill_switch: KillSwitchTimes::default(),
+            clock_ahead: Duration::ZERO,
         };
         let summary = summary(account, hub, UnixNanos(now), links).unwrap();
         (summary.equity.0.to_string(), summary.partial)
@@ -304,6 +308,7 @@ mod tests {
             journal: JournalHealth::Ready,
             venue_connected: true,
             kill_switch: KillSwitchTimes::default(),
+            clock_ahead: Duration::ZERO,
         };
         let summary = summary(&account, &hub, UnixNanos(2_000), links).unwrap();
         let margin = summary.margin.unwrap();

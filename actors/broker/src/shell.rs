@@ -5,6 +5,7 @@ use crate::input;
 use crate::outbox::Outbox;
 use crate::query::{self, Links};
 use crate::reconcile;
+use crate::time::AccountClock;
 use crate::watch::Watched;
 use apex_bus::message::{
     AccountAnswer, AccountCommand, AccountEvent, AccountMessage, AccountQuery, CommandError,
@@ -66,6 +67,7 @@ struct Held {
 pub(crate) struct Shell {
     args: AccountArgs,
     account_id: AccountId,
+    time: AccountClock,
     outbox: Outbox<Held>,
     journal_health: JournalHealth,
     venue_connected: bool,
@@ -85,6 +87,8 @@ impl Shell {
     pub fn new(args: AccountArgs) -> Option<Shell> {
         let account_id = args.account.account_id()?.clone();
         let sequence = args.account.sequence();
+        let last = args.account.last_ts()?;
+        let mut time = AccountClock::new(args.clock.clone(), last);
         Some(Shell {
             outbox: Outbox::new(sequence),
             account_id,
@@ -92,7 +96,8 @@ impl Shell {
             venue_connected: false,
             snapshot_at: sequence.saturating_sub(args.folded),
             watched: Watched::at_start(&args.account),
-            shares: shares::Waiting::new(args.clock.now()),
+            shares: shares::Waiting::new(time.now()),
+            time,
             sending: sending::Sending::default(),
             kill_switch: KillSwitchTimes::default(),
             args,
@@ -110,12 +115,12 @@ impl Shell {
 
     /// Takes one message: decides, holds what follows, and lets out what is durable.
     pub fn take(&mut self, message: AccountMessage) {
-        let now = self.args.clock.now();
+        let now = self.now();
         match message {
             AccountMessage::Command(command, asked_at, reply) => {
                 self.command(now, command, asked_at, reply);
             }
-            AccountMessage::Query(query, reply) => self.query(&query, reply),
+            AccountMessage::Query(query, reply) => self.query(now, &query, reply),
             AccountMessage::Step { now, input, reply } => self.step(now, *input, reply),
             AccountMessage::Report {
                 venue_sequence,
@@ -153,6 +158,27 @@ impl Shell {
         }
         self.ask_for_children(now);
         self.release();
+    }
+
+    /// Reads the clock, and says it when the account's time is not the clock's.
+    fn now(&mut self) -> UnixNanos {
+        let was_far = self.time.is_far_ahead();
+        let now = self.time.now();
+        let is_far = self.time.is_far_ahead();
+        if is_far != was_far {
+            let (account_id, ahead_seconds) = (&self.account_id, self.time.ahead().as_secs());
+            if is_far {
+                tracing::error!(
+                    %account_id,
+                    ahead_seconds,
+                    "the account's last event is later than the clock: one of the two was or is \
+                     wrong; look at the time service of this machine"
+                );
+            } else {
+                tracing::warn!(%account_id, "the clock has caught up with the account's time");
+            }
+        }
+        now
     }
 
     fn journal_is(&mut self, health: JournalHealth) {
@@ -263,7 +289,7 @@ impl Shell {
         (order.request == **request).then(|| Reply::Order(Box::new(order.clone())))
     }
 
-    fn query(&mut self, query: &AccountQuery, reply: RpcReplyPort<AccountAnswer>) {
+    fn query(&mut self, now: UnixNanos, query: &AccountQuery, reply: RpcReplyPort<AccountAnswer>) {
         if self.outbox.len() >= HELD {
             tracing::warn!(account_id = %self.account_id, "question dropped, too much is held");
             return;
@@ -276,7 +302,6 @@ impl Shell {
             AccountQuery::Orders { filter, page } => query::orders(account, filter, page),
             AccountQuery::Executions { page } => query::executions(account, page),
             AccountQuery::Preview(request) => {
-                let now = self.args.clock.now();
                 let preview = query::preview(account, &self.args.market, now, request);
                 AccountAnswer::Preview(Box::new(preview))
             }
@@ -291,8 +316,8 @@ impl Shell {
                     journal: self.journal_health,
                     venue_connected: self.venue_connected,
                     kill_switch: self.kill_switch.clone(),
+                    clock_ahead: self.time.ahead(),
                 };
-                let now = self.args.clock.now();
                 match query::summary(account, &self.args.market, now, links) {
                     Some(summary) => AccountAnswer::Summary(Box::new(summary)),
                     // `new` refuses an account that was never opened.

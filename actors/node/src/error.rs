@@ -44,6 +44,9 @@ pub enum NodeError {
     Opening(#[source] apex_domain::account::Refusal),
     #[error("the account was never opened")]
     NotOpened,
+    /// What is written would stand in the journal with that date.
+    #[error("the clock of this machine says second {seconds} since 1970, which is before 2026")]
+    Clock { seconds: i64 },
     #[error("no thread for the journal's writer")]
     Thread(#[source] std::io::Error),
     #[error("credentials of this data folder: {0}")]
@@ -145,6 +148,9 @@ impl NodeError {
                 Some(DISK)
             }
             NodeError::Thread(_) | NodeError::Spawn { .. } | NodeError::Step(_) => Some(LOG),
+            NodeError::Clock { .. } => {
+                Some("set the clock, and look at the machine's time service")
+            }
             NodeError::NotOpened => Some("start it once with `apextrade up`"),
             NodeError::Unit(_) => Some(
                 "give what is counted otherwise another id at the venue, or pass another --data-dir",

@@ -95,6 +95,8 @@ impl NodeMetrics {
                 &self.metrics.losses_unmeasured,
                 i64::from(summary.losses_unmeasured),
             );
+            let ahead = i64::try_from(summary.clock_ahead.as_secs()).unwrap_or(i64::MAX);
+            gauge(&self.metrics.clock_ahead, ahead);
             let kill_switch = &self.metrics.kill_switch.with_label_values(&labels);
             // It is there from the start on: one that appears with its first value hides that.
             for took in summary.kill_switch.after(kill_switch.get_sample_count()) {

@@ -14,7 +14,7 @@ use apex_bus::message::AccountEvent;
 use apex_bus::supervision::{AbortHook, abort_process};
 use apex_bus::topic::{Capacity, Topic, TopicStats};
 use apex_bus::venue::VenueSession;
-use apex_domain::AccountId;
+use apex_domain::{AccountId, UnixNanos};
 use apex_gateway::{GatewayOptions, Running, StrategySessions};
 use apex_persistence::starts;
 use apex_storage::{DataDir, Records};
@@ -105,11 +105,26 @@ pub fn token_file(data_dir: &Path) -> PathBuf {
     data_dir.join("admin.token")
 }
 
+/// The start of 2026: this build is younger, and machines without a battery begin in 1970.
+const EARLIEST_START: UnixNanos = UnixNanos(1_767_225_600_000_000_000);
+
+fn check_clock(now: UnixNanos) -> Result<(), NodeError> {
+    if now >= EARLIEST_START {
+        return Ok(());
+    }
+    let seconds = now.0 / 1_000_000_000;
+    Err(NodeError::Clock { seconds })
+}
+
 impl Base {
     /// Takes the data folder and the database, where one is configured, and reads who may call.
     ///
-    /// Errors: [`NodeError`]; a folder that another process uses is refused with its id.
+    /// Errors: [`NodeError`]; a folder that another process uses is refused with its id, and so is
+    /// a clock that cannot be right.
     pub fn open(options: &NodeOptions, purpose: Purpose, clock: Clock) -> Result<Base, NodeError> {
+        if matches!(clock, Clock::Wall) {
+            check_clock(clock.now())?;
+        }
         let dir = DataDir::open(&options.data_dir)?;
         let stores = Stores::open(&dir, &options.servers, purpose)?;
         let keys = credentials::open(&*stores.records, &token_file(&options.data_dir))?;
@@ -262,4 +277,18 @@ fn noting_abort(records: Arc<dyn Records>, account_id: Option<AccountId>) -> Abo
         }
         abort_process(abort);
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_from_before_this_build_is_refused() {
+        let refused = check_clock(UnixNanos(1_767_225_599_999_999_999));
+        let error = refused.unwrap_err();
+        assert!(error.to_string().contains("second 1767225599 since 1970"));
+        assert!(error.advice().is_some());
+        assert!(check_clock(EARLIEST_START).is_ok());
+    }
 }

@@ -298,6 +298,9 @@ pub struct AccountSummary {
     /// Loss limits are set, and see nothing: a part of the equity is not known.
     pub losses_unmeasured: bool,
     pub kill_switch: KillSwitchTimes,
+    /// How far the account's time is ahead of the clock: an event was written while that was
+    /// wrong. Zero as a rule.
+    pub clock_ahead: Duration,
 }
 
 /// How many times of [`KillSwitchTimes`] are kept: they are read every few seconds, and each is a
@@ -364,6 +367,7 @@ impl AccountSummary {
             reconcile_differences: BTreeMap::new(),
             losses_unmeasured: account.are_losses_unmeasured(),
             kill_switch: KillSwitchTimes::default(),
+            clock_ahead: Duration::ZERO,
         })
     }
 }

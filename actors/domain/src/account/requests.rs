@@ -14,6 +14,10 @@ use std::collections::{BTreeMap, VecDeque};
 /// How long a request id is kept: seven days, as the contract promises.
 const KEEP_NS: i64 = 7 * 24 * 3_600 * NANOS_PER_SECOND;
 
+/// The newest ones that are kept however old they seem: one event that was written while the clock
+/// was wrong must not make the account forget what it has just answered.
+const KEEP_AT_LEAST: usize = 1_024;
+
 /// What a request changed. Another content under the same id is another request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Subject {
@@ -82,18 +86,18 @@ impl Requests {
         sequence: u64,
         ts: UnixNanos,
     ) {
-        while let Some((oldest, id)) = self.by_age.front() {
-            if ts.since(*oldest) <= KEEP_NS {
-                break;
-            }
-            self.answered.remove(id);
-            self.by_age.pop_front();
-        }
         if let Some(request_id) = request_id {
             let answered = Answered { subject, sequence };
             if self.answered.insert(request_id.clone(), answered).is_none() {
                 self.by_age.push_back((ts, request_id.clone()));
             }
+        }
+        while let Some((oldest, id)) = self.by_age.front() {
+            if ts.since(*oldest) <= KEEP_NS || self.by_age.len() <= KEEP_AT_LEAST {
+                break;
+            }
+            self.answered.remove(id);
+            self.by_age.pop_front();
         }
     }
 }

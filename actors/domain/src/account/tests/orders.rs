@@ -299,14 +299,20 @@ fn a_repeated_request_id_gives_the_same_answer() {
         reason: "other".to_owned(),
     });
     assert_eq!(world.refusal(), &taken, "the reason is content too");
-    // Forgotten once an event shows that more than seven days passed.
+    // Forgotten once an event shows that more than seven days passed, and it is none of the
+    // newest any more: one wrong date alone does not do it.
     world.now = world.now.plus(8 * 24 * 3_600_000_000_000);
-    world.apply(AccountInput::SetTradingState {
-        request_id: Some(request_id("other")),
+    let other = |number: usize| AccountInput::SetTradingState {
+        request_id: Some(request_id(&format!("other-{number}"))),
         state: TradingState::Halted,
         by: "ops".to_owned(),
         reason: String::new(),
-    });
+    };
+    for number in 0..1_024 {
+        world.apply(pay("6"));
+        assert_eq!(world.refusal(), &taken, "behind {number} others");
+        world.apply(other(number));
+    }
     world.apply(pay("6"));
     assert_eq!(world.cash_of("USDT"), money("10011"));
     world.assert_recovers();

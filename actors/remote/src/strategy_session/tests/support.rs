@@ -99,6 +99,7 @@ pub fn summary(quantity: i64) -> AccountSummary {
         reconcile_differences: BTreeMap::new(),
         losses_unmeasured: false,
         kill_switch: KillSwitchTimes::default(),
+        clock_ahead: Default::default(),
         funding: BTreeMap::new(),
         margin: None,
         attribution: Attribution::default(),

@@ -1,0 +1,132 @@
+//! The time that an account decides at.
+
+use apex_bus::clock::Clock;
+use apex_domain::UnixNanos;
+use std::time::{Duration, Instant};
+
+/// How far an account's time may be ahead of the clock before that is an error in the log: time
+/// services set clocks back by less.
+const WORTH_AN_ERROR_NS: i64 = 60_000_000_000;
+
+/// The clock, as an account may see it: it never goes back behind the account's last event, and
+/// it never stands still. Where the clock is behind, because an event was written while it was
+/// wrong, time goes on from that event at half speed until the clock has caught up. So everything
+/// that waits (for an answer of the venue, for room under the rate of orders, to ask again) still
+/// ends, in at most twice its time.
+#[derive(Debug)]
+pub(crate) struct AccountClock {
+    clock: Clock,
+    begun: Instant,
+    creeping: Creeping,
+}
+
+impl AccountClock {
+    /// A clock for an account whose last event is of `last`.
+    pub fn new(clock: Clock, last: UnixNanos) -> AccountClock {
+        AccountClock {
+            clock,
+            begun: Instant::now(),
+            creeping: Creeping {
+                floor: last.0,
+                since: 0,
+                ahead: 0,
+            },
+        }
+    }
+
+    pub fn now(&mut self) -> UnixNanos {
+        let now = self.clock.now();
+        // A replay has no other time than its own.
+        if matches!(self.clock, Clock::Replay(_)) {
+            return now;
+        }
+        let steady = i64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        UnixNanos(self.creeping.read(now.0, steady))
+    }
+
+    /// How far the account's time was ahead of the clock when it was last read.
+    pub fn ahead(&self) -> Duration {
+        Duration::from_nanos(self.creeping.ahead.unsigned_abs())
+    }
+
+    /// Returns true if the account's time is further ahead than a time service sets clocks back.
+    pub fn is_far_ahead(&self) -> bool {
+        self.creeping.ahead > WORTH_AN_ERROR_NS
+    }
+}
+
+#[derive(Debug)]
+struct Creeping {
+    /// The latest time at which the clock was not behind, and the steady time then.
+    floor: i64,
+    since: i64,
+    ahead: i64,
+}
+
+impl Creeping {
+    /// Takes both clocks, nanoseconds each.
+    fn read(&mut self, wall: i64, steady: i64) -> i64 {
+        let crept = self
+            .floor
+            .saturating_add(steady.saturating_sub(self.since) / 2);
+        self.ahead = crept.saturating_sub(wall).max(0);
+        if self.ahead > 0 {
+            return crept;
+        }
+        (self.floor, self.since) = (wall, steady);
+        wall
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Readings of the wall clock and the steady one, and the account's time then.
+    fn check(floor: i64, readings: &[(i64, i64, i64)]) {
+        let mut creeping = Creeping {
+            floor,
+            since: 0,
+            ahead: 0,
+        };
+        for (wall, steady, time) in readings {
+            assert_eq!(creeping.read(*wall, *steady), *time, "{wall} at {steady}");
+            assert_eq!(creeping.ahead, time - wall);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_right_is_followed() {
+        check(100, &[(100, 0, 100), (110, 10, 110), (500, 20, 500)]);
+    }
+
+    #[test]
+    fn behind_the_last_event_time_goes_on_at_half_speed_until_the_clock_is_there() {
+        let readings = [
+            (40, 0, 100),
+            (60, 20, 110),
+            (100, 60, 130),
+            (158, 118, 159),
+            (160, 120, 160),
+            (170, 130, 170),
+        ];
+        check(100, &readings);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_while_it_runs_stops_nothing() {
+        let readings = [(100, 0, 100), (70, 10, 105), (90, 30, 115), (125, 65, 132)];
+        check(0, &readings);
+    }
+
+    #[test]
+    fn an_event_of_years_ahead_leaves_a_time_that_moves() {
+        let mut creeping = Creeping {
+            floor: i64::MAX - 10,
+            since: 0,
+            ahead: 0,
+        };
+        assert_eq!(creeping.read(5, 10), i64::MAX - 5);
+        assert_eq!(creeping.read(5, 1_000), i64::MAX);
+    }
+}
