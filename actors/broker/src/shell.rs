@@ -145,6 +145,7 @@ impl Shell {
                 instrument_id,
                 view,
             } => self.market(now, instrument_id, view),
+            AccountMessage::Barrier(reply) => drop(reply.send(())),
             AccountMessage::Tick => {
                 let (account, hub) = (&self.args.account, &self.args.market);
                 let leaving = query::leaving(account, hub, now);

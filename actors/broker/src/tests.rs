@@ -1,6 +1,7 @@
 //! The shell by hand: the test says when something is durable.
 
 mod exposure;
+mod feeder;
 mod handle;
 mod health;
 mod kill_switch;

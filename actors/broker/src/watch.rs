@@ -11,11 +11,12 @@ use apex_domain::InstrumentId;
 use apex_domain::account::Account;
 use apex_domain::market::{Quote, Trade};
 use ractor::ActorRef;
+use ractor::rpc::CallResult;
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// Prints and quotes that are looked at before others on the thread have their turn.
-const BATCH: usize = 256;
+pub(crate) const BATCH: usize = 256;
 
 /// The instruments whose prices an account waits for, as its shell tells the feeder.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +61,8 @@ pub(crate) struct Feeder {
     trades: AsyncSubscription<Trade>,
     watched: Watched,
     account: ActorRef<AccountMessage>,
+    /// Since the account last answered.
+    has_told: bool,
 }
 
 impl Feeder {
@@ -78,6 +81,7 @@ impl Feeder {
             hub: hub.clone(),
             watched,
             account,
+            has_told: false,
         })
     }
 
@@ -95,20 +99,31 @@ impl Feeder {
                     count > 0 && quotes.drain(..).all(|item| self.quote(item))
                 }
             };
-            if !alive {
+            if !alive || !self.has_caught_up().await {
                 return;
             }
         }
     }
 
-    fn quote(&self, item: Item<Quote>) -> bool {
+    /// Waits until the account has taken what it was told, so that no more than a batch of prices
+    /// ever waits in its mailbox: meanwhile the topics bound what comes. Returns false once the
+    /// account has stopped.
+    async fn has_caught_up(&mut self) -> bool {
+        if !std::mem::take(&mut self.has_told) {
+            return true;
+        }
+        let answer = self.account.call(AccountMessage::Barrier, None).await;
+        matches!(answer, Ok(CallResult::Success(())))
+    }
+
+    fn quote(&mut self, item: Item<Quote>) -> bool {
         let Some(quote) = item.into_value() else {
             return true;
         };
         self.tell(&quote.instrument_id, None)
     }
 
-    fn trade(&self, item: Item<Trade>) -> bool {
+    fn trade(&mut self, item: Item<Trade>) -> bool {
         match item.into_value() {
             Some(trade) => self.tell(&trade.instrument_id, Some(&trade)),
             None => {
@@ -119,7 +134,7 @@ impl Feeder {
     }
 
     /// Returns false once the account has stopped.
-    fn tell(&self, instrument_id: &InstrumentId, trade: Option<&Trade>) -> bool {
+    fn tell(&mut self, instrument_id: &InstrumentId, trade: Option<&Trade>) -> bool {
         if !self.watched.contains(instrument_id) {
             return true;
         }
@@ -135,6 +150,7 @@ impl Feeder {
             instrument_id: instrument_id.clone(),
             view,
         };
+        self.has_told = true;
         self.account.cast(message).is_ok()
     }
 }

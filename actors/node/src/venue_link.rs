@@ -117,14 +117,19 @@ impl Link {
                         self.lost(format!("the link broke: {panic}"));
                     }
                 },
-                None => tracing::warn!(address = self.address, "venue not reached, trying again"),
+                None => {}
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
             let (id, sequence) = (&self.account_id, self.venue_sequence);
-            client = connect(&self.address, id, sequence, self.is_feed)
-                .await
-                .ok();
+            client = match connect(&self.address, id, sequence, self.is_feed).await {
+                Ok(client) => Some(client),
+                Err(error) => {
+                    let (address, pause_ms) = (&self.address, pause.as_millis() as u64);
+                    tracing::warn!(address, %error, pause_ms, "no session with the venue, trying again");
+                    None
+                }
+            };
         }
     }
 

@@ -417,6 +417,8 @@ pub enum AccountMessage {
         instrument_id: InstrumentId,
         view: MarketView,
     },
+    /// Asks for an answer at once: what came before it has been taken then.
+    Barrier(RpcReplyPort<()>),
     Tick,
 }
 
