@@ -88,7 +88,7 @@ impl Shell {
         let account_id = args.account.account_id()?.clone();
         let sequence = args.account.sequence();
         let last = args.account.last_ts()?;
-        let mut time = AccountClock::new(args.clock.clone(), last);
+        let mut time = AccountClock::new(account_id.clone(), args.clock.clone(), last);
         Some(Shell {
             outbox: Outbox::new(sequence),
             account_id,
@@ -115,7 +115,7 @@ impl Shell {
 
     /// Takes one message: decides, holds what follows, and lets out what is durable.
     pub fn take(&mut self, message: AccountMessage) {
-        let now = self.now();
+        let now = self.time.now();
         match message {
             AccountMessage::Command(command, asked_at, reply) => {
                 self.command(now, command, asked_at, reply);
@@ -159,27 +159,6 @@ impl Shell {
         }
         self.ask_for_children(now);
         self.release();
-    }
-
-    /// Reads the clock, and says it when the account's time is not the clock's.
-    fn now(&mut self) -> UnixNanos {
-        let was_far = self.time.is_far_ahead();
-        let now = self.time.now();
-        let is_far = self.time.is_far_ahead();
-        if is_far != was_far {
-            let (account_id, ahead_seconds) = (&self.account_id, self.time.ahead().as_secs());
-            if is_far {
-                tracing::error!(
-                    %account_id,
-                    ahead_seconds,
-                    "the account's last event is later than the clock: one of the two was or is \
-                     wrong; look at the time service of this machine"
-                );
-            } else {
-                tracing::warn!(%account_id, "the clock has caught up with the account's time");
-            }
-        }
-        now
     }
 
     fn journal_is(&mut self, health: JournalHealth) {

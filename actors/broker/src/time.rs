@@ -1,7 +1,7 @@
 //! The time that an account decides at.
 
 use apex_bus::clock::Clock;
-use apex_domain::UnixNanos;
+use apex_domain::{AccountId, UnixNanos};
 use std::time::{Duration, Instant};
 
 /// How far an account's time may be ahead of the clock before that is an error in the log: time
@@ -15,6 +15,8 @@ const WORTH_AN_ERROR_NS: i64 = 60_000_000_000;
 /// ends, in at most twice its time.
 #[derive(Debug)]
 pub(crate) struct AccountClock {
+    /// For the log.
+    account_id: AccountId,
     clock: Clock,
     begun: Instant,
     creeping: Creeping,
@@ -22,8 +24,9 @@ pub(crate) struct AccountClock {
 
 impl AccountClock {
     /// A clock for an account whose last event is of `last`.
-    pub fn new(clock: Clock, last: UnixNanos) -> AccountClock {
+    pub fn new(account_id: AccountId, clock: Clock, last: UnixNanos) -> AccountClock {
         AccountClock {
+            account_id,
             clock,
             begun: Instant::now(),
             creeping: Creeping {
@@ -34,6 +37,7 @@ impl AccountClock {
         }
     }
 
+    /// Reads the clock, and says it when the account's time parts from it or meets it again.
     pub fn now(&mut self) -> UnixNanos {
         let now = self.clock.now();
         // A replay has no other time than its own.
@@ -41,7 +45,26 @@ impl AccountClock {
             return now;
         }
         let steady = i64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(i64::MAX);
-        UnixNanos(self.creeping.read(now.0, steady))
+        let was_far = self.is_far_ahead();
+        let time = self.creeping.read(now.0, steady);
+        if self.is_far_ahead() != was_far {
+            self.tell();
+        }
+        UnixNanos(time)
+    }
+
+    fn tell(&self) {
+        let (account_id, ahead_seconds) = (&self.account_id, self.ahead().as_secs());
+        if self.is_far_ahead() {
+            tracing::error!(
+                %account_id,
+                ahead_seconds,
+                "the account's last event is later than the clock: one of the two was or is wrong; \
+                 look at the time service of this machine"
+            );
+        } else {
+            tracing::warn!(%account_id, "the clock has caught up with the account's time");
+        }
     }
 
     /// How far the account's time was ahead of the clock when it was last read.
@@ -49,8 +72,7 @@ impl AccountClock {
         Duration::from_nanos(self.creeping.ahead.unsigned_abs())
     }
 
-    /// Returns true if the account's time is further ahead than a time service sets clocks back.
-    pub fn is_far_ahead(&self) -> bool {
+    fn is_far_ahead(&self) -> bool {
         self.creeping.ahead > WORTH_AN_ERROR_NS
     }
 }

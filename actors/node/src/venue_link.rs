@@ -103,8 +103,8 @@ impl Link {
         let mut client = Some(first);
         let mut pause = FIRST_PAUSE;
         loop {
-            match client.take() {
-                Some(client) => match caught(self.serve(client)).await {
+            if let Some(client) = client.take() {
+                match caught(self.serve(client)).await {
                     Ok(reason) => {
                         pause = FIRST_PAUSE;
                         self.lost(reason);
@@ -116,8 +116,7 @@ impl Link {
                         self.publisher = Publisher::new(self.hub.clone());
                         self.lost(format!("the link broke: {panic}"));
                     }
-                },
-                None => {}
+                }
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
