@@ -327,8 +327,9 @@ impl Account {
         }
     }
 
-    /// Returns how much of a child's quantity its parent has released; `None` while it waits.
-    /// The legs of a bracket follow what the entry came to, amended or not.
+    /// Returns how much of a child's quantity its parent has released; `None` while it waits. A
+    /// child is to its order what its parent came to is to the parent's, amended or not: an exit of
+    /// an entry that was made smaller must not sell more than there is.
     fn released(
         &self,
         list: &OrderList,
@@ -345,13 +346,12 @@ impl Account {
             true => quantity.min(bought),
             false => quantity,
         };
-        let bracket = list.definition.contingency == Contingency::Bracket;
-        if !bracket && parent.order.status == OrderStatus::Filled {
-            return Some(covered(asked));
-        }
         let ended = !parent.is_working();
         if !ended && (list.definition.release == ReleaseRule::Full || filled.is_zero()) {
             return None;
+        }
+        if filled == whole {
+            return Some(covered(asked));
         }
         let instrument = self.instruments.get(&child.order.request.instrument_id);
         let step = instrument.map_or(1, |instrument| i128::from(instrument.quantity_increment.0));
@@ -362,7 +362,7 @@ impl Account {
             // Too little to order yet; for good once the parent has ended.
             return ended.then_some(Quantity::ZERO);
         }
-        Some(if bracket { share } else { share.min(asked) })
+        Some(share)
     }
 
     /// Brings an order to a total quantity: a child that waits leaves with it, a working one is

@@ -159,7 +159,10 @@ impl Account {
     /// be one of a list, and the other way round.
     fn drive(&mut self, step: &mut Step<'_>) {
         self.drive_lists(step);
-        self.drive_reducing(step);
+        // Each time round at least one order ends.
+        while self.drive_reducing(step) {
+            self.drive_lists(step);
+        }
         if self.drive_slices(step) {
             self.drive_lists(step);
         }

@@ -24,14 +24,21 @@ type Covered = BTreeMap<(PositionSide, Side), i128>;
 impl Account {
     /// Holds the reduce-only orders to their positions where something about either changed; all
     /// of them once a tick. Before the account agrees with its venue a position may be flat for
-    /// a moment only, since what happened meanwhile comes bit by bit.
-    pub(super) fn drive_reducing(&mut self, step: &mut Step<'_>) {
+    /// a moment only, since what happened meanwhile comes bit by bit. Returns true when an order
+    /// of a list ended with it, which its list has to hear of.
+    pub(super) fn drive_reducing(&mut self, step: &mut Step<'_>) -> bool {
         if !self.orders.has_reducing() || !self.is_reconciled() {
-            return;
+            return false;
         }
+        let before = step.effects.events.len();
         for instrument_id in self.reducing_touched(step) {
             self.hold_to_position(step, &instrument_id);
         }
+        let new = step.effects.events[before..].iter();
+        new.filter_map(|recorded| recorded.event.order_id())
+            .filter_map(|order_id| self.orders.find_order_id(order_id))
+            .map(|index| self.orders.get(index))
+            .any(|entry| entry.order.list_id.is_some() && !entry.is_working())
     }
 
     fn reducing_touched(&self, step: &Step<'_>) -> BTreeSet<InstrumentId> {

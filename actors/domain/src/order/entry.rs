@@ -75,6 +75,8 @@ pub(crate) struct OrderEntry {
     pub created: u64,
     /// When it was last handed to the venue.
     pub submitted_at: UnixNanos,
+    /// When it was first handed to the venue: whoever sent it meant the market of then.
+    pub meant_at: UnixNanos,
     /// The newest venue time that a report about it carried.
     pub venue_ts: UnixNanos,
     /// What a market order may cost at worst, by the market that it was decided on.
@@ -169,6 +171,7 @@ impl OrderEntry {
             held: None,
             created: sequence,
             submitted_at: ts,
+            meant_at: ts,
             venue_ts: UnixNanos::MIN,
             reference,
             sent: false,

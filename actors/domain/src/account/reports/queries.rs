@@ -268,7 +268,8 @@ impl Account {
 
     /// Returns true for an order that was meant for the market of its moment, and that moment is
     /// over: at any price of later it would be another order. One that waited here for its price
-    /// is meant for whenever that came, and one that closes for as long as it is there to close.
+    /// is meant for whenever that came, and one that closes for as long as it is there to close. It
+    /// counts from when it first left: sending it again makes it no younger.
     fn is_too_late(&self, now: UnixNanos, index: OrderIndex) -> bool {
         let entry = self.orders.get(index);
         let request = &entry.order.request;
@@ -282,7 +283,7 @@ impl Account {
                 request.time_in_force,
                 TimeInForce::AtOpen | TimeInForce::AtClose
             );
-        at_once && !waited && !request.reduce_only && now.since(entry.submitted_at) > AT_ONCE_NS
+        at_once && !waited && !request.reduce_only && now.since(entry.meant_at) > AT_ONCE_NS
     }
 
     /// Ends what is under way for a part that is over at the venue: an amend is too late for it,

@@ -51,6 +51,7 @@ fn list(contingency: Contingency, orders: Vec<SubmitOrder>) -> SubmitList {
 
 mod fees;
 mod legs;
+mod reduced;
 mod shares;
 mod taking;
 

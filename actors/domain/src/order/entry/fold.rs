@@ -64,6 +64,9 @@ impl OrderEntry {
             } => self.explain(*reason_code, reason),
             Event::OrderSubmitted { .. } => {
                 self.submitted_at = ts;
+                if !self.sent {
+                    self.meant_at = ts;
+                }
                 self.sent = true;
             }
             Event::OrderSliced {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::account::AccountInput;
 use crate::account::tests::busts::bust;
+use crate::order::OrderStatus;
 
 /// Sets up the orders of `orders` on `instrument_id`, all but the first reduce-only if asked.
 fn on(instrument_id: &str, reduce_only: bool, mut orders: Vec<SubmitOrder>) -> Vec<SubmitOrder> {
@@ -146,6 +147,71 @@ fn the_legs_follow_an_entry_that_was_amended() {
         world.step(&format!("fill e {}", fills[1]));
         assert_eq!(world.sent(), legs);
         world.assert_recovers();
+    }
+}
+
+/// Amends an entry of 10 after its first fills, fills the rest, and tells what its child of
+/// `asked` comes to.
+fn child_of_amended(
+    (release, asked): (ReleaseRule, i64),
+    before: i64,
+    quantity: i64,
+) -> (OrderStatus, i64) {
+    let mut world = World::small();
+    let mut child = exit("t", 11_000);
+    child.quantity = Quantity(asked);
+    let orders = vec![limit("e", PERP, Side::Buy, 10, 10_000), child];
+    world.submit_list(SubmitList {
+        release,
+        ..list(Contingency::Oto, orders)
+    });
+    world.step("accept e");
+    if before > 0 {
+        world.step(&format!("fill e {before}"));
+        if release == ReleaseRule::Partial {
+            world.step("accept t");
+        }
+    }
+    world.amend("e", Some(quantity), None);
+    world.step(&format!("amended e {quantity}"));
+    if quantity > before {
+        world.step(&format!("fill e {}", quantity - before));
+    }
+    if world.state("t") == OrderStatus::Submitted {
+        world.step("accept t");
+    }
+    if let Some(VenueCommand::Amend { quantity, .. }) = world.commands().last() {
+        let quantity = quantity.0;
+        world.step(&format!("amended t {quantity}"));
+    }
+    world.assert_recovers();
+    assert_eq!(world.state("e"), OrderStatus::Filled);
+    (world.state("t"), world.order("t").quantity.0)
+}
+
+#[test]
+fn the_child_of_an_entry_that_was_amended_keeps_its_share_of_it() {
+    use ReleaseRule::{Full, Partial};
+    let works = OrderStatus::Accepted;
+    for (rule, before, quantity, comes_to) in [
+        // Down and up, before a fill and after one.
+        ((Full, 10), 0, 4, 4),
+        ((Full, 10), 3, 4, 4),
+        ((Full, 10), 3, 3, 3),
+        ((Full, 10), 0, 20, 20),
+        ((Partial, 10), 0, 4, 4),
+        ((Partial, 10), 3, 4, 4),
+        ((Partial, 10), 3, 20, 20),
+        // Half of the entry, or more than it: what the account holds besides is meant too.
+        ((Full, 5), 0, 4, 2),
+        ((Partial, 5), 4, 20, 10),
+        ((Full, 15), 0, 4, 6),
+        // To what it was ordered with: nothing is different.
+        ((Full, 15), 0, 10, 15),
+        ((Partial, 5), 4, 10, 5),
+    ] {
+        let child = child_of_amended(rule, before, quantity);
+        assert_eq!(child, (works, comes_to), "{rule:?} {before} {quantity}");
     }
 }
 

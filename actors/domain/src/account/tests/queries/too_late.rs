@@ -56,3 +56,20 @@ fn an_order_for_the_market_of_its_moment_is_not_sent_again_when_that_is_over() {
         }
     }
 }
+
+#[test]
+fn an_order_that_is_sent_again_and_again_is_too_late_all_the_same() {
+    let mut world = World::small();
+    world.submit(market_order("m", PERP, Side::Buy, 10));
+    let sent = |world: &World| {
+        let mut commands = world.commands().iter();
+        commands.any(|command| matches!(command, VenueCommand::New(_)))
+    };
+    for (seconds, again) in [(20, true), (40, false)] {
+        world.now = world.now.plus(20 * NANOS_PER_SECOND);
+        world.not_found("m", true);
+        assert_eq!(sent(&world), again, "after {seconds} s");
+        world.assert_recovers();
+    }
+    assert_eq!(world.state("m"), OrderStatus::Expired);
+}
