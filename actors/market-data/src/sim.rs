@@ -231,6 +231,7 @@ impl SimMarketState {
                 // decided; and nothing is lent here, so nobody is called or liquidated.
                 ExchangeEvent::Watching { .. }
                 | ExchangeEvent::MarginCall { .. }
+                | ExchangeEvent::Settled { .. }
                 | ExchangeEvent::Liquidation { .. } => {}
             }
         }

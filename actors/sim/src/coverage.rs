@@ -38,7 +38,7 @@ variants!(event, EVENTS, Event: AccountOpened CashAdjusted LimitsSet InstrumentD
     ReportQuarantined ExternalFilled ListInitialized OrderHeld OrderTrailed ExecutionBusted
     FundingPaid InstrumentSplit PositionReconciled BalanceReconciled CommandTaken CloseEnded
     EquityMarked PlatformShareSet LossesUnmeasured LossesMeasured ForeignCancelEnded
-    OrderSliced OrderHeldUntil PositionSettled PositionModeSet);
+    OrderSliced OrderHeldUntil PositionSettled PositionModeSet SideReconciled);
 
 variants!(reason, REASONS, ReasonCode: PriceIncrement QuantityIncrement MinQuantity MaxQuantity
     MinNotional MaxNotional PriceCollar NoReferencePrice InsufficientBuyingPower PositionLimit

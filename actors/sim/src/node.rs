@@ -83,7 +83,8 @@ impl Disk {
         let mut moved = false;
         for recorded in self.read() {
             match recorded.event {
-                Event::PositionReconciled { execution } => executions.push(*execution),
+                Event::PositionReconciled { execution }
+                | Event::SideReconciled { execution, .. } => executions.push(*execution),
                 Event::BalanceReconciled { .. } => moved = true,
                 _ => {}
             }

@@ -33,6 +33,9 @@ pub struct Snapshots {
     pub interval_ns: i64,
     pub executions: bool,
     pub positions: bool,
+    /// The long and the short side of a hedging account are told apart. Not drawn, see
+    /// [`Setting::draw`].
+    pub by_side: bool,
     /// Only of spot accounts: what a contract realised is a question of how positions net, which
     /// strategies of one account do each by themselves and a venue does over all of them.
     pub balances: bool,
@@ -79,6 +82,7 @@ impl Setting {
             // A list of fills that were lost on the way is the only way to hear of foreign ones.
             executions: foreign || rng.random_bool(0.7),
             positions: foreign || rng.random_bool(0.7),
+            by_side: seed % 2 == 0,
             balances: funds == Funds::Cash && (foreign || rng.random_bool(0.7)),
             two_moments: rng.random_bool(0.3),
         });

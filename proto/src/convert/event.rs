@@ -327,6 +327,7 @@ fn kind(event: &Event) -> Option<v1::OrderEventKind> {
         | Event::LossesMeasured
         | Event::OrderSliced { .. }
         | Event::ForeignCancelEnded { .. }
-        | Event::PositionModeSet { .. } => return None,
+        | Event::PositionModeSet { .. }
+        | Event::SideReconciled { .. } => return None,
     })
 }

@@ -65,6 +65,16 @@ impl Account {
             Event::ExternalFilled { execution } | Event::PositionReconciled { execution } => {
                 self.book(recorded, execution, None, Holder::external(), false)?;
             }
+            Event::SideReconciled {
+                position_side,
+                execution,
+            } => {
+                let holder = Holder {
+                    side: *position_side,
+                    ..Holder::external()
+                };
+                self.book(recorded, execution, None, holder, false)?;
+            }
             Event::BalanceReconciled { .. }
             | Event::PositionSettled { .. }
             | Event::FundingPaid { .. }

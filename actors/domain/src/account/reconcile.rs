@@ -10,6 +10,7 @@ use crate::event::Event;
 use crate::id::{ClientOrderId, ExecId, InstrumentId};
 use crate::money::Money;
 use crate::number::Price;
+use crate::order::PositionSide;
 use crate::order::SubmitOrder;
 use crate::order::store::OrderIndex;
 use crate::portfolio::Holder;
@@ -298,7 +299,7 @@ impl Account {
     ) {
         let mut confirmed = Confirmed::default();
         if let Some(part) = &snapshot.positions {
-            for difference in reconcile::positions(self, part) {
+            for difference in reconcile::positions(self, part, snapshot.positions_by_side) {
                 if self.is_to_book(step, machine, &difference, (part.ts, snapshot)) {
                     confirmed.positions.push(difference);
                 }
@@ -390,6 +391,7 @@ impl Account {
     ) -> Option<()> {
         let Difference::Position {
             instrument_id,
+            side: position_side,
             ours,
             venue,
             price,
@@ -401,9 +403,18 @@ impl Account {
         let fee_currency = instrument.quote_currency.clone();
         let last_price = price.or_else(|| self.last_price(instrument_id))?;
         let legs = reconcile::legs(*ours, *venue).ok()?;
+        let owner = Holder {
+            side: position_side.unwrap_or(PositionSide::Net),
+            ..Holder::external()
+        };
         for (number, (side, last_quantity)) in legs.into_iter().enumerate() {
             // By the venue's time: the same snapshot gives the same id, which counts once.
-            let id = format!("{}{}-{number}", reconcile::SYNTHETIC, ts_event.0);
+            let of_side = match owner.side {
+                PositionSide::Net => "",
+                PositionSide::Long => "L",
+                PositionSide::Short => "S",
+            };
+            let id = format!("{}{}-{of_side}{number}", reconcile::SYNTHETIC, ts_event.0);
             let execution = Execution {
                 exec_id: ExecId::new(&id).ok()?,
                 client_order_id: ClientOrderId::new(&id).ok()?,
@@ -420,10 +431,17 @@ impl Account {
                 continue;
             }
             let instrument = self.instruments.get(instrument_id)?;
-            let owner = Holder::external();
             self.portfolio.plan(instrument, &owner, &execution).ok()?;
             let execution = Box::new(execution);
-            self.record(step, Event::PositionReconciled { execution });
+            let position_side = owner.side;
+            let event = match position_side {
+                PositionSide::Net => Event::PositionReconciled { execution },
+                _ => Event::SideReconciled {
+                    position_side,
+                    execution,
+                },
+            };
+            self.record(step, event);
         }
         Some(())
     }

@@ -49,6 +49,7 @@ impl Account {
         let touched = events.filter_map(|event| match event {
             Event::ExternalFilled { execution }
             | Event::PositionReconciled { execution }
+            | Event::SideReconciled { execution, .. }
             | Event::PositionSettled { execution, .. } => Some(&execution.instrument_id),
             Event::ExecutionBusted { instrument_id, .. }
             | Event::InstrumentSplit { instrument_id, .. } => Some(instrument_id),

@@ -3,7 +3,7 @@
 use super::machine::Account;
 use super::types::ExecutionRecord;
 use crate::event::AccountMode;
-use crate::id::{AccountId, Currency, InstrumentId, OrderListId, StrategyId};
+use crate::id::{AccountId, ClientOrderId, Currency, InstrumentId, OrderListId, StrategyId};
 use crate::instrument::Instrument;
 use crate::money::Money;
 use crate::order::trigger::Watch;
@@ -130,6 +130,26 @@ impl Account {
     /// Returns the signed position of all strategies together.
     pub fn net_position(&self, instrument_id: &InstrumentId) -> i64 {
         self.portfolio.net(instrument_id).quantity
+    }
+
+    /// Returns the signed position of one side of a hedging account, of all strategies together;
+    /// saturates at the range of `i64`.
+    pub fn side_position(&self, instrument_id: &InstrumentId, side: PositionSide) -> i64 {
+        let positions = self.portfolio.positions_of(instrument_id);
+        positions
+            .filter(|position| position.side == side)
+            .fold(0, |sum: i64, position| {
+                sum.saturating_add(position.quantity)
+            })
+    }
+
+    /// Returns the side that an order names, by the id that the venue knows it by; `Net` where
+    /// there is no such order.
+    pub(crate) fn position_side_of(&self, client_order_id: &ClientOrderId) -> PositionSide {
+        let index = self.orders.find_reported(client_order_id);
+        index.map_or(PositionSide::Net, |index| {
+            self.orders.get(index).order.request.terms.position_side
+        })
     }
 
     /// Returns the signed position of one strategy, both sides of a hedging account together;

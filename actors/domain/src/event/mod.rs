@@ -280,6 +280,11 @@ pub enum Event {
         mode: PositionMode,
         by: String,
     },
+    /// As [`Event::PositionReconciled`], of one side of a hedging account.
+    SideReconciled {
+        position_side: PositionSide,
+        execution: Box<Execution>,
+    },
 }
 
 /// A command over several orders or positions.
@@ -485,7 +490,8 @@ impl Event {
             | Event::LossesUnmeasured
             | Event::LossesMeasured
             | Event::ForeignCancelEnded { .. }
-            | Event::PositionModeSet { .. } => None,
+            | Event::PositionModeSet { .. }
+            | Event::SideReconciled { .. } => None,
         }
     }
 }

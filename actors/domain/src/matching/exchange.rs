@@ -29,6 +29,7 @@ use crate::id::{AccountId, IdError, InstrumentId};
 use crate::instrument::{Instrument, InstrumentError};
 use crate::market::MarketEvent;
 use crate::money::Money;
+use crate::number::Price;
 use crate::order::trigger::Watch;
 use crate::time::{NANOS_PER_MILLI, UnixNanos};
 use crate::venue::{NewOrder, VenueCommand, VenueControl, VenueReport};
@@ -147,6 +148,12 @@ pub enum ExchangeEvent {
     MarginCall {
         account_id: AccountId,
         state: MarginState,
+    },
+    /// A contract has ended, and what accounts hold of it was settled in cash at this mark. It has
+    /// to be kept: after a restart the mark is another one.
+    Settled {
+        instrument_id: InstrumentId,
+        mark: Price,
     },
     /// The exchange sends an order of its own for an account, whose fills follow as reports.
     Liquidation {

@@ -64,6 +64,9 @@ struct Holding {
 pub(super) struct MarginBook {
     options: MarginOptions,
     accounts: BTreeMap<AccountId, Holding>,
+    /// The contracts that have ended, and at what they were settled: an execution that is taken
+    /// back later opens none again.
+    settled: BTreeMap<InstrumentId, Price>,
 }
 
 impl MarginBook {
@@ -71,6 +74,7 @@ impl MarginBook {
         MarginBook {
             options,
             accounts: BTreeMap::new(),
+            settled: BTreeMap::new(),
         }
     }
 
@@ -131,6 +135,10 @@ impl MarginBook {
         let signed = (-taken_back.side.sign()).saturating_mul(quantity);
         let (price, fee) = (taken_back.matched.price, Money(-taken_back.fee.amount.0));
         self.move_position(account_id, instrument, price, signed, fee);
+        if let Some(mark) = self.settled.get(&instrument.instrument_id).copied() {
+            let again = signed.saturating_neg();
+            self.move_position(account_id, instrument, mark, again, Money::ZERO);
+        }
     }
 
     fn move_position(
@@ -168,6 +176,7 @@ impl MarginBook {
                 self.move_position(&account_id, instrument, mark, closing, Money::ZERO);
             }
         }
+        self.settled.insert(instrument.instrument_id.clone(), mark);
     }
 
     /// Returns the accounts that have a position.

@@ -3,12 +3,13 @@
 use super::difference::{Difference, OrderFigures};
 use super::snapshot::{ExecutionPart, Part, VenueBalance, VenueOpenOrder, VenuePosition};
 use crate::account::{Account, ExecutionRecord, NO_ANSWER_NS};
-use crate::event::AccountMode;
+use crate::event::{AccountMode, PositionMode};
 use crate::id::{ClientOrderId, Currency, InstrumentId};
 use crate::instrument::{Instrument, InstrumentKind};
 use crate::market::Side;
 use crate::money::Money;
 use crate::number::{Decimal, NumberError, Price, Quantity};
+use crate::order::PositionSide;
 use crate::order::entry::OrderEntry;
 use crate::portfolio::Portfolio;
 use crate::time::{NANOS_PER_SECOND, UnixNanos};
@@ -96,11 +97,18 @@ pub(crate) fn awaits_busts(
     match difference {
         Difference::Position {
             instrument_id,
+            side,
             ours,
             venue,
             ..
         } => {
-            let theirs = unlisted(account, part).filter(|row| row.instrument_id == *instrument_id);
+            let is_of_side = |row: &&Execution| match side {
+                None => true,
+                Some(side) => account.position_side_of(&row.client_order_id) == *side,
+            };
+            let theirs = unlisted(account, part)
+                .filter(|row| row.instrument_id == *instrument_id)
+                .filter(is_of_side);
             let signed = theirs.map(|row| row.side.sign() * row.last_quantity.0);
             let sum: i128 = signed.map(i128::from).sum();
             sum != 0 && sum == i128::from(*ours) - i128::from(*venue)
@@ -242,20 +250,31 @@ fn terms(entry: &OrderEntry, row: &VenueOpenOrder, ts: UnixNanos) -> Option<Diff
     })
 }
 
-/// Compares positions, all strategies together. A contract that the venue does not list is flat
-/// there; a spot asset that it does not list is compared as a balance.
-pub(crate) fn positions(account: &Account, part: &Part<VenuePosition>) -> Vec<Difference> {
-    let mut venue: BTreeMap<&InstrumentId, (i128, Option<Price>)> = BTreeMap::new();
+/// Compares positions, all strategies together: each side of a hedging account by itself where
+/// the venue tells them `by_side`, else their difference. A contract that the venue does not list is
+/// flat there; a spot asset that it does not list is compared as a balance.
+pub(crate) fn positions(
+    account: &Account,
+    part: &Part<VenuePosition>,
+    by_side: bool,
+) -> Vec<Difference> {
+    let by_side = by_side && account.position_mode() == PositionMode::Hedging;
+    let key = |id, side| (id, by_side.then_some(side));
+    let mut venue: BTreeMap<(&InstrumentId, Option<PositionSide>), (i128, Option<Price>)> =
+        BTreeMap::new();
     for row in &part.rows {
-        let (sum, price) = venue.entry(&row.instrument_id).or_default();
+        let found = venue.entry(key(&row.instrument_id, row.position_side));
+        let (sum, price) = found.or_default();
         *sum += i128::from(row.side.sign()) * i128::from(row.quantity.0);
         *price = price.or(row.average_price);
     }
-    for (instrument_id, net) in account.portfolio().nets() {
-        let instrument = account.instruments().get(instrument_id);
+    let held = account.portfolio().positions();
+    for position in held.filter(|position| !position.is_flat()) {
+        let id = &position.instrument_id;
+        let instrument = account.instruments().get(id);
         let is_contract = instrument.is_some_and(|it| it.kind != InstrumentKind::Spot);
-        if is_contract && net.quantity != 0 {
-            venue.entry(instrument_id).or_default();
+        if is_contract {
+            venue.entry(key(id, position.side)).or_default();
         }
     }
     // What is left of a contract that has ended is settled, on both sides in their own time.
@@ -264,13 +283,17 @@ pub(crate) fn positions(account: &Account, part: &Part<VenuePosition>) -> Vec<Di
         account.mode() != Some(AccountMode::Live)
             && instrument.is_some_and(|instrument| instrument.is_expired(part.ts))
     };
-    let rows = venue.into_iter().filter(|(id, _)| !has_ended(id));
-    rows.filter_map(|(instrument_id, (quantity, price))| {
-        let ours = account.net_position(instrument_id);
+    let rows = venue.into_iter().filter(|((id, _), _)| !has_ended(id));
+    rows.filter_map(|((instrument_id, side), (quantity, price))| {
+        let ours = match side {
+            None => account.net_position(instrument_id),
+            Some(side) => account.side_position(instrument_id, side),
+        };
         // Beyond what a position can hold it is cut, still differs, and cannot be booked.
         let quantity = quantity.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
         (quantity != ours).then(|| Difference::Position {
             instrument_id: instrument_id.clone(),
+            side,
             ours,
             venue: quantity,
             price,

@@ -4,6 +4,7 @@ use super::snapshot::VenueOpenOrder;
 use crate::id::{ClientOrderId, Currency, ExecId, InstrumentId};
 use crate::money::Money;
 use crate::number::{Price, Quantity};
+use crate::order::PositionSide;
 use crate::time::UnixNanos;
 use crate::venue::Execution;
 
@@ -85,6 +86,8 @@ pub enum Difference {
     /// Signed, at the instrument's quantity decimals, of all strategies together.
     Position {
         instrument_id: InstrumentId,
+        /// Which side, where each is compared by itself; `None` is all together.
+        side: Option<PositionSide>,
         ours: i64,
         venue: i64,
         /// The venue's average price, where it tells one.
@@ -131,7 +134,21 @@ impl Difference {
                 exec_id,
                 instrument_id,
             } => format!("{exec_id} {instrument_id}"),
-            Difference::Position { instrument_id, .. } => instrument_id.to_string(),
+            Difference::Position {
+                instrument_id,
+                side: None | Some(PositionSide::Net),
+                ..
+            } => instrument_id.to_string(),
+            Difference::Position {
+                instrument_id,
+                side: Some(PositionSide::Long),
+                ..
+            } => format!("{instrument_id} long"),
+            Difference::Position {
+                instrument_id,
+                side: Some(PositionSide::Short),
+                ..
+            } => format!("{instrument_id} short"),
             Difference::Balance { currency, .. } => currency.to_string(),
         }
     }

@@ -4,6 +4,7 @@ use crate::id::{ClientOrderId, Currency, InstrumentId, VenueOrderId};
 use crate::market::Side;
 use crate::money::Money;
 use crate::number::{Price, Quantity};
+use crate::order::PositionSide;
 use crate::time::UnixNanos;
 use crate::venue::Execution;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,10 @@ pub struct VenueSnapshot {
     /// Every position that is not flat. A contract that is not listed is flat; a spot asset that
     /// is not listed is not reported, since most venues tell it as a balance.
     pub positions: Option<Part<VenuePosition>>,
+    /// The venue holds the long and the short side of an instrument apart and tells each: a hedging
+    /// account is compared side by side. Otherwise only their difference can be.
+    #[serde(default)]
+    pub positions_by_side: bool,
     /// Every balance that is not zero.
     pub balances: Option<Part<VenueBalance>>,
 }
@@ -59,11 +64,13 @@ pub struct VenueOpenOrder {
     pub filled_quantity: Quantity,
 }
 
-/// A position at the venue. Where long and short are held apart there are two of an instrument,
-/// and their difference counts.
+/// A position at the venue. Where long and short are held apart there are two of an instrument.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VenuePosition {
     pub instrument_id: InstrumentId,
+    /// The side that it is of, where the venue holds them apart.
+    #[serde(default)]
+    pub position_side: PositionSide,
     /// Buy is long.
     pub side: Side,
     pub quantity: Quantity,

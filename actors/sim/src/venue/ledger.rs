@@ -63,8 +63,10 @@ pub struct Ledger {
     pub(super) foreign_orders: BTreeMap<u64, VenueOrder>,
     /// Executions that the venue's lists lack while faults go on.
     pub(super) hidden: BTreeSet<ExecId>,
-    /// Positions that came or went without an execution, by contract.
-    pub moved: BTreeMap<InstrumentId, i64>,
+    /// Positions that came or went without an execution, by contract and side.
+    pub moved: BTreeMap<(InstrumentId, PositionSide), i64>,
+    /// The sides that such a one may be of: long and short where a snapshot tells them apart.
+    pub(super) movable: &'static [PositionSide],
     /// What was there at first, and paid in or out at the venue since.
     pub paid: BTreeMap<Currency, Money>,
     pub funding: Vec<FundingPayment>,
@@ -75,6 +77,18 @@ pub struct Ledger {
     pub doubled: Option<ClientOrderId>,
     /// Executions that were taken back.
     pub busts: u32,
+}
+
+fn movable(setting: &Setting) -> &'static [PositionSide] {
+    let by_side = setting
+        .snapshots
+        .as_ref()
+        .is_some_and(|given| given.by_side);
+    if setting.hedging && by_side {
+        &[PositionSide::Net, PositionSide::Long, PositionSide::Short]
+    } else {
+        &[PositionSide::Net]
+    }
 }
 
 impl Ledger {
@@ -94,6 +108,7 @@ impl Ledger {
             foreign_orders: BTreeMap::new(),
             hidden: BTreeSet::new(),
             moved: BTreeMap::new(),
+            movable: movable(setting),
             paid: BTreeMap::from(opening),
             funding: Vec::new(),
             log: Vec::new(),
@@ -153,10 +168,8 @@ impl Ledger {
             let key = (id.clone(), order.new.terms.position_side);
             *positions.entry(key).or_default() += order.filled() * order.new.side.sign();
         }
-        for (id, moved) in &self.moved {
-            *positions
-                .entry((id.clone(), PositionSide::Net))
-                .or_default() += moved;
+        for (key, moved) in &self.moved {
+            *positions.entry(key.clone()).or_default() += moved;
         }
         positions
     }

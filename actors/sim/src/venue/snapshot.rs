@@ -22,6 +22,7 @@ impl Ledger {
         });
         VenueSnapshot {
             positions,
+            positions_by_side: given.by_side,
             balances,
             ..VenueSnapshot::default()
         }
@@ -86,8 +87,9 @@ impl Ledger {
             .positions()
             .into_iter()
             .filter(|(_, quantity)| *quantity != 0);
-        held.map(|((instrument_id, _), quantity)| VenuePosition {
+        held.map(|((instrument_id, position_side), quantity)| VenuePosition {
             instrument_id,
+            position_side,
             side: if quantity < 0 { Side::Sell } else { Side::Buy },
             quantity: Quantity(quantity.abs()),
             average_price: Some(Price(10_000)),

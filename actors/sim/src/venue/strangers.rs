@@ -143,7 +143,9 @@ impl Ledger {
             return;
         }
         let id = instruments::id(instruments::PERP);
-        *self.moved.entry(id).or_default() += rng.random_range(-300..300);
+        let moved: i64 = rng.random_range(-300..300);
+        let side = self.movable[moved.unsigned_abs() as usize % self.movable.len()];
+        *self.moved.entry((id, side)).or_default() += moved;
     }
 
     /// Returns one of the account's own orders that `wanted` lets pass.

@@ -18,7 +18,9 @@ use apex_domain::venue::{
     FundingPayment, NewOrder, RejectReason, VenueCommand, VenueControl, VenueEnd, VenueReport,
     VenueStatus,
 };
-use apex_domain::{AccountId, ClientOrderId, Quantity, UnixNanos, VenueOrderId};
+use apex_domain::{
+    AccountId, ClientOrderId, InstrumentId, Price, Quantity, UnixNanos, VenueOrderId,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -65,6 +67,11 @@ pub enum Entry {
         venue_order_id: VenueOrderId,
         order: NewOrder,
     },
+    /// A contract that has ended was settled at this mark; under the account [`VENUE`].
+    Settled {
+        instrument_id: InstrumentId,
+        mark: Price,
+    },
     /// A report with its number in the account's stream.
     Report { sequence: u64, report: VenueReport },
 }
@@ -76,6 +83,8 @@ pub struct Recovered {
     pub orders: Vec<(AccountId, RestoredOrder)>,
     /// What the venue itself decided, in order.
     pub controls: Vec<VenueControl>,
+    /// The contracts that were settled, and at which mark.
+    pub settled: Vec<(InstrumentId, Price)>,
     /// All reports of each account; the report numbered n is at n - 1.
     pub reports: BTreeMap<AccountId, Vec<VenueReport>>,
     /// The latest time of any line: everything until then was worked off, funding too.
@@ -113,6 +122,10 @@ impl Recovered {
             }
             Entry::Command(_) => {}
             Entry::Control(control) => self.controls.push(control),
+            Entry::Settled {
+                instrument_id,
+                mark,
+            } => self.settled.push((instrument_id, mark)),
             Entry::Watching {
                 client_order_id,
                 watch,

@@ -117,6 +117,8 @@ impl Venue {
         exchange.restore_controls(&recovered.controls);
         restore_funding(&mut exchange, &recovered);
         exchange.restore(now, &recovered.orders, &mut events);
+        let settled = recovered.settled.iter();
+        exchange.restore_settlements(settled.map(|(id, mark)| (id, *mark)));
         let logs = recovered
             .reports
             .into_iter()
@@ -205,10 +207,7 @@ impl Venue {
     ) -> Result<Outcome, SimVenueError> {
         let input = ExchangeInput::Control(control.clone());
         self.exchange.apply(now, input, &mut self.events);
-        let own = AccountId::new(journal::VENUE)
-            // A constant text within the alphabet of ids.
-            .expect("a constant id");
-        self.settle(now, vec![(own, Entry::Control(control))])
+        self.settle(now, vec![(own(), Entry::Control(control))])
     }
 
     /// The first report to a new order is its acceptance or its refusal.
@@ -263,6 +262,16 @@ impl Venue {
                     };
                     entries.push((account_id, liquidation));
                 }
+                ExchangeEvent::Settled {
+                    instrument_id,
+                    mark,
+                } => {
+                    let settled = Entry::Settled {
+                        instrument_id,
+                        mark,
+                    };
+                    entries.push((own(), settled));
+                }
                 ExchangeEvent::MarginCall { account_id, state } => {
                     warn!(
                         %account_id,
@@ -291,6 +300,12 @@ impl Venue {
         }
         Ok(outcome)
     }
+}
+
+/// Stands as the account of what the venue itself decides.
+fn own() -> AccountId {
+    // A constant text within the alphabet of ids.
+    AccountId::new(journal::VENUE).expect("a constant id")
 }
 
 /// Puts back what was paid, and up to where: each line was written behind the funding of all

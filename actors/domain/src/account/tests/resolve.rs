@@ -5,7 +5,7 @@ use crate::account::{AccountInput, Refusal, ResolveOrder};
 use crate::event::{CloseScope, Command, Event};
 use crate::market::Side;
 use crate::number::{Price, Quantity};
-use crate::order::OrderStatus;
+use crate::order::{OrderStatus, PositionSide};
 use crate::reconcile::{Part, VenuePosition, VenueSnapshot};
 use crate::risk::{Limits, ReasonCode, TradingState};
 use crate::time::NANOS_PER_SECOND;
@@ -148,6 +148,7 @@ fn reconciliation_goes_on_once_an_order_is_resolved() {
         let ts = world.now;
         let row = VenuePosition {
             instrument_id: id(PERP),
+            position_side: PositionSide::Net,
             side: Side::Buy,
             quantity: Quantity(held),
             average_price: Some(Price(10_000)),

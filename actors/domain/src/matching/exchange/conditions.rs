@@ -5,6 +5,7 @@ use super::{ExchangeEvent, SimExchange};
 use crate::UnixNanos;
 use crate::id::{AccountId, ClientOrderId, InstrumentId};
 use crate::matching::rules::{self, Refused};
+use crate::number::Price;
 use crate::order::trigger::Seen;
 use crate::venue::{EndReason, NewOrder};
 
@@ -126,25 +127,37 @@ impl SimExchange {
             self.withdraw(number, EndReason::TimeOver, out);
             self.clock = clock;
         }
-        self.settle_contracts(now);
+        self.settle_contracts(now, out);
     }
 
     /// Settles what accounts hold of contracts that have ended in cash, at the mark of that time.
-    /// One that has no mark waits for it.
-    fn settle_contracts(&mut self, now: UnixNanos) {
-        while let Some((end, id)) = self.contract_ends.first()
-            && *end <= now
-            && let Some(market) = self.markets.get(id)
-            && let Some(mark) = market.floor.mark()
-        {
-            let instrument = &market.definition.instrument;
-            if let Some(margin) = &mut self.margin {
-                margin.settle(instrument, mark);
-            }
-            if let Some(wallets) = &mut self.wallets {
-                wallets.settle(instrument, mark);
-            }
-            self.contract_ends.pop_first();
+    /// One that has no mark waits for it, and holds up no other.
+    fn settle_contracts(&mut self, now: UnixNanos, out: &mut Vec<ExchangeEvent>) {
+        let ended = self.contract_ends.iter().take_while(|(end, _)| *end <= now);
+        let marked: Vec<((UnixNanos, InstrumentId), Price)> = ended
+            .filter_map(|one| Some((one.clone(), self.markets.get(&one.1)?.floor.mark()?)))
+            .collect();
+        for (one, mark) in marked {
+            self.contract_ends.remove(&one);
+            let (_, instrument_id) = one;
+            self.settle_contract(&instrument_id, mark);
+            out.push(ExchangeEvent::Settled {
+                instrument_id,
+                mark,
+            });
+        }
+    }
+
+    pub(super) fn settle_contract(&mut self, id: &InstrumentId, mark: Price) {
+        let Some(market) = self.markets.get(id) else {
+            return;
+        };
+        let instrument = &market.definition.instrument;
+        if let Some(margin) = &mut self.margin {
+            margin.settle(instrument, mark);
+        }
+        if let Some(wallets) = &mut self.wallets {
+            wallets.settle(instrument, mark);
         }
     }
 }

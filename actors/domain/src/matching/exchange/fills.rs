@@ -89,6 +89,7 @@ impl SimExchange {
         };
         let instrument = &market.definition.instrument;
         let id = &live.client_order_id;
+        let side = ledger.position_side(id);
         let filled = ledger.fill(&mut self.numbering, instrument, id, matched, stamp.event);
         let Some(filled) = filled else {
             // Its fee cannot be stated: it must not trade on.
@@ -105,7 +106,7 @@ impl SimExchange {
         if let (Some(wallets), crate::venue::VenueReport::Filled(execution)) =
             (&mut self.wallets, &filled)
         {
-            wallets.book(&account_id, instrument, execution);
+            wallets.book(&account_id, instrument, side, execution);
         }
         let ended = ledger.open(id).is_none();
         report(out, &account_id, filled);

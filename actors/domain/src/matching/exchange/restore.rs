@@ -3,8 +3,9 @@
 use super::orders::report;
 use super::{ExchangeEvent, SimExchange};
 use crate::UnixNanos;
-use crate::id::AccountId;
+use crate::id::{AccountId, InstrumentId};
 use crate::matching::ledger::{RestoredOrder, RestoredPosition};
+use crate::number::Price;
 use crate::venue::{EndReason, VenueControl, VenueStatus};
 
 impl SimExchange {
@@ -43,6 +44,18 @@ impl SimExchange {
         ledger.restore_positions(held);
     }
 
+    /// Settles again, behind [`SimExchange::restore`], what an earlier run has settled, at the same
+    /// mark.
+    pub fn restore_settlements<'a>(
+        &mut self,
+        settled: impl IntoIterator<Item = (&'a InstrumentId, Price)>,
+    ) {
+        for (instrument_id, mark) in settled {
+            self.contract_ends.retain(|(_, id)| id != instrument_id);
+            self.settle_contract(instrument_id, mark);
+        }
+    }
+
     /// Puts orders of an earlier run back, before the first input: first come, first in the
     /// queue. The market then opens round them. An iceberg order shows a whole part again, and
     /// one whose time was over meanwhile ends. Orders that trade with each other, which orders of
@@ -71,8 +84,9 @@ impl SimExchange {
                 &mut self.wallets,
                 self.markets.get(&restored.order.instrument_id),
             ) {
+                let side = restored.order.terms.position_side;
                 for execution in &restored.executions {
-                    wallets.book(account_id, &market.definition.instrument, execution);
+                    wallets.book(account_id, &market.definition.instrument, side, execution);
                 }
             }
             taken.extend(number.map(|_| (account_id, restored)));

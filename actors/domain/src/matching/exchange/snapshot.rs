@@ -38,6 +38,7 @@ impl SimExchange {
             requested_at: UnixNanos::MIN,
             open_orders: (orders.len() <= ROWS).then_some(Part { ts, rows: orders }),
             executions: Some(executions),
+            positions_by_side: true,
             positions: Some(Part {
                 ts,
                 rows: ledger.positions(|id| definition(markets, id)),
@@ -56,7 +57,10 @@ impl SimExchange {
             return;
         };
         let markets = &self.markets;
-        let executions = ledger.executions_since(UnixNanos::MIN);
+        let executions = ledger.executions_since(UnixNanos::MIN).into_iter();
+        let executions: Vec<_> = executions
+            .map(|execution| (ledger.position_side(&execution.client_order_id), execution))
+            .collect();
         wallets.rebook(account_id, &executions, |id| definition(markets, id));
     }
 }

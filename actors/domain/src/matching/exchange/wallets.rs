@@ -9,6 +9,7 @@ use crate::instrument::Instrument;
 use crate::market::Side;
 use crate::money::Money;
 use crate::number::{Price, Quantity};
+use crate::order::PositionSide;
 use crate::portfolio::{Holder, Portfolio};
 use crate::reconcile::{VenueBalance, holdings};
 use crate::venue::{Execution, FundingPayment};
@@ -20,6 +21,8 @@ pub(super) struct Wallets {
     accounts: BTreeMap<AccountId, Portfolio>,
     /// Every payment of funding, for booking an account anew.
     paid: BTreeMap<AccountId, Vec<FundingPayment>>,
+    /// The contracts that have ended, and at what they were settled; likewise.
+    settled: BTreeMap<InstrumentId, Price>,
 }
 
 impl Wallets {
@@ -28,37 +31,32 @@ impl Wallets {
             cash,
             accounts: BTreeMap::new(),
             paid: BTreeMap::new(),
+            settled: BTreeMap::new(),
         }
     }
 
-    /// Books an execution. One whose numbers cannot be held is left out.
+    /// Books an execution of an order that names this side. One whose numbers cannot be held is
+    /// left out.
     pub(super) fn book(
         &mut self,
         account_id: &AccountId,
         instrument: &Instrument,
+        side: PositionSide,
         execution: &Execution,
     ) {
         let portfolio = self.accounts.entry(account_id.clone());
         let portfolio = portfolio.or_insert_with(|| opened(&self.cash));
-        if let Ok(booking) = portfolio.plan(instrument, &Holder::external(), execution) {
+        if let Ok(booking) = portfolio.plan(instrument, &holder(side), execution) {
             portfolio.commit(booking);
         }
     }
 
     /// Closes every position of a contract that has ended at its last mark.
     pub(super) fn settle(&mut self, instrument: &Instrument, mark: Price) {
-        let (holder, id) = (Holder::external(), &instrument.instrument_id);
         for portfolio in self.accounts.values_mut() {
-            let position = portfolio.position_of(&holder, id);
-            let Some(quantity) = position.map(|position| position.quantity) else {
-                continue;
-            };
-            let settled = settlement(instrument, quantity, mark);
-            let booking = settled.and_then(|it| portfolio.plan(instrument, &holder, &it).ok());
-            if let Some(booking) = booking {
-                portfolio.commit(booking);
-            }
+            settle_in(portfolio, instrument, mark);
         }
+        self.settled.insert(instrument.instrument_id.clone(), mark);
     }
 
     /// Books funding. A payment whose numbers cannot be held is left out.
@@ -85,18 +83,26 @@ impl Wallets {
         }
     }
 
-    /// Books an account anew from all of its executions and its funding, after an execution was
-    /// taken back.
+    /// Books an account anew from all of its executions, its funding and what was settled, after an
+    /// execution was taken back.
     pub(super) fn rebook<'a>(
         &mut self,
         account_id: &AccountId,
-        executions: &[Execution],
+        executions: &[(PositionSide, Execution)],
         instrument: impl Fn(&InstrumentId) -> Option<&'a Instrument>,
     ) {
         self.accounts.remove(account_id);
-        for execution in executions {
+        for (side, execution) in executions {
             if let Some(instrument) = instrument(&execution.instrument_id) {
-                self.book(account_id, instrument, execution);
+                self.book(account_id, instrument, *side, execution);
+            }
+        }
+        // A contract that has ended trades no more: all of its executions are before its end.
+        if let Some(portfolio) = self.accounts.get_mut(account_id) {
+            for (id, mark) in &self.settled {
+                if let Some(instrument) = instrument(id) {
+                    settle_in(portfolio, instrument, *mark);
+                }
             }
         }
         for payment in self.paid.get(account_id).cloned().unwrap_or_default() {
@@ -120,6 +126,28 @@ impl Wallets {
             Some(VenueBalance { currency, amount })
         })
         .collect()
+    }
+}
+
+/// An account at the exchange is one holder for each side.
+fn holder(side: PositionSide) -> Holder {
+    Holder {
+        side,
+        ..Holder::external()
+    }
+}
+
+/// Closes an account's positions of a contract that has ended, each side by itself.
+fn settle_in(portfolio: &mut Portfolio, instrument: &Instrument, mark: Price) {
+    for side in [PositionSide::Net, PositionSide::Long, PositionSide::Short] {
+        let holder = holder(side);
+        let position = portfolio.position_of(&holder, &instrument.instrument_id);
+        let quantity = position.map_or(0, |position| position.quantity);
+        let settled = settlement(instrument, quantity, mark);
+        let booking = settled.and_then(|it| portfolio.plan(instrument, &holder, &it).ok());
+        if let Some(booking) = booking {
+            portfolio.commit(booking);
+        }
     }
 }
 

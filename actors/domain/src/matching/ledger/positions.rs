@@ -57,6 +57,12 @@ impl Ledger {
         }
     }
 
+    /// Returns the side that an order names, open or ended; `Net` where there is no such order.
+    pub(in crate::matching) fn position_side(&self, id: &ClientOrderId) -> PositionSide {
+        let order = self.orders.get(id);
+        order.map_or(PositionSide::Net, |order| order.order.terms.position_side)
+    }
+
     /// Returns what a working order may trade now: all that is open of it, or, of one that only
     /// reduces, what there is to reduce. Zero where there is no such order.
     pub(in crate::matching) fn tradable(&self, id: &ClientOrderId) -> Quantity {

@@ -5,6 +5,7 @@ use crate::id::InstrumentId;
 use crate::instrument::Instrument;
 use crate::market::Side;
 use crate::number::Quantity;
+use crate::order::PositionSide;
 use crate::portfolio::fee_units;
 use crate::reconcile::{VenueOpenOrder, VenuePosition};
 use crate::time::UnixNanos;
@@ -41,18 +42,20 @@ impl Ledger {
         rows
     }
 
-    /// Returns what the fills sum up to, less the fees that were paid in what they bought.
+    /// Returns what the fills sum up to, by the side that their orders named, less the fees that
+    /// were paid in what they bought.
     pub(in crate::matching) fn positions<'a>(
         &self,
         instrument: impl Fn(&InstrumentId) -> Option<&'a Instrument>,
     ) -> Vec<VenuePosition> {
-        let mut sums: BTreeMap<&InstrumentId, i64> = BTreeMap::new();
+        let mut sums: BTreeMap<(&InstrumentId, PositionSide), i64> = BTreeMap::new();
         for (id, order) in &self.orders {
             // An order of an unknown instrument was rejected and has no fills.
             let Some(instrument) = instrument(&order.order.instrument_id) else {
                 continue;
             };
-            let sum = sums.entry(&order.order.instrument_id).or_default();
+            let key = (&order.order.instrument_id, order.order.terms.position_side);
+            let sum = sums.entry(key).or_default();
             for fill in &order.fills {
                 let execution = execution(id, order, fill);
                 let traded = execution.last_quantity.0;
@@ -63,8 +66,9 @@ impl Ledger {
             }
         }
         let open = sums.into_iter().filter(|(_, quantity)| *quantity != 0);
-        open.map(|(instrument_id, quantity)| VenuePosition {
+        open.map(|((instrument_id, position_side), quantity)| VenuePosition {
             instrument_id: instrument_id.clone(),
+            position_side,
             side: if quantity < 0 { Side::Sell } else { Side::Buy },
             quantity: Quantity(quantity.saturating_abs()),
             average_price: None,

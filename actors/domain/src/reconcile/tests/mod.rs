@@ -14,6 +14,7 @@ use crate::account::tests::support::*;
 use crate::id::VenueOrderId;
 use crate::market::Side;
 use crate::number::{Price, Quantity};
+use crate::order::PositionSide;
 
 /// A snapshot of now without any part.
 fn bare(world: &World) -> VenueSnapshot {
@@ -36,6 +37,7 @@ fn with_orders(world: &World, rows: Vec<VenueOpenOrder>) -> VenueSnapshot {
 fn with_position(world: &World, quantity: i64) -> VenueSnapshot {
     let row = VenuePosition {
         instrument_id: id(PERP),
+        position_side: PositionSide::Net,
         side: if quantity < 0 { Side::Sell } else { Side::Buy },
         quantity: Quantity(quantity.abs()),
         average_price: Some(Price(10_000)),

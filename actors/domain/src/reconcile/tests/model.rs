@@ -3,7 +3,7 @@
 use super::*;
 use crate::id::{ExecId, InstrumentId};
 use crate::number::Decimal;
-use crate::order::{OrderType, TimeInForce};
+use crate::order::{OrderType, PositionSide, TimeInForce};
 use crate::time::UnixNanos;
 use crate::venue::{
     EndReason, Execution, NewOrder, RejectReason, VenueCommand, VenueEnd, VenueReport, VenueStatus,
@@ -255,6 +255,7 @@ impl Venue {
             .filter(|(_, quantity)| **quantity != 0);
         let positions = open.map(|(instrument_id, quantity)| VenuePosition {
             instrument_id: instrument_id.clone(),
+            position_side: PositionSide::Net,
             side: if *quantity < 0 { Side::Sell } else { Side::Buy },
             quantity: Quantity(quantity.abs()),
             average_price: Some(Price(10_000)),
@@ -273,6 +274,7 @@ impl Venue {
                 ts,
                 rows: self.executions.clone(),
             }),
+            positions_by_side: false,
             positions: Some(Part {
                 ts,
                 rows: positions.collect(),

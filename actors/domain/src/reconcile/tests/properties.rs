@@ -185,7 +185,7 @@ impl Pair {
         }
         found.retain(|it| !matches!(it, Difference::OrderUnknownHere { ended: false, .. }));
         if let Some(part) = &snapshot.positions {
-            found.extend(positions(account, part));
+            found.extend(positions(account, part, false));
         }
         if let Some(part) = &snapshot.balances {
             found.extend(balances(account, part, &Default::default()));
