@@ -16,6 +16,7 @@ use crate::event::Event;
 use crate::id::{Currency, InstrumentId};
 use crate::money::Money;
 use crate::number::Decimal;
+use crate::order::PositionSide;
 use crate::order::store::OrderIndex;
 use crate::portfolio::Valuation;
 use crate::risk::{LossAction, ReasonCode, TradingState};
@@ -55,6 +56,9 @@ impl Unmeasured {
         }
     }
 }
+
+/// What the orders that stay take of each position.
+type Kept = BTreeMap<(InstrumentId, PositionSide), i128>;
 
 impl Account {
     /// Returns true while loss limits are set and see nothing, since a part of the equity is not
@@ -281,7 +285,7 @@ impl Account {
         reason_code: ReasonCode,
     ) {
         let working: Vec<OrderIndex> = self.orders.working().iter().copied().collect();
-        let mut kept = BTreeMap::new();
+        let mut kept = Kept::new();
         for index in working {
             if self.is_closing_order(self.orders.get(index)) {
                 continue;
@@ -311,16 +315,19 @@ impl Account {
     }
 
     /// Returns true for an order that, with those of its side that were `kept` before it, brings
-    /// the position of its instrument nearer to zero and not beyond. Of orders that end or shrink
+    /// the position that it means nearer to zero and not beyond: of a hedging account the long or
+    /// the short one. Of orders that end or shrink
     /// when one of them trades each may cover all of it.
-    fn reduces(&self, index: OrderIndex, kept: &mut BTreeMap<InstrumentId, i128>) -> bool {
+    fn reduces(&self, index: OrderIndex, kept: &mut Kept) -> bool {
         let entry = self.orders.get(index);
         let request = &entry.order.request;
-        let net = self.portfolio.net(&request.instrument_id).quantity;
+        let net = self.position_meant(request).quantity;
         if net.signum() * request.side.sign() >= 0 {
             return false;
         }
-        let kept = kept.entry(request.instrument_id.clone()).or_default();
+        let position_side = request.terms.position_side;
+        let kept = kept.entry((request.instrument_id.clone(), position_side));
+        let kept = kept.or_default();
         let open = i128::from(entry.reserved_open().0);
         let alone = *kept + open - self.alternatives(entry);
         let reduces = alone.max(open) <= i128::from(net).abs();

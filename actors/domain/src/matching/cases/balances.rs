@@ -6,13 +6,13 @@ use crate::instrument::InstrumentKind;
 use crate::{Currency, Money};
 
 /// An exchange where each account begins with 1,000.
-fn keeping(kind: InstrumentKind) -> Desk {
+pub(super) fn keeping(kind: InstrumentKind) -> Desk {
     let mut instrument = instrument();
     instrument.kind = kind;
     keeping_of(instrument)
 }
 
-fn keeping_of(instrument: Instrument) -> Desk {
+pub(super) fn keeping_of(instrument: Instrument) -> Desk {
     let cash = (
         Currency::new("USDT").unwrap(),
         Money::parse("1000").unwrap(),
@@ -27,7 +27,7 @@ fn keeping_of(instrument: Instrument) -> Desk {
 }
 
 /// What the exchange says that account `a` has, for example `BTC 5, USDT 495`.
-fn balances(desk: &mut Desk) -> String {
+pub(super) fn balances(desk: &mut Desk) -> String {
     let now = UnixNanos(desk.now);
     let Model::Exchange(exchange) = &mut desk.model else {
         panic!("only the exchange keeps balances");

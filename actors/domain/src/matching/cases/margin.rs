@@ -55,6 +55,21 @@ fn tc_m122_a_contract_that_ends_needs_no_margin_any_more() {
 }
 
 #[test]
+fn tc_m122_a_bust_behind_the_end_opens_nothing_again() {
+    let mut desk = lending_on(0, Some(1_000));
+    desk.quote(99, 101, 10);
+    desk.submit(order("x", Side::Buy, OrderType::Market, 5));
+    desk.submit(order("y", Side::Buy, OrderType::Market, 1));
+    desk.quote(109, 111, 9);
+    desk.now = 1_000;
+    desk.cancel("none");
+    let exec_id = ExecId::new("SIM-2").unwrap();
+    desk.control(VenueControl::Bust { exec_id });
+    let expected = (money("109"), Money::ZERO, Money::ZERO);
+    assert_eq!(state(&desk, "a"), expected);
+}
+
+#[test]
 fn tc_m50_equity_is_cash_and_open_profit() {
     let mut desk = lending(0);
     desk.quote(99, 101, 10);

@@ -6,6 +6,7 @@
 mod auctions;
 mod balances;
 mod data;
+mod ended;
 mod extended;
 mod facts;
 mod fees;

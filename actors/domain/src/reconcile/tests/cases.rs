@@ -5,6 +5,7 @@ use crate::account::{Account, Refusal, Reply};
 use crate::event::Event;
 use crate::id::{OrderListId, StrategyId};
 use crate::order::{Contingency, OrderStatus, ReleaseRule, SubmitList};
+use crate::portfolio::Holder;
 use crate::risk::ReasonCode;
 use crate::time::NANOS_PER_SECOND;
 use crate::venue::{VenueCommand, VenueReport};
@@ -351,6 +352,95 @@ fn long_and_short_that_are_held_apart_count_by_their_difference() {
     take(&mut world, &snapshot);
     let report = world.account.reconciler().report().unwrap();
     assert!(report.found.is_empty() && report.is_reconciled);
+}
+
+/// A hedging account that is long 10 and short 4 of the contract.
+fn hedged() -> World {
+    let mut world = World::small();
+    world.hedging();
+    for (client, side, position_side, quantity) in [
+        ("long", Side::Buy, PositionSide::Long, 10),
+        ("short", Side::Sell, PositionSide::Short, 4),
+    ] {
+        let mut order = limit(client, PERP, side, quantity, 10_000);
+        order.terms.position_side = position_side;
+        world.working(order);
+        world.fill(client, &format!("x-{client}"), quantity, 10_000);
+    }
+    world
+}
+
+/// What the venue has of both sides, told apart or by their difference only.
+fn with_sides(world: &World, long: i64, short: i64, by_side: bool) -> VenueSnapshot {
+    let mut snapshot = with_position(world, 1);
+    let row = snapshot.positions.as_ref().unwrap().rows[0].clone();
+    let of = |position_side: PositionSide, quantity: i64| VenuePosition {
+        position_side,
+        side: if quantity < 0 { Side::Sell } else { Side::Buy },
+        quantity: Quantity(quantity.abs()),
+        ..row.clone()
+    };
+    let rows = match by_side {
+        true => vec![of(PositionSide::Long, long), of(PositionSide::Short, short)],
+        false => vec![of(PositionSide::Net, long + short)],
+    };
+    snapshot.positions_by_side = by_side;
+    let part = snapshot.positions.as_mut().unwrap();
+    part.rows = rows.into_iter().filter(|row| row.quantity.0 != 0).collect();
+    snapshot
+}
+
+#[test]
+fn each_side_of_a_hedging_account_is_compared_by_itself_where_the_venue_tells_it() {
+    for (long, short, by_side, booked) in [
+        (10, -4, true, (0, 0)),
+        (10, -4, false, (0, 0)),
+        // Both sides are wrong by as much: their difference hides it.
+        (13, -7, true, (3, -3)),
+        (13, -7, false, (0, 0)),
+        (0, 0, true, (-10, 4)),
+        (12, -4, true, (2, 0)),
+        (10, -1, true, (0, 3)),
+    ] {
+        let mut world = hedged();
+        for _ in 0..2 {
+            let snapshot = with_sides(&world, long, short, by_side);
+            take(&mut world, &snapshot);
+        }
+        let external = |side| {
+            let holder = Holder {
+                side,
+                ..Holder::external()
+            };
+            let position = world.account.portfolio().position_of(&holder, &id(PERP));
+            position.map_or(0, |position| position.quantity)
+        };
+        let sides = (external(PositionSide::Long), external(PositionSide::Short));
+        assert_eq!(sides, booked, "{long} {short} {by_side}");
+        if by_side {
+            let held = |side| world.account.side_position(&id(PERP), side);
+            let held = (held(PositionSide::Long), held(PositionSide::Short));
+            assert_eq!(held, (long, short));
+        }
+        world.assert_recovers();
+        // The same again is none, neither now nor after a restart.
+        world.account = Account::restore(&world.account.snapshot()).unwrap();
+        let snapshot = with_sides(&world, long, short, by_side);
+        take(&mut world, &snapshot);
+        let report = world.account.reconciler().report().unwrap();
+        assert!(report.found.is_empty(), "{report:?}");
+    }
+}
+
+#[test]
+fn what_differs_is_told_with_its_side() {
+    let mut world = hedged();
+    let snapshot = with_sides(&world, 13, -7, true);
+    take(&mut world, &snapshot);
+    let report = world.account.reconciler().report().unwrap();
+    let found = report.found.iter().map(|one| one.difference.subject());
+    let expected = [format!("{PERP} long"), format!("{PERP} short")];
+    assert_eq!(found.collect::<Vec<_>>(), expected);
 }
 
 #[test]
