@@ -1,7 +1,7 @@
 //! The value of a run after each event, kept by cash flows.
 
 use super::BacktestError;
-use apex_domain::instrument::Instrument;
+use apex_domain::instrument::{Instrument, InstrumentKind};
 use apex_domain::number::Decimal;
 use apex_domain::portfolio::split_units;
 use apex_domain::venue::Execution;
@@ -13,14 +13,81 @@ use std::collections::BTreeMap;
 struct Line {
     instrument: Instrument,
     position: i64,
+    /// What came and went in base currency: the profit of an inverse contract, and what is finer
+    /// than a unit of a fee that is taken in what was bought.
+    base: Decimal,
+    /// Of the position and of `base`, in quote currency.
     value: Decimal,
+}
+
+impl Line {
+    fn is_empty(&self) -> bool {
+        self.position == 0 && self.base.is_zero()
+    }
+
+    /// Moves the position by an execution, and `base`. Returns what leaves the cash.
+    fn book(&mut self, execution: &Execution) -> Result<Decimal, BacktestError> {
+        let signed = execution
+            .side
+            .sign()
+            .checked_mul(execution.last_quantity.0)
+            .ok_or(RANGE)?;
+        let price = execution.last_price;
+        let paid = self.instrument.notional(price, Quantity(signed))?.0;
+        let change = execution.position_change(&self.instrument)?;
+        self.position = self.position.checked_add(change).ok_or(RANGE)?;
+        let fee = execution.fee.0;
+        let (base, cash) = match self.instrument.kind {
+            // It gains in base currency when its price rises: what was bought for more of it is
+            // worth less of it.
+            InstrumentKind::Inverse => (paid.checked_sub(fee), Some(Decimal::ZERO)),
+            _ if execution.fee_currency == self.instrument.quote_currency => {
+                (Some(Decimal::ZERO), paid.checked_add(fee))
+            }
+            _ => {
+                let decimals = u32::from(self.instrument.quantity_decimals);
+                let in_units = Decimal::new(signed - change, decimals);
+                (in_units.checked_sub(fee), Some(paid))
+            }
+        };
+        let base = base.and_then(|base| self.base.checked_add(base));
+        self.base = base.ok_or(RANGE)?;
+        cash.ok_or(RANGE)
+    }
+
+    /// Returns what the position and `base` are worth at a price, in quote currency.
+    fn worth(&self, price: Price) -> Result<Decimal, BacktestError> {
+        let instrument = &self.instrument;
+        // The quick form of `Instrument::notional`, without stripping zeros: this runs per event.
+        let (units, scale) = match instrument.kind {
+            // A contract is so much of the quote currency, whatever the price.
+            InstrumentKind::Inverse => {
+                let decimals = instrument.quantity_decimals;
+                (-i128::from(self.position), u32::from(decimals))
+            }
+            _ => {
+                let decimals = instrument.price_decimals + instrument.quantity_decimals;
+                let units = i128::from(price.0) * i128::from(self.position);
+                (units, u32::from(decimals))
+            }
+        };
+        let mut value = Decimal::try_from_i128_with_scale(units, scale).map_err(|_| RANGE)?;
+        if instrument.multiplier.0 != Decimal::ONE {
+            value = value.checked_mul(instrument.multiplier.0).ok_or(RANGE)?;
+        }
+        if self.base.is_zero() {
+            return Ok(value);
+        }
+        let base = instrument.price_decimal(price).checked_mul(self.base);
+        base.and_then(|base| base.checked_add(value)).ok_or(RANGE)
+    }
 }
 
 /// Cash, open value and the falls from the highest equity.
 ///
 /// A buy takes its notional out of the cash and a sell brings it in, for contracts too; with the
 /// open position valued at its mark that is the same equity as the account's, and needs no
-/// average price.
+/// average price. What an inverse contract brings is base currency, and worth what the mark says.
 #[derive(Debug)]
 pub(super) struct EquityCurve {
     lines: BTreeMap<InstrumentId, Line>,
@@ -43,6 +110,7 @@ impl EquityCurve {
             let line = Line {
                 instrument: instrument.clone(),
                 position: 0,
+                base: Decimal::ZERO,
                 value: Decimal::ZERO,
             };
             (instrument.instrument_id.clone(), line)
@@ -85,27 +153,21 @@ impl EquityCurve {
         let Some(line) = self.lines.get_mut(&execution.instrument_id) else {
             return Ok(());
         };
-        let signed = execution
-            .side
-            .sign()
-            .checked_mul(execution.last_quantity.0)
-            .ok_or(RANGE)?;
-        let paid = line
-            .instrument
-            .notional(execution.last_price, Quantity(signed))?;
-        line.position = line.position.checked_add(signed).ok_or(RANGE)?;
-        self.cash = self
-            .cash
-            .checked_sub(paid.0)
-            .and_then(|cash| cash.checked_sub(execution.fee.0))
-            .ok_or(RANGE)?;
+        let paid = line.book(execution)?;
+        self.cash = self.cash.checked_sub(paid).ok_or(RANGE)?;
         // Until its next mark the position is worth what the last one was traded at.
         self.value(&execution.instrument_id, execution.last_price)
     }
 
-    /// Books cash that comes without an execution; a negative amount is paid.
-    pub fn receive(&mut self, amount: Decimal) -> Result<(), BacktestError> {
-        self.cash = self.cash.checked_add(amount).ok_or(RANGE)?;
+    /// Books what comes for a position without an execution, in the currency of its instrument's
+    /// profit; a negative amount is paid.
+    pub fn receive(&mut self, id: &InstrumentId, amount: Decimal) -> Result<(), BacktestError> {
+        match self.lines.get_mut(id) {
+            Some(line) if line.instrument.kind == InstrumentKind::Inverse => {
+                line.base = line.base.checked_add(amount).ok_or(RANGE)?;
+            }
+            _ => self.cash = self.cash.checked_add(amount).ok_or(RANGE)?,
+        }
         Ok(())
     }
 
@@ -116,7 +178,7 @@ impl EquityCurve {
             return;
         };
         line.position = split_units(line.position, numerator, denominator);
-        if line.position == 0 {
+        if line.is_empty() {
             self.open_value -= std::mem::take(&mut line.value);
         }
     }
@@ -129,9 +191,9 @@ impl EquityCurve {
         price: impl FnOnce(i64) -> Option<Price>,
     ) -> Result<(), BacktestError> {
         self.turn_day(ts);
-        let position = self.position(id);
-        if position != 0
-            && let Some(price) = price(position)
+        let line = self.lines.get(id);
+        if let Some(line) = line.filter(|line| !line.is_empty())
+            && let Some(price) = price(line.position)
         {
             self.value(id, price)?;
         }
@@ -151,16 +213,7 @@ impl EquityCurve {
         let Some(line) = self.lines.get_mut(id) else {
             return Ok(());
         };
-        // The quick form of `Instrument::notional`, without stripping zeros: this runs per event.
-        let product = i128::from(price.0) * i128::from(line.position);
-        let scale = line.instrument.price_decimals + line.instrument.quantity_decimals;
-        let mut value =
-            Decimal::try_from_i128_with_scale(product, u32::from(scale)).map_err(|_| RANGE)?;
-        if line.instrument.multiplier.0 != Decimal::ONE {
-            value = value
-                .checked_mul(line.instrument.multiplier.0)
-                .ok_or(RANGE)?;
-        }
+        let value = line.worth(price)?;
         self.open_value = self
             .open_value
             .checked_sub(line.value)

@@ -20,7 +20,7 @@ use apex_domain::matching::ModelChoices;
 use apex_domain::number::Decimal;
 use apex_domain::risk::{Limits, ReasonCode};
 use apex_domain::venue::Execution;
-use apex_domain::{AccountId, Currency, InstrumentId, StrategyId, UnixNanos};
+use apex_domain::{AccountId, Currency, InstrumentId, Money, StrategyId, UnixNanos};
 use happenings::Happenings;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -255,10 +255,6 @@ impl Session {
         }
         let wall_seconds = self.begun.elapsed().as_secs_f64();
         let equity = self.curve.equity();
-        let sum = |money: &BTreeMap<Currency, apex_domain::Money>| {
-            let total: Decimal = money.values().map(|money| money.0).sum();
-            total.normalize().to_string()
-        };
         let mut positions: Vec<PositionRow> = self
             .instruments
             .values()
@@ -280,9 +276,12 @@ impl Session {
             events_per_second: (self.events as f64 / wall_seconds.max(1e-9)).round(),
             orders: self.orders,
             final_equity: equity.normalize().to_string(),
-            realized_pnl: sum(self.account.realized_pnl()),
-            fees: sum(self.account.fees()),
-            funding: sum(self.account.portfolio().funding()),
+            realized_pnl: self
+                .in_quote(self.account.realized_pnl())
+                .normalize()
+                .to_string(),
+            fees: self.in_quote(self.account.fees()).normalize().to_string(),
+            funding: self.funding(),
             dividends: self.happenings.dividends(),
             max_drawdown: self.curve.max_drawdown().normalize().to_string(),
             position,
@@ -297,6 +296,35 @@ impl Session {
             state_hash: self.state_hash(),
             fills: self.fills,
         })
+    }
+
+    /// Funding, without the dividends that were booked with it.
+    fn funding(&self) -> String {
+        let booked = self.in_quote(self.account.portfolio().funding());
+        (booked + self.happenings.owed).normalize().to_string()
+    }
+
+    /// Returns a sum in the quote currency of the data: what is in another one is base currency of
+    /// an instrument, and counts at its last price.
+    fn in_quote(&self, money: &BTreeMap<Currency, Money>) -> Decimal {
+        let price = |currency: &Currency| {
+            let mut instruments = self.instruments.values();
+            if instruments.any(|instrument| instrument.quote_currency == *currency) {
+                return Decimal::ONE;
+            }
+            let of_base = self.instruments.values();
+            let mut of_base = of_base.filter(|instrument| instrument.base_currency == *currency);
+            let last = of_base.find_map(|instrument| {
+                let last = self.step.mark(&instrument.instrument_id)?.last_price()?;
+                Some(instrument.price_decimal(last))
+            });
+            // Nothing was ever traded without a price.
+            last.unwrap_or_default()
+        };
+        let amounts = money.iter();
+        amounts
+            .map(|(currency, amount)| amount.0 * price(currency))
+            .sum()
     }
 
     /// Returns the platform's hash over this one account, as a replay prints it.

@@ -1,7 +1,7 @@
 //! Round trips and the figures made of them.
 
 use super::report::Metrics;
-use apex_domain::instrument::Instrument;
+use apex_domain::instrument::{Instrument, InstrumentKind};
 use apex_domain::number::{Decimal, NumberError};
 use apex_domain::portfolio::split_units;
 use apex_domain::venue::Execution;
@@ -14,11 +14,45 @@ const DAYS_PER_YEAR: f64 = 252.0;
 /// Decimals of a stated ratio.
 const RATIO_DECIMALS: u32 = 6;
 
+const RANGE: NumberError = NumberError::OutOfRange;
+
 /// An open round trip: what is held and what it has cost or brought so far, fees included.
 #[derive(Debug, Default)]
 struct Trip {
     position: i64,
+    /// In quote currency.
     cash: Decimal,
+    /// In base currency: the profit of an inverse contract, and what is finer than a unit of a fee
+    /// that is taken in what was bought. Worth what the price is at the end of the trip.
+    base: Decimal,
+}
+
+/// What an execution, or a part of it, brings: cash in quote currency, and base currency.
+fn brought(
+    instrument: &Instrument,
+    execution: &Execution,
+    signed: i64,
+    change: i64,
+) -> Result<(Decimal, Decimal), NumberError> {
+    let paid = instrument
+        .notional(execution.last_price, Quantity(signed))?
+        .0;
+    let whole = execution.side.sign() * execution.last_quantity.0;
+    let fee = if signed == whole {
+        execution.fee.0
+    } else {
+        execution.fee.0 * Decimal::from(signed) / Decimal::from(whole)
+    };
+    if instrument.kind == InstrumentKind::Inverse {
+        return Ok((Decimal::ZERO, paid.checked_sub(fee).ok_or(RANGE)?));
+    }
+    if execution.fee_currency == instrument.quote_currency {
+        let paid = paid.checked_add(fee).ok_or(RANGE)?;
+        return Ok((-paid, Decimal::ZERO));
+    }
+    let decimals = u32::from(instrument.quantity_decimals);
+    let in_units = Decimal::new(signed - change, decimals);
+    Ok((-paid, in_units.checked_sub(fee).ok_or(RANGE)?))
 }
 
 /// Gathers round trips: each begins where a position leaves zero and ends where it comes back to
@@ -52,25 +86,24 @@ impl RoundTrips {
         } else {
             0
         };
+        // What a fee took of what was bought was never held; of two parts the later one bears it.
+        let taken = signed - execution.position_change(instrument)?;
+        let price = instrument.price_decimal(execution.last_price);
         let mut ended = Vec::new();
         for part in [closing, signed - closing] {
             if part == 0 {
                 continue;
             }
-            let paid = instrument.notional(execution.last_price, Quantity(part))?.0;
-            let fee = if part == signed {
-                execution.fee.0
-            } else {
-                execution.fee.0 * Decimal::from(part) / Decimal::from(signed)
-            };
-            trip.position += part;
-            trip.cash = trip
-                .cash
-                .checked_sub(paid)
-                .and_then(|cash| cash.checked_sub(fee))
-                .ok_or(NumberError::OutOfRange)?;
+            let is_last = part == signed - closing || closing == signed;
+            let change = part - if is_last { taken } else { 0 };
+            let (cash, base) = brought(instrument, execution, part, change)?;
+            trip.position += change;
+            trip.cash = trip.cash.checked_add(cash).ok_or(RANGE)?;
+            trip.base = trip.base.checked_add(base).ok_or(RANGE)?;
             if trip.position == 0 {
-                ended.push(std::mem::take(&mut trip.cash));
+                let base = trip.base.checked_mul(price).ok_or(RANGE)?;
+                ended.push(trip.cash.checked_add(base).ok_or(RANGE)?);
+                (trip.cash, trip.base) = (Decimal::ZERO, Decimal::ZERO);
             }
         }
         for profit in ended {
@@ -79,10 +112,16 @@ impl RoundTrips {
         Ok(())
     }
 
-    /// Adds cash that came by the open round trip of an instrument, such as funding.
-    pub fn receive(&mut self, id: &InstrumentId, amount: Decimal) {
-        if let Some(trip) = self.open.get_mut(id).filter(|trip| trip.position != 0) {
-            trip.cash += amount;
+    /// Adds what came by the open round trip of an instrument, such as funding, in the currency of
+    /// its profit.
+    pub fn receive(&mut self, instrument: &Instrument, amount: Decimal) {
+        let trip = self.open.get_mut(&instrument.instrument_id);
+        let Some(trip) = trip.filter(|trip| trip.position != 0) else {
+            return;
+        };
+        match instrument.kind {
+            InstrumentKind::Inverse => trip.base += amount,
+            _ => trip.cash += amount,
         }
     }
 

@@ -1,4 +1,5 @@
 mod happenings;
+mod kinds;
 mod orders;
 mod sessions;
 

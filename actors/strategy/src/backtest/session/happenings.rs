@@ -10,7 +10,7 @@ use apex_domain::funding;
 use apex_domain::happening::{Happening, What};
 use apex_domain::instrument::Instrument;
 use apex_domain::number::{Decimal, NumberError};
-use apex_domain::{Money, Quantity, Rate, UnixNanos};
+use apex_domain::{ExecId, Money, Quantity, Rate, UnixNanos};
 use std::collections::VecDeque;
 
 const RANGE: BacktestError = BacktestError::Money(NumberError::OutOfRange);
@@ -24,6 +24,8 @@ pub(super) struct Happenings {
     pub splits: u64,
     pub dividends_paid: u64,
     dividends: Decimal,
+    /// What of them was owed for short positions, which the account books as it does funding.
+    pub owed: Decimal,
     has_actions: bool,
 }
 
@@ -41,6 +43,7 @@ impl Happenings {
             splits: 0,
             dividends_paid: 0,
             dividends: Decimal::ZERO,
+            owed: Decimal::ZERO,
             has_actions: options.corporate_actions.is_some(),
         }
     }
@@ -109,8 +112,8 @@ impl Session {
             ts_event: ts,
         });
         self.happenings.payments += 1;
-        self.curve.receive(amount.0)?;
-        self.trips.receive(id, amount.0);
+        self.curve.receive(id, amount.0)?;
+        self.trips.receive(instrument, amount.0);
         self.give(instrument, ts, "funding", input)
     }
 
@@ -151,13 +154,27 @@ impl Session {
         let sum = self.happenings.dividends.checked_add(paid).ok_or(RANGE)?;
         self.happenings.dividends = sum;
         self.happenings.dividends_paid += 1;
-        self.curve.receive(paid)?;
-        self.trips.receive(id, paid);
-        let input = AccountInput::AdjustCash {
-            request_id: None,
-            currency: instrument.quote_currency.clone(),
-            amount: Money(paid),
-            reason: format!("dividend of {amount} for each unit of {id}"),
+        self.curve.receive(id, paid)?;
+        self.trips.receive(instrument, paid);
+        let currency = instrument.quote_currency.clone();
+        let input = if paid > Decimal::ZERO {
+            AccountInput::AdjustCash {
+                request_id: None,
+                currency,
+                amount: Money(paid),
+                reason: format!("dividend of {amount} for each unit of {id}"),
+            }
+        } else {
+            // Who is short owes it, whether there is free cash or not: no withdrawal, which the
+            // account may refuse.
+            self.happenings.owed = self.happenings.owed.checked_sub(paid).ok_or(RANGE)?;
+            AccountInput::Funding(FundingPayment {
+                instrument_id: id.clone(),
+                funding_id: dividend_id(ts).ok_or(RANGE)?,
+                currency,
+                amount: Money(paid),
+                ts_event: ts,
+            })
         };
         self.give(instrument, ts, "the dividend", input)
     }
@@ -184,4 +201,9 @@ impl Session {
         self.note_events()?;
         self.settle()
     }
+}
+
+/// An id of its own for each time, besides those of funding.
+fn dividend_id(ts: UnixNanos) -> Option<ExecId> {
+    ExecId::new(&format!("DIVIDEND-{}", ts.0)).ok()
 }
