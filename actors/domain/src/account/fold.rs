@@ -65,18 +65,9 @@ impl Account {
             Event::ExternalFilled { execution } | Event::PositionReconciled { execution } => {
                 self.book(recorded, execution, None, Holder::external(), false)?;
             }
-            Event::SideReconciled {
-                position_side,
-                execution,
-            } => {
-                let holder = Holder {
-                    side: *position_side,
-                    ..Holder::external()
-                };
-                self.book(recorded, execution, None, holder, false)?;
-            }
             Event::BalanceReconciled { .. }
             | Event::PositionSettled { .. }
+            | Event::SideReconciled { .. }
             | Event::FundingPaid { .. }
             | Event::InstrumentSplit { .. } => self.take_payment(recorded)?,
             Event::ReportQuarantined { .. } => {}

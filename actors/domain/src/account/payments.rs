@@ -157,6 +157,16 @@ impl Account {
                 };
                 self.book(recorded, execution, None, holder, false)
             }
+            Event::SideReconciled {
+                position_side,
+                execution,
+            } => {
+                let holder = Holder {
+                    side: *position_side,
+                    ..Holder::external()
+                };
+                self.book(recorded, execution, None, holder, false)
+            }
             Event::FundingPaid {
                 instrument_id,
                 strategy_id,

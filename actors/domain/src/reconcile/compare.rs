@@ -250,6 +250,9 @@ fn terms(entry: &OrderEntry, row: &VenueOpenOrder, ts: UnixNanos) -> Option<Diff
     })
 }
 
+/// A position as it is compared: an instrument, and which side where they are told apart.
+type Compared<'a> = (&'a InstrumentId, Option<PositionSide>);
+
 /// Compares positions, all strategies together: each side of a hedging account by itself where
 /// the venue tells them `by_side`, else their difference. A contract that the venue does not list is
 /// flat there; a spot asset that it does not list is compared as a balance.
@@ -260,8 +263,7 @@ pub(crate) fn positions(
 ) -> Vec<Difference> {
     let by_side = by_side && account.position_mode() == PositionMode::Hedging;
     let key = |id, side| (id, by_side.then_some(side));
-    let mut venue: BTreeMap<(&InstrumentId, Option<PositionSide>), (i128, Option<Price>)> =
-        BTreeMap::new();
+    let mut venue: BTreeMap<Compared<'_>, (i128, Option<Price>)> = BTreeMap::new();
     for row in &part.rows {
         let found = venue.entry(key(&row.instrument_id, row.position_side));
         let (sum, price) = found.or_default();
