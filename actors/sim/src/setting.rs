@@ -82,7 +82,7 @@ impl Setting {
             // A list of fills that were lost on the way is the only way to hear of foreign ones.
             executions: foreign || rng.random_bool(0.7),
             positions: foreign || rng.random_bool(0.7),
-            by_side: seed % 2 == 0,
+            by_side: seed.is_multiple_of(2),
             balances: funds == Funds::Cash && (foreign || rng.random_bool(0.7)),
             two_moments: rng.random_bool(0.3),
         });
