@@ -204,6 +204,17 @@ impl MarketEvent {
         }
     }
 
+    /// Returns the source's time; `None` for what no source states.
+    pub fn ts_event(&self) -> Option<UnixNanos> {
+        match self {
+            MarketEvent::Quote(quote) => Some(quote.ts_event),
+            MarketEvent::Trade(trade) => Some(trade.ts_event),
+            MarketEvent::Book(delta) => Some(delta.ts_event),
+            MarketEvent::Snapshot(snapshot) => Some(snapshot.ts_event),
+            MarketEvent::Bar(_) | MarketEvent::FeedState(_) => None,
+        }
+    }
+
     /// Replaces the time at which it was first seen, where it came through another process.
     pub fn set_ts_init(&mut self, now: UnixNanos) {
         match self {

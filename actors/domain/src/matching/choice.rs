@@ -55,7 +55,8 @@ impl Model {
         match self {
             Model::Latency => {
                 "none, a time such as 5ms (units ns, us, ms, s, m, h, d, up to 7d), \
-                 tail:BASE:MEAN, or samples:TIME,TIME,...; one for both ways, or TO_VENUE/BACK"
+                 tail:BASE:MEAN, samples:TIME,TIME,..., or data, which is what a recording says of \
+                 its own; one for both ways, or TO_VENUE/BACK"
             }
             Model::Queue => "back, proportional or front",
             Model::BarPath => "adaptive, high-first or low-first",
@@ -90,6 +91,12 @@ pub enum ChoiceError {
         place: &'static str,
         takes: String,
     },
+    /// Only a recording has times of its own.
+    #[error(
+        "latency \"data\" does not go with {place}, which has no recording to take it from: name a \
+         time, tail or samples"
+    )]
+    NoRecording { place: &'static str },
 }
 
 /// The latency of each way.
@@ -150,13 +157,19 @@ impl ModelChoices {
     /// Checks that all choices go with `place`, which has the models of `takes`, and leaves general
     /// ones out that do not.
     ///
-    /// Errors: `Place`.
+    /// Errors: `Place`, `NoRecording`.
     pub fn fit(mut self, place: &'static str, takes: &[Model]) -> Result<Self, ChoiceError> {
+        // Slippage is for prices that are given, so it is there where a recording is.
+        let no_recording = self.is_recorded() && !takes.contains(&Model::Slippage);
         for (model, _) in self.chosen() {
-            if takes.contains(&model) {
+            let lacks = model == Model::Latency && no_recording;
+            if takes.contains(&model) && !lacks {
                 continue;
             }
             if !self.general.remove(&model) {
+                if lacks {
+                    return Err(ChoiceError::NoRecording { place });
+                }
                 let takes: Vec<&str> = takes.iter().map(|model| model.name()).collect();
                 return Err(ChoiceError::Place {
                     model,
@@ -254,10 +267,15 @@ impl ModelChoices {
 
     /// Returns whether a run draws lots from its seed.
     pub fn is_random(&self) -> bool {
-        self.latency.as_ref().is_some_and(|latency| {
-            [&latency.to_venue, &latency.to_account]
-                .into_iter()
-                .any(|way| !matches!(way, LatencyModel::Fixed(_)))
-        })
+        self.has_way(|way| matches!(way, LatencyModel::Tail { .. } | LatencyModel::Samples(_)))
+    }
+
+    fn is_recorded(&self) -> bool {
+        self.has_way(|way| *way == LatencyModel::Recorded)
+    }
+
+    fn has_way(&self, is_such: impl Fn(&LatencyModel) -> bool) -> bool {
+        let latency = self.latency.as_ref();
+        latency.is_some_and(|it| is_such(&it.to_venue) || is_such(&it.to_account))
     }
 }

@@ -24,6 +24,10 @@ pub enum LatencyModel {
     Tail { base_ns: i64, mean_ns: i64 },
     /// One of these, each as likely: as they were recorded. None of them is no time.
     Samples(Vec<i64>),
+    /// What the recording says of its own moment: from the time of the last market event before to
+    /// when it was first seen. Nothing before the first event, and where the clocks of the two
+    /// differ by more than that.
+    Recorded,
 }
 
 impl LatencyModel {
@@ -38,6 +42,8 @@ impl LatencyModel {
                 let at = random.below(samples.len() as u64);
                 samples.get(at as usize).copied().unwrap_or(0)
             }
+            // Known to the way only, which sees the market.
+            LatencyModel::Recorded => 0,
         };
         nanos.max(0)
     }
@@ -82,6 +88,8 @@ impl Latencies {
 pub struct Way<T> {
     latency: LatencyModel,
     random: Random,
+    /// How far behind its time the last market event was seen.
+    recorded: i64,
     sent: VecDeque<(UnixNanos, T)>,
 }
 
@@ -90,13 +98,25 @@ impl<T> Way<T> {
         Way {
             latency,
             random: Random::new(seed),
+            recorded: 0,
             sent: VecDeque::new(),
+        }
+    }
+
+    /// Sees a market event, for what is sent from now on.
+    pub fn see(&mut self, event: &MarketEvent) {
+        if let Some(ts_event) = event.ts_event() {
+            self.recorded = event.ts_init().since(ts_event).max(0);
         }
     }
 
     /// Sends at `now`. It arrives after its own time, and never before what was sent earlier.
     pub fn send(&mut self, now: UnixNanos, what: T) {
-        let arrival = now.plus(self.latency.draw(&mut self.random));
+        let nanos = match self.latency {
+            LatencyModel::Recorded => self.recorded,
+            _ => self.latency.draw(&mut self.random),
+        };
+        let arrival = now.plus(nanos);
         let before = self.sent.back().map_or(UnixNanos::MIN, |(due, _)| *due);
         self.sent.push_back((arrival.max(before), what));
     }
@@ -177,6 +197,8 @@ impl<M: VenueModel> VenueModel for Delayed<M> {
     fn on_market(&mut self, event: &MarketEvent, out: &mut Vec<VenueReport>) {
         let now = event.ts_init();
         self.arrive(now, false);
+        self.commands.see(event);
+        self.reports.see(event);
         self.venue.on_market(event, &mut self.made);
         self.send_back(now);
         self.tell(now, out);

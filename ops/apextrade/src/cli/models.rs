@@ -12,7 +12,8 @@ fn checked(model: Model, text: &str) -> Result<String, ChoiceError> {
 /// What every simulated venue has.
 #[derive(Clone, Debug, Default, Args)]
 pub struct CommonModelArgs {
-    /// How long orders and reports are under way: none, 5ms, tail:BASE:MEAN or samples:T,T; one
+    /// How long orders and reports are under way: none, 5ms, tail:BASE:MEAN, samples:T,T, or data
+    /// (as a recording was seen); one
     /// for both ways, or TO_VENUE/BACK.
     #[arg(long, value_name = "TIME", value_parser = |t: &str| checked(Model::Latency, t))]
     pub latency: Option<String>,

@@ -17,6 +17,8 @@ const WORDS: &[(Model, &str, Option<&str>)] = &[
         "samples:1ms,3ms/none",
         Some("samples:1ms,3ms/none"),
     ),
+    (Model::Latency, "data", Some("data")),
+    (Model::Latency, "data/1ms", Some("data/1ms")),
     (Model::Latency, "8d", None),
     (Model::Latency, "5", None),
     (Model::Latency, "-5ms", None),
@@ -136,4 +138,29 @@ fn no_latency_puts_nothing_in_between() {
     assert!(choices.latencies(1).is_some() && !choices.is_random());
     choices.choose(Model::Latency, "tail:1ms:1ms").unwrap();
     assert!(choices.is_random());
+}
+
+#[test]
+fn the_latency_of_the_data_goes_with_a_recording_only() {
+    let mut choices = ModelChoices::default();
+    choices.choose(Model::Latency, "1ms/data").unwrap();
+    assert!(!choices.is_random());
+    let exchange = [Model::Latency, Model::Fee];
+    let refused = choices.clone().fit("venue-sim", &exchange).unwrap_err();
+    assert_eq!(refused, ChoiceError::NoRecording { place: "venue-sim" });
+    let replay = [Model::Latency, Model::Slippage];
+    assert!(
+        choices
+            .fit("a replay", &replay)
+            .unwrap()
+            .latencies(1)
+            .is_some()
+    );
+    // Of the settings, it is left out there.
+    let mut general = ModelChoices::default();
+    general.choose_generally(Model::Latency, "data").unwrap();
+    assert_eq!(
+        general.fit("venue-sim", &exchange).unwrap().latencies(1),
+        None
+    );
 }

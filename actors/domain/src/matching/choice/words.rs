@@ -51,6 +51,9 @@ fn way(text: &str) -> Option<LatencyModel> {
     if text == "none" {
         return Some(LatencyModel::Fixed(0));
     }
+    if text == "data" {
+        return Some(LatencyModel::Recorded);
+    }
     if let Some(tail) = text.strip_prefix("tail:") {
         let (base, mean) = tail.split_once(':')?;
         return Some(LatencyModel::Tail {
@@ -79,6 +82,7 @@ pub(super) fn latency_text(latency: &LatencyChoice) -> String {
 fn way_text(way: &LatencyModel) -> String {
     match way {
         LatencyModel::Fixed(0) => "none".to_owned(),
+        LatencyModel::Recorded => "data".to_owned(),
         LatencyModel::Fixed(nanos) => time_text(*nanos),
         LatencyModel::Tail { base_ns, mean_ns } => {
             format!("tail:{}:{}", time_text(*base_ns), time_text(*mean_ns))

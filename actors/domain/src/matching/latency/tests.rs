@@ -1,4 +1,4 @@
-//! TC-M60 to TC-M63: the way there and back.
+//! TC-M60 to TC-M63 and TC-M142: the way there and back.
 
 use super::*;
 use crate::market::{BookSnapshot, Level, Side};
@@ -136,4 +136,30 @@ fn tc_m63_times_follow_their_model() {
     assert!((9_700..10_300).contains(&threes), "{threes}");
     assert!(samples.iter().all(|time| [3, 9].contains(time)));
     assert_eq!(draw(&LatencyModel::Samples(Vec::new()))[0], 0);
+}
+
+/// An ask of `ts`, first seen so much later.
+fn seen_later(ts: i64, lag: i64, price: i64) -> MarketEvent {
+    let mut event = ask(ts, price);
+    event.set_ts_init(UnixNanos(ts + lag));
+    event
+}
+
+#[test]
+fn tc_m142_a_recording_says_how_far_off_its_venue_was() {
+    let mut venue = delayed_by(LatencyModel::Recorded, 0);
+    let mut out = Vec::new();
+    let mut sent = |market: MarketEvent, name: &str| {
+        venue.on_market(&market, &mut out);
+        let now = market.ts_init().plus(1);
+        venue.on_command(now, &buy(name), &mut out);
+        let due = venue.next_arrival().map_or(now, |due| due);
+        venue.on_time(UnixNanos(now.0 + 90), &mut out);
+        due.since(now)
+    };
+    assert_eq!(sent(seen_later(100, 30, 50), "a"), 30);
+    assert_eq!(sent(seen_later(300, 7, 50), "b"), 7);
+    // The clock of the source was ahead.
+    assert_eq!(sent(seen_later(500, -20, 50), "c"), 0);
+    assert_eq!(told(&mut out), (vec![50, 50, 50], 6));
 }
