@@ -1,6 +1,7 @@
 """What every black-box test may ask for. `cargo xtask test` sets APEXTRADE_BIN."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import apexlib
 from venuesim import VenueSim
 
 ROOT = Path(__file__).resolve().parents[2]
+SECOND_NS = 1_000_000_000
 
 
 @pytest.fixture(scope="session")
@@ -101,3 +103,17 @@ def kills():
 def strace_answers():
     """How many answers the strace test checks."""
     return count("APEX_STRACE_ANSWERS", 2000)
+
+
+@pytest.fixture
+def calendar(cli):
+    """What the calendar says of now: not in the seconds round an edge, where an order belongs to
+    the one or the other."""
+    def far_from_edges(name):
+        now = time.time_ns()
+        said = cli("calendar", name, "--at", now, "--json").json
+        edges = [said["next_open_ns"], said["next_close_ns"], said["day_order_expiry_ns"]]
+        return said if min(edges) - now > 20 * SECOND_NS else None
+
+    return lambda name: apexlib.until(
+        f"no edge of {name} is near", lambda: far_from_edges(name), seconds=60)

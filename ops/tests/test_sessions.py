@@ -4,7 +4,6 @@ lacks them, where the account holds them."""
 import json
 import socket
 import threading
-import time
 
 import grpc
 import pytest
@@ -83,20 +82,6 @@ def submit(client, client_order_id, instrument_id, time_in_force, **more):
     return client.call("OrderService", "SubmitOrder", trading.order(
         client_order_id, instrument_id, "BUY", "1", price,
         time_in_force=f"TIME_IN_FORCE_{time_in_force}", **more))
-
-
-@pytest.fixture
-def calendar(cli):
-    """What the calendar says of now: not in the seconds round an edge, where an order belongs to
-    the one or the other."""
-    def far_from_edges(name):
-        now = time.time_ns()
-        said = cli("calendar", name, "--at", now, "--json").json
-        edges = [said["next_open_ns"], said["next_close_ns"], said["day_order_expiry_ns"]]
-        return said if min(edges) - now > 20 * SECOND_NS else None
-
-    return lambda name: apexlib.until(
-        f"no edge of {name} is near", lambda: far_from_edges(name), seconds=60)
 
 
 @pytest.mark.parametrize("name", NAMES)
