@@ -53,6 +53,7 @@ mod fees;
 mod legs;
 mod reduced;
 mod shares;
+mod table;
 mod taking;
 
 impl World {
