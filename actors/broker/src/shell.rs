@@ -165,6 +165,9 @@ impl Shell {
         if health != self.journal_health {
             tracing::warn!(account_id = %self.account_id, ?health, "journal changed state");
             self.journal_health = health;
+            self.args
+                .account
+                .set_sparing(health != JournalHealth::Ready);
         }
     }
 

@@ -65,6 +65,7 @@ impl Account {
         let order_id = entry.order.order_id.clone();
         match watch.see(&view.seen_since(entry.order.ts_created), instrument) {
             Seen::Nothing => {}
+            Seen::Trailed { .. } if self.asked.sparing => {}
             Seen::Trailed { stop_price, best } => {
                 let trailed = Event::OrderTrailed {
                     order_id,

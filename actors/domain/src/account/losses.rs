@@ -177,7 +177,7 @@ impl Account {
             day,
         };
         // The highest equity is of use for the drawdown only.
-        let counts = self.limits.wide.max_drawdown.is_some();
+        let counts = self.limits.wide.max_drawdown.is_some() && !self.asked.sparing;
         let rose = known.is_none_or(|baseline| next.highest > baseline.highest);
         if same_day.is_none() || (counts && rose) {
             self.record_baseline(step, next);

@@ -102,6 +102,8 @@ pub(super) struct Asked {
     pub busts: BTreeMap<InstrumentId, UnixNanos>,
     /// What loss limits cancel was canceled since one of them was reached.
     pub losses: bool,
+    /// The journal has little room left, see [`Account::set_sparing`].
+    pub sparing: bool,
     /// When the session was last lost: an earlier one may have repeated something up to then.
     pub lost: UnixNanos,
 }
@@ -134,6 +136,13 @@ impl Account {
     /// Returns an account before its first input, which must be `Open`.
     pub fn new() -> Account {
         Account::default()
+    }
+
+    /// States whether the journal has little room left. What prices alone lead to again and again
+    /// is then left out, so that it does not eat up the room of cancels, halts and reports: a
+    /// trailing stop that waits here stands still, and the highest equity is not moved up.
+    pub fn set_sparing(&mut self, sparing: bool) {
+        self.asked.sparing = sparing;
     }
 
     /// Decides on `input` at `now` and folds what it decided. `effects` is cleared first and

@@ -194,6 +194,25 @@ fn a_trailing_stop_stands_after_a_restart_where_it_stood() {
 }
 
 #[test]
+fn with_little_room_a_trailing_stop_stands_still_and_still_triggers() {
+    let mut world = bare();
+    world.last(10_000);
+    let trails = |client: &str| conditional(client, OrderType::TrailingStop, Side::Buy, 100);
+    world.submit(trails("t"));
+    world.account.set_sparing(true);
+    world.last(9_900);
+    assert_eq!(world.events(), [""; 0], "it would have moved");
+    world.account.set_sparing(false);
+    world.last(9_900);
+    assert_eq!(world.events(), ["OrderTrailed"]);
+    world.account.set_sparing(true);
+    // From where it stood.
+    world.last(10_000);
+    assert!(world.events().contains(&"OrderTriggered".to_owned()));
+    world.assert_recovers();
+}
+
+#[test]
 fn a_trailing_stop_lies_on_the_increment_of_its_price_band() {
     let mut world = bare();
     let mut banded = world.account.instruments()[&id(PERP)].clone();

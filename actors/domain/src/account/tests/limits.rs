@@ -347,6 +347,24 @@ fn a_drawdown_may_leave_what_reduces() {
 }
 
 #[test]
+fn with_little_room_the_highest_equity_is_not_moved_up() {
+    let mut world = world(WideLimits {
+        max_drawdown: Some(Rate::parse("0.01").unwrap()),
+        ..WideLimits::default()
+    });
+    world.hold("a", PERP, 10_000);
+    world.tick();
+    world.account.set_sparing(true);
+    world.price(PERP, 11_000);
+    world.tick();
+    assert!(world.events().is_empty(), "{:?}", world.events());
+    world.account.set_sparing(false);
+    world.tick();
+    assert_eq!(world.events(), ["EquityMarked"]);
+    world.assert_recovers();
+}
+
+#[test]
 fn an_equity_that_is_not_wholly_known_decides_nothing() {
     let mut world = world(WideLimits {
         max_daily_loss: Some(money("1")),
