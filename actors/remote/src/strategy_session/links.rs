@@ -3,12 +3,12 @@
 use super::actor::{SessionMessage, Start, StateStore};
 use super::commands::Owner;
 use apex_bus::handle::{AccountHandle, EventHistory};
-use apex_bus::message::{AccountCommand, CommandError, OrderFilter, Page};
+use apex_bus::message::{AccountCommand, CommandError, OrderFilter, Page, Urgency};
 use apex_domain::account::Reply;
 use apex_domain::order::{Order, OrderKey};
 use apex_proto::v1;
 use futures::StreamExt;
-use ractor::ActorRef;
+use ractor::{ActorRef, ActorStatus};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
@@ -67,8 +67,9 @@ pub fn write_responses(
     });
 }
 
-/// Hands commands to the account in their order and brings its answers back. What was given in is
-/// carried out even when the session has ended.
+/// Hands commands to the account in their order and brings its answers back. Of what still waits
+/// when the session has ended only cancels and the like are carried out: the strategy's next
+/// session may have begun, and an order of the one before would come behind what that one decides.
 pub fn carry_commands(
     session: ActorRef<SessionMessage>,
     account: AccountHandle,
@@ -82,7 +83,15 @@ pub fn carry_commands(
         let answers = commands
             .map(|(command_id, command)| {
                 let account = account.clone();
-                async move { (command_id, carry(&account, command).await) }
+                let is_late = has_ended(&session) && command.urgency() == Urgency::Ordinary;
+                async move {
+                    if is_late {
+                        let account_id = account.account_id();
+                        tracing::warn!(%account_id, command_id, "dropped: its session has ended");
+                        return (command_id, Err(CommandError::Stopped));
+                    }
+                    (command_id, carry(&account, command).await)
+                }
             })
             .buffered(AT_THE_ACCOUNT);
         let mut answers = std::pin::pin!(answers);
@@ -91,6 +100,13 @@ pub fn carry_commands(
             let _ = session.cast(SessionMessage::Answered { command_id, answer });
         }
     });
+}
+
+fn has_ended(session: &ActorRef<SessionMessage>) -> bool {
+    matches!(
+        session.get_status(),
+        ActorStatus::Stopping | ActorStatus::Stopped
+    )
 }
 
 async fn carry(account: &AccountHandle, command: AccountCommand) -> Result<Reply, CommandError> {
@@ -204,4 +220,106 @@ pub fn save(
         }
         let _ = session.cast(SessionMessage::Saved);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apex_bus::message::AccountMessage;
+    use apex_domain::account::CancelFilter;
+    use apex_domain::risk::{ReasonCode, TradingState};
+    use apex_domain::{AccountId, Instrument};
+    use ractor::{Actor, ActorProcessingErr};
+    use std::marker::PhantomData;
+
+    /// Hands each of its messages to the test.
+    struct Told<M>(PhantomData<M>);
+
+    impl<M: ractor::Message + Sync> Actor for Told<M> {
+        type Msg = M;
+        type State = mpsc::UnboundedSender<M>;
+        type Arguments = mpsc::UnboundedSender<M>;
+
+        async fn pre_start(
+            &self,
+            _: ActorRef<M>,
+            told: Self::Arguments,
+        ) -> Result<Self::State, ActorProcessingErr> {
+            Ok(told)
+        }
+
+        async fn handle(
+            &self,
+            _: ActorRef<M>,
+            message: M,
+            told: &mut Self::State,
+        ) -> Result<(), ActorProcessingErr> {
+            told.send(message).map_err(|error| error.to_string().into())
+        }
+    }
+
+    async fn spawn<M: ractor::Message + Sync>() -> (ActorRef<M>, mpsc::UnboundedReceiver<M>) {
+        let (sender, told) = mpsc::unbounded_channel();
+        let (actor, _) = Actor::spawn(None, Told(PhantomData), sender).await.unwrap();
+        (actor, told)
+    }
+
+    fn commands() -> Vec<AccountCommand> {
+        let state = |state| AccountCommand::SetTradingState {
+            request_id: None,
+            state,
+            by: "test".to_owned(),
+            reason: String::new(),
+        };
+        vec![
+            AccountCommand::DefineInstrument(Box::<Instrument>::new(instrument())),
+            AccountCommand::CancelAll {
+                filter: CancelFilter::default(),
+                request_id: None,
+                reason_code: ReasonCode::CanceledByUser,
+            },
+            state(TradingState::Active),
+            state(TradingState::Halted),
+        ]
+    }
+
+    fn instrument() -> Instrument {
+        apex_domain::matching::SimInstrument::defaults()
+            .remove(0)
+            .instrument
+    }
+
+    /// The urgency of each command that reaches the account.
+    async fn carried(ended: bool) -> Vec<Urgency> {
+        let (session, _answers) = spawn::<SessionMessage>().await;
+        let (account, mut told) = spawn::<AccountMessage>().await;
+        let handle = AccountHandle::new(AccountId::new("a").unwrap(), account);
+        let (sender, receiver) = mpsc::channel(8);
+        if ended {
+            session.stop_and_wait(None, None).await.unwrap();
+        }
+        carry_commands(session, handle, receiver);
+        for (number, command) in commands().into_iter().enumerate() {
+            sender.send((number as u64, command)).await.unwrap();
+        }
+        drop(sender);
+        let mut urgencies = Vec::new();
+        while let Some(AccountMessage::Command(command, _, reply)) = told.recv().await {
+            urgencies.push(command.urgency());
+            let _ = reply.send(Err(CommandError::VenueDown));
+            if urgencies.last() == Some(&Urgency::KillSwitch) {
+                break;
+            }
+        }
+        urgencies
+    }
+
+    #[tokio::test]
+    async fn behind_its_end_a_session_takes_exposure_away_and_adds_none() {
+        let all = commands();
+        let all: Vec<Urgency> = all.iter().map(AccountCommand::urgency).collect();
+        assert_eq!(carried(false).await, all);
+        let late = [Urgency::Protective, Urgency::KillSwitch];
+        assert_eq!(carried(true).await, late);
+    }
 }
