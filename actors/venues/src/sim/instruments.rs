@@ -4,6 +4,7 @@
 //! names of the API. An entry with the id of a default instrument replaces it, another is added.
 
 mod entry;
+mod lacks;
 #[cfg(test)]
 mod tests;
 

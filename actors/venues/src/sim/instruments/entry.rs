@@ -1,7 +1,7 @@
 //! The fields of one instrument in a file.
 
 use apex_domain::instrument::{
-    AssetClass, FeeSchedule, Instrument, InstrumentKind, InstrumentRules, PriceBand,
+    AssetClass, FeeSchedule, Instrument, InstrumentKind, InstrumentRules, Lacks, PriceBand,
 };
 use apex_domain::matching::{MarketParameters, SimInstrument};
 use apex_domain::number::{DecimalText, MAX_DECIMALS};
@@ -12,7 +12,7 @@ use toml::{Table, Value};
 const VENUE: &str = "SIM";
 
 /// All that an entry may say.
-const FIELDS: [&str; 29] = [
+const FIELDS: [&str; 30] = [
     "kind",
     "asset_class",
     "base_currency",
@@ -38,6 +38,7 @@ const FIELDS: [&str; 29] = [
     "ts_expires_ns",
     "calendar",
     "price_collar",
+    "lacks",
     "start_price",
     "half_spread_ticks",
     "walk_milliticks",
@@ -191,8 +192,23 @@ impl Entry {
             expires_at: self.integer("ts_expires_ns")?.map(UnixNanos),
             calendar,
             price_collar: self.rate("price_collar")?,
+            lacks: self.lacks()?,
             ..InstrumentRules::default()
         })
+    }
+
+    fn lacks(&mut self) -> Result<Lacks, Wrong> {
+        const FIELD: &str = "lacks";
+        let words = match self.fields.remove(FIELD) {
+            Some(Value::Array(words)) => words,
+            Some(_) => return wrong(FIELD, "must be a list of words, such as [\"stop\"]"),
+            None => return Ok(Lacks::default()),
+        };
+        let words: Option<Vec<&str>> = words.iter().map(Value::as_str).collect();
+        let Some(words) = words else {
+            return wrong(FIELD, "must be words in quotes");
+        };
+        super::lacks::read(words).or_else(|detail| wrong(FIELD, detail))
     }
 
     fn bands(&mut self) -> Result<Vec<(DecimalText, DecimalText)>, Wrong> {
