@@ -193,7 +193,6 @@ impl Entry {
             calendar,
             price_collar: self.rate("price_collar")?,
             lacks: self.lacks()?,
-            ..InstrumentRules::default()
         })
     }
 
