@@ -62,6 +62,8 @@ pub enum Command {
     Accounts(AccountsArgs),
     /// List instruments.
     Instruments(InstrumentsArgs),
+    /// Show the order book of an instrument.
+    Book(BookArgs),
     /// Read or change limits and trading state.
     Risk(RiskArgs),
     /// List the sessions of a trading calendar, or say what it is at an instant.

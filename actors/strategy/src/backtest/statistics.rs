@@ -90,12 +90,16 @@ impl RoundTrips {
         let taken = signed - execution.position_change(instrument)?;
         let price = instrument.price_decimal(execution.last_price);
         let mut ended = Vec::new();
-        for part in [closing, signed - closing] {
+        let opening = signed - closing;
+        let (first, second) = match opening {
+            0 => (taken, 0),
+            _ => (0, taken),
+        };
+        for (part, taken) in [(closing, first), (opening, second)] {
             if part == 0 {
                 continue;
             }
-            let is_last = part == signed - closing || closing == signed;
-            let change = part - if is_last { taken } else { 0 };
+            let change = part - taken;
             let (cash, base) = brought(instrument, execution, part, change)?;
             trip.position += change;
             trip.cash = trip.cash.checked_add(cash).ok_or(RANGE)?;
@@ -197,7 +201,12 @@ mod tests {
     use apex_domain::{ClientOrderId, Currency, ExecId, Money, Price, UnixNanos};
 
     fn fill(trips: &mut RoundTrips, side: Side, quantity: i64, price: i64, fee: &str) {
-        let execution = Execution {
+        let execution = execution(side, quantity, price, fee);
+        trips.fill(&instrument(), &execution).unwrap();
+    }
+
+    fn execution(side: Side, quantity: i64, price: i64, fee: &str) -> Execution {
+        Execution {
             exec_id: ExecId::new("x").unwrap(),
             client_order_id: ClientOrderId::new("c").unwrap(),
             instrument_id: instrument_id(),
@@ -208,8 +217,27 @@ mod tests {
             fee_currency: Currency::new("USD").unwrap(),
             maker: false,
             ts_event: UnixNanos(0),
+        }
+    }
+
+    #[test]
+    fn through_zero_a_fee_in_what_was_bought_is_missing_once() {
+        let spot = Instrument {
+            kind: InstrumentKind::Spot,
+            ..instrument()
         };
-        trips.fill(&instrument(), &execution).unwrap();
+        let mut trips = RoundTrips::default();
+        trips
+            .fill(&spot, &execution(Side::Sell, 5, 100, "0"))
+            .unwrap();
+        let bought = Execution {
+            fee_currency: spot.base_currency.clone(),
+            ..execution(Side::Buy, 10, 90, "1")
+        };
+        trips.fill(&spot, &bought).unwrap();
+        assert_eq!(trips.open[&instrument_id()].position, 4);
+        // Its half of the fee, 0.5 at 90, comes off the profit of 5 times 10.
+        assert_eq!((trips.wins, trips.won), (1, Decimal::from(5)));
     }
 
     #[test]

@@ -66,6 +66,17 @@ pub struct ListArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct BookArgs {
+    /// Instrument, such as BTCUSDT.SIM.
+    pub instrument: String,
+    #[command(flatten)]
+    pub client: ClientArgs,
+    /// Levels a side, 1 to 20.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(i32).range(1..=20))]
+    pub depth: i32,
+}
+
+#[derive(Debug, Args)]
 pub struct InstrumentsArgs {
     #[command(flatten)]
     pub client: ClientArgs,

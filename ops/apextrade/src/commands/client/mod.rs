@@ -1,6 +1,7 @@
 //! Commands that speak to a running gateway, over the same gRPC API as every other client.
 
 mod account_desk;
+pub mod book;
 pub mod close;
 pub mod lists;
 pub mod orders;
@@ -23,6 +24,7 @@ use crate::config::Settings;
 use anyhow::{Context, Result, anyhow, bail};
 use apex_proto::v1::account_service_client::AccountServiceClient;
 use apex_proto::v1::instrument_service_client::InstrumentServiceClient;
+use apex_proto::v1::market_data_service_client::MarketDataServiceClient;
 use apex_proto::v1::order_service_client::OrderServiceClient;
 use apex_proto::v1::risk_service_client::RiskServiceClient;
 use serde_json::Value;
@@ -111,6 +113,10 @@ impl Gateway {
 
     fn instruments(&self) -> InstrumentServiceClient<Link> {
         InstrumentServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
+    }
+
+    fn market_data(&self) -> MarketDataServiceClient<Link> {
+        MarketDataServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
     }
 
     fn risk(&self) -> RiskServiceClient<Link> {
