@@ -5,7 +5,6 @@ from trading import BTC
 
 
 def test_the_book_of_an_instrument_is_shown(server, cli):
-    server.start()
     link = ("--gateway", server.url, "--data-dir", server.data_dir)
     with server.grpc() as client:
         trading.market(client, BTC)  # Once there is a book.

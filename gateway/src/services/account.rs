@@ -10,10 +10,11 @@ use apex_bus::handle::{AccountHandle, RunMode};
 use apex_bus::message::{AccountCommand, AccountSummary, JournalHealth};
 use apex_domain::account::Reply;
 use apex_domain::portfolio::{Margin, MarginPart, Pnl, PnlKey, Position};
-use apex_domain::{AccountId, Instrument, Price};
+use apex_domain::{AccountId, Currency, Instrument, Price};
 use apex_proto::convert::{account as wire, enums};
 use apex_proto::v1;
 use apex_proto::v1::account_service_server::AccountService;
+use std::collections::BTreeSet;
 use tonic::{Request, Response, Status};
 
 /// Accounts of this node.
@@ -25,6 +26,36 @@ pub struct AccountServer {
 impl AccountServer {
     pub fn new(shared: Shared) -> AccountServer {
         AccountServer { shared }
+    }
+
+    /// Refuses a currency that nothing here is traded in and that the account does not have: most
+    /// likely it is misspelt, and cash in it would be of no use.
+    async fn check_currency(
+        &self,
+        handle: &AccountHandle,
+        currency: &Currency,
+    ) -> Result<(), Status> {
+        let summary = handle
+            .summary()
+            .await
+            .map_err(|error| status::command(&error))?;
+        let instruments = self.shared.platform.market.instruments();
+        let mut known: BTreeSet<&Currency> = instruments
+            .iter()
+            .flat_map(|it| [&it.base_currency, &it.quote_currency])
+            .collect();
+        known.extend(summary.cash.keys());
+        known.insert(&summary.base_currency);
+        if known.contains(currency) {
+            return Ok(());
+        }
+        let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+        let detail = format!(
+            "names {currency}, which no instrument here is traded in and the account does not have: \
+             use one of {}",
+            known.join(", ")
+        );
+        Err(status::invalid_field("currency", detail))
     }
 }
 
@@ -152,6 +183,7 @@ impl AccountService for AccountServer {
         let adjust =
             wire::read_adjust_cash(request.get_ref()).map_err(|errors| status::invalid(&errors))?;
         let handle = self.shared.account(&caller, &adjust.account_id)?;
+        self.check_currency(&handle, &adjust.currency).await?;
         let command = AccountCommand::AdjustCash {
             request_id: Some(adjust.request_id),
             currency: adjust.currency,

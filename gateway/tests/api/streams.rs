@@ -261,6 +261,13 @@ async fn an_account_stream_shows_what_changed() {
         amount: "-0.5".into(),
         reason: "test".into(),
     };
+    let misspelt = v1::AdjustCashRequest {
+        currency: "USDR".into(),
+        ..adjust.clone()
+    };
+    let refused = accounts.adjust_cash(misspelt).await.unwrap_err();
+    assert_eq!(crate::orders::fields(&refused), ["currency"]);
+    assert!(refused.message().contains("USDT"), "{}", refused.message());
     accounts.adjust_cash(adjust.clone()).await.unwrap();
     let again = accounts.adjust_cash(adjust).await.unwrap().into_inner();
     assert_eq!(again.cash["USDT"], "999999.5");

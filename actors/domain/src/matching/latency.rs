@@ -9,7 +9,7 @@ use crate::id::InstrumentId;
 use crate::market::MarketEvent;
 use crate::time::UnixNanos;
 use crate::venue::{VenueCommand, VenueControl, VenueModel, VenueReport};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 #[cfg(test)]
 mod tests;
@@ -24,9 +24,9 @@ pub enum LatencyModel {
     Tail { base_ns: i64, mean_ns: i64 },
     /// One of these, each as likely: as they were recorded. None of them is no time.
     Samples(Vec<i64>),
-    /// What the recording says of its own moment: from the time of the last market event before to
-    /// when it was first seen. Nothing before the first event, and where the clocks of the two
-    /// differ by more than that.
+    /// What the recording says of its own moment: from the time of the instrument's last market
+    /// event before to when it was first seen. Nothing before the first event, and where the clocks
+    /// of the two differ by more than that; at most [`MOST_RECORDED_NS`].
     Recorded,
 }
 
@@ -48,6 +48,10 @@ impl LatencyModel {
         nanos.max(0)
     }
 }
+
+/// The most that a recording's own latency counts, a minute: what was first seen later than that
+/// waited for something else than the way, and nothing overtakes it.
+pub const MOST_RECORDED_NS: i64 = 60_000_000_000;
 
 /// Bits behind the binary point of [`exponential`].
 const FRACTION: u32 = 16;
@@ -88,8 +92,6 @@ impl Latencies {
 pub struct Way<T> {
     latency: LatencyModel,
     random: Random,
-    /// How far behind its time the last market event was seen.
-    recorded: i64,
     sent: VecDeque<(UnixNanos, T)>,
 }
 
@@ -98,22 +100,19 @@ impl<T> Way<T> {
         Way {
             latency,
             random: Random::new(seed),
-            recorded: 0,
             sent: VecDeque::new(),
-        }
-    }
-
-    /// Sees a market event, for what is sent from now on.
-    pub fn see(&mut self, event: &MarketEvent) {
-        if let Some(ts_event) = event.ts_event() {
-            self.recorded = event.ts_init().since(ts_event).max(0);
         }
     }
 
     /// Sends at `now`. It arrives after its own time, and never before what was sent earlier.
     pub fn send(&mut self, now: UnixNanos, what: T) {
+        self.send_recorded(now, 0, what);
+    }
+
+    /// As [`Way::send`], where a recording says `recorded` of how long the way takes now.
+    fn send_recorded(&mut self, now: UnixNanos, recorded: i64, what: T) {
         let nanos = match self.latency {
-            LatencyModel::Recorded => self.recorded,
+            LatencyModel::Recorded => recorded,
             _ => self.latency.draw(&mut self.random),
         };
         let arrival = now.plus(nanos);
@@ -150,6 +149,10 @@ pub struct Delayed<M> {
     venue: M,
     commands: Way<VenueCommand>,
     reports: Way<VenueReport>,
+    /// How far behind its time the last market event of each instrument was seen.
+    recorded: BTreeMap<InstrumentId, i64>,
+    /// That of the instrument which something happened to last.
+    way_now: i64,
     /// Kept between calls for its memory.
     made: Vec<VenueReport>,
 }
@@ -161,6 +164,8 @@ impl<M: VenueModel> Delayed<M> {
             venue,
             commands,
             reports,
+            recorded: BTreeMap::new(),
+            way_now: 0,
             made: Vec::new(),
         }
     }
@@ -175,6 +180,7 @@ impl<M: VenueModel> Delayed<M> {
     fn arrive(&mut self, until: UnixNanos, inclusive: bool) {
         while let Some((due, command)) = self.commands.arrive(until, inclusive) {
             self.venue.on_command(due, &command, &mut self.made);
+            self.turn_to(command.instrument_id());
             self.send_back(due);
         }
     }
@@ -182,8 +188,25 @@ impl<M: VenueModel> Delayed<M> {
     /// Sends what the venue has put out on its way.
     fn send_back(&mut self, now: UnixNanos) {
         for report in self.made.drain(..) {
-            self.reports.send(now, report);
+            self.reports.send_recorded(now, self.way_now, report);
         }
+    }
+
+    /// Takes over how long a recording says that the way takes for an instrument now.
+    fn turn_to(&mut self, instrument_id: &InstrumentId) {
+        let recorded = self.recorded.get(instrument_id);
+        self.way_now = recorded.copied().unwrap_or(0);
+    }
+
+    /// Notes how far behind its time a market event was seen, where that is asked for.
+    fn see(&mut self, event: &MarketEvent) {
+        let ways = [&self.commands.latency, &self.reports.latency];
+        let (true, Some(ts_event)) = (ways.contains(&&LatencyModel::Recorded), event.ts_event())
+        else {
+            return;
+        };
+        let nanos = event.ts_init().since(ts_event).clamp(0, MOST_RECORDED_NS);
+        self.recorded.insert(event.instrument_id().clone(), nanos);
     }
 
     fn tell(&mut self, now: UnixNanos, out: &mut Vec<VenueReport>) {
@@ -197,15 +220,17 @@ impl<M: VenueModel> VenueModel for Delayed<M> {
     fn on_market(&mut self, event: &MarketEvent, out: &mut Vec<VenueReport>) {
         let now = event.ts_init();
         self.arrive(now, false);
-        self.commands.see(event);
-        self.reports.see(event);
+        self.see(event);
         self.venue.on_market(event, &mut self.made);
+        self.turn_to(event.instrument_id());
         self.send_back(now);
         self.tell(now, out);
     }
 
     fn on_command(&mut self, now: UnixNanos, command: &VenueCommand, out: &mut Vec<VenueReport>) {
-        self.commands.send(now, command.clone());
+        self.turn_to(command.instrument_id());
+        self.commands
+            .send_recorded(now, self.way_now, command.clone());
         self.arrive(now, true);
         self.tell(now, out);
     }

@@ -161,5 +161,23 @@ fn tc_m142_a_recording_says_how_far_off_its_venue_was() {
     assert_eq!(sent(seen_later(300, 7, 50), "b"), 7);
     // The clock of the source was ahead.
     assert_eq!(sent(seen_later(500, -20, 50), "c"), 0);
+    // What was seen far too late had waited for something else.
+    let late = seen_later(1_000, 2 * MOST_RECORDED_NS, 50);
+    assert_eq!(sent(late, "d"), MOST_RECORDED_NS);
     assert_eq!(told(&mut out), (vec![50, 50, 50], 6));
+}
+
+#[test]
+fn tc_m142_each_instrument_has_a_way_of_its_own() {
+    let mut venue = delayed_by(LatencyModel::Recorded, 0);
+    let mut out = Vec::new();
+    venue.on_market(&seen_later(100, 30, 50), &mut out);
+    let mut other = seen_later(100, 500, 50);
+    let MarketEvent::Snapshot(snapshot) = &mut other else {
+        unreachable!("it was made so");
+    };
+    snapshot.instrument_id = InstrumentId::new("OTHER.SIM").unwrap();
+    venue.on_market(&other, &mut out);
+    venue.on_command(UnixNanos(601), &buy("a"), &mut out);
+    assert_eq!(venue.next_arrival(), Some(UnixNanos(631)));
 }
