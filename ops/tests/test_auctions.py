@@ -2,37 +2,12 @@
 the auction of the exchange, whose sessions an operator opens and closes."""
 
 import json
-import socket
 
 import apexlib
 import trading
 from trading import AAPL
-from venuesim import VenueSim
+from venuesim import Operator, VenueSim
 from watching import Watch, check_kinds
-
-PROTOCOL, HEARTBEAT_MS = 3, 60_000
-
-
-class Operator:
-    """A session with the venue that only decides about the instrument."""
-
-    def __init__(self, venue):
-        host, port = venue.address.split(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=30)
-        self.lines = self.socket.makefile("rb")
-        self.send({"logon": {"protocol": PROTOCOL, "account_id": "operator",
-                             "next_report_sequence": 1, "heartbeat_ms": HEARTBEAT_MS}})
-        assert "logged_on" in json.loads(self.lines.readline())
-
-    def send(self, message):
-        self.socket.sendall(json.dumps(message).encode() + b"\n")
-
-    def session(self, edge):
-        self.send({"control": {"session": {"instrument_id": AAPL, "edge": edge}}})
-
-    def close(self):
-        self.socket.close()
-
 
 def controls(venue):
     """The edges that the venue has in its journal."""
@@ -65,7 +40,7 @@ def test_orders_for_the_opening_and_the_close_fill_in_their_auction(
             low, high = (str(round(market.bid * share / 100, 2)) for share in (98, 102))
 
             def decide(edge):
-                operator.session(edge)
+                operator.session(AAPL, edge)
                 edges.append(edge)
                 apexlib.until("the venue has decided", lambda: controls(venue) == edges)
 
@@ -78,7 +53,7 @@ def test_orders_for_the_opening_and_the_close_fill_in_their_auction(
                 decide(edge)
                 for side, price in (("BUY", high), ("SELL", low)):
                     submit(client, f"{time_in_force}-{side}", side, time_in_force, price)
-            operator.session("close")
+            operator.session(AAPL, "close")
             names = [f"{when}-{side}" for when in ("AT_OPEN", "AT_CLOSE") for side in ("BUY", "SELL")]
             for name in names:
                 found = watch.when_done(name)

@@ -1,6 +1,8 @@
 """The simulated venue in a process of its own."""
 
+import json
 import re
+import socket
 import subprocess
 
 import apexlib
@@ -42,3 +44,33 @@ class VenueSim:
 
     def truth(self, markets):
         return VenueTruth(self.data_dir / "venue.jsonl", markets)
+
+
+PROTOCOL, HEARTBEAT_MS = 3, 60_000
+
+
+class Operator:
+    """A session with the venue that trades nothing: it decides for the venue, and makes it fail."""
+
+    def __init__(self, venue):
+        host, port = venue.address.split(":")
+        self.socket = socket.create_connection((host, int(port)), timeout=30)
+        self.lines = self.socket.makefile("rb")
+        self.send({"logon": {"protocol": PROTOCOL, "account_id": "operator",
+                             "next_report_sequence": 1, "heartbeat_ms": HEARTBEAT_MS}})
+        assert "logged_on" in json.loads(self.lines.readline())
+
+    def send(self, message):
+        self.socket.sendall(json.dumps(message).encode() + b"\n")
+
+    def session(self, instrument_id, edge):
+        self.send({"control": {"session": {"instrument_id": instrument_id, "edge": edge}}})
+
+    def faults(self, **faults):
+        """Instead of those before; none makes it well again."""
+        none = {"drop_after_commands": None, "answer_delay_ms": 0, "duplicate_reports": False,
+                "mute": False, "reject_all": False}
+        self.send({"set_faults": {**none, **faults}})
+
+    def close(self):
+        self.socket.close()
