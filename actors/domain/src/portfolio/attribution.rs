@@ -1,7 +1,7 @@
 //! Whose profit it is: realised, open, fees and funding by strategy and instrument.
 
-use super::Portfolio;
 use super::valuation::{Sum, Valuation};
+use super::{Charges, FeesInUnits, Portfolio};
 use crate::id::{Currency, InstrumentId, StrategyId};
 use crate::instrument::Instrument;
 use crate::money::Money;
@@ -106,12 +106,12 @@ impl Portfolio {
             )?;
         }
         for (instrument_id, strategy_id, charges) in self.charges() {
-            for (currency, fees) in &charges.fees {
+            for (currency, fees) in fees_of(charges, instruments.get(instrument_id))? {
                 let pnl = Pnl {
-                    fees: *fees,
+                    fees,
                     ..Pnl::default()
                 };
-                table.add(strategy_id, instrument_id, currency, pnl)?;
+                table.add(strategy_id, instrument_id, &currency, pnl)?;
             }
             for (currency, funding) in &charges.funding {
                 let pnl = Pnl {
@@ -123,6 +123,25 @@ impl Portfolio {
         }
         Ok(table)
     }
+}
+
+/// Returns what fees cost, by currency: those that were paid in units of the position what the units
+/// had cost. With them the parts of a profit sum to the change of the equity at every price.
+fn fees_of(
+    charges: &Charges,
+    instrument: Option<&Instrument>,
+) -> Result<BTreeMap<Currency, Money>, NumberError> {
+    let mut fees = charges.fees.clone();
+    let Some(instrument) = instrument.filter(|_| !charges.in_units.amount.is_zero()) else {
+        return Ok(fees);
+    };
+    let FeesInUnits { amount, cost } = charges.in_units;
+    let base = fees.entry(instrument.base_currency.clone()).or_default();
+    *base = base.checked_sub(amount)?;
+    let quote = fees.entry(instrument.quote_currency.clone()).or_default();
+    *quote = quote.checked_add(cost)?;
+    fees.retain(|_, fee| !fee.is_zero());
+    Ok(fees)
 }
 
 impl Attribution {

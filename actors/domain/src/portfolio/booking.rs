@@ -1,7 +1,7 @@
 //! What one execution does to a portfolio, computed whole before anything is changed.
 
 use super::position::{Position, signed_notional};
-use super::{Charges, Holder, NetPosition, Portfolio};
+use super::{Charges, FeesInUnits, Holder, NetPosition, Portfolio};
 use crate::id::Currency;
 use crate::instrument::{Instrument, InstrumentKind};
 use crate::money::Money;
@@ -19,6 +19,8 @@ pub(crate) struct Booking {
     pub fees: BTreeMap<Currency, Money>,
     /// Fees of this strategy in this instrument.
     pub own_fees: BTreeMap<Currency, Money>,
+    /// Likewise, those that were paid in units of the position.
+    pub in_units: FeesInUnits,
 }
 
 /// Returns the part of a fee that is paid in units of the position (spot, fee in the base asset),
@@ -77,11 +79,9 @@ pub(super) fn plan(
         .unwrap_or_else(|| Position::flat(instrument.instrument_id.clone(), holder));
     let holding = before.holding();
     let units = fee_units(instrument, execution)?;
-    let after = holding.trade(delta, price, instrument)?.transfer(
-        units.checked_neg().ok_or(RANGE)?,
-        price,
-        instrument,
-    )?;
+    let traded = holding.trade(delta, price, instrument)?;
+    let after = traded.transfer(units.checked_neg().ok_or(RANGE)?, price, instrument)?;
+    let fee_cost = traded.open_cost.checked_sub(after.open_cost);
 
     let mut cash = Balances::of(portfolio.cash());
     match instrument.kind {
@@ -104,6 +104,11 @@ pub(super) fn plan(
     let charges = portfolio.charges_of(&holder.strategy_id, &instrument.instrument_id);
     let mut own_fees = Balances::of(&charges.unwrap_or(&none).fees);
     own_fees.add(&execution.fee_currency, execution.fee.0)?;
+    let in_units = charges.unwrap_or(&none).in_units;
+    let in_units = FeesInUnits {
+        amount: in_units.amount.checked_add(Money(fee_in_units))?,
+        cost: in_units.cost.checked_add(Money(fee_cost.ok_or(RANGE)?))?,
+    };
 
     let net = portfolio.net(&instrument.instrument_id);
     let position = Position {
@@ -119,6 +124,7 @@ pub(super) fn plan(
         realized_pnl: realized_pnl.changed,
         fees: fees.changed,
         own_fees: own_fees.changed,
+        in_units,
     })
 }
 

@@ -19,6 +19,18 @@ pub struct Charges {
     pub fees: BTreeMap<Currency, Money>,
     /// Positive was received.
     pub funding: BTreeMap<Currency, Money>,
+    pub in_units: FeesInUnits,
+}
+
+/// Fees of a spot instrument that were paid in units of the position: they are among the fees, in
+/// base currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeesInUnits {
+    /// In base currency.
+    pub amount: Money,
+    /// What those units had cost when they went, in quote currency. They left the position at that,
+    /// so it is what they cost its owner, whatever they would be worth today.
+    pub cost: Money,
 }
 
 /// New values of everything that a payment of funding touches.

@@ -18,7 +18,7 @@ pub mod valuation;
 
 pub use attribution::{Attribution, BasePnl, Pnl, PnlKey};
 pub(crate) use booking::{Booking, fee_units};
-pub use charges::Charges;
+pub use charges::{Charges, FeesInUnits};
 pub use holder::Holder;
 pub use margin::{InstrumentMargin, Margin, MarginPart};
 pub use position::{COST_DECIMALS, Position, split_units};
@@ -113,11 +113,9 @@ impl Portfolio {
         self.net.insert(position.instrument_id.clone(), booking.net);
         if !booking.own_fees.is_empty() {
             let key = (position.instrument_id.clone(), position.strategy_id.clone());
-            self.charges
-                .entry(key)
-                .or_default()
-                .fees
-                .extend(booking.own_fees);
+            let charges = self.charges.entry(key).or_default();
+            charges.fees.extend(booking.own_fees);
+            charges.in_units = booking.in_units;
         }
         self.insert(position);
         self.cash.extend(booking.cash);

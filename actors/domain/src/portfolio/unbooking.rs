@@ -1,7 +1,7 @@
 //! A portfolio without an execution that was taken back.
 
-use super::{Booking, Charges, Holder, Portfolio, Position, Split};
-use crate::id::Currency;
+use super::{Booking, Charges, FeesInUnits, Holder, Portfolio, Position, Split};
+use crate::id::{Currency, InstrumentId};
 use crate::instrument::Instrument;
 use crate::money::Money;
 use crate::number::NumberError;
@@ -72,6 +72,7 @@ impl Portfolio {
             realized_pnl: added(self.realized_pnl(), &profit)?,
             fees: added(self.fees(), &fees)?,
             own_fees: added(&charges.fees, &fees)?,
+            in_units: in_units_of(&without, holder, &id),
         }))
     }
 
@@ -79,6 +80,13 @@ impl Portfolio {
     pub(crate) fn commit_without(&mut self, unbooking: Unbooking) {
         self.commit(unbooking.0);
     }
+}
+
+/// Of a spot instrument, which alone has such fees, a strategy has one holder: what is without the
+/// execution is all that there is.
+fn in_units_of(without: &Portfolio, holder: &Holder, id: &InstrumentId) -> FeesInUnits {
+    let charges = without.charges_of(&holder.strategy_id, id);
+    charges.map_or_else(FeesInUnits::default, |charges| charges.in_units)
 }
 
 /// Returns a portfolio of nothing but this.

@@ -349,3 +349,77 @@ fn coins_that_were_bought_are_collateral_of_contracts_margined_in_them() {
     world.working(limit("i", INVERSE, Side::Sell, 100, 10_000));
     assert_eq!(shown(&world), cash + money("360").0);
 }
+
+/// Fills an order whole, with a fee in ten thousandths of BTC; negative is a rebate.
+fn trade_for_base(world: &mut World, strategy: &str, side: Side, deal: (i64, i64), fee: i64) {
+    let client = format!("o{}", world.account.sequence());
+    world.working(SubmitOrder {
+        strategy_id: StrategyId::new(strategy).unwrap(),
+        ..limit(&client, SPOT, side, deal.0, deal.1)
+    });
+    let mut execution = execution(&client, &client, SPOT, side, deal.0, deal.1);
+    execution.fee = Money(crate::number::Decimal::new(fee, 4));
+    execution.fee_currency = currency("BTC");
+    world.report(VenueReport::Filled(execution));
+}
+
+/// What the equity has changed by since the account was opened, with BTC at `price`, and what is
+/// attributed; both in USDT.
+fn changed_and_attributed(world: &World, price: i64) -> (Money, Money) {
+    let spot = instrument(SPOT);
+    let mut rates = Rates::new([&spot]);
+    rates.observe(&spot.instrument_id, Price(price), world.now);
+    let marks = marks(world, &[(SPOT, price)]);
+    let valuation = world.account.valuation(world.now, &marks, &rates).unwrap();
+    let equity = world.account.equity_by(&valuation);
+    let table = world.account.attribution(&valuation).unwrap();
+    let whole = table.in_base(&valuation, |_| true);
+    assert!(!equity.partial && !whole.partial);
+    // 10,000 USDT and 1 BTC.
+    let begun = crate::number::Decimal::new(1_000_000 + price, 2);
+    (Money(equity.equity.0 - begun), whole.pnl.net().unwrap())
+}
+
+#[test]
+fn a_fee_in_what_was_bought_costs_what_it_had_cost() {
+    let mut world = world();
+    // 10 at 2.00 for a fee of 1 are 9 for 20.00: at 3.00 they have made 7.00.
+    trade_for_base(&mut world, "a", Side::Buy, (10_000, 200), 10_000);
+    for (price, made) in [(200, "-2"), (300, "7"), (100, "-11")] {
+        let made = money(made);
+        assert_eq!(changed_and_attributed(&world, price), (made, made));
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_attributed_is_what_the_equity_changed_by_whatever_fees_are_taken_in(
+        steps in prop::collection::vec(
+            (any::<bool>(), any::<bool>(), 1_i64..1_000, 9_000_i64..11_000, -40_i64..400),
+            1..20,
+        ),
+        price in 5_000_i64..20_000,
+        busted in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+    ) {
+        let mut world = world();
+        for (first, buy, quantity, price, fee) in &steps {
+            let side = if *buy { Side::Buy } else { Side::Sell };
+            let strategy = if *first { "a" } else { "b" };
+            trade_for_base(&mut world, strategy, side, (*quantity, *price), *fee);
+        }
+        let fills: Vec<String> = world
+            .account
+            .executions()
+            .iter()
+            .map(|record| record.execution.exec_id.to_string())
+            .collect();
+        for index in busted {
+            let fill = index.get(&fills);
+            super::busts::bust(&mut world, fill, fill);
+        }
+        let (changed, attributed) = changed_and_attributed(&world, price);
+        // Costs that are released are rounded to 16 decimals, and kept so.
+        prop_assert_eq!(changed.0.round_dp(10), attributed.0.round_dp(10));
+        crate::invariant::check_account(&world.account).unwrap();
+    }
+}
