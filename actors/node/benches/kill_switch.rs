@@ -3,12 +3,14 @@
 //!
 //! `cargo bench -p apex-node --bench kill_switch [-- FOLDER]`; the folder decides which disk the
 //! journal is on (default: the system's temporary folder). The flood's orders end at once, so the
-//! number of working orders stays what it is said to be. Each round has an account of its own.
+//! number of working orders stays what it is said to be. Each round has an account of its own, and
+//! nothing new may reach the venue behind the answer.
 
 #[path = "../tests/kill_switch/rig.rs"]
 mod rig;
 
 use apex_domain::order::{OrderType, TimeInForce};
+use apex_domain::venue::VenueCommand;
 use rig::{Desk, Flood, Taken, UNDER_WAY, halt, order, submit};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -17,6 +19,9 @@ use tokio::task::JoinSet;
 const WORKING: [usize; 2] = [1_000, 10_000];
 const ROUNDS: usize = 9;
 const TASKS: usize = 4;
+
+/// Orders a second, on the average of the rounds: what is measured is the halt under a flood.
+const LEAST_FLOOD: f64 = 10_000.0;
 
 /// Answers of the flood before the halt: each task has filled its window many times over.
 const WARM: usize = 5_000;
@@ -72,6 +77,15 @@ async fn round(folder: &Path, working: usize) -> Round {
     let cancels = desk.venue.count(Taken::is_cancel);
     assert!(cancels >= working, "{cancels} cancels");
     let last = desk.venue.last_cancel().expect("a cancel");
+    let news = desk.venue.with_taken(|taken| {
+        let news = taken.iter();
+        let news = news.filter(|one| matches!(one.command, VenueCommand::New(_)));
+        news.map(|one| one.at).max()
+    });
+    assert!(
+        news.is_none_or(|last| last <= begun + answer),
+        "new behind the answer"
+    );
     desk.stop().await;
     Round {
         flood_per_second,
@@ -119,11 +133,10 @@ fn main() {
             rounds.push(runtime.block_on(round(folder.path(), working)));
         }
         let flood: f64 = rounds.iter().map(|round| round.flood_per_second).sum();
+        let flood = flood / ROUNDS as f64;
+        assert!(flood >= LEAST_FLOOD, "{flood:.0} orders/s are no flood");
         let most = rounds.iter().map(|round| round.cancels).max();
-        println!(
-            "{working} working orders, flood {:.0} orders/s",
-            flood / ROUNDS as f64
-        );
+        println!("{working} working orders, flood {:.0} orders/s", flood);
         println!(
             "  durable answer: {}",
             spread(rounds.iter().map(|r| r.answer).collect())

@@ -132,7 +132,7 @@ fn fees_of(
     instrument: Option<&Instrument>,
 ) -> Result<BTreeMap<Currency, Money>, NumberError> {
     let mut fees = charges.fees.clone();
-    let Some(instrument) = instrument.filter(|_| !charges.in_units.amount.is_zero()) else {
+    let Some(instrument) = instrument.filter(|_| charges.in_units != FeesInUnits::default()) else {
         return Ok(fees);
     };
     let FeesInUnits { amount, cost } = charges.in_units;

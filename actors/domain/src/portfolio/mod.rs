@@ -111,8 +111,9 @@ impl Portfolio {
     pub(crate) fn commit(&mut self, booking: Booking) {
         let position = booking.position;
         self.net.insert(position.instrument_id.clone(), booking.net);
-        if !booking.own_fees.is_empty() {
-            let key = (position.instrument_id.clone(), position.strategy_id.clone());
+        let key = (position.instrument_id.clone(), position.strategy_id.clone());
+        // Taking an execution without a fee back changes what others cost in units, too.
+        if !booking.own_fees.is_empty() || self.charges.contains_key(&key) {
             let charges = self.charges.entry(key).or_default();
             charges.fees.extend(booking.own_fees);
             charges.in_units = booking.in_units;

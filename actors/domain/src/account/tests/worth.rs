@@ -391,6 +391,34 @@ fn a_fee_in_what_was_bought_costs_what_it_had_cost() {
     }
 }
 
+/// What both figures are at some prices; they are the same.
+fn agree(world: &World) {
+    for price in [5_000, 9_000, 13_000] {
+        let (changed, attributed) = changed_and_attributed(world, price);
+        assert_eq!(changed, attributed, "at {price}");
+    }
+}
+
+#[test]
+fn a_rebate_and_a_fee_of_as_many_units_cost_different_prices() {
+    let mut world = world();
+    for (price, fee) in [(9_000, 0), (9_000, -10), (9_000, 0), (9_001, 10)] {
+        trade_for_base(&mut world, "b", Side::Sell, (1, price), fee);
+    }
+    agree(&world);
+}
+
+#[test]
+fn a_bust_without_a_fee_changes_what_units_had_cost() {
+    let mut world = world();
+    trade_for_base(&mut world, "b", Side::Buy, (20, 9_000), 0);
+    trade_for_base(&mut world, "b", Side::Buy, (20, 10_000), 100);
+    agree(&world);
+    let first = world.account.executions()[0].execution.exec_id.to_string();
+    super::busts::bust(&mut world, &first, &first);
+    agree(&world);
+}
+
 proptest! {
     #[test]
     fn what_is_attributed_is_what_the_equity_changed_by_whatever_fees_are_taken_in(
