@@ -3,7 +3,8 @@
 use apex_bus::message::KillSwitchTimes;
 use apex_bus::venue::VenueSession;
 use apex_domain::venue::VenueCommand;
-use std::collections::VecDeque;
+use apex_domain::{ClientOrderId, InstrumentId, VenueOrderId};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
 /// Commands on their way out, and the cancels that the session had no room for.
@@ -11,12 +12,19 @@ use std::time::Instant;
 /// Anything else that finds no room is not kept: a new order that waits here would leave into
 /// another market than the one it was decided for, and the account asks what became of it. A
 /// cancel only takes away, so it keeps its place and is handed over as soon as there is room.
-/// Bounded by the working orders, since an order has one cancel under way.
+/// Bounded by the orders: a cancel that the account asks for again while it waits is not kept twice.
 #[derive(Default)]
 pub(super) struct Sending {
     unsent: VecDeque<Unsent>,
-    /// How many of them are cancels.
-    cancels: u64,
+    /// What the cancels among them are of.
+    waiting: BTreeSet<Canceled>,
+}
+
+/// The order that a cancel is of.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Canceled {
+    Own(ClientOrderId),
+    Foreign(InstrumentId, VenueOrderId),
 }
 
 enum Unsent {
@@ -30,19 +38,22 @@ impl Sending {
     pub fn send(&mut self, venue: &dyn VenueSession, commands: Vec<VenueCommand>) -> u64 {
         let mut lost = 0;
         for command in commands {
-            // What waits is before it.
-            let waits = is_cancel(&command) && !self.unsent.is_empty();
-            if !waits && venue.send(command.clone()).is_ok() {
-                continue;
-            }
-            if is_cancel(&command) {
-                self.unsent.push_back(Unsent::Cancel(command));
-                self.cancels += 1;
-            } else {
-                lost += 1;
+            match canceled(&command) {
+                None => lost += u64::from(venue.send(command).is_err()),
+                Some(of) => self.send_cancel(venue, command, of),
             }
         }
         lost
+    }
+
+    fn send_cancel(&mut self, venue: &dyn VenueSession, command: VenueCommand, of: Canceled) {
+        // What waits is before it.
+        if self.unsent.is_empty() && venue.send(command.clone()).is_ok() {
+            return;
+        }
+        if self.waiting.insert(of) {
+            self.unsent.push_back(Unsent::Cancel(command));
+        }
     }
 
     /// Notes how long a halt took: now, or once its last cancel has left.
@@ -59,7 +70,11 @@ impl Sending {
         while let Some(next) = self.unsent.front() {
             match next {
                 Unsent::Cancel(command) if venue.send(command.clone()).is_err() => return,
-                Unsent::Cancel(_) => self.cancels -= 1,
+                Unsent::Cancel(command) => {
+                    if let Some(of) = canceled(command) {
+                        self.waiting.remove(&of);
+                    }
+                }
                 Unsent::Killed(asked_at) => times.note(asked_at.elapsed()),
             }
             self.unsent.pop_front();
@@ -71,19 +86,59 @@ impl Sending {
     pub fn session_lost(&mut self) -> u64 {
         let waited = self.len();
         self.unsent.clear();
-        self.cancels = 0;
+        self.waiting.clear();
         waited
     }
 
     /// Cancels that wait for room.
     pub fn len(&self) -> u64 {
-        self.cancels
+        self.waiting.len() as u64
     }
 }
 
-fn is_cancel(command: &VenueCommand) -> bool {
-    matches!(
-        command,
-        VenueCommand::Cancel { .. } | VenueCommand::CancelForeign { .. }
-    )
+/// Returns what a cancel is of; `None` for any other command.
+fn canceled(command: &VenueCommand) -> Option<Canceled> {
+    match command {
+        VenueCommand::Cancel {
+            client_order_id, ..
+        } => Some(Canceled::Own(client_order_id.clone())),
+        VenueCommand::CancelForeign {
+            venue_order_id,
+            instrument_id,
+        } => Some(Canceled::Foreign(
+            instrument_id.clone(),
+            venue_order_id.clone(),
+        )),
+        VenueCommand::New(_) | VenueCommand::Amend { .. } | VenueCommand::Query { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::support::{HandVenue, cid, instrument};
+
+    #[test]
+    fn a_cancel_that_is_asked_for_again_waits_once() {
+        let venue = HandVenue::default();
+        venue.is_full(true);
+        let instrument_id = instrument().instrument.instrument_id;
+        let mut sending = Sending::default();
+        for _ in 0..3 {
+            let own = VenueCommand::Cancel {
+                client_order_id: cid("a"),
+                instrument_id: instrument_id.clone(),
+            };
+            let foreign = VenueCommand::CancelForeign {
+                venue_order_id: VenueOrderId::new("v").unwrap(),
+                instrument_id: instrument_id.clone(),
+            };
+            assert_eq!(sending.send(&venue, vec![own, foreign]), 0);
+        }
+        assert_eq!(sending.len(), 2);
+        venue.is_full(false);
+        sending.go_on(&venue, &mut KillSwitchTimes::default());
+        assert_eq!(venue.sent(), ["cancel a", "cancel foreign v"]);
+        assert_eq!(sending.len(), 0);
+    }
 }

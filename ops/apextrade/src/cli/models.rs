@@ -13,8 +13,7 @@ fn checked(model: Model, text: &str) -> Result<String, ChoiceError> {
 #[derive(Clone, Debug, Default, Args)]
 pub struct CommonModelArgs {
     /// How long orders and reports are under way: none, 5ms, tail:BASE:MEAN, samples:T,T, or data
-    /// (as a recording was seen); one
-    /// for both ways, or TO_VENUE/BACK.
+    /// (as a recording was seen); one for both ways, or TO_VENUE/BACK.
     #[arg(long, value_name = "TIME", value_parser = |t: &str| checked(Model::Latency, t))]
     pub latency: Option<String>,
     /// Fee of each fill instead of the instruments' own: none, 5bps, MAKER:TAKER such as
