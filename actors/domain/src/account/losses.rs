@@ -316,8 +316,7 @@ impl Account {
 
     /// Returns true for an order that, with those of its side that were `kept` before it, brings
     /// the position that it means nearer to zero and not beyond: of a hedging account the long or
-    /// the short one. Of orders that end or shrink
-    /// when one of them trades each may cover all of it.
+    /// the short one. Of orders that end or shrink when one of them trades each may cover all of it.
     fn reduces(&self, index: OrderIndex, kept: &mut Kept) -> bool {
         let entry = self.orders.get(index);
         let request = &entry.order.request;

@@ -84,8 +84,9 @@ pub struct Account {
     pub(super) reconciler: Box<Reconciler>,
 }
 
-/// What the venue was asked. Not state: it is forgotten with the process, and then asked again,
-/// so it takes no part in comparing accounts.
+/// What the venue was asked, and how the shell says that the journal stands. Not state: it is
+/// forgotten with the process, and then asked and said again, so it takes no part in comparing
+/// accounts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Asked {
     /// When it was last asked for an order.

@@ -10,7 +10,8 @@ use crate::market::Side;
 use crate::money::{Money, Rate};
 use crate::number::{Price, Quantity};
 use crate::order::{
-    AmendOrder, Order, OrderKey, OrderStatus, OrderTerms, OrderType, SubmitOrder, TimeInForce,
+    AmendOrder, Order, OrderKey, OrderStatus, OrderTerms, OrderType, PositionSide, SubmitOrder,
+    TimeInForce,
 };
 use crate::risk::{Limits, MarketRef, ReasonCode};
 use crate::time::{NANOS_PER_MILLI, UnixNanos};
@@ -168,6 +169,22 @@ impl World {
                 ..instrument(text)
             };
             world.apply(AccountInput::DefineInstrument(Box::new(definition)));
+        }
+        world
+    }
+
+    /// A hedging account that is long and short so many of the contract, by orders of those names.
+    pub fn hedged(long: i64, short: i64) -> World {
+        let mut world = World::small();
+        world.hedging();
+        for (client, side, position_side, quantity) in [
+            ("long", Side::Buy, PositionSide::Long, long),
+            ("short", Side::Sell, PositionSide::Short, short),
+        ] {
+            let mut order = limit(client, PERP, side, quantity, 10_000);
+            order.terms.position_side = position_side;
+            world.working(order);
+            world.fill(client, &format!("x-{client}"), quantity, 10_000);
         }
         world
     }

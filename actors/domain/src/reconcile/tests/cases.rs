@@ -354,22 +354,6 @@ fn long_and_short_that_are_held_apart_count_by_their_difference() {
     assert!(report.found.is_empty() && report.is_reconciled);
 }
 
-/// A hedging account that is long 10 and short 4 of the contract.
-fn hedged() -> World {
-    let mut world = World::small();
-    world.hedging();
-    for (client, side, position_side, quantity) in [
-        ("long", Side::Buy, PositionSide::Long, 10),
-        ("short", Side::Sell, PositionSide::Short, 4),
-    ] {
-        let mut order = limit(client, PERP, side, quantity, 10_000);
-        order.terms.position_side = position_side;
-        world.working(order);
-        world.fill(client, &format!("x-{client}"), quantity, 10_000);
-    }
-    world
-}
-
 /// What the venue has of both sides, told apart or by their difference only.
 fn with_sides(world: &World, long: i64, short: i64, by_side: bool) -> VenueSnapshot {
     let mut snapshot = with_position(world, 1);
@@ -402,7 +386,7 @@ fn each_side_of_a_hedging_account_is_compared_by_itself_where_the_venue_tells_it
         (12, -4, true, (2, 0)),
         (10, -1, true, (0, 3)),
     ] {
-        let mut world = hedged();
+        let mut world = World::hedged(10, 4);
         for _ in 0..2 {
             let snapshot = with_sides(&world, long, short, by_side);
             take(&mut world, &snapshot);
@@ -434,7 +418,7 @@ fn each_side_of_a_hedging_account_is_compared_by_itself_where_the_venue_tells_it
 
 #[test]
 fn what_differs_is_told_with_its_side() {
-    let mut world = hedged();
+    let mut world = World::hedged(10, 4);
     let snapshot = with_sides(&world, 13, -7, true);
     take(&mut world, &snapshot);
     let report = world.account.reconciler().report().unwrap();

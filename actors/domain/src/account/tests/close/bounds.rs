@@ -27,17 +27,7 @@ fn fill_news(world: &mut World) {
 
 #[test]
 fn each_side_of_a_hedging_account_is_closed_on_its_own_side() {
-    let mut world = World::small();
-    world.hedging();
-    for (client, side, position_side, quantity) in [
-        ("long", Side::Buy, PositionSide::Long, 10),
-        ("short", Side::Sell, PositionSide::Short, 4),
-    ] {
-        let mut order = limit(client, PERP, side, quantity, 10_000);
-        order.terms.position_side = position_side;
-        world.working(order);
-        world.fill(client, &format!("x-{client}"), quantity, 10_000);
-    }
+    let mut world = World::hedged(10, 4);
     world.apply(all());
     let sides = world.commands().iter().map(|command| match command {
         VenueCommand::New(new) => (new.side, new.quantity.0, new.terms.position_side),
