@@ -1,5 +1,6 @@
 //! What a strategy sees and says while one of its handlers runs.
 
+use crate::account_view::AccountView;
 use crate::command::StrategyCommand;
 use crate::ledger::Ledger;
 use crate::list_request::{ListIds, ListRequest, OrderChange};
@@ -52,6 +53,26 @@ impl Context<'_> {
     /// positive is long, zero is flat.
     pub fn position(&self, id: &InstrumentId) -> i64 {
         self.ledger.position(id)
+    }
+
+    /// Returns the whole account: cash, equity and what is free. `None` where
+    /// [`Subscriptions::account`](crate::Subscriptions::account) did not ask for it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use apex_strategy::Context;
+    /// use apex_domain::number::Decimal;
+    ///
+    /// /// A hundredth of the equity, in base currency.
+    /// fn risk(ctx: &Context<'_>) -> Option<Decimal> {
+    ///     // Equity that is known in part only is no ground for a size.
+    ///     let account = ctx.account().filter(|account| !account.partial)?;
+    ///     account.equity.0.checked_div(Decimal::ONE_HUNDRED)
+    /// }
+    /// ```
+    pub fn account(&self) -> Option<&AccountView> {
+        self.ledger.account()
     }
 
     /// Returns what the strategy's working orders may still add to its position, buys minus

@@ -4,6 +4,7 @@
 //! copy, folded from the account's recorded events, and never asks the account. Folding a
 //! journal from its start gives the same ledger as having been there.
 
+use crate::account_view::AccountView;
 use crate::mark::Mark;
 use apex_domain::event::{Event, Recorded};
 use apex_domain::instrument::Instrument;
@@ -13,10 +14,13 @@ use apex_domain::venue::Execution;
 use apex_domain::{
     AccountId, ClientOrderId, InstrumentId, OrderId, OrderListId, RequestId, StrategyId,
 };
+use ids::number_behind;
+pub use ids::{order_number, order_prefix};
 use lists::Lists;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+mod ids;
 pub mod lists;
 
 /// Ended orders that are kept whole, so that a late fill still finds its order. Late fills come
@@ -28,9 +32,6 @@ const ENDED_ORDERS_KEPT: usize = 1_024;
 /// part names the part, so that the order's own id does not tell whose it is. A busy day has
 /// thousands; each is two short texts here.
 const ICEBERGS_KNOWN: usize = 65_536;
-
-/// A client order id has 36 characters; the counter behind the strategy's name gets at most 10.
-const PREFIX_LENGTH: usize = 25;
 
 /// What a strategy knows of one instrument.
 #[derive(Debug)]
@@ -90,6 +91,7 @@ pub struct Ledger {
     under_way: BTreeMap<ClientOrderId, (InstrumentId, i64)>,
     lists: Lists,
     saved_state: Option<Vec<u8>>,
+    account: Option<AccountView>,
 }
 
 impl Ledger {
@@ -112,6 +114,7 @@ impl Ledger {
             under_way: BTreeMap::new(),
             lists: Lists::default(),
             saved_state: None,
+            account: None,
         };
         for instrument in instruments {
             ledger.define(instrument);
@@ -175,6 +178,16 @@ impl Ledger {
 
     pub fn save_state(&mut self, bytes: Vec<u8>) {
         self.saved_state = Some(bytes);
+    }
+
+    /// Returns the whole account as it was told last.
+    pub fn account(&self) -> Option<&AccountView> {
+        self.account.as_ref()
+    }
+
+    /// Takes the whole account as it stands.
+    pub fn set_account(&mut self, account: AccountView) {
+        self.account = Some(account);
     }
 
     /// Takes the own position over as the account has it, in the units of [`Ledger::position`].
@@ -463,34 +476,6 @@ fn traded(event: &Event) -> Option<(&Execution, i64)> {
         } => Some((execution, -1)),
         _ => None,
     }
-}
-
-/// Returns the counter in a client order id that a strategy's ledger made, `None` for another.
-pub fn order_number(strategy_id: &StrategyId, client_order_id: &ClientOrderId) -> Option<u64> {
-    number_behind(&order_prefix(strategy_id), client_order_id)
-}
-
-fn number_behind(prefix: &str, client_order_id: &ClientOrderId) -> Option<u64> {
-    client_order_id
-        .as_str()
-        .strip_prefix(prefix)?
-        .strip_prefix('-')?
-        .parse()
-        .ok()
-}
-
-/// Returns what the strategy's client order ids begin with: its own id, or, where that is too
-/// long, its beginning and a hash of the whole.
-pub fn order_prefix(strategy_id: &StrategyId) -> String {
-    let id = strategy_id.as_str();
-    if id.len() <= PREFIX_LENGTH {
-        return id.to_owned();
-    }
-    // FNV-1a: it only has to tell apart the few strategies of one account.
-    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    format!("{}.{:012x}", &id[..12], hash >> 16)
 }
 
 #[cfg(test)]

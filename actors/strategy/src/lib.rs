@@ -10,6 +10,7 @@
 //! Start reading at [`Strategy`]; then `examples/ema_cross.rs` to write one, [`lock_step`] for
 //! the order in which things happen, and [`backtest`] for a whole run.
 
+pub mod account_view;
 pub mod backtest;
 pub mod command;
 pub mod context;
@@ -29,12 +30,13 @@ pub mod subscription;
 mod testing;
 
 // So that a strategy needs no second crate for what it looks at most.
+pub use account_view::AccountView;
 pub use apex_domain::indicator;
 pub use command::StrategyCommand;
 pub use context::Context;
 pub use error::{ParameterError, StrategyError};
 pub use list_request::{ListIds, ListRequest, OrderChange};
-pub use lock_step::LockStep;
+pub use lock_step::{Due, LockStep};
 pub use order_request::OrderRequest;
 pub use registry::{DataSource, StrategyType};
 pub use runner::{Budget, Runner, RunnerStatus};

@@ -35,6 +35,9 @@ pub struct Subscriptions {
     /// Book changes and snapshots.
     pub book: bool,
     pub feed_state: bool,
+    /// The whole account, for [`Context::account`](crate::Context::account). Valued anew before each
+    /// market event of a backtest is delivered, which costs time there.
+    pub account: bool,
     /// How many bars or ticks of each instrument it wants to have seen before it acts. A node
     /// without a history delivers none of the past, and in a backtest the first rows are the
     /// warm-up, so a strategy counts what it has seen.
@@ -51,6 +54,7 @@ impl Subscriptions {
             trades: false,
             book: false,
             feed_state: false,
+            account: false,
             warmup: 0,
         }
     }

@@ -379,6 +379,15 @@ pub fn trading_state(state: TradingState) -> v1::TradingState {
     }
 }
 
+pub fn read_trading_state(state: v1::TradingState) -> Option<TradingState> {
+    match state {
+        v1::TradingState::Active => Some(TradingState::Active),
+        v1::TradingState::Reducing => Some(TradingState::Reducing),
+        v1::TradingState::Halted => Some(TradingState::Halted),
+        v1::TradingState::Unspecified => None,
+    }
+}
+
 pub fn feed_status(status: FeedStatus) -> v1::FeedStatus {
     match status {
         FeedStatus::Live => v1::FeedStatus::Live,

@@ -7,6 +7,7 @@ use crate::replay::pace::{Pace, Pause};
 use crate::replay::progress::Progress;
 use crate::stop::stopped;
 use apex_bus::clock::Clock;
+use apex_bus::handle::AccountHandle;
 use apex_bus::message::AccountMessage;
 use apex_bus::venue::{NotSent, VenueSession};
 use apex_domain::UnixNanos;
@@ -15,7 +16,8 @@ use apex_domain::market::MarketEvent;
 use apex_domain::venue::VenueCommand;
 use apex_market_data::Publisher;
 use apex_market_data::replay::ReplayFeed;
-use apex_strategy::LockStep;
+use apex_remote::strategy_session::account_view;
+use apex_strategy::{Due, LockStep};
 use ractor::ActorRef;
 use ractor::rpc::CallResult;
 use std::time::Duration;
@@ -58,6 +60,8 @@ pub struct ReplayDriver {
     pub publisher: Publisher,
     pub step: LockStep,
     pub account: ActorRef<AccountMessage>,
+    /// The same account, to be asked.
+    pub handle: AccountHandle,
     pub clock: Clock,
     pub commands: mpsc::Receiver<VenueCommand>,
     pub news: News,
@@ -88,6 +92,7 @@ impl ReplayDriver {
     ///
     /// Errors: [`NodeError`] when the recording cannot be read on, or the account has gone.
     pub async fn run(&mut self) -> Result<Ended, NodeError> {
+        self.tell_account().await?;
         self.step.start(self.clock.now());
         self.settle().await?;
         let mut frames = 0_u32;
@@ -169,12 +174,30 @@ impl ReplayDriver {
 
     /// Works off everything that follows, before anything else happens.
     async fn settle(&mut self) -> Result<(), NodeError> {
-        while let Some((now, input)) = self.step.poll() {
+        while let Some(due) = self.step.poll() {
+            let Due::Input(now, input) = due else {
+                self.tell_account().await?;
+                continue;
+            };
             let effects = decide(&self.account, now, input).await?;
+            if !effects.events.is_empty() {
+                self.tell_account().await?;
+            }
             self.news.answer(&effects, &mut self.step);
         }
         for note in self.step.take_notes().lines() {
             tracing::info!(strategy_id = %note.strategy_id, "{}", note.text);
+        }
+        Ok(())
+    }
+
+    /// Tells strategies that asked for it how the account stands. It values itself by the market that
+    /// was published, up to the present event and no further.
+    async fn tell_account(&mut self) -> Result<(), NodeError> {
+        if self.step.wants_account() {
+            let asked = self.handle.summary().await;
+            let summary = asked.map_err(|error| NodeError::Step(error.to_string()))?;
+            self.step.set_account(&account_view(&summary));
         }
         Ok(())
     }

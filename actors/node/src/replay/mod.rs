@@ -111,6 +111,7 @@ async fn run_on_heap(
     let account = base.start_account(opened, Arc::new(session), None).await?;
     let _ = account.actor.cast(AccountMessage::Link(VenueLink::Ready));
     let actor = account.actor.clone();
+    let handle = account.handle.clone();
     let roster = Roster::of(account);
     let platform = base.platform(RunMode::Replay, &roster, None);
     let node = Node::serve(&base, options, roster, platform, None).await?;
@@ -121,6 +122,7 @@ async fn run_on_heap(
         publisher: Publisher::without_bars(base.market.clone()),
         step,
         account: actor,
+        handle,
         clock: base.clock.clone(),
         commands,
         news,

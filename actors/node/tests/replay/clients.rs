@@ -71,6 +71,7 @@ async fn paused(base: &Base, file: &Path, start: UnixNanos) -> (ReplayDriver, Ac
         publisher: Publisher::without_bars(base.market.clone()),
         step,
         account: account.actor.clone(),
+        handle: account.handle.clone(),
         clock: base.clock.clone(),
         commands,
         news,

@@ -1,5 +1,6 @@
 //! From batches of the wire to handler calls, and back.
 
+use super::account;
 use super::commands::Commands;
 use super::error::HostError;
 use apex_domain::account::Refusal;
@@ -73,6 +74,9 @@ impl Driver {
             ledger.adopt(read.ok_or_else(unknown)??);
         }
         ledger.resume_counter(welcome.last_order_number);
+        if let Some(told) = &welcome.account {
+            ledger.set_account(account::read(told)?);
+        }
         if !welcome.state.is_empty() {
             ledger.save_state(welcome.state.clone());
         }
@@ -146,6 +150,11 @@ impl Driver {
             Event::Instrument(definition) => {
                 let definition = instrument::read_instrument(definition).map_err(wire)?;
                 self.runner.ledger_mut().define(&Arc::new(definition));
+                return Ok(());
+            }
+            Event::Account(told) => {
+                let view = account::read(told).map_err(wire)?;
+                self.runner.ledger_mut().set_account(view);
                 return Ok(());
             }
             // The counts of what was missed are the server's to report, and a strategy's

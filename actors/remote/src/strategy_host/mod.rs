@@ -4,6 +4,7 @@
 //! it takes nobody along. The host gets its configuration, the token in it, from standard input,
 //! which is also its lifeline: when that closes, the parent is gone, and so is the host.
 
+mod account;
 mod commands;
 mod config;
 mod error;

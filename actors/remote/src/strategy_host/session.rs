@@ -70,6 +70,7 @@ fn hello(config: &HostConfig, strategy: &dyn Strategy) -> v1::Hello {
         strategy_id: config.strategy_id.clone(),
         strategy_type: config.strategy.clone(),
         subscriptions: subscriptions::write(&strategy.subscriptions()),
+        account: strategy.subscriptions().account,
         parameters: config.params.clone(),
         cancel_on_disconnect: config.cancel_on_disconnect,
     }

@@ -99,6 +99,7 @@ pub enum SessionMessage {
         command_id: u64,
         answer: Result<Reply, CommandError>,
     },
+    Account(Option<Box<AccountSummary>>),
     Saved,
     Wake,
     Pause {
@@ -213,6 +214,7 @@ impl Actor for SessionActor {
             budget: args.budget,
             mode: mode(args.platform.mode),
             cancel_on_disconnect: args.hello.cancel_on_disconnect,
+            account: args.hello.account,
             parameters: args.hello.parameters,
         };
         Ok(State {
@@ -284,6 +286,7 @@ impl State {
             // The place of the request is free once it was taken.
             SessionMessage::Request(request, _place) => Input::Request(request),
             SessionMessage::ClientGone => Input::ClientGone,
+            SessionMessage::Account(summary) => Input::Account(summary),
             SessionMessage::Answered { command_id, answer } => {
                 Input::Answered { command_id, answer }
             }
@@ -413,6 +416,7 @@ impl State {
             }
             Effect::Save(bytes) if self.saving => self.to_save = Some(bytes),
             Effect::Save(bytes) => self.save(myself, bytes),
+            Effect::AskAccount => links::ask_account(myself.clone(), self.account.clone()),
             Effect::Log { level, text } => log(&self.owner, level, &text),
             Effect::End {
                 kind,

@@ -127,6 +127,14 @@ async fn carry(account: &AccountHandle, command: AccountCommand) -> Result<Reply
     }
 }
 
+/// Asks how the account stands. One question at a time is under way.
+pub fn ask_account(session: ActorRef<SessionMessage>, account: AccountHandle) {
+    tokio::spawn(async move {
+        let summary = account.summary().await.ok().map(Box::new);
+        let _ = session.cast(SessionMessage::Account(summary));
+    });
+}
+
 /// Reads what a session begins with.
 pub fn load(
     session: ActorRef<SessionMessage>,

@@ -1,6 +1,7 @@
 //! The session of one strategy, without sockets, clock or account: what it is told, what it may
 //! ask for, and when it is stopped.
 
+use super::account::AccountWatch;
 use super::budget::{PerSecond, SessionBudget};
 use super::commands::{self, Owner};
 use super::events::{Happening, Names, write};
@@ -34,6 +35,8 @@ pub enum Input {
         command_id: u64,
         answer: Result<Reply, CommandError>,
     },
+    /// What the account answered to [`Effect::AskAccount`]; `None` where it did not in time.
+    Account(Option<Box<AccountSummary>>),
     /// The client's side of the stream is closed.
     ClientGone,
     Pause {
@@ -74,6 +77,8 @@ pub enum Effect {
         command: AccountCommand,
     },
     Save(Vec<u8>),
+    /// Ask how the account stands, and answer with [`Input::Account`].
+    AskAccount,
     Log {
         level: v1::LogLevel,
         text: String,
@@ -96,6 +101,8 @@ pub struct Setup {
     pub budget: SessionBudget,
     pub mode: v1::RunMode,
     pub cancel_on_disconnect: bool,
+    /// The whole account is told too.
+    pub account: bool,
     pub parameters: BTreeMap<String, String>,
 }
 
@@ -115,6 +122,7 @@ pub struct Session {
     hub: MarketHub,
     state: State,
     holdings: Holdings,
+    account: AccountWatch,
     names: Names,
     timers: Timers,
     /// Unanswered batches and when they left, oldest first; at most the window.
@@ -139,6 +147,7 @@ impl Session {
             hub,
             state: State::Loading,
             holdings: Holdings::empty(setup.owner.strategy_id.clone()),
+            account: AccountWatch::new(setup.account),
             names: Names::default(),
             timers: Timers::default(),
             unanswered: VecDeque::new(),
@@ -182,7 +191,9 @@ impl Session {
         };
         // A timer that finds no room is looked at again with the answer that makes room.
         let timer = self.timers.next().filter(|_| self.has_room());
-        [answer, stopping, timer, Some(silence)]
+        let running = self.state != State::Loading;
+        let account = self.account.due().filter(|_| running);
+        [answer, stopping, timer, account, Some(silence)]
             .into_iter()
             .flatten()
             .min()
@@ -198,6 +209,12 @@ impl Session {
             Input::Happened(happenings) => self.happened(now, happenings, effects),
             Input::Request(request) => self.request(now, request, effects),
             Input::Answered { command_id, answer } => self.answered(command_id, answer, effects),
+            Input::Account(summary) => {
+                self.account.answered(summary.as_deref());
+                if self.has_room() && self.account.has_news() {
+                    self.happened(now, Vec::new(), effects);
+                }
+            }
             Input::ClientGone => {
                 self.end(EndKind::Stopped, "the client is gone", false, effects);
             }
@@ -245,6 +262,7 @@ impl Session {
             answer_timeout_ns: self.setup.budget.answer_timeout_ns,
             trading_state: enums::trading_state(loaded.summary.trading_state).into(),
             last_order_number: self.holdings.last_number(),
+            account: self.account.begin(now, &loaded.summary),
         };
         effects.push(Effect::Send(Response::Welcome(welcome)));
     }
@@ -279,6 +297,12 @@ impl Session {
         mut happenings: Vec<Happening>,
         effects: &mut Vec<Effect>,
     ) {
+        if happenings
+            .iter()
+            .any(|one| matches!(one, Happening::Account(_)))
+        {
+            self.account.moved();
+        }
         // An account's event is told once, and only to the strategy that it is about.
         happenings.retain(|happening| match happening {
             Happening::Account(event) => self.holdings.fold(event, |id| self.hub.instrument(id)),
@@ -305,6 +329,13 @@ impl Session {
                 event: Some(event),
                 warmup: false,
             }));
+        }
+        if let Some(account) = self.account.take() {
+            batch.push(v1::StrategyEvent {
+                ts_ns: self.ts.0,
+                event: Some(v1::strategy_event::Event::Account(account)),
+                warmup: false,
+            });
         }
         if batch.is_empty() {
             return;
@@ -364,6 +395,9 @@ impl Session {
         }
         if now.since(self.last_heard) >= budget.silence_ns {
             return self.end(EndKind::Stopped, "the client said nothing", false, effects);
+        }
+        if self.account.ask(now) {
+            effects.push(Effect::AskAccount);
         }
         if self.has_room() {
             self.happened(now, Vec::new(), effects);

@@ -5,6 +5,7 @@
 //! into those of the account; and it stops a strategy that is over its budget. It decides nothing
 //! about risk or money: that is the account's.
 
+mod account;
 pub mod actor;
 mod budget;
 mod commands;
@@ -19,6 +20,7 @@ mod wants;
 #[cfg(test)]
 mod tests;
 
+pub use account::view as account_view;
 pub use actor::{
     BeginError, EndHook, SessionArgs, SessionEnded, SessionMessage, StateStore, begin,
 };

@@ -1,5 +1,6 @@
 //! The session as a machine: what goes in, what comes out, at given times.
 
+mod account;
 mod holdings;
 mod lists;
 mod support;

@@ -9,7 +9,8 @@ use super::equity::EquityCurve;
 use super::options::{BacktestOptions, Fill, Margin};
 use super::report::{BacktestReport, FillRow, PositionRow};
 use super::statistics::RoundTrips;
-use crate::lock_step::LockStep;
+use crate::account_view::AccountView;
+use crate::lock_step::{Due, LockStep};
 use crate::strategy::Strategy;
 use apex_domain::account::{Account, AccountInput, Effects, Reply};
 use apex_domain::event::{AccountMode, Event, Hold, PositionMode};
@@ -111,6 +112,7 @@ impl Session {
         };
         let now = first.ts_init();
         session.set_up(now, account_id, currency)?;
+        session.tell_account(now);
         session.step.start(now);
         session.settle()?;
         Ok(session)
@@ -187,12 +189,32 @@ impl Session {
     }
 
     fn settle(&mut self) -> Result<(), BacktestError> {
-        while let Some((now, input)) = self.step.poll() {
-            self.account.apply(now, input, &mut self.effects);
-            self.step.on_effects(&self.effects);
-            self.note_events()?;
+        while let Some(due) = self.step.poll() {
+            match due {
+                Due::Input(now, input) => {
+                    self.account.apply(now, input, &mut self.effects);
+                    self.on_effects(now);
+                    self.note_events()?;
+                }
+                Due::Account(now) => self.tell_account(now),
+            }
         }
         Ok(())
+    }
+
+    fn on_effects(&mut self, now: UnixNanos) {
+        if !self.effects.events.is_empty() {
+            self.tell_account(now);
+        }
+        self.step.on_effects(&self.effects);
+    }
+
+    fn tell_account(&mut self, now: UnixNanos) {
+        if self.step.wants_account()
+            && let Some(view) = AccountView::of(&self.account, now, self.step.markets())
+        {
+            self.step.set_account(&view);
+        }
     }
 
     fn note_events(&mut self) -> Result<(), BacktestError> {

@@ -1,3 +1,4 @@
+mod account;
 mod happenings;
 mod kinds;
 mod orders;

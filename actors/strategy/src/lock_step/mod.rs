@@ -26,9 +26,14 @@
 //!
 //! ```text
 //! step.push_market(event);
-//! while let Some((now, input)) = step.poll() {
-//!     account.apply(now, input, &mut effects);   // or: ask the actor, wait for it to be durable
-//!     step.on_effects(&effects);
+//! while let Some(due) = step.poll() {
+//!     match due {
+//!         Due::Input(now, input) => {
+//!             account.apply(now, input, &mut effects); // or: ask the actor, until it is durable
+//!             step.on_effects(&effects);
+//!         }
+//!         Due::Account(now) => step.set_account(&view(&account, now, step.markets())),
+//!     }
 //! }
 //! ```
 //!
@@ -39,6 +44,7 @@
 mod commands;
 mod interest;
 mod notes;
+mod sights;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -78,8 +84,20 @@ enum Stage {
     Idle,
     /// The venue has seen it, and its reports are on their way.
     Venue,
-    /// The account has views of it yet to see, and then the strategies.
+    /// The account has views of it yet to see.
     Account,
+    /// The marks have moved, and the strategies are next.
+    Strategies,
+}
+
+/// What a driver has to do next.
+#[derive(Debug)]
+pub enum Due {
+    /// Hand this to the account, and what comes of it to [`LockStep::on_effects`].
+    Input(UnixNanos, AccountInput),
+    /// Tell how the account stands now in the markets of [`LockStep::markets`], by
+    /// [`LockStep::set_account`]. Never due where no strategy subscribed to the account.
+    Account(UnixNanos),
 }
 
 /// See the module.
@@ -102,6 +120,8 @@ pub struct LockStep {
     /// True from `poll` until `on_effects`.
     is_waiting: bool,
     stage: Stage,
+    /// The strategies know the account as it is in the present market.
+    is_account_told: bool,
     /// Views of the present market event that the account has yet to see.
     views: VecDeque<MarketView>,
     interest: Interest,
@@ -150,6 +170,7 @@ impl LockStep {
             awaited: None,
             is_waiting: false,
             stage: Stage::Idle,
+            is_account_told: false,
             views: VecDeque::new(),
             interest: Interest::default(),
             ticked: None,
@@ -269,7 +290,7 @@ impl LockStep {
     /// Returns what the account has to take next, and when; `None` when everything that was
     /// pushed is done, or while an answer is outstanding. Each input has to be answered by
     /// [`LockStep::on_effects`] before the next one comes.
-    pub fn poll(&mut self) -> Option<(UnixNanos, AccountInput)> {
+    pub fn poll(&mut self) -> Option<Due> {
         if self.is_waiting {
             return None;
         }
@@ -277,7 +298,7 @@ impl LockStep {
             if let Some((input, origin)) = self.inputs.pop_front() {
                 self.awaited = origin;
                 self.is_waiting = true;
-                return Some((self.clock, input));
+                return Some(Due::Input(self.clock, input));
             }
             let event = self.queue.front()?;
             match self.stage {
@@ -288,7 +309,7 @@ impl LockStep {
                         Passed::Something => {}
                         Passed::Tick => {
                             self.is_waiting = true;
-                            return Some((self.clock, AccountInput::Tick));
+                            return Some(Due::Input(self.clock, AccountInput::Tick));
                         }
                     }
                 }
@@ -301,8 +322,12 @@ impl LockStep {
                         let id = event.instrument_id().clone();
                         self.show_account(id, view);
                     }
-                    None => self.show_strategies(),
+                    None => self.move_marks(),
                 },
+                Stage::Strategies if self.wants_account() && !self.is_account_told => {
+                    return Some(Due::Account(self.clock));
+                }
+                Stage::Strategies => self.show_strategies(),
             }
         }
     }
@@ -396,47 +421,11 @@ impl LockStep {
         self.queue_reports();
     }
 
-    /// Returns what the account sees of an event, in order: nothing of one without a price, or
-    /// where it needs none.
-    fn views(&self, event: &MarketEvent) -> VecDeque<MarketView> {
-        let id = event.instrument_id();
-        if !self.interest.wants(id) {
-            return VecDeque::new();
-        }
-        let mut mark = self.marks.get(id).copied().unwrap_or_default();
-        match event {
-            MarketEvent::Bar(bar) => mark.views_through(bar).into(),
-            MarketEvent::Quote(_) | MarketEvent::Trade(_) => {
-                mark.observe(event);
-                mark.view().into_iter().collect()
-            }
-            MarketEvent::Book(_) | MarketEvent::Snapshot(_) | MarketEvent::FeedState(_) => {
-                VecDeque::new()
-            }
-        }
-    }
-
-    fn show_account(&mut self, instrument_id: InstrumentId, view: MarketView) {
-        let input = AccountInput::Market {
-            instrument_id,
-            view,
-        };
-        self.inputs.push_back((input, None));
-    }
-
     fn show_strategies(&mut self) {
         self.stage = Stage::Idle;
         let Some(event) = &self.queue.pop_front() else {
             return;
         };
-        match self.marks.get_mut(event.instrument_id()) {
-            Some(mark) => mark.observe(event),
-            None => {
-                let mut mark = Mark::default();
-                mark.observe(event);
-                self.marks.insert(event.instrument_id().clone(), mark);
-            }
-        }
         for index in 0..self.runners.len() {
             // The clock was moved to the event, so the event cannot be later.
             if let Err(error) = self.runners[index].market(self.clock, event) {

@@ -118,11 +118,15 @@ fn nothing_comes_while_an_answer_is_outstanding() {
     world.run([]);
     world.step.push_market(bar(1, 100));
     world.step.push_market(bar(2, 100));
-    let (now, input) = world.step.poll().unwrap();
+    let Some(Due::Input(now, input)) = world.step.poll() else {
+        panic!("nothing for the account");
+    };
     assert!(world.step.poll().is_none());
     let effects = world.apply(now, input);
     world.step.on_effects(&effects);
-    let (now, _) = world.step.poll().unwrap();
+    let Some(Due::Input(now, _)) = world.step.poll() else {
+        panic!("nothing for the account");
+    };
     assert_eq!(now, UnixNanos(1), "the first bar is not done yet");
 }
 

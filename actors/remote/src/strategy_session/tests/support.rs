@@ -114,6 +114,15 @@ pub struct Run {
 
 impl Run {
     pub fn new(quantity: i64, orders: Vec<Order>, cancel_on_disconnect: bool) -> Run {
+        Run::begin(quantity, orders, cancel_on_disconnect, false)
+    }
+
+    /// One that asked for the whole account, and holds nothing.
+    pub fn seeing_the_account() -> Run {
+        Run::begin(0, Vec::new(), false, true)
+    }
+
+    fn begin(quantity: i64, orders: Vec<Order>, cancel_on_disconnect: bool, account: bool) -> Run {
         let hub = MarketHub::new();
         hub.define(instrument()).unwrap();
         let wants = Wants::read(&[v1::StrategySubscription {
@@ -134,6 +143,7 @@ impl Run {
             budget,
             mode: v1::RunMode::Simulated,
             cancel_on_disconnect,
+            account,
             parameters: BTreeMap::new(),
         };
         let now = UnixNanos(1_000 * SECOND);
@@ -152,6 +162,7 @@ impl Run {
             panic!("{effects:?}");
         };
         assert_eq!(welcome.state, b"kept");
+        assert_eq!(welcome.account.is_some(), account);
         run
     }
 

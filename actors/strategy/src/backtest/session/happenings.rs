@@ -197,7 +197,7 @@ impl Session {
                 source,
             });
         }
-        self.step.on_effects(&self.effects);
+        self.on_effects(ts);
         self.note_events()?;
         self.settle()
     }

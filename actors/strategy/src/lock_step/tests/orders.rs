@@ -67,7 +67,7 @@ fn the_account_is_told_the_time_once_a_second_and_the_market_where_it_matters() 
     let mut told = Vec::new();
     for ts in [0, SECOND / 2, SECOND, SECOND + 1, 5 * SECOND] {
         world.step.push_market(bar(ts, 100));
-        while let Some((now, input)) = world.step.poll() {
+        while let Some(Due::Input(now, input)) = world.step.poll() {
             match &input {
                 AccountInput::Tick => told.push(format!("tick {}", now.0)),
                 AccountInput::Market { .. } => told.push(format!("market {}", now.0)),

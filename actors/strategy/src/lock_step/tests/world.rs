@@ -1,5 +1,6 @@
 //! An account, a venue and scripted strategies round an engine.
 
+use crate::Due;
 use crate::context::Context;
 use crate::lock_step::LockStep;
 use crate::strategy::Strategy;
@@ -156,7 +157,7 @@ impl World {
     }
 
     pub fn settle(&mut self) {
-        while let Some((now, input)) = self.step.poll() {
+        while let Some(Due::Input(now, input)) = self.step.poll() {
             let effects = self.apply(now, input);
             self.step.on_effects(&effects);
         }
