@@ -77,18 +77,22 @@ impl Disk {
         sums
     }
 
-    /// Returns the executions that reconciliation made up, and whether it moved a balance.
-    pub fn made_up(&self) -> (Vec<Execution>, bool) {
+    /// Returns the executions that reconciliation made up, and by how much it moved balances
+    /// together, without those that it moved back.
+    pub fn made_up(&self) -> (Vec<Execution>, BTreeMap<Currency, Decimal>) {
         let mut executions = Vec::new();
-        let mut moved = false;
+        let mut moved = BTreeMap::<_, Decimal>::new();
         for recorded in self.read() {
             match recorded.event {
                 Event::PositionReconciled { execution }
                 | Event::SideReconciled { execution, .. } => executions.push(*execution),
-                Event::BalanceReconciled { .. } => moved = true,
+                Event::BalanceReconciled { currency, amount } => {
+                    *moved.entry(currency).or_default() += amount.0;
+                }
                 _ => {}
             }
         }
+        moved.retain(|_, sum| !sum.is_zero());
         (executions, moved)
     }
 

@@ -36,8 +36,7 @@ pub struct Snapshots {
     /// The long and the short side of a hedging account are told apart. Not drawn, see
     /// [`Setting::draw`].
     pub by_side: bool,
-    /// Only of spot accounts: what a contract realised is a question of how positions net, which
-    /// strategies of one account do each by themselves and a venue does over all of them.
+    /// A venue realises profit by one average of each side of a contract, whoever traded it.
     pub balances: bool,
     /// Orders and executions are answered for at a later moment than positions and balances.
     pub two_moments: bool,
@@ -83,7 +82,11 @@ impl Setting {
             executions: foreign || rng.random_bool(0.7),
             positions: foreign || rng.random_bool(0.7),
             by_side: seed.is_multiple_of(2),
-            balances: funds == Funds::Cash && (foreign || rng.random_bool(0.7)),
+            balances: match funds {
+                Funds::Cash => foreign || rng.random_bool(0.7),
+                // What a stranger moved has no price. Not drawn, as sessions are not.
+                Funds::Unchecked | Funds::Margin => !foreign && seed.is_multiple_of(5),
+            },
             two_moments: rng.random_bool(0.3),
         });
         let sessions = seed % 4 == 3;

@@ -1,7 +1,7 @@
 //! What one execution does to a portfolio, computed whole before anything is changed.
 
 use super::position::{Position, signed_notional};
-use super::{Charges, FeesInUnits, Holder, NetPosition, Portfolio};
+use super::{Charges, FeesInUnits, Holder, NetPosition, Portfolio, Whole};
 use crate::id::Currency;
 use crate::instrument::{Instrument, InstrumentKind};
 use crate::money::Money;
@@ -21,6 +21,9 @@ pub(crate) struct Booking {
     pub own_fees: BTreeMap<Currency, Money>,
     /// Likewise, those that were paid in units of the position.
     pub in_units: FeesInUnits,
+    /// What all strategies together hold of a contract on the position's side; see
+    /// [`Portfolio::venue_cash`].
+    pub whole: Option<Whole>,
 }
 
 /// Returns the part of a fee that is paid in units of the position (spot, fee in the base asset),
@@ -110,6 +113,14 @@ pub(super) fn plan(
         cost: in_units.cost.checked_add(Money(fee_cost.ok_or(RANGE)?))?,
     };
 
+    let whole = match instrument.settles_profit() {
+        true => {
+            let id = &instrument.instrument_id;
+            let held = portfolio.whole_of(id, holder.side);
+            Some(held.traded(instrument, execution)?)
+        }
+        false => None,
+    };
     let net = portfolio.net(&instrument.instrument_id);
     let position = Position {
         quantity: after.quantity,
@@ -125,6 +136,7 @@ pub(super) fn plan(
         fees: fees.changed,
         own_fees: own_fees.changed,
         in_units,
+        whole,
     })
 }
 

@@ -15,6 +15,7 @@ pub mod rates;
 mod splits;
 mod unbooking;
 pub mod valuation;
+mod whole;
 
 pub use attribution::{Attribution, BasePnl, Pnl, PnlKey};
 pub(crate) use booking::{Booking, fee_units};
@@ -26,6 +27,7 @@ pub use rates::{ConversionRate, DEFAULT_MAX_RATE_AGE_NS, Freshness, Rates};
 pub use splits::Split;
 pub(crate) use unbooking::{Past, Unbooking};
 pub use valuation::{Equity, Mark, Valuation};
+use whole::Whole;
 
 use crate::id::{Currency, ExecId, InstrumentId, StrategyId};
 use crate::instrument::Instrument;
@@ -92,6 +94,9 @@ pub struct Portfolio {
     /// Payments of funding that were booked.
     funded: BTreeSet<(InstrumentId, ExecId)>,
     splits: BTreeMap<InstrumentId, Vec<Split>>,
+    /// What all strategies together hold of each side of a contract, averaged as one holder's; see
+    /// [`Portfolio::venue_cash`].
+    whole: BTreeMap<(InstrumentId, PositionSide), Whole>,
 }
 
 impl Portfolio {
@@ -110,6 +115,10 @@ impl Portfolio {
     /// Carries out what [`Portfolio::plan`] found.
     pub(crate) fn commit(&mut self, booking: Booking) {
         let position = booking.position;
+        if let Some(whole) = booking.whole {
+            let key = (position.instrument_id.clone(), position.side);
+            self.whole.insert(key, whole);
+        }
         self.net.insert(position.instrument_id.clone(), booking.net);
         let key = (position.instrument_id.clone(), position.strategy_id.clone());
         // Taking an execution without a fee back changes what others cost in units, too.

@@ -1,11 +1,12 @@
 //! Splits of an instrument: more or fewer units at the same cost.
 
 use super::booking::Balances;
-use super::{NetPosition, Portfolio, Position};
+use super::{NetPosition, Portfolio, Position, Whole};
 use crate::id::Currency;
 use crate::instrument::Instrument;
 use crate::money::Money;
 use crate::number::NumberError;
+use crate::order::PositionSide;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ pub(crate) struct SplitBooking {
     net: NetPosition,
     cash: BTreeMap<Currency, Money>,
     realized_pnl: BTreeMap<Currency, Money>,
+    whole: Vec<(PositionSide, Whole)>,
 }
 
 impl Split {
@@ -77,6 +79,7 @@ impl Portfolio {
             net,
             cash: cash.changed,
             realized_pnl: realized_pnl.changed,
+            whole: self.whole_after_split(instrument, split)?,
         })
     }
 
@@ -93,6 +96,9 @@ impl Portfolio {
         }
         for position in booking.positions {
             self.insert(position);
+        }
+        for (side, whole) in booking.whole {
+            self.whole.insert((id.clone(), side), whole);
         }
         self.cash.extend(booking.cash);
         self.realized_pnl.extend(booking.realized_pnl);

@@ -1,6 +1,6 @@
 //! A portfolio without an execution that was taken back.
 
-use super::{Booking, Charges, FeesInUnits, Holder, Portfolio, Position, Split};
+use super::{Booking, Charges, FeesInUnits, Holder, Portfolio, Position, Split, Whole};
 use crate::id::{Currency, InstrumentId};
 use crate::instrument::Instrument;
 use crate::money::Money;
@@ -23,7 +23,8 @@ type Amounts = BTreeMap<Currency, Money>;
 
 impl Portfolio {
     /// Returns what the portfolio is without `busted`, given the other executions of the same
-    /// instrument and holder, and the instrument's splits, in the order of their booking.
+    /// instrument and holder, and the instrument's splits, in the order of their booking; `of_side`
+    /// are those of every strategy on the holder's side, in the venue's order.
     ///
     /// Errors: a number of the result cannot be held; nothing was changed.
     pub(crate) fn plan_without<'a>(
@@ -32,6 +33,7 @@ impl Portfolio {
         holder: &Holder,
         busted: &Execution,
         others: impl Iterator<Item = Past<'a>>,
+        of_side: Vec<Past<'a>>,
     ) -> Result<Unbooking, NumberError> {
         let without = replayed(instrument, holder, others)?;
         let id = instrument.instrument_id.clone();
@@ -73,6 +75,10 @@ impl Portfolio {
             fees: added(self.fees(), &fees)?,
             own_fees: added(&charges.fees, &fees)?,
             in_units: in_units_of(&without, holder, &id),
+            whole: match instrument.settles_profit() {
+                true => Some(Whole::made_by(instrument, of_side)?),
+                false => None,
+            },
         }))
     }
 

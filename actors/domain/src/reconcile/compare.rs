@@ -316,7 +316,9 @@ pub(crate) fn balances(
         let sum = venue.entry(&row.currency).or_insert(Ok(Money::ZERO));
         *sum = sum.clone().and_then(|sum| sum.checked_add(row.amount));
     }
-    let ours = holdings(account.portfolio(), |id| account.instruments().get(id));
+    let ours = holdings(account.portfolio(), account.venue_cash(), |id| {
+        account.instruments().get(id)
+    });
     for currency in ours.keys() {
         venue.entry(currency).or_insert(Ok(Money::ZERO));
     }
@@ -343,16 +345,14 @@ pub(crate) fn balances(
 /// Returns what is held of each currency: cash, and spot positions in it.
 pub(crate) fn holdings<'a>(
     portfolio: &Portfolio,
+    cash: BTreeMap<Currency, Result<Money, NumberError>>,
     instrument: impl Fn(&InstrumentId) -> Option<&'a Instrument>,
 ) -> BTreeMap<Currency, Result<Money, NumberError>> {
-    let mut sums: BTreeMap<Currency, Result<Money, NumberError>> = BTreeMap::new();
+    let mut sums = cash;
     let mut add = |currency: &Currency, amount: Money| {
         let sum = sums.entry(currency.clone()).or_insert(Ok(Money::ZERO));
         *sum = sum.clone().and_then(|sum| sum.checked_add(amount));
     };
-    for (currency, amount) in portfolio.cash() {
-        add(currency, *amount);
-    }
     for (instrument_id, net) in portfolio.nets() {
         let Some(instrument) = instrument(instrument_id) else {
             continue;

@@ -128,10 +128,11 @@ pub fn differences(account: &Account, since: UnixNanos) -> Option<Vec<String>> {
 
 /// Nothing is made up where nobody but the account trades in it. Without lists of executions a
 /// bust that is still on its way cannot be told from a trade of somebody else: what was made up
-/// for it is taken back again when it has come.
+/// for it is taken back again when it has come. A balance that was moved for a payment of funding
+/// that came late is moved back.
 pub fn nothing_is_made_up(disk: &Disk, setting: &Setting) -> Result<(), String> {
     let (executions, moved) = disk.made_up();
-    if setting.foreign || (executions.is_empty() && !moved) {
+    if setting.foreign || (executions.is_empty() && moved.is_empty()) {
         return Ok(());
     }
     let lists = setting.snapshots.as_ref().is_some_and(|it| it.executions);
@@ -141,11 +142,11 @@ pub fn nothing_is_made_up(disk: &Disk, setting: &Setting) -> Result<(), String> 
         *sums.entry(&execution.instrument_id).or_default() += signed;
     }
     let is_undone = sums.values().all(|sum| *sum == 0);
-    if !lists && !moved && is_undone && disk.has_busts_after(0) {
+    if !lists && moved.is_empty() && is_undone && disk.has_busts_after(0) {
         return Ok(());
     }
     Err(format!(
-        "reconciliation moved a balance ({moved}) or made up {executions:?}"
+        "reconciliation moved balances ({moved:?}) or made up {executions:?}"
     ))
 }
 

@@ -98,7 +98,7 @@ impl Ledger {
     }
 
     fn balance_rows(&self) -> Vec<VenueBalance> {
-        let sums = self.spot_balances().into_iter();
+        let sums = self.balances().into_iter();
         let held = sums.filter(|(_, amount)| *amount != Decimal::ZERO);
         held.map(|(currency, amount)| VenueBalance {
             currency,

@@ -179,8 +179,11 @@ impl Account {
         let instrument = self.instruments.get(&key.1);
         let instrument = instrument.ok_or(NumberError::OutOfRange)?;
         let others = self.past_without(record);
+        let side = record.position_side;
+        let of_side = self.traded_of_side(&key.1, side, Some(record.sequence));
+        let (holder, busted) = (record.holder(), &record.execution);
         self.portfolio
-            .plan_without(instrument, &record.holder(), &record.execution, others)
+            .plan_without(instrument, &holder, busted, others, of_side)
     }
 
     pub(in crate::account) fn take_bust(

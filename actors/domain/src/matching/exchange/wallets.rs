@@ -120,7 +120,9 @@ impl Wallets {
         let fresh = || opened(&self.cash);
         let portfolio = self.accounts.get(account_id).cloned();
         let portfolio = portfolio.unwrap_or_else(fresh);
-        let sums = holdings(&portfolio, instrument).into_iter();
+        let cash = portfolio.cash().iter();
+        let cash = cash.map(|(currency, amount)| (currency.clone(), Ok(*amount)));
+        let sums = holdings(&portfolio, cash.collect(), instrument).into_iter();
         sums.filter_map(|(currency, amount)| {
             let amount = amount.ok().filter(|amount| !amount.is_zero())?;
             Some(VenueBalance { currency, amount })

@@ -205,8 +205,14 @@ proptest! {
                 let split = (n == split_at).then_some(Past::Split(&split));
                 split.into_iter().chain(own.then_some(Past::Execution(one)))
             });
+            let of_side = executions.iter().enumerate().flat_map(|(n, one)| {
+                let of_side = n != busted && holders()[fills[n].3].side == holder.side;
+                let split = (n == split_at).then_some(Past::Split(&split));
+                split.into_iter().chain(of_side.then_some(Past::Execution(one)))
+            });
             let instrument = whole.instrument.clone();
-            let unbooking = whole.portfolio.plan_without(&instrument, holder, &executions[busted], others);
+            let busted = &executions[busted];
+            let unbooking = whole.portfolio.plan_without(&instrument, holder, busted, others, of_side.collect());
             whole.portfolio.commit_without(unbooking.unwrap());
             let (a, b) = (&whole.portfolio, &without.portfolio);
             for position in b.positions() {
@@ -217,6 +223,34 @@ proptest! {
             prop_assert_eq!(a.cash_of(&usd), b.cash_of(&usd));
             let of = |p: &Portfolio| p.realized_pnl().get(&usd).copied().unwrap_or_default();
             prop_assert_eq!(of(a), of(b));
+            let counted = |p: &Portfolio| {
+                let cash = p.venue_cash(|_| Some(&instrument), |_, _| Vec::new());
+                cash.get(&usd).cloned().unwrap_or(Ok(Money::ZERO))
+            };
+            prop_assert_eq!(counted(a), counted(b));
+        }
+    }
+
+    #[test]
+    fn a_venue_counts_as_one_holder_of_each_side_would(fills in fills()) {
+        for kind in KINDS {
+            let strategies = booked(kind, &fills, |n| holders()[n].clone());
+            let of_side = |n: usize| Holder {
+                side: holders()[n].side,
+                ..Holder::external()
+            };
+            let venue = booked(kind, &fills, of_side);
+            let instrument = &strategies.instrument;
+            let counted = strategies.portfolio.venue_cash(|_| Some(instrument), |_, _| Vec::new());
+            let told = venue.portfolio.cash().iter().map(|(unit, cash)| (unit.clone(), Ok(*cash)));
+            let told: BTreeMap<_, _> = told.collect();
+            // A currency that only one of them knows has nothing in it.
+            let amount = |sums: &BTreeMap<Currency, Result<Money, NumberError>>, unit: &Currency| {
+                sums.get(unit).cloned().unwrap_or(Ok(Money::ZERO))
+            };
+            for unit in counted.keys().chain(told.keys()) {
+                prop_assert_eq!(amount(&counted, unit), amount(&told, unit), "{:?}", kind);
+            }
         }
     }
 }

@@ -1,0 +1,169 @@
+//! Contracts as their venue counts them: it knows of no strategies.
+//!
+//! Profit of a contract becomes cash when it is realised, and what a trade realises depends on whose
+//! average it closes. A strategy here has a position of its own; a venue has one for each side, of
+//! all of them. So the cash of two strategies that trade one contract differs from what the venue
+//! tells, by no fault of anybody, until both are flat. Before the two are compared the account's
+//! cash is counted as the venue counts it.
+
+use super::{NetPosition, Past, Portfolio, Split};
+use crate::id::{Currency, InstrumentId};
+use crate::instrument::{Instrument, InstrumentKind};
+use crate::money::Money;
+use crate::number::{Decimal, NumberError};
+use crate::order::PositionSide;
+use crate::portfolio::position::Holding;
+use crate::time::UnixNanos;
+use crate::venue::Execution;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+type Sums = BTreeMap<Currency, Result<Money, NumberError>>;
+
+/// One side of a contract, averaged over all strategies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Whole {
+    held: NetPosition,
+    /// The newest time that its executions have at the venue.
+    last_ts: UnixNanos,
+    /// An execution was booked behind a later one: the average is another one than the venue's,
+    /// until nothing is held.
+    is_disordered: bool,
+}
+
+impl Whole {
+    fn holding(&self) -> Holding {
+        Holding {
+            quantity: self.held.quantity,
+            open_cost: self.held.open_cost.0,
+            realized: Decimal::ZERO,
+        }
+    }
+
+    fn with(self, holding: &Holding) -> Whole {
+        let held = NetPosition {
+            quantity: holding.quantity,
+            open_cost: Money(holding.open_cost),
+        };
+        Whole { held, ..self }
+    }
+
+    /// Returns it after a trade.
+    ///
+    /// Errors: `OutOfRange`.
+    pub(super) fn traded(
+        self,
+        instrument: &Instrument,
+        execution: &Execution,
+    ) -> Result<Whole, NumberError> {
+        let delta = execution.position_change(instrument)?;
+        let price = execution.last_price;
+        let after = self.holding().trade(delta, price, instrument)?;
+        let is_late = execution.ts_event < self.last_ts;
+        Ok(Whole {
+            last_ts: self.last_ts.max(execution.ts_event),
+            is_disordered: after.quantity != 0 && (self.is_disordered || is_late),
+            ..self.with(&after)
+        })
+    }
+
+    /// Returns what all of this makes.
+    ///
+    /// Errors: `OutOfRange`.
+    pub(super) fn made_by(
+        instrument: &Instrument,
+        past: Vec<Past<'_>>,
+    ) -> Result<Whole, NumberError> {
+        let mut whole = Whole::default();
+        for step in past {
+            whole = match step {
+                Past::Execution(execution) => whole.traded(instrument, execution)?,
+                Past::Split(split) => whole.after_split(instrument, split)?,
+            };
+        }
+        Ok(whole)
+    }
+
+    fn after_split(self, instrument: &Instrument, split: &Split) -> Result<Whole, NumberError> {
+        let (numerator, denominator) = (split.numerator, split.denominator);
+        let holding = self.holding();
+        let after = holding.split(numerator, denominator, instrument.kind)?;
+        Ok(self.with(&after))
+    }
+}
+
+impl Portfolio {
+    /// Returns what all strategies hold of one side of a contract, averaged as one position.
+    pub(super) fn whole_of(&self, id: &InstrumentId, side: PositionSide) -> Whole {
+        let key = (id.clone(), side);
+        self.whole.get(&key).copied().unwrap_or_default()
+    }
+
+    /// Returns the sides of a contract after a split.
+    ///
+    /// Errors: `OutOfRange`.
+    pub(super) fn whole_after_split(
+        &self,
+        instrument: &Instrument,
+        split: &Split,
+    ) -> Result<Vec<(PositionSide, Whole)>, NumberError> {
+        let id = &instrument.instrument_id;
+        let sides = [PositionSide::Net, PositionSide::Long, PositionSide::Short];
+        let held = sides.into_iter().filter_map(|side| {
+            let whole = self.whole.get(&(id.clone(), side))?;
+            Some((side, *whole))
+        });
+        held.map(|(side, whole)| Ok((side, whole.after_split(instrument, split)?)))
+            .collect()
+    }
+
+    /// Returns cash as a venue counts it that realises the profit of a contract by the average of
+    /// all strategies together, in the order of its own time. Equal to [`Portfolio::cash`] where
+    /// one strategy trades each contract and nothing came late. `past` tells what was traded of a
+    /// side, in that order; it is asked where something came late.
+    ///
+    /// Errors, by currency: `OutOfRange`.
+    pub(crate) fn venue_cash<'a>(
+        &self,
+        instrument: impl Fn(&InstrumentId) -> Option<&'a Instrument>,
+        past: impl Fn(&InstrumentId, PositionSide) -> Vec<Past<'a>>,
+    ) -> Sums {
+        let cash = self.cash.iter();
+        let mut sums: Sums = cash
+            .map(|(currency, amount)| (currency.clone(), Ok(*amount)))
+            .collect();
+        for ((id, side), whole) in &self.whole {
+            let Some(instrument) = instrument(id) else {
+                continue;
+            };
+            let whole = match whole.is_disordered {
+                true => Whole::made_by(instrument, past(id, *side)),
+                false => Ok(*whole),
+            };
+            let shift = whole.and_then(|whole| self.shift(instrument, *side, &whole));
+            if shift != Ok(Money::ZERO) {
+                let currency = instrument.profit_currency().clone();
+                let sum = sums.entry(currency).or_insert(Ok(Money::ZERO));
+                *sum = sum.clone().and_then(|sum| sum.checked_add(shift?));
+            }
+        }
+        sums
+    }
+
+    /// Returns what the venue has realised of a side beyond what the strategies have. Cash and the
+    /// cost of what is open are together the same on both sides.
+    fn shift(
+        &self,
+        instrument: &Instrument,
+        side: PositionSide,
+        whole: &Whole,
+    ) -> Result<Money, NumberError> {
+        let ours = self.net_of_side(&instrument.instrument_id, side)?.open_cost;
+        let venue = whole.held.open_cost;
+        match instrument.kind {
+            // The base amount of what is open is owed the other way round.
+            InstrumentKind::Inverse => ours.checked_sub(venue),
+            InstrumentKind::Linear | InstrumentKind::Spot => venue.checked_sub(ours),
+        }
+    }
+}
