@@ -280,10 +280,12 @@ impl Account {
                 Wanted::Work(quantity) => {
                     let partial = list.definition.release == ReleaseRule::Partial;
                     let grows = partial || quantity > list.definition.quantities[position];
-                    // What its list took from an order comes back with a bust; what its owner
-                    // or the venue took does not.
-                    let most = self.orders.get(*index).most.filter(|_| !grows);
-                    let quantity = most.map_or(quantity, |most| quantity.min(most));
+                    // What its list took from an order comes back with a bust, and what the
+                    // venue took when its parent trades more. What its owner took does not.
+                    let entry = self.orders.get(*index);
+                    let most = entry.most.filter(|_| !grows);
+                    let most = [most, entry.owner_most].into_iter().flatten();
+                    let quantity = most.fold(quantity, Quantity::min);
                     self.size(step, *index, quantity);
                 }
             }

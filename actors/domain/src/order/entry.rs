@@ -95,6 +95,9 @@ pub(crate) struct OrderEntry {
     pub ordered: Quantity,
     /// The total that its owner or the venue amended it to: its list asks for no more than that.
     pub most: Option<Quantity>,
+    /// The total that its owner amended it to, for as long as the owner asks for no other: whatever
+    /// its list has for it, it is no larger.
+    pub owner_most: Option<Quantity>,
     /// The venue's time of the newest values that it told; older ones that come later are past.
     pub amended_at: UnixNanos,
     /// The quantity of an amend that the venue refused, until the order changes otherwise.
@@ -181,6 +184,7 @@ impl OrderEntry {
             busted: Quantity::ZERO,
             ordered: quantity,
             most: None,
+            owner_most: None,
             amended_at: UnixNanos::MIN,
             refused_quantity: None,
             amend_refused_at: UnixNanos::MIN,

@@ -170,6 +170,7 @@ impl OrderEntry {
                 ts_event,
                 ..
             } => {
+                let changes = self.order.quantity != *quantity;
                 self.order.quantity = *quantity;
                 self.ordered = *quantity;
                 self.order.limit_price = *limit_price;
@@ -189,6 +190,9 @@ impl OrderEntry {
                         && keeps(amend.stop_price, *stop_price)
                 };
                 let answered = self.amend.take_if(|amend| answers(amend));
+                if changes && answered.as_ref().is_some_and(|amend| amend.is_requested) {
+                    self.owner_most = Some(*quantity);
+                }
                 if answered.is_none_or(|amend| amend.is_requested) {
                     self.most = Some(*quantity);
                 }

@@ -190,6 +190,60 @@ fn child_of_amended(
 }
 
 #[test]
+fn no_growth_of_its_parent_makes_a_child_larger_than_its_owner_left_it() {
+    for (release, contingency) in [
+        (ReleaseRule::Full, Contingency::Oto),
+        (ReleaseRule::Partial, Contingency::Oto),
+        (ReleaseRule::Full, Contingency::Bracket),
+        (ReleaseRule::Partial, Contingency::Bracket),
+    ] {
+        let mut world = World::small();
+        let orders = match contingency {
+            Contingency::Oto => bracket()[..2].to_vec(),
+            _ => bracket(),
+        };
+        world.submit_list(SubmitList {
+            release,
+            ..list(contingency, orders)
+        });
+        world.step("accept e");
+        // While it waits; a limit of its own changes no quantity.
+        world.amend("t", Some(5), None);
+        world.amend("t", None, Some(11_500));
+        world.amend("e", Some(12), None);
+        world.step("amended e 12");
+        world.step("fill e 12");
+        let name = format!("{release:?} {contingency:?}");
+        assert_eq!(world.order("t").quantity, Quantity(5), "{name}");
+        world.step("accept t");
+        // Its owner may have all that its list has for it.
+        world.amend("t", Some(8), None);
+        world.step("amended t 8");
+        assert_eq!(world.order("t").quantity, Quantity(8), "{name}");
+        world.assert_recovers();
+    }
+}
+
+#[test]
+fn a_part_that_its_owner_took_from_a_working_child_stays_away_when_more_is_filled() {
+    let mut world = World::small();
+    world.submit_list(SubmitList {
+        release: ReleaseRule::Partial,
+        ..list(Contingency::Oto, bracket()[..2].to_vec())
+    });
+    world.step("accept e");
+    world.step("fill e 4");
+    world.step("accept t");
+    world.amend("t", Some(2), None);
+    world.step("amended t 2");
+    assert_eq!(world.order("t").quantity, Quantity(2));
+    world.step("fill e 6");
+    assert_eq!(world.order("t").quantity, Quantity(2));
+    assert_eq!(world.sent(), "");
+    world.assert_recovers();
+}
+
+#[test]
 fn the_child_of_an_entry_that_was_amended_keeps_its_share_of_it() {
     use ReleaseRule::{Full, Partial};
     let works = OrderStatus::Accepted;
