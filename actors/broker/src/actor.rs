@@ -16,6 +16,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How soon the venue's session is looked at again while cancels wait for room in it: it takes some
+/// hundred commands in this time.
+const ROOM: Duration = Duration::from_millis(2);
+
 /// How often an account looks for orders whose answer is overdue. A fifth of the five seconds
 /// after which one counts as unknown.
 const TICK: Duration = Duration::from_secs(1);
@@ -63,6 +67,9 @@ pub struct AccountActor;
 pub struct State {
     shell: Shell,
     abort: AbortHook,
+    runs_live: bool,
+    /// A look at the room in the session is under way.
+    looks: bool,
 }
 
 impl fmt::Debug for State {
@@ -93,16 +100,27 @@ impl Actor for AccountActor {
             // It ends by itself: with the account, or with the market.
             tokio::spawn(feeder.run());
         }
-        Ok(State { shell, abort })
+        Ok(State {
+            shell,
+            abort,
+            runs_live,
+            looks: false,
+        })
     }
 
     async fn handle(
         &self,
-        _myself: ActorRef<AccountMessage>,
+        myself: ActorRef<AccountMessage>,
         message: AccountMessage,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
+        state.looks &= !matches!(message, AccountMessage::Room);
         take_whole(&mut state.shell, message, &state.abort);
+        // Nothing else may come to an account that is idle otherwise.
+        if state.runs_live && state.shell.waits_for_room() && !state.looks {
+            state.looks = true;
+            myself.send_after(ROOM, || AccountMessage::Room);
+        }
         Ok(())
     }
 }

@@ -22,6 +22,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+mod release;
 mod sending;
 mod shares;
 mod snapshots;
@@ -32,13 +33,13 @@ mod snapshots;
 /// taken, as the venue's own bound is the number of orders.
 const HELD: usize = 16_384;
 
-/// As [`HELD`], with the room that each more urgent class has behind it.
-const fn held(urgency: Urgency) -> usize {
-    let protective = HELD + Urgency::Protective.under_way();
+/// As [`HELD`], with the room that what protects has behind it. The kill switch is refused by no
+/// count: its few callers are bounded by their own places.
+const fn held(urgency: Urgency) -> Option<usize> {
     match urgency {
-        Urgency::Ordinary => HELD,
-        Urgency::Protective => protective,
-        Urgency::KillSwitch => protective + Urgency::KillSwitch.under_way(),
+        Urgency::Ordinary => Some(HELD),
+        Urgency::Protective => Some(HELD + Urgency::Protective.under_way()),
+        Urgency::KillSwitch => None,
     }
 }
 
@@ -146,6 +147,8 @@ impl Shell {
                 view,
             } => self.market(now, instrument_id, view),
             AccountMessage::Barrier(reply) => drop(reply.send(())),
+            // What waits for room is handed over behind every message.
+            AccountMessage::Room => {}
             AccountMessage::Tick => {
                 let (account, hub) = (&self.args.account, &self.args.market);
                 let leaving = query::leaving(account, hub, now);
@@ -173,8 +176,9 @@ impl Shell {
 
     /// Refuses what must not even be decided now.
     fn admit(&self, command: &AccountCommand) -> Result<(), CommandError> {
-        let limit = held(command.urgency());
-        if self.outbox.len() >= limit {
+        if let Some(limit) = held(command.urgency())
+            && self.outbox.len() >= limit
+        {
             return Err(CommandError::Overloaded { limit });
         }
         // It was decided before and decides nothing new: the answer is in the account.
@@ -285,6 +289,7 @@ impl Shell {
             AccountQuery::Orders { filter, page } => query::orders(account, filter, page),
             AccountQuery::Executions { page } => query::executions(account, page),
             AccountQuery::Preview(request) => {
+                let now = self.time.of_market(now);
                 let preview = query::preview(account, &self.args.market, now, request);
                 AccountAnswer::Preview(Box::new(preview))
             }
@@ -301,6 +306,7 @@ impl Shell {
                     kill_switch: self.kill_switch.clone(),
                     clock_ahead: self.time.ahead(),
                 };
+                let now = self.time.of_market(now);
                 match query::summary(account, &self.args.market, now, links) {
                     Some(summary) => AccountAnswer::Summary(Box::new(summary)),
                     // `new` refuses an account that was never opened.
@@ -410,6 +416,7 @@ impl Shell {
     /// they will be published.
     fn decide(&mut self, now: UnixNanos, input: AccountInput) -> (Effects, Vec<AccountEvent>) {
         let mut effects = Effects::with_orders();
+        let input = self.time.in_its_time(input);
         self.args.account.apply(now, input, &mut effects);
         if !effects.events.is_empty() {
             self.args.journal.append(&effects.events);
@@ -440,52 +447,6 @@ impl Shell {
 
     fn hold(&mut self, held: Held) {
         self.outbox.hold(self.args.account.sequence(), held);
-    }
-
-    /// Lets out what is durable: first to the venue, since that is what waits for money, then the
-    /// answer, then to those who watch.
-    fn release(&mut self) {
-        let venue = self.args.venue.as_ref();
-        self.sending.go_on(venue, &mut self.kill_switch);
-        let waited = self.sending.len();
-        let mut not_sent = 0_u64;
-        while let Some(held) = self.outbox.pop_ready() {
-            not_sent += self.send(held.commands, held.kills);
-            match held.answer {
-                // A caller that has gone away in the meantime can ask by its id.
-                Some(Answer::Command(reply, answer)) => drop(reply.send(answer)),
-                Some(Answer::Query(reply, answer)) => drop(reply.send(answer)),
-                Some(Answer::Step(reply, effects)) => drop(reply.send(Ok(effects))),
-                None => {}
-            }
-            if let (Some(report), Some(keeper)) = (held.report, &self.args.keeper) {
-                keeper.report(*report);
-            }
-            if !held.events.is_empty() {
-                // The topic never makes the publisher wait; a reader that is too slow is told of
-                // its gap and reads the journal.
-                let _ = self.args.events.try_publish_batch(&held.events);
-            }
-        }
-        let waits = self.sending.len();
-        if not_sent > 0 || waits > waited {
-            let account_id = &self.account_id;
-            tracing::warn!(%account_id, not_sent, waits, "venue session took no command");
-        }
-    }
-
-    /// Hands commands to the venue's session, and returns how many are lost. The account asks what
-    /// became of those: at the link's next state, or at a tick. Cancels of a session that stands
-    /// wait for room in it.
-    fn send(&mut self, commands: Vec<VenueCommand>, kills: Option<Instant>) -> u64 {
-        let mut lost = self.sending.send(self.args.venue.as_ref(), commands);
-        if !self.venue_connected {
-            lost += self.sending.session_lost();
-        }
-        if let Some(asked_at) = kills {
-            self.sending.killed(asked_at, &mut self.kill_switch);
-        }
-        lost
     }
 }
 

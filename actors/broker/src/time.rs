@@ -1,6 +1,7 @@
 //! The time that an account decides at.
 
 use apex_bus::clock::Clock;
+use apex_domain::account::AccountInput;
 use apex_domain::{AccountId, UnixNanos};
 use std::time::{Duration, Instant};
 
@@ -72,6 +73,36 @@ impl AccountClock {
         Duration::from_nanos(self.creeping.ahead.unsigned_abs())
     }
 
+    /// Returns an input as it is in the account's time. What the market tells has the time of the
+    /// clock: next to a time that is ahead of it every price would seem old, and every print older
+    /// than the order that waits for it.
+    pub fn in_its_time(&self, mut input: AccountInput) -> AccountInput {
+        let ahead = self.creeping.ahead;
+        if ahead == 0 {
+            return input;
+        }
+        match &mut input {
+            AccountInput::Submit { market, .. } | AccountInput::Amend { market, .. } => {
+                market.ts = market.ts.plus(ahead);
+            }
+            AccountInput::SubmitList { markets, .. } => {
+                for market in markets.values_mut() {
+                    market.ts = market.ts.plus(ahead);
+                }
+            }
+            AccountInput::Market { view, .. } => {
+                (view.ts, view.last_ts) = (view.ts.plus(ahead), view.last_ts.plus(ahead));
+            }
+            _ => {}
+        }
+        input
+    }
+
+    /// Returns a time of the account in the time of the market.
+    pub fn of_market(&self, now: UnixNanos) -> UnixNanos {
+        now.plus(self.creeping.ahead.saturating_neg())
+    }
+
     fn is_far_ahead(&self) -> bool {
         self.creeping.ahead > WORTH_AN_ERROR_NS
     }
@@ -103,6 +134,8 @@ impl Creeping {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use apex_domain::InstrumentId;
+    use apex_domain::risk::MarketView;
 
     /// Readings of the wall clock and the steady one, and the account's time then.
     fn check(floor: i64, readings: &[(i64, i64, i64)]) {
@@ -115,6 +148,38 @@ mod tests {
             assert_eq!(creeping.read(*wall, *steady), *time, "{wall} at {steady}");
             assert_eq!(creeping.ahead, time - wall);
         }
+    }
+
+    /// The time that an account is told of its market, with its own so far ahead of the clock.
+    fn told(ahead: i64) -> (UnixNanos, UnixNanos) {
+        let mut clock = AccountClock::new(
+            AccountId::new("paper").unwrap(),
+            Clock::replay(),
+            UnixNanos(0),
+        );
+        clock.creeping.ahead = ahead;
+        let view = MarketView {
+            ts: UnixNanos(90),
+            last_ts: UnixNanos(80),
+            ..MarketView::default()
+        };
+        let input = clock.in_its_time(AccountInput::Market {
+            instrument_id: InstrumentId::new("A.SIM").unwrap(),
+            view,
+        });
+        let AccountInput::Market { view, .. } = input else {
+            panic!("{input:?}");
+        };
+        let now = UnixNanos(100).plus(ahead);
+        assert_eq!(clock.of_market(now), UnixNanos(100));
+        assert_eq!(now.since(view.ts), 10);
+        (view.last_ts, view.ts)
+    }
+
+    #[test]
+    fn a_price_is_as_old_in_the_accounts_time_as_by_the_clock() {
+        assert_eq!(told(0), (UnixNanos(80), UnixNanos(90)));
+        assert_eq!(told(600), (UnixNanos(680), UnixNanos(690)));
     }
 
     #[test]

@@ -57,6 +57,14 @@ pub enum VenueCommand {
 }
 
 impl VenueCommand {
+    /// Returns true for what only takes away: it never has to wait behind what adds.
+    pub fn is_cancel(&self) -> bool {
+        matches!(
+            self,
+            VenueCommand::Cancel { .. } | VenueCommand::CancelForeign { .. }
+        )
+    }
+
     /// Returns the order of ours that it is about; `None` where it is about none.
     pub fn client_order_id(&self) -> Option<&ClientOrderId> {
         match self {

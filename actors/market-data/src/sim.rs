@@ -24,6 +24,9 @@ const STEP: Duration = Duration::from_millis(20);
 /// under way; full: the command is not taken, and the account asks for its outcome.
 const COMMANDS_WAITING: usize = 8_192;
 
+/// Cancels that may wait beside them: no flood of another account's orders keeps one out.
+const CANCELS_BESIDE: usize = 8_192;
+
 /// What the market takes.
 #[derive(Debug)]
 pub enum SimMarketMessage {
@@ -298,7 +301,11 @@ impl SimSession {
 impl VenueSession for SimSession {
     fn send(&self, command: VenueCommand) -> Result<(), NotSent> {
         let market = self.market.get().ok_or(NotSent)?;
-        if self.waiting.fetch_add(1, Ordering::AcqRel) >= COMMANDS_WAITING {
+        let beside = match command.is_cancel() {
+            true => CANCELS_BESIDE,
+            false => 0,
+        };
+        if self.waiting.fetch_add(1, Ordering::AcqRel) >= COMMANDS_WAITING + beside {
             self.waiting.fetch_sub(1, Ordering::AcqRel);
             return Err(NotSent);
         }

@@ -24,6 +24,9 @@ use tokio::sync::mpsc;
 /// question. Full: the command is not taken, and the account asks for its outcome later.
 const COMMANDS_WAITING: usize = 1 << 16;
 
+/// Cancels that may wait beside them.
+const CANCELS_BESIDE: usize = 1 << 13;
+
 /// Pause before connecting again: doubled each time, from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -40,13 +43,16 @@ pub struct LinkSession {
 
 impl VenueSession for LinkSession {
     fn send(&self, command: VenueCommand) -> Result<(), NotSent> {
+        if !command.is_cancel() && self.commands.capacity() <= CANCELS_BESIDE {
+            return Err(NotSent);
+        }
         self.commands.try_send(command).map_err(|_| NotSent)
     }
 }
 
 /// Returns a session and the end at which its commands come out.
 pub fn session() -> (LinkSession, mpsc::Receiver<VenueCommand>) {
-    let (commands, receiver) = mpsc::channel(COMMANDS_WAITING);
+    let (commands, receiver) = mpsc::channel(COMMANDS_WAITING + CANCELS_BESIDE);
     (LinkSession { commands }, receiver)
 }
 
@@ -151,8 +157,10 @@ impl Link {
                 biased;
                 () = tokio::time::sleep_until(self.snapshots.due()) => {
                     if let Some(since) = self.snapshots.ask(self.clock.now()) {
-                        // A session that is full or closed is told of by its next event.
-                        let _ = sender.request_snapshot(since);
+                        // One that is closed is told of by its next event.
+                        if sender.request_snapshot(since).is_err() {
+                            self.snapshots.not_asked();
+                        }
                     }
                 }
                 event = events.next() => match event {

@@ -15,6 +15,9 @@ const AT_FIRST: Duration = Duration::from_secs(1);
 /// Snapshots that come in short order.
 const FIRST: u32 = 5;
 
+/// After this long without an answer it is asked again.
+const UNANSWERED_NS: i64 = 60_000_000_000;
+
 /// How far each list of executions reaches back behind the last one: what a venue adds late is
 /// added within seconds.
 const OVERLAP_NS: i64 = 60_000_000_000;
@@ -51,15 +54,23 @@ impl Snapshots {
     pub fn ask(&mut self, now: UnixNanos) -> Option<UnixNanos> {
         let pause = if self.asked < FIRST { AT_FIRST } else { EVERY };
         self.next = Instant::now() + pause;
-        if self.asked_at.is_some() {
+        let is_open = |at: &UnixNanos| now.since(*at) < UNANSWERED_NS;
+        if self.asked_at.as_ref().is_some_and(is_open) {
             return None;
         }
         self.asked += 1;
-        self.asked_at = Some(now);
+        // What answers may be the answer to the first question: it knows no more than that asked for.
+        self.asked_at.get_or_insert(now);
         Some(
             self.last
                 .map_or(UnixNanos::MIN, |last| last.plus(-OVERLAP_NS)),
         )
+    }
+
+    /// The last question did not leave: it is asked again when the next one is due.
+    pub fn not_asked(&mut self) {
+        self.asked = self.asked.saturating_sub(1);
+        self.asked_at = None;
     }
 
     /// Takes the answer, and adds when it was asked for.
@@ -74,6 +85,19 @@ impl Snapshots {
 mod tests {
     use super::*;
     use apex_domain::reconcile::{ExecutionPart, VenueSnapshot};
+
+    #[test]
+    fn a_question_that_did_not_leave_or_has_no_answer_is_asked_again() {
+        let mut snapshots = Snapshots::begin();
+        assert!(snapshots.ask(UnixNanos(7)).is_some());
+        snapshots.not_asked();
+        assert!(snapshots.ask(UnixNanos(8)).is_some());
+        assert!(snapshots.ask(UnixNanos(8 + UNANSWERED_NS - 1)).is_none());
+        assert!(snapshots.ask(UnixNanos(8 + UNANSWERED_NS)).is_some());
+        let mut snapshot = VenueSnapshot::default();
+        snapshots.answer(&mut snapshot);
+        assert_eq!(snapshot.requested_at, UnixNanos(8));
+    }
 
     #[test]
     fn one_question_at_a_time_that_reaches_back_behind_the_last_answer() {

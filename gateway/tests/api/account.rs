@@ -116,6 +116,7 @@ impl Actor for TestAccount {
             }
             AccountMessage::Query(query, reply) => drop(reply.send(state.answer(&query))),
             AccountMessage::Barrier(reply) => drop(reply.send(())),
+            AccountMessage::Room => {}
             AccountMessage::Link(VenueLink::Snapshot(snapshot)) => {
                 state.decide(AccountInput::Reconcile { snapshot });
             }

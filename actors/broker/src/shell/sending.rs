@@ -34,12 +34,14 @@ enum Unsent {
 }
 
 impl Sending {
-    /// Hands over what a decision led to. Returns how many were not taken, and are not kept.
+    /// Hands over what a decision led to. Returns how many were not taken, and are not kept. While a
+    /// cancel waits nothing overtakes it: what would have replaced the order beside it must not.
     pub fn send(&mut self, venue: &dyn VenueSession, commands: Vec<VenueCommand>) -> u64 {
         let mut lost = 0;
         for command in commands {
             match canceled(&command) {
-                None => lost += u64::from(venue.send(command).is_err()),
+                None if self.unsent.is_empty() => lost += u64::from(venue.send(command).is_err()),
+                None => lost += 1,
                 Some(of) => self.send_cancel(venue, command, of),
             }
         }
@@ -56,7 +58,8 @@ impl Sending {
         }
     }
 
-    /// Notes how long a halt took: now, or once its last cancel has left.
+    /// Notes how long a halt took: now, or once its last cancel has left. One whose cancels are lost
+    /// with the session has no time: the account asks for them again in the next one.
     pub fn killed(&mut self, asked_at: Instant, times: &mut KillSwitchTimes) {
         if self.unsent.is_empty() {
             times.note(asked_at.elapsed());
@@ -117,6 +120,29 @@ fn canceled(command: &VenueCommand) -> Option<Canceled> {
 mod tests {
     use super::*;
     use crate::tests::support::{HandVenue, cid, instrument};
+
+    #[test]
+    fn nothing_overtakes_a_cancel_that_waits() {
+        let venue = HandVenue::default();
+        venue.is_full(true);
+        let instrument_id = instrument().instrument.instrument_id;
+        let mut sending = Sending::default();
+        let cancel = VenueCommand::Cancel {
+            client_order_id: cid("a"),
+            instrument_id: instrument_id.clone(),
+        };
+        assert_eq!(sending.send(&venue, vec![cancel]), 0);
+        venue.is_full(false);
+        let query = VenueCommand::Query {
+            client_order_id: cid("b"),
+            instrument_id,
+        };
+        assert_eq!(sending.send(&venue, vec![query.clone()]), 1);
+        assert!(venue.sent().is_empty());
+        sending.go_on(&venue, &mut KillSwitchTimes::default());
+        assert_eq!(sending.send(&venue, vec![query]), 0);
+        assert_eq!(venue.sent(), ["cancel a", "query b"]);
+    }
 
     #[test]
     fn a_cancel_that_is_asked_for_again_waits_once() {

@@ -419,6 +419,8 @@ pub enum AccountMessage {
     },
     /// Asks for an answer at once: what came before it has been taken then.
     Barrier(RpcReplyPort<()>),
+    /// The venue's session may have room again for the cancels that wait for it.
+    Room,
     Tick,
 }
 

@@ -157,7 +157,8 @@ impl Session {
         self.curve.receive(id, paid)?;
         self.trips.receive(instrument, paid);
         let currency = instrument.quote_currency.clone();
-        let input = if paid > Decimal::ZERO {
+        // Of a spot position nothing is paid like funding; who may sell it short may owe for it too.
+        let input = if paid > Decimal::ZERO || !instrument.settles_profit() {
             AccountInput::AdjustCash {
                 request_id: None,
                 currency,
@@ -170,7 +171,7 @@ impl Session {
             self.happenings.owed = self.happenings.owed.checked_sub(paid).ok_or(RANGE)?;
             AccountInput::Funding(FundingPayment {
                 instrument_id: id.clone(),
-                funding_id: dividend_id(ts).ok_or(RANGE)?,
+                funding_id: dividend_id(ts, self.happenings.dividends_paid).ok_or(RANGE)?,
                 currency,
                 amount: Money(paid),
                 ts_event: ts,
@@ -203,7 +204,7 @@ impl Session {
     }
 }
 
-/// An id of its own for each time, besides those of funding.
-fn dividend_id(ts: UnixNanos) -> Option<ExecId> {
-    ExecId::new(&format!("DIVIDEND-{}", ts.0)).ok()
+/// An id of its own for each payment of the run, besides those of funding.
+fn dividend_id(ts: UnixNanos, number: u64) -> Option<ExecId> {
+    ExecId::new(&format!("DIVIDEND-{}-{number}", ts.0)).ok()
 }

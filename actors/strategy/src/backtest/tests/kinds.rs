@@ -125,3 +125,28 @@ fn who_is_short_owes_a_dividend_whether_there_is_free_cash_or_not() {
     assert_eq!(report["funding"], "0");
     assert_eq!(report["final_equity"], "-1.7");
 }
+
+#[test]
+fn two_dividends_of_one_time_are_both_owed_of_a_spot_position_too() {
+    for kind in [InstrumentKind::Linear, InstrumentKind::Spot] {
+        let share = Instrument {
+            kind,
+            ..instrument()
+        };
+        let dividend = |symbol: Option<&str>| Happening {
+            ts: UnixNanos(3 * DAY),
+            symbol: symbol.map(str::to_owned),
+            what: What::Dividend {
+                amount: Money::parse("0.47").unwrap(),
+            },
+        };
+        let options = BacktestOptions {
+            corporate_actions: Some(vec![dividend(None), dividend(Some("DATA"))]),
+            ..BacktestOptions::default()
+        };
+        let report = traded(-10, &[200, 200, 200, 200], share, &options);
+        assert_eq!(report["dividends"], "-9.4", "{kind:?}");
+        assert_eq!(report["funding"], "0", "{kind:?}");
+        assert_eq!(report["final_equity"], "-9.4", "{kind:?}");
+    }
+}

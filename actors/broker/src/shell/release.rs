@@ -1,0 +1,67 @@
+//! What leaves an account once its decision is durable.
+
+use super::{Answer, Shell};
+use apex_domain::venue::VenueCommand;
+use std::time::Instant;
+
+impl Shell {
+    /// Lets out what is durable: first to the venue, since that is what waits for money, then the
+    /// answer, then to those who watch.
+    pub(super) fn release(&mut self) {
+        let venue = self.args.venue.as_ref();
+        self.sending.go_on(venue, &mut self.kill_switch);
+        let waited = self.sending.len();
+        let mut not_sent = 0_u64;
+        while let Some(held) = self.outbox.pop_ready() {
+            not_sent += self.send(held.commands, held.kills);
+            match held.answer {
+                // A caller that has gone away in the meantime can ask by its id.
+                Some(Answer::Command(reply, answer)) => drop(reply.send(answer)),
+                Some(Answer::Query(reply, answer)) => drop(reply.send(answer)),
+                Some(Answer::Step(reply, effects)) => drop(reply.send(Ok(effects))),
+                None => {}
+            }
+            if let (Some(report), Some(keeper)) = (held.report, &self.args.keeper) {
+                keeper.report(*report);
+            }
+            if !held.events.is_empty() {
+                // The topic never makes the publisher wait; a reader that is too slow is told of
+                // its gap and reads the journal.
+                let _ = self.args.events.try_publish_batch(&held.events);
+            }
+        }
+        let waits = self.sending.len();
+        if not_sent > 0 || waits > waited {
+            let account_id = &self.account_id;
+            if self.venue_connected {
+                tracing::warn!(%account_id, not_sent, waits, "venue session has no room: cancels wait for it, the outcome of other commands is asked for");
+            } else {
+                tracing::info!(%account_id, not_sent, "no venue session yet: the orders are asked for once it stands");
+            }
+        }
+    }
+
+    /// Returns true while cancels wait for room in the venue's session.
+    pub fn waits_for_room(&self) -> bool {
+        self.sending.len() > 0
+    }
+
+    /// Hands commands to the venue's session, and returns how many are lost. The account asks what
+    /// became of those: at the link's next state, or at a tick. Cancels of a session that stands
+    /// wait for room in it.
+    fn send(&mut self, commands: Vec<VenueCommand>, kills: Option<Instant>) -> u64 {
+        let mut lost = self.sending.send(self.args.venue.as_ref(), commands);
+        if !self.venue_connected {
+            lost += self.sending.session_lost();
+        }
+        if let Some(asked_at) = kills {
+            if lost == 0 {
+                self.sending.killed(asked_at, &mut self.kill_switch);
+            } else {
+                let account_id = &self.account_id;
+                tracing::warn!(%account_id, lost, "the kill switch's cancels wait for a session");
+            }
+        }
+        lost
+    }
+}
