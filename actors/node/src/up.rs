@@ -14,10 +14,12 @@ use apex_bus::message::AccountEvent;
 use apex_bus::supervision::{AbortHook, abort_process};
 use apex_bus::topic::{Capacity, Topic, TopicStats};
 use apex_bus::venue::VenueSession;
-use apex_domain::{AccountId, UnixNanos};
+use apex_domain::account::Account;
+use apex_domain::{AccountId, Instrument, UnixNanos};
 use apex_gateway::{GatewayOptions, Running, StrategySessions};
 use apex_persistence::starts;
 use apex_storage::{DataDir, Records};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -159,6 +161,17 @@ impl Base {
         for instrument in known.chain(&opening.instruments) {
             self.market.define(instrument.clone())?;
         }
+        let unlisted = unlisted(&account.account, &opening.instruments);
+        if !unlisted.is_empty() {
+            let account_id = &opening.account_id;
+            tracing::warn!(
+                %account_id,
+                instruments = unlisted.join(", "),
+                "this run has no market for instruments with working orders or positions: their orders \
+                 cannot trade and their positions have no price; start with the same --instruments file \
+                 or --venue as before"
+            );
+        }
         account.prepare(opening, &*self.stores.records)
     }
 
@@ -264,6 +277,26 @@ impl Node {
             topics,
         }
     }
+}
+
+/// Returns the instruments in which an account has working orders or a position, and that no market
+/// of this run lists.
+fn unlisted(account: &Account, listed: &[Instrument]) -> Vec<String> {
+    let of_orders = account
+        .working_orders()
+        .map(|order| &order.request.instrument_id);
+    let held = account.positions().filter(|position| !position.is_flat());
+    let ids: BTreeSet<_> = of_orders
+        .chain(held.map(|position| &position.instrument_id))
+        .collect();
+    ids.into_iter()
+        .filter(|id| {
+            !listed
+                .iter()
+                .any(|instrument| instrument.instrument_id == **id)
+        })
+        .map(ToString::to_string)
+        .collect()
 }
 
 /// Returns what ends the process when an account breaks an invariant: the run says so first, so that

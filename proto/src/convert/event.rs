@@ -7,7 +7,7 @@ use apex_domain::account::ExecutionRecord;
 use apex_domain::event::{Event, Hold, Recorded};
 use apex_domain::order::Order;
 use apex_domain::risk::{MarketRef, ReasonCode};
-use apex_domain::{AccountId, ExecId, Instrument, UnixNanos};
+use apex_domain::{AccountId, ExecId, Instrument, OrderId, Price, UnixNanos};
 
 /// Writes an event with the order as it stood right after it; `None` where the event is not about
 /// an order.
@@ -76,6 +76,23 @@ pub fn order_event(
             wire.busted_exec_id = exec_id.to_string();
             wire.busted_was_booked = *booked;
         }
+        Event::OrderAmendRejected { reason, .. } | Event::OrderCancelRejected { reason, .. } => {
+            wire.reason.clone_from(reason);
+        }
+        Event::OrderPendingAmend {
+            quantity,
+            limit_price,
+            stop_price,
+            ..
+        } => {
+            let price = |price: &Option<Price>| {
+                let price = price.map(|price| instrument.format_price(price));
+                price.unwrap_or_default()
+            };
+            wire.asked_quantity = instrument.format_quantity(*quantity);
+            wire.asked_limit_price = price(limit_price);
+            wire.asked_stop_price = price(stop_price);
+        }
         _ => {}
     }
     Some(wire)
@@ -108,7 +125,7 @@ pub(super) fn read_hold(fields: &mut Fields, field: &str, value: i32) -> Option<
 /// too little to fold: a held end, which leaves the order as it is.
 ///
 /// What the wire does not have is empty: the market at the time of the order, request ids, the
-/// venue's report sequence. A change under way has the order's numbers from before it.
+/// venue's report sequence.
 ///
 /// Errors: every field that cannot be read.
 pub fn read_order_event(
@@ -170,13 +187,6 @@ fn read_event(
             order_id,
             reason_code,
         },
-        Kind::PendingAmend => Event::OrderPendingAmend {
-            order_id,
-            request_id: None,
-            quantity,
-            limit_price,
-            stop_price,
-        },
         Kind::Amended => Event::OrderAmended {
             order_id,
             quantity,
@@ -186,7 +196,7 @@ fn read_event(
         },
         Kind::AmendRejected => Event::OrderAmendRejected {
             order_id,
-            reason,
+            reason: wire.reason.clone(),
             ts_event,
         },
         Kind::PendingCancel => Event::OrderPendingCancel {
@@ -196,7 +206,7 @@ fn read_event(
         },
         Kind::CancelRejected => Event::OrderCancelRejected {
             order_id,
-            reason,
+            reason: wire.reason.clone(),
             ts_event,
         },
         Kind::Canceled => Event::OrderCanceled {
@@ -221,7 +231,7 @@ fn read_event(
                 late: wire.kind() == Kind::LateFill,
             }
         }
-        Kind::Held | Kind::Trailed | Kind::ExecutionBusted => {
+        Kind::PendingAmend | Kind::Held | Kind::Trailed | Kind::ExecutionBusted => {
             return read_rare(wire, order, instrument).map(Some);
         }
         Kind::EndHeld | Kind::Unspecified => return Ok(None),
@@ -257,6 +267,7 @@ fn read_rare(
                 hold.ok_or_else(|| FieldErrors::one("hold", "is required"))?
             },
         },
+        Kind::PendingAmend => read_pending_amend(wire, order_id, instrument)?,
         Kind::Trailed => {
             let mut fields = Fields::new();
             let best = order::price(&mut fields, "best_price", &wire.best_price, instrument);
@@ -280,6 +291,35 @@ fn read_rare(
             booked: wire.busted_was_booked,
             ts_event: order.ts_updated,
         },
+    })
+}
+
+fn read_pending_amend(
+    wire: &v1::OrderEvent,
+    order_id: OrderId,
+    instrument: &Instrument,
+) -> Result<Event, FieldErrors> {
+    let mut fields = Fields::new();
+    let price = |fields: &mut Fields, field, text: &str| match text {
+        "" => Some(None),
+        text => order::price(fields, field, text, instrument).map(Some),
+    };
+    let limit_price = price(&mut fields, "asked_limit_price", &wire.asked_limit_price);
+    let stop_price = price(&mut fields, "asked_stop_price", &wire.asked_stop_price);
+    let quantity = order::quantity(
+        &mut fields,
+        "asked_quantity",
+        &wire.asked_quantity,
+        instrument,
+    );
+    let read = quantity.zip(limit_price.zip(stop_price));
+    let (quantity, (limit_price, stop_price)) = fields.finish(read)?;
+    Ok(Event::OrderPendingAmend {
+        order_id,
+        request_id: None,
+        quantity,
+        limit_price,
+        stop_price,
     })
 }
 

@@ -54,6 +54,10 @@ impl Wants {
                     }
                 }
             };
+            if subscription.kinds.is_empty() {
+                let what = "is empty: name at least one kind, such as MARKET_DATA_KIND_QUOTES";
+                fields.refuse("subscriptions.kinds", what);
+            }
             for kind in subscription.kinds() {
                 let Some(what) = what(&mut fields, kind, subscription) else {
                     continue;

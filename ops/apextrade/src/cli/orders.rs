@@ -45,7 +45,7 @@ pub enum OrdersAction {
     Executions(ListArgs),
     /// Submit an order.
     #[command(after_help = SUBMIT_EXAMPLES)]
-    Submit(Box<SubmitArgs>),
+    Submit(Box<SubmitAndWaitArgs>),
     /// Show what an order would cost and which checks it would fail; nothing is kept.
     Preview(Box<SubmitArgs>),
     /// Submit several orders as one list, or as a batch, from a JSON file.
@@ -127,7 +127,18 @@ pub struct AmendArgs {
     #[arg(long, default_value_t = 0)]
     pub expected_sequence: u64,
     #[command(flatten)]
+    pub outcome: OutcomeArgs,
+    #[command(flatten)]
     pub request: RequestArgs,
+}
+
+/// How long to wait for what the venue says.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct OutcomeArgs {
+    /// Wait up to this long for the venue's answer, and exit with 1 where it refused or did not
+    /// answer; 0 does not wait.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub wait_seconds: u64,
 }
 
 /// A change that may be repeated.
@@ -149,7 +160,17 @@ pub struct CancelArgs {
     #[arg(required = true)]
     pub client_order_ids: Vec<String>,
     #[command(flatten)]
+    pub outcome: OutcomeArgs,
+    #[command(flatten)]
     pub request: RequestArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct SubmitAndWaitArgs {
+    #[command(flatten)]
+    pub order: SubmitArgs,
+    #[command(flatten)]
+    pub outcome: OutcomeArgs,
 }
 
 #[derive(Debug, Args)]

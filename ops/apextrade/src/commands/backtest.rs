@@ -127,7 +127,16 @@ fn print(report: &BacktestReport) {
         crate::say!("dividends {dividends}");
     }
     crate::say!("largest drawdown {}", report.max_drawdown);
-    crate::say!("position at the end {}", report.position);
+    if report.positions.is_empty() {
+        crate::say!("position at the end {}", report.position);
+    }
+    for row in report.positions.iter().filter(|row| row.position != "0") {
+        crate::say!(
+            "position at the end {} of {}",
+            row.position,
+            row.instrument_id
+        );
+    }
     for warning in &report.warnings {
         crate::say!("warning: {warning}");
     }

@@ -14,7 +14,7 @@ pub use change::{
 pub use list::{
     CancelOrders, Close, read_cancel_orders, read_close, read_flatten, read_submit_list,
 };
-pub(crate) use read::price;
+pub(crate) use read::{price, quantity};
 pub use read::{read_execution, read_order};
 pub use submit::{read_submit, unknown_instrument};
 pub use write::{execution, order, preview, strategy_submit, strategy_submit_list};

@@ -202,7 +202,12 @@ fn notional(
     }
 }
 
-fn quantity(f: &mut Fields, field: &str, text: &str, instrument: &Instrument) -> Option<Quantity> {
+pub(crate) fn quantity(
+    f: &mut Fields,
+    field: &str,
+    text: &str,
+    instrument: &Instrument,
+) -> Option<Quantity> {
     let number = f.take(field, DecimalText::parse(text.as_bytes()))?;
     let (mantissa, _) = f.take(field, text::cut(number, instrument.quantity_decimals))?;
     Some(Quantity(mantissa))

@@ -7,7 +7,7 @@ use crate::account::requests::Subject;
 use crate::event::Hold;
 use crate::id::RequestId;
 use crate::number::Price;
-use crate::order::{AmendOrder, OrderKey, OrderStatus};
+use crate::order::{AmendOrder, OrderKey, OrderStatus, OrderType};
 use crate::risk::checks::{self, Before, Denial};
 use crate::risk::{MarketRef, TradingState};
 use crate::time::{NANOS_PER_SECOND, UnixNanos};
@@ -223,6 +223,11 @@ impl Account {
         };
         if request.limit_price.is_some() && order.limit_price.is_none() {
             return invalid("limit_price", "is not for an order without a limit");
+        }
+        if request.stop_price.is_some() && order.request.order_type == OrderType::TrailingStop {
+            let detail = "follows the market at a trailing stop: cancel the order and send one with \
+                          the offset that you mean";
+            return invalid("stop_price", detail);
         }
         let stops = order.request.terms.stop_price.is_some();
         if request.stop_price.is_some() && !(stops && entry.is_untriggered()) {

@@ -1,5 +1,6 @@
 //! Reconciliation driven by whole accounts and the snapshots of venues.
 
+mod averages;
 mod cases;
 mod gate;
 mod losses;

@@ -193,6 +193,10 @@ pub fn order_event(event: &v1::OrderEvent) -> Value {
         "release_at_ns": event.release_at_ns,
         "busted_exec_id": event.busted_exec_id,
         "busted_was_booked": event.busted_was_booked,
+        "reason": event.reason,
+        "asked_quantity": event.asked_quantity,
+        "asked_limit_price": event.asked_limit_price,
+        "asked_stop_price": event.asked_stop_price,
     })
 }
 

@@ -13,6 +13,7 @@ mod limits;
 mod order_list;
 mod order_request;
 mod order_table;
+mod outcome;
 mod platform_limits;
 mod reconcile;
 mod refusal;

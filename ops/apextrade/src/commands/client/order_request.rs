@@ -138,7 +138,9 @@ mod tests {
         let words = ["apextrade", "orders", "submit"].iter().chain(words);
         match Cli::try_parse_from(words)?.command {
             Command::Orders(args) => match args.action {
-                Some(OrdersAction::Submit(args)) => Ok(submit_request(&args, "c-1".to_owned())),
+                Some(OrdersAction::Submit(args)) => {
+                    Ok(submit_request(&args.order, "c-1".to_owned()))
+                }
                 other => panic!("{other:?}"),
             },
             other => panic!("{other:?}"),

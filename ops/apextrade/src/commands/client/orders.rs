@@ -2,12 +2,12 @@
 
 use super::order_request::{side, submit_request};
 use super::{
-    Gateway, executions, fields, new_id, order_list, order_table, pages, print_json, request_id,
-    say_cut, watch,
+    Gateway, executions, fields, new_id, order_list, order_table, outcome, pages, print_json,
+    request_id, say_cut, watch,
 };
 use crate::cli::{
     AmendArgs, CancelAllArgs, CancelArgs, ClientArgs, GetArgs, OrdersAction, OrdersArgs,
-    OrdersListArgs, ResolveArgs, SubmitArgs,
+    OrdersListArgs, ResolveArgs, SubmitAndWaitArgs, SubmitArgs,
 };
 use crate::commands::block_on;
 use crate::config::Settings;
@@ -90,24 +90,29 @@ fn get(args: GetArgs, settings: &Settings) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn submit(args: SubmitArgs, settings: &Settings) -> Result<ExitCode> {
+fn submit(args: SubmitAndWaitArgs, settings: &Settings) -> Result<ExitCode> {
+    let SubmitAndWaitArgs {
+        order: args,
+        outcome: wait,
+    } = args;
     let made = args.client_order_id.is_none();
     let client_order_id = match args.client_order_id.clone() {
         Some(id) => id,
         None => new_id()?,
     };
     let request = submit_request(&args, client_order_id.clone());
-    let order = block_on(async {
+    let outcome = block_on(async {
         let gateway = Gateway::open(&args.client, settings).await?;
         let answer = gateway.answer(gateway.orders().submit_order(request)).await;
         // The caller needs the id that was made to find out, or to repeat safely.
-        if made {
-            answer.with_context(|| format!("order {client_order_id}"))
+        let order = if made {
+            answer.with_context(|| format!("order {client_order_id}"))?
         } else {
-            answer
-        }
+            answer?
+        };
+        outcome::settled(&gateway, order, wait.wait_seconds).await
     })?;
-    Ok(print(&args.client, &order))
+    Ok(outcome.print(&args.client))
 }
 
 /// Exits with 1 when the order would not be taken, though the answer is printed.
@@ -164,7 +169,7 @@ fn print_preview(preview: &v1::PreviewOrderResponse) {
 
 fn amend(args: AmendArgs, settings: &Settings) -> Result<ExitCode> {
     let request_id = request_id(args.request)?;
-    let order = block_on(async {
+    let outcome = block_on(async {
         let gateway = Gateway::open(&args.one.client, settings).await?;
         let request = v1::AmendOrderRequest {
             account_id: args.one.account,
@@ -176,9 +181,12 @@ fn amend(args: AmendArgs, settings: &Settings) -> Result<ExitCode> {
             expected_sequence: args.expected_sequence,
             ..Default::default()
         };
-        gateway.answer(gateway.orders().amend_order(request)).await
+        let order = gateway
+            .answer(gateway.orders().amend_order(request))
+            .await?;
+        outcome::settled(&gateway, order, args.outcome.wait_seconds).await
     })?;
-    Ok(print(&args.one.client, &order))
+    Ok(outcome.print(&args.one.client))
 }
 
 fn cancel(args: CancelArgs, settings: &Settings) -> Result<ExitCode> {
@@ -190,11 +198,14 @@ fn cancel(args: CancelArgs, settings: &Settings) -> Result<ExitCode> {
             request_id,
             ..Default::default()
         };
-        let order = block_on(async {
+        let outcome = block_on(async {
             let gateway = Gateway::open(&args.client, settings).await?;
-            gateway.answer(gateway.orders().cancel_order(request)).await
+            let order = gateway
+                .answer(gateway.orders().cancel_order(request))
+                .await?;
+            outcome::settled(&gateway, order, args.outcome.wait_seconds).await
         })?;
-        return Ok(print(&args.client, &order));
+        return Ok(outcome.print(&args.client));
     }
     let keys = args.client_order_ids.into_iter();
     let request = v1::CancelOrdersRequest {

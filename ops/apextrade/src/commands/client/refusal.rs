@@ -100,7 +100,8 @@ fn rule_advice(reason: &str) -> Option<String> {
             "the feed has told no fresh price: wait for it, or give a limit price"
         }
         "TRADING_HALTED" | "TRADING_REDUCING" => {
-            "see why with `apextrade risk changes`, then `apextrade risk resume`"
+            "see why with `apextrade risk changes`, then `apextrade risk resume --account ACCOUNT \
+             --reason \"...\"`"
         }
         "REDUCE_ONLY" => "see the position with `apextrade positions`",
         "POSITION_TOO_SMALL" => {

@@ -146,6 +146,22 @@ fn line(json: bool, event: &v1::OrderEvent) -> String {
             fill.last_quantity, fill.last_price
         ));
     }
+    let asked = [
+        ("", &event.asked_quantity),
+        ("at ", &event.asked_limit_price),
+        ("stop ", &event.asked_stop_price),
+    ];
+    let asked: Vec<String> = asked
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("{name}{value}"))
+        .collect();
+    if !asked.is_empty() {
+        words.push(format!("asked for {}", asked.join(" ")));
+    }
+    if !event.reason.is_empty() {
+        words.push(event.reason.clone());
+    }
     if !order.reason_code.is_empty() {
         words.push(order.reason_code);
     }

@@ -251,6 +251,23 @@ fn events_of_orders_survive_the_way_out_and_in() {
             at: UnixNanos(80),
             until: UnixNanos(90),
         },
+        Event::OrderPendingAmend {
+            order_id: order_id.clone(),
+            request_id: None,
+            quantity: Quantity(700),
+            limit_price: Some(Price(6_000_100)),
+            stop_price: None,
+        },
+        Event::OrderAmendRejected {
+            order_id: order_id.clone(),
+            reason: "too late".to_owned(),
+            ts_event: after.ts_updated,
+        },
+        Event::OrderCancelRejected {
+            order_id: order_id.clone(),
+            reason: "unknown order".to_owned(),
+            ts_event: after.ts_updated,
+        },
         Event::OrderTrailed {
             order_id: order_id.clone(),
             stop_price: Price(5_999_500),
