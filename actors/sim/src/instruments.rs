@@ -35,8 +35,9 @@ pub fn currency(text: &str) -> Currency {
     Currency::new(text).expect("currency is well formed")
 }
 
-/// Returns all instruments by id; with `sessions` one of them opens and closes.
-pub fn instruments(sessions: bool) -> Instruments {
+/// Returns all instruments by id; with `sessions` one of them opens and closes, with `poor` their
+/// venue knows neither orders that only reduce nor that of a pair only one can trade.
+pub fn instruments(sessions: bool, poor: bool) -> Instruments {
     let spot = Instrument {
         fees: FeeSchedule {
             in_base: true,
@@ -61,7 +62,11 @@ pub fn instruments(sessions: bool) -> Instruments {
         initial_margin: Rate(Decimal::new(2, 1)),
         ..plain(INVERSE)
     };
-    let all = [spot, coarse(), perp, bare(sessions), inverse];
+    let mut all = [spot, coarse(), perp, bare(sessions), inverse];
+    for instrument in &mut all {
+        let lacks = &mut instrument.rules.lacks;
+        (lacks.reduce_only, lacks.linked_orders) = (poor, poor);
+    }
     BTreeMap::from(all.map(|instrument| (instrument.instrument_id.clone(), instrument)))
 }
 

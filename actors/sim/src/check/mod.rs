@@ -188,7 +188,7 @@ mod tests {
     fn a_fill_that_only_one_side_has_is_found() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let setting = Setting::draw(1, &mut rng);
-        let instruments = Arc::new(instruments::instruments(setting.sessions));
+        let instruments = Arc::new(instruments::instruments(setting.sessions, setting.poor));
         let mut node = Node::new(UnixNanos(0));
         for input in setting.opening_inputs(0, &instruments, &mut rng) {
             node.apply(UnixNanos(0), input, None);

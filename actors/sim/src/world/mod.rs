@@ -102,7 +102,7 @@ impl World {
             // What somebody changed at the venue is then learned from its snapshots alone.
             faults.lost_answers = 1.0;
         }
-        let instruments = Arc::new(instruments::instruments(setting.sessions));
+        let instruments = Arc::new(instruments::instruments(setting.sessions, setting.poor));
         let tradable = setting.tradable(&instruments);
         let members = (0..setting.accounts).map(|_| {
             let clients = Clients::new(setting.clone(), tradable.clone());
