@@ -8,6 +8,7 @@ use crate::order::{
     Contingency, OrderStatus, OrderType, PositionSide, ReleaseRule, SubmitList, SubmitOrder,
 };
 use crate::risk::{Limits, ReasonCode, TradingState};
+use crate::venue::VenueCommand;
 use crate::{OrderListId, StrategyId};
 
 /// A perpetual of which 5 are held long and 3 short, each by two strategies together.
@@ -199,4 +200,51 @@ fn a_preview_tells_of_it() {
     };
     assert_eq!(seen(&sell_long("a", 6)), ["side_quantity"]);
     assert_eq!(seen(&sell_long("a", 5)), [""; 0]);
+}
+
+#[test]
+fn the_kill_switch_closes_each_side_by_itself() {
+    let mut world = world();
+    world.working(sell_long("rest", 1));
+    let view = crate::risk::MarketView {
+        bid: Some(Price(9_999)),
+        ask: Some(Price(10_001)),
+        ts: world.now,
+        ..Default::default()
+    };
+    let instrument_id = id(PERP);
+    world.apply(AccountInput::Market {
+        instrument_id,
+        view,
+    });
+    world.apply(AccountInput::Halt {
+        request_id: Some(request_id("k")),
+        cancel: true,
+        flatten: true,
+        by: "ops".to_owned(),
+        reason: "drill".to_owned(),
+    });
+    assert_eq!(world.account.trading_state(), TradingState::Halted);
+    // What closes a side waits until what takes of it has ended.
+    world.ended("rest", 0);
+    let mut sent: Vec<_> = world
+        .commands()
+        .iter()
+        .filter_map(|command| match command {
+            VenueCommand::New(order) => Some(order),
+            _ => None,
+        })
+        .map(|order| (order.side, order.terms.position_side, order.quantity.0))
+        .collect();
+    sent.sort_by_key(|(_, side, quantity)| (*side == PositionSide::Short, -quantity));
+    assert_eq!(
+        sent,
+        [
+            (Side::Sell, PositionSide::Long, 4_000),
+            (Side::Sell, PositionSide::Long, 1_000),
+            (Side::Buy, PositionSide::Short, 2_000),
+            (Side::Buy, PositionSide::Short, 1_000),
+        ]
+    );
+    world.assert_recovers();
 }
