@@ -121,3 +121,17 @@ def test_the_orders_of_the_stream_sum_up_to_the_levels(server):
             if agreed >= 5:
                 break
         stream.cancel()
+
+
+def test_a_feed_without_single_orders_refuses_them_by_name(make_server, venue, cli):
+    with make_server("up", "--venue", venue.address) as linked:
+        with linked.grpc() as client:
+            trading.market(client, BTC)
+            stream = client.stream("MarketDataService", "StreamOrderBook", {"instrument_id": BTC})
+            with pytest.raises(grpc.RpcError) as refused:
+                next(stream)
+        assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+        assert error_details(refused.value)["ErrorInfo"]["reason"] == "NO_SINGLE_ORDERS"
+        shown = cli("book", BTC, "--orders", "--gateway", linked.url,
+                    "--data-dir", linked.data_dir, check=False)
+        assert shown.returncode == 1 and "levels" in shown.stderr
