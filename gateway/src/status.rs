@@ -14,9 +14,11 @@
 
 mod desk;
 mod not_found;
+mod order_feed;
 
 pub use desk::*;
 pub use not_found::*;
+pub use order_feed::*;
 
 use apex_bus::handle::{HistoryError, PastError};
 use apex_bus::message::{CommandError, ExposureError};

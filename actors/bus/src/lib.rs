@@ -16,6 +16,7 @@ pub mod exposure;
 pub mod handle;
 pub mod market;
 pub mod message;
+pub mod order_feed;
 pub mod supervision;
 pub mod topic;
 pub mod venue;

@@ -222,6 +222,7 @@ impl Base {
             accounts: roster.accounts(),
             desk: None,
             market: self.market.clone(),
+            order_feed: None,
             account_events: self.events.clone(),
             history: roster.history(),
             exposure,

@@ -11,6 +11,7 @@ pub mod market_data;
 pub mod market_stream;
 pub mod order;
 mod order_batch;
+mod order_book;
 pub mod order_stream;
 mod past;
 mod reconcile;

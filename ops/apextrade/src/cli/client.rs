@@ -71,6 +71,9 @@ pub struct BookArgs {
     pub instrument: String,
     #[command(flatten)]
     pub client: ClientArgs,
+    /// Show each order at these levels, the first to be filled first; the simulated market has them.
+    #[arg(long)]
+    pub orders: bool,
     /// Levels a side, 1 to 20.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(i32).range(1..=20))]
     pub depth: i32,
