@@ -166,6 +166,13 @@ impl CsvSource {
         }
         parse(path, &bytes, cut_off, options)
     }
+
+    /// Loads what is at hand as the text of a file, whose path is for messages.
+    ///
+    /// Errors: as [`CsvSource::open`].
+    pub fn from_text(path: &Path, text: &[u8], options: &CsvOptions) -> Result<Loaded, CsvError> {
+        parse(path, text, false, options)
+    }
 }
 
 fn is_damage(error: &io::Error) -> bool {
