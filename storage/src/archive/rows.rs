@@ -27,6 +27,17 @@ impl Values {
         self.present[at].then(|| self.ints[at])
     }
 
+    /// Stands for so many values that were not looked at.
+    pub(super) fn leave_out(&mut self, column: &Column, count: usize) {
+        match column.form {
+            Form::Volume => self.wide.resize(count, 0),
+            _ => self.ints.resize(count, 0),
+        }
+        if column.is_optional {
+            self.present.resize(count, false);
+        }
+    }
+
     pub(super) fn clear(&mut self) {
         self.ints.clear();
         self.wide.clear();

@@ -270,6 +270,14 @@ fn a_file_of_ours_says_what_it_holds_and_becomes_text_too() {
     assert_eq!(file_head(&path).unwrap(), Some(head));
     assert_eq!(ParquetRows::<TradeRow>::open(&path).unwrap().row_count(), 3);
     assert!(ParquetRows::<QuoteRow>::open(&path).is_err());
+    let few = ParquetRows::<TradeRow>::open(&path).unwrap();
+    let few = few.leaving_out(&["aggressor", "trade_id"]);
+    let expected = TradeRow {
+        aggressor: None,
+        trade_id: 0,
+        ..trade(2, 2)
+    };
+    assert_eq!(few.map(Result::unwrap).last(), Some(expected));
     let text = String::from_utf8(parquet_to_csv(&path).unwrap()).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
