@@ -215,6 +215,17 @@ def test_bad_rows_are_told_and_stop_nothing_unless_strict(run, tmp_path):
     assert imported(run, good, "--strict", "--instrument", "A.X")["repeated"] == 1
 
 
+def test_a_mix_of_files_without_a_name_is_told(run, tmp_path):
+    one, two = tmp_path / "one.csv", tmp_path / "two.csv"
+    one.write_text("ts_ns,price,size\n1,2.5,1\n")
+    two.write_text("ts_ns,price,size\n1,99,1\n")
+    told = [any("are mixed" in note for note in file["notes"])
+            for file in imported(run, one, two)["files"]]
+    assert told == [False, True]
+    told = imported(run, one, two, "--instrument", "A.X")["files"]
+    assert not any("are mixed" in note for file in told for note in file["notes"])
+
+
 def test_a_preview_shows_rows_and_imports_nothing(run, test_data, tmp_path):
     path = test_data / "bars" / "us_equity_hour.csv.gz"
     report = imported(run, path, "--preview", "--instrument", "SPY")

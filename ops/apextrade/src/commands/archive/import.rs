@@ -36,7 +36,7 @@ pub fn run(args: &ImportArgs, settings: &Settings) -> Result<ExitCode> {
     for path in &args.files {
         // One file in memory at a time.
         let file = match load(path, &choice) {
-            Ok(source) => import(&opened.archive, path, &source),
+            Ok(source) => import(&opened.archive, path, &source, &choice),
             Err(error) => FileReport::failed(path, &error),
         };
         report.add(file);
@@ -93,8 +93,12 @@ fn flaw(report: &Report, strict: bool) -> Option<String> {
     Some(format!("cannot import \"{}\": {error}", first.file))
 }
 
-fn import(archive: &Archive, path: &Path, source: &Source) -> FileReport {
+fn import(archive: &Archive, path: &Path, source: &Source, choice: &Choice<'_>) -> FileReport {
     let mut report = FileReport::of(path, source);
+    let before = match mixed(archive, source, choice) {
+        Ok(before) => before,
+        Err(error) => return FileReport::failed(path, &error),
+    };
     let mut progress = Progress::new(&path.display().to_string(), source.rows());
     for (head, batch) in &source.batches {
         match add(archive, head, batch, &mut progress) {
@@ -105,7 +109,24 @@ fn import(archive: &Archive, path: &Path, source: &Source) -> FileReport {
             }
         }
     }
+    let stored = report.contents.iter().any(|content| content.stored > 0);
+    report.notes.extend(before.filter(|_| stored));
     report
+}
+
+/// Returns what to say where rows without a name come to others without one.
+fn mixed(archive: &Archive, source: &Source, choice: &Choice<'_>) -> Result<Option<String>> {
+    let Some((head, _)) = source.batches.first() else {
+        return Ok(None);
+    };
+    let id = &head.instrument_id;
+    if !source.is_unnamed || choice.instrument.is_some() || archive.contents(id)?.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(format!(
+        "{id} held rows before: if they were of another instrument, both are mixed now; name \
+         the instrument of each file with --instrument"
+    )))
 }
 
 fn add(archive: &Archive, head: &Head, batch: &Batch, progress: &mut Progress) -> Result<Added> {

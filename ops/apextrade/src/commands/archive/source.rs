@@ -42,6 +42,8 @@ pub struct Source {
     /// What its rows are, as its columns say: `quote bars` are quotes to the archive.
     pub recognised: &'static str,
     pub batches: Vec<(Head, Batch)>,
+    /// The file does not say what its rows are of.
+    pub is_unnamed: bool,
     pub bad_count: u64,
     pub bad: Vec<Bad>,
     pub notes: Vec<String>,
@@ -74,6 +76,7 @@ pub fn load(path: &Path, choice: &Choice<'_>) -> Result<Source> {
         is_parquet,
         recognised: loaded.kind.name(),
         batches: Vec::new(),
+        is_unnamed: !loaded.names_instruments,
         bad_count: loaded.bad_rows.count,
         bad: Vec::new(),
         notes: [loaded.assumptions.clone(), loaded.warnings.clone()].concat(),
@@ -115,6 +118,7 @@ fn ours(path: &Path, head: Head, choice: &Choice<'_>) -> Result<Source> {
         is_parquet: true,
         recognised: head.content.name(),
         batches: vec![(head, Batch::File(path.to_owned(), count))],
+        is_unnamed: false,
         bad_count: 0,
         bad: Vec::new(),
         notes: Vec::new(),
