@@ -47,7 +47,7 @@ fn head(content: Content, decimals: Decimals) -> Head {
 }
 
 fn add(archive: &Archive, rows: &[TradeRow], decimals: Decimals) -> Added {
-    let rows = rows.to_vec().into_iter().map(Ok);
+    let rows = rows.iter().copied().map(Ok);
     archive.add(&head(Content::Trades, decimals), rows).unwrap()
 }
 
