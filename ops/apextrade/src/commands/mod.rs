@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod backtest;
+mod backup;
 mod calendar;
 mod client;
 mod doctor;
@@ -46,6 +47,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Indicators(args) => indicators::run(&args),
         Command::Migrate(args) => migrate::run(&args, &settings),
         Command::Verify(args) => verify::run(&args, &settings),
+        Command::Backup(args) => backup::run(&args, &settings),
+        Command::Restore(args) => backup::restore(&args, &settings),
         Command::Doctor(args) => doctor::run(&args, &settings),
         Command::Health(args) => health::run(&args, &settings),
         Command::Orders(args) => client::orders::run(args, &settings),
