@@ -1,7 +1,7 @@
 //! Brings a backup into an empty folder.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::manifest::{FileCopy, Manifest};
 use super::{MANIFESTS, PAGE, blob_key, malformed};
@@ -102,7 +102,7 @@ fn write_file(
     disk: &dyn Disk,
     objects: &dyn Objects,
     copy: &FileCopy,
-    path: &PathBuf,
+    path: &Path,
 ) -> Result<(), StorageError> {
     let failed = |error| StorageError::io("write", path, error);
     let folder = path.parent().unwrap_or(path);
@@ -130,7 +130,7 @@ fn write_file(
 
 /// Writes zeros, and no hole: a journal relies on the space of its segments being its own.
 fn write_zeros(file: &dyn DiskFile, mut at: u64, end: u64) -> io::Result<()> {
-    const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
     while at < end {
         let bytes = (end - at).min(ZEROS.len() as u64) as usize;
         write_all(file, &ZEROS[..bytes], at)?;

@@ -95,7 +95,7 @@ pub fn copy<'a>(
         let found = taking.journal(&account_id)?;
         // Again from the beginning, now that it is known how far it goes.
         replay(
-            &*taking.disk,
+            taking.disk,
             data_dir,
             &account_id,
             found.head.sequence,

@@ -6,9 +6,12 @@ use crate::folder::FolderObjects;
 use crate::port::journal::{Class, Journal, Record, Unit};
 use crate::port::objects::Objects;
 use crate::port::records::Records;
+use crate::s3::{S3Objects, S3Options};
+use crate::testkit::{Moto, here};
 use crate::verify::verify;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A folder with a journal that is open, and a store to copy it to.
@@ -16,12 +19,17 @@ struct World {
     folder: TempDir,
     records: EmbeddedRecords,
     journal: EmbeddedJournal,
-    objects: FolderObjects,
+    objects: Box<dyn Objects>,
 }
 
 impl World {
     fn new() -> World {
         let folder = tempfile::tempdir().unwrap();
+        let objects = FolderObjects::open(&folder.path().join("store")).unwrap();
+        World::with(folder, Box::new(objects))
+    }
+
+    fn with(folder: TempDir, objects: Box<dyn Objects>) -> World {
         let dir = DataDir::open(&folder.path().join("data")).unwrap();
         let options = Options {
             segment_bytes: 64 << 10,
@@ -31,7 +39,7 @@ impl World {
         World {
             records: EmbeddedRecords::open(&dir).unwrap(),
             journal: EmbeddedJournal::open(&dir, "paper", options).unwrap(),
-            objects: FolderObjects::open(&folder.path().join("store")).unwrap(),
+            objects,
             folder,
         }
     }
@@ -63,13 +71,13 @@ impl World {
     fn take(&self, begun_ns: u64) -> (Taken, u64) {
         let mut shown = 0;
         let mut each = |_: &str, record: crate::RecordRef<'_>| shown = record.sequence;
-        let copied = copy(&self.path("data"), &self.objects, begun_ns, &mut each).unwrap();
+        let copied = copy(&self.path("data"), &*self.objects, begun_ns, &mut each).unwrap();
         (copied.finish("00").unwrap(), shown)
     }
 
     fn bring_back(&self, id: Option<&str>, to: &Path) -> Result<Restored, StorageError> {
-        let found = find(&self.objects, id)?.expect("there is a backup");
-        restore(&self.objects, &found, to)?;
+        let found = find(&*self.objects, id)?.expect("there is a backup");
+        restore(&*self.objects, &found, to)?;
         Ok(found)
     }
 }
@@ -117,6 +125,30 @@ fn a_folder_in_use_is_copied_to_its_last_record_and_goes_on_elsewhere() {
         journal.append(&[unit]).unwrap();
         assert_eq!(journal.commit().unwrap().0, end + 1);
     }
+}
+
+#[test]
+fn a_bucket_holds_backups_as_a_folder_does() {
+    let Some(moto) = here(Moto::start()) else {
+        return;
+    };
+    moto.make_bucket("backups").unwrap();
+    let bucket = S3Objects::connect(S3Options {
+        endpoint: moto.endpoint(),
+        bucket: "backups".to_owned(),
+        access_key: "an-access-key".to_owned(),
+        secret_key: "a-secret-of-the-test".to_owned(),
+        timeout: Duration::from_secs(10),
+    });
+    let mut world = World::with(tempfile::tempdir().unwrap(), Box::new(bucket.unwrap()));
+    world.write(100);
+    world.take(1);
+    let (again, _) = world.take(2);
+    assert_eq!(again.copied_bytes, 0);
+    let to = world.path("restored");
+    world.bring_back(None, &to).unwrap();
+    let report = verify(&to, "paper", &mut |_| {}).unwrap();
+    assert_eq!((report.ok(), report.head.sequence), (true, 100));
 }
 
 #[test]
@@ -168,10 +200,10 @@ fn a_damaged_journal_is_no_backup_and_a_damaged_part_no_start() {
     let mut content = fs::read(&segments[0]).unwrap();
     content[500] ^= 1;
     fs::write(&segments[0], content).unwrap();
-    let refused = copy(&world.path("data"), &world.objects, 3, &mut |_, _| {});
+    let refused = copy(&world.path("data"), &*world.objects, 3, &mut |_, _| {});
     assert!(matches!(refused, Err(StorageError::Damaged { .. })));
     assert_eq!(
-        find(&world.objects, None)
+        find(&*world.objects, None)
             .unwrap()
             .unwrap()
             .manifest
