@@ -177,6 +177,18 @@ pub enum StorageError {
         /// What is wrong.
         detail: &'static str,
     },
+    /// A restore needs an empty place. Nothing was touched.
+    #[error("\"{}\" is not empty: restore into a new folder", path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A restore into the folder did not come to its end: it holds a part of a backup.
+    #[error("the restore into \"{}\" did not end: empty the folder and restore again", path.display())]
+    UnfinishedRestore {
+        /// The folder.
+        path: PathBuf,
+    },
     /// There is nothing there.
     #[error("no journal in \"{}\"", path.display())]
     NotFound {

@@ -14,6 +14,7 @@
 //! an unfinished last write is told from damage).
 
 pub mod archive;
+pub mod backup;
 mod blocking;
 pub mod conformance;
 pub mod disk;

@@ -89,6 +89,9 @@ pub enum NodeError {
     Exposure(#[from] apex_bus::message::ExposureError),
     #[error("the replay cannot follow its account")]
     Follow(#[from] apex_bus::topic::SubscribeError),
+    /// What a restore brought back is something else than what was backed up.
+    #[error("what was restored is not what was backed up: {0}")]
+    NotAsBackedUp(String),
     #[error("{0}")]
     Usage(String),
     #[error("{name} did not start: {detail}")]
@@ -152,6 +155,9 @@ impl NodeError {
                 Some("set the clock, and look at the machine's time service")
             }
             NodeError::NotOpened => Some("start it once with `apextrade up`"),
+            NodeError::NotAsBackedUp(_) => {
+                Some("do not start on it: restore an earlier backup (--backup) into a new folder")
+            }
             NodeError::Unit(_) => Some(
                 "give what is counted otherwise another id at the venue, or pass another --data-dir",
             ),

@@ -5,6 +5,7 @@ use crate::stores::{self, Looking, ServerSettings};
 use apex_domain::AccountId;
 use apex_domain::account::Account;
 use apex_persistence::{recover, starts};
+use apex_storage::backup::UNFINISHED;
 use apex_storage::verify::VerifyReport;
 use apex_storage::{Journals, RecordRef, StorageError};
 use serde::Serialize;
@@ -55,6 +56,10 @@ pub fn verify(data_dir: &Path, servers: &ServerSettings) -> Result<Verification,
             "there is no folder \"{}\": check --data-dir",
             data_dir.display()
         )));
+    }
+    if data_dir.join(UNFINISHED).exists() {
+        let path = data_dir.to_owned();
+        return Err(StorageError::UnfinishedRestore { path }.into());
     }
     match stores::look(data_dir, servers)? {
         Some(database) => verify_all(&database),

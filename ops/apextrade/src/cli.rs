@@ -1,6 +1,7 @@
 //! The command line. Names and flags are fixed by the platform's contract.
 
 mod archive;
+mod backup;
 mod calendar;
 mod client;
 mod indicators;
@@ -9,6 +10,7 @@ mod orders;
 mod risk;
 
 pub use archive::*;
+pub use backup::*;
 pub use calendar::*;
 pub use client::*;
 pub use indicators::*;
@@ -56,6 +58,10 @@ pub enum Command {
     Migrate(MigrateArgs),
     /// Check journal and hash chain, and rebuild the state from it.
     Verify(VerifyArgs),
+    /// Back a data folder up, also while it is in use.
+    Backup(BackupArgs),
+    /// Bring a backup into an empty folder and check it.
+    Restore(RestoreArgs),
     /// Say what is configured, what answers, what is missing and how to get it.
     Doctor(DoctorArgs),
     /// Exit with 0 when the gateway is alive, 1 when it is not.

@@ -2,11 +2,13 @@
 
 use anyhow::{Context, Result, anyhow, bail};
 use apex_domain::matching::Model;
+use apex_node::backup::S3Options;
 use apex_node::stores::ServerSettings;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Every key, as in the settings file; in the environment `APEX_` and upper case.
 const KEYS: &[&str] = &[
@@ -25,14 +27,13 @@ const KEYS: &[&str] = &[
 ];
 
 /// Connections that this build cannot use yet. One that is set is an error and never ignored.
-const SERVERS: &[&str] = &[
-    "timescale_url",
-    "redis_url",
-    "s3_endpoint",
-    "s3_bucket",
-    "s3_access_key",
-    "s3_secret_key",
-];
+const SERVERS: &[&str] = &["timescale_url", "redis_url"];
+
+/// The bucket for backups: all of these, or none.
+const S3: [&str; 4] = ["s3_endpoint", "s3_bucket", "s3_access_key", "s3_secret_key"];
+
+/// How long one request to the bucket may take: a part of a backup is 1 MiB.
+const S3_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The table of the settings file with the venue's models, and what their names begin with
 /// elsewhere.
@@ -54,6 +55,8 @@ pub struct Settings {
     /// True when the folder was set somewhere and is not the default.
     pub data_dir_given: bool,
     pub servers: ServerSettings,
+    /// Where `backup --to s3` and `restore --from s3` find their bucket.
+    pub s3: Option<S3Options>,
     pub log: String,
     pub log_format: Option<String>,
     /// Models of the simulated venue, in words that were not looked at yet.
@@ -114,6 +117,7 @@ fn settings(values: &BTreeMap<String, String>) -> Result<Settings> {
         servers: ServerSettings {
             database_url: values.get("database_url").cloned(),
         },
+        s3: s3(values)?,
         log: get("log", "info"),
         log_format: values.get("log_format").cloned(),
         simulation: Model::ALL
@@ -121,6 +125,30 @@ fn settings(values: &BTreeMap<String, String>) -> Result<Settings> {
             .filter_map(|model| Some((model, values.get(&model_key(model))?.clone())))
             .collect(),
     })
+}
+
+/// Errors: some of the bucket's settings are there and others are not.
+fn s3(values: &BTreeMap<String, String>) -> Result<Option<S3Options>> {
+    let [endpoint, bucket, access_key, secret_key] = S3.map(|key| values.get(key).cloned());
+    match (endpoint, bucket, access_key, secret_key) {
+        (None, None, None, None) => Ok(None),
+        (Some(endpoint), Some(bucket), Some(access_key), Some(secret_key)) => Ok(Some(S3Options {
+            endpoint,
+            bucket,
+            access_key,
+            secret_key,
+            timeout: S3_TIMEOUT,
+        })),
+        _ => {
+            let is_missing = |key: &&str| !values.contains_key(*key);
+            let missing = S3.into_iter().filter(is_missing).map(environment_name);
+            let missing: Vec<_> = missing.collect();
+            bail!(
+                "a bucket is set in part, {} is missing: set it, or unset the others",
+                missing.join(", ")
+            )
+        }
+    }
 }
 
 fn read_file(path: &Path) -> Result<BTreeMap<String, String>> {
@@ -247,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_server_that_is_configured_is_not_silently_ignored() {
-        for name in ["APEX_TIMESCALE_URL", "APEX_S3_BUCKET"] {
+        for name in ["APEX_TIMESCALE_URL", "APEX_REDIS_URL"] {
             let values = environment(&[(name, "x")]).unwrap();
             let error = settings(&values).unwrap_err();
             assert!(error.to_string().contains(name), "{error}");
@@ -255,6 +283,23 @@ mod tests {
         let error = no_traces(Some(OsStr::new("http://x"))).unwrap_err();
         assert!(error.to_string().contains(TRACES), "{error}");
         assert!(no_traces(Some(OsStr::new(""))).is_ok());
+    }
+
+    #[test]
+    fn a_bucket_is_set_whole_or_not_at_all() {
+        assert!(settings(&BTreeMap::new()).unwrap().s3.is_none());
+        let some = [("APEX_S3_ENDPOINT", "http://x"), ("APEX_S3_BUCKET", "b")];
+        let error = settings(&environment(&some).unwrap()).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("APEX_S3_ACCESS_KEY, APEX_S3_SECRET_KEY"),
+            "{error}"
+        );
+        let rest = [("APEX_S3_ACCESS_KEY", "k"), ("APEX_S3_SECRET_KEY", "s")];
+        let all: Vec<_> = some.into_iter().chain(rest).collect();
+        let s3 = settings(&environment(&all).unwrap()).unwrap().s3.unwrap();
+        assert_eq!((s3.bucket.as_str(), s3.secret_key.as_str()), ("b", "s"));
     }
 
     fn file(text: &str) -> Result<Settings> {

@@ -31,12 +31,18 @@ impl DataDir {
     ///
     /// # Errors
     /// - `Locked`: another process has it; the message says which.
+    /// - `UnfinishedRestore`: only a part of a backup is there.
     /// - `Full`, `Io`, `FsyncFailed`: it could not be made.
     pub fn open(root: &Path) -> Result<Arc<DataDir>, StorageError> {
         RealDisk
             .create_folder(root)
             .map_err(|e| StorageError::io("create folder", root, e))?;
         let lock = take_lock(&root.join("lock"))?;
+        if root.join(crate::backup::UNFINISHED).exists() {
+            return Err(StorageError::UnfinishedRestore {
+                path: root.to_owned(),
+            });
+        }
         Ok(Arc::new(DataDir {
             root: root.to_owned(),
             disk: Arc::new(RealDisk),

@@ -47,9 +47,9 @@ pub use options::{Opened, Options, Preallocation};
 pub use records::{EmbeddedRecords, read_record};
 pub use series::EmbeddedSeries;
 
-pub(crate) use data_dir::{accounts_on, check_account_id, journal_folder};
+pub(crate) use data_dir::{accounts_on, check_account_id, journal_folder, snapshot_folder};
 pub(crate) use frame::{FrameBuilder, Header, MAX_FRAME_BYTES, VERSION, genesis, next_record};
-pub(crate) use scan::{Finding, scan};
+pub(crate) use scan::{Finding, Scan, scan};
 
 /// Returns the newest whole snapshot of an account in a data folder.
 pub(crate) fn latest_snapshot(

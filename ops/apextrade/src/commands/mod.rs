@@ -2,6 +2,7 @@
 
 mod archive;
 mod backtest;
+mod backup;
 mod calendar;
 mod client;
 mod doctor;
@@ -49,6 +50,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Export(args) => archive::export::run(&args, &settings),
         Command::Migrate(args) => migrate::run(&args, &settings),
         Command::Verify(args) => verify::run(&args, &settings),
+        Command::Backup(args) => backup::run(&args, &settings),
+        Command::Restore(args) => backup::restore(&args, &settings),
         Command::Doctor(args) => doctor::run(&args, &settings),
         Command::Health(args) => health::run(&args, &settings),
         Command::Orders(args) => client::orders::run(args, &settings),

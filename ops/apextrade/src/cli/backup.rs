@@ -1,0 +1,34 @@
+//! Flags of `backup` and `restore`.
+
+use super::DataDirArgs;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    #[command(flatten)]
+    pub data: DataDirArgs,
+    /// Folder that holds the backups, made when it is missing, or `s3` for the bucket that
+    /// APEX_S3_ENDPOINT, APEX_S3_BUCKET, APEX_S3_ACCESS_KEY and APEX_S3_SECRET_KEY name.
+    #[arg(long, value_name = "FOLDER|s3")]
+    pub to: String,
+    /// Print exactly one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// Folder that holds the backups, or `s3` as for `backup`.
+    #[arg(long, value_name = "FOLDER|s3")]
+    pub from: String,
+    /// Folder to restore into: empty, or not there yet.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Backup to restore, as `backup` named it; without it the newest.
+    #[arg(long, value_name = "ID")]
+    pub backup: Option<String>,
+    /// Print exactly one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,300 @@
+//! Takes a backup of a data folder, which may be in use.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::manifest::{FileCopy, JournalEnd, Manifest, Part, is_inside};
+use super::{BLOBS, MANIFESTS, PAGE, PART_BYTES, blob_key};
+use crate::disk::{Disk, Open, RealDisk, all_zero};
+use crate::embedded::{Finding, Scan, accounts_on, journal_folder, scan, snapshot_folder};
+use crate::error::StorageError;
+use crate::port::journal::RecordRef;
+use crate::port::objects::{ContentHash, ObjectKey, Objects};
+
+/// The lock belongs to the process that uses the folder.
+const LEFT_OUT: [&str; 1] = ["lock"];
+
+/// A journal in use is looked at again: a frame that is being written may be seen in parts.
+const LOOKS: usize = 3;
+
+/// A copy whose manifest is not stored yet: nobody finds it.
+pub struct Copied<'a> {
+    objects: &'a dyn Objects,
+    manifest: Manifest,
+    counts: Counts,
+}
+
+impl std::fmt::Debug for Copied<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Copied")
+            .field("manifest", &self.manifest)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    copied_parts: u64,
+    copied_bytes: u64,
+    known_bytes: u64,
+}
+
+/// A backup that was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Its name, for `restore`.
+    pub id: String,
+    pub manifest: Manifest,
+    /// Parts that were not there yet.
+    pub copied_parts: u64,
+    /// Their bytes.
+    pub copied_bytes: u64,
+    /// Bytes of parts that an earlier backup had stored.
+    pub known_bytes: u64,
+}
+
+/// Copies a data folder, and shows every record of every journal as far as it is in the copy.
+/// `begun_ns` is the time now, in nanoseconds since 1970.
+///
+/// # Errors
+/// - `Damaged`, `NewerVersion`: a journal is not what was written; nothing can be restored from
+///   this attempt, and earlier backups stand.
+/// - `NotFound`: there is no such folder.
+/// - what the folder or the store cannot do.
+pub fn copy<'a>(
+    data_dir: &Path,
+    objects: &'a dyn Objects,
+    begun_ns: u64,
+    each: &mut dyn FnMut(&str, RecordRef<'_>),
+) -> Result<Copied<'a>, StorageError> {
+    if !data_dir.is_dir() {
+        return Err(StorageError::NotFound {
+            path: data_dir.to_owned(),
+        });
+    }
+    let mut taking = Taking {
+        root: data_dir,
+        disk: &RealDisk,
+        objects,
+        known: known_blobs(objects)?,
+        counts: Counts::default(),
+        files: Vec::new(),
+    };
+    // Before the journals, see the module.
+    taking.folder(data_dir)?;
+    taking.tree(&data_dir.join("records"))?;
+    let accounts = accounts_on(&RealDisk, data_dir)?;
+    for account_id in &accounts {
+        taking.folder(&snapshot_folder(data_dir, account_id))?;
+    }
+    let mut journals = Vec::new();
+    for account_id in accounts {
+        let found = taking.journal(&account_id)?;
+        // Again from the beginning, now that it is known how far it goes.
+        replay(
+            taking.disk,
+            data_dir,
+            &account_id,
+            found.head.sequence,
+            each,
+        )?;
+        journals.push(JournalEnd {
+            sequence: found.head.sequence,
+            chain: found.head.chain.to_string(),
+            account_id,
+        });
+    }
+    taking.tree(&data_dir.join("series"))?;
+    let manifest = Manifest {
+        begun_ns,
+        state_hash: String::new(),
+        journals,
+        files: taking.files,
+    };
+    Ok(Copied {
+        objects,
+        manifest,
+        counts: taking.counts,
+    })
+}
+
+impl Copied<'_> {
+    /// Stores the manifest: from now on the backup is there.
+    ///
+    /// # Errors
+    /// Those of [`Objects::put`]; the copied parts serve the next attempt.
+    pub fn finish(mut self, state_hash: &str) -> Result<Taken, StorageError> {
+        state_hash.clone_into(&mut self.manifest.state_hash);
+        let id = format!("{:020}", self.manifest.begun_ns);
+        let key = ObjectKey::new(&format!("{MANIFESTS}{id}"))?;
+        let text = self.manifest.write();
+        self.objects.put(&key, &mut text.as_bytes())?;
+        Ok(Taken {
+            id,
+            manifest: self.manifest,
+            copied_parts: self.counts.copied_parts,
+            copied_bytes: self.counts.copied_bytes,
+            known_bytes: self.counts.known_bytes,
+        })
+    }
+}
+
+/// Shows the records of a journal up to one of them.
+fn replay(
+    disk: &dyn Disk,
+    root: &Path,
+    account_id: &str,
+    last: u64,
+    each: &mut dyn FnMut(&str, RecordRef<'_>),
+) -> Result<(), StorageError> {
+    let mut shown = |record: RecordRef<'_>| {
+        if record.sequence <= last {
+            each(account_id, record);
+        }
+    };
+    let folder = journal_folder(root, account_id);
+    scan(disk, &folder, account_id, &mut shown).map(drop)
+}
+
+struct Taking<'a> {
+    root: &'a Path,
+    disk: &'a dyn Disk,
+    objects: &'a dyn Objects,
+    /// Stored parts and their lengths: one of another length was damaged there.
+    known: BTreeMap<String, u64>,
+    counts: Counts,
+    files: Vec<FileCopy>,
+}
+
+impl Taking<'_> {
+    /// Copies the files of a folder and of the folders in it.
+    fn tree(&mut self, folder: &Path) -> Result<(), StorageError> {
+        self.folder(folder)?;
+        let folders = self.disk.folders(folder);
+        for inner in folders.map_err(|e| StorageError::io("list", folder, e))? {
+            self.tree(&inner)?;
+        }
+        Ok(())
+    }
+
+    /// Copies the files of a folder. One that goes away meanwhile, as an old snapshot does, is
+    /// left out.
+    fn folder(&mut self, folder: &Path) -> Result<(), StorageError> {
+        let files = self.disk.files(folder);
+        for path in files.map_err(|e| StorageError::io("list", folder, e))? {
+            let name = path.file_name().unwrap_or_default();
+            let is_passing = path
+                .extension()
+                .is_some_and(|it| it == "building" || it == "new");
+            if !is_passing && LEFT_OUT.iter().all(|left_out| name != *left_out) {
+                self.file(&path, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies a journal up to its last whole frame.
+    fn journal(&mut self, account_id: &str) -> Result<Scan, StorageError> {
+        let folder = journal_folder(self.root, account_id);
+        let mut found = scan(self.disk, &folder, account_id, &mut |_| {})?;
+        for _ in 1..LOOKS {
+            if !matches!(found.finding, Some(Finding::Bad(..))) {
+                break;
+            }
+            found = scan(self.disk, &folder, account_id, &mut |_| {})?;
+        }
+        if let Some(refusal) = found.refusal() {
+            return Err(refusal);
+        }
+        let newest = found.segments.len().saturating_sub(1);
+        for (index, segment) in found.segments.iter().enumerate() {
+            // The newest goes on growing: what comes behind the end is of the next backup.
+            let used_bytes = (index == newest).then_some(found.used_bytes);
+            self.file(&segment.path, used_bytes)?;
+        }
+        Ok(found)
+    }
+
+    /// Copies a file; behind `used_bytes` it counts as zeros.
+    fn file(&mut self, path: &Path, used_bytes: Option<u64>) -> Result<(), StorageError> {
+        let failed = |error| StorageError::io("read", path, error);
+        let file = match self.disk.open(path, Open::Read) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed(error)),
+        };
+        let length = file.length().map_err(failed)?;
+        let end = used_bytes.unwrap_or(length).min(length);
+        let mut copy = FileCopy {
+            path: self.relative(path)?,
+            length,
+            parts: Vec::new(),
+        };
+        let mut block = vec![0; PART_BYTES];
+        let mut offset = 0;
+        while offset < end {
+            // At most PART_BYTES, so the cast keeps the value.
+            let wanted = (end - offset).min(PART_BYTES as u64) as usize;
+            let read = file.read_at(&mut block[..wanted], offset).map_err(failed)?;
+            if read == 0 {
+                // A table that was cut meanwhile.
+                copy.length = offset;
+                break;
+            }
+            let content = &block[..read];
+            if !all_zero(content) {
+                let (hash, bytes) = (self.store(content)?, read as u64);
+                copy.parts.push(Part {
+                    offset,
+                    bytes,
+                    hash,
+                });
+            }
+            offset += read as u64;
+        }
+        self.files.push(copy);
+        Ok(())
+    }
+
+    /// Stores a part unless it is there.
+    fn store(&mut self, content: &[u8]) -> Result<ContentHash, StorageError> {
+        let (hash, bytes) = (ContentHash(Sha256::digest(content).into()), content.len());
+        let key = blob_key(&hash)?;
+        if self.known.get(key.as_str()) == Some(&(bytes as u64)) {
+            self.counts.known_bytes += bytes as u64;
+            return Ok(hash);
+        }
+        self.objects.put(&key, &mut &*content)?;
+        self.counts.copied_parts += 1;
+        self.counts.copied_bytes += bytes as u64;
+        self.known.insert(key.to_string(), bytes as u64);
+        Ok(hash)
+    }
+
+    fn relative(&self, path: &Path) -> Result<String, StorageError> {
+        let below = path.strip_prefix(self.root).ok().and_then(Path::to_str);
+        let below = below.filter(|below| is_inside(below));
+        below.map(str::to_owned).ok_or(StorageError::BadName {
+            what: "file to back up",
+            name: path.display().to_string(),
+            form: "UTF-8 without line breaks",
+        })
+    }
+}
+
+fn known_blobs(objects: &dyn Objects) -> Result<BTreeMap<String, u64>, StorageError> {
+    let mut known = BTreeMap::new();
+    let mut last: Option<ObjectKey> = None;
+    loop {
+        let page = objects.list(BLOBS, last.as_ref(), PAGE)?;
+        let is_last = page.len() < PAGE;
+        last = page.last().map(|info| info.key.clone());
+        known.extend(page.into_iter().map(|it| (it.key.to_string(), it.bytes)));
+        if is_last {
+            return Ok(known);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Backups of a folder in use, and what becomes of cut or damaged ones.
+
+use super::*;
+use crate::embedded::{DataDir, EmbeddedJournal, EmbeddedRecords, Options};
+use crate::folder::FolderObjects;
+use crate::port::journal::{Class, Journal, Record, Unit};
+use crate::port::objects::Objects;
+use crate::port::records::Records;
+use crate::s3::{S3Objects, S3Options};
+use crate::testkit::{Moto, here};
+use crate::verify::verify;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A folder with a journal that is open, and a store to copy it to.
+struct World {
+    folder: TempDir,
+    records: EmbeddedRecords,
+    journal: EmbeddedJournal,
+    objects: Box<dyn Objects>,
+}
+
+impl World {
+    fn new() -> World {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = FolderObjects::open(&folder.path().join("store")).unwrap();
+        World::with(folder, Box::new(objects))
+    }
+
+    fn with(folder: TempDir, objects: Box<dyn Objects>) -> World {
+        let dir = DataDir::open(&folder.path().join("data")).unwrap();
+        let options = Options {
+            segment_bytes: 64 << 10,
+            reserve_bytes: 64 << 10,
+            ..Options::default()
+        };
+        World {
+            records: EmbeddedRecords::open(&dir).unwrap(),
+            journal: EmbeddedJournal::open(&dir, "paper", options).unwrap(),
+            objects,
+            folder,
+        }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Commits as many records, each alone.
+    fn write(&mut self, count: u64) {
+        for _ in 0..count {
+            let sequence = self.journal.head().sequence + 1;
+            let record = Record {
+                sequence,
+                kind: 1,
+                schema: 1,
+                payload: sequence.to_string().repeat(200).into_bytes(),
+            };
+            let unit = Unit {
+                class: Class::Order,
+                records: vec![record],
+            };
+            self.journal.append(&[unit]).unwrap();
+            self.journal.commit().unwrap();
+        }
+    }
+
+    /// Takes a backup and counts the records that it shows.
+    fn take(&self, begun_ns: u64) -> (Taken, u64) {
+        let mut shown = 0;
+        let mut each = |_: &str, record: crate::RecordRef<'_>| shown = record.sequence;
+        let copied = copy(&self.path("data"), &*self.objects, begun_ns, &mut each).unwrap();
+        (copied.finish("00").unwrap(), shown)
+    }
+
+    fn bring_back(&self, id: Option<&str>, to: &Path) -> Result<Restored, StorageError> {
+        let found = find(&*self.objects, id)?.expect("there is a backup");
+        restore(&*self.objects, &found, to)?;
+        Ok(found)
+    }
+}
+
+#[test]
+fn a_folder_in_use_is_copied_to_its_last_record_and_goes_on_elsewhere() {
+    let mut world = World::new();
+    world.records.put("notes", "a", b"one").unwrap();
+    world.write(300);
+    world.journal.snapshot_write(200, b"state").unwrap();
+    let (first, shown) = world.take(1);
+    assert_eq!(shown, 300);
+    world.write(5);
+    let (second, _) = world.take(2);
+    // Closed segments and the beginning of the tables are there already.
+    assert!(second.copied_bytes < first.copied_bytes / 2, "{second:?}");
+    assert!(second.known_bytes > first.copied_bytes / 2, "{second:?}");
+
+    for (id, end) in [(Some(first.id.as_str()), 300), (None, 305)] {
+        let to = world.path(&format!("restored-{end}"));
+        let restored = world.bring_back(id, &to).unwrap();
+        let report = verify(&to, "paper", &mut |_| {}).unwrap();
+        assert!(report.ok(), "{report:?}");
+        assert_eq!(report.head.sequence, end);
+        let known = &restored.manifest.journals[0];
+        assert_eq!(
+            (known.sequence, &known.chain),
+            (end, &report.head.chain.to_string())
+        );
+        let dir = DataDir::open(&to).unwrap();
+        let records = EmbeddedRecords::open(&dir).unwrap();
+        assert_eq!(records.get("notes", "a").unwrap().unwrap(), b"one");
+        let mut journal = EmbeddedJournal::open(&dir, "paper", Options::default()).unwrap();
+        assert_eq!(journal.snapshot_latest().unwrap().unwrap().sequence, 200);
+        let record = Record {
+            sequence: end + 1,
+            kind: 1,
+            schema: 1,
+            payload: Vec::new(),
+        };
+        let unit = Unit {
+            class: Class::Order,
+            records: vec![record],
+        };
+        journal.append(&[unit]).unwrap();
+        assert_eq!(journal.commit().unwrap().0, end + 1);
+    }
+}
+
+#[test]
+fn a_bucket_holds_backups_as_a_folder_does() {
+    let Some(moto) = here(Moto::start()) else {
+        return;
+    };
+    moto.make_bucket("backups").unwrap();
+    let bucket = S3Objects::connect(S3Options {
+        endpoint: moto.endpoint(),
+        bucket: "backups".to_owned(),
+        access_key: "an-access-key".to_owned(),
+        secret_key: "a-secret-of-the-test".to_owned(),
+        timeout: Duration::from_secs(10),
+    });
+    let mut world = World::with(tempfile::tempdir().unwrap(), Box::new(bucket.unwrap()));
+    world.write(100);
+    world.take(1);
+    let (again, _) = world.take(2);
+    assert_eq!(again.copied_bytes, 0);
+    let to = world.path("restored");
+    world.bring_back(None, &to).unwrap();
+    let report = verify(&to, "paper", &mut |_| {}).unwrap();
+    assert_eq!((report.ok(), report.head.sequence), (true, 100));
+}
+
+#[test]
+fn a_place_that_is_not_empty_is_left_as_it_is() {
+    let mut world = World::new();
+    world.write(1);
+    world.take(1);
+    let to = world.path("taken");
+    fs::create_dir(&to).unwrap();
+    fs::write(to.join("mine"), "x").unwrap();
+    let refused = world.bring_back(None, &to).unwrap_err();
+    assert!(
+        matches!(refused, StorageError::NotEmpty { .. }),
+        "{refused}"
+    );
+    assert_eq!(fs::read_dir(&to).unwrap().count(), 1);
+}
+
+#[test]
+fn a_damaged_journal_is_no_backup_and_a_damaged_part_no_start() {
+    let mut world = World::new();
+    world.write(100);
+    world.take(1);
+    // A part of the backup is gone: the folder that it was to be is refused by a start.
+    let blobs = world.objects.list(BLOBS, None, 10).unwrap();
+    let mut largest = blobs;
+    largest.sort_by_key(|info| info.bytes);
+    let lost = largest.pop().unwrap().key;
+    world.objects.delete(&lost).unwrap();
+    let to = world.path("half");
+    let refused = world.bring_back(None, &to).unwrap_err();
+    assert!(matches!(refused, StorageError::Damaged { .. }), "{refused}");
+    let refused = DataDir::open(&to).unwrap_err();
+    assert!(
+        matches!(refused, StorageError::UnfinishedRestore { .. }),
+        "{refused}"
+    );
+    // The next backup copies it again.
+    world.take(2);
+    world.bring_back(None, &world.path("whole")).unwrap();
+
+    let folder = world.path("data/journal/paper");
+    let mut segments: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|it| it == "seg"))
+        .collect();
+    segments.sort();
+    let mut content = fs::read(&segments[0]).unwrap();
+    content[500] ^= 1;
+    fs::write(&segments[0], content).unwrap();
+    let refused = copy(&world.path("data"), &*world.objects, 3, &mut |_, _| {});
+    assert!(matches!(refused, Err(StorageError::Damaged { .. })));
+    assert_eq!(
+        find(&*world.objects, None)
+            .unwrap()
+            .unwrap()
+            .manifest
+            .begun_ns,
+        2
+    );
+}
