@@ -107,6 +107,7 @@ impl Harness {
             desk,
             market: market.clone(),
             account_events: events,
+            market_history: None,
             history: records.clone(),
             exposure: None,
         };

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, anyhow, bail};
 use apex_domain::matching::Model;
+use apex_node::recorder::Retention;
 use apex_node::stores::ServerSettings;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -22,11 +23,13 @@ const KEYS: &[&str] = &[
     "s3_bucket",
     "s3_access_key",
     "s3_secret_key",
+    "record_trades_days",
+    "record_quotes_days",
+    "record_bars_days",
 ];
 
 /// Connections that this build cannot use yet. One that is set is an error and never ignored.
 const SERVERS: &[&str] = &[
-    "timescale_url",
     "redis_url",
     "s3_endpoint",
     "s3_bucket",
@@ -54,6 +57,8 @@ pub struct Settings {
     /// True when the folder was set somewhere and is not the default.
     pub data_dir_given: bool,
     pub servers: ServerSettings,
+    /// For how long market data of a live run is kept.
+    pub record: Retention,
     pub log: String,
     pub log_format: Option<String>,
     /// Models of the simulated venue, in words that were not looked at yet.
@@ -113,13 +118,33 @@ fn settings(values: &BTreeMap<String, String>) -> Result<Settings> {
         data_dir_given: values.contains_key("data_dir"),
         servers: ServerSettings {
             database_url: values.get("database_url").cloned(),
+            timescale_url: values.get("timescale_url").cloned(),
         },
+        record: recording(values)?,
         log: get("log", "info"),
         log_format: values.get("log_format").cloned(),
         simulation: Model::ALL
             .into_iter()
             .filter_map(|model| Some((model, values.get(&model_key(model))?.clone())))
             .collect(),
+    })
+}
+
+fn recording(values: &BTreeMap<String, String>) -> Result<Retention> {
+    let days = |key: &str, default: u16| match values.get(key) {
+        None => Ok(default),
+        Some(text) => text.parse().map_err(|_| {
+            let name = environment_name(key);
+            anyhow!(
+                "{name} is \"{text}\": it must be a number of days from 0 (not recorded) to 65535"
+            )
+        }),
+    };
+    let usual = Retention::default();
+    Ok(Retention {
+        trades: days("record_trades_days", usual.trades)?,
+        quotes: days("record_quotes_days", usual.quotes)?,
+        bars: days("record_bars_days", usual.bars)?,
     })
 }
 
