@@ -160,6 +160,23 @@ pub enum StorageError {
         /// The instrument.
         instrument_id: String,
     },
+    /// A Parquet file that is none, is damaged, or holds other columns than it says. Give another
+    /// file; of the archive itself: import the data again.
+    #[error("{name} cannot be used as Parquet: {detail}")]
+    Parquet {
+        /// The file or object.
+        name: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// A row that the archive cannot hold. Leave it out or mend it; rows before it may be stored.
+    #[error("row at {ts_ns} ns {detail}")]
+    Row {
+        /// Its time.
+        ts_ns: i64,
+        /// What is wrong.
+        detail: &'static str,
+    },
     /// There is nothing there.
     #[error("no journal in \"{}\"", path.display())]
     NotFound {

@@ -13,6 +13,7 @@
 //! bytes on disk), `embedded/journal.rs` (how a commit becomes durable) and `embedded/tail.rs` (how
 //! an unfinished last write is told from damage).
 
+pub mod archive;
 mod blocking;
 pub mod conformance;
 pub mod disk;

@@ -8,6 +8,7 @@ use crate::message::{
     AccountAnswer, AccountCommand, AccountEvent, AccountMessage, AccountQuery, AccountSummary,
     ClosingAnswer, CommandError, OrderFilter, Page, ReconcileState, Urgency,
 };
+use crate::order_feed::OrderFeed;
 use crate::topic::Topic;
 use apex_domain::account::{Account, ExecutionRecord, Preview, Reply};
 use apex_domain::event::Recorded;
@@ -266,6 +267,8 @@ pub struct Platform {
     /// Makes accounts; `None` where a run has those that it has, as a replay.
     pub desk: Option<Arc<dyn AccountDesk>>,
     pub market: MarketHub,
+    /// Tells single orders; `None` where the feed has levels only, as recordings do.
+    pub order_feed: Option<OrderFeed>,
     /// Durable events of all accounts of this node.
     pub account_events: Topic<AccountEvent>,
     pub history: Arc<dyn EventHistory>,

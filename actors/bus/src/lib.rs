@@ -17,6 +17,7 @@ pub mod handle;
 pub mod market;
 pub mod market_history;
 pub mod message;
+pub mod order_feed;
 pub mod supervision;
 pub mod topic;
 pub mod venue;

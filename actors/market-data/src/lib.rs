@@ -13,4 +13,4 @@ pub mod replay;
 pub mod sim;
 
 pub use publisher::Publisher;
-pub use sim::{Member, SimMarketActor, SimMarketArgs, SimMarketMessage, SimSession};
+pub use sim::{Member, SimMarketActor, SimMarketArgs, SimMarketMessage, SimSession, order_feed};

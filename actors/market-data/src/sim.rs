@@ -1,20 +1,26 @@
 //! The simulated market inside a process: feed and venue in one actor, since both are one book.
 
+mod single_orders;
+
 use crate::publisher::Publisher;
 use apex_bus::clock::Clock;
 use apex_bus::market::MarketHub;
 use apex_bus::message::{AccountMessage, VenueLink};
+use apex_bus::order_feed::OrdersAsk;
 use apex_bus::supervision::{AbortHook, whole};
 use apex_bus::venue::{NotSent, VenueSession};
 use apex_domain::matching::{ExchangeEvent, ExchangeInput, Latencies, SimExchange, Way};
 use apex_domain::venue::{VenueCommand, VenueControl, VenueReport};
 use apex_domain::{AccountId, UnixNanos};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use single_orders::Told;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+pub use single_orders::order_feed;
 
 /// How often the simulated traders act. Two of their turns; a person sees no step in it, and an
 /// idle process wakes fifty times a second.
@@ -41,6 +47,8 @@ pub enum SimMarketMessage {
     Due,
     /// What the venue itself decides: halts, sessions, busts.
     Control(VenueControl),
+    /// Somebody wants to see single orders.
+    Orders(OrdersAsk),
 }
 
 /// An account of the market.
@@ -91,6 +99,8 @@ type Ways = (
 pub struct SimMarketState {
     exchange: SimExchange,
     publisher: Publisher,
+    /// Who follows single orders.
+    told: Told,
     clock: Clock,
     members: BTreeMap<AccountId, Member>,
     waiting: Arc<AtomicUsize>,
@@ -124,6 +134,7 @@ impl Actor for SimMarketActor {
         let mut state = SimMarketState {
             exchange: args.exchange,
             publisher: Publisher::new(args.hub),
+            told: Told::default(),
             clock: args.clock,
             members: BTreeMap::new(),
             waiting: args.waiting,
@@ -166,6 +177,9 @@ impl SimMarketState {
         match message {
             SimMarketMessage::Step => self.apply(ExchangeInput::Step),
             SimMarketMessage::Control(control) => self.apply(ExchangeInput::Control(control)),
+            SimMarketMessage::Orders(ask) => {
+                self.told.answer(&mut self.exchange, self.clock.now(), ask);
+            }
             SimMarketMessage::Due => self.awaited = None,
             SimMarketMessage::Command {
                 account_id,
@@ -226,6 +240,7 @@ impl SimMarketState {
         for event in events.drain(..) {
             match event {
                 ExchangeEvent::Market(event) => self.publisher.publish(&event, &mut bars),
+                ExchangeEvent::Orders(update) => self.told.tell(&mut self.exchange, update),
                 ExchangeEvent::Report { account_id, report } => match &mut self.ways {
                     Some((_, back)) => back.send(now, (account_id, report)),
                     None => self.report(&account_id, report),

@@ -6,8 +6,9 @@ use crate::up::Base;
 use crate::venue_link::{self, Link};
 use crate::venue_snapshots::Snapshots;
 use apex_bus::exposure::ExposureHandle;
+use apex_bus::order_feed::OrderFeed;
 use apex_domain::AccountId;
-use apex_market_data::{Member, Publisher, SimMarketMessage, SimSession};
+use apex_market_data::{Member, Publisher, SimMarketMessage, SimSession, order_feed};
 use apex_venues::sim::SimVenueClient;
 use ractor::ActorRef;
 use std::fmt;
@@ -126,6 +127,15 @@ impl Market {
         let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
         links.push(running);
         Ok(runtime)
+    }
+
+    /// Returns the way to single orders: the market inside has them, the protocol of a venue in
+    /// another process has levels only.
+    pub fn order_feed(&self) -> Option<OrderFeed> {
+        match self {
+            Market::Inside { market, .. } => Some(order_feed(market.clone())),
+            Market::Linked { .. } => None,
+        }
     }
 
     /// Ends it, after the accounts: it answers them until they have decided their last.

@@ -216,6 +216,7 @@ async fn serve(
     let mut platform = base.platform(RunMode::Simulated, &roster, Some(exposure));
     platform.desk = Some(Arc::new(desk));
     let recorder = record(options, &base, &mut platform)?;
+    platform.order_feed = market.order_feed();
     let (clock, records) = (base.clock.clone(), base.stores.records.clone());
     let sessions = Sessions::new(platform.clone(), clock, records, SessionBudget::default());
     let door: Arc<dyn StrategySessions> = Arc::new(sessions.clone());

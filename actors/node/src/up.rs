@@ -226,6 +226,7 @@ impl Base {
             accounts: roster.accounts(),
             desk: None,
             market: self.market.clone(),
+            order_feed: None,
             account_events: self.events.clone(),
             history: roster.history(),
             market_history: None,

@@ -51,6 +51,11 @@ const METHODS: &[(&str, Policy)] = &[
     ("apextrade.v1.InstrumentService/GetInstrument", READ),
     ("apextrade.v1.MarketDataService/Subscribe", READ),
     ("apextrade.v1.MarketDataService/GetBook", READ),
+    ("apextrade.v1.MarketDataService/GetOrderBook", READ),
+    ("apextrade.v1.MarketDataService/StreamOrderBook", READ),
+    ("apextrade.v1.MarketDataService/GetTrades", READ),
+    ("apextrade.v1.MarketDataService/GetQuotes", READ),
+    ("apextrade.v1.MarketDataService/GetBars", READ),
     ("apextrade.v1.OrderService/SubmitOrder", TRADE),
     ("apextrade.v1.OrderService/AmendOrder", TRADE),
     ("apextrade.v1.OrderService/CancelOrder", CANCEL),
@@ -151,6 +156,8 @@ mod tests {
         let may =
             |role: Role, method: &str| policy(&format!("/apextrade.v1.{method}")).allows(role);
         assert!(may(Role::Viewer, "OrderService/ListOrders"));
+        assert!(may(Role::Viewer, "MarketDataService/StreamOrderBook"));
+        assert!(may(Role::Risk, "MarketDataService/GetOrderBook"));
         assert!(!may(Role::Viewer, "OrderService/SubmitOrder"));
         assert!(!may(Role::Viewer, "OrderService/CancelOrder"));
         assert!(may(Role::Trader, "OrderService/SubmitOrder"));

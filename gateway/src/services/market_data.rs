@@ -1,7 +1,7 @@
 //! `MarketDataService`.
 
 use super::instrument::read_id;
-use super::market_stream;
+use super::{market_history, market_stream, order_book};
 use crate::shared::{Shared, caller};
 use crate::{status, stream};
 use apex_bus::market::BOOK_DEPTH;
@@ -25,6 +25,7 @@ impl MarketDataServer {
 #[tonic::async_trait]
 impl MarketDataService for MarketDataServer {
     type SubscribeStream = stream::Receiver<v1::MarketDataBatch>;
+    type StreamOrderBookStream = stream::Receiver<v1::OrderBookBatch>;
 
     async fn subscribe(
         &self,
@@ -39,11 +40,7 @@ impl MarketDataService for MarketDataServer {
         request: Request<v1::GetBookRequest>,
     ) -> Result<Response<v1::Book>, Status> {
         let id = read_id(&request.get_ref().instrument_id)?;
-        let depth = match usize::try_from(request.get_ref().depth) {
-            Ok(0) => BOOK_DEPTH,
-            Ok(depth) => depth.min(BOOK_DEPTH),
-            Err(_) => return Err(status::invalid_field("depth", "must not be negative")),
-        };
+        let depth = read_depth(request.get_ref().depth)?;
         let view = self.shared.platform.market.view(&id);
         let view = view.ok_or_else(|| self.shared.instrument_not_found("instrument_id", &id))?;
         let book = view.book.ok_or_else(|| status::no_book(&id))?;
@@ -52,5 +49,61 @@ impl MarketDataService for MarketDataServer {
             &view.instrument,
             depth,
         )))
+    }
+
+    async fn get_order_book(
+        &self,
+        request: Request<v1::GetOrderBookRequest>,
+    ) -> Result<Response<v1::OrderBook>, Status> {
+        let id = read_id(&request.get_ref().instrument_id)?;
+        let depth = read_depth(request.get_ref().depth)?;
+        let book = order_book::get(&self.shared, &id, depth).await?;
+        Ok(Response::new(book))
+    }
+
+    async fn stream_order_book(
+        &self,
+        request: Request<v1::StreamOrderBookRequest>,
+    ) -> Result<Response<Self::StreamOrderBookStream>, Status> {
+        let caller = caller(&request)?;
+        let id = read_id(&request.get_ref().instrument_id)?;
+        let stream = order_book::begin(&self.shared, caller, id).await?;
+        Ok(Response::new(stream))
+    }
+
+    async fn get_trades(
+        &self,
+        request: Request<v1::GetTradesRequest>,
+    ) -> Result<Response<v1::GetTradesResponse>, Status> {
+        market_history::trades(&self.shared, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn get_quotes(
+        &self,
+        request: Request<v1::GetQuotesRequest>,
+    ) -> Result<Response<v1::GetQuotesResponse>, Status> {
+        market_history::quotes(&self.shared, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn get_bars(
+        &self,
+        request: Request<v1::GetBarsRequest>,
+    ) -> Result<Response<v1::GetBarsResponse>, Status> {
+        market_history::bars(&self.shared, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+}
+
+/// Reads a number of levels; none given is all that are published.
+fn read_depth(depth: i32) -> Result<usize, Status> {
+    match usize::try_from(depth) {
+        Ok(0) => Ok(BOOK_DEPTH),
+        Ok(depth) => Ok(depth.min(BOOK_DEPTH)),
+        Err(_) => Err(status::invalid_field("depth", "must not be negative")),
     }
 }

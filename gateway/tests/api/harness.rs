@@ -6,6 +6,7 @@ use apex_bus::clock::Clock;
 use apex_bus::handle::{AccountHandle, EventHistory, HistoryError, PastError, Platform, RunMode};
 use apex_bus::market::MarketHub;
 use apex_bus::message::{AccountEvent, AccountMessage};
+use apex_bus::order_feed::OrderFeed;
 use apex_bus::topic::{Capacity, Topic};
 use apex_domain::account::Account;
 use apex_domain::event::Recorded;
@@ -67,22 +68,28 @@ impl Harness {
     }
 
     pub async fn with(adjust: impl FnOnce(&mut GatewayOptions)) -> Harness {
-        Harness::run(RunMode::Simulated, adjust, None).await
+        Harness::run(RunMode::Simulated, adjust, None, None).await
     }
 
     pub async fn of(mode: RunMode, adjust: impl FnOnce(&mut GatewayOptions)) -> Harness {
-        Harness::run(mode, adjust, None).await
+        Harness::run(mode, adjust, None, None).await
     }
 
     /// With one who makes accounts.
     pub async fn with_desk(desk: Arc<dyn AccountDesk>) -> Harness {
-        Harness::run(RunMode::Simulated, |_| {}, Some(desk)).await
+        Harness::run(RunMode::Simulated, |_| {}, Some(desk), None).await
+    }
+
+    /// With a feed that tells single orders.
+    pub async fn with_orders(feed: OrderFeed) -> Harness {
+        Harness::run(RunMode::Simulated, |_| {}, None, Some(feed)).await
     }
 
     async fn run(
         mode: RunMode,
         adjust: impl FnOnce(&mut GatewayOptions),
         desk: Option<Arc<dyn AccountDesk>>,
+        order_feed: Option<OrderFeed>,
     ) -> Harness {
         let market = MarketHub::new();
         market.define(btc()).unwrap();
@@ -106,6 +113,7 @@ impl Harness {
             accounts,
             desk,
             market: market.clone(),
+            order_feed,
             account_events: events,
             market_history: None,
             history: records.clone(),

@@ -8,6 +8,7 @@ mod harness;
 mod lists;
 mod market;
 mod names;
+mod order_book;
 mod orders;
 mod past;
 mod position_mode;

@@ -1,5 +1,6 @@
 //! The command line. Names and flags are fixed by the platform's contract.
 
+mod archive;
 mod calendar;
 mod client;
 mod indicators;
@@ -7,6 +8,7 @@ mod models;
 mod orders;
 mod risk;
 
+pub use archive::*;
 pub use calendar::*;
 pub use client::*;
 pub use indicators::*;
@@ -46,6 +48,10 @@ pub enum Command {
     Indicators(IndicatorsArgs),
     /// Replay recordings as fast as possible and print the summary.
     Replay(ReplayArgs),
+    /// Import market data from CSV or Parquet files into the archive of the data folder.
+    Import(ImportArgs),
+    /// Export market data of the archive as CSV or Parquet.
+    Export(ExportArgs),
     /// Bring the database that APEX_DATABASE_URL names up to what this build needs.
     Migrate(MigrateArgs),
     /// Check journal and hash chain, and rebuild the state from it.
@@ -64,6 +70,8 @@ pub enum Command {
     Instruments(InstrumentsArgs),
     /// Show the order book of an instrument.
     Book(BookArgs),
+    /// Show the bars that were made of an instrument's recorded trades.
+    Bars(BarsArgs),
     /// Read or change limits and trading state.
     Risk(RiskArgs),
     /// List the sessions of a trading calendar, or say what it is at an instant.

@@ -9,6 +9,7 @@ pub mod event;
 pub mod instrument;
 pub mod market;
 pub mod order;
+pub mod order_book;
 pub mod platform;
 pub mod reconcile;
 pub mod risk;

@@ -1,13 +1,14 @@
 //! A book of single orders, as venues publish that show each of them.
 //!
-//! What it is for is the place of an order in its queue. It is not one of the
-//! [`crate::market::MarketEvent`]s: no venue here publishes single orders yet, and every market
-//! event has to pass topics, wire and budgets that are made for levels. The simulated market's own
-//! book tells its orders by [`crate::matching::order_book::BookChanges::recording`].
+//! What it is for is the place of an order in its queue. Its changes are none of the
+//! [`crate::market::MarketEvent`]s: every market event has to pass topics, wire and budgets that
+//! are made for levels. The simulated market tells them beside those, as [`L3Update`]s, while
+//! somebody asks for them.
 
 mod side;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use super::Ladder;
 use crate::market::{Level, Side};
@@ -15,6 +16,8 @@ use crate::number::{Price, Quantity};
 use side::Orders;
 use std::collections::BTreeMap;
 use thiserror::Error;
+
+pub use told::{L3Snapshot, L3Update};
 
 /// One change of one order. Ids are the venue's, unique among the orders that rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

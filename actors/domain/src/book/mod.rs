@@ -17,7 +17,10 @@ mod machine;
 #[cfg(test)]
 mod tests;
 
-pub use l3::{L2Mismatch, L3Book, L3Change, L3Counters, L3Error, L3Order, L3Status, QueuePosition};
+pub use l3::{
+    L2Mismatch, L3Book, L3Change, L3Counters, L3Error, L3Order, L3Snapshot, L3Status, L3Update,
+    QueuePosition,
+};
 pub use ladder::Ladder;
 pub use machine::{
     BookCounters, BookStatus, DeltaOutcome, L2Book, PENDING_MAX, SequenceRule, SnapshotOutcome,

@@ -15,6 +15,7 @@ mod market;
 mod orders;
 mod reducing;
 mod restore;
+mod single_orders;
 mod snapshot;
 mod wallets;
 
@@ -25,6 +26,7 @@ use super::margin::{MarginBook, MarginOptions, MarginState};
 use super::random::Random;
 use super::sim_instrument::SimInstrument;
 use crate::Currency;
+use crate::book::L3Update;
 use crate::id::{AccountId, IdError, InstrumentId};
 use crate::instrument::{Instrument, InstrumentError};
 use crate::market::MarketEvent;
@@ -133,6 +135,9 @@ pub enum ExchangeInput {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExchangeEvent {
     Market(MarketEvent),
+    /// The single orders behind the delta before it, where [`SimExchange::tell_orders`] asked for
+    /// them.
+    Orders(L3Update),
     Report {
         account_id: AccountId,
         report: VenueReport,

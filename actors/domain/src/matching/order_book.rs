@@ -3,12 +3,14 @@
 //! The book knows owners only as tags. Orders of one [`PlaceTerms::group`] do not trade with each
 //! other where the incoming one asks for that.
 
+mod changes;
 mod levels;
 
 use crate::book::{L3Change, L3Order};
 use crate::market::{Level, Side};
 use crate::number::{Price, Quantity};
 use crate::order::{SelfTradePrevention, TimeInForce};
+pub use changes::BookChanges;
 use levels::Orders;
 use thiserror::Error;
 
@@ -118,57 +120,6 @@ pub struct Prevented {
     pub cut: Quantity,
     /// The resting order is gone.
     pub maker_ended: bool,
-}
-
-/// What an operation did. Operations add to it; the caller clears it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BookChanges {
-    pub trades: Vec<BookTrade>,
-    /// Levels whose quantity may have changed, in the order of change; may hold one twice.
-    pub touched: Vec<(Side, Price)>,
-    /// The changes of single orders, where somebody wants them: most callers tell levels only.
-    orders: Option<Vec<L3Change>>,
-    pub prevented: Vec<Prevented>,
-}
-
-impl BookChanges {
-    /// No changes yet; those of single orders are kept as well. Applied in order to a
-    /// [`crate::book::L3Book`] they make the same book.
-    pub fn recording() -> BookChanges {
-        BookChanges {
-            orders: Some(Vec::new()),
-            ..BookChanges::default()
-        }
-    }
-
-    /// Returns the changes of single orders in the order in which they happened; none without
-    /// [`BookChanges::recording`].
-    pub fn orders(&self) -> &[L3Change] {
-        self.orders.as_deref().unwrap_or_default()
-    }
-
-    fn record(&mut self, change: L3Change) {
-        if let Some(orders) = &mut self.orders {
-            orders.push(change);
-        }
-    }
-
-    /// Returns true when nothing happened.
-    pub fn is_empty(&self) -> bool {
-        self.trades.is_empty()
-            && self.prevented.is_empty()
-            && self.touched.is_empty()
-            && self.orders().is_empty()
-    }
-
-    pub fn clear(&mut self) {
-        self.trades.clear();
-        self.prevented.clear();
-        self.touched.clear();
-        if let Some(orders) = &mut self.orders {
-            orders.clear();
-        }
-    }
 }
 
 /// A resting order as it stands.

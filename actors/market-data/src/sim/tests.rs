@@ -34,11 +34,11 @@ impl Actor for Ear {
     }
 }
 
-struct Market {
-    session: SimSession,
-    actor: ActorRef<SimMarketMessage>,
+pub(super) struct Market {
+    pub(super) session: SimSession,
+    pub(super) actor: ActorRef<SimMarketMessage>,
     heard: UnboundedReceiver<AccountMessage>,
-    hub: MarketHub,
+    pub(super) hub: MarketHub,
 }
 
 async fn member(name: &str, venue_sequence: u64) -> (Member, UnboundedReceiver<AccountMessage>) {
@@ -53,7 +53,7 @@ async fn member(name: &str, venue_sequence: u64) -> (Member, UnboundedReceiver<A
     (member, heard)
 }
 
-async fn start(venue_sequence: u64) -> Market {
+pub(super) async fn start(venue_sequence: u64) -> Market {
     let (paper, heard) = member("paper", venue_sequence).await;
     let hub = MarketHub::new();
     let session = SimSession::new(paper.account_id.clone(), Arc::default());
@@ -82,12 +82,12 @@ async fn start(venue_sequence: u64) -> Market {
     }
 }
 
-fn id() -> InstrumentId {
+pub(super) fn id() -> InstrumentId {
     SimInstrument::defaults().remove(0).instrument.instrument_id
 }
 
 /// A buy far above the market.
-fn buy(client: &str) -> VenueCommand {
+pub(super) fn buy(client: &str) -> VenueCommand {
     let definition = SimInstrument::defaults().remove(0);
     VenueCommand::New(NewOrder {
         client_order_id: ClientOrderId::new(client).unwrap(),
@@ -292,6 +292,7 @@ async fn a_latency_delays_the_order_and_what_is_told_of_it() {
     let mut state = SimMarketState {
         exchange,
         publisher: Publisher::new(hub),
+        told: Told::default(),
         clock: clock.clone(),
         members: BTreeMap::from([(account_id.clone(), paper)]),
         waiting: Arc::new(AtomicUsize::new(1)),

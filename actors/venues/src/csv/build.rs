@@ -84,6 +84,7 @@ impl<'a> Builder<'a> {
             events: self.events,
             bad_rows: self.bad_rows,
             has_sizes,
+            names_instruments: self.layout.symbol.is_some(),
             inferred: true,
             warnings,
         }

@@ -20,6 +20,19 @@ pub enum CsvKind {
     Trades,
 }
 
+impl CsvKind {
+    /// Returns its words, for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            CsvKind::Bars => "bars",
+            CsvKind::QuoteBars => "quote bars",
+            CsvKind::Quotes => "quotes",
+            CsvKind::Ticks => "ticks",
+            CsvKind::Trades => "trades",
+        }
+    }
+}
+
 /// Where the values of a row stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {

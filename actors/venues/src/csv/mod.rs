@@ -130,6 +130,8 @@ pub struct Loaded {
     /// True when the file states volumes or sizes. Without them quantities are zero, meaning
     /// unknown.
     pub has_sizes: bool,
+    /// True when the rows say what they are of.
+    pub names_instruments: bool,
     /// Always true for now: the definitions come from the data.
     pub inferred: bool,
     /// What was taken for granted, as sentences for a report.
@@ -165,6 +167,13 @@ impl CsvSource {
             });
         }
         parse(path, &bytes, cut_off, options)
+    }
+
+    /// Loads what is at hand as the text of a file, whose path is for messages.
+    ///
+    /// Errors: as [`CsvSource::open`].
+    pub fn from_text(path: &Path, text: &[u8], options: &CsvOptions) -> Result<Loaded, CsvError> {
+        parse(path, text, false, options)
     }
 }
 

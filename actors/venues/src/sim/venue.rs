@@ -236,6 +236,8 @@ impl Venue {
         for event in std::mem::take(&mut self.events) {
             match event {
                 ExchangeEvent::Market(event) => outcome.market.push(event),
+                // Never asked for: the protocol has levels only.
+                ExchangeEvent::Orders(_) => {}
                 ExchangeEvent::Report {
                     report: report @ (VenueReport::Status { .. } | VenueReport::NotFound { .. }),
                     ..

@@ -1,5 +1,6 @@
 //! One file a command.
 
+mod archive;
 mod backtest;
 mod calendar;
 mod client;
@@ -44,6 +45,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::VenueSim(args) => venue_sim::run(args, &settings),
         Command::Backtest(args) => backtest::run(&args, &settings),
         Command::Indicators(args) => indicators::run(&args),
+        Command::Import(args) => archive::import::run(&args, &settings),
+        Command::Export(args) => archive::export::run(&args, &settings),
         Command::Migrate(args) => migrate::run(&args, &settings),
         Command::Verify(args) => verify::run(&args, &settings),
         Command::Doctor(args) => doctor::run(&args, &settings),
@@ -52,6 +55,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Positions(args) => client::close::positions(args, &settings),
         Command::Accounts(args) => client::close::accounts(args, &settings),
         Command::Book(args) => client::book::show(args, &settings),
+        Command::Bars(args) => client::bars::show(args, &settings),
         Command::Instruments(args) => client::lists::instruments(args, &settings),
         Command::Risk(args) => client::risk::run(args, &settings),
         Command::Calendar(args) => calendar::run(&args),

@@ -27,7 +27,7 @@ impl SimExchange {
         if market.changes.is_empty() {
             return;
         }
-        let mut changes = std::mem::take(&mut market.changes);
+        let mut changes = market.changes.take();
         market.see_top(stamp.event);
         // Before the trades, so that what is left of an order can be filled by them.
         for prevented in &changes.prevented {
@@ -58,8 +58,9 @@ impl SimExchange {
             self.see_all(id, out);
         }
         if let Some(market) = self.markets.get_mut(id) {
-            if self.started {
+            if self.started && !changes.touched.is_empty() {
                 market.tell_levels(&mut changes.touched, stamp, out);
+                market.tell_single_orders(&mut changes, stamp, out);
             }
             changes.clear();
             // The memory is used again. An order that could not be booked may have left a change

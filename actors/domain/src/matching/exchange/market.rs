@@ -35,7 +35,7 @@ pub(super) struct SimMarket {
     pub(super) book: OrderBook,
     /// What happened in the book and was not told yet.
     pub(super) changes: BookChanges,
-    update_id: u64,
+    pub(super) update_id: u64,
     trade_id: u64,
     /// Best bid and ask as they were told last.
     told: (Option<Level>, Option<Level>),
@@ -86,7 +86,7 @@ impl SimMarket {
         self.reducing.remove(&number);
     }
 
-    fn id(&self) -> InstrumentId {
+    pub(super) fn id(&self) -> InstrumentId {
         self.definition.instrument.instrument_id.clone()
     }
 
@@ -145,16 +145,13 @@ impl SimMarket {
         })
     }
 
-    /// Tells the levels that changed as one delta, and the quote where it is another one.
+    /// Tells the levels that changed, at least one, as one delta, and the quote where it is another one.
     pub(super) fn tell_levels(
         &mut self,
         touched: &mut Vec<(Side, Price)>,
         stamp: Stamp,
         out: &mut Vec<ExchangeEvent>,
     ) {
-        if touched.is_empty() {
-            return;
-        }
         touched.sort_unstable();
         touched.dedup();
         let (mut bids, mut asks) = (Vec::new(), Vec::new());

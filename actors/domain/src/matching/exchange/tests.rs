@@ -10,6 +10,7 @@ use crate::time::NANOS_PER_SECOND;
 use crate::venue::{EndReason, Execution, NewOrder, RejectReason, VenueStatus};
 
 mod reducing;
+mod single_orders;
 
 const BTC: &str = "BTCUSDT.SIM";
 

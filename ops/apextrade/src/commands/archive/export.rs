@@ -1,0 +1,172 @@
+//! `apextrade export`.
+
+use super::progress::Progress;
+use super::text::{TextRow, write_line};
+use crate::cli::{ArchiveFormat, ArchiveKind, ExportArgs};
+use crate::config::Settings;
+use anyhow::{Context, Result, bail};
+use apex_domain::{InstrumentId, UnixNanos};
+use apex_storage::archive::{Archive, Content, Head, ParquetWriter, interval_text};
+use apex_storage::port::series::{BarRow, QuoteRow, Rows, TimeRange, TradeRow};
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Writes what the archive holds of an instrument, one kind of it, as one file.
+pub fn run(args: &ExportArgs, settings: &Settings) -> Result<ExitCode> {
+    let data_dir = args.data.data_dir.as_ref().unwrap_or(&settings.data_dir);
+    let folder = data_dir.join(super::FOLDER);
+    if !folder.is_dir() {
+        let folder = folder.display();
+        bail!("there is no archive at \"{folder}\": import something, or name its --data-dir");
+    }
+    let id = InstrumentId::in_command(&args.instrument)
+        .with_context(|| format!("--instrument \"{}\"", args.instrument))?;
+    let opened = super::open(data_dir)?;
+    let content = choose(&opened.archive.contents(&id)?, args, &id)?;
+    let head = opened.archive.head(content, &id)?;
+    let head = head.with_context(|| format!("the {content} of {id} are gone"))?;
+    let job = Job {
+        archive: &opened.archive,
+        head,
+        range: TimeRange {
+            from: args.from.unwrap_or(TimeRange::ALL.from),
+            to: args.to.unwrap_or(UnixNanos(i64::MAX)),
+        },
+        format: args.format.unwrap_or_else(|| by_name(&args.out)),
+        out: &args.out,
+    };
+    let rows = match content {
+        Content::Trades => job.write::<TradeRow>(),
+        Content::Quotes => job.write::<QuoteRow>(),
+        Content::Bars { .. } => job.write::<BarRow>(),
+    }?;
+    tell(args, &job, rows);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell(args: &ExportArgs, job: &Job<'_>, rows: u64) {
+    let (content, id) = (job.head.content, &job.head.instrument_id);
+    if !args.json {
+        crate::say!("{rows} {content} of {id} written to {}", args.out.display());
+        return;
+    }
+    let interval = match content {
+        Content::Bars { interval_ns } => Some(interval_text(interval_ns)),
+        _ => None,
+    };
+    let said = serde_json::json!({
+        "instrument_id": id.as_str(),
+        "kind": content.name(),
+        "interval": interval,
+        "format": match job.format {
+            ArchiveFormat::Csv => "csv",
+            ArchiveFormat::Parquet => "parquet",
+        },
+        "rows": rows,
+        "out": args.out.display().to_string(),
+    });
+    crate::say!("{said}");
+}
+
+/// Returns the one content that the flags leave.
+fn choose(contents: &[Content], args: &ExportArgs, id: &InstrumentId) -> Result<Content> {
+    let is_meant = |content: &Content| {
+        let by_kind = match (args.kind, content) {
+            (None, _)
+            | (Some(ArchiveKind::Trades), Content::Trades)
+            | (Some(ArchiveKind::Quotes), Content::Quotes)
+            | (Some(ArchiveKind::Bars), Content::Bars { .. }) => true,
+            (Some(_), _) => false,
+        };
+        let by_interval = match (args.interval, content) {
+            (None, _) => true,
+            (Some(wanted), Content::Bars { interval_ns }) => wanted == *interval_ns,
+            (Some(_), _) => false,
+        };
+        by_kind && by_interval
+    };
+    let names = |contents: &[Content]| {
+        let names: Vec<String> = contents.iter().map(Content::to_string).collect();
+        names.join(", ")
+    };
+    let meant: Vec<Content> = contents.iter().copied().filter(is_meant).collect();
+    match meant.as_slice() {
+        [one] => Ok(*one),
+        [] if contents.is_empty() => bail!("the archive holds nothing of {id}: import it first"),
+        [] => bail!(
+            "the archive holds no such rows of {id}, but {}",
+            names(contents)
+        ),
+        several => bail!(
+            "the archive holds {} of {id}: choose by --kind and --interval",
+            names(several)
+        ),
+    }
+}
+
+fn by_name(out: &Path) -> ArchiveFormat {
+    match out.extension() {
+        Some(end) if end.eq_ignore_ascii_case("parquet") => ArchiveFormat::Parquet,
+        _ => ArchiveFormat::Csv,
+    }
+}
+
+struct Job<'a> {
+    archive: &'a Archive,
+    head: Head,
+    range: TimeRange,
+    format: ArchiveFormat,
+    out: &'a Path,
+}
+
+impl Job<'_> {
+    /// Writes beside the file that is meant, and gives it its name once it is whole.
+    fn write<R: TextRow>(&self) -> Result<u64> {
+        let rows =
+            self.archive
+                .rows::<R>(self.head.content, &self.head.instrument_id, self.range)?;
+        let mut name = self.out.as_os_str().to_owned();
+        name.push(".part");
+        let part = PathBuf::from(name);
+        let written = self.write_to(&part, rows);
+        if written.is_err() {
+            // What is left of it is of no use; the error tells why.
+            let _ = fs::remove_file(&part);
+        }
+        let rows = written.with_context(|| format!("cannot write \"{}\"", part.display()))?;
+        fs::rename(&part, self.out)
+            .with_context(|| format!("cannot write \"{}\"", self.out.display()))?;
+        Ok(rows)
+    }
+
+    fn write_to<R: TextRow>(&self, part: &Path, rows: Rows<R>) -> Result<u64> {
+        let mut file = BufWriter::with_capacity(256 * 1024, File::create(part)?);
+        let mut progress = Progress::new(&self.out.display().to_string(), 0);
+        let rows = rows.inspect(|_| progress.step());
+        let (file, count) = match self.format {
+            ArchiveFormat::Parquet => {
+                let mut writer = ParquetWriter::new(&part.display().to_string(), file, &self.head)?;
+                for row in rows {
+                    writer.push(&row?)?;
+                }
+                writer.finish()?
+            }
+            ArchiveFormat::Csv => {
+                let (mut line, mut count) = (String::new(), 0);
+                writeln!(file, "{}", R::HEADER)?;
+                for row in rows {
+                    write_line(&mut line, &self.head, &row?);
+                    line.push('\n');
+                    file.write_all(line.as_bytes())?;
+                    count += 1;
+                }
+                (file, count)
+            }
+        };
+        let file = file.into_inner().map_err(|error| error.into_error())?;
+        file.sync_all()?;
+        Ok(count)
+    }
+}
