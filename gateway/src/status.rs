@@ -13,10 +13,12 @@
 //! `UNKNOWN` and `INTERNAL` are made nowhere: whatever a caller can cause has a name.
 
 mod desk;
+mod market_history;
 mod not_found;
 mod order_feed;
 
 pub use desk::*;
+pub use market_history::*;
 pub use not_found::*;
 pub use order_feed::*;
 

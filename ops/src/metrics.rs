@@ -26,6 +26,9 @@ pub struct Metrics {
     /// 1 while loss limits are set and a part of the equity is not known, by account.
     pub losses_unmeasured: IntGaugeVec,
     pub clock_ahead: IntGaugeVec,
+    pub recorder_rows: IntCounterVec,
+    pub recorder_held: IntGaugeVec,
+    pub recorder_failing: IntGaugeVec,
     /// From the command of a halt that cancels to its last cancel handed to the venue's session,
     /// by account.
     pub kill_switch: HistogramVec,
@@ -92,6 +95,24 @@ impl Metrics {
                 "apex_account_clock_ahead_seconds",
                 "how far the account's time is ahead of the clock",
                 account,
+            ),
+            recorder_rows: counter(
+                &registry,
+                "apex_recorder_rows_total",
+                "rows of market data that were stored, missed (published faster than recorded), or refused",
+                &["outcome"],
+            ),
+            recorder_held: gauge(
+                &registry,
+                "apex_recorder_held_rows",
+                "rows of market data that wait to be written",
+                &[],
+            ),
+            recorder_failing: gauge(
+                &registry,
+                "apex_recorder_failing",
+                "1 while market data cannot be written",
+                &[],
             ),
             losses_unmeasured: gauge(
                 &registry,

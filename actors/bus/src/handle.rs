@@ -3,6 +3,7 @@
 use crate::accounts::{AccountDesk, Accounts};
 use crate::exposure::ExposureHandle;
 use crate::market::MarketHub;
+use crate::market_history::MarketHistory;
 use crate::message::{
     AccountAnswer, AccountCommand, AccountEvent, AccountMessage, AccountQuery, AccountSummary,
     ClosingAnswer, CommandError, OrderFilter, Page, ReconcileState, Urgency,
@@ -271,6 +272,8 @@ pub struct Platform {
     /// Durable events of all accounts of this node.
     pub account_events: Topic<AccountEvent>,
     pub history: Arc<dyn EventHistory>,
+    /// Recorded market data; `None` where a run records none, as a replay.
+    pub market_history: Option<Arc<dyn MarketHistory>>,
     /// The limit over all accounts; `None` where a run keeps none, as a replay.
     pub exposure: Option<ExposureHandle>,
 }

@@ -15,6 +15,7 @@ pub mod clock;
 pub mod exposure;
 pub mod handle;
 pub mod market;
+pub mod market_history;
 pub mod message;
 pub mod order_feed;
 pub mod supervision;

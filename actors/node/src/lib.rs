@@ -18,6 +18,7 @@ mod market;
 pub mod marks;
 pub mod metrics;
 pub mod origin;
+pub mod recorder;
 pub mod replay;
 mod restore;
 pub mod roster;

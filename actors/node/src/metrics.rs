@@ -1,11 +1,12 @@
 //! The figures of a node: of its topics at each scrape, of its accounts every few seconds.
 
+use crate::recorder::RecorderWatch;
 use apex_bus::handle::Platform;
 use apex_bus::message::JournalHealth;
 use apex_bus::topic::TopicStats;
 use apex_ops::metrics::Metrics;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How often accounts are asked for their figures: several times in a usual scrape interval.
@@ -16,6 +17,7 @@ const REFRESH: Duration = Duration::from_secs(5);
 pub struct NodeMetrics {
     platform: Platform,
     metrics: Metrics,
+    recorder: Arc<OnceLock<RecorderWatch>>,
 }
 
 impl NodeMetrics {
@@ -24,6 +26,7 @@ impl NodeMetrics {
         let metrics = NodeMetrics {
             platform,
             metrics: Metrics::new(),
+            recorder: Arc::default(),
         };
         let own = metrics.clone();
         tokio::spawn(async move {
@@ -41,6 +44,7 @@ impl NodeMetrics {
         let own = self.clone();
         Arc::new(move || {
             own.refresh_topics();
+            own.refresh_recorder();
             own.metrics.render()
         })
     }
@@ -56,6 +60,35 @@ impl NodeMetrics {
             market.feed_states.stats(),
             self.platform.account_events.stats(),
         ]
+    }
+
+    /// Tells what a recorder does, too, from now on.
+    pub fn watch_recorder(&self, watch: RecorderWatch) {
+        // A node has one.
+        let _ = self.recorder.set(watch);
+    }
+
+    fn refresh_recorder(&self) {
+        let Some(watch) = self.recorder.get() else {
+            return;
+        };
+        let (state, metrics) = (watch.state(), &self.metrics);
+        let none: [&str; 0] = [];
+        let gauge = |gauge: &prometheus::IntGaugeVec, value: i64| {
+            gauge.with_label_values(&none).set(value);
+        };
+        gauge(&metrics.recorder_held, state.figures.held as i64);
+        gauge(
+            &metrics.recorder_failing,
+            i64::from(state.failing.is_some()),
+        );
+        for (what, count) in [
+            ("stored", state.figures.stored),
+            ("missed", state.figures.missed),
+            ("refused", state.figures.refused),
+        ] {
+            set(&metrics.recorder_rows.with_label_values(&[what]), count);
+        }
     }
 
     fn refresh_topics(&self) {

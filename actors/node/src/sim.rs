@@ -6,6 +6,7 @@ use crate::choice::StrategyChoice;
 use crate::desk::Desk;
 use crate::market::{self, Market};
 use crate::origin::{self, Origin};
+use crate::recorder::Recorder;
 use crate::restore;
 use crate::roster::{self, Charters, Recovered, Roster};
 use crate::stores::Purpose;
@@ -13,7 +14,7 @@ use crate::strategies::{SessionBudget, Sessions, Strategies, StrategySpec};
 use crate::up::{Base, Node, NodeOptions};
 use apex_bus::clock::Clock;
 use apex_bus::exposure::ExposureHandle;
-use apex_bus::handle::RunMode;
+use apex_bus::handle::{Platform, RunMode};
 use apex_bus::supervision::abort_process;
 use apex_domain::AccountId;
 use apex_domain::Instrument;
@@ -21,6 +22,7 @@ use apex_domain::event::AccountMode;
 use apex_domain::matching::{Latencies, SimExchange, SimInstrument, SimOptions};
 use apex_gateway::StrategySessions;
 use apex_market_data::{Member, SimMarketActor, SimMarketArgs, SimSession};
+use apex_persistence::market_history::SeriesHistory;
 use ractor::Actor;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
@@ -33,6 +35,7 @@ pub struct Live {
     pub sessions: Sessions,
     strategies: Strategies,
     market: Arc<Market>,
+    recorder: Option<Recorder>,
 }
 
 impl Live {
@@ -61,6 +64,9 @@ impl Live {
         self.strategies.stop_all().await;
         self.node.stop().await;
         self.market.stop().await;
+        if let Some(recorder) = self.recorder {
+            recorder.stop().await;
+        }
     }
 }
 
@@ -209,11 +215,15 @@ async fn serve(
     };
     let mut platform = base.platform(RunMode::Simulated, &roster, Some(exposure));
     platform.desk = Some(Arc::new(desk));
+    let recorder = record(options, &base, &mut platform)?;
     platform.order_feed = market.order_feed();
     let (clock, records) = (base.clock.clone(), base.stores.records.clone());
     let sessions = Sessions::new(platform.clone(), clock, records, SessionBudget::default());
     let door: Arc<dyn StrategySessions> = Arc::new(sessions.clone());
     let node = Node::serve(&base, options, roster, platform, Some(door)).await?;
+    if let Some(recorder) = &recorder {
+        node.metrics.watch_recorder(recorder.watch());
+    }
     let strategies = Strategies::new(sessions.clone())?;
     Ok(Live {
         node,
@@ -221,7 +231,24 @@ async fn serve(
         sessions,
         strategies,
         market,
+        recorder,
     })
+}
+
+/// Records the market where that is wanted, and lets it be read.
+fn record(
+    options: &NodeOptions,
+    base: &Base,
+    platform: &mut Platform,
+) -> Result<Option<Recorder>, NodeError> {
+    if !options.record.records_any() {
+        return Ok(None);
+    }
+    let series = base.stores.series(&base.data_dir, &options.servers)?;
+    let history = SeriesHistory::new(series.clone(), options.record);
+    platform.market_history = Some(Arc::new(history));
+    let clock = base.clock.clone();
+    Recorder::start(&base.market, series, options.record, clock).map(Some)
 }
 
 fn exchange(

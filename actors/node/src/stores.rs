@@ -6,15 +6,20 @@ use crate::NodeError;
 use crate::marks::Marks;
 use crate::replay::archive;
 use apex_storage::postgres::{
-    Claim, PgJournals, PgRecords, PgServer, ServerOptions, migrate_empty, schema_version,
+    Claim, PgJournals, PgRecords, PgSeries, PgServer, ServerOptions, migrate_empty, schema_version,
 };
-use apex_storage::{DataDir, EmbeddedJournals, EmbeddedRecords, Journals, Options, Records};
+use apex_storage::{
+    DataDir, EmbeddedJournals, EmbeddedRecords, EmbeddedSeries, Journals, Options, Records, Series,
+};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 /// The setting that names the database.
 pub const DATABASE_URL: &str = "APEX_DATABASE_URL";
+
+/// The setting that names the database of the time series.
+pub const TIMESCALE_URL: &str = "APEX_TIMESCALE_URL";
 
 /// Says in a data folder which database its accounts are in; there is none where they are in the
 /// folder itself. A setting that was lost must not start an account anew.
@@ -28,6 +33,9 @@ const REPLAYS: &str = "apextrade_replay";
 pub struct ServerSettings {
     /// PostgreSQL, for journals and records; `None` keeps them in the data folder.
     pub database_url: Option<String>,
+    /// PostgreSQL with or without TimescaleDB, for time series; `None` keeps them where the journals
+    /// are.
+    pub timescale_url: Option<String>,
 }
 
 impl fmt::Debug for ServerSettings {
@@ -35,6 +43,7 @@ impl fmt::Debug for ServerSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerSettings")
             .field("database", &self.database_url.is_some())
+            .field("timescale", &self.timescale_url.is_some())
             .finish()
     }
 }
@@ -131,6 +140,30 @@ impl Stores {
         }
         stores._claim = Some(Arc::new(claim));
         Ok(stores)
+    }
+
+    /// Opens the time series: on the server that is set for them, else where the journals are. An
+    /// empty database gets its tables.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub fn series(
+        &self,
+        dir: &Arc<DataDir>,
+        servers: &ServerSettings,
+    ) -> Result<Arc<dyn Series>, NodeError> {
+        let server = match (&servers.timescale_url, &self.database) {
+            (Some(url), _) => {
+                let server = PgServer::connect(ServerOptions::new(TIMESCALE_URL, url))?;
+                migrate_empty(&server)?;
+                Some(server)
+            }
+            (None, database) => database.clone(),
+        };
+        Ok(match server {
+            Some(server) => Arc::new(PgSeries::open(&server)?),
+            None => Arc::new(EmbeddedSeries::open(dir)?),
+        })
     }
 
     /// Returns the database, `host:port/name`; `None` when everything is in the data folder.

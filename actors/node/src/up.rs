@@ -17,6 +17,7 @@ use apex_bus::venue::VenueSession;
 use apex_domain::account::Account;
 use apex_domain::{AccountId, Instrument, UnixNanos};
 use apex_gateway::{GatewayOptions, Running, StrategySessions};
+use apex_persistence::recorder::Retention;
 use apex_persistence::starts;
 use apex_storage::{DataDir, Records};
 use std::collections::BTreeSet;
@@ -38,6 +39,8 @@ pub struct NodeOptions {
     pub servers: ServerSettings,
     /// Port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Market data of a live run is kept so long.
+    pub record: Retention,
 }
 
 impl NodeOptions {
@@ -48,6 +51,7 @@ impl NodeOptions {
             data_dir: data_dir.to_owned(),
             servers: ServerSettings::default(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            record: Retention::default(),
         }
     }
 }
@@ -225,6 +229,7 @@ impl Base {
             order_feed: None,
             account_events: self.events.clone(),
             history: roster.history(),
+            market_history: None,
             exposure,
         }
     }

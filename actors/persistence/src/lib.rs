@@ -11,7 +11,9 @@
 
 mod committer;
 pub mod history;
+pub mod market_history;
 mod past;
+pub mod recorder;
 pub mod recover;
 pub mod starts;
 pub mod writer;

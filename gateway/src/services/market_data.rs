@@ -1,7 +1,7 @@
 //! `MarketDataService`.
 
 use super::instrument::read_id;
-use super::{market_stream, order_book};
+use super::{market_history, market_stream, order_book};
 use crate::shared::{Shared, caller};
 use crate::{status, stream};
 use apex_bus::market::BOOK_DEPTH;
@@ -69,6 +69,33 @@ impl MarketDataService for MarketDataServer {
         let id = read_id(&request.get_ref().instrument_id)?;
         let stream = order_book::begin(&self.shared, caller, id).await?;
         Ok(Response::new(stream))
+    }
+
+    async fn get_trades(
+        &self,
+        request: Request<v1::GetTradesRequest>,
+    ) -> Result<Response<v1::GetTradesResponse>, Status> {
+        market_history::trades(&self.shared, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn get_quotes(
+        &self,
+        request: Request<v1::GetQuotesRequest>,
+    ) -> Result<Response<v1::GetQuotesResponse>, Status> {
+        market_history::quotes(&self.shared, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn get_bars(
+        &self,
+        request: Request<v1::GetBarsRequest>,
+    ) -> Result<Response<v1::GetBarsResponse>, Status> {
+        market_history::bars(&self.shared, request.into_inner())
+            .await
+            .map(Response::new)
     }
 }
 

@@ -115,6 +115,7 @@ impl Harness {
             market: market.clone(),
             order_feed,
             account_events: events,
+            market_history: None,
             history: records.clone(),
             exposure: None,
         };

@@ -76,6 +76,8 @@ pub enum Command {
     Instruments(InstrumentsArgs),
     /// Show the order book of an instrument.
     Book(BookArgs),
+    /// Show the bars that were made of an instrument's recorded trades.
+    Bars(BarsArgs),
     /// Read or change limits and trading state.
     Risk(RiskArgs),
     /// List the sessions of a trading calendar, or say what it is at an instant.

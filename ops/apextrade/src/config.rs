@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, anyhow, bail};
 use apex_domain::matching::Model;
 use apex_node::backup::S3Options;
+use apex_node::recorder::Retention;
 use apex_node::stores::ServerSettings;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -24,10 +25,13 @@ const KEYS: &[&str] = &[
     "s3_bucket",
     "s3_access_key",
     "s3_secret_key",
+    "record_trades_days",
+    "record_quotes_days",
+    "record_bars_days",
 ];
 
 /// Connections that this build cannot use yet. One that is set is an error and never ignored.
-const SERVERS: &[&str] = &["timescale_url", "redis_url"];
+const SERVERS: &[&str] = &["redis_url"];
 
 /// The bucket for backups: all of these, or none.
 const S3: [&str; 4] = ["s3_endpoint", "s3_bucket", "s3_access_key", "s3_secret_key"];
@@ -57,6 +61,8 @@ pub struct Settings {
     pub servers: ServerSettings,
     /// Where `backup --to s3` and `restore --from s3` find their bucket.
     pub s3: Option<S3Options>,
+    /// For how long market data of a live run is kept.
+    pub record: Retention,
     pub log: String,
     pub log_format: Option<String>,
     /// Models of the simulated venue, in words that were not looked at yet.
@@ -116,8 +122,10 @@ fn settings(values: &BTreeMap<String, String>) -> Result<Settings> {
         data_dir_given: values.contains_key("data_dir"),
         servers: ServerSettings {
             database_url: values.get("database_url").cloned(),
+            timescale_url: values.get("timescale_url").cloned(),
         },
         s3: s3(values)?,
+        record: recording(values)?,
         log: get("log", "info"),
         log_format: values.get("log_format").cloned(),
         simulation: Model::ALL
@@ -149,6 +157,24 @@ fn s3(values: &BTreeMap<String, String>) -> Result<Option<S3Options>> {
             )
         }
     }
+}
+
+fn recording(values: &BTreeMap<String, String>) -> Result<Retention> {
+    let days = |key: &str, default: u16| match values.get(key) {
+        None => Ok(default),
+        Some(text) => text.parse().map_err(|_| {
+            let name = environment_name(key);
+            anyhow!(
+                "{name} is \"{text}\": it must be a number of days from 0 (not recorded) to 65535"
+            )
+        }),
+    };
+    let usual = Retention::default();
+    Ok(Retention {
+        trades: days("record_trades_days", usual.trades)?,
+        quotes: days("record_quotes_days", usual.quotes)?,
+        bars: days("record_bars_days", usual.bars)?,
+    })
 }
 
 fn read_file(path: &Path) -> Result<BTreeMap<String, String>> {

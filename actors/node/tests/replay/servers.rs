@@ -12,7 +12,10 @@ use tokio::sync::watch;
 
 fn options(data_dir: &Path, url: Option<String>) -> NodeOptions {
     NodeOptions {
-        servers: ServerSettings { database_url: url },
+        servers: ServerSettings {
+            database_url: url,
+            ..ServerSettings::default()
+        },
         ..NodeOptions::in_folder(data_dir)
     }
 }

@@ -74,13 +74,13 @@ pub struct ExportArgs {
     pub json: bool,
 }
 
-fn interval(text: &str) -> Result<i64, String> {
+pub(super) fn interval(text: &str) -> Result<i64, String> {
     let expected = "expected a whole number and d, h, m, s, ms, us or ns, such as 5m";
     parse_interval(text).ok_or_else(|| expected.to_owned())
 }
 
 /// An instant, or a date, which is its midnight UTC.
-fn instant(text: &str) -> Result<UnixNanos, String> {
+pub(super) fn instant(text: &str) -> Result<UnixNanos, String> {
     let midnight = || parse_instant(&format!("{text}T00:00:00Z"));
     let parsed = parse_instant(text);
     parsed.or_else(|error| midnight().map_err(|_| error.to_string()))

@@ -80,6 +80,23 @@ pub struct BookArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct BarsArgs {
+    /// Instrument, such as BTCUSDT.SIM.
+    pub instrument: String,
+    #[command(flatten)]
+    pub client: ClientArgs,
+    /// 1m, 5m, 1h or 1d.
+    #[arg(long, default_value = "1m", value_parser = super::archive::interval)]
+    pub interval: i64,
+    /// The first bar's time: a date, an instant with its zone, or nanoseconds; without it the newest.
+    #[arg(long, value_parser = super::archive::instant)]
+    pub from: Option<apex_domain::UnixNanos>,
+    /// At most this many.
+    #[arg(long, default_value_t = 60)]
+    pub limit: u32,
+}
+
+#[derive(Debug, Args)]
 pub struct InstrumentsArgs {
     #[command(flatten)]
     pub client: ClientArgs,

@@ -58,6 +58,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Positions(args) => client::close::positions(args, &settings),
         Command::Accounts(args) => client::close::accounts(args, &settings),
         Command::Book(args) => client::book::show(args, &settings),
+        Command::Bars(args) => client::bars::show(args, &settings),
         Command::Instruments(args) => client::lists::instruments(args, &settings),
         Command::Risk(args) => client::risk::run(args, &settings),
         Command::Calendar(args) => calendar::run(&args),

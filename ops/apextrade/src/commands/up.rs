@@ -45,6 +45,7 @@ pub fn run(args: UpArgs, settings: &Settings) -> Result<ExitCode> {
             data_dir,
             servers: settings.servers.clone(),
             listen,
+            record: settings.record,
         };
         return block_on(live(args, options, models, strategy));
     }
@@ -64,6 +65,7 @@ pub fn run(args: UpArgs, settings: &Settings) -> Result<ExitCode> {
         data_dir,
         servers: settings.servers.clone(),
         listen,
+        record: settings.record,
     };
     block_on(recorded(options, run, args.json))
 }
@@ -82,6 +84,7 @@ pub fn replay(args: ReplayArgs, settings: &Settings) -> Result<ExitCode> {
         data_dir,
         servers: settings.servers.clone(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        record: settings.record,
     };
     let run = ReplayRun {
         files: args.files,

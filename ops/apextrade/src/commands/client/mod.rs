@@ -1,6 +1,7 @@
 //! Commands that speak to a running gateway, over the same gRPC API as every other client.
 
 mod account_desk;
+pub mod bars;
 pub mod book;
 pub mod close;
 pub mod lists;

@@ -1,0 +1,173 @@
+use super::*;
+use apex_domain::instrument::{FeeSchedule, InstrumentKind, InstrumentRules};
+use apex_domain::market::Level;
+use apex_domain::{Currency, Money, Price, Quantity, Rate};
+use apex_storage::MemorySeries;
+use apex_storage::port::series::{Gap, TimeRange};
+
+fn instrument(symbol: &str) -> Instrument {
+    Instrument {
+        instrument_id: InstrumentId::new(&format!("{symbol}.SIM")).unwrap(),
+        kind: InstrumentKind::Spot,
+        base_currency: Currency::new("BTC").unwrap(),
+        quote_currency: Currency::new("USDT").unwrap(),
+        price_decimals: 2,
+        quantity_decimals: 3,
+        price_increment: Price(1),
+        quantity_increment: Quantity(1),
+        min_quantity: Quantity(1),
+        max_quantity: Quantity(1_000_000),
+        min_notional: Money::ZERO,
+        multiplier: Rate::parse("1").unwrap(),
+        initial_margin: Rate::parse("1").unwrap(),
+        fees: FeeSchedule::default(),
+        synthetic: true,
+        rules: InstrumentRules::default(),
+    }
+}
+
+fn trade(instrument: &Instrument, price: i64, ts: i64) -> Trade {
+    Trade {
+        instrument_id: instrument.instrument_id.clone(),
+        price: Price(price),
+        quantity: Quantity(1),
+        aggressor: None,
+        trade_id: 0,
+        ts_event: UnixNanos(ts),
+        ts_init: UnixNanos(ts),
+    }
+}
+
+fn quote(instrument: &Instrument, bid: i64, ts: i64) -> Quote {
+    Quote {
+        instrument_id: instrument.instrument_id.clone(),
+        bid: Some(Level {
+            price: Price(bid),
+            quantity: Quantity(1),
+        }),
+        ask: None,
+        ts_event: UnixNanos(ts),
+        ts_init: UnixNanos(ts),
+    }
+}
+
+fn bar(instrument: &Instrument, spec: BarSpec, ts: i64) -> Bar {
+    Bar {
+        instrument_id: instrument.instrument_id.clone(),
+        spec,
+        open: Price(1),
+        high: Price(1),
+        low: Price(1),
+        close: Price(1),
+        volume: 1,
+        trade_count: 1,
+        ts_open: UnixNanos(ts),
+        ts_init: UnixNanos(ts),
+    }
+}
+
+const ALL: Retention = Retention {
+    trades: 1,
+    quotes: 1,
+    bars: 1,
+};
+
+fn prices(series: &MemorySeries, instrument: &Instrument) -> Vec<(u64, i64)> {
+    let rows = series.trades(&instrument.instrument_id, TimeRange::ALL);
+    let rows = rows.unwrap().map(|row| row.unwrap());
+    rows.map(|row| (row.sequence, row.price.0)).collect()
+}
+
+#[test]
+fn a_restarted_keeper_goes_on_numbering_where_the_stream_ends() {
+    let series = Arc::new(MemorySeries::default());
+    let a = instrument("A");
+    for (run, price) in [(1, 10), (2, 20)] {
+        let mut keeper = Keeper::new(series.clone(), ALL);
+        keeper.trade(&a, &trade(&a, price, run));
+        keeper.trade(&a, &trade(&a, price + 1, run));
+        assert_eq!(keeper.figures().held, 2);
+        keeper.write().unwrap();
+        keeper.write().unwrap();
+        assert_eq!((keeper.figures().held, keeper.figures().stored), (0, 2));
+    }
+    assert_eq!(prices(&series, &a), [(1, 10), (2, 11), (3, 20), (4, 21)]);
+}
+
+#[test]
+fn what_never_came_shows_as_a_gap_of_its_stream() {
+    let series = Arc::new(MemorySeries::default());
+    let (a, b) = (instrument("A"), instrument("B"));
+    let mut keeper = Keeper::new(series.clone(), ALL);
+    keeper.trade(&a, &trade(&a, 1, 1));
+    keeper.quote(&b, &quote(&b, 5, 1), 0);
+    keeper.missed(Kind::Trades, 7);
+    keeper.trade(&a, &trade(&a, 2, 2));
+    keeper.quote(&b, &quote(&b, 6, 2), 3);
+    keeper.write().unwrap();
+    assert_eq!(keeper.figures().missed, 10);
+    let gaps = |id: &Instrument, stream| series.gaps(&id.instrument_id, stream).unwrap();
+    assert_eq!(gaps(&a, Stream::Trades), [Gap { first: 2, last: 2 }]);
+    assert_eq!(gaps(&b, Stream::Quotes), [Gap { first: 2, last: 4 }]);
+}
+
+#[test]
+fn bars_of_time_are_left_to_the_trades_that_they_are_made_of() {
+    let series = Arc::new(MemorySeries::default());
+    let a = instrument("A");
+    let minute = BarSpec::Time {
+        interval_ns: 60_000_000_000,
+    };
+    let ticks = BarSpec::Tick { count: 5 };
+    let count = |spec| {
+        let rows = series.bars(&a.instrument_id, spec, TimeRange::ALL);
+        rows.unwrap().count()
+    };
+    let mut keeper = Keeper::new(series.clone(), ALL);
+    keeper.bar(&a, &bar(&a, minute, 1));
+    keeper.bar(&a, &bar(&a, ticks, 1));
+    keeper.write().unwrap();
+    assert_eq!((count(minute), count(ticks)), (0, 1));
+    let no_trades = Retention { trades: 0, ..ALL };
+    let mut keeper = Keeper::new(series.clone(), no_trades);
+    keeper.bar(&a, &bar(&a, minute, 1));
+    keeper.trade(&a, &trade(&a, 1, 1));
+    keeper.write().unwrap();
+    assert_eq!(count(minute), 1);
+    assert_eq!(prices(&series, &a), []);
+}
+
+#[test]
+fn a_stream_that_no_series_takes_keeps_no_other_back() {
+    let series = Arc::new(MemorySeries::default());
+    let (mut a, b) = (instrument("A"), instrument("B"));
+    let mut keeper = Keeper::new(series.clone(), ALL);
+    keeper.trade(&a, &trade(&a, 1, 1));
+    keeper.write().unwrap();
+    a.price_decimals = 4;
+    let mut keeper = Keeper::new(series.clone(), ALL);
+    keeper.trade(&a, &trade(&a, 2, 2));
+    keeper.trade(&b, &trade(&b, 3, 3));
+    keeper.write().unwrap();
+    let figures = keeper.figures();
+    assert_eq!((figures.refused, figures.stored, figures.held), (1, 1, 0));
+    assert_eq!(prices(&series, &b), [(1, 3)]);
+}
+
+#[test]
+fn days_are_forgotten_by_their_kind_once_a_day() {
+    let series = Arc::new(MemorySeries::default());
+    let a = instrument("A");
+    let retention = Retention { trades: 2, ..ALL };
+    let mut keeper = Keeper::new(series.clone(), retention);
+    for day in 0..5 {
+        keeper.trade(&a, &trade(&a, day, day * DAY_NS));
+    }
+    keeper.write().unwrap();
+    keeper.maintain(UnixNanos(4 * DAY_NS + 1)).unwrap();
+    let left: Vec<i64> = prices(&series, &a)
+        .into_iter()
+        .map(|(_, day)| day)
+        .collect();
+    assert_eq!(left, [2, 3, 4]);
+}
