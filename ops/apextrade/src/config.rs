@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_server_that_is_configured_is_not_silently_ignored() {
-        for name in ["APEX_TIMESCALE_URL", "APEX_REDIS_URL"] {
+        for name in ["APEX_REDIS_URL"] {
             let values = environment(&[(name, "x")]).unwrap();
             let error = settings(&values).unwrap_err();
             assert!(error.to_string().contains(name), "{error}");
