@@ -301,11 +301,9 @@ mod tests {
 
     #[test]
     fn a_server_that_is_configured_is_not_silently_ignored() {
-        for name in ["APEX_REDIS_URL"] {
-            let values = environment(&[(name, "x")]).unwrap();
-            let error = settings(&values).unwrap_err();
-            assert!(error.to_string().contains(name), "{error}");
-        }
+        let values = environment(&[("APEX_REDIS_URL", "x")]).unwrap();
+        let error = settings(&values).unwrap_err();
+        assert!(error.to_string().contains("APEX_REDIS_URL"), "{error}");
         let error = no_traces(Some(OsStr::new("http://x"))).unwrap_err();
         assert!(error.to_string().contains(TRACES), "{error}");
         assert!(no_traces(Some(OsStr::new(""))).is_ok());

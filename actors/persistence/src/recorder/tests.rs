@@ -3,7 +3,9 @@ use apex_domain::instrument::{FeeSchedule, InstrumentKind, InstrumentRules};
 use apex_domain::market::Level;
 use apex_domain::{Currency, Money, Price, Quantity, Rate};
 use apex_storage::MemorySeries;
-use apex_storage::port::series::{Gap, TimeRange};
+use apex_storage::port::series::{Gap, RollUp, Rows, TimeRange, Written};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 fn instrument(symbol: &str) -> Instrument {
     Instrument {
@@ -170,4 +172,122 @@ fn days_are_forgotten_by_their_kind_once_a_day() {
         .map(|(_, day)| day)
         .collect();
     assert_eq!(left, [2, 3, 4]);
+}
+
+/// A series whose next writes are carried out and answered with a failure.
+struct Loses {
+    series: MemorySeries,
+    answers: AtomicUsize,
+}
+
+impl Loses {
+    fn answer<T>(&self, done: Result<T, StorageError>) -> Result<T, StorageError> {
+        let lost = |left: usize| left.checked_sub(1);
+        match self.answers.fetch_update(Relaxed, Relaxed, lost) {
+            Ok(_) => Err(StorageError::Unavailable {
+                server: "series".to_owned(),
+                detail: "the answer was lost".to_owned(),
+                variable: "APEX_TIMESCALE_URL",
+            }),
+            Err(_) => done,
+        }
+    }
+}
+
+impl Series for Loses {
+    fn declare(&self, id: &InstrumentId, decimals: Decimals) -> Result<(), StorageError> {
+        self.series.declare(id, decimals)
+    }
+    fn decimals(&self, id: &InstrumentId) -> Result<Option<Decimals>, StorageError> {
+        self.series.decimals(id)
+    }
+    fn write_trades(&self, id: &InstrumentId, rows: &[TradeRow]) -> Result<Written, StorageError> {
+        self.answer(self.series.write_trades(id, rows))
+    }
+    fn write_quotes(&self, id: &InstrumentId, rows: &[QuoteRow]) -> Result<Written, StorageError> {
+        self.series.write_quotes(id, rows)
+    }
+    fn write_bars(
+        &self,
+        id: &InstrumentId,
+        spec: BarSpec,
+        rows: &[BarRow],
+    ) -> Result<Written, StorageError> {
+        self.series.write_bars(id, spec, rows)
+    }
+    fn last_sequence(&self, id: &InstrumentId, stream: Stream) -> Result<u64, StorageError> {
+        self.series.last_sequence(id, stream)
+    }
+    fn trades(&self, id: &InstrumentId, range: TimeRange) -> Result<Rows<TradeRow>, StorageError> {
+        self.series.trades(id, range)
+    }
+    fn quotes(&self, id: &InstrumentId, range: TimeRange) -> Result<Rows<QuoteRow>, StorageError> {
+        self.series.quotes(id, range)
+    }
+    fn bars(
+        &self,
+        id: &InstrumentId,
+        spec: BarSpec,
+        range: TimeRange,
+    ) -> Result<Rows<BarRow>, StorageError> {
+        self.series.bars(id, spec, range)
+    }
+    fn rolled(
+        &self,
+        id: &InstrumentId,
+        roll_up: RollUp,
+        range: TimeRange,
+    ) -> Result<Rows<BarRow>, StorageError> {
+        self.series.rolled(id, roll_up, range)
+    }
+    fn roll_up(&self) -> Result<(), StorageError> {
+        self.series.roll_up()
+    }
+    fn gaps(&self, id: &InstrumentId, stream: Stream) -> Result<Vec<Gap>, StorageError> {
+        self.series.gaps(id, stream)
+    }
+    fn maintain(&self, now: UnixNanos) -> Result<(), StorageError> {
+        self.series.maintain(now)
+    }
+    fn forget(&self, kind: Kind, before: UnixNanos) -> Result<usize, StorageError> {
+        self.series.forget(kind, before)
+    }
+}
+
+#[test]
+fn rows_whose_answer_was_lost_are_written_again_and_stored_once() {
+    let loses = Arc::new(Loses {
+        series: MemorySeries::default(),
+        answers: AtomicUsize::new(2),
+    });
+    let a = instrument("A");
+    let mut keeper = Keeper::new(loses.clone(), ALL);
+    keeper.trade(&a, &trade(&a, 1, 1));
+    assert!(keeper.write().is_err());
+    // What came meanwhile goes along.
+    keeper.trade(&a, &trade(&a, 2, 2));
+    assert!(keeper.write().is_err());
+    assert_eq!(keeper.figures().held, 2);
+    keeper.write().unwrap();
+    let figures = keeper.figures();
+    assert_eq!((figures.held, figures.refused), (0, 0));
+    assert_eq!(prices(&loses.series, &a), [(1, 1), (2, 2)]);
+}
+
+#[test]
+fn a_keeper_that_holds_as_much_as_it_may_says_so() {
+    let loses = Arc::new(Loses {
+        series: MemorySeries::default(),
+        answers: AtomicUsize::new(1),
+    });
+    let a = instrument("A");
+    let mut keeper = Keeper::new(loses, ALL);
+    for n in 0..MAX_HELD as i64 {
+        assert!(!keeper.is_full());
+        keeper.trade(&a, &trade(&a, 1, n));
+    }
+    assert!(keeper.is_full());
+    assert!(keeper.write().is_err() && keeper.is_full());
+    keeper.write().unwrap();
+    assert!(!keeper.is_full());
 }
