@@ -61,11 +61,20 @@ impl RecorderWatch {
 }
 
 /// A running recorder.
-#[derive(Debug)]
 pub struct Recorder {
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
     watch: RecorderWatch,
+    /// For who reads it while this runs.
+    _series: Arc<dyn Series>,
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder")
+            .field("watch", &self.watch)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Recorder {
@@ -92,7 +101,7 @@ impl Recorder {
             quotes,
             hub: hub.clone(),
             definitions: BTreeMap::new(),
-            keeper: Some(Keeper::new(series, retention)),
+            keeper: Some(Keeper::new(series.clone(), retention)),
             clock,
             watch: watch.clone(),
             stopped,
@@ -102,6 +111,7 @@ impl Recorder {
             stop,
             running: tokio::spawn(run.run()),
             watch,
+            _series: series,
         })
     }
 

@@ -245,7 +245,7 @@ fn record(
         return Ok(None);
     }
     let series = base.stores.series(&base.data_dir, &options.servers)?;
-    let history = SeriesHistory::new(series.clone(), options.record);
+    let history = SeriesHistory::new(&series, options.record);
     platform.market_history = Some(Arc::new(history));
     let clock = base.clock.clone();
     Recorder::start(&base.market, series, options.record, clock).map(Some)

@@ -6,11 +6,12 @@ use apex_domain::market::{Bar, BarSpec, Quote, Trade};
 use apex_domain::{InstrumentId, UnixNanos};
 use apex_storage::port::series::{BarRow, QuoteRow, RollUp, Rows, TimeRange, TradeRow};
 use apex_storage::{Series, StorageError};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Reads what a [`Keeper`](crate::recorder::Keeper) writes.
 pub struct SeriesHistory {
-    series: Arc<dyn Series>,
+    /// Who watches a node outlives it, and must not keep its data folder locked.
+    series: Weak<dyn Series>,
     retention: Retention,
 }
 
@@ -21,8 +22,17 @@ impl std::fmt::Debug for SeriesHistory {
 }
 
 impl SeriesHistory {
-    pub fn new(series: Arc<dyn Series>, retention: Retention) -> SeriesHistory {
-        SeriesHistory { series, retention }
+    /// Reads a series for as long as its owner has it.
+    pub fn new(series: &Arc<dyn Series>, retention: Retention) -> SeriesHistory {
+        SeriesHistory {
+            series: Arc::downgrade(series),
+            retention,
+        }
+    }
+
+    fn series(&self) -> Result<Arc<dyn Series>, MarketHistoryError> {
+        let ending = || MarketHistoryError::Unreadable("the process is ending".to_owned());
+        self.series.upgrade().ok_or_else(ending)
     }
 
     fn roll_up(&self, spec: BarSpec) -> Option<RollUp> {
@@ -40,7 +50,7 @@ impl SeriesHistory {
 impl MarketHistory for SeriesHistory {
     fn trades(&self, id: &InstrumentId, span: Span) -> Result<Part<Trade>, MarketHistoryError> {
         recorded("trades", "APEX_RECORD_TRADES_DAYS", self.retention.trades)?;
-        let rows = self.series.trades(id, range(span)).map_err(unreadable)?;
+        let rows = self.series()?.trades(id, range(span)).map_err(unreadable)?;
         part(rows, span, |row: &TradeRow| Place {
             ts: row.ts_event,
             sequence: row.sequence,
@@ -60,7 +70,7 @@ impl MarketHistory for SeriesHistory {
 
     fn quotes(&self, id: &InstrumentId, span: Span) -> Result<Part<Quote>, MarketHistoryError> {
         recorded("quotes", "APEX_RECORD_QUOTES_DAYS", self.retention.quotes)?;
-        let rows = self.series.quotes(id, range(span)).map_err(unreadable)?;
+        let rows = self.series()?.quotes(id, range(span)).map_err(unreadable)?;
         part(rows, span, |row: &QuoteRow| Place {
             ts: row.ts_event,
             sequence: row.sequence,
@@ -83,13 +93,13 @@ impl MarketHistory for SeriesHistory {
         span: Span,
     ) -> Result<Part<Bar>, MarketHistoryError> {
         let rows = match (self.roll_up(spec), spec) {
-            (Some(roll_up), _) => self.series.rolled(id, roll_up, range(span)),
+            (Some(roll_up), _) => self.series()?.rolled(id, roll_up, range(span)),
             (None, BarSpec::Time { interval_ns }) if self.retention.trades > 0 => {
                 return Err(MarketHistoryError::NoSuchBars { interval_ns });
             }
             (None, _) => {
                 recorded("bars", "APEX_RECORD_BARS_DAYS", self.retention.bars)?;
-                self.series.bars(id, spec, range(span))
+                self.series()?.bars(id, spec, range(span))
             }
         };
         part(rows.map_err(unreadable)?, span, |row: &BarRow| Place {
