@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -17,8 +18,12 @@ use crate::port::objects::{ContentHash, ObjectKey, Objects};
 /// The lock belongs to the process that uses the folder.
 const LEFT_OUT: [&str; 1] = ["lock"];
 
-/// A journal in use is looked at again: a frame that is being written may be seen in parts.
-const LOOKS: usize = 3;
+/// A journal in use is looked at again: a frame that is being written may be seen in parts. What
+/// is damaged stays so at its place, what is written is whole a moment later.
+const LOOKS: usize = 100;
+
+/// How long after a look the next one comes: many times what a write takes.
+const BETWEEN: Duration = Duration::from_millis(5);
 
 /// A copy whose manifest is not stored yet: nobody finds it.
 pub struct Copied<'a> {
@@ -200,11 +205,19 @@ impl Taking<'_> {
     fn journal(&mut self, account_id: &str) -> Result<Scan, StorageError> {
         let folder = journal_folder(self.root, account_id);
         let mut found = scan(self.disk, &folder, account_id, &mut |_| {})?;
+        let bad_at = |scan: &Scan| match &scan.finding {
+            Some(Finding::Bad(position, _)) => Some(position.clone()),
+            _ => None,
+        };
         for _ in 1..LOOKS {
-            if !matches!(found.finding, Some(Finding::Bad(..))) {
+            let Some(seen) = bad_at(&found) else {
+                break;
+            };
+            std::thread::sleep(BETWEEN);
+            found = scan(self.disk, &folder, account_id, &mut |_| {})?;
+            if bad_at(&found) == Some(seen) {
                 break;
             }
-            found = scan(self.disk, &folder, account_id, &mut |_| {})?;
         }
         if let Some(refusal) = found.refusal() {
             return Err(refusal);
