@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 /// or to stay within what is free. All strategies of the account share it, so what is free may be
 /// taken by another one before an order of this one arrives: the account decides, and denies.
 ///
-/// In a backtest or replay it is of the very moment of the call. Live it is told whenever it
-/// changed, at most four times a second, so right after a fill it may be a quarter of a second old.
+/// In a backtest or replay it is as of the last market event, with that in its marks: a fill shows
+/// with the next one. Live it is told whenever it changed, at most four times a second, so right
+/// after a fill it may be a quarter of a second old.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountView {
     pub base_currency: Currency,

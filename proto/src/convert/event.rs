@@ -267,6 +267,14 @@ fn read_rare(
                 hold.ok_or_else(|| FieldErrors::one("hold", "is required"))?
             },
         },
+        // Of a sender from before they were told: what holds now.
+        Kind::PendingAmend if wire.asked_quantity.is_empty() => Event::OrderPendingAmend {
+            order_id,
+            request_id: None,
+            quantity: order.quantity,
+            limit_price: order.limit_price,
+            stop_price: order.stop_price,
+        },
         Kind::PendingAmend => read_pending_amend(wire, order_id, instrument)?,
         Kind::Trailed => {
             let mut fields = Fields::new();

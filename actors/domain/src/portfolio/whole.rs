@@ -158,8 +158,13 @@ impl Portfolio {
         side: PositionSide,
         whole: &Whole,
     ) -> Result<Money, NumberError> {
-        let ours = self.net_of_side(&instrument.instrument_id, side)?.open_cost;
-        let venue = whole.held.open_cost;
+        let ours = self.net_of_side(&instrument.instrument_id, side)?;
+        // A split cuts fractions off each position and off their sum: from there on the two differ,
+        // and nothing is known of the venue's average.
+        if ours.quantity != whole.held.quantity {
+            return Ok(Money::ZERO);
+        }
+        let (ours, venue) = (ours.open_cost, whole.held.open_cost);
         match instrument.kind {
             // The base amount of what is open is owed the other way round.
             InstrumentKind::Inverse => ours.checked_sub(venue),

@@ -180,9 +180,6 @@ impl ReplayDriver {
                 continue;
             };
             let effects = decide(&self.account, now, input).await?;
-            if !effects.events.is_empty() {
-                self.tell_account().await?;
-            }
             self.news.answer(&effects, &mut self.step);
         }
         for note in self.step.take_notes().lines() {

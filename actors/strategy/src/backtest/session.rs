@@ -193,20 +193,13 @@ impl Session {
             match due {
                 Due::Input(now, input) => {
                     self.account.apply(now, input, &mut self.effects);
-                    self.on_effects(now);
+                    self.step.on_effects(&self.effects);
                     self.note_events()?;
                 }
                 Due::Account(now) => self.tell_account(now),
             }
         }
         Ok(())
-    }
-
-    fn on_effects(&mut self, now: UnixNanos) {
-        if !self.effects.events.is_empty() {
-            self.tell_account(now);
-        }
-        self.step.on_effects(&self.effects);
     }
 
     fn tell_account(&mut self, now: UnixNanos) {

@@ -11,8 +11,8 @@ use std::collections::VecDeque;
 
 impl LockStep {
     /// Returns true when a strategy subscribed to the account. It is then to be told by
-    /// [`LockStep::set_account`] before the start, before each [`LockStep::on_effects`] that has
-    /// events, and when [`Due::Account`] says so.
+    /// [`LockStep::set_account`] before the start, and when [`Due::Account`](super::Due) says so: not in
+    /// between, where the market of its driver may be ahead of what strategies were shown.
     pub fn wants_account(&self) -> bool {
         let mut runners = self.runners.iter();
         runners.any(|runner| runner.subscriptions().account)

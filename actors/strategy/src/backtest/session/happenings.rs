@@ -198,7 +198,7 @@ impl Session {
                 source,
             });
         }
-        self.on_effects(ts);
+        self.step.on_effects(&self.effects);
         self.note_events()?;
         self.settle()
     }

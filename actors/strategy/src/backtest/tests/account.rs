@@ -87,12 +87,12 @@ fn an_account_is_as_old_as_the_market_that_the_strategy_sees() {
         let number = |text: &str| text.parse().unwrap();
         (at.to_owned(), Some((number(equity), number(cash))))
     };
-    // Five at 1.00, then marked at 2.00 and at 1.50. Before the second bar nothing knows of it.
+    // Five at 1.00, then marked at 2.00 and at 1.50. It is as of the last bar, whatever comes between.
     let expected = [
         row("start", "1000", "1000"),
         row("bar", "1000", "1000"),
-        row("filled", "1000", "995"),
-        row("timer", "1000", "995"),
+        row("filled", "1000", "1000"),
+        row("timer", "1000", "1000"),
         row("bar", "1005", "995"),
         row("bar", "1002.5", "995"),
     ];

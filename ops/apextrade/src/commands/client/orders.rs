@@ -1,6 +1,7 @@
 //! `apextrade orders`.
 
 use super::order_request::{side, submit_request};
+use super::outcome::Asked;
 use super::{
     Gateway, executions, fields, new_id, order_list, order_table, outcome, pages, print_json,
     request_id, say_cut, watch,
@@ -110,7 +111,7 @@ fn submit(args: SubmitAndWaitArgs, settings: &Settings) -> Result<ExitCode> {
         } else {
             answer?
         };
-        outcome::settled(&gateway, order, wait.wait_seconds).await
+        outcome::settled(&gateway, order, Asked::Submit, wait.wait_seconds).await
     })?;
     Ok(outcome.print(&args.client))
 }
@@ -171,6 +172,11 @@ fn amend(args: AmendArgs, settings: &Settings) -> Result<ExitCode> {
     let request_id = request_id(args.request)?;
     let outcome = block_on(async {
         let gateway = Gateway::open(&args.one.client, settings).await?;
+        let asked = Asked::Amend {
+            quantity: args.quantity.clone().unwrap_or_default(),
+            limit_price: args.limit_price.clone().unwrap_or_default(),
+            stop_price: args.stop_price.clone().unwrap_or_default(),
+        };
         let request = v1::AmendOrderRequest {
             account_id: args.one.account,
             client_order_id: args.one.client_order_id,
@@ -184,7 +190,7 @@ fn amend(args: AmendArgs, settings: &Settings) -> Result<ExitCode> {
         let order = gateway
             .answer(gateway.orders().amend_order(request))
             .await?;
-        outcome::settled(&gateway, order, args.outcome.wait_seconds).await
+        outcome::settled(&gateway, order, asked, args.outcome.wait_seconds).await
     })?;
     Ok(outcome.print(&args.one.client))
 }
@@ -203,7 +209,7 @@ fn cancel(args: CancelArgs, settings: &Settings) -> Result<ExitCode> {
             let order = gateway
                 .answer(gateway.orders().cancel_order(request))
                 .await?;
-            outcome::settled(&gateway, order, args.outcome.wait_seconds).await
+            outcome::settled(&gateway, order, Asked::Cancel, args.outcome.wait_seconds).await
         })?;
         return Ok(outcome.print(&args.client));
     }

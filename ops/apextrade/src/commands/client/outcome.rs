@@ -3,13 +3,27 @@
 use super::{Gateway, fields, order_table, print_json};
 use crate::cli::ClientArgs;
 use anyhow::{Context, Result};
+use apex_domain::Money;
 use apex_proto::v1::{self, OrderEventKind as Kind, OrderStatus as Status};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::time::timeout;
 
+/// What was asked for.
+pub enum Asked {
+    Submit,
+    Cancel,
+    /// These values; empty leaves what is there.
+    Amend {
+        quantity: String,
+        limit_price: String,
+        stop_price: String,
+    },
+}
+
 /// An order after what was asked for.
 pub struct Outcome {
+    asked: Asked,
     order: v1::Order,
     /// The venue or the account did not take it, and why.
     refused: Option<String>,
@@ -20,8 +34,14 @@ pub struct Outcome {
 /// Follows an order for up to `seconds` until nothing is under way about it.
 ///
 /// Errors: a gateway that does not answer.
-pub async fn settled(gateway: &Gateway, order: v1::Order, seconds: u64) -> Result<Outcome> {
+pub async fn settled(
+    gateway: &Gateway,
+    order: v1::Order,
+    asked: Asked,
+    seconds: u64,
+) -> Result<Outcome> {
     let mut outcome = Outcome {
+        asked,
         order,
         refused: None,
         waited: seconds,
@@ -56,7 +76,13 @@ async fn follow(gateway: &Gateway, outcome: &mut Outcome) -> Result<()> {
             && order.order_id == outcome.order.order_id
         {
             outcome.order = order;
-            if matches!(kind, Kind::AmendRejected | Kind::CancelRejected) {
+            // One of another change that was under way says nothing of this one.
+            let refusal = match outcome.asked {
+                Asked::Submit => None,
+                Asked::Cancel => Some(Kind::CancelRejected),
+                Asked::Amend { .. } => Some(Kind::AmendRejected),
+            };
+            if refusal == Some(kind) {
                 outcome.refused = Some(event.reason);
             }
         }
@@ -90,11 +116,91 @@ impl Outcome {
                 "{id}: no answer of the venue within {waited} s; `apextrade orders watch` tells it"
             );
         }
+        if self.waited > 0 && self.refused.is_none() && !is_open(&self.order) && !self.is_taken() {
+            crate::tell!("{id}: what was asked for did not come about: look at the order");
+        }
         ExitCode::from(u8::from(self.waited > 0 && !self.is_taken()))
     }
 
     fn is_taken(&self) -> bool {
-        let refused = matches!(self.order.status(), Status::Denied | Status::Rejected);
-        self.refused.is_none() && !refused && !is_open(&self.order)
+        let status = self.order.status();
+        match &self.asked {
+            Asked::Submit => {
+                !is_open(&self.order) && !matches!(status, Status::Denied | Status::Rejected)
+            }
+            // A fill may have been faster.
+            Asked::Cancel => status == Status::Canceled,
+            Asked::Amend {
+                quantity,
+                limit_price,
+                stop_price,
+            } => {
+                let order = &self.order;
+                let works = matches!(
+                    status,
+                    Status::Accepted
+                        | Status::PartiallyFilled
+                        | Status::Triggered
+                        | Status::PendingNew
+                );
+                works
+                    && self.refused.is_none()
+                    && !is_open(order)
+                    && is_as(quantity, &order.quantity)
+                    && is_as(limit_price, &order.limit_price)
+                    && is_as(stop_price, &order.stop_price)
+            }
+        }
+    }
+}
+
+/// Returns true where nothing was asked, or the same number: `10` is `10.00`.
+fn is_as(asked: &str, now: &str) -> bool {
+    let number = |text: &str| Money::parse(text).ok();
+    asked.is_empty() || (number(asked).is_some() && number(asked) == number(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(asked: Asked, status: Status) -> Outcome {
+        let order = v1::Order {
+            status: status.into(),
+            quantity: "10.00".to_owned(),
+            limit_price: "5.0".to_owned(),
+            ..Default::default()
+        };
+        Outcome {
+            asked,
+            order,
+            refused: None,
+            waited: 1,
+        }
+    }
+
+    fn amend(quantity: &str, limit_price: &str) -> Asked {
+        Asked::Amend {
+            quantity: quantity.to_owned(),
+            limit_price: limit_price.to_owned(),
+            stop_price: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_change_is_taken_where_it_came_about() {
+        let taken = |asked, status| outcome(asked, status).is_taken();
+        assert!(taken(Asked::Submit, Status::Filled));
+        assert!(!taken(Asked::Submit, Status::Rejected));
+        assert!(!taken(Asked::Submit, Status::Submitted));
+        assert!(taken(Asked::Cancel, Status::Canceled));
+        // A fill was faster, or the venue kept it.
+        assert!(!taken(Asked::Cancel, Status::Filled));
+        assert!(!taken(Asked::Cancel, Status::Accepted));
+        assert!(taken(amend("10", ""), Status::Accepted));
+        assert!(taken(amend("10", "5"), Status::PartiallyFilled));
+        assert!(!taken(amend("10", "6"), Status::Accepted));
+        assert!(!taken(amend("10", ""), Status::Filled));
+        assert!(!taken(amend("", "5"), Status::PendingAmend));
     }
 }
