@@ -33,13 +33,13 @@ mod snapshots;
 /// taken, as the venue's own bound is the number of orders.
 const HELD: usize = 16_384;
 
-/// As [`HELD`], with the room that what protects has behind it. The kill switch is refused by no
-/// count: its few callers are bounded by their own places.
-const fn held(urgency: Urgency) -> Option<usize> {
+/// As [`HELD`], with the room that each more urgent class has behind it. What the others can fill,
+/// with all the reports of a venue that the journal takes, is half of the kill switch's.
+const fn held(urgency: Urgency) -> usize {
     match urgency {
-        Urgency::Ordinary => Some(HELD),
-        Urgency::Protective => Some(HELD + Urgency::Protective.under_way()),
-        Urgency::KillSwitch => None,
+        Urgency::Ordinary => HELD,
+        Urgency::Protective => HELD + Urgency::Protective.under_way(),
+        Urgency::KillSwitch => HELD * 4,
     }
 }
 
@@ -176,9 +176,8 @@ impl Shell {
 
     /// Refuses what must not even be decided now.
     fn admit(&self, command: &AccountCommand) -> Result<(), CommandError> {
-        if let Some(limit) = held(command.urgency())
-            && self.outbox.len() >= limit
-        {
+        let limit = held(command.urgency());
+        if self.outbox.len() >= limit {
             return Err(CommandError::Overloaded { limit });
         }
         // It was decided before and decides nothing new: the answer is in the account.

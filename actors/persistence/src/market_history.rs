@@ -39,11 +39,11 @@ impl SeriesHistory {
         let BarSpec::Time { interval_ns } = spec else {
             return None;
         };
-        let all = RollUp::ALL.into_iter();
-        let fitting = all.filter(|_| self.retention.trades > 0);
-        fitting
-            .into_iter()
-            .find(|one| one.interval_ns() == interval_ns)
+        if self.retention.trades == 0 {
+            return None;
+        }
+        let mut all = RollUp::ALL.into_iter();
+        all.find(|one| one.interval_ns() == interval_ns)
     }
 }
 
@@ -51,39 +51,21 @@ impl MarketHistory for SeriesHistory {
     fn trades(&self, id: &InstrumentId, span: Span) -> Result<Part<Trade>, MarketHistoryError> {
         recorded("trades", "APEX_RECORD_TRADES_DAYS", self.retention.trades)?;
         let rows = self.series()?.trades(id, range(span)).map_err(unreadable)?;
-        part(rows, span, |row: &TradeRow| Place {
+        let place = |row: &TradeRow| Place {
             ts: row.ts_event,
             sequence: row.sequence,
-        })
-        .map(|part| {
-            mapped(part, |row| Trade {
-                instrument_id: id.clone(),
-                price: row.price,
-                quantity: row.quantity,
-                aggressor: row.aggressor,
-                trade_id: row.trade_id,
-                ts_event: row.ts_event,
-                ts_init: row.ts_init,
-            })
-        })
+        };
+        part(rows, span, place, |row| row.trade(id))
     }
 
     fn quotes(&self, id: &InstrumentId, span: Span) -> Result<Part<Quote>, MarketHistoryError> {
         recorded("quotes", "APEX_RECORD_QUOTES_DAYS", self.retention.quotes)?;
         let rows = self.series()?.quotes(id, range(span)).map_err(unreadable)?;
-        part(rows, span, |row: &QuoteRow| Place {
+        let place = |row: &QuoteRow| Place {
             ts: row.ts_event,
             sequence: row.sequence,
-        })
-        .map(|part| {
-            mapped(part, |row| Quote {
-                instrument_id: id.clone(),
-                bid: row.bid,
-                ask: row.ask,
-                ts_event: row.ts_event,
-                ts_init: row.ts_init,
-            })
-        })
+        };
+        part(rows, span, place, |row| row.quote(id))
     }
 
     fn bars(
@@ -102,23 +84,12 @@ impl MarketHistory for SeriesHistory {
                 self.series()?.bars(id, spec, range(span))
             }
         };
-        part(rows.map_err(unreadable)?, span, |row: &BarRow| Place {
+        let place = |row: &BarRow| Place {
             ts: row.ts_open,
             sequence: row.sequence,
-        })
-        .map(|part| {
-            mapped(part, |row| Bar {
-                instrument_id: id.clone(),
-                spec,
-                open: row.open,
-                high: row.high,
-                low: row.low,
-                close: row.close,
-                volume: row.volume,
-                trade_count: row.trade_count,
-                ts_open: row.ts_open,
-                ts_init: row.ts_init,
-            })
+        };
+        part(rows.map_err(unreadable)?, span, place, |row| {
+            row.bar(id, spec)
         })
     }
 }
@@ -147,30 +118,29 @@ fn unreadable(error: StorageError) -> MarketHistoryError {
 }
 
 /// Takes up to the limit of what lies behind the span's place.
-fn part<T>(
+fn part<T, U>(
     rows: Rows<T>,
     span: Span,
     place: impl Fn(&T) -> Place,
-) -> Result<Part<T>, MarketHistoryError> {
-    let mut found = Vec::new();
-    let mut next = None;
+    value: impl Fn(&T) -> U,
+) -> Result<Part<U>, MarketHistoryError> {
+    let (mut found, mut last) = (Vec::new(), None);
     for row in rows {
         let row = row.map_err(unreadable)?;
         if span.after.is_some_and(|after| place(&row) <= after) {
             continue;
         }
         if found.len() >= span.limit {
-            next = found.last().map(&place);
-            break;
+            return Ok(Part {
+                rows: found,
+                next: last,
+            });
         }
-        found.push(row);
+        found.push(value(&row));
+        last = Some(place(&row));
     }
-    Ok(Part { rows: found, next })
-}
-
-fn mapped<T, U>(part: Part<T>, row: impl Fn(T) -> U) -> Part<U> {
-    Part {
-        rows: part.rows.into_iter().map(row).collect(),
-        next: part.next,
-    }
+    Ok(Part {
+        rows: found,
+        next: None,
+    })
 }

@@ -65,7 +65,7 @@ pub(super) async fn begin(
         caller,
         feed,
         instrument,
-        copy: Copy::new(),
+        told: Told::new(),
         updates,
         sender,
     };
@@ -94,14 +94,14 @@ enum Break {
 
 /// The book that the client has.
 #[derive(Debug)]
-struct Copy {
+struct Told {
     book: L3Book,
     update_id: u64,
 }
 
-impl Copy {
-    fn new() -> Copy {
-        Copy {
+impl Told {
+    fn new() -> Told {
+        Told {
             book: L3Book::new(ORDERS_MAX),
             update_id: 0,
         }
@@ -110,7 +110,7 @@ impl Copy {
     fn replace(&mut self, snapshot: &L3Snapshot) -> Result<(), Break> {
         let orders: Vec<L3Order> = snapshot.orders().collect();
         self.update_id = snapshot.update_id;
-        self.book.replace(&orders).map_err(Copy::why)
+        self.book.replace(&orders).map_err(Told::why)
     }
 
     fn why(error: L3Error) -> Break {
@@ -135,7 +135,7 @@ impl Copy {
                 | L3Change::Cancel { order_id } => self.book.order(order_id),
             };
             changes.push(wire::change(change, order.ok_or(Break::Hole)?));
-            self.book.apply(*change).map_err(Copy::why)?;
+            self.book.apply(*change).map_err(Told::why)?;
         }
         Ok(v1::OrderBookUpdate {
             update_id: update.update_id,
@@ -151,7 +151,7 @@ struct OrderStream {
     caller: Caller,
     feed: OrderFeed,
     instrument: Instrument,
-    copy: Copy,
+    told: Told,
     updates: Updates,
     sender: Sender<v1::OrderBookBatch>,
 }
@@ -195,7 +195,7 @@ impl OrderStream {
     /// Sends an update with those that came since, or the whole book where one is missing.
     async fn changes(&mut self, first: &L3Update) -> Result<(), Over> {
         let mut batch = v1::OrderBookBatch::default();
-        let mut next = self.copy.take(first);
+        let mut next = self.told.take(first);
         let mut count = 0;
         loop {
             match next {
@@ -210,7 +210,7 @@ impl OrderStream {
                 break;
             }
             next = match self.updates.try_recv() {
-                Ok(update) => self.copy.take(&update),
+                Ok(update) => self.told.take(&update),
                 Err(TryRecvError::Lagged(_)) => Err(Break::Hole),
                 // A closed one is told with the next that is waited for.
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
@@ -227,7 +227,7 @@ impl OrderStream {
     }
 
     async fn send_snapshot(&mut self, snapshot: &L3Snapshot) -> Result<(), Over> {
-        if self.copy.replace(snapshot).is_err() {
+        if self.told.replace(snapshot).is_err() {
             return Err(self.too_large());
         }
         let snapshot = Some(wire::snapshot(snapshot, &self.instrument));

@@ -3,6 +3,7 @@
 pub mod hot;
 pub mod journal;
 pub mod journals;
+mod market_rows;
 pub mod objects;
 pub mod records;
 pub mod series;

@@ -2,7 +2,7 @@
 
 use super::support::*;
 use apex_bus::message::JournalHealth::{Full, Ready, Reserve};
-use apex_bus::message::{AccountCommand, AccountMessage, AccountQuery, CommandError};
+use apex_bus::message::{AccountCommand, AccountMessage, AccountQuery, CommandError, Urgency};
 use apex_domain::order::OrderStatus;
 use apex_domain::risk::Limits;
 
@@ -106,9 +106,19 @@ fn with_a_disk_that_stands_still_commands_and_questions_are_bounded() {
     }
     let (count, error) = overloaded.expect("a bound");
     assert_eq!(error, Err(CommandError::Overloaded { limit: count + 1 }));
-    // Who may ask for it at a time is bounded by the handle; here no count refuses it.
-    let mut stops: Vec<_> = (0..300).map(|_| desk.command(halt(true))).collect();
-    assert!(!stops.iter_mut().any(Waiting::is_there), "they have room");
+    // The kill switch has room behind all others, and a bound as well.
+    let mut stops = Vec::new();
+    let refused = loop {
+        let mut stop = desk.command(halt(true));
+        if stop.is_there() {
+            break stop.take();
+        }
+        stops.push(stop);
+        assert!(stops.len() < 100_000, "a bound");
+    };
+    let limit = 4 * (count + 1 - Urgency::Protective.under_way());
+    assert_eq!(refused, Err(CommandError::Overloaded { limit }));
+    assert!(stops.len() > 2 * count, "{}", stops.len());
     let mut question = desk.query(AccountQuery::Summary);
     let mut again = desk.submit("a");
     desk.durable_all();

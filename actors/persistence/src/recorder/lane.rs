@@ -1,148 +1,181 @@
 //! One stream's rows on their way.
 
-use apex_domain::InstrumentId;
-use apex_domain::market::BarSpec;
+use apex_domain::{Instrument, InstrumentId};
 use apex_storage::port::series::{
     BarRow, Decimals, MAX_BATCH_ROWS, QuoteRow, Stream, TradeRow, Written,
 };
 use apex_storage::{Series, StorageError};
 
+/// A kind of rows that are recorded.
+pub(super) trait Recorded {
+    /// Counts the row from another number on.
+    fn shift(&mut self, by: u64);
+
+    fn write(
+        series: &dyn Series,
+        id: &InstrumentId,
+        stream: Stream,
+        rows: &[Self],
+    ) -> Result<Written, StorageError>
+    where
+        Self: Sized;
+}
+
+impl Recorded for TradeRow {
+    fn shift(&mut self, by: u64) {
+        self.sequence += by;
+    }
+
+    fn write(
+        series: &dyn Series,
+        id: &InstrumentId,
+        _: Stream,
+        rows: &[TradeRow],
+    ) -> Result<Written, StorageError> {
+        series.write_trades(id, rows)
+    }
+}
+
+impl Recorded for QuoteRow {
+    fn shift(&mut self, by: u64) {
+        self.sequence += by;
+    }
+
+    fn write(
+        series: &dyn Series,
+        id: &InstrumentId,
+        _: Stream,
+        rows: &[QuoteRow],
+    ) -> Result<Written, StorageError> {
+        series.write_quotes(id, rows)
+    }
+}
+
+impl Recorded for BarRow {
+    fn shift(&mut self, by: u64) {
+        self.sequence += by;
+    }
+
+    fn write(
+        series: &dyn Series,
+        id: &InstrumentId,
+        stream: Stream,
+        rows: &[BarRow],
+    ) -> Result<Written, StorageError> {
+        match stream {
+            Stream::Bars(spec) => series.write_bars(id, spec, rows),
+            // Bars have lanes of their own.
+            Stream::Trades | Stream::Quotes => Ok(Written::default()),
+        }
+    }
+}
+
 /// The rows of a stream, and where its numbers go on.
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(super) struct Lane<T> {
+    id: InstrumentId,
+    stream: Stream,
     decimals: Decimals,
-    /// The last number of the stream when this process began; `None` until it was looked up.
-    base: Option<u64>,
-    /// Numbers that were given out since.
-    given: u64,
-    pub rows: Rows,
+    /// The last number that was given out: from 1 on until the stream's last one was looked up, and
+    /// behind that from then on.
+    last: u64,
+    is_numbered: bool,
+    /// No series takes its rows.
+    is_refused: bool,
+    rows: Vec<T>,
 }
 
-/// Rows with numbers from the process's beginning on.
-#[derive(Debug)]
-pub(super) enum Rows {
-    Trades(Vec<TradeRow>),
-    Quotes(Vec<QuoteRow>),
-    Bars(BarSpec, Vec<BarRow>),
+/// What became of a lane's rows.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub stored: u64,
+    pub refused: u64,
+    /// They are held still.
+    pub failed: Option<StorageError>,
 }
 
-impl Rows {
-    pub fn of(stream: Stream) -> Rows {
-        match stream {
-            Stream::Trades => Rows::Trades(Vec::new()),
-            Stream::Quotes => Rows::Quotes(Vec::new()),
-            Stream::Bars(spec) => Rows::Bars(spec, Vec::new()),
-        }
-    }
-
-    pub fn push_trade(&mut self, row: TradeRow) {
-        if let Rows::Trades(rows) = self {
-            rows.push(row);
-        }
-    }
-
-    pub fn push_quote(&mut self, row: QuoteRow) {
-        if let Rows::Quotes(rows) = self {
-            rows.push(row);
-        }
-    }
-
-    pub fn push_bar(&mut self, row: BarRow) {
-        if let Rows::Bars(_, rows) = self {
-            rows.push(row);
-        }
-    }
-
-    pub fn len(&self) -> usize {
-        match self {
-            Rows::Trades(rows) => rows.len(),
-            Rows::Quotes(rows) => rows.len(),
-            Rows::Bars(_, rows) => rows.len(),
-        }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    pub fn clear(&mut self) {
-        match self {
-            Rows::Trades(rows) => rows.clear(),
-            Rows::Quotes(rows) => rows.clear(),
-            Rows::Bars(_, rows) => rows.clear(),
-        }
-    }
-}
-
-impl Lane {
-    pub fn new(decimals: Decimals, rows: Rows) -> Lane {
+impl<T: Recorded> Lane<T> {
+    pub fn new(instrument: &Instrument, stream: Stream) -> Lane<T> {
         Lane {
-            decimals,
-            base: None,
-            given: 0,
-            rows,
+            id: instrument.instrument_id.clone(),
+            stream,
+            decimals: Decimals {
+                price: instrument.price_decimals,
+                quantity: instrument.quantity_decimals,
+            },
+            last: 0,
+            is_numbered: false,
+            is_refused: false,
+            rows: Vec::new(),
         }
     }
 
-    /// Gives out the next number.
-    pub fn next(&mut self) -> u64 {
-        self.given += 1;
-        self.given
+    /// Takes a row, made with the next number.
+    pub fn push(&mut self, row: impl FnOnce(u64) -> T) {
+        self.last += 1;
+        self.rows.push(row(self.last));
+    }
+
+    /// Rows that wait to be written.
+    pub fn held(&self) -> u64 {
+        self.rows.len() as u64
     }
 
     /// Leaves numbers to what never came.
     pub fn skip(&mut self, count: u64) {
-        self.given += count;
+        self.last += count;
     }
 
-    /// Writes all rows, and returns how many were new. What was written is not held any more, also
-    /// where the rest fails.
-    pub fn write(
-        &mut self,
-        series: &dyn Series,
-        id: &InstrumentId,
-        stream: Stream,
-    ) -> Result<u64, StorageError> {
-        let base = match self.base {
-            Some(base) => base,
-            None => {
-                series.declare(id, self.decimals)?;
-                *self.base.insert(series.last_sequence(id, stream)?)
-            }
-        };
-        match &mut self.rows {
-            Rows::Trades(rows) => in_batches(
-                rows,
-                |row| row.sequence += base,
-                |rows| series.write_trades(id, rows),
-            ),
-            Rows::Quotes(rows) => in_batches(
-                rows,
-                |row| row.sequence += base,
-                |rows| series.write_quotes(id, rows),
-            ),
-            Rows::Bars(spec, rows) => in_batches(
-                rows,
-                |row| row.sequence += base,
-                |rows| series.write_bars(id, *spec, rows),
-            ),
+    /// Writes what is held. What a series will never take is dropped, and said once.
+    pub fn write(&mut self, series: &dyn Series) -> Outcome {
+        let mut outcome = Outcome::default();
+        let held = self.held();
+        if held == 0 {
+            return outcome;
         }
+        if !self.is_refused {
+            match self.try_write(series) {
+                Ok(stored) => outcome.stored = stored,
+                Err(error) if is_refusal(&error) => {
+                    let (id, stream) = (&self.id, self.stream.name());
+                    tracing::error!(instrument_id = %id, stream, %error, "not recorded");
+                    self.is_refused = true;
+                }
+                Err(error) => {
+                    outcome.failed = Some(error);
+                    return outcome;
+                }
+            }
+        }
+        if self.is_refused {
+            outcome.refused = held;
+        }
+        self.rows.clear();
+        outcome
+    }
+
+    /// A batch whose answer is lost may have been written: written again with the same numbers its
+    /// rows are repeats.
+    fn try_write(&mut self, series: &dyn Series) -> Result<u64, StorageError> {
+        if !self.is_numbered {
+            series.declare(&self.id, self.decimals)?;
+            let base = series.last_sequence(&self.id, self.stream)?;
+            self.rows.iter_mut().for_each(|row| row.shift(base));
+            self.last += base;
+            self.is_numbered = true;
+        }
+        let mut stored = 0;
+        for batch in self.rows.chunks(MAX_BATCH_ROWS) {
+            stored += T::write(series, &self.id, self.stream, batch)?.stored as u64;
+        }
+        Ok(stored)
     }
 }
 
-/// Writes all rows or none that a failure would leave held twice: a batch that failed may have been
-/// written all the same, and is a repeat then.
-fn in_batches<T: Copy>(
-    rows: &mut Vec<T>,
-    number: impl Fn(&mut T),
-    write: impl Fn(&[T]) -> Result<Written, StorageError>,
-) -> Result<u64, StorageError> {
-    let mut stored = 0;
-    for batch in rows.chunks(MAX_BATCH_ROWS) {
-        let mut numbered = batch.to_vec();
-        numbered.iter_mut().for_each(&number);
-        stored += write(&numbered)?.stored as u64;
-    }
-    rows.clear();
-    Ok(stored)
+/// Returns true where trying again would not help.
+fn is_refusal(error: &StorageError) -> bool {
+    matches!(
+        error,
+        StorageError::OtherDecimals { .. } | StorageError::BadName { .. }
+    )
 }

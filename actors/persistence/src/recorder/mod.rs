@@ -13,9 +13,9 @@ mod tests;
 
 use apex_domain::market::{Bar, BarSpec, Quote, Trade};
 use apex_domain::{Instrument, InstrumentId, UnixNanos};
-use apex_storage::port::series::{BarRow, DAY_NS, Decimals, Kind, QuoteRow, Stream, TradeRow};
+use apex_storage::port::series::{BarRow, DAY_NS, Kind, QuoteRow, Stream, TradeRow};
 use apex_storage::{Series, StorageError};
-use lane::{Lane, Rows};
+use lane::Lane;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -66,7 +66,9 @@ pub struct RecorderFigures {
 pub struct Keeper {
     series: Arc<dyn Series>,
     retention: Retention,
-    lanes: BTreeMap<(InstrumentId, Stream), Lane>,
+    trades: BTreeMap<InstrumentId, Lane<TradeRow>>,
+    quotes: BTreeMap<InstrumentId, Lane<QuoteRow>>,
+    bars: BTreeMap<(InstrumentId, BarSpec), Lane<BarRow>>,
     figures: RecorderFigures,
     /// The day that was last settled.
     maintained: Option<i64>,
@@ -85,7 +87,9 @@ impl Keeper {
         Keeper {
             series,
             retention,
-            lanes: BTreeMap::new(),
+            trades: BTreeMap::new(),
+            quotes: BTreeMap::new(),
+            bars: BTreeMap::new(),
             figures: RecorderFigures::default(),
             maintained: None,
         }
@@ -105,17 +109,9 @@ impl Keeper {
         if self.retention.trades == 0 {
             return;
         }
-        let lane = lane(&mut self.lanes, instrument, Stream::Trades);
-        let row = TradeRow {
-            sequence: lane.next(),
-            price: trade.price,
-            quantity: trade.quantity,
-            aggressor: trade.aggressor,
-            trade_id: trade.trade_id,
-            ts_event: trade.ts_event,
-            ts_init: trade.ts_init,
-        };
-        lane.rows.push_trade(row);
+        let lane = self.trades.entry(instrument.instrument_id.clone());
+        let lane = lane.or_insert_with(|| Lane::new(instrument, Stream::Trades));
+        lane.push(|sequence| TradeRow::of(sequence, trade));
         self.figures.held += 1;
     }
 
@@ -124,16 +120,10 @@ impl Keeper {
         if self.retention.quotes == 0 {
             return;
         }
-        let lane = lane(&mut self.lanes, instrument, Stream::Quotes);
+        let lane = self.quotes.entry(instrument.instrument_id.clone());
+        let lane = lane.or_insert_with(|| Lane::new(instrument, Stream::Quotes));
         lane.skip(overwritten);
-        let row = QuoteRow {
-            sequence: lane.next(),
-            bid: quote.bid,
-            ask: quote.ask,
-            ts_event: quote.ts_event,
-            ts_init: quote.ts_init,
-        };
-        lane.rows.push_quote(row);
+        lane.push(|sequence| QuoteRow::of(sequence, quote));
         self.figures.held += 1;
         self.figures.missed += overwritten;
     }
@@ -144,19 +134,10 @@ impl Keeper {
         if self.retention.bars == 0 || is_rolled {
             return;
         }
-        let lane = lane(&mut self.lanes, instrument, Stream::Bars(bar.spec));
-        let row = BarRow {
-            sequence: lane.next(),
-            open: bar.open,
-            high: bar.high,
-            low: bar.low,
-            close: bar.close,
-            volume: bar.volume,
-            trade_count: bar.trade_count,
-            ts_open: bar.ts_open,
-            ts_init: bar.ts_init,
-        };
-        lane.rows.push_bar(row);
+        let key = (instrument.instrument_id.clone(), bar.spec);
+        let lane = self.bars.entry(key);
+        let lane = lane.or_insert_with(|| Lane::new(instrument, Stream::Bars(bar.spec)));
+        lane.push(|sequence| BarRow::of(sequence, bar));
         self.figures.held += 1;
     }
 
@@ -164,10 +145,10 @@ impl Keeper {
     /// gap here.
     pub fn missed(&mut self, kind: Kind, count: u64) {
         self.figures.missed += count;
-        for ((_, stream), lane) in &mut self.lanes {
-            if kind_of(*stream) == kind {
-                lane.skip(1);
-            }
+        match kind {
+            Kind::Trades => self.trades.values_mut().for_each(|lane| lane.skip(1)),
+            Kind::Quotes => self.quotes.values_mut().for_each(|lane| lane.skip(1)),
+            Kind::Bars => self.bars.values_mut().for_each(|lane| lane.skip(1)),
         }
     }
 
@@ -176,31 +157,19 @@ impl Keeper {
     /// Errors: that of the first stream that could not be written. What was not written is held,
     /// with its numbers; write again later.
     pub fn write(&mut self) -> Result<(), StorageError> {
+        let series = &*self.series;
+        let trades = self.trades.values_mut().map(|lane| lane.write(series));
+        let quotes = self.quotes.values_mut().map(|lane| lane.write(series));
+        let bars = self.bars.values_mut().map(|lane| lane.write(series));
         let mut failed = None;
-        for ((id, stream), lane) in &mut self.lanes {
-            if lane.rows.is_empty() {
-                continue;
-            }
-            let held = lane.rows.len() as u64;
-            match lane.write(&*self.series, id, *stream) {
-                Ok(stored) => {
-                    self.figures.stored += stored;
-                    self.figures.held -= held;
-                }
-                // Trying again would not help.
-                Err(
-                    error @ (StorageError::OtherDecimals { .. } | StorageError::BadName { .. }),
-                ) => {
-                    tracing::error!(instrument_id = %id, stream = stream.name(), rows = held, %error, "not recorded");
-                    lane.rows.clear();
-                    self.figures.refused += held;
-                    self.figures.held -= held;
-                }
-                Err(error) => {
-                    failed.get_or_insert(error);
-                }
-            }
+        for outcome in trades.chain(quotes).chain(bars) {
+            self.figures.stored += outcome.stored;
+            self.figures.refused += outcome.refused;
+            failed = failed.or(outcome.failed);
         }
+        let lanes = self.trades.values().map(Lane::held);
+        let lanes = lanes.chain(self.quotes.values().map(Lane::held));
+        self.figures.held = lanes.chain(self.bars.values().map(Lane::held)).sum();
         failed.map_or(Ok(()), Err)
     }
 
@@ -234,28 +203,5 @@ impl Keeper {
         }
         self.maintained = Some(day);
         Ok(())
-    }
-}
-
-fn lane<'a>(
-    lanes: &'a mut BTreeMap<(InstrumentId, Stream), Lane>,
-    instrument: &Instrument,
-    stream: Stream,
-) -> &'a mut Lane {
-    let key = (instrument.instrument_id.clone(), stream);
-    lanes.entry(key).or_insert_with(|| {
-        let decimals = Decimals {
-            price: instrument.price_decimals,
-            quantity: instrument.quantity_decimals,
-        };
-        Lane::new(decimals, Rows::of(stream))
-    })
-}
-
-fn kind_of(stream: Stream) -> Kind {
-    match stream {
-        Stream::Trades => Kind::Trades,
-        Stream::Quotes => Kind::Quotes,
-        Stream::Bars(_) => Kind::Bars,
     }
 }

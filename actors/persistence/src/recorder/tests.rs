@@ -1,30 +1,18 @@
 use super::*;
-use apex_domain::instrument::{FeeSchedule, InstrumentKind, InstrumentRules};
 use apex_domain::market::Level;
-use apex_domain::{Currency, Money, Price, Quantity, Rate};
+use apex_domain::matching::SimInstrument;
+use apex_domain::{Price, Quantity};
 use apex_storage::MemorySeries;
-use apex_storage::port::series::{Gap, RollUp, Rows, TimeRange, Written};
+use apex_storage::port::series::{Decimals, Gap, RollUp, Rows, TimeRange, Written};
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
+/// As one of the simulated market, under another name.
 fn instrument(symbol: &str) -> Instrument {
+    let mut all = SimInstrument::defaults().into_iter();
     Instrument {
         instrument_id: InstrumentId::new(&format!("{symbol}.SIM")).unwrap(),
-        kind: InstrumentKind::Spot,
-        base_currency: Currency::new("BTC").unwrap(),
-        quote_currency: Currency::new("USDT").unwrap(),
-        price_decimals: 2,
-        quantity_decimals: 3,
-        price_increment: Price(1),
-        quantity_increment: Quantity(1),
-        min_quantity: Quantity(1),
-        max_quantity: Quantity(1_000_000),
-        min_notional: Money::ZERO,
-        multiplier: Rate::parse("1").unwrap(),
-        initial_margin: Rate::parse("1").unwrap(),
-        fees: FeeSchedule::default(),
-        synthetic: true,
-        rules: InstrumentRules::default(),
+        ..all.next().unwrap().instrument
     }
 }
 
@@ -146,13 +134,16 @@ fn a_stream_that_no_series_takes_keeps_no_other_back() {
     let mut keeper = Keeper::new(series.clone(), ALL);
     keeper.trade(&a, &trade(&a, 1, 1));
     keeper.write().unwrap();
-    a.price_decimals = 4;
+    a.price_decimals += 1;
     let mut keeper = Keeper::new(series.clone(), ALL);
     keeper.trade(&a, &trade(&a, 2, 2));
     keeper.trade(&b, &trade(&b, 3, 3));
     keeper.write().unwrap();
     let figures = keeper.figures();
     assert_eq!((figures.refused, figures.stored, figures.held), (1, 1, 0));
+    keeper.trade(&a, &trade(&a, 4, 4));
+    keeper.write().unwrap();
+    assert_eq!((keeper.figures().refused, keeper.figures().held), (2, 0));
     assert_eq!(prices(&series, &b), [(1, 3)]);
 }
 

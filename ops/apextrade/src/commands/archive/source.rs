@@ -138,9 +138,9 @@ impl Source {
         for event in loaded.events {
             let id = event.instrument_id();
             match &event {
-                MarketEvent::Trade(trade) => self.keep(&mut trades, id, trade_row(trade)),
-                MarketEvent::Quote(quote) => self.keep(&mut quotes, id, quote_row(quote)),
-                MarketEvent::Bar(bar) => self.keep(&mut bars, id, bar_row(bar)),
+                MarketEvent::Trade(trade) => self.keep(&mut trades, id, TradeRow::of(0, trade)),
+                MarketEvent::Quote(quote) => self.keep(&mut quotes, id, QuoteRow::of(0, quote)),
+                MarketEvent::Bar(bar) => self.keep(&mut bars, id, BarRow::of(0, bar)),
                 // No CSV file has them.
                 _ => {}
             }
@@ -227,42 +227,6 @@ fn interval(rows: &[BarRow], id: &InstrumentId, choice: &Choice<'_>) -> Result<i
         bail!("the bars of {id} do not tell their interval: say it with --interval, such as 1m");
     };
     Ok(*interval_ns)
-}
-
-fn trade_row(trade: &apex_domain::market::Trade) -> TradeRow {
-    TradeRow {
-        sequence: 0,
-        price: trade.price,
-        quantity: trade.quantity,
-        aggressor: trade.aggressor,
-        trade_id: trade.trade_id,
-        ts_event: trade.ts_event,
-        ts_init: trade.ts_init,
-    }
-}
-
-fn quote_row(quote: &apex_domain::market::Quote) -> QuoteRow {
-    QuoteRow {
-        sequence: 0,
-        bid: quote.bid,
-        ask: quote.ask,
-        ts_event: quote.ts_event,
-        ts_init: quote.ts_init,
-    }
-}
-
-fn bar_row(bar: &apex_domain::market::Bar) -> BarRow {
-    BarRow {
-        sequence: 0,
-        open: bar.open,
-        high: bar.high,
-        low: bar.low,
-        close: bar.close,
-        volume: bar.volume,
-        trade_count: bar.trade_count,
-        ts_open: bar.ts_open,
-        ts_init: bar.ts_init,
-    }
 }
 
 #[cfg(test)]
