@@ -27,7 +27,7 @@ pub use rates::{ConversionRate, DEFAULT_MAX_RATE_AGE_NS, Freshness, Rates};
 pub use splits::Split;
 pub(crate) use unbooking::{Past, Unbooking};
 pub use valuation::{Equity, Mark, Valuation};
-use whole::Whole;
+pub(crate) use whole::Whole;
 
 use crate::id::{Currency, ExecId, InstrumentId, StrategyId};
 use crate::instrument::Instrument;

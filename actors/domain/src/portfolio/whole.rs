@@ -48,10 +48,20 @@ impl Whole {
         Whole { held, ..self }
     }
 
+    /// True when the average is another one than the venue's, since something came late.
+    pub(crate) fn is_disordered(&self) -> bool {
+        self.is_disordered
+    }
+
+    #[cfg(test)]
+    pub(crate) fn quantity(&self) -> i64 {
+        self.held.quantity
+    }
+
     /// Returns it after a trade.
     ///
     /// Errors: `OutOfRange`.
-    pub(super) fn traded(
+    pub(crate) fn traded(
         self,
         instrument: &Instrument,
         execution: &Execution,
@@ -70,7 +80,7 @@ impl Whole {
     /// Returns what all of this makes.
     ///
     /// Errors: `OutOfRange`.
-    pub(super) fn made_by(
+    pub(crate) fn made_by(
         instrument: &Instrument,
         past: Vec<Past<'_>>,
     ) -> Result<Whole, NumberError> {
@@ -117,27 +127,36 @@ impl Portfolio {
             .collect()
     }
 
+    /// Returns the sides of contracts whose average is not the venue's.
+    pub(crate) fn disordered(&self) -> impl Iterator<Item = &(InstrumentId, PositionSide)> {
+        let sides = self.whole.iter();
+        sides
+            .filter(|(_, whole)| whole.is_disordered)
+            .map(|(key, _)| key)
+    }
+
     /// Returns cash as a venue counts it that realises the profit of a contract by the average of
     /// all strategies together, in the order of its own time. Equal to [`Portfolio::cash`] where
-    /// one strategy trades each contract and nothing came late. `past` tells what was traded of a
-    /// side, in that order; it is asked where something came late.
+    /// one strategy trades each contract and nothing came late. `average` counts a side in that
+    /// order; it is asked where something came late.
     ///
     /// Errors, by currency: `OutOfRange`.
     pub(crate) fn venue_cash<'a>(
         &self,
         instrument: impl Fn(&InstrumentId) -> Option<&'a Instrument>,
-        past: impl Fn(&InstrumentId, PositionSide) -> Vec<Past<'a>>,
+        average: impl Fn(&(InstrumentId, PositionSide)) -> Result<Whole, NumberError>,
     ) -> Sums {
         let cash = self.cash.iter();
         let mut sums: Sums = cash
             .map(|(currency, amount)| (currency.clone(), Ok(*amount)))
             .collect();
-        for ((id, side), whole) in &self.whole {
+        for (key, whole) in &self.whole {
+            let (id, side) = key;
             let Some(instrument) = instrument(id) else {
                 continue;
             };
             let whole = match whole.is_disordered {
-                true => Whole::made_by(instrument, past(id, *side)),
+                true => average(key),
                 false => Ok(*whole),
             };
             let shift = whole.and_then(|whole| self.shift(instrument, *side, &whole));

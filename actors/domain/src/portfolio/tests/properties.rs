@@ -224,7 +224,7 @@ proptest! {
             let of = |p: &Portfolio| p.realized_pnl().get(&usd).copied().unwrap_or_default();
             prop_assert_eq!(of(a), of(b));
             let counted = |p: &Portfolio| {
-                let cash = p.venue_cash(|_| Some(&instrument), |_, _| Vec::new());
+                let cash = p.venue_cash(|_| Some(&instrument), |_| Ok(Whole::default()));
                 cash.get(&usd).cloned().unwrap_or(Ok(Money::ZERO))
             };
             prop_assert_eq!(counted(a), counted(b));
@@ -241,7 +241,7 @@ proptest! {
             };
             let venue = booked(kind, &fills, of_side);
             let instrument = &strategies.instrument;
-            let counted = strategies.portfolio.venue_cash(|_| Some(instrument), |_, _| Vec::new());
+            let counted = strategies.portfolio.venue_cash(|_| Some(instrument), |_| Ok(Whole::default()));
             let told = venue.portfolio.cash().iter().map(|(unit, cash)| (unit.clone(), Ok(*cash)));
             let told: BTreeMap<_, _> = told.collect();
             // A currency that only one of them knows has nothing in it.
