@@ -13,7 +13,6 @@ use crate::money::Money;
 use crate::number::NumberError;
 use crate::order::PositionSide;
 use crate::portfolio::{Past, Whole};
-use crate::venue::Execution;
 use std::collections::BTreeMap;
 
 /// Sides that were counted again, and from how many of the account's executions. Not state: made
@@ -64,9 +63,11 @@ impl Account {
     fn average(&self, key: &(InstrumentId, PositionSide)) -> Result<Whole, NumberError> {
         let (id, side) = key;
         let instrument = self.instruments.get(id).ok_or(NumberError::OutOfRange)?;
-        // A split changes what was counted without an execution.
-        let has_splits = !self.portfolio.splits_of(id).is_empty();
-        if let Some(counted) = self.averages.0.get(key).filter(|_| !has_splits) {
+        // Splits have no time of the venue's: in the order of booking it is what it is.
+        if !self.portfolio.splits_of(id).is_empty() {
+            return Ok(self.portfolio.whole_of(id, *side));
+        }
+        if let Some(counted) = self.averages.0.get(key) {
             let newer = self.executions[counted.executions..].iter();
             let mut newer = newer.filter(|record| record.is_of_side(id, *side));
             let whole = newer.try_fold(counted.whole, |whole, record| {
@@ -76,7 +77,7 @@ impl Account {
                 return Ok(whole);
             }
         }
-        Whole::made_by(instrument, self.traded_of_side(id, *side, None))
+        Whole::made_by(instrument, *side, self.traded_of_side(id, *side, None))
     }
 
     /// Returns cash as the venue counts it; see [`Portfolio::venue_cash`]. What came late since
@@ -104,9 +105,9 @@ impl Account {
         });
         let splits = self.portfolio.splits_of(instrument_id);
         if splits.is_empty() {
-            let mut executions: Vec<&Execution> = executions.map(|one| &one.execution).collect();
-            executions.sort_by_key(|execution| execution.ts_event);
-            return executions.into_iter().map(Past::Execution).collect();
+            let mut records: Vec<&ExecutionRecord> = executions.collect();
+            records.sort_by_key(|record| record.execution.ts_event);
+            return records.into_iter().map(ExecutionRecord::past).collect();
         }
         // Splits have no time of the venue's: what is booked before one is in the old units.
         merged(executions, splits).collect()
@@ -114,6 +115,10 @@ impl Account {
 }
 
 impl ExecutionRecord {
+    pub(super) fn past(&self) -> Past<'_> {
+        Past::Execution(&self.strategy_id, &self.execution)
+    }
+
     /// True when it still counts and moved this side.
     fn is_of_side(&self, instrument_id: &InstrumentId, side: PositionSide) -> bool {
         !self.busted && self.position_side == side && self.execution.instrument_id == *instrument_id

@@ -311,7 +311,7 @@ pub(super) fn merged<'a>(
             return splits.next().map(Past::Split);
         }
         let record = executions.next()?;
-        Some(Past::Execution(&record.execution))
+        Some(record.past())
     })
 }
 
