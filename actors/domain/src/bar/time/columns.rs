@@ -31,7 +31,9 @@ impl<'a> TradeColumns<'a> {
         quantity: &'a [i64],
     ) -> Option<TradeColumns<'a>> {
         let count = ts_event.len();
-        let is_even = [ts_init, price, quantity].iter().all(|column| column.len() == count);
+        let is_even = [ts_init, price, quantity]
+            .iter()
+            .all(|column| column.len() == count);
         is_even.then_some(TradeColumns {
             ts_event,
             ts_init,
@@ -48,6 +50,11 @@ impl<'a> TradeColumns<'a> {
         self.ts_event.is_empty()
     }
 
+    /// Returns when the last one was seen.
+    pub fn last_init(&self) -> Option<UnixNanos> {
+        self.ts_init.last().map(|ts| UnixNanos(*ts))
+    }
+
     fn part(&self, from: usize, to: usize) -> TradeColumns<'a> {
         TradeColumns {
             ts_event: &self.ts_event[from..to],
@@ -61,7 +68,12 @@ impl<'a> TradeColumns<'a> {
     /// trade is of `last`: those in order, of a time that can be theirs, with a quantity.
     fn in_order(&self, last: i64, end: i64) -> usize {
         let previous = std::iter::once(&last).chain(self.ts_event);
-        let rows = self.ts_event.iter().zip(self.ts_init).zip(self.quantity).zip(previous);
+        let rows = self
+            .ts_event
+            .iter()
+            .zip(self.ts_init)
+            .zip(self.quantity)
+            .zip(previous);
         let is_plain = |(((event, init), quantity), previous): (((&i64, &i64), &i64), &i64)| {
             (*event >= *previous)
                 & (*event < end)
@@ -126,7 +138,10 @@ impl TimeBars {
     /// Adds the first trades to the open cell, up to one that needs a closer look; returns how many.
     fn take_in_order(&mut self, trades: &TradeColumns<'_>) -> usize {
         let interval_ns = self.interval_ns;
-        let Some(mut newest) = self.cells.last_entry().filter(|cell| !cell.get().is_finished)
+        let Some(mut newest) = self
+            .cells
+            .last_entry()
+            .filter(|cell| !cell.get().is_finished)
         else {
             return 0;
         };
@@ -175,7 +190,10 @@ mod tests {
         }
         for part in rows.chunks(cut) {
             let column = |of: fn(&Row) -> i64| part.iter().map(of).collect::<Vec<i64>>();
-            let (ts, seen) = (column(|row| row.0), column(|row| row.0.saturating_sub(row.1)));
+            let (ts, seen) = (
+                column(|row| row.0),
+                column(|row| row.0.saturating_sub(row.1)),
+            );
             let (price, quantity) = (column(|row| row.2), column(|row| row.3));
             let columns = TradeColumns::new(&ts, &seen, &price, &quantity).unwrap();
             many.on_trades(&columns, &mut bars_many);
