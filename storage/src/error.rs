@@ -299,6 +299,15 @@ impl StorageError {
     }
 
     /// Sorts an I/O error by what the caller does next: no space is `Full`, all else is `Io`.
+    /// Returns whether a file that was named is not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        match self {
+            StorageError::NotFound { .. } => true,
+            StorageError::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         if no_space(&source) {
             return StorageError::Full {

@@ -1,11 +1,13 @@
 //! Checks a journal without a lock and without changing anything.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::disk::{Disk, RealDisk};
-use crate::embedded::{Finding, VERSION, check_account_id, scan};
+use crate::embedded::{ClosedSegments, Finding, VERSION, check_account_id, scan, scan_whole};
 use crate::error::StorageError;
 use crate::port::journal::{Head, RecordRef};
+use crate::port::objects::Objects;
 
 /// What a journal holds and whether it is sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +53,8 @@ pub fn accounts(data_dir: &Path) -> Result<Vec<String>, StorageError> {
 }
 
 /// Checks every byte of an account's journal and shows each record, in order, up to the first bad
-/// place. Takes no lock; of a journal in use the last batch may look unfinished.
+/// place. `objects` has what was moved out of the folder; without it what is left is checked, and
+/// shown from its first record on. Takes no lock; of a journal in use the last batch may look unfinished.
 ///
 /// # Errors
 /// `NotFound` without such a journal, `BadName`, `Io` when it cannot be read. Damage is no error
@@ -59,9 +62,10 @@ pub fn accounts(data_dir: &Path) -> Result<Vec<String>, StorageError> {
 pub fn verify(
     data_dir: &Path,
     account_id: &str,
+    objects: Option<&Arc<dyn Objects>>,
     each: &mut dyn FnMut(RecordRef<'_>),
 ) -> Result<VerifyReport, StorageError> {
-    verify_on(&RealDisk, data_dir, account_id, each)
+    verify_on(&RealDisk, data_dir, account_id, objects, each)
 }
 
 /// [`verify`] on a disk of the caller's making.
@@ -72,6 +76,7 @@ pub fn verify_on(
     disk: &dyn Disk,
     data_dir: &Path,
     account_id: &str,
+    objects: Option<&Arc<dyn Objects>>,
     each: &mut dyn FnMut(RecordRef<'_>),
 ) -> Result<VerifyReport, StorageError> {
     check_account_id(account_id)?;
@@ -81,7 +86,10 @@ pub fn verify_on(
     if !known.contains(&folder) {
         return Err(StorageError::NotFound { path: folder });
     }
-    let scan = scan(disk, &folder, account_id, each)?;
+    let scan = match objects.map(|objects| ClosedSegments::new(objects, account_id)) {
+        Some(closed) => scan_whole(disk, &folder, account_id, &closed, each)?,
+        None => scan(disk, &folder, account_id, each)?,
+    };
     let mut report = VerifyReport {
         records: scan.records,
         frames: scan.frames,

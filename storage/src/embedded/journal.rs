@@ -9,6 +9,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::base;
+use super::closed::ClosedSegments;
+use super::closing::{self, Leaving};
 use super::data_dir::{DataDir, check_account_id, journal_claim, snapshot_folder};
 use super::frame::{FrameBuilder, MAX_FRAME_BYTES, MIN_FRAME_BYTES};
 use super::open::open_parts;
@@ -19,8 +22,10 @@ use super::spare::{Spare, sync_folder_of};
 use crate::StorageError;
 use crate::disk::{DiskFile, Open, write_all};
 use crate::port::journal::{
-    Class, DurableSequence, Head, Journal, JournalState, RecordIter, Snapshot, SnapshotIter, Unit,
+    Class, Closed, ClosingJob, DurableSequence, Head, Journal, JournalState, RecordIter, Snapshot,
+    SnapshotIter, Unit,
 };
+use crate::port::objects::Objects;
 
 /// The segment being written.
 #[derive(Debug)]
@@ -53,6 +58,10 @@ pub struct EmbeddedJournal {
     folder: PathBuf,
     options: Options,
     opened: Opened,
+    /// Where old segments go; without it they stay.
+    closed: Option<ClosedSegments>,
+    /// The last record before `segments`.
+    base: Head,
     segments: Vec<SegmentName>,
     current: Option<Active>,
     spare: Spare,
@@ -79,6 +88,19 @@ impl EmbeddedJournal {
         account_id: &str,
         options: Options,
     ) -> Result<EmbeddedJournal, StorageError> {
+        EmbeddedJournal::open_with(dir, account_id, options, None)
+    }
+
+    /// Opens it as [`EmbeddedJournal::open`] does, with a store where old segments go and are.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_with(
+        dir: &Arc<DataDir>,
+        account_id: &str,
+        options: Options,
+        objects: Option<&Arc<dyn Objects>>,
+    ) -> Result<EmbeddedJournal, StorageError> {
         check_account_id(account_id)?;
         let claim = journal_claim(account_id);
         dir.claim(&claim)?;
@@ -90,6 +112,8 @@ impl EmbeddedJournal {
             folder: parts.folder,
             options: parts.options,
             opened: parts.opened,
+            closed: objects.map(|objects| ClosedSegments::new(objects, account_id)),
+            base: parts.base,
             segments: parts.segments,
             current: parts.current,
             spare: parts.spare,
@@ -306,12 +330,58 @@ impl Journal for EmbeddedJournal {
     fn read_from(&self, sequence: u64) -> Result<RecordIter, StorageError> {
         self.usable()?;
         let disk = Arc::clone(self.dir.disk());
+        let mut segments = Vec::new();
+        if sequence <= self.base.sequence
+            && let Some(closed) = &self.closed
+        {
+            segments = closed.names_up_to(self.base.sequence)?;
+        }
+        segments.extend_from_slice(&self.segments);
         Ok(Box::new(Records::new(
             disk,
-            &self.segments,
+            self.closed.clone(),
+            &segments,
             sequence,
             self.head.sequence,
         )))
+    }
+
+    fn closing(&self) -> Result<Option<ClosingJob>, StorageError> {
+        self.usable()?;
+        let Some(closed) = &self.closed else {
+            return Ok(None);
+        };
+        let disk = self.dir.disk();
+        let folder = snapshot_folder(self.dir.root(), &self.account_id);
+        let Some(sequence) = snapshot::oldest_of_two(&**disk, &folder)? else {
+            return Ok(None);
+        };
+        let leaving = closing::leaving(&self.segments, sequence);
+        if leaving == 0 {
+            return Ok(None);
+        }
+        let leaving = Leaving {
+            disk: Arc::clone(disk),
+            closed: closed.clone(),
+            segments: self.segments[..leaving].to_vec(),
+            base: self.base,
+        };
+        Ok(Some(leaving.job()))
+    }
+
+    fn cut(&mut self, closed: Closed) -> Result<(), StorageError> {
+        self.usable()?;
+        let disk = Arc::clone(self.dir.disk());
+        base::write(&*disk, &self.folder, &self.account_id, &closed.base)?;
+        self.base = closed.base;
+        let stay = |segment: &SegmentName| segment.first > closed.base.sequence;
+        let (stay, passed) = std::mem::take(&mut self.segments)
+            .into_iter()
+            .partition(stay);
+        self.segments = stay;
+        let passed: Vec<SegmentName> = passed;
+        closing::remove(&*disk, passed.into_iter().map(|name| name.path));
+        Ok(())
     }
 
     fn snapshot_write(&mut self, sequence: u64, bytes: &[u8]) -> Result<(), StorageError> {

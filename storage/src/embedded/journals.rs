@@ -6,14 +6,26 @@ use super::options::Options;
 use crate::StorageError;
 use crate::port::journal::{Journal, RecordRef};
 use crate::port::journals::Journals;
+use crate::port::objects::Objects;
 use crate::verify::{VerifyReport, verify_on};
+use std::fmt;
 use std::sync::Arc;
 
 /// The journals of all accounts of a data folder.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct EmbeddedJournals {
     dir: Arc<DataDir>,
     options: Options,
+    objects: Option<Arc<dyn Objects>>,
+}
+
+impl fmt::Debug for EmbeddedJournals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedJournals")
+            .field("dir", &self.dir)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
 }
 
 impl EmbeddedJournals {
@@ -22,13 +34,24 @@ impl EmbeddedJournals {
         EmbeddedJournals {
             dir: dir.clone(),
             options,
+            objects: None,
+        }
+    }
+
+    /// Moves closed segments to a store of objects, and finds those that were moved there.
+    #[must_use]
+    pub fn with_objects(self, objects: Arc<dyn Objects>) -> EmbeddedJournals {
+        EmbeddedJournals {
+            objects: Some(objects),
+            ..self
         }
     }
 }
 
 impl Journals for EmbeddedJournals {
     fn open(&self, account_id: &str) -> Result<Box<dyn Journal>, StorageError> {
-        let journal = EmbeddedJournal::open(&self.dir, account_id, self.options.clone())?;
+        let (options, objects) = (self.options.clone(), self.objects.as_ref());
+        let journal = EmbeddedJournal::open_with(&self.dir, account_id, options, objects)?;
         Ok(Box::new(journal))
     }
 
@@ -42,6 +65,7 @@ impl Journals for EmbeddedJournals {
         each: &mut dyn FnMut(RecordRef<'_>),
     ) -> Result<VerifyReport, StorageError> {
         check_account_id(account_id)?;
-        verify_on(&**self.dir.disk(), self.dir.root(), account_id, each)
+        let (disk, root) = (&**self.dir.disk(), self.dir.root());
+        verify_on(disk, root, account_id, self.objects.as_ref(), each)
     }
 }

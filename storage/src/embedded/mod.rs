@@ -3,6 +3,7 @@
 //! ```text
 //! <data folder>/lock                                    held while a process uses the folder
 //!               journal/<account>/<first sequence>.seg  frames, then zeros
+//!                                 base                  the last record before the first segment, if any
 //!                                 next.spare            the next segment, zero-filled ahead of need
 //!                                 reserve.spare         the segment for a full disk
 //!                                 *.building            a spare in the making
@@ -17,6 +18,9 @@ use crate::StorageError;
 use crate::disk::Disk;
 use crate::port::journal::Snapshot;
 
+mod base;
+mod closed;
+mod closing;
 mod data_dir;
 mod frame;
 mod journal;
@@ -47,9 +51,10 @@ pub use options::{Opened, Options, Preallocation};
 pub use records::{EmbeddedRecords, read_record};
 pub use series::EmbeddedSeries;
 
+pub(crate) use closed::ClosedSegments;
 pub(crate) use data_dir::{accounts_on, check_account_id, journal_folder, snapshot_folder};
 pub(crate) use frame::{FrameBuilder, Header, MAX_FRAME_BYTES, VERSION, genesis, next_record};
-pub(crate) use scan::{Finding, Scan, scan};
+pub(crate) use scan::{Finding, Scan, scan, scan_whole};
 
 /// Returns the newest whole snapshot of an account in a data folder.
 pub(crate) fn latest_snapshot(

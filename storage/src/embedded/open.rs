@@ -24,6 +24,7 @@ pub(crate) struct Parts {
     pub(crate) current: Option<Active>,
     pub(crate) spare: Spare,
     pub(crate) reserve: Spare,
+    pub(crate) base: Head,
     pub(crate) head: Head,
 }
 
@@ -43,6 +44,8 @@ pub(crate) fn open_parts(
     }
     refuse_a_lost_end(dir, account_id, &scan.head)?;
     let (current, torn_tail_bytes) = open_newest(dir, &scan)?;
+    let left_over = scan.left_over.iter().map(|name| name.path.clone());
+    super::closing::remove(&**disk, left_over);
 
     let options = options.within_limits();
     let spare = Spare::find(&**disk, folder.join("next.spare"), options.segment_bytes)?;
@@ -58,6 +61,7 @@ pub(crate) fn open_parts(
         },
         folder,
         options,
+        base: scan.base,
         segments: scan.segments,
         current,
         spare,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::closed::ClosedSegments;
 use super::frame::{HEADER_BYTES, Header, NoHeader, next_record};
 use crate::disk::{Disk, DiskFile, Open, zero_from};
 use crate::error::{Damage, Position, StorageError};
@@ -58,6 +59,11 @@ impl SegmentReader {
         let file = disk
             .open(path, Open::Read)
             .map_err(|e| StorageError::io("open", path, e))?;
+        SegmentReader::of(file, path)
+    }
+
+    /// Reads what is open already; the path is for errors.
+    pub(crate) fn of(file: Box<dyn DiskFile>, path: &Path) -> Result<Self, StorageError> {
         let length = file
             .length()
             .map_err(|e| StorageError::io_fatal("read", path, e))?;
@@ -142,6 +148,8 @@ impl SegmentReader {
 #[derive(Debug)]
 pub(crate) struct Records {
     disk: Arc<dyn Disk>,
+    /// Where segments are that are no longer in their folder.
+    closed: Option<ClosedSegments>,
     /// Segments not begun, the next one last.
     segments: Vec<SegmentName>,
     reader: Option<(SegmentName, SegmentReader)>,
@@ -154,7 +162,13 @@ pub(crate) struct Records {
 
 impl Records {
     /// Reads from `first` to `end`, both inclusive, of segments in order.
-    pub(crate) fn new(disk: Arc<dyn Disk>, segments: &[SegmentName], first: u64, end: u64) -> Self {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        closed: Option<ClosedSegments>,
+        segments: &[SegmentName],
+        first: u64,
+        end: u64,
+    ) -> Self {
         let first = first.max(1);
         // The last segment that begins at or before it holds it.
         let start = segments
@@ -165,6 +179,7 @@ impl Records {
         let (body, reader) = (Vec::new(), None);
         Records {
             disk,
+            closed,
             segments,
             reader,
             body,
@@ -227,9 +242,21 @@ impl Records {
                 reason: Damage::Checksum,
             });
         };
-        let reader = SegmentReader::open(&*self.disk, &name.path)?;
+        let reader = self.open(&name)?;
         self.reader = Some((name, reader));
         Ok(())
+    }
+
+    fn open(&self, name: &SegmentName) -> Result<SegmentReader, StorageError> {
+        match SegmentReader::open(&*self.disk, &name.path) {
+            // It was there when this was made, or never: closed segments have other paths.
+            Err(error) if error.is_not_found() => {
+                let closed = self.closed.as_ref();
+                let closed = closed.map(|closed| closed.open(name.first)).transpose()?;
+                closed.flatten().ok_or(error)
+            }
+            opened => opened,
+        }
     }
 
     fn expect(&self, found: u64) -> Result<(), StorageError> {

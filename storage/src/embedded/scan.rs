@@ -4,6 +4,8 @@
 
 use std::path::Path;
 
+use super::base;
+use super::closed::ClosedSegments;
 use super::frame::{Header, VERSION, genesis, next_record};
 use super::options::is_full_size;
 use super::read::{SegmentName, SegmentReader, file_name};
@@ -28,6 +30,10 @@ pub(crate) enum Finding {
 pub(crate) struct Scan {
     /// The segments, in order, up to where the walk ended.
     pub(crate) segments: Vec<SegmentName>,
+    /// The last record before them; zero where they begin with the first.
+    pub(crate) base: Head,
+    /// Segments before the base: they are in the store of objects, and are to be removed here.
+    pub(crate) left_over: Vec<SegmentName>,
     /// Bytes of whole frames in the last of them.
     pub(crate) used_bytes: u64,
     /// The last whole record.
@@ -37,31 +43,31 @@ pub(crate) struct Scan {
     pub(crate) finding: Option<Finding>,
 }
 
-/// Walks the journal in a folder and shows each record of each whole frame, in order.
+/// Walks the segments in a folder and shows each record of each whole frame, in order. Those that
+/// were moved to the store of objects are not looked at.
 pub(crate) fn scan(
     disk: &dyn Disk,
     folder: &Path,
     account_id: &str,
     each: &mut dyn FnMut(RecordRef<'_>),
 ) -> Result<Scan, StorageError> {
-    let mut scan = Scan {
-        segments: Vec::new(),
-        used_bytes: 0,
-        head: Head {
-            sequence: 0,
-            chain: genesis(account_id),
-        },
-        frames: 0,
-        records: 0,
-        finding: None,
-    };
-    let names = match segment_names(disk, folder)? {
-        Ok(names) => names,
-        Err((position, damage)) => {
+    let base = base::read(disk, folder, account_id)?;
+    let mut scan = Scan::from(beginning(account_id));
+    let (base, names) = match (base, segment_names(disk, folder)?) {
+        (Ok(base), Ok(names)) => (base, names),
+        (Err((position, damage)), _) | (_, Err((position, damage))) => {
             scan.finding = Some(Finding::Bad(position, damage));
             return Ok(scan);
         }
     };
+    if let Some(base) = base {
+        scan = Scan::from(base);
+    }
+    let (left_over, names) = names
+        .into_iter()
+        .partition(|name: &SegmentName| name.first <= scan.base.sequence);
+    scan.left_over = left_over;
+    let names: Vec<SegmentName> = names;
     for (index, name) in names.iter().enumerate() {
         let (expected, found) = (scan.head.sequence + 1, name.first);
         if found != expected {
@@ -79,6 +85,88 @@ pub(crate) fn scan(
     Ok(scan)
 }
 
+/// Walks all of a journal: what was moved to the store of objects, which has to lead to the base of
+/// the folder, and then the folder.
+pub(crate) fn scan_whole(
+    disk: &dyn Disk,
+    folder: &Path,
+    account_id: &str,
+    closed: &ClosedSegments,
+    each: &mut dyn FnMut(RecordRef<'_>),
+) -> Result<Scan, StorageError> {
+    let Ok(Some(base)) = base::read(disk, folder, account_id)? else {
+        return scan(disk, folder, account_id, each);
+    };
+    let mut whole = Scan::from(beginning(account_id));
+    for name in closed.names_up_to(base.sequence)? {
+        let (expected, found) = (whole.head.sequence + 1, name.first);
+        if found != expected {
+            break;
+        }
+        // It was listed: one that is gone by now shows as what is missing.
+        let Some(reader) = closed.open(name.first)? else {
+            break;
+        };
+        whole.finding = walk(reader, &name, Ending::AtLastFrame, &mut whole, each)?;
+        if whole.finding.is_some() {
+            return Ok(whole);
+        }
+    }
+    if whole.head != base {
+        let expected = whole.head.sequence + 1;
+        let damage = if whole.head.sequence == base.sequence {
+            Damage::Chain
+        } else {
+            let found = base.sequence + 1;
+            Damage::MissingSegment { expected, found }
+        };
+        let name = SegmentName::new(Path::new(""), expected);
+        whole.finding = Some(Finding::Bad(name.position(0, expected), damage));
+        return Ok(whole);
+    }
+    let rest = scan(disk, folder, account_id, each)?;
+    Ok(Scan {
+        frames: whole.frames + rest.frames,
+        records: whole.records + rest.records,
+        ..rest
+    })
+}
+
+/// Walks one segment that is followed by another, from the head before it, and returns its end and
+/// the bytes of its frames.
+///
+/// Errors: `Damaged` for anything but whole frames and zeros behind them.
+pub(crate) fn scan_closed(
+    disk: &dyn Disk,
+    name: &SegmentName,
+    before: Head,
+) -> Result<(Head, u64), StorageError> {
+    let mut scan = Scan::from(before);
+    scan.finding = scan_segment(disk, name, false, &mut scan, &mut |_| {})?;
+    match scan.refusal() {
+        Some(refusal) => Err(refusal),
+        None => Ok((scan.head, scan.used_bytes)),
+    }
+}
+
+/// Returns the head of a journal without records.
+pub(crate) fn beginning(account_id: &str) -> Head {
+    Head {
+        sequence: 0,
+        chain: genesis(account_id),
+    }
+}
+
+/// How a segment ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// In zeros, and in an unfinished write where it is the newest.
+    InZeros {
+        newest: bool,
+    },
+    AtLastFrame,
+}
+
 fn scan_segment(
     disk: &dyn Disk,
     name: &SegmentName,
@@ -86,17 +174,33 @@ fn scan_segment(
     scan: &mut Scan,
     each: &mut dyn FnMut(RecordRef<'_>),
 ) -> Result<Option<Finding>, StorageError> {
-    let mut reader = SegmentReader::open(disk, &name.path)?;
-    scan.used_bytes = 0;
+    let reader = SegmentReader::open(disk, &name.path)?;
     let bytes = reader.length();
     if !is_full_size(bytes) {
+        scan.used_bytes = 0;
         let at = name.position(bytes, scan.head.sequence + 1);
         return Ok(Some(Finding::Bad(at, Damage::SegmentLength { bytes })));
     }
+    walk(reader, name, Ending::InZeros { newest }, scan, each)
+}
+
+fn walk(
+    mut reader: SegmentReader,
+    name: &SegmentName,
+    ending: Ending,
+    scan: &mut Scan,
+    each: &mut dyn FnMut(RecordRef<'_>),
+) -> Result<Option<Finding>, StorageError> {
+    scan.used_bytes = 0;
     loop {
         let (at, expected) = (reader.at(), scan.head.sequence + 1);
         let bad = |damage| Ok(Some(Finding::Bad(name.position(at, expected), damage)));
         let Some((header, frame)) = reader.frame()? else {
+            let newest = match ending {
+                Ending::AtLastFrame if at == reader.length() => return Ok(None),
+                Ending::AtLastFrame => return bad(Damage::Checksum),
+                Ending::InZeros { newest } => newest,
+            };
             if reader.rest_is_zero()? {
                 return Ok(None);
             }
@@ -189,6 +293,19 @@ fn segment_names(disk: &dyn Disk, folder: &Path) -> Result<Names, StorageError> 
 }
 
 impl Scan {
+    fn from(base: Head) -> Scan {
+        Scan {
+            segments: Vec::new(),
+            base,
+            left_over: Vec::new(),
+            used_bytes: 0,
+            head: base,
+            frames: 0,
+            records: 0,
+            finding: None,
+        }
+    }
+
     /// Returns the error that refuses this journal; an unfinished last write is none.
     pub(crate) fn refusal(&self) -> Option<StorageError> {
         match self.finding.clone()? {

@@ -88,6 +88,14 @@ pub(crate) fn latest(
     Ok(whole.next())
 }
 
+/// Returns the sequence of the older one of two snapshots: a start takes it, or a newer one. `None`
+/// with fewer.
+pub(crate) fn oldest_of_two(disk: &dyn Disk, folder: &Path) -> Result<Option<u64>, StorageError> {
+    let names = names(disk, folder)?;
+    let oldest = names.first().filter(|_| names.len() >= KEPT);
+    Ok(oldest.map(|(sequence, _)| *sequence))
+}
+
 /// Returns the snapshots that are whole, newest first, each read when it is asked for.
 pub(crate) fn newest_first(
     disk: Arc<dyn Disk>,

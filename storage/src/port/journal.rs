@@ -141,6 +141,23 @@ pub type RecordIter = Box<dyn Iterator<Item = Result<Record, JournalError>> + Se
 /// done on another thread; one that is damaged or gone by then is passed over with a warning.
 pub type SnapshotIter = Box<dyn Iterator<Item = Snapshot> + Send>;
 
+/// Old parts of a journal that were stored as objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closed {
+    /// The last of their records.
+    pub(crate) base: Head,
+}
+
+impl Closed {
+    /// Returns the sequence of the last record that is in the store of objects now.
+    pub fn sequence(&self) -> u64 {
+        self.base.sequence
+    }
+}
+
+/// The work of storing old parts of a journal as objects: takes long, and runs on any thread.
+pub type ClosingJob = Box<dyn FnOnce() -> Result<Closed, JournalError> + Send>;
+
 /// The journal of one account. Blocking: run it on a thread of its own.
 pub trait Journal: Send {
     /// Stages units behind those already staged, all of them or none. Nothing is durable yet.
@@ -187,6 +204,25 @@ pub trait Journal: Send {
     /// Only such as `must_abort`.
     fn snapshots(&self) -> Result<SnapshotIter, JournalError> {
         Ok(Box::new(self.snapshot_latest()?.into_iter()))
+    }
+
+    /// Returns the work of moving what no start needs any more to the store of objects; `None`
+    /// without such a store, or when there is nothing to move. Records stay where they are until
+    /// [`Journal::cut`], and readable behind it.
+    ///
+    /// # Errors
+    /// Only such as `must_abort`.
+    fn closing(&self) -> Result<Option<ClosingJob>, JournalError> {
+        Ok(None)
+    }
+
+    /// Leaves what was stored to the store of objects. `closed` is of a job of this journal.
+    ///
+    /// # Errors
+    /// `Full`, `Io`: nothing was moved; try later. Else such as `must_abort`.
+    fn cut(&mut self, closed: Closed) -> Result<(), JournalError> {
+        let _ = closed;
+        Ok(())
     }
 
     /// Returns the durable end.
