@@ -185,13 +185,15 @@ impl Shell {
         if account.has_carried_out(input::request_id(command)) || self.has_list(command) {
             return Ok(());
         }
-        let is_kept = match self.journal_health {
-            JournalHealth::Ready => true,
-            JournalHealth::Reserve => input::is_essential(command),
-            JournalHealth::Full => false,
-        };
-        if !is_kept {
-            return Err(CommandError::JournalFull);
+        match self.journal_health {
+            JournalHealth::Reserve if !input::is_essential(command) => {
+                return Err(CommandError::JournalFull);
+            }
+            JournalHealth::Away if !input::is_essential(command) => {
+                return Err(CommandError::JournalAway);
+            }
+            JournalHealth::Full => return Err(CommandError::JournalFull),
+            JournalHealth::Ready | JournalHealth::Reserve | JournalHealth::Away => {}
         }
         if input::adds_exposure(command) && !self.venue_connected {
             return Err(CommandError::VenueDown);

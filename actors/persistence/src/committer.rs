@@ -123,6 +123,7 @@ impl Committer {
             JournalState::Full => JournalHealth::Full,
             _ if !self.backlog.is_empty() => JournalHealth::Full,
             JournalState::Reserve { .. } => JournalHealth::Reserve,
+            JournalState::Away { .. } => JournalHealth::Away,
             JournalState::Ready => JournalHealth::Ready,
         }
     }

@@ -90,6 +90,7 @@ fn every_refusal_has_a_named_code() {
 fn what_may_be_tried_again_says_when() {
     for error in [
         CommandError::JournalFull,
+        CommandError::JournalAway,
         CommandError::Overloaded { limit: 1 },
         CommandError::Stopped,
     ] {

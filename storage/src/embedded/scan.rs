@@ -44,17 +44,10 @@ pub(crate) fn scan(
     account_id: &str,
     each: &mut dyn FnMut(RecordRef<'_>),
 ) -> Result<Scan, StorageError> {
-    let mut scan = Scan {
-        segments: Vec::new(),
-        used_bytes: 0,
-        head: Head {
-            sequence: 0,
-            chain: genesis(account_id),
-        },
-        frames: 0,
-        records: 0,
-        finding: None,
-    };
+    let mut scan = Scan::behind(Head {
+        sequence: 0,
+        chain: genesis(account_id),
+    });
     let names = match segment_names(disk, folder)? {
         Ok(names) => names,
         Err((position, damage)) => {
@@ -71,7 +64,13 @@ pub(crate) fn scan(
         }
         let newest = index + 1 == names.len();
         scan.segments.push(name.clone());
-        scan.finding = scan_segment(disk, name, newest, &mut scan, each)?;
+        scan.finding = scan_segment(disk, name, newest, &mut scan, &mut |header, frame| {
+            // It was decoded once; now that it is known to be good, show it.
+            let mut body = header.body(frame).unwrap_or_default();
+            while let Some(record) = next_record(&mut body) {
+                each(record);
+            }
+        })?;
         if scan.finding.is_some() {
             break;
         }
@@ -79,12 +78,13 @@ pub(crate) fn scan(
     Ok(scan)
 }
 
-fn scan_segment(
+/// Walks one segment from `scan.head` on and shows each whole frame that follows.
+pub(crate) fn scan_segment(
     disk: &dyn Disk,
     name: &SegmentName,
     newest: bool,
     scan: &mut Scan,
-    each: &mut dyn FnMut(RecordRef<'_>),
+    each: &mut dyn FnMut(&Header, &[u8]),
 ) -> Result<Option<Finding>, StorageError> {
     let mut reader = SegmentReader::open(disk, &name.path)?;
     scan.used_bytes = 0;
@@ -110,11 +110,7 @@ fn scan_segment(
         if let Err(damage) = check_frame(&header, frame, &scan.head) {
             return bad(damage);
         }
-        // `check_frame` has decoded it once; now that it is known to be good, show it.
-        let mut body = header.body(frame).unwrap_or_default();
-        while let Some(record) = next_record(&mut body) {
-            each(record);
-        }
+        each(&header, frame);
         scan.head = Head {
             sequence: header.last,
             chain: header.chain,
@@ -189,6 +185,18 @@ fn segment_names(disk: &dyn Disk, folder: &Path) -> Result<Names, StorageError> 
 }
 
 impl Scan {
+    /// Returns a walk that has seen nothing yet of what follows `head`.
+    pub(crate) fn behind(head: Head) -> Scan {
+        Scan {
+            segments: Vec::new(),
+            used_bytes: 0,
+            head,
+            frames: 0,
+            records: 0,
+            finding: None,
+        }
+    }
+
     /// Returns the error that refuses this journal; an unfinished last write is none.
     pub(crate) fn refusal(&self) -> Option<StorageError> {
         match self.finding.clone()? {

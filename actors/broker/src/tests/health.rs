@@ -1,7 +1,7 @@
 //! The journal without space.
 
 use super::support::*;
-use apex_bus::message::JournalHealth::{Full, Ready, Reserve};
+use apex_bus::message::JournalHealth::{Away, Full, Ready, Reserve};
 use apex_bus::message::{AccountCommand, AccountMessage, AccountQuery, CommandError, Urgency};
 use apex_domain::order::OrderStatus;
 use apex_domain::risk::Limits;
@@ -37,6 +37,27 @@ fn on_the_reserve_only_what_takes_exposure_away_is_decided() {
     assert_eq!(desk.venue.sent()[2..], ["cancel a", "cancel b"]);
     desk.health(Ready);
     assert!(!is_refused_now(desk.command(halt(false))));
+}
+
+#[test]
+fn while_the_journals_server_is_away_a_refusal_says_so_and_cancels_leave() {
+    let mut desk = Desk::connected();
+    desk.working("a");
+    desk.health(Away);
+    for refused in [desk.submit("b"), desk.command(amend_command("a", "r1", 2))] {
+        let error = refused.take().expect_err("nothing is decided");
+        assert_eq!(error, CommandError::JournalAway);
+        let text = error.to_string();
+        assert!(text.contains("database server does not answer"), "{text}");
+    }
+    let mut cancel = desk.cancel("a");
+    desk.durable_all();
+    assert!(cancel.is_there());
+    assert_eq!(desk.venue.sent()[1..], ["cancel a"]);
+    desk.health(Ready);
+    let again = desk.submit("b");
+    desk.durable_all();
+    assert!(again.take().is_ok());
 }
 
 fn is_refused_now(mut answer: CommandAnswer) -> bool {
