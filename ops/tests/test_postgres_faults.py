@@ -198,6 +198,8 @@ def goes_on(bench, seconds, leave, come_back):
             until = time.monotonic() + seconds
             cancels += [cancel(client, name, CANCEL_SECONDS) for name in keep[1:6]]
             before = len(load.answered)
+            assert set(load.answered) <= set(
+                bench.venue.truth([at]).taken), "an order was answered that was not sent"
             apexlib.until("the time to pass", lambda: time.monotonic() > until, seconds + 5, 0.1)
             assert len(load.answered) == before, "an order was answered while the journal is away"
             cancels += [cancel(client, name, CANCEL_SECONDS) for name in keep[6:8]]
@@ -226,9 +228,16 @@ def check_end(bench, client, at, known, load, cash):
     assert len(listed) == len(set(listed)), "an order is listed twice"
     lost = known - set(listed)
     assert not lost, f"{len(lost)} answered orders are gone: {sorted(lost)[:3]}"
-    assert set(load.refused.values()) <= {"JOURNAL_AWAY"}, load.refused
-    assert not set(load.refused) & set(listed), "a refused order exists"
-    check_against_venue(client, bench.venue.truth([at]), cash)
+    assert set(load.refused.values()) <= {"JOURNAL_AWAY", "NOT_SENT"}, load.refused
+    truth = bench.venue.truth([at])
+    for name, reason in load.refused.items():
+        assert name not in truth.taken, "a refused order is at the venue"
+        # One that was decided before it was noticed is kept, and has ended.
+        assert (name in listed) == (reason == "NOT_SENT"), (name, reason)
+        if reason == "NOT_SENT":
+            kept = trading.get_order(client, name)
+            assert kept["status"] == "ORDER_STATUS_REJECTED" and "not sent" in kept["reason"], kept
+    check_against_venue(client, truth, cash)
     after = trading.account(client)
     orders = {one["client_order_id"]: one for one in trading.orders(client)}
     bench.server.stop()

@@ -111,6 +111,14 @@ pub enum CommandError {
          the order again once /ready answers 200"
     )]
     JournalAway,
+    /// The server that keeps the journal stopped answering before a new order or amend was on it.
+    /// It left for no venue: the order stands as rejected, an amend as refused.
+    #[error(
+        "the journal's database server stopped answering before the order was on it: it was not \
+         sent to the venue and stands as rejected, an amend as refused; send it again under a new \
+         id once /ready answers 200"
+    )]
+    NotSent,
     /// Too many commands of its class, [`super::Urgency`], are under way; try again a little later.
     #[error("the account has {limit} commands under way, try again in a moment")]
     Overloaded { limit: usize },

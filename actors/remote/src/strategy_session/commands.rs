@@ -286,6 +286,7 @@ pub fn outcome(command_id: u64, answer: Result<Reply, CommandError>) -> v1::Comm
             match error {
                 CommandError::JournalFull => "JOURNAL_FULL",
                 CommandError::JournalAway => "JOURNAL_AWAY",
+                CommandError::NotSent => "NOT_SENT",
                 CommandError::Overloaded { .. } => "OVERLOADED",
                 CommandError::Timeout { .. } => "OUTCOME_UNKNOWN",
                 CommandError::VenueDown => "VENUE_DOWN",
