@@ -1,6 +1,7 @@
 //! The journal of one account, in a database.
 
 use super::group::{Batch, Group, Row};
+use super::locks::Locks;
 use super::read::{Frames, chain_of_row};
 use super::schema;
 use super::server::PgServer;
@@ -15,15 +16,14 @@ use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
-use tokio_postgres::Client;
 
 /// The journals of all accounts of a database.
 #[derive(Clone)]
 pub struct PgJournals {
     server: PgServer,
     group: Group,
-    /// Holds the locks of the accounts that are open here.
-    locks: Arc<Client>,
+    /// Of the accounts that are open here.
+    locks: Locks,
     /// The same, since a lock can be taken twice by the connection that has it.
     open: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -51,7 +51,7 @@ impl PgJournals {
         Ok(PgJournals {
             group: Group::start(server),
             server: server.clone(),
-            locks: Arc::new(locks),
+            locks: Locks::on(server, locks),
             open: Arc::default(),
         })
     }
@@ -74,15 +74,8 @@ impl PgJournals {
     }
 
     fn open_free(&self, account_id: &str) -> Result<PgJournal, StorageError> {
-        let (on, locks, id) = (self.clone(), self.locks.clone(), account_id.to_owned());
-        let is_free = self.server.wait(async move {
-            let lock = "SELECT pg_try_advisory_lock($1, hashtext(current_schema() || '/' || $2))";
-            let row = on
-                .server
-                .query_one(&locks, lock, &[&LOCK_SPACE, &id])
-                .await?;
-            Ok(row.get::<_, bool>(0))
-        })?;
+        let (locks, id) = (self.locks.clone(), account_id.to_owned());
+        let is_free = self.server.wait(async move { locks.take(&id).await })?;
         if !is_free {
             return Err(self.locked(account_id, self.owner_of(account_id)?));
         }
@@ -158,9 +151,7 @@ impl PgJournals {
         let (locks, id) = (self.locks.clone(), account_id.to_owned());
         let (done, outcome) = mpsc::sync_channel(1);
         self.server.spawn(async move {
-            let unlock = "SELECT pg_advisory_unlock($1, hashtext(current_schema() || '/' || $2))";
-            // A lost connection has given its locks up by itself.
-            let _ = locks.execute(unlock, &[&LOCK_SPACE, &id]).await;
+            locks.give_back(&id).await;
             let _ = done.send(());
         });
         // So that opening it again right behind finds it free; a server that is away has given it
@@ -176,9 +167,6 @@ fn lock(open: &Mutex<BTreeSet<String>>) -> MutexGuard<'_, BTreeSet<String>> {
 
 /// How long closing a journal waits for its lock to be given back.
 const UNLOCKING: Duration = Duration::from_secs(1);
-
-/// Keeps our advisory locks apart from those of others in the same database.
-pub(super) const LOCK_SPACE: i32 = 0x6170_6578;
 
 /// The journal of one account in [`PgJournals`].
 pub struct PgJournal {

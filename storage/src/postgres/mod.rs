@@ -21,6 +21,7 @@
 mod group;
 mod journal;
 mod journals;
+mod locks;
 mod read;
 mod records;
 mod reserved;
