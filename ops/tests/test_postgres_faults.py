@@ -217,7 +217,7 @@ def goes_on(bench, seconds, leave, come_back):
         known = {*load.answered, *keep, again}
         check_end(bench, client, at, known, load, cash)
     return {"answered": len(load.answered), "refused": len(load.refused),
-            "slowest cancel": round(max(cancels), 2), "back after": round(took, 2)}
+            "taken back": list(load.refused.values()).count("NOT_SENT"), "slowest cancel": round(max(cancels), 2), "back after": round(took, 2)}
 
 
 def check_end(bench, client, at, known, load, cash):
@@ -329,29 +329,46 @@ def test_connections_cut_in_the_midst_of_commits_lose_and_double_nothing(bench, 
         print(f"\n{cuts} cuts: {len(load.answered)} answered, {len(load.refused)} refused")
 
 
-def test_what_a_killed_process_left_in_its_reserve_is_there_at_the_next_start(bench):
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_what_a_process_left_in_its_reserve_is_there_at_the_next_start(bench, end):
     server, postgres = bench.server, bench.postgres
     with server.grpc() as client:
         at = trading.market(client, BTC)
-        for i in range(3):
+        for i in range(4):
             client.call("OrderService", "SubmitOrder", resting(f"keep-{i}", at))
             trading.when_order(client, f"keep-{i}", "ORDER_STATUS_ACCEPTED")
         postgres.pause()
         cancel(client, "keep-0", FIRST_CANCEL_SECONDS)
         cancel(client, "keep-1", CANCEL_SECONDS)
+        # The kill switch acts as ever, and survives.
+        begun = time.monotonic()
+        client.call("RiskService", "Halt", {
+            "account_id": ACCOUNT, "request_id": "drill", "cancel": True, "reason": "drill"})
+        for i in (2, 3):
+            trading.when_order(client, f"keep-{i}", "ORDER_STATUS_CANCELED")
+        assert time.monotonic() - begun < CANCEL_SECONDS
         after = trading.account(client)
-    server.kill()
+    getattr(server, end)()
     postgres.kill()
     with pytest.raises(AssertionError, match="APEX_DATABASE_URL"):
         server.start(ready_seconds=30)
     postgres.start()
+    told = bench.cli("doctor", "--json", "--data-dir", server.data_dir, env=bench.env, check=False)
+    check = next(one for one in told.json if one["name"] == "reserve")
+    assert told.returncode == 1 and "of account paper" in check["detail"], check
     server.start()
     with server.grpc() as client:
-        statuses = [trading.get_order(client, f"keep-{i}")["status"] for i in range(3)]
-        assert statuses == ["ORDER_STATUS_CANCELED"] * 2 + ["ORDER_STATUS_ACCEPTED"]
-        assert trading.account(client)["sequence"] >= after["sequence"]
-        trading.settled(client)
+        statuses = {trading.get_order(client, f"keep-{i}")["status"] for i in range(4)}
+        assert statuses == {"ORDER_STATUS_CANCELED"}
+        now = trading.account(client)
+        assert now["sequence"] >= after["sequence"]
+        assert now["trading_state"] == after["trading_state"] == "TRADING_STATE_HALTED"
     assert "a reserve was left" in server.log(100_000)
+    told = bench.cli("doctor", "--json", "--data-dir", server.data_dir, check=False,
+                     env={**bench.env, "APEX_LISTEN": server.address})
+    assert told.returncode == 0, told.json
+    server.stop()
+    assert bench.verify()["ok"] is True
 
 
 @pytest.mark.parametrize("setting", ["fsync", "synchronous_commit", "full_page_writes"])

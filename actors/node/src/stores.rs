@@ -261,6 +261,20 @@ pub fn check(url: &str) -> Result<String, NodeError> {
     })
 }
 
+/// Returns what is to be said of records that wait in a data folder for its database; `None` where
+/// none wait.
+///
+/// # Errors
+/// `Storage`: a reserve cannot be read, and the next start refuses it.
+pub fn waiting(root: &Path) -> Result<Option<String>, NodeError> {
+    let waiting = ReservedJournals::waiting(root)?;
+    let accounts = waiting.iter().map(|(account_id, (first, last))| {
+        format!("records {first} to {last} of account {account_id}")
+    });
+    let accounts: Vec<String> = accounts.collect();
+    Ok((!accounts.is_empty()).then(|| accounts.join(", ")))
+}
+
 /// Journals that are only read.
 #[derive(Debug)]
 pub struct Looking {

@@ -51,7 +51,7 @@ pub use series::EmbeddedSeries;
 
 pub(crate) use data_dir::{accounts_on, check_account_id, journal_folder, snapshot_folder};
 pub(crate) use frame::{FrameBuilder, Header, MAX_FRAME_BYTES, VERSION, genesis, next_record};
-pub(crate) use reserve::{Kept, Left, ReserveFile};
+pub(crate) use reserve::{Kept, Left, ReserveFile, waiting as waiting_in_reserve};
 pub(crate) use scan::{Finding, Scan, scan};
 
 /// Returns the newest whole snapshot of an account in a data folder.

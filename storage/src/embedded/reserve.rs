@@ -9,6 +9,7 @@
 //! that a killed process has left tells by itself whether the server still stands where it begins.
 //! Its space is never given back, since it is needed when there may be none.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use super::read::{SegmentName, file_name};
 use super::scan::{Scan, scan_segment};
 use super::spare::{Spare, sync_folder_of};
 use crate::StorageError;
-use crate::disk::{Disk, Open, write_all};
+use crate::disk::{Disk, Open, RealDisk, write_all};
 use crate::error::{Damage, Position};
 use crate::port::journal::{ChainHash, Head, Record};
 
@@ -214,8 +215,40 @@ fn begin(
     })
 }
 
-/// Reads what is in use, cuts an unfinished last write, and checks all before it.
+/// Returns the first and last sequence that wait in the reserve of each account in a data folder,
+/// in use or left. Changes nothing.
+///
+/// # Errors
+/// `Damaged`, `NewerVersion` of a reserve; `Io`.
+pub(crate) fn waiting(root: &Path) -> Result<BTreeMap<String, (u64, u64)>, StorageError> {
+    let (disk, folder) = (RealDisk, root.join("reserve"));
+    let folders = disk
+        .folders(&folder)
+        .map_err(|e| StorageError::io_fatal("list", &folder, e))?;
+    let mut found = BTreeMap::new();
+    for folder in folders {
+        let Some((_, left)) = scan_left(&disk, &folder)? else {
+            continue;
+        };
+        if let Some(last) = left.frames.last() {
+            let ends = (left.before.sequence + 1, last.after.sequence);
+            found.insert(file_name(&folder), ends);
+        }
+    }
+    Ok(found)
+}
+
+/// Reads what is in use, and cuts an unfinished last write.
 fn read_left(disk: &dyn Disk, folder: &Path) -> Result<Option<(Active, Left)>, StorageError> {
+    let Some((scan, left)) = scan_left(disk, folder)? else {
+        return Ok(None);
+    };
+    let (active, _) = open_newest(disk, &scan)?;
+    Ok(active.map(|active| (active, left)))
+}
+
+/// Reads and checks what is in use.
+fn scan_left(disk: &dyn Disk, folder: &Path) -> Result<Option<(Scan, Left)>, StorageError> {
     let files = disk
         .files(folder)
         .map_err(|e| StorageError::io_fatal("list", folder, e))?;
@@ -255,8 +288,7 @@ fn read_left(disk: &dyn Disk, folder: &Path) -> Result<Option<(Active, Left)>, S
     if let Some(refusal) = scan.refusal() {
         return Err(refusal);
     }
-    let (active, _) = open_newest(disk, &scan)?;
-    Ok(active.map(|active| (active, Left { before, frames })))
+    Ok(Some((scan, Left { before, frames })))
 }
 
 /// Returns what a reserve of this name follows.

@@ -14,7 +14,7 @@
 
 use super::journal::{PgJournal, PgJournals};
 use crate::StorageError;
-use crate::embedded::{FrameBuilder, Kept, MAX_FRAME_BYTES, ReserveFile};
+use crate::embedded::{FrameBuilder, Kept, MAX_FRAME_BYTES, ReserveFile, waiting_in_reserve};
 use crate::port::journal::{
     Class, DurableSequence, Head, Journal, JournalState, RecordIter, RecordRef, Snapshot,
     SnapshotIter, Unit,
@@ -22,8 +22,9 @@ use crate::port::journal::{
 use crate::port::journals::Journals;
 use crate::verify::VerifyReport;
 use crate::{DataDir, Record};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -62,6 +63,15 @@ impl ReservedJournals {
             dir: dir.clone(),
             reserve_bytes: RESERVE_BYTES,
         }
+    }
+
+    /// Returns the first and last record that wait in the reserve of each account in a data folder:
+    /// for the server, or for the next start. Takes no lock and changes nothing.
+    ///
+    /// # Errors
+    /// `Damaged`, `NewerVersion`: a reserve cannot be read; `Io`.
+    pub fn waiting(root: &Path) -> Result<BTreeMap<String, (u64, u64)>, StorageError> {
+        waiting_in_reserve(root)
     }
 
     #[cfg(test)]

@@ -300,8 +300,11 @@ fn what_a_killed_process_left_goes_to_the_server_before_anything_else() {
         return;
     };
     left_away(&mut bench);
+    let waiting = || ReservedJournals::waiting(bench.dir.root()).expect("it can be read");
+    assert_eq!(waiting(), [("paper".to_owned(), (2, 5))].into());
     let mut journal = bench.open();
     assert_eq!(journal.state(), JournalState::Ready);
+    assert_eq!(waiting(), BTreeMap::new());
     assert_eq!(journal.head().sequence, 5);
     bench.holds(5);
     commit(&mut journal, 6);
