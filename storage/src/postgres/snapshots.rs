@@ -17,10 +17,11 @@ pub(super) async fn store(
     state: Vec<u8>,
 ) -> Result<bool, StorageError> {
     let client = on.shared().await?;
-    // Only by the owner, as everything else.
+    // Only by the owner, as everything else. The lock lets commits of the account pass: a large
+    // state takes longer than they may wait.
     let store = "
         WITH owned AS (
-            SELECT 1 FROM journal_account WHERE account_id = $1 AND epoch = $5 FOR SHARE
+            SELECT 1 FROM journal_account WHERE account_id = $1 AND epoch = $5 FOR KEY SHARE
         ), stored AS (
             INSERT INTO journal_snapshot (account_id, sequence, check_sum, state)
             SELECT $1, $2, $3, $4 FROM owned
