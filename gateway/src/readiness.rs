@@ -55,6 +55,22 @@ fn dependency(name: &str, ok: bool, detail: &str) -> Dependency {
     }
 }
 
+/// Returns what is to be done about a journal that takes no new orders.
+fn journal(health: JournalHealth) -> Option<&'static str> {
+    match health {
+        JournalHealth::Ready => None,
+        JournalHealth::Reserve => Some("its journal takes no new orders: free disk space"),
+        JournalHealth::Away => Some(
+            "its journal's database server does not answer: new orders and amends are refused, \
+             cancels and reports go on; start that server, or mend what its log says",
+        ),
+        JournalHealth::Full => Some(
+            "its journal takes nothing, not even cancels: free disk space, or start its database \
+             server again",
+        ),
+    }
+}
+
 async fn account(handle: &AccountHandle) -> Dependency {
     let name = format!("account {}", handle.account_id());
     let summary = match tokio::time::timeout(ACCOUNT_TIMEOUT, handle.summary()).await {
@@ -62,12 +78,8 @@ async fn account(handle: &AccountHandle) -> Dependency {
         Ok(Err(error)) => return dependency(&name, false, &error.to_string()),
         Err(_) => return dependency(&name, false, "no answer within 2 s"),
     };
-    if summary.journal != JournalHealth::Ready {
-        return dependency(
-            &name,
-            false,
-            "its journal takes no new orders: free disk space",
-        );
+    if let Some(detail) = journal(summary.journal) {
+        return dependency(&name, false, detail);
     }
     if !summary.venue_connected {
         return dependency(&name, false, "its venue is not connected");

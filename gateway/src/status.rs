@@ -128,6 +128,11 @@ pub fn command(error: &CommandError) -> Status {
         CommandError::JournalFull => {
             with_retry(Code::Unavailable, "JOURNAL_FULL", message, RETRY_DEPENDENCY)
         }
+        CommandError::JournalAway => {
+            with_retry(Code::Unavailable, "JOURNAL_AWAY", message, RETRY_DEPENDENCY)
+        }
+        // The same id again would only answer the rejected order.
+        CommandError::NotSent => with_reason(Code::Unavailable, "NOT_SENT", message, &[]),
         CommandError::VenueDown => {
             with_retry(Code::Unavailable, "VENUE_DOWN", message, RETRY_DEPENDENCY)
         }

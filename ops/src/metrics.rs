@@ -17,6 +17,8 @@ pub struct Metrics {
     pub journal_sequence: IntGaugeVec,
     /// 1 while the journal takes everything, 0 while it is short of space, by account.
     pub journal_ready: IntGaugeVec,
+    /// 1 while its server does not answer and its reserve is in use, by account.
+    pub journal_away: IntGaugeVec,
     /// Orders that are not terminal, by account.
     pub working_orders: IntGaugeVec,
     /// 1 while the venue's session stands and agrees with the account, by account.
@@ -70,6 +72,12 @@ impl Metrics {
                 &registry,
                 "apex_journal_ready",
                 "1 while the journal takes everything",
+                account,
+            ),
+            journal_away: gauge(
+                &registry,
+                "apex_journal_away",
+                "1 while the journal's server does not answer",
                 account,
             ),
             working_orders: gauge(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import apexlib
+from postgres import Postgres, programs
 from venuesim import VenueSim
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,3 +118,21 @@ def calendar(cli):
 
     return lambda name: apexlib.until(
         f"no edge of {name} is near", lambda: far_from_edges(name), seconds=60)
+
+
+@pytest.fixture
+def postgres():
+    """A PostgreSQL server of this test alone; skipped, by name, where none is installed."""
+    if programs() is None:
+        if "CI" in os.environ:
+            pytest.fail("PostgreSQL's server is not installed")
+        pytest.skip("PostgreSQL's server is not installed (Debian: sudo apt-get install postgresql)")
+    one = Postgres()
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="session")
+def away_seconds():
+    """How long a database is away: 4 s in CI, 60 s in the long form."""
+    return count("APEX_AWAY_SECONDS", 4)

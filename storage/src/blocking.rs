@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 use tokio::runtime::Runtime;
 
 /// A runtime of one thread. Clones share it; it ends with the last.
@@ -63,6 +64,21 @@ impl Waiter {
             let ended = io::Error::other("its thread has ended");
             Err(StorageError::io_fatal("wait for", "server".as_ref(), ended))
         })
+    }
+
+    /// As [`Waiter::wait`], but no longer than `patience`: `None` then, and the future goes on by
+    /// itself.
+    pub fn wait_for<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        future: impl Future<Output = Result<T, StorageError>> + Send + 'static,
+    ) -> Option<Result<T, StorageError>> {
+        let (done, outcome) = mpsc::sync_channel(1);
+        self.spawn(async move {
+            // Nobody waits any more when it took too long.
+            let _ = done.send(future.await);
+        });
+        outcome.recv_timeout(patience).ok()
     }
 
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {

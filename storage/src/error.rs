@@ -141,6 +141,26 @@ pub enum StorageError {
         /// The account's epoch now; 0 when it is not known.
         found: u64,
     },
+    /// A reserve was left from a time when the server was away, and the account was written by
+    /// another owner since. Which of the two is right is for a person to say: look at both, and
+    /// move the reserve's folder away to go on with what the server has.
+    #[error(
+        "the reserve \"{}\" of account {account_id} holds records {first} to {last}, but its \
+         database was written by another owner since and ends at record {server_at}",
+        path.display()
+    )]
+    ReserveConflict {
+        /// The reserve's folder.
+        path: PathBuf,
+        /// The account.
+        account_id: String,
+        /// Sequence of the first record in the reserve.
+        first: u64,
+        /// Sequence of the last one.
+        last: u64,
+        /// Sequence of the last record on the server.
+        server_at: u64,
+    },
     /// An instrument is known with other decimals. Its mantissas would mean other numbers: give
     /// those that it is known with, or another instrument id.
     #[error(

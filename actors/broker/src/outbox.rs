@@ -39,6 +39,11 @@ impl<T> Outbox<T> {
         }
     }
 
+    /// Returns what has not left.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.held.iter_mut().map(|(_, what)| what)
+    }
+
     pub fn len(&self) -> usize {
         self.held.len()
     }

@@ -26,6 +26,7 @@ mod release;
 mod sending;
 mod shares;
 mod snapshots;
+mod withdraw;
 
 /// Decisions and answers that may wait for the disk before new commands are refused. The handles
 /// bound the commands that are under way, but a caller that gives up frees its place while its
@@ -62,6 +63,8 @@ struct Held {
     report: Option<Box<ShareReport>>,
     /// When the halt was asked for whose cancels these commands are.
     kills: Option<Instant>,
+    /// It is what a caller's new order, list or amend led to.
+    adds: bool,
 }
 
 /// The account with everything that its decisions go out to.
@@ -138,7 +141,7 @@ impl Shell {
             AccountMessage::Share(_) if self.journal_health == JournalHealth::Full => {}
             AccountMessage::Share(offer) => self.take_share(now, offer),
             AccountMessage::Durable { sequence } => self.outbox.durable(sequence),
-            AccountMessage::Journal(health) => self.journal_is(health),
+            AccountMessage::Journal(health) => self.journal_is(now, health),
             // Nothing that it led to could be kept or sent.
             AccountMessage::Tick | AccountMessage::Market { .. }
                 if self.journal_health == JournalHealth::Full => {}
@@ -164,13 +167,17 @@ impl Shell {
         self.release();
     }
 
-    fn journal_is(&mut self, health: JournalHealth) {
-        if health != self.journal_health {
-            tracing::warn!(account_id = %self.account_id, ?health, "journal changed state");
-            self.journal_health = health;
-            self.args
-                .account
-                .set_sparing(health != JournalHealth::Ready);
+    fn journal_is(&mut self, now: UnixNanos, health: JournalHealth) {
+        if health == self.journal_health {
+            return;
+        }
+        tracing::warn!(account_id = %self.account_id, ?health, "journal changed state");
+        self.journal_health = health;
+        self.args
+            .account
+            .set_sparing(health != JournalHealth::Ready);
+        if health == JournalHealth::Away {
+            self.withdraw(now);
         }
     }
 
@@ -185,13 +192,15 @@ impl Shell {
         if account.has_carried_out(input::request_id(command)) || self.has_list(command) {
             return Ok(());
         }
-        let is_kept = match self.journal_health {
-            JournalHealth::Ready => true,
-            JournalHealth::Reserve => input::is_essential(command),
-            JournalHealth::Full => false,
-        };
-        if !is_kept {
-            return Err(CommandError::JournalFull);
+        match self.journal_health {
+            JournalHealth::Reserve if !input::is_essential(command) => {
+                return Err(CommandError::JournalFull);
+            }
+            JournalHealth::Away if !input::is_essential(command) => {
+                return Err(CommandError::JournalAway);
+            }
+            JournalHealth::Full => return Err(CommandError::JournalFull),
+            JournalHealth::Ready | JournalHealth::Reserve | JournalHealth::Away => {}
         }
         if input::adds_exposure(command) && !self.venue_connected {
             return Err(CommandError::VenueDown);
@@ -233,6 +242,7 @@ impl Shell {
             let _ = reply.send(Err(error));
             return;
         }
+        let adds = input::adds_exposure(&command);
         let (account, hub) = (&self.args.account, &self.args.market);
         let (mut effects, events) = self.decide(now, input::input_of(account, hub, command));
         let answer = match effects.reply.take() {
@@ -248,6 +258,7 @@ impl Shell {
             commands: effects.commands,
             // The same request again decides nothing.
             kills: kills.filter(|_| !events.is_empty()),
+            adds: adds && !events.is_empty(),
             events,
             ..Held::default()
         });

@@ -118,6 +118,10 @@ fn storage_advice(source: &StorageError) -> Option<&'static str> {
         StorageError::Locked { .. } => Some("stop that process, or pass another --data-dir"),
         StorageError::Full { .. } => Some("free some space: an account needs 34 MB to start"),
         StorageError::Damaged { .. } => Some(RESTORE),
+        StorageError::ReserveConflict { .. } => Some(
+            "nothing was changed: if the database is right, move that folder away and compare the \
+             account with its venue; else stop the other owner and restore the database",
+        ),
         StorageError::Unavailable { .. } => Some("start that server, or mend its setting"),
         _ => None,
     }

@@ -119,6 +119,8 @@ impl NodeMetrics {
             gauge(&self.metrics.journal_sequence, summary.sequence as i64);
             let ready = summary.journal == JournalHealth::Ready;
             gauge(&self.metrics.journal_ready, i64::from(ready));
+            let away = summary.journal == JournalHealth::Away;
+            gauge(&self.metrics.journal_away, i64::from(away));
             gauge(&self.metrics.working_orders, summary.working_orders as i64);
             gauge(
                 &self.metrics.venue_connected,

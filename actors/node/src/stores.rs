@@ -6,7 +6,8 @@ use crate::NodeError;
 use crate::marks::Marks;
 use crate::replay::archive;
 use apex_storage::postgres::{
-    Claim, PgJournals, PgRecords, PgSeries, PgServer, ServerOptions, migrate_empty, schema_version,
+    Claim, PgJournals, PgRecords, PgSeries, PgServer, ReservedJournals, ServerOptions,
+    migrate_empty, schema_version,
 };
 use apex_storage::{
     DataDir, EmbeddedJournals, EmbeddedRecords, EmbeddedSeries, Journals, Options, Records, Series,
@@ -14,6 +15,7 @@ use apex_storage::{
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The setting that names the database.
 pub const DATABASE_URL: &str = "APEX_DATABASE_URL";
@@ -100,7 +102,7 @@ impl Stores {
         let Some(url) = &servers.database_url else {
             return Stores::in_folder(dir);
         };
-        let stores = Stores::in_database(dir.root(), url, purpose)?;
+        let stores = Stores::in_database(dir, url, purpose)?;
         Marks::in_folder(dir.root()).set(PLACE, stores.database().unwrap_or_default())?;
         Ok(stores)
     }
@@ -115,19 +117,30 @@ impl Stores {
         })
     }
 
-    fn in_database(root: &Path, url: &str, purpose: Purpose) -> Result<Stores, NodeError> {
+    fn in_database(dir: &Arc<DataDir>, url: &str, purpose: Purpose) -> Result<Stores, NodeError> {
+        let usual = ServerOptions::new(DATABASE_URL, url);
         let options = ServerOptions {
             space: purpose.space(),
-            ..ServerOptions::new(DATABASE_URL, url)
+            give_up: match purpose {
+                // Nobody waits for the server: each account goes on with its reserve.
+                Purpose::Live => Duration::MAX,
+                Purpose::Replay => usual.give_up,
+            },
+            ..usual
         };
         let server = PgServer::connect(options)?;
         migrate_empty(&server)?;
         let claim = server.claim()?;
         let open = || -> Result<Stores, NodeError> {
             let records: Arc<dyn Records> = Arc::new(PgRecords::new(&server)?);
+            let journals = PgJournals::new(&server)?;
             Ok(Stores {
-                journals: Arc::new(PgJournals::new(&server)?),
-                marks: Marks::in_records(root, records.clone()),
+                journals: match purpose {
+                    Purpose::Live => Arc::new(ReservedJournals::new(journals, dir)),
+                    // A replay waits instead: with orders refused it would come to another end.
+                    Purpose::Replay => Arc::new(journals),
+                },
+                marks: Marks::in_records(dir.root(), records.clone()),
                 records,
                 database: Some(server.clone()),
                 _claim: None,
@@ -246,6 +259,20 @@ pub fn check(url: &str) -> Result<String, NodeError> {
         0 => format!("{name} is empty: the first start makes its tables"),
         version => format!("{name} answers, schema version {version}"),
     })
+}
+
+/// Returns what is to be said of records that wait in a data folder for its database; `None` where
+/// none wait.
+///
+/// # Errors
+/// `Storage`: a reserve cannot be read, and the next start refuses it.
+pub fn waiting(root: &Path) -> Result<Option<String>, NodeError> {
+    let waiting = ReservedJournals::waiting(root)?;
+    let accounts = waiting.iter().map(|(account_id, (first, last))| {
+        format!("records {first} to {last} of account {account_id}")
+    });
+    let accounts: Vec<String> = accounts.collect();
+    Ok((!accounts.is_empty()).then(|| accounts.join(", ")))
 }
 
 /// Journals that are only read.

@@ -12,6 +12,8 @@ pub(crate) struct Committer {
     journal: Box<dyn Journal>,
     notices: Box<dyn Notices>,
     backlog: VecDeque<Unit>,
+    /// It was told that the journal's server is away.
+    told_away: bool,
 }
 
 impl Committer {
@@ -20,6 +22,7 @@ impl Committer {
             journal,
             notices,
             backlog: VecDeque::new(),
+            told_away: false,
         }
     }
 
@@ -84,9 +87,22 @@ impl Committer {
 
     fn commit(&mut self) {
         match self.journal.commit() {
-            Ok(durable) => self.notices.durable(durable.0),
+            Ok(durable) => {
+                self.tell_away();
+                self.notices.durable(durable.0);
+            }
             Err(error) => self.notices.failed(&error),
         }
+    }
+
+    /// Tells that the server is away before it tells what is durable without it: a new order must
+    /// not leave on that.
+    fn tell_away(&mut self) {
+        let is_away = matches!(self.journal.state(), JournalState::Away { .. });
+        if is_away && !self.told_away {
+            self.notices.health(JournalHealth::Away);
+        }
+        self.told_away = is_away;
     }
 
     /// Keeps a snapshot, once all that was decided before it is durable. Without space for that
@@ -123,6 +139,7 @@ impl Committer {
             JournalState::Full => JournalHealth::Full,
             _ if !self.backlog.is_empty() => JournalHealth::Full,
             JournalState::Reserve { .. } => JournalHealth::Reserve,
+            JournalState::Away { .. } => JournalHealth::Away,
             JournalState::Ready => JournalHealth::Ready,
         }
     }

@@ -102,6 +102,7 @@ struct Watching {
     commits: Vec<usize>,
     probes: usize,
     always_batch_full: bool,
+    away: bool,
     panics: bool,
     /// Tells of a commit that begins, and lets it go on when the other end says so.
     gate: Option<(Sender<()>, Receiver<()>)>,
@@ -118,6 +119,11 @@ impl Watch {
 
     pub fn always_batch_full(&self) {
         self.0.lock().unwrap().always_batch_full = true;
+    }
+
+    /// The server that keeps the journal goes away, or comes back.
+    pub fn set_away(&self, away: bool) {
+        self.0.lock().unwrap().away = away;
     }
 
     pub fn panics(&self) {
@@ -204,6 +210,9 @@ impl Journal for Watched {
     }
 
     fn state(&self) -> JournalState {
+        if self.watch.0.lock().unwrap().away {
+            return JournalState::Away { bytes_left: 1 };
+        }
         self.journal.state()
     }
 

@@ -351,6 +351,7 @@ pub(super) fn account(summary: &AccountSummary) -> v1::Account {
     let journal = match summary.journal {
         JournalHealth::Ready => v1::JournalHealth::Ready,
         JournalHealth::Reserve => v1::JournalHealth::Reserve,
+        JournalHealth::Away => v1::JournalHealth::Away,
         JournalHealth::Full => v1::JournalHealth::Full,
     };
     v1::Account {

@@ -90,6 +90,7 @@ fn every_refusal_has_a_named_code() {
 fn what_may_be_tried_again_says_when() {
     for error in [
         CommandError::JournalFull,
+        CommandError::JournalAway,
         CommandError::Overloaded { limit: 1 },
         CommandError::Stopped,
     ] {
@@ -100,6 +101,9 @@ fn what_may_be_tried_again_says_when() {
                 .is_some_and(|retry| retry.retry_delay.is_some())
         );
     }
+    let not_sent = command(&CommandError::NotSent);
+    assert_eq!(not_sent.code(), Code::Unavailable);
+    assert!(not_sent.get_error_details().retry_info().is_none());
     let timeout = command(&CommandError::Timeout { timeout_ms: 1 });
     assert_eq!(timeout.code(), Code::DeadlineExceeded);
     assert!(timeout.get_error_details().retry_info().is_none());

@@ -22,7 +22,7 @@ usage: cargo xtask <command>
   up [-- ARGS]        build apextrade and run `apextrade up ARGS`
   test [--only NAME]  set up what the tests need, then run all of them
                       (NAME: unit, doc, blackbox, or a part of a test's name)
-  soak [NAME]         the long forms (NAME: kill, strace, sim; all without one)
+  soak [NAME]         the long forms (NAME: kill, strace, away, sim; all without one)
   sim --seed N        one run of the simulator, told step by step, to repeat a failure
   tidy                the repository's own rules
   deny                dependencies: licences, bans, sources, advisories

@@ -8,7 +8,7 @@ use super::journal::{commit, expected, open, order, read};
 use super::*;
 use crate::disk::{Crash, SimDisk};
 use crate::embedded::Preallocation;
-use crate::postgres::{self, PgJournals, PgRecords, PgServer, ServerOptions};
+use crate::postgres::{self, PgJournals, PgRecords, PgServer, ReservedJournals, ServerOptions};
 use crate::testkit::{Postgres, here};
 use crate::{
     DataDir, EmbeddedJournal, EmbeddedJournals, EmbeddedRecords, FolderObjects, MemoryHot,
@@ -247,6 +247,50 @@ fn postgres_keeps_the_promises() {
     journal_suite(|| InDatabase::new(&server, &number));
     journals_suite(|| InDatabase::new(&server, &number));
     records_suite(|| InDatabase::new(&server, &number));
+}
+
+/// As [`InDatabase`], with a reserve in a folder.
+struct WithReserve {
+    database: InDatabase,
+    dir: Arc<DataDir>,
+    _folder: tempfile::TempDir,
+}
+
+impl WithReserve {
+    fn journals(&self) -> Result<ReservedJournals, crate::StorageError> {
+        let journals = PgJournals::new(&self.database.server())?;
+        Ok(ReservedJournals::new(journals, &self.dir))
+    }
+}
+
+impl JournalBackend for WithReserve {
+    fn open(&self) -> Result<Box<dyn Journal>, JournalError> {
+        Ok(Box::new(self.journals()?.open("paper")?))
+    }
+}
+
+impl JournalsBackend for WithReserve {
+    fn open(&self) -> Result<Box<dyn Journals>, crate::StorageError> {
+        Ok(Box::new(self.journals()?))
+    }
+}
+
+#[test]
+fn postgres_with_a_reserve_keeps_the_promises() {
+    let Some(server) = here(Postgres::start()) else {
+        return;
+    };
+    let number = AtomicUsize::new(0);
+    let make = || {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        WithReserve {
+            database: InDatabase::new(&server, &number),
+            dir: DataDir::open(folder.path()).expect("a free folder"),
+            _folder: folder,
+        }
+    };
+    journal_suite(make);
+    journals_suite(make);
 }
 
 struct JournalsInFolder(tempfile::TempDir);

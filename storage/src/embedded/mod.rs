@@ -7,6 +7,7 @@
 //!                                 next.spare            the next segment, zero-filled ahead of need
 //!                                 reserve.spare         the segment for a full disk
 //!                                 *.building            a spare in the making
+//!               reserve/<account>/next.spare              for a journal whose server is away (`reserve.rs`)
 //!               snapshots/<account>/<sequence>.snap
 //!               records/<table>.tbl
 //!               series/<instrument>/<stream>/<day>.ser
@@ -29,6 +30,7 @@ mod open;
 mod options;
 mod read;
 mod records;
+mod reserve;
 mod scan;
 mod series;
 mod snapshot;
@@ -54,6 +56,7 @@ pub use series::EmbeddedSeries;
 pub(crate) use closed::ClosedSegments;
 pub(crate) use data_dir::{accounts_on, check_account_id, journal_folder, snapshot_folder};
 pub(crate) use frame::{FrameBuilder, Header, MAX_FRAME_BYTES, VERSION, genesis, next_record};
+pub(crate) use reserve::{Kept, Left, ReserveFile, waiting as waiting_in_reserve};
 pub(crate) use scan::{Finding, Scan, scan, scan_whole};
 
 /// Returns the newest whole snapshot of an account in a data folder.

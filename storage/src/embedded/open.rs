@@ -10,7 +10,7 @@ use super::scan::{Finding, Scan, scan};
 use super::spare::Spare;
 use super::tail::cut_steps;
 use crate::StorageError;
-use crate::disk::{Open, write_all};
+use crate::disk::{Disk, Open, write_all};
 use crate::error::{Damage, Position};
 use crate::port::journal::Head;
 
@@ -43,7 +43,7 @@ pub(crate) fn open_parts(
         return Err(refusal);
     }
     refuse_a_lost_end(dir, account_id, &scan.head)?;
-    let (current, torn_tail_bytes) = open_newest(dir, &scan)?;
+    let (current, torn_tail_bytes) = open_newest(&**disk, &scan)?;
     let left_over = scan.left_over.iter().map(|name| name.path.clone());
     super::closing::remove(&**disk, left_over);
 
@@ -71,14 +71,16 @@ pub(crate) fn open_parts(
 }
 
 /// Opens the newest segment for writing and cuts an unfinished write at its end.
-fn open_newest(dir: &DataDir, scan: &Scan) -> Result<(Option<Active>, u64), StorageError> {
+pub(crate) fn open_newest(
+    disk: &dyn Disk,
+    scan: &Scan,
+) -> Result<(Option<Active>, u64), StorageError> {
     let Some(newest) = scan.segments.last() else {
         return Ok((None, 0));
     };
     let path = newest.path.clone();
     let failed = |action, e| StorageError::io_fatal(action, &path, e);
-    let file = dir
-        .disk()
+    let file = disk
         .open(&path, Open::Write)
         .map_err(|e| failed("open", e))?;
     let mut torn_bytes = 0;

@@ -52,7 +52,7 @@ pub(crate) fn scan(
     each: &mut dyn FnMut(RecordRef<'_>),
 ) -> Result<Scan, StorageError> {
     let base = base::read(disk, folder, account_id)?;
-    let mut scan = Scan::from(beginning(account_id));
+    let mut scan = Scan::behind(beginning(account_id));
     let (base, names) = match (base, segment_names(disk, folder)?) {
         (Ok(base), Ok(names)) => (base, names),
         (Err((position, damage)), _) | (_, Err((position, damage))) => {
@@ -61,7 +61,7 @@ pub(crate) fn scan(
         }
     };
     if let Some(base) = base {
-        scan = Scan::from(base);
+        scan = Scan::behind(base);
     }
     let (left_over, names) = names
         .into_iter()
@@ -77,12 +77,21 @@ pub(crate) fn scan(
         }
         let newest = index + 1 == names.len();
         scan.segments.push(name.clone());
-        scan.finding = scan_segment(disk, name, newest, &mut scan, each)?;
+        let mut shown = |header: &Header, frame: &[u8]| show(header, frame, each);
+        scan.finding = scan_segment(disk, name, newest, &mut scan, &mut shown)?;
         if scan.finding.is_some() {
             break;
         }
     }
     Ok(scan)
+}
+
+/// Shows the records of a whole frame, which was decoded once when it was checked.
+fn show(header: &Header, frame: &[u8], each: &mut dyn FnMut(RecordRef<'_>)) {
+    let mut body = header.body(frame).unwrap_or_default();
+    while let Some(record) = next_record(&mut body) {
+        each(record);
+    }
 }
 
 /// Walks all of a journal: what was moved to the store of objects, which has to lead to the base of
@@ -97,7 +106,7 @@ pub(crate) fn scan_whole(
     let Ok(Some(base)) = base::read(disk, folder, account_id)? else {
         return scan(disk, folder, account_id, each);
     };
-    let mut whole = Scan::from(beginning(account_id));
+    let mut whole = Scan::behind(beginning(account_id));
     for name in closed.names_up_to(base.sequence)? {
         let (expected, found) = (whole.head.sequence + 1, name.first);
         if found != expected {
@@ -107,7 +116,8 @@ pub(crate) fn scan_whole(
         let Some(reader) = closed.open(name.first)? else {
             break;
         };
-        whole.finding = walk(reader, &name, Ending::AtLastFrame, &mut whole, each)?;
+        let mut shown = |header: &Header, frame: &[u8]| show(header, frame, each);
+        whole.finding = walk(reader, &name, Ending::AtLastFrame, &mut whole, &mut shown)?;
         if whole.finding.is_some() {
             return Ok(whole);
         }
@@ -141,8 +151,8 @@ pub(crate) fn scan_closed(
     name: &SegmentName,
     before: Head,
 ) -> Result<(Head, u64), StorageError> {
-    let mut scan = Scan::from(before);
-    scan.finding = scan_segment(disk, name, false, &mut scan, &mut |_| {})?;
+    let mut scan = Scan::behind(before);
+    scan.finding = scan_segment(disk, name, false, &mut scan, &mut |_, _| {})?;
     match scan.refusal() {
         Some(refusal) => Err(refusal),
         None => Ok((scan.head, scan.used_bytes)),
@@ -167,12 +177,13 @@ enum Ending {
     AtLastFrame,
 }
 
-fn scan_segment(
+/// Walks one segment from `scan.head` on and shows each whole frame that follows.
+pub(crate) fn scan_segment(
     disk: &dyn Disk,
     name: &SegmentName,
     newest: bool,
     scan: &mut Scan,
-    each: &mut dyn FnMut(RecordRef<'_>),
+    each: &mut dyn FnMut(&Header, &[u8]),
 ) -> Result<Option<Finding>, StorageError> {
     let reader = SegmentReader::open(disk, &name.path)?;
     let bytes = reader.length();
@@ -189,7 +200,7 @@ fn walk(
     name: &SegmentName,
     ending: Ending,
     scan: &mut Scan,
-    each: &mut dyn FnMut(RecordRef<'_>),
+    each: &mut dyn FnMut(&Header, &[u8]),
 ) -> Result<Option<Finding>, StorageError> {
     scan.used_bytes = 0;
     loop {
@@ -214,11 +225,7 @@ fn walk(
         if let Err(damage) = check_frame(&header, frame, &scan.head) {
             return bad(damage);
         }
-        // `check_frame` has decoded it once; now that it is known to be good, show it.
-        let mut body = header.body(frame).unwrap_or_default();
-        while let Some(record) = next_record(&mut body) {
-            each(record);
-        }
+        each(&header, frame);
         scan.head = Head {
             sequence: header.last,
             chain: header.chain,
@@ -293,7 +300,8 @@ fn segment_names(disk: &dyn Disk, folder: &Path) -> Result<Names, StorageError> 
 }
 
 impl Scan {
-    fn from(base: Head) -> Scan {
+    /// Returns a walk that has seen nothing yet of what follows `base`.
+    pub(crate) fn behind(base: Head) -> Scan {
         Scan {
             segments: Vec::new(),
             base,

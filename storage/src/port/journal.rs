@@ -118,6 +118,12 @@ pub enum JournalState {
         /// Upper bound of what is left for it, in bytes.
         bytes_left: u64,
     },
+    /// The server that keeps it does not answer: only [`Class::Essential`] is accepted, into a
+    /// reserve on this machine, until the server has that as well.
+    Away {
+        /// What is left of the reserve, in bytes.
+        bytes_left: u64,
+    },
     /// The reserve is used up as well: nothing is accepted. Halt the account.
     Full,
 }

@@ -28,14 +28,28 @@ const WRITERS: usize = 3;
 /// From the first pause between two attempts, doubled each time, to the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
 
-/// A batch on its way.
+/// A batch on its way: one row, or the rows of a reserve that become durable together.
 pub(super) struct Batch {
     pub account_id: String,
     pub epoch: i64,
     pub before: Head,
     pub after: Head,
-    pub frame: Vec<u8>,
+    /// In order, the first behind `before` and the last up to `after`.
+    pub rows: Vec<Row>,
     pub done: blocking::SyncSender<Result<(), StorageError>>,
+}
+
+/// A frame with its first and last sequence.
+pub(super) struct Row {
+    pub first: u64,
+    pub last: u64,
+    pub frame: Vec<u8>,
+}
+
+impl Batch {
+    fn bytes(&self) -> usize {
+        self.rows.iter().map(|row| row.frame.len()).sum()
+    }
 }
 
 /// Where batches go.
@@ -87,11 +101,11 @@ impl Writer {
     async fn next_group(&self) -> Option<Vec<Batch>> {
         let mut waiting = self.waiting.lock().await;
         let first = waiting.recv().await?;
-        let mut bytes = first.frame.len();
+        let mut bytes = first.bytes();
         let mut group = vec![first];
         while group.len() < GROUP && bytes < GROUP_BYTES {
             let Ok(batch) = waiting.try_recv() else { break };
-            bytes += batch.frame.len();
+            bytes += batch.bytes();
             group.push(batch);
         }
         Some(group)
@@ -128,6 +142,8 @@ impl Writer {
             .is_none_or(|(client, _)| client.is_closed())
         {
             let client = self.server.connection().await?;
+            // It may have been started again with other settings.
+            self.server.check_keeps(&client).await?;
             let statement = self.server.within(client.prepare(WRITE)).await?;
             self.connected = Some((client, statement));
         }
@@ -167,7 +183,18 @@ impl Writer {
         let before_chains: Vec<&[u8]> = column(group, |batch| &batch.before.chain.0[..]);
         let after: Vec<i64> = column(group, |batch| batch.after.sequence as i64);
         let after_chains: Vec<&[u8]> = column(group, |batch| &batch.after.chain.0[..]);
-        let frames: Vec<&[u8]> = column(group, |batch| &batch.frame[..]);
+        let rows: Vec<(&str, i64, &Row)> = group
+            .iter()
+            .flat_map(|batch| {
+                let (id, epoch) = (batch.account_id.as_str(), batch.epoch);
+                batch.rows.iter().map(move |row| (id, epoch, row))
+            })
+            .collect();
+        let row_accounts: Vec<&str> = rows.iter().map(|(id, ..)| *id).collect();
+        let row_epochs: Vec<i64> = rows.iter().map(|(_, epoch, _)| *epoch).collect();
+        let firsts: Vec<i64> = rows.iter().map(|(.., row)| row.first as i64).collect();
+        let lasts: Vec<i64> = rows.iter().map(|(.., row)| row.last as i64).collect();
+        let frames: Vec<&[u8]> = rows.iter().map(|(.., row)| &row.frame[..]).collect();
         let parameters: Parameters<'_> = &[
             &accounts,
             &epochs,
@@ -175,6 +202,10 @@ impl Writer {
             &before_chains,
             &after,
             &after_chains,
+            &row_accounts,
+            &row_epochs,
+            &firsts,
+            &lasts,
             &frames,
         ];
         let rows = self.server.query(client, statement, parameters).await?;
@@ -219,12 +250,14 @@ impl Writer {
     }
 }
 
-/// Moves each account's head and stores its batch, or does neither.
+/// Moves each account's head and stores its rows, or does neither.
 const WRITE: &str = "
 WITH asked AS (
-    SELECT * FROM unnest($1::text[], $2::int8[], $3::int8[], $4::bytea[], $5::int8[], $6::bytea[],
-                         $7::bytea[])
-    AS asked (account_id, epoch, before, before_chain, after, after_chain, frame)
+    SELECT * FROM unnest($1::text[], $2::int8[], $3::int8[], $4::bytea[], $5::int8[], $6::bytea[])
+    AS asked (account_id, epoch, before, before_chain, after, after_chain)
+), given AS (
+    SELECT * FROM unnest($7::text[], $8::int8[], $9::int8[], $10::int8[], $11::bytea[])
+    AS given (account_id, epoch, first_sequence, last_sequence, frame)
 ), moved AS (
     UPDATE journal_account AS account
     SET sequence = asked.after, chain = asked.after_chain
@@ -236,8 +269,8 @@ WITH asked AS (
     RETURNING account.account_id, account.epoch
 ), stored AS (
     INSERT INTO journal_frame (account_id, last_sequence, first_sequence, epoch, frame)
-    SELECT asked.account_id, asked.after, asked.before + 1, asked.epoch, asked.frame
-    FROM asked JOIN moved USING (account_id, epoch)
+    SELECT given.account_id, given.last_sequence, given.first_sequence, given.epoch, given.frame
+    FROM given JOIN moved USING (account_id, epoch)
 )
 SELECT account_id, epoch FROM moved";
 

@@ -1,30 +1,29 @@
 //! The journal of one account, in a database.
 
-use super::group::{Batch, Group};
+use super::group::{Batch, Group, Row};
+use super::locks::Locks;
 use super::read::{Frames, chain_of_row};
 use super::schema;
-use super::server::{Parameters, PgServer};
+use super::server::PgServer;
+use super::snapshots;
 use crate::StorageError;
 use crate::embedded::{FrameBuilder, MAX_FRAME_BYTES, check_account_id, genesis};
 use crate::port::journal::{
-    DurableSequence, Head, Journal, JournalState, RecordIter, Snapshot, Unit,
+    DurableSequence, Head, Journal, JournalState, RecordIter, Snapshot, SnapshotIter, Unit,
 };
 use std::collections::BTreeSet;
 use std::fmt;
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use tokio_postgres::Client;
-use xxhash_rust::xxh3::xxh3_64;
-
-/// Snapshots that are kept of an account: one to restore from, and one in case it is damaged.
-const SNAPSHOTS: i64 = 2;
+use std::time::Duration;
 
 /// The journals of all accounts of a database.
 #[derive(Clone)]
 pub struct PgJournals {
     server: PgServer,
     group: Group,
-    /// Holds the locks of the accounts that are open here.
-    locks: Arc<Client>,
+    /// Of the accounts that are open here.
+    locks: Locks,
     /// The same, since a lock can be taken twice by the connection that has it.
     open: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -52,7 +51,7 @@ impl PgJournals {
         Ok(PgJournals {
             group: Group::start(server),
             server: server.clone(),
-            locks: Arc::new(locks),
+            locks: Locks::on(server, locks),
             open: Arc::default(),
         })
     }
@@ -75,15 +74,8 @@ impl PgJournals {
     }
 
     fn open_free(&self, account_id: &str) -> Result<PgJournal, StorageError> {
-        let (on, locks, id) = (self.clone(), self.locks.clone(), account_id.to_owned());
-        let is_free = self.server.wait(async move {
-            let lock = "SELECT pg_try_advisory_lock($1, hashtext(current_schema() || '/' || $2))";
-            let row = on
-                .server
-                .query_one(&locks, lock, &[&LOCK_SPACE, &id])
-                .await?;
-            Ok(row.get::<_, bool>(0))
-        })?;
+        let (locks, id) = (self.locks.clone(), account_id.to_owned());
+        let is_free = self.server.wait(async move { locks.take(&id).await })?;
         if !is_free {
             return Err(self.locked(account_id, self.owner_of(account_id)?));
         }
@@ -159,13 +151,12 @@ impl PgJournals {
         let (locks, id) = (self.locks.clone(), account_id.to_owned());
         let (done, outcome) = mpsc::sync_channel(1);
         self.server.spawn(async move {
-            let unlock = "SELECT pg_advisory_unlock($1, hashtext(current_schema() || '/' || $2))";
-            // A lost connection has given its locks up by itself.
-            let _ = locks.execute(unlock, &[&LOCK_SPACE, &id]).await;
+            locks.give_back(&id).await;
             let _ = done.send(());
         });
-        // So that opening it again right behind finds it free.
-        let _ = outcome.recv_timeout(self.server.options().timeout);
+        // So that opening it again right behind finds it free; a server that is away has given it
+        // up, or will.
+        let _ = outcome.recv_timeout(UNLOCKING);
     }
 }
 
@@ -174,8 +165,8 @@ fn lock(open: &Mutex<BTreeSet<String>>) -> MutexGuard<'_, BTreeSet<String>> {
     open.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Keeps our advisory locks apart from those of others in the same database.
-pub(super) const LOCK_SPACE: i32 = 0x6170_6578;
+/// How long closing a journal waits for its lock to be given back.
+const UNLOCKING: Duration = Duration::from_secs(1);
 
 /// The journal of one account in [`PgJournals`].
 pub struct PgJournal {
@@ -219,29 +210,97 @@ impl PgJournal {
     }
 
     fn store(&mut self) -> Result<DurableSequence, StorageError> {
-        let (frame, sequence, chain) = self.staged.seal(&self.head.chain);
-        let after = Head { sequence, chain };
+        let (frame, last, chain) = self.staged.seal(&self.head.chain);
+        let first = self.head.sequence + 1;
+        let frame = frame.to_vec();
+        let after = Head {
+            sequence: last,
+            chain,
+        };
+        let outcome = self.hand_over(after, vec![Row { first, last, frame }])?;
+        // A writer answers within its own bound, whatever happens; without one the end of the
+        // channel is the answer.
+        outcome
+            .recv()
+            .unwrap_or_else(|_| Err(self.on.server.unavailable("the writer has ended")))?;
+        self.staged.clear();
+        self.stored(after);
+        Ok(DurableSequence(last))
+    }
+
+    /// Gives rows that follow the head to the writers, which store them once, all or none, and
+    /// tell it. Only one such may be under way.
+    ///
+    /// # Errors
+    /// `Unavailable` when too much waits for them.
+    pub(super) fn hand_over(
+        &self,
+        after: Head,
+        rows: Vec<Row>,
+    ) -> Result<mpsc::Receiver<Result<(), StorageError>>, StorageError> {
         let (done, outcome) = mpsc::sync_channel(1);
         let batch = Batch {
             account_id: self.account_id.clone(),
             epoch: self.epoch,
             before: self.head,
             after,
-            frame: frame.to_vec(),
+            rows,
             done,
         };
-        let server = &self.on.server;
         if self.on.group.send(batch).is_err() {
+            let server = &self.on.server;
             return Err(server.unavailable("too many accounts wait to be written"));
         }
-        // A writer answers within its own bound, whatever happens; without one the end of the
-        // channel is the answer.
-        outcome
-            .recv()
-            .unwrap_or_else(|_| Err(server.unavailable("the writer has ended")))?;
-        self.staged.clear();
-        self.head = after;
-        Ok(DurableSequence(sequence))
+        Ok(outcome)
+    }
+
+    /// Takes note that the server has everything up to `head`.
+    pub(super) fn stored(&mut self, head: Head) {
+        self.head = head;
+        self.staged_sequence = head.sequence;
+    }
+
+    /// Stores a snapshot; false when another owner has the account.
+    pub(super) fn storing_snapshot(
+        &self,
+        sequence: u64,
+        bytes: &[u8],
+    ) -> impl Future<Output = Result<bool, StorageError>> + Send + 'static {
+        snapshots::store(
+            self.on.server.clone(),
+            self.account_id.clone(),
+            self.epoch,
+            sequence,
+            bytes.to_vec(),
+        )
+    }
+
+    /// Returns what came of storing a snapshot.
+    pub(super) fn of_snapshot(
+        &self,
+        outcome: Result<bool, StorageError>,
+    ) -> Result<(), StorageError> {
+        match outcome {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(StorageError::Fenced {
+                account_id: self.account_id.clone(),
+                epoch: self.epoch as u64,
+                found: 0,
+            }),
+            // The one before stands; the next will do.
+            Err(error) => Err(StorageError::SnapshotFailed {
+                path: format!("{}/{}", self.on.server.name(), self.account_id).into(),
+                source: Arc::new(std::io::Error::other(error.to_string())),
+            }),
+        }
+    }
+
+    pub(super) fn account_id(&self) -> &str {
+        &self.account_id
+    }
+
+    pub(super) fn server(&self) -> &PgServer {
+        &self.on.server
     }
 }
 
@@ -272,7 +331,7 @@ impl Journal for PgJournal {
 
     fn read_from(&self, sequence: u64) -> Result<RecordIter, StorageError> {
         self.usable()?;
-        let frames = Frames::open(&self.on.server, &self.account_id, sequence, self.head)?;
+        let frames = Frames::open(&self.on.server, &self.account_id, sequence, self.head);
         Ok(Box::new(frames.records()))
     }
 
@@ -285,74 +344,19 @@ impl Journal for PgJournal {
                 durable,
             });
         }
-        let (on, id, epoch) = (self.on.server.clone(), self.account_id.clone(), self.epoch);
-        let (check_sum, state) = (xxh3_64(bytes) as i64, bytes.to_vec());
-        let stored = self.on.server.wait(async move {
-            let client = on.shared().await?;
-            // Only by the owner, as everything else.
-            let store = "
-                WITH owned AS (
-                    SELECT 1 FROM journal_account WHERE account_id = $1 AND epoch = $5 FOR SHARE
-                ), stored AS (
-                    INSERT INTO journal_snapshot (account_id, sequence, check_sum, state)
-                    SELECT $1, $2, $3, $4 FROM owned
-                    ON CONFLICT (account_id, sequence) DO UPDATE
-                    SET check_sum = excluded.check_sum, state = excluded.state
-                    RETURNING sequence
-                ), forgotten AS (
-                    DELETE FROM journal_snapshot WHERE account_id = $1 AND sequence < (
-                        SELECT min(sequence) FROM (
-                            SELECT sequence FROM journal_snapshot WHERE account_id = $1
-                            UNION SELECT sequence FROM stored
-                            ORDER BY sequence DESC LIMIT $6
-                        ) AS kept
-                    )
-                )
-                SELECT count(*) FROM stored";
-            let sequence = sequence as i64;
-            let parameters: Parameters<'_> =
-                &[&id, &sequence, &check_sum, &state, &epoch, &SNAPSHOTS];
-            let row = on.query_one(&client, store, parameters).await?;
-            Ok(row.get::<_, i64>(0) == 1)
-        });
-        match stored {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(StorageError::Fenced {
-                account_id: self.account_id.clone(),
-                epoch: self.epoch as u64,
-                found: 0,
-            }),
-            // The one before stands; the next will do.
-            Err(error) => Err(StorageError::SnapshotFailed {
-                path: format!("{}/{}", self.on.server.name(), self.account_id).into(),
-                source: Arc::new(std::io::Error::other(error.to_string())),
-            }),
-        }
+        let outcome = self.on.server.wait(self.storing_snapshot(sequence, bytes));
+        self.of_snapshot(outcome)
     }
 
     fn snapshot_latest(&self) -> Result<Option<Snapshot>, StorageError> {
         self.usable()?;
-        let (on, id) = (self.on.server.clone(), self.account_id.clone());
-        let rows = self.on.server.wait(async move {
-            let client = on.shared().await?;
-            let asked = "SELECT sequence, check_sum, state FROM journal_snapshot \
-                         WHERE account_id = $1 ORDER BY sequence DESC";
-            on.query(&client, asked, &[&id]).await
-        })?;
-        for row in rows {
-            let (sequence, check_sum, bytes): (i64, i64, Vec<u8>) =
-                (row.get(0), row.get(1), row.get(2));
-            let sequence = sequence as u64;
-            if xxh3_64(&bytes) as i64 == check_sum && sequence <= self.head.sequence {
-                return Ok(Some(Snapshot { sequence, bytes }));
-            }
-            tracing::warn!(
-                account_id = self.account_id,
-                sequence,
-                "snapshot is damaged, passed over"
-            );
-        }
-        Ok(None)
+        snapshots::newest(&self.on.server, &self.account_id, self.head.sequence)
+    }
+
+    fn snapshots(&self) -> Result<SnapshotIter, StorageError> {
+        self.usable()?;
+        let (server, id) = (self.on.server.clone(), self.account_id.clone());
+        Ok(snapshots::newest_first(server, id, self.head.sequence))
     }
 
     fn head(&self) -> Head {

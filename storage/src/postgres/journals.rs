@@ -41,7 +41,7 @@ impl Journals for PgJournals {
             head,
             first_bad: None,
         };
-        let mut frames = Frames::open(self.server(), account_id, 1, head)?;
+        let mut frames = Frames::open(self.server(), account_id, 1, head);
         loop {
             match frames.next_batch() {
                 Ok(Some(records)) => {

@@ -12,23 +12,30 @@
 //! same statement is sent again. It moves an account's head only from the batch before, so it
 //! either stores the batch or finds that it is stored; never twice, whatever the first one did.
 //!
+//! [`ReservedJournals`] goes on without the server: what takes exposure away is durable in a file of
+//! this machine meanwhile, and merged when the server is back.
+//!
 //! A port blocks, so each call waits here for a small runtime of this module's own: callers may be
 //! on threads of another one.
 
 mod group;
 mod journal;
 mod journals;
+mod locks;
 mod read;
 mod records;
+mod reserved;
 mod schema;
 mod series;
 mod server;
+mod snapshots;
 mod space;
 #[cfg(test)]
 mod tests;
 
 pub use journal::{PgJournal, PgJournals};
 pub use records::PgRecords;
+pub use reserved::{ReservedJournal, ReservedJournals};
 pub use schema::{migrate, migrate_empty, schema_version};
 pub use series::{Layout, PgSeries};
 pub use server::{PgServer, ServerOptions};

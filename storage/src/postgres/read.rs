@@ -9,7 +9,8 @@ use crate::port::journal::{ChainHash, Head, JournalError, Record};
 use futures::TryStreamExt;
 use std::pin::Pin;
 use std::sync::mpsc;
-use tokio_postgres::RowStream;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, RowStream};
 
 /// Batches that are read ahead.
 const AHEAD: usize = 16;
@@ -26,37 +27,26 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    pub fn open(
-        server: &PgServer,
-        account_id: &str,
-        from: u64,
-        head: Head,
-    ) -> Result<Frames, StorageError> {
+    /// Begins to read. Nothing is waited for here: that the server does not answer is told as the
+    /// first batch, on the thread that reads.
+    pub fn open(server: &PgServer, account_id: &str, from: u64, head: Head) -> Frames {
         let (sender, rows) = mpsc::sync_channel(AHEAD);
         let (on, id) = (server.clone(), account_id.to_owned());
         let (first, last) = (from.min(i64::MAX as u64) as i64, head.sequence as i64);
-        let stream = server.wait(async move {
-            // A connection of its own: the reader may be slow, and nobody waits behind it.
-            let client = on.connection().await?;
-            let asked = "SELECT frame FROM journal_frame WHERE account_id = $1 \
-                         AND last_sequence >= $2 AND last_sequence <= $3 ORDER BY last_sequence";
-            let statement = on.within(client.prepare(asked)).await?;
-            let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&id, &first, &last];
-            let stream = on.within(client.query_raw(&statement, parameters)).await?;
-            Ok((client, stream))
-        })?;
-        let on = server.clone();
         server.spawn(async move {
-            let (_client, stream) = stream;
-            hand_over(&on, Box::pin(stream), sender).await;
+            match stream(&on, &id, first, last).await {
+                Ok((_client, rows)) => hand_over(&on, Box::pin(rows), sender).await,
+                // Nobody listens any more, or there is room for the first.
+                Err(error) => drop(sender.try_send(Err(error))),
+            }
         });
-        Ok(Frames {
+        Frames {
             rows,
             account_id: account_id.to_owned(),
             from,
             next: (from <= 1).then(|| (1, genesis(account_id))),
             until: head.sequence,
-        })
+        }
     }
 
     /// Returns the records, each once its batch was found whole and in its place.
@@ -157,6 +147,23 @@ impl Frames {
             },
         })
     }
+}
+
+/// Asks for the batches on a connection of its own: the reader may be slow, and nobody waits behind
+/// it.
+async fn stream(
+    on: &PgServer,
+    account_id: &str,
+    first: i64,
+    last: i64,
+) -> Result<(Client, RowStream), StorageError> {
+    let client = on.connection().await?;
+    let asked = "SELECT frame FROM journal_frame WHERE account_id = $1 \
+                 AND last_sequence >= $2 AND last_sequence <= $3 ORDER BY last_sequence";
+    let statement = on.within(client.prepare(asked)).await?;
+    let parameters: [&(dyn ToSql + Sync); 3] = [&account_id, &first, &last];
+    let rows = on.within(client.query_raw(&statement, parameters)).await?;
+    Ok((client, rows))
 }
 
 async fn hand_over(

@@ -31,7 +31,8 @@ pub struct ServerOptions {
     /// How long one attempt to connect, or one statement, may take.
     pub timeout: Duration,
     /// How long a commit goes on trying while the server does not answer. Afterwards the process
-    /// has to abort and recover.
+    /// has to abort and recover. With a reserve ([`super::ReservedJournals`]) nobody waits for it,
+    /// and `Duration::MAX` goes on until the server is back.
     pub give_up: Duration,
 }
 
@@ -120,6 +121,16 @@ impl PgServer {
         future: impl Future<Output = Result<T, StorageError>> + Send + 'static,
     ) -> Result<T, StorageError> {
         self.inner.waiter.wait(future)
+    }
+
+    /// As `wait`, but no longer than `patience`; the future goes on by itself then.
+    pub(super) fn wait_for<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        future: impl Future<Output = Result<T, StorageError>> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let outcome = self.inner.waiter.wait_for(patience, future);
+        outcome.unwrap_or_else(|| Err(self.unavailable("it does not answer in time")))
     }
 
     pub(super) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
@@ -220,9 +231,7 @@ impl PgServer {
 
     async fn check(&self) -> Result<(), StorageError> {
         let client = self.shared().await?;
-        let asked = "SELECT current_setting('server_version_num')::int4 / 10000, \
-                     current_setting('fsync'), current_setting('full_page_writes'), \
-                     current_setting('synchronous_commit')";
+        let asked = "SELECT current_setting('server_version_num')::int4 / 10000";
         let row = self.query_one(&client, asked, &[]).await?;
         let version: i32 = row.get(0);
         if version < OLDEST_VERSION {
@@ -231,11 +240,20 @@ impl PgServer {
                  upgrade the server"
             )));
         }
-        for (index, name) in ["fsync", "full_page_writes", "synchronous_commit"]
-            .iter()
-            .enumerate()
-        {
-            let value: String = row.get(index + 1);
+        self.check_keeps(&client).await
+    }
+
+    /// Checks that a session keeps what it acknowledges, by the settings as it sees them: those of
+    /// the server, the database, the role or the URL.
+    ///
+    /// Errors: `Setting` names what is off; `Unavailable`.
+    pub(super) async fn check_keeps(&self, client: &Client) -> Result<(), StorageError> {
+        const KEEPERS: [&str; 3] = ["fsync", "full_page_writes", "synchronous_commit"];
+        let asked = "SELECT current_setting('fsync'), current_setting('full_page_writes'), \
+                     current_setting('synchronous_commit')";
+        let row = self.query_one(client, asked, &[]).await?;
+        for (index, name) in KEEPERS.iter().enumerate() {
+            let value: String = row.get(index);
             if value == "off" {
                 return Err(self.setting(format!(
                     "names a server with {name} = off, which loses acknowledged orders when it \

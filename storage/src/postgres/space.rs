@@ -1,6 +1,6 @@
 //! Whose a database is, and the PostgreSQL schemas that keep runs in one database apart.
 
-use super::journal::LOCK_SPACE;
+use super::locks::{Locks, SPACE};
 use super::server::PgServer;
 use crate::StorageError;
 use std::fmt;
@@ -9,6 +9,9 @@ use tokio_postgres::Client;
 
 /// How long a claim waits for a holder that has just ended: the server notices within moments.
 const ENDING: Duration = Duration::from_secs(3);
+/// The lock of a whole database or space: no account has this id.
+const WHOLE: &str = "";
+
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A database, or one space of it, in use by this process. Dropping it gives it free, and so does
@@ -19,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct Claim {
     server: PgServer,
     /// Holds the lock; with it the lock goes.
-    client: Option<Client>,
+    _locks: Locks,
 }
 
 impl fmt::Debug for Claim {
@@ -30,15 +33,6 @@ impl fmt::Debug for Claim {
     }
 }
 
-impl Drop for Claim {
-    fn drop(&mut self) {
-        // Its connection belongs to the server's runtime.
-        if let Some(client) = self.client.take() {
-            self.server.spawn(async move { drop(client) });
-        }
-    }
-}
-
 impl PgServer {
     /// Takes the database, or its space, for this process.
     ///
@@ -46,16 +40,15 @@ impl PgServer {
     /// `Locked` while another process has it; `Unavailable`.
     pub fn claim(&self) -> Result<Claim, StorageError> {
         let on = self.clone();
-        let client = self.wait(async move {
-            let client = on.connection().await?;
-            let lock = "SELECT pg_try_advisory_lock($1, hashtext(current_schema() || '/'))";
+        let locks = self.wait(async move {
+            let locks = Locks::on(&on, on.connection().await?);
             let begun = Instant::now();
             loop {
-                let row = on.query_one(&client, lock, &[&LOCK_SPACE]).await?;
-                if row.get::<_, bool>(0) {
-                    return Ok(client);
+                if locks.take(WHOLE).await? {
+                    return Ok(locks);
                 }
                 if begun.elapsed() > ENDING {
+                    let client = on.shared().await?;
                     return Err(StorageError::Locked {
                         path: on.name().into(),
                         holder: holder(&on, &client).await?,
@@ -66,7 +59,7 @@ impl PgServer {
         })?;
         Ok(Claim {
             server: self.clone(),
-            client: Some(client),
+            _locks: locks,
         })
     }
 
@@ -129,7 +122,7 @@ async fn holder(server: &PgServer, client: &Client) -> Result<String, StorageErr
                  JOIN pg_locks USING (pid) WHERE locktype = 'advisory' AND granted \
                  AND classid = $1::int4::oid \
                  AND objid = (hashtext(current_schema() || '/')::int8 & x'ffffffff'::int8)::oid";
-    let row = server.query_opt(client, asked, &[&LOCK_SPACE]).await?;
+    let row = server.query_opt(client, asked, &[&SPACE]).await?;
     Ok(row.map_or_else(
         || "another process".to_owned(),
         |row| {

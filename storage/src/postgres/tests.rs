@@ -4,7 +4,7 @@ use super::*;
 use crate::StorageError;
 use crate::port::journal::{Class, Journal, Record, Unit};
 use crate::testkit::{Postgres, Proxy, here};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn options(url: &str) -> ServerOptions {
     ServerOptions {
@@ -255,4 +255,41 @@ fn a_server_that_may_lose_commits_is_refused() {
         let text = format!("{name} = off, which loses acknowledged orders");
         assert!(error.to_string().contains(&text), "{error}");
     }
+}
+
+#[test]
+fn locks_that_a_lost_connection_took_with_it_are_taken_again() {
+    let Some(postgres) = here(Postgres::start()) else {
+        return;
+    };
+    let proxy = Proxy::start(postgres.port()).expect("a proxy starts");
+    let server = connect(&through(&proxy, &postgres));
+    let claim = server.claim().expect("nobody has it");
+    let journals = PgJournals::new(&server).expect("the tables are there");
+    let first = journals.open("first").expect("it opens");
+    let count = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted";
+    let held = || postgres.query("apex", count).expect("it answers");
+    let until = |wanted: &str| {
+        let begun = Instant::now();
+        while held() != wanted {
+            assert!(
+                begun.elapsed() < Duration::from_secs(20),
+                "{} locks",
+                held()
+            );
+        }
+    };
+    assert_eq!(held(), "2");
+    proxy.set_refusing(true);
+    proxy.cut();
+    until("0");
+    proxy.set_refusing(false);
+    until("2");
+    let other = connect(&postgres.url());
+    let locked = other.claim().expect_err("it is in use");
+    assert!(matches!(locked, StorageError::Locked { .. }), "{locked}");
+    // Another account can be opened, and the locks go with their owners.
+    drop(journals.open("second").expect("it opens"));
+    drop((first, journals, claim));
+    until("0");
 }

@@ -29,6 +29,8 @@ pub struct Postgres {
     port: u16,
     settings: Vec<String>,
     process: Option<Child>,
+    /// Its processes that were stopped and wait to go on.
+    paused: Vec<Pid>,
 }
 
 impl Postgres {
@@ -53,6 +55,7 @@ impl Postgres {
             port: 0,
             settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
             process: None,
+            paused: Vec::new(),
         };
         server.make()?;
         let mut last = None;
@@ -121,6 +124,42 @@ impl Postgres {
                 Ok(()) => return Ok(()),
             }
         }
+    }
+
+    /// Stops all its processes where they are (SIGSTOP): it answers nothing and refuses nothing.
+    ///
+    /// # Errors
+    /// When they cannot be found or stopped.
+    pub fn pause(&mut self) -> io::Result<()> {
+        let Some(first) = self.process.as_ref().and_then(|it| pid(it.id())) else {
+            return Ok(());
+        };
+        // The first one before its children, so that no further ones come.
+        kill_process(first, Signal::STOP)?;
+        self.paused.push(first);
+        for child in children(first)? {
+            // One that has just ended is no child any more.
+            let _ = kill_process(child, Signal::STOP);
+            self.paused.push(child);
+        }
+        Ok(())
+    }
+
+    /// Lets it go on after [`Postgres::pause`].
+    pub fn resume(&mut self) {
+        for paused in self.paused.drain(..).rev() {
+            // It may have been killed meanwhile.
+            let _ = kill_process(paused, Signal::CONT);
+        }
+    }
+
+    /// Changes a setting of the running server, `name=value`, for sessions old and new.
+    ///
+    /// # Errors
+    /// When the server refuses it.
+    pub fn set(&self, name: &str, value: &str) -> io::Result<()> {
+        self.query("postgres", &format!("ALTER SYSTEM SET {name} = {value}"))?;
+        self.query("postgres", "SELECT pg_reload_conf()").map(drop)
     }
 
     /// Runs a statement as the administrator.
@@ -232,9 +271,10 @@ impl Postgres {
         let Some(mut process) = self.process.take() else {
             return Ok(());
         };
-        if let Some(id) = Pid::from_raw(process.id() as i32) {
+        if let Some(id) = pid(process.id()) {
             kill_process(id, signal)?;
         }
+        self.resume();
         process.wait()?;
         Ok(())
     }
@@ -245,6 +285,17 @@ impl Drop for Postgres {
         // A test that is done needs no orderly end, and one that fails says why by itself.
         let _ = self.end(Signal::QUIT);
     }
+}
+
+fn pid(id: u32) -> Option<Pid> {
+    Pid::from_raw(id as i32)
+}
+
+fn children(of: Pid) -> io::Result<Vec<Pid>> {
+    let of = of.as_raw_nonzero();
+    let listed = std::fs::read_to_string(format!("/proc/{of}/task/{of}/children"))?;
+    let ids = listed.split_whitespace().filter_map(|id| id.parse().ok());
+    Ok(ids.filter_map(Pid::from_raw).collect())
 }
 
 /// Returns the folder of the newest server that is installed.

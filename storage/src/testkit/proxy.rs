@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 #[derive(Debug, Default)]
@@ -13,6 +13,8 @@ struct Wires {
     swallow: AtomicBool,
     /// New connections are refused.
     refuse: AtomicBool,
+    /// What is asked with this in it is answered so, and never reaches the server.
+    refusal: Mutex<Option<(&'static [u8], Vec<u8>)>>,
     cuts: AtomicUsize,
     ended: AtomicBool,
 }
@@ -54,12 +56,7 @@ impl Proxy {
 
     /// Cuts all wires at once.
     pub fn cut(&self) {
-        let mut open = self
-            .wires
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        for wire in open.drain(..) {
+        for wire in lock(&self.wires.open).drain(..) {
             // It may be cut already.
             let _ = wire.shutdown(Shutdown::Both);
         }
@@ -69,6 +66,12 @@ impl Proxy {
     /// done what it was asked to, and the client does not know.
     pub fn swallow_next_answer(&self) {
         self.wires.swallow.store(true, Ordering::SeqCst);
+    }
+
+    /// Answers what is asked with `word` in it by `answer`, in the server's place; `None` lets all
+    /// through again.
+    pub fn answer_instead(&self, refusal: Option<(&'static [u8], Vec<u8>)>) {
+        *lock(&self.wires.refusal) = refusal;
     }
 
     /// Refuses or takes new connections.
@@ -95,31 +98,63 @@ fn connect(wires: &Arc<Wires>, client: TcpStream, to: u16) -> io::Result<()> {
     let server = TcpStream::connect(("127.0.0.1", to))?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
-    let mut open = wires.open.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut open = lock(&wires.open);
     open.push(client.try_clone()?);
     open.push(server.try_clone()?);
     drop(open);
     let (asking, asked) = (client.try_clone()?, server.try_clone()?);
-    thread::spawn(move || forward(asking, asked, |_| false));
-    let wires = wires.clone();
+    let mut answering = client.try_clone()?;
+    let of_client = wires.clone();
+    thread::spawn(move || {
+        forward(asking, asked, |bytes| {
+            let refusal = lock(&of_client.refusal).clone();
+            let refused = refusal.filter(|(word, _)| holds(bytes, word));
+            let Some((_, answer)) = refused else {
+                return Then::Forward;
+            };
+            // Its wire may be cut already.
+            let _ = answering.write_all(&answer);
+            Then::Drop
+        });
+    });
+    let of_server = wires.clone();
     thread::spawn(move || {
         forward(server, client, |_| {
-            let swallows = wires.swallow.swap(false, Ordering::SeqCst);
-            if swallows {
-                wires.cuts.fetch_add(1, Ordering::SeqCst);
+            if !of_server.swallow.swap(false, Ordering::SeqCst) {
+                return Then::Forward;
             }
-            swallows
+            of_server.cuts.fetch_add(1, Ordering::SeqCst);
+            Then::Cut
         });
     });
     Ok(())
 }
 
-/// Forwards until one side ends or `cuts` says so.
-fn forward(mut from: TcpStream, mut to: TcpStream, cuts: impl Fn(&[u8]) -> bool) {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is in them is whole whatever panicked beside it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn holds(bytes: &[u8], word: &[u8]) -> bool {
+    bytes.windows(word.len()).any(|here| here == word)
+}
+
+/// What becomes of bytes on a wire.
+enum Then {
+    Forward,
+    Drop,
+    Cut,
+}
+
+/// Forwards until one side ends or `judge` cuts the wire.
+fn forward(mut from: TcpStream, mut to: TcpStream, mut judge: impl FnMut(&[u8]) -> Then) {
     let mut bytes = [0; 16 * 1024];
     while let Ok(count) = from.read(&mut bytes) {
-        if count == 0 || cuts(&bytes[..count]) || to.write_all(&bytes[..count]).is_err() {
-            break;
+        let bytes = &bytes[..count];
+        match judge(bytes) {
+            Then::Drop => continue,
+            Then::Forward if count > 0 && to.write_all(bytes).is_ok() => {}
+            Then::Forward | Then::Cut => break,
         }
     }
     // Either may be closed already.

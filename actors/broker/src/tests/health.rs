@@ -1,8 +1,10 @@
 //! The journal without space.
 
 use super::support::*;
-use apex_bus::message::JournalHealth::{Full, Ready, Reserve};
-use apex_bus::message::{AccountCommand, AccountMessage, AccountQuery, CommandError, Urgency};
+use apex_bus::message::JournalHealth::{Away, Full, Ready, Reserve};
+use apex_bus::message::{
+    AccountAnswer, AccountCommand, AccountMessage, AccountQuery, CommandError, Urgency,
+};
 use apex_domain::order::OrderStatus;
 use apex_domain::risk::Limits;
 
@@ -37,6 +39,86 @@ fn on_the_reserve_only_what_takes_exposure_away_is_decided() {
     assert_eq!(desk.venue.sent()[2..], ["cancel a", "cancel b"]);
     desk.health(Ready);
     assert!(!is_refused_now(desk.command(halt(false))));
+}
+
+#[test]
+fn while_the_journals_server_is_away_a_refusal_says_so_and_cancels_leave() {
+    let mut desk = Desk::connected();
+    desk.working("a");
+    desk.health(Away);
+    for refused in [desk.submit("b"), desk.command(amend_command("a", "r1", 2))] {
+        let error = refused.take().expect_err("nothing is decided");
+        assert_eq!(error, CommandError::JournalAway);
+        let text = error.to_string();
+        assert!(text.contains("database server does not answer"), "{text}");
+    }
+    let mut cancel = desk.cancel("a");
+    desk.durable_all();
+    assert!(cancel.is_there());
+    assert_eq!(desk.venue.sent()[1..], ["cancel a"]);
+    desk.health(Ready);
+    let again = desk.submit("b");
+    desk.durable_all();
+    assert!(again.take().is_ok());
+}
+
+/// The journal's server was found to be away before what was decided was on it; the reserve has it.
+fn found_away(desk: &mut Desk) {
+    desk.health(Away);
+    desk.durable_all();
+}
+
+#[test]
+fn an_order_that_was_not_on_the_server_in_time_ends_unsent() {
+    let mut desk = Desk::connected();
+    desk.working("a");
+    desk.working("c");
+    let (new, again) = (desk.submit("b"), desk.submit("b"));
+    let amend = desk.command(amend_command("a", "r1", 2));
+    let mut cancel = desk.cancel("c");
+    found_away(&mut desk);
+    for answer in [new, again, amend] {
+        assert_eq!(answer.take(), Err(CommandError::NotSent));
+    }
+    assert!(cancel.is_there());
+    // Where an order stands after a refused amend is asked for.
+    assert_eq!(desk.venue.sent()[2..], ["cancel c", "query a"]);
+    assert_eq!(desk.status("a"), OrderStatus::Accepted);
+    assert_eq!(desk.status("b"), OrderStatus::Rejected);
+    // The same again is the same order, and sends nothing either.
+    let AccountAnswer::Order(Some(order)) = desk.query(AccountQuery::Order(key("b"))).take() else {
+        panic!("it is kept");
+    };
+    assert!(order.reason.contains("not sent"), "{}", order.reason);
+    desk.health(Ready);
+    assert!(desk.submit("b").take().is_ok());
+    assert_eq!(desk.venue.sent().len(), 4);
+}
+
+#[test]
+fn an_order_that_was_canceled_before_it_was_taken_back_is_canceled() {
+    let mut desk = Desk::connected();
+    let new = desk.submit("a");
+    let cancel = desk.cancel("a");
+    let mut kill = desk.command(halt(true));
+    found_away(&mut desk);
+    assert_eq!(new.take(), Err(CommandError::NotSent));
+    assert!(cancel.take().is_ok() && kill.is_there());
+    assert_eq!(desk.status("a"), OrderStatus::Canceled);
+    assert!(desk.venue.sent().is_empty());
+}
+
+#[test]
+fn what_the_server_had_in_time_has_left_and_stays() {
+    let mut desk = Desk::connected();
+    let first = desk.submit("a");
+    desk.durable_all();
+    let second = desk.submit("b");
+    found_away(&mut desk);
+    assert!(first.take().is_ok());
+    assert_eq!(second.take(), Err(CommandError::NotSent));
+    assert_eq!(desk.venue.sent(), ["new a"]);
+    assert_eq!(desk.status("a"), OrderStatus::Submitted);
 }
 
 fn is_refused_now(mut answer: CommandAnswer) -> bool {

@@ -69,6 +69,32 @@ fn view(last: i64) -> MarketView {
 }
 
 #[test]
+fn one_that_waits_here_is_taken_back_with_the_rest_unless_it_was_on_the_server() {
+    use apex_bus::message::{CommandError, JournalHealth};
+    let mut desk = Desk::connected();
+    define_bare(&mut desk);
+    drop(desk.command(submit_command(stop("old"))));
+    desk.durable_all();
+    let new = desk.command(submit_command(stop("new")));
+    let again = desk.command(submit_command(stop("new")));
+    let known = desk.command(submit_command(stop("old")));
+    desk.health(JournalHealth::Away);
+    desk.durable_all();
+    for answer in [new, again] {
+        assert_eq!(answer.take(), Err(CommandError::NotSent));
+    }
+    assert!(known.take().is_ok());
+    assert_eq!(desk.status("new"), OrderStatus::Canceled);
+    // What was promised before is kept.
+    desk.shell_take(AccountMessage::Market {
+        instrument_id: bare().instrument_id,
+        view: view(instrument().start_price.0 + 100),
+    });
+    desk.durable_all();
+    assert_eq!(desk.venue.sent(), ["new old"]);
+}
+
+#[test]
 fn an_order_that_the_venue_lacks_waits_here_and_leaves_at_its_price() {
     let mut desk = Desk::connected();
     define_bare(&mut desk);

@@ -98,8 +98,27 @@ pub enum CommandError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The journal has no space: new orders and amends wait until there is, cancels go on.
-    #[error("the journal is full: free disk space, then send the order again")]
+    #[error(
+        "the journal is full and takes nothing new: free disk space, or start its database server \
+         again, then send the order again"
+    )]
     JournalFull,
+    /// The server that keeps the journal does not answer: new orders and amends wait until it
+    /// does, cancels and the kill switch go on.
+    #[error(
+        "the journal's database server does not answer, so new orders and amends are refused while \
+         cancels go on: start the server or mend what its log says (`apextrade doctor`), then send \
+         the order again once /ready answers 200"
+    )]
+    JournalAway,
+    /// The server that keeps the journal stopped answering before a new order or amend was on it.
+    /// It left for no venue: the order stands as rejected, an amend as refused.
+    #[error(
+        "the journal's database server stopped answering before the order was on it: it was not \
+         sent to the venue and stands as rejected, an amend as refused; send it again under a new \
+         id once /ready answers 200"
+    )]
+    NotSent,
     /// Too many commands of its class, [`super::Urgency`], are under way; try again a little later.
     #[error("the account has {limit} commands under way, try again in a moment")]
     Overloaded { limit: usize },
@@ -118,8 +137,10 @@ pub enum CommandError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JournalHealth {
     Ready,
-    /// Only cancels, the kill switch and reports are taken.
+    /// The disk is full: only cancels, the kill switch and reports are taken.
     Reserve,
+    /// The server that keeps it does not answer: as `Reserve`, into a file of this machine.
+    Away,
     /// Nothing is taken.
     Full,
 }

@@ -248,3 +248,21 @@ fn a_real_journal_goes_from_ready_to_reserve_to_full_and_back_without_a_loss() {
     let journal = EmbeddedJournal::open(&dir, "paper", options).unwrap();
     assert_eq!(journal.opened().records, decided);
 }
+
+#[test]
+fn that_the_server_is_away_is_told_before_what_is_durable_without_it() {
+    use Notice::{Durable, Health};
+    let mut bench = Bench::new();
+    let mut write = |away| {
+        bench.watch.set_away(away);
+        bench.decide(1, KB);
+        bench.committer.write();
+        heard(&bench.notices)
+    };
+    assert_eq!(write(false), [Durable(1)]);
+    assert_eq!(write(true), [Health(JournalHealth::Away), Durable(2)]);
+    assert_eq!(write(true), [Durable(3)]);
+    assert_eq!(write(false), [Durable(4)]);
+    assert_eq!(write(true), [Health(JournalHealth::Away), Durable(5)]);
+    assert_eq!(bench.committer.health(), JournalHealth::Away);
+}

@@ -285,6 +285,8 @@ pub fn outcome(command_id: u64, answer: Result<Reply, CommandError>) -> v1::Comm
         Err(error) => NotTaken::new(
             match error {
                 CommandError::JournalFull => "JOURNAL_FULL",
+                CommandError::JournalAway => "JOURNAL_AWAY",
+                CommandError::NotSent => "NOT_SENT",
                 CommandError::Overloaded { .. } => "OVERLOADED",
                 CommandError::Timeout { .. } => "OUTCOME_UNKNOWN",
                 CommandError::VenueDown => "VENUE_DOWN",

@@ -47,6 +47,7 @@ pub fn run(args: &DoctorArgs, settings: &Settings) -> Result<ExitCode> {
         data_folder(data_dir),
         database(&settings.servers),
         journal(data_dir, &settings.servers),
+        reserve(data_dir),
         token(data_dir),
         gateway(&settings.listen),
     ];
@@ -135,6 +136,24 @@ fn journal(data_dir: &Path, servers: &ServerSettings) -> Check {
             "see `apextrade verify`, then restore from a backup".to_owned(),
         ),
         Err(error) => Check::bad(NAME, error.to_string(), "see the message".to_owned()),
+    }
+}
+
+fn reserve(data_dir: &Path) -> Check {
+    const NAME: &str = "reserve";
+    match stores::waiting(data_dir) {
+        Ok(None) => Check::good(NAME, "nothing waits for a database".to_owned()),
+        Ok(Some(waiting)) => Check::bad(
+            NAME,
+            format!("{waiting} are in the data folder alone and wait for the database"),
+            "start the database server, and `apextrade up` where it does not run: nothing else is \
+             to be done"
+                .to_owned(),
+        ),
+        Err(error) => {
+            let fix = error.advice().unwrap_or("see the message");
+            Check::bad(NAME, error.to_string(), fix.to_owned())
+        }
     }
 }
 

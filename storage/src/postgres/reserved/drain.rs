@@ -1,0 +1,136 @@
+//! From the reserve to the server, in order and once.
+
+use super::super::group::Row;
+use super::{ReservedJournal, Sent};
+use crate::StorageError;
+use crate::embedded::{Kept, Left};
+use crate::port::journal::Journal;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
+
+/// What is sent to the server at once. A frame is never larger.
+const SENT_BYTES: usize = 1 << 20;
+
+impl ReservedJournal {
+    /// Looks what the server has taken, and sends what follows. Waits `first` for what is under
+    /// way, and up to `budget` in all once the server has answered.
+    pub(super) fn drain(&mut self, first: Duration, budget: Duration) -> Result<(), StorageError> {
+        let until = Instant::now() + budget;
+        let mut wait = first;
+        loop {
+            if let Some(sent) = &self.sent {
+                match sent.outcome.recv_timeout(wait) {
+                    Ok(Ok(())) => self.taken(),
+                    // It is asked again at the next look: the head says what it has.
+                    Ok(Err(StorageError::Unavailable { .. }))
+                    | Err(RecvTimeoutError::Disconnected) => {
+                        self.sent = None;
+                        return Ok(());
+                    }
+                    Ok(Err(error)) => return Err(error),
+                    Err(RecvTimeoutError::Timeout) => return Ok(()),
+                }
+                wait = until.saturating_duration_since(Instant::now());
+            }
+            if self.kept.is_empty() {
+                return self.come_back();
+            }
+            if !self.send() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The server has what was sent.
+    fn taken(&mut self) {
+        if let Some(sent) = self.sent.take() {
+            self.kept.drain(..sent.frames.min(self.kept.len()));
+            self.server.stored(sent.after);
+        }
+    }
+
+    /// Sends the oldest frames. Returns false with too much waiting for the writers: it is tried
+    /// again at the next look.
+    fn send(&mut self) -> bool {
+        let mut bytes = 0;
+        let fits = |kept: &&Kept| {
+            bytes += kept.frame.len();
+            bytes <= SENT_BYTES
+        };
+        // A frame is never larger than that alone.
+        let chunk: Vec<&Kept> = self.kept.iter().take_while(fits).collect();
+        let Some(last) = chunk.last() else {
+            return false;
+        };
+        let (after, frames) = (last.after, chunk.len());
+        let handed_over = self.server.hand_over(after, rows(chunk)).ok();
+        self.sent = handed_over.map(|outcome| Sent {
+            frames,
+            after,
+            outcome,
+        });
+        self.sent.is_some()
+    }
+
+    /// The server has everything: what comes next goes there alone.
+    fn come_back(&mut self) -> Result<(), StorageError> {
+        self.reserve.clear()?;
+        self.exhausted = false;
+        if let Some(since) = self.away_since.take() {
+            tracing::warn!(
+                account_id = self.server.account_id(),
+                seconds = since.elapsed().as_secs_f64(),
+                sequence = self.head.sequence,
+                "the journal's server is back and has everything: new orders are taken again"
+            );
+        }
+        Ok(())
+    }
+
+    /// Brings what an earlier run has left to the server, before anything else.
+    pub(super) fn merge(&mut self, left: Left) -> Result<(), StorageError> {
+        let Some(last) = left.frames.last().map(|frame| frame.after) else {
+            return self.reserve.clear();
+        };
+        let at = self.server.head();
+        let ends = std::iter::once(left.before).chain(left.frames.iter().map(|kept| kept.after));
+        let Some(stored) = ends.into_iter().position(|end| end == at) else {
+            return Err(StorageError::ReserveConflict {
+                path: self.reserve.folder().to_owned(),
+                account_id: self.server.account_id().to_owned(),
+                first: left.before.sequence + 1,
+                last: last.sequence,
+                server_at: at.sequence,
+            });
+        };
+        tracing::warn!(
+            account_id = self.server.account_id(),
+            from = at.sequence + 1,
+            to = last.sequence,
+            "a reserve was left: it goes to the server first"
+        );
+        self.kept = left.frames.into_iter().skip(stored).collect();
+        (self.head, self.staged_sequence) = (last, last.sequence);
+        self.away_since = Some(Instant::now());
+        let timeout = self.server.server().options().timeout;
+        while self.away_since.is_some() {
+            let before = self.kept.len();
+            self.drain(timeout, timeout)?;
+            if self.away_since.is_some() && self.kept.len() == before {
+                let server = self.server.server();
+                return Err(server.unavailable("it does not take the reserve in time"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns the rows of frames.
+pub(super) fn rows<'a>(frames: impl IntoIterator<Item = &'a Kept>) -> Vec<Row> {
+    let row = |kept: &Kept| Row {
+        first: kept.first,
+        last: kept.after.sequence,
+        frame: kept.frame.clone(),
+    };
+    frames.into_iter().map(row).collect()
+}

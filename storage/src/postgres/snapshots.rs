@@ -1,0 +1,93 @@
+//! An account's snapshots, in a database.
+
+use super::server::{Parameters, PgServer};
+use crate::StorageError;
+use crate::port::journal::{Snapshot, SnapshotIter};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Snapshots that are kept of an account: one to restore from, and one in case it is damaged.
+const KEPT: i64 = 2;
+
+/// Stores a snapshot and forgets the older ones. Returns false when another owner has the account.
+pub(super) async fn store(
+    on: PgServer,
+    account_id: String,
+    epoch: i64,
+    sequence: u64,
+    state: Vec<u8>,
+) -> Result<bool, StorageError> {
+    let client = on.shared().await?;
+    // Only by the owner, as everything else. The lock lets commits of the account pass: a large
+    // state takes longer than they may wait.
+    let store = "
+        WITH owned AS (
+            SELECT 1 FROM journal_account WHERE account_id = $1 AND epoch = $5 FOR KEY SHARE
+        ), stored AS (
+            INSERT INTO journal_snapshot (account_id, sequence, check_sum, state)
+            SELECT $1, $2, $3, $4 FROM owned
+            ON CONFLICT (account_id, sequence) DO UPDATE
+            SET check_sum = excluded.check_sum, state = excluded.state
+            RETURNING sequence
+        ), forgotten AS (
+            DELETE FROM journal_snapshot WHERE account_id = $1 AND sequence < (
+                SELECT min(sequence) FROM (
+                    SELECT sequence FROM journal_snapshot WHERE account_id = $1
+                    UNION SELECT sequence FROM stored
+                    ORDER BY sequence DESC LIMIT $6
+                ) AS kept
+            )
+        )
+        SELECT count(*) FROM stored";
+    let (sequence, check_sum) = (sequence as i64, xxh3_64(&state) as i64);
+    let parameters: Parameters<'_> = &[&account_id, &sequence, &check_sum, &state, &epoch, &KEPT];
+    let row = on.query_one(&client, store, parameters).await?;
+    Ok(row.get::<_, i64>(0) == 1)
+}
+
+/// Returns the newest whole snapshot at or below a sequence.
+pub(super) fn newest(
+    server: &PgServer,
+    account_id: &str,
+    at_most: u64,
+) -> Result<Option<Snapshot>, StorageError> {
+    let mut at_most = at_most;
+    loop {
+        let (on, id, up_to) = (server.clone(), account_id.to_owned(), at_most as i64);
+        let row = server.wait(async move {
+            let client = on.shared().await?;
+            let asked = "SELECT sequence, check_sum, state FROM journal_snapshot \
+                         WHERE account_id = $1 AND sequence <= $2 ORDER BY sequence DESC LIMIT 1";
+            on.query_opt(&client, asked, &[&id, &up_to]).await
+        })?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let (sequence, check_sum, bytes): (i64, i64, Vec<u8>) =
+            (row.get(0), row.get(1), row.get(2));
+        let sequence = sequence as u64;
+        if xxh3_64(&bytes) as i64 == check_sum {
+            return Ok(Some(Snapshot { sequence, bytes }));
+        }
+        tracing::warn!(account_id, sequence, "snapshot is damaged, passed over");
+        let Some(below) = sequence.checked_sub(1) else {
+            return Ok(None);
+        };
+        at_most = below;
+    }
+}
+
+/// Returns the whole snapshots at or below a sequence, each read when it is asked for.
+pub(super) fn newest_first(server: PgServer, account_id: String, at_most: u64) -> SnapshotIter {
+    let mut at_most = Some(at_most);
+    Box::new(std::iter::from_fn(move || {
+        let found = newest(&server, &account_id, at_most?).unwrap_or_else(|error| {
+            // A snapshot is a short cut and never the truth: without it all is read.
+            tracing::warn!(account_id, %error, "snapshots cannot be read");
+            None
+        });
+        at_most = found
+            .as_ref()
+            .and_then(|found| found.sequence.checked_sub(1));
+        found
+    }))
+}
