@@ -33,15 +33,15 @@ pub mod verify;
 
 pub use embedded::{
     DataDir, EmbeddedJournal, EmbeddedJournals, EmbeddedRecords, EmbeddedSeries, Options,
-    read_record,
+    own_objects, read_record,
 };
 pub use error::{Damage, Position, StorageError};
 pub use folder::FolderObjects;
 pub use memory::{MemoryHot, MemoryJournal, MemoryRecords, MemorySeries, MemoryStore};
 pub use port::hot::{Hot, HotHealth, Signal, Signals, Wakes};
 pub use port::journal::{
-    ChainHash, Class, DurableSequence, Head, Journal, JournalError, JournalState, Record,
-    RecordIter, RecordRef, Snapshot, SnapshotIter, Unit,
+    ChainHash, Class, Closed, ClosingJob, DurableSequence, Head, Journal, JournalError,
+    JournalState, Record, RecordIter, RecordRef, Snapshot, SnapshotIter, Unit,
 };
 pub use port::journals::Journals;
 pub use port::objects::{ContentHash, ObjectInfo, ObjectKey, Objects};

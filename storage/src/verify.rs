@@ -53,8 +53,7 @@ pub fn accounts(data_dir: &Path) -> Result<Vec<String>, StorageError> {
 }
 
 /// Checks every byte of an account's journal and shows each record, in order, up to the first bad
-/// place. `objects` has what was moved out of the folder; without it what is left is checked, and
-/// shown from its first record on. Takes no lock; of a journal in use the last batch may look unfinished.
+/// place, what was moved to the folder's store of objects first. Takes no lock; of a journal in use the last batch may look unfinished.
 ///
 /// # Errors
 /// `NotFound` without such a journal, `BadName`, `Io` when it cannot be read. Damage is no error
@@ -62,13 +61,14 @@ pub fn accounts(data_dir: &Path) -> Result<Vec<String>, StorageError> {
 pub fn verify(
     data_dir: &Path,
     account_id: &str,
-    objects: Option<&Arc<dyn Objects>>,
     each: &mut dyn FnMut(RecordRef<'_>),
 ) -> Result<VerifyReport, StorageError> {
-    verify_on(&RealDisk, data_dir, account_id, objects, each)
+    let objects = crate::embedded::objects_if_any(data_dir);
+    verify_on(&RealDisk, data_dir, account_id, objects.as_ref(), each)
 }
 
-/// [`verify`] on a disk of the caller's making.
+/// [`verify`] on a disk of the caller's making. `objects` has what was moved out of the folder;
+/// without it what is left is checked, and shown from its first record on.
 ///
 /// # Errors
 /// As [`verify`].

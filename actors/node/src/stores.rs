@@ -11,6 +11,7 @@ use apex_storage::postgres::{
 };
 use apex_storage::{
     DataDir, EmbeddedJournals, EmbeddedRecords, EmbeddedSeries, Journals, Options, Records, Series,
+    own_objects,
 };
 use std::fmt;
 use std::path::Path;
@@ -100,16 +101,21 @@ impl Stores {
     ) -> Result<Stores, NodeError> {
         check_place(dir.root(), servers)?;
         let Some(url) = &servers.database_url else {
-            return Stores::in_folder(dir);
+            return Stores::in_folder(dir, purpose);
         };
         let stores = Stores::in_database(dir, url, purpose)?;
         Marks::in_folder(dir.root()).set(PLACE, stores.database().unwrap_or_default())?;
         Ok(stores)
     }
 
-    fn in_folder(dir: &Arc<DataDir>) -> Result<Stores, NodeError> {
+    fn in_folder(dir: &Arc<DataDir>, purpose: Purpose) -> Result<Stores, NodeError> {
+        let journals = EmbeddedJournals::new(dir, Options::default());
         Ok(Stores {
-            journals: Arc::new(EmbeddedJournals::new(dir, Options::default())),
+            journals: Arc::new(match purpose {
+                Purpose::Live => journals.with_objects(own_objects(dir.root())?),
+                // The journals of a replay are put aside whole when it has ended.
+                Purpose::Replay => journals,
+            }),
             records: Arc::new(EmbeddedRecords::open(dir)?),
             marks: Marks::in_folder(dir.root()),
             database: None,

@@ -3,7 +3,8 @@
 use crate::writer::Notices;
 use apex_bus::message::JournalHealth;
 use apex_storage::{
-    Class, Journal, JournalError, JournalState, Record, RecordIter, SnapshotIter, Unit,
+    Class, Closed, ClosingJob, Journal, JournalError, JournalState, Record, RecordIter,
+    SnapshotIter, Unit,
 };
 use std::collections::VecDeque;
 
@@ -105,14 +106,42 @@ impl Committer {
         self.told_away = is_away;
     }
 
-    /// Keeps a snapshot, once all that was decided before it is durable. Without space for that
-    /// there is none: the next one will do.
-    pub fn snapshot(&mut self, sequence: u64, bytes: &[u8]) {
+    /// Keeps a snapshot, once all that was decided before it is durable, and returns whether it is
+    /// kept. Without space for that there is none: the next one will do.
+    pub fn snapshot(&mut self, sequence: u64, bytes: &[u8]) -> bool {
         self.write();
         match self.journal.snapshot_write(sequence, bytes) {
-            Ok(()) => {}
+            Ok(()) => true,
             Err(error) if error.must_abort() => self.notices.failed(&error),
-            Err(error) => tracing::warn!(sequence, %error, "snapshot not written, going on"),
+            Err(error) => {
+                tracing::warn!(sequence, %error, "snapshot not written, going on");
+                false
+            }
+        }
+    }
+
+    /// Returns the work of moving what no start needs any more, if there is some.
+    pub fn closing(&self) -> Option<ClosingJob> {
+        match self.journal.closing() {
+            Ok(job) => job,
+            Err(error) if error.must_abort() => self.notices.failed(&error),
+            Err(error) => {
+                tracing::warn!(%error, "old records of the journal stay, going on");
+                None
+            }
+        }
+    }
+
+    /// Leaves what was moved to the store of objects.
+    pub fn cut(&mut self, stored: Result<Closed, JournalError>) {
+        let cut = stored.and_then(|closed| {
+            self.journal.cut(closed)?;
+            Ok(closed.sequence())
+        });
+        match cut {
+            Ok(sequence) => tracing::info!(sequence, "old records of the journal were moved"),
+            // What failed has changed nothing that the journal stands on.
+            Err(error) => tracing::warn!(%error, "old records of the journal stay, going on"),
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::committer::Committer;
 use apex_bus::message::JournalHealth;
 use apex_bus::supervision::{Abort, abort_process};
-use apex_storage::{Journal, JournalError, Record, RecordIter, SnapshotIter};
+use apex_storage::{Closed, Journal, JournalError, Record, RecordIter, SnapshotIter};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
@@ -142,6 +142,7 @@ impl Writer {
             committer: Committer::new(journal, notices),
             work: work_queue,
             requests: request_queue,
+            closing: None,
             health: JournalHealth::Ready,
             probe_interval,
             probed: None,
@@ -177,6 +178,8 @@ struct Running {
     committer: Committer,
     work: Receiver<Work>,
     requests: Receiver<Request>,
+    /// What the thread says that stores old records as objects, while there is one.
+    closing: Option<Receiver<Result<Closed, JournalError>>>,
     /// As last told.
     health: JournalHealth,
     probe_interval: Duration,
@@ -198,6 +201,7 @@ impl Running {
             let probed = self.probe_when_due();
             self.committer.write();
             self.tell_health(probed);
+            self.take_closed();
             if self.answer_requests() == Then::Stop {
                 then = Then::Stop;
             }
@@ -245,9 +249,49 @@ impl Running {
     fn take(&mut self, work: Work) {
         match work {
             Work::Unit(records) => self.committer.push(records),
-            Work::Snapshot { sequence, bytes } => self.committer.snapshot(sequence, &bytes),
+            Work::Snapshot { sequence, bytes } => {
+                if self.committer.snapshot(sequence, &bytes) {
+                    self.close_old();
+                }
+            }
             Work::Wake => {}
         }
+    }
+
+    /// Has what the snapshots made needless stored elsewhere, beside everything else. What fails is
+    /// tried again at the next snapshot; when the journal ends meanwhile, by the next start.
+    fn close_old(&mut self) {
+        if self.closing.is_some() {
+            return;
+        }
+        let Some(job) = self.committer.closing() else {
+            return;
+        };
+        let (told, outcome) = sync_channel(1);
+        let started = std::thread::Builder::new()
+            .name("journal-closing".into())
+            .spawn(move || {
+                let _ = told.send(job());
+            });
+        match started {
+            Ok(_) => self.closing = Some(outcome),
+            Err(error) => tracing::warn!(%error, "old records of the journal stay, going on"),
+        }
+    }
+
+    /// Nobody wakes the writer for it: there is no hurry.
+    fn take_closed(&mut self) {
+        let Some(outcome) = &self.closing else {
+            return;
+        };
+        match outcome.try_recv() {
+            Ok(stored) => self.committer.cut(stored),
+            Err(TryRecvError::Empty) => return,
+            Err(TryRecvError::Disconnected) => {
+                tracing::warn!("old records of the journal stay: their thread has panicked");
+            }
+        }
+        self.closing = None;
     }
 
     fn answer_requests(&mut self) -> Then {

@@ -10,7 +10,10 @@ use sha2::{Digest, Sha256};
 use super::manifest::{FileCopy, JournalEnd, Manifest, Part, is_inside};
 use super::{BLOBS, MANIFESTS, PAGE, PART_BYTES, blob_key};
 use crate::disk::{Disk, Open, RealDisk, all_zero};
-use crate::embedded::{Finding, Scan, accounts_on, journal_folder, scan, snapshot_folder};
+use crate::embedded::{
+    ClosedSegments, Finding, OBJECTS, Scan, accounts_on, base_of, base_path, journal_folder,
+    objects_if_any, scan, scan_whole, snapshot_folder,
+};
 use crate::error::StorageError;
 use crate::port::journal::RecordRef;
 use crate::port::objects::{ContentHash, ObjectKey, Objects};
@@ -112,6 +115,10 @@ pub fn copy<'a>(
             account_id,
         });
     }
+    // Behind the journals: what a base leaves to it is there before the base is.
+    for part in ["data", "hashes"] {
+        taking.tree(&data_dir.join(OBJECTS).join(part))?;
+    }
     taking.tree(&data_dir.join("series"))?;
     let manifest = Manifest {
         begun_ns,
@@ -161,7 +168,13 @@ fn replay(
         }
     };
     let folder = journal_folder(root, account_id);
-    scan(disk, &folder, account_id, &mut shown).map(drop)
+    match objects_if_any(root) {
+        Some(objects) => {
+            let closed = ClosedSegments::new(&objects, account_id);
+            scan_whole(disk, &folder, account_id, &closed, &mut shown).map(drop)
+        }
+        None => scan(disk, &folder, account_id, &mut shown).map(drop),
+    }
 }
 
 struct Taking<'a> {
@@ -201,8 +214,23 @@ impl Taking<'_> {
         Ok(())
     }
 
-    /// Copies a journal up to its last whole frame.
+    /// Copies a journal up to its last whole frame. Again, when old segments were moved meanwhile.
     fn journal(&mut self, account_id: &str) -> Result<Scan, StorageError> {
+        let before = self.files.len();
+        let mut found = self.journal_as_it_is(account_id)?;
+        for _ in 1..LOOKS {
+            let folder = journal_folder(self.root, account_id);
+            let base = base_of(self.disk, &folder, account_id)?;
+            if base.map_or(0, |base| base.sequence) == found.base.sequence {
+                break;
+            }
+            self.files.truncate(before);
+            found = self.journal_as_it_is(account_id)?;
+        }
+        Ok(found)
+    }
+
+    fn journal_as_it_is(&mut self, account_id: &str) -> Result<Scan, StorageError> {
         let folder = journal_folder(self.root, account_id);
         let mut found = scan(self.disk, &folder, account_id, &mut |_| {})?;
         let bad_at = |scan: &Scan| match &scan.finding {
@@ -221,6 +249,9 @@ impl Taking<'_> {
         }
         if let Some(refusal) = found.refusal() {
             return Err(refusal);
+        }
+        if found.base.sequence > 0 {
+            self.file(&base_path(&folder), None)?;
         }
         let newest = found.segments.len().saturating_sub(1);
         for (index, segment) in found.segments.iter().enumerate() {

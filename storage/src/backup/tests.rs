@@ -3,6 +3,7 @@
 use super::*;
 use crate::embedded::{DataDir, EmbeddedJournal, EmbeddedRecords, Options};
 use crate::folder::FolderObjects;
+use crate::own_objects;
 use crate::port::journal::{Class, Journal, Record, Unit};
 use crate::port::objects::Objects;
 use crate::port::records::Records;
@@ -36,9 +37,11 @@ impl World {
             reserve_bytes: 64 << 10,
             ..Options::default()
         };
+        let own = own_objects(dir.root()).unwrap();
+        let journal = EmbeddedJournal::open_with(&dir, "paper", options, Some(&own));
         World {
             records: EmbeddedRecords::open(&dir).unwrap(),
-            journal: EmbeddedJournal::open(&dir, "paper", options).unwrap(),
+            journal: journal.unwrap(),
             objects,
             folder,
         }
@@ -125,6 +128,31 @@ fn a_folder_in_use_is_copied_to_its_last_record_and_goes_on_elsewhere() {
         journal.append(&[unit]).unwrap();
         assert_eq!(journal.commit().unwrap().0, end + 1);
     }
+}
+
+#[test]
+fn segments_that_were_moved_are_in_it_too() {
+    let mut world = World::new();
+    for _ in 0..3 {
+        world.write(300);
+        let sequence = world.journal.head().sequence;
+        world.journal.snapshot_write(sequence, b"state").unwrap();
+    }
+    let closed = world.journal.closing().unwrap().unwrap()().unwrap();
+    let moved = closed.sequence();
+    assert!(moved > 100, "{moved}");
+    world.journal.cut(closed).unwrap();
+    let (taken, _) = world.take(1);
+    let to = world.path("restored");
+    world.bring_back(Some(&taken.id), &to).unwrap();
+    let mut shown = 0;
+    let report = verify(&to, "paper", &mut |_| shown += 1).unwrap();
+    assert!(report.ok(), "{report:?}");
+    assert_eq!((shown, report.head), (900, world.journal.head()));
+    // Without them the same folder says what it lacks.
+    std::fs::remove_dir_all(to.join("objects/data")).unwrap();
+    let report = verify(&to, "paper", &mut |_| {}).unwrap();
+    assert!(report.first_bad.unwrap().reason.contains("is missing"));
 }
 
 #[test]

@@ -77,6 +77,17 @@ pub(crate) fn read(disk: &dyn Disk, folder: &Path, account_id: &str) -> Result<R
     Ok(Ok(Some(base)))
 }
 
+/// Returns the base of a folder, for who looks whether it has changed; none where it says nothing.
+///
+/// Errors: `Io`.
+pub(crate) fn of(
+    disk: &dyn Disk,
+    folder: &Path,
+    account_id: &str,
+) -> Result<Option<Head>, StorageError> {
+    Ok(read(disk, folder, account_id)?.unwrap_or_default())
+}
+
 /// Writes a base durably, in place of the one before. Until this returns, and after an error, that
 /// one stands.
 ///

@@ -105,7 +105,8 @@ fn check(disk: &SimDisk, progress: Progress, case: &str) {
         .expect("there is space");
     journal.commit().expect("the disk works");
     drop(journal);
-    let report = verify_on(disk, Path::new(ROOT), ACCOUNT, &mut |_| {}).expect("it can be read");
+    let report =
+        verify_on(disk, Path::new(ROOT), ACCOUNT, None, &mut |_| {}).expect("it can be read");
     assert!(
         report.ok() && report.torn_tail_bytes == 0,
         "{case}: {report:?}"
@@ -162,7 +163,7 @@ fn a_power_cut_while_recovering_from_a_power_cut_is_recovered_from() {
         for crash in CRASHES {
             let left = disk.crash(crash);
             let folder = Path::new(ROOT);
-            let report = verify_on(&left, folder, ACCOUNT, &mut |_| {});
+            let report = verify_on(&left, folder, ACCOUNT, None, &mut |_| {});
             if report.is_ok_and(|report| report.torn_tail_bytes == 0) {
                 continue;
             }
@@ -208,7 +209,8 @@ fn a_last_frame_cut_at_any_byte_is_cut_off_and_reported() {
     let whole = 72 + 15 + record(3).payload.len() + 12;
     for kept in 0..=whole {
         let left = disk.crash(Crash::KeepPrefix(kept));
-        let report = verify_on(&left, Path::new(ROOT), ACCOUNT, &mut |_| {}).expect("readable");
+        let report =
+            verify_on(&left, Path::new(ROOT), ACCOUNT, None, &mut |_| {}).expect("readable");
         assert!(report.ok(), "{kept}: {report:?}");
         assert_eq!(report.records, if kept == whole { 3 } else { 2 });
         let opened = open(&left)

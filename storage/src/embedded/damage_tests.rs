@@ -53,7 +53,7 @@ fn frames(content: &[u8]) -> Vec<(usize, usize, u64)> {
 }
 
 fn verify(disk: &SimDisk) -> VerifyReport {
-    verify_on(disk, Path::new(ROOT), ACCOUNT, &mut |_| {}).expect("it can be read")
+    verify_on(disk, Path::new(ROOT), ACCOUNT, None, &mut |_| {}).expect("it can be read")
 }
 
 /// Checks that opening and verifying refuse a damaged disk at a place, and change nothing.
@@ -394,7 +394,7 @@ fn only_the_newest_two_snapshots_are_kept() {
 
 #[test]
 fn an_account_without_a_journal_is_not_found() {
-    let missing = verify_on(&journal_of(1), Path::new(ROOT), "other", &mut |_| {});
+    let missing = verify_on(&journal_of(1), Path::new(ROOT), "other", None, &mut |_| {});
     assert!(
         matches!(missing, Err(StorageError::NotFound { .. })),
         "{missing:?}"

@@ -57,7 +57,7 @@ fn judge(content: Vec<u8>) -> Result<(), TestCaseError> {
     let disk = SimDisk::new();
     drop(open(&disk).expect("an empty disk"));
     disk.set_content(&segment(1), content.clone());
-    let report = verify_on(&disk, Path::new(ROOT), ACCOUNT, &mut |_| {}).expect("readable");
+    let report = verify_on(&disk, Path::new(ROOT), ACCOUNT, None, &mut |_| {}).expect("readable");
     match open(&disk) {
         Ok(mut journal) => {
             prop_assert!(report.ok(), "{:?}", report);
@@ -69,7 +69,7 @@ fn judge(content: Vec<u8>) -> Result<(), TestCaseError> {
                 .expect("there is space");
             journal.commit().expect("the disk works");
             drop(journal);
-            let report = verify_on(&disk, Path::new(ROOT), ACCOUNT, &mut |_| {});
+            let report = verify_on(&disk, Path::new(ROOT), ACCOUNT, None, &mut |_| {});
             prop_assert!(report.expect("readable").ok());
         }
         Err(StorageError::Damaged { .. } | StorageError::NewerVersion { .. }) => {

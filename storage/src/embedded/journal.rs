@@ -61,7 +61,7 @@ pub struct EmbeddedJournal {
     /// Where old segments go; without it they stay.
     closed: Option<ClosedSegments>,
     /// The last record before `segments`.
-    base: Head,
+    pub(super) base: Head,
     segments: Vec<SegmentName>,
     current: Option<Active>,
     spare: Spare,
@@ -331,9 +331,12 @@ impl Journal for EmbeddedJournal {
         self.usable()?;
         let disk = Arc::clone(self.dir.disk());
         let mut segments = Vec::new();
-        if sequence <= self.base.sequence
-            && let Some(closed) = &self.closed
-        {
+        if sequence.max(1) <= self.base.sequence {
+            let closed = self.closed.as_ref();
+            let closed = closed.ok_or_else(|| StorageError::NotFound {
+                // Where they would be, in the store that this one was opened without.
+                path: format!("journals/{}", self.account_id).into(),
+            })?;
             segments = closed.names_up_to(self.base.sequence)?;
         }
         segments.extend_from_slice(&self.segments);

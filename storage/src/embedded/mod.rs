@@ -10,14 +10,18 @@
 //!               reserve/<account>/next.spare              for a journal whose server is away (`reserve.rs`)
 //!               snapshots/<account>/<sequence>.snap
 //!               records/<table>.tbl
+//!               objects/                              closed segments: `closed.rs`
 //!               series/<instrument>/<stream>/<day>.ser
 //! ```
 
 use std::path::Path;
+use std::sync::Arc;
 
+use crate::FolderObjects;
 use crate::StorageError;
 use crate::disk::Disk;
 use crate::port::journal::Snapshot;
+use crate::port::objects::Objects;
 
 mod base;
 mod closed;
@@ -38,6 +42,8 @@ mod spare;
 mod tail;
 
 #[cfg(test)]
+mod closing_tests;
+#[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
 mod damage_tests;
@@ -53,11 +59,31 @@ pub use options::{Opened, Options, Preallocation};
 pub use records::{EmbeddedRecords, read_record};
 pub use series::EmbeddedSeries;
 
+pub(crate) use base::{of as base_of, path as base_path};
 pub(crate) use closed::ClosedSegments;
 pub(crate) use data_dir::{accounts_on, check_account_id, journal_folder, snapshot_folder};
 pub(crate) use frame::{FrameBuilder, Header, MAX_FRAME_BYTES, VERSION, genesis, next_record};
 pub(crate) use reserve::{Kept, Left, ReserveFile, waiting as waiting_in_reserve};
 pub(crate) use scan::{Finding, Scan, scan, scan_whole};
+
+/// In a data folder: objects of the folder itself, such as segments that no start needs.
+pub(crate) const OBJECTS: &str = "objects";
+
+/// Opens the store of objects of a data folder.
+///
+/// # Errors
+/// `Io`, `Full`.
+pub fn own_objects(root: &Path) -> Result<Arc<dyn Objects>, StorageError> {
+    Ok(Arc::new(FolderObjects::open(&root.join(OBJECTS))?))
+}
+
+/// Looks at it where it is, as whoever does not own the folder has to.
+pub(crate) fn objects_if_any(root: &Path) -> Option<Arc<dyn Objects>> {
+    let folder = root.join(OBJECTS);
+    folder
+        .is_dir()
+        .then(|| Arc::new(FolderObjects::look(&folder)) as Arc<dyn Objects>)
+}
 
 /// Returns the newest whole snapshot of an account in a data folder.
 pub(crate) fn latest_snapshot(

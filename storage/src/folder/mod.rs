@@ -55,11 +55,17 @@ impl FolderObjects {
             Ok(())
         };
         opened().map_err(|error| StorageError::io("open", root, error))?;
-        Ok(FolderObjects {
+        Ok(FolderObjects::look(root))
+    }
+
+    /// Looks at a folder that another process may be writing to, and changes nothing of it. Not for
+    /// storing.
+    pub fn look(root: &Path) -> FolderObjects {
+        FolderObjects {
             root: root.to_owned(),
             made: AtomicU64::new(0),
             renaming: Mutex::new(()),
-        })
+        }
     }
 
     fn path(&self, key: &ObjectKey) -> PathBuf {

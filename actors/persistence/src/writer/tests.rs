@@ -1,6 +1,6 @@
 use super::*;
 use crate::testing::{Listener, Notice, PATIENCE, Watch, Watched, heard, records, wait_for};
-use apex_storage::MemoryStore;
+use apex_storage::{DataDir, EmbeddedJournals, Journals, MemoryStore, Options, own_objects};
 
 const SOON: Duration = Duration::from_millis(1);
 /// Longer than any test.
@@ -217,4 +217,51 @@ fn reads_go_on_while_decisions_are_written() {
     }
     writing.join().unwrap();
     running.writer.stop();
+}
+
+/// Commits records until the journal's folder says that old segments were moved.
+fn write_until_moved(
+    running: &Writer,
+    notices: &Receiver<Notice>,
+    folder: &std::path::Path,
+) -> u64 {
+    let queue = running.queue();
+    let begun = Instant::now();
+    let mut sequence = 0;
+    while !folder.join("journal/paper/base").exists() {
+        assert!(begun.elapsed() < PATIENCE, "nothing was moved");
+        for _ in 0..20 {
+            sequence += 1;
+            queue.append(records(sequence, 1, 500));
+        }
+        wait_for(notices, &Notice::Durable(sequence));
+        queue.snapshot(sequence, b"state".to_vec());
+    }
+    sequence
+}
+
+#[test]
+fn old_segments_are_moved_behind_snapshots_and_stay_readable() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = DataDir::open(folder.path()).unwrap();
+    let options = Options {
+        segment_bytes: 4_096,
+        reserve_bytes: 4_096,
+        ..Options::default()
+    };
+    let journals =
+        EmbeddedJournals::new(&dir, options).with_objects(own_objects(folder.path()).unwrap());
+    let (listener, notices) = Listener::new();
+    let journal = journals.open("paper").unwrap();
+    let writer = Writer::start_with(journal, Box::new(listener), NEVER).unwrap();
+    let last = write_until_moved(&writer, &notices, folder.path());
+    let read = writer.queue().read(1).unwrap().unwrap();
+    let read: Vec<u64> = read.map(|item| item.unwrap().sequence).collect();
+    assert_eq!(read, (1..=last).collect::<Vec<_>>());
+    writer.stop();
+    let report = journals.verify("paper", &mut |_| {}).unwrap();
+    assert!(report.ok(), "{report:?}");
+    assert_eq!(report.records, last);
+    let objects = folder.path().join("objects/data/journals/paper");
+    assert!(std::fs::read_dir(objects).unwrap().count() > 0);
 }
