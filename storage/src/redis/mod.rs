@@ -6,6 +6,8 @@
 //! bounded), wake-ups and messages are dropped, and `health` says why. Connections come back by
 //! themselves.
 
+mod address;
+mod inspect;
 mod listen;
 #[cfg(test)]
 mod tests;
@@ -16,6 +18,7 @@ use crate::port::hot::{Hot, HotHealth, MAX_WAITING, MAX_WAKES, Signals, Wakes};
 use fred::interfaces::{ClientLike, KeysInterface, PubsubInterface, StreamsInterface};
 use fred::types::config::{Config, PerformanceConfig, ReconnectPolicy, UnresponsiveConfig};
 use fred::types::{Builder, Expiration, Value};
+pub use inspect::{ServerFacts, inspect};
 use listen::{Listener, Waiting};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -83,17 +86,8 @@ impl RedisHot {
     /// `Setting` when the URL is none; `Unavailable` when it does not answer or refuses the
     /// password.
     pub fn connect(url: &str) -> Result<RedisHot, StorageError> {
-        let config = Config::from_url(url).map_err(|error| StorageError::Setting {
-            variable: VARIABLE,
-            detail: format!(
-                "is no Redis URL ({}): give redis://:password@host:port/0",
-                error.details()
-            ),
-        })?;
-        let servers = config.server.hosts();
-        let name = servers
-            .first()
-            .map_or_else(String::new, ToString::to_string);
+        let config = address::parse(url)?;
+        let name = name_of(&config);
         let waiter = Waiter::start("apex-redis")?;
         let client = build(&config, TIMEOUT).map_err(|error| unavailable(&name, &error))?;
         let (errands, waiting) = mpsc::channel(WAITING);
@@ -162,6 +156,14 @@ impl Shared {
             }
         }
     }
+}
+
+/// Returns the server as `host:port`.
+fn name_of(config: &Config) -> String {
+    let servers = config.server.hosts();
+    servers
+        .first()
+        .map_or_else(String::new, ToString::to_string)
 }
 
 /// Makes a client that comes back by itself and never keeps a command longer than `timeout`.
