@@ -29,6 +29,11 @@ pub struct Metrics {
     pub recorder_rows: IntCounterVec,
     pub recorder_held: IntGaugeVec,
     pub recorder_failing: IntGaugeVec,
+    /// 1 while hot values do not arrive at the Redis server.
+    pub hot_degraded: IntGaugeVec,
+    pub hot_held: IntGaugeVec,
+    pub hot_set: IntCounterVec,
+    pub hot_rewrites: IntCounterVec,
     /// From the command of a halt that cancels to its last cancel handed to the venue's session,
     /// by account.
     pub kill_switch: HistogramVec,
@@ -112,6 +117,30 @@ impl Metrics {
                 &registry,
                 "apex_recorder_failing",
                 "1 while market data cannot be written",
+                &[],
+            ),
+            hot_degraded: gauge(
+                &registry,
+                "apex_hot_degraded",
+                "1 while hot values do not arrive at the Redis server",
+                &[],
+            ),
+            hot_held: gauge(
+                &registry,
+                "apex_hot_held_values",
+                "newest values that are kept on the Redis server",
+                &[],
+            ),
+            hot_set: counter(
+                &registry,
+                "apex_hot_set_values_total",
+                "values handed over to be written to the Redis server",
+                &[],
+            ),
+            hot_rewrites: counter(
+                &registry,
+                "apex_hot_rewrites_total",
+                "times when all hot values were written again",
                 &[],
             ),
             losses_unmeasured: gauge(
