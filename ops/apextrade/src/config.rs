@@ -44,7 +44,14 @@ const SIMULATION: &str = "simulation";
 const TRACES: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
 /// Settings of the tests, which may run the product with their own environment.
-const TEST_KEYS: &[&str] = &["test_data", "soak", "kills", "strace_answers", "sim_seeds"];
+const TEST_KEYS: &[&str] = &[
+    "test_data",
+    "soak",
+    "kills",
+    "strace_answers",
+    "sim_seeds",
+    "freeze_seconds",
+];
 
 /// What runs the process, after all sources were put together.
 #[derive(Clone, Debug)]

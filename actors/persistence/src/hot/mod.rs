@@ -64,10 +64,10 @@ pub struct HotKeeper {
     node: String,
     held: BTreeMap<String, Held>,
     beat: u64,
-    /// The last own beat that was read back; `None` before the first, and after a loss.
-    confirmed: Option<u64>,
     /// Why the server could not be asked at the last beat.
     away: Option<String>,
+    /// Values did not arrive at the last beat.
+    was_degraded: bool,
     figures: HotFigures,
 }
 
@@ -90,8 +90,8 @@ impl HotKeeper {
             node,
             held: BTreeMap::new(),
             beat: 0,
-            confirmed: None,
             away: None,
+            was_degraded: false,
             figures: HotFigures::default(),
         }
     }
@@ -144,23 +144,29 @@ impl HotKeeper {
     /// Says that the node lives, with its time, after its key was looked up. Values that were lost
     /// are set again, and those that would expire.
     pub fn beat(&mut self, now: UnixNanos, found: Result<Option<Vec<u8>>, StorageError>) {
-        self.beat += 1;
-        match found {
-            Err(error) => self.away = Some(error.to_string()),
-            Ok(found) => {
-                let seen = found.as_deref().and_then(value::beat);
-                // Less than was there before is a server that was emptied, or has an older copy.
-                let is_lost = self.confirmed.is_some() && seen < self.confirmed;
-                if self.away.take().is_some() || is_lost {
-                    self.rewrite();
-                }
-                self.confirmed = seen;
-            }
+        let seen = match &found {
+            Ok(value) => value.as_deref().and_then(value::beat),
+            Err(_) => None,
+        };
+        self.away = found.err().map(|error| error.to_string());
+        let is_degraded = self.degraded().is_some();
+        // While it is degraded everything waits with the port, and is looked at once behind it.
+        if !is_degraded && (self.was_degraded || self.is_lost(seen)) {
+            self.rewrite();
         }
+        self.was_degraded = is_degraded;
         self.renew();
+        self.beat += 1;
         // Behind the values, so that a server that has it has those too.
         let beat = value::node(&self.node, self.beat, now);
         self.hot.set(&self.beat_key(), &beat, VALID);
+    }
+
+    /// Returns true when the server was emptied, or has an older copy: it has an earlier beat of this
+    /// node than the last, with one in hand for a slow wire. A server that is emptied just before
+    /// a beat arrives has that one alone; there values come back when they are renewed.
+    fn is_lost(&self, seen: Option<u64>) -> bool {
+        self.beat > 0 && seen < Some(self.beat - 1)
     }
 
     fn set(&mut self, key: String, value: Vec<u8>) {

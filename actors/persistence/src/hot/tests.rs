@@ -184,7 +184,7 @@ fn values_are_set_again_before_they_expire_and_beats_tell_of_the_node() {
     let (server, mut keeper) = keeper();
     keeper.quote(&instrument(), &quote(1));
     let mut renewed = 0;
-    for number in 1..=20_u64 {
+    for number in 1..=21_u64 {
         server.taken();
         beat(&server, &mut keeper);
         renewed += server.taken().iter().filter(|key| *key == QUOTE).count();
@@ -209,14 +209,30 @@ fn what_a_server_lost_is_all_set_again_at_the_next_beat() {
     let found = server.text(QUOTE).expect("it is there again");
     assert_eq!(found["bid_price"], "0.02", "the newest");
     assert_eq!(keeper.figures().rewrites, 1);
+    server.empty();
+    beat(&server, &mut keeper);
+    assert!(server.text(QUOTE).is_some(), "and again at once");
+    assert_eq!(keeper.figures().rewrites, 2);
     beat(&server, &mut keeper);
     beat(&server, &mut keeper);
-    assert_eq!(keeper.figures().rewrites, 1, "once");
+    assert_eq!(keeper.figures().rewrites, 2, "once for each time");
     // A server that came back with an older copy has the node's key, of an earlier beat.
     let old = value::node("n1", 1, UnixNanos(0));
     server.set(&keeper.beat_key(), &old, VALID);
     beat(&server, &mut keeper);
-    assert_eq!(keeper.figures().rewrites, 2);
+    assert_eq!(keeper.figures().rewrites, 3);
+}
+
+#[test]
+fn a_beat_that_is_late_on_the_wire_is_no_loss() {
+    let (server, mut keeper) = keeper();
+    keeper.quote(&instrument(), &quote(1));
+    for late in [None, Some(0), Some(1), Some(2)] {
+        let found = late.map(|number| value::node("n1", number, UnixNanos(0)));
+        keeper.beat(UnixNanos(1), Ok(found));
+    }
+    assert_eq!(keeper.figures().rewrites, 0);
+    drop(server);
 }
 
 #[test]
