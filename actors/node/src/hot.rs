@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// How often the newest is taken: a person sees no more than four changes a second.
@@ -46,17 +46,24 @@ pub struct HotState {
 
 /// What a writer of hot values is doing, for who watches it. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct HotWatch(Shared);
+pub struct HotWatch {
+    keeper: Shared,
+    writer: AbortHandle,
+}
 
 impl HotWatch {
     pub fn state(&self) -> HotState {
-        let keeper = self.0.lock();
+        let keeper = self.keeper.lock();
+        let ended = self.writer.is_finished().then(|| ENDED.to_owned());
         HotState {
             figures: keeper.figures(),
-            degraded: keeper.degraded(),
+            degraded: ended.or_else(|| keeper.degraded()),
         }
     }
 }
+
+/// One that panicked; what it wrote expires, since nothing renews it.
+const ENDED: &str = "their writer has ended: restart the process to write them again";
 
 impl Readiness for HotWatch {
     fn dependencies(&self) -> Vec<Dependency> {
@@ -88,7 +95,7 @@ impl Shared {
 
 /// A running writer of hot values.
 pub struct HotWriter {
-    running: JoinSet<()>,
+    running: JoinHandle<()>,
     keeper: Shared,
 }
 
@@ -131,20 +138,25 @@ impl HotWriter {
             known: BTreeSet::new(),
             changed: BTreeMap::new(),
         };
-        let mut running = JoinSet::new();
-        running.spawn(market.run());
-        running.spawn(accounts.run());
-        running.spawn(beats(store.hot.clone(), keeper.clone(), clock));
+        let beats = beats(store.hot.clone(), keeper.clone(), clock);
+        // One task, so that they end together: beats alone would renew what nobody follows.
+        let running = tokio::spawn(async move {
+            tokio::join!(market.run(), accounts.run(), beats);
+        });
         Ok(HotWriter { running, keeper })
     }
 
     pub fn watch(&self) -> HotWatch {
-        HotWatch(self.keeper.clone())
+        HotWatch {
+            keeper: self.keeper.clone(),
+            writer: self.running.abort_handle(),
+        }
     }
 
     /// Ends at once: what was not written is no loss, and what was expires.
-    pub async fn stop(mut self) {
-        self.running.shutdown().await;
+    pub async fn stop(self) {
+        self.running.abort();
+        let _ = self.running.await;
     }
 }
 
@@ -293,8 +305,11 @@ async fn beats(hot: Arc<dyn Hot>, keeper: Shared, clock: Clock) {
             let mut values = asked.get(&[key.as_str()])?;
             Ok(values.pop().flatten())
         });
-        let Ok(found) = look.await else {
-            return;
+        let found = match look.await {
+            Ok(found) => found,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The runtime is ending.
+            Err(_) => return,
         };
         keeper.lock().beat(clock.now(), found);
     }

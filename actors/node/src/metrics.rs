@@ -99,14 +99,14 @@ impl NodeMetrics {
         let Some(watch) = &self.hot else {
             return;
         };
-        let (state, metrics) = (watch.state(), &self.metrics);
+        let (state, metrics) = (watch.state(), &self.metrics.hot);
         let none: [&str; 0] = [];
         let degraded = i64::from(state.degraded.is_some());
-        metrics.hot_degraded.with_label_values(&none).set(degraded);
-        let held = metrics.hot_held.with_label_values(&none);
+        metrics.degraded.with_label_values(&none).set(degraded);
+        let held = metrics.held.with_label_values(&none);
         held.set(state.figures.held as i64);
-        set(&metrics.hot_set.with_label_values(&none), state.figures.set);
-        let rewrites = metrics.hot_rewrites.with_label_values(&none);
+        set(&metrics.set.with_label_values(&none), state.figures.set);
+        let rewrites = metrics.rewrites.with_label_values(&none);
         set(&rewrites, state.figures.rewrites);
     }
 

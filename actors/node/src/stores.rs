@@ -1,6 +1,6 @@
 //! Where a node keeps its journals and records: in its data folder, or in a database that was
-//! configured. A database that is set and does not answer is an error; the folder is never taken in
-//! its place.
+//! configured; and where it writes hot values, if anywhere. A server that is set and does not answer
+//! is an error; the folder is never taken in its place.
 
 use crate::NodeError;
 use crate::marks::Marks;

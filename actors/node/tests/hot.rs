@@ -119,3 +119,58 @@ async fn the_newest_of_a_node_is_written_and_a_closed_door_degrades_it_only() {
     writer.stop().await;
     live.stop().await;
 }
+
+/// Breaks on the second value.
+#[derive(Default)]
+struct Broken(AtomicBool);
+
+impl Hot for Broken {
+    fn set(&self, _: &str, _: &[u8], _: Duration) {
+        assert!(!self.0.swap(true, Ordering::SeqCst), "a test's own panic");
+    }
+
+    fn get(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, StorageError> {
+        Ok(vec![None; keys.len()])
+    }
+
+    fn wake(&self, _: &str, _: &str) {}
+
+    fn wakes(&self, stream: &str) -> Result<Box<dyn Wakes>, StorageError> {
+        MemoryHot::new().wakes(stream)
+    }
+
+    fn publish(&self, _: &str, _: &[u8]) {}
+
+    fn subscribe(&self, channel: &str) -> Result<Box<dyn Signals>, StorageError> {
+        MemoryHot::new().subscribe(channel)
+    }
+
+    fn health(&self) -> HotHealth {
+        HotHealth::Ready
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_broke_is_degraded_and_does_not_say_that_all_is_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = NodeOptions::in_folder(folder.path());
+    let listed = SimInstrument::defaults();
+    let live = sim::inside(&options, 1, listed, None).await.unwrap();
+    let store = HotStore {
+        hot: Arc::new(Broken::default()),
+        namespace: "test:1:",
+    };
+    let writer = HotWriter::start(&store, &live.node.platform, Clock::Wall).unwrap();
+    let watch = writer.watch();
+    let begun = Instant::now();
+    let ended = loop {
+        if let Some(reason) = watch.state().degraded {
+            break reason;
+        }
+        assert!(begun.elapsed() < SOON, "it goes on");
+        tokio::task::yield_now().await;
+    };
+    assert!(ended.contains("restart the process"), "{ended}");
+    writer.stop().await;
+    live.stop().await;
+}
