@@ -6,8 +6,9 @@
 //!
 //! The two sides take turns. A turn of ours hands entries over, one call each, as fast as the port
 //! takes them; it ends when the last has come out of its stream. A turn of the baseline puts the
-//! same `XADD`s into explicit pipelines of as many as ours sends at once, and ends with the last
-//! answer. What a call of the port costs whoever makes it is told besides.
+//! same `XADD`s into explicit pipelines of as many as ours sends at once, on a runtime of one thread as
+//! ours has, and ends with the last answer. What a call of the port costs whoever makes it is told
+//! besides.
 
 use apex_storage::redis::RedisHot;
 use apex_storage::testkit::Redis;
@@ -16,6 +17,7 @@ use fred::clients::Client;
 use fred::interfaces::{ClientLike, KeysInterface, StreamsInterface};
 use fred::types::config::Config;
 use fred::types::{Builder, Expiration, Value};
+use std::future::Future;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
@@ -48,7 +50,7 @@ impl Ours {
         (rate(spent), handed_over.as_nanos() as f64 / TURN as f64)
     }
 
-    fn values(&self) -> (f64, f64) {
+    fn values(&self, round: usize) -> (f64, f64) {
         let keys: Vec<String> = (0..TURN).map(|number| format!("key-{number:05}")).collect();
         let value = vec![b'x'; VALUE];
         let begun = Instant::now();
@@ -58,9 +60,9 @@ impl Ours {
         let handed_over = begun.elapsed();
         // Keys go in their order, so the last one is written last.
         let last = [keys[TURN - 1].as_str()];
-        let mark = vec![b'y'; VALUE];
-        self.hot.set(last[0], &mark, LONG);
-        while self.hot.get(&last).expect("it answers")[0].as_deref() != Some(&mark[..]) {}
+        let mark = format!("{round:VALUE$}");
+        self.hot.set(last[0], mark.as_bytes(), LONG);
+        while self.hot.get(&last).expect("it answers")[0].as_deref() != Some(mark.as_bytes()) {}
         (
             rate(begun.elapsed()),
             handed_over.as_nanos() as f64 / TURN as f64,
@@ -72,7 +74,7 @@ fn rate(spent: Duration) -> f64 {
     TURN as f64 / spent.as_secs_f64()
 }
 
-async fn explicit_wakes(client: &Client) -> f64 {
+async fn explicit_wakes(client: Client) -> f64 {
     let begun = Instant::now();
     for first in (0..TURN).step_by(PIPELINE) {
         let pipeline = client.pipeline();
@@ -89,7 +91,7 @@ async fn explicit_wakes(client: &Client) -> f64 {
     rate(begun.elapsed())
 }
 
-async fn explicit_values(client: &Client) -> f64 {
+async fn explicit_values(client: Client) -> f64 {
     let value = vec![b'x'; VALUE];
     let begun = Instant::now();
     for first in (0..TURN).step_by(PIPELINE) {
@@ -105,6 +107,11 @@ async fn explicit_values(client: &Client) -> f64 {
         let _: Vec<Value> = pipeline.all().await.expect("it answers");
     }
     rate(begun.elapsed())
+}
+
+/// Runs it on the runtime's thread, and not on this one.
+fn on<T: Send + 'static>(runtime: &Runtime, work: impl Future<Output = T> + Send + 'static) -> T {
+    runtime.block_on(runtime.spawn(work)).expect("it ends")
 }
 
 fn show(what: &str, mut figures: Vec<f64>, unit: &str) {
@@ -123,18 +130,23 @@ fn main() {
     let hot = RedisHot::connect(&server.url()).expect("it connects");
     let ends = hot.wakes("ends").expect("it joins");
     let mut ours = Ours { hot, ends };
-    let runtime = Runtime::new().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let config = Config::from_url(&server.url()).expect("a URL");
     let client = Builder::from_config(config).build().expect("a client");
-    runtime.block_on(client.init()).expect("it connects");
+    let connecting = client.clone();
+    on(&runtime, async move { connecting.init().await }).expect("it connects");
 
     let (mut wakes, mut bare, mut shares, mut calls) = (vec![], vec![], vec![], vec![]);
     let (mut sets, mut bare_sets, mut set_shares, mut set_calls) = (vec![], vec![], vec![], vec![]);
     for round in 0..rounds + 2 {
         let (own, call) = ours.turn();
-        let other = runtime.block_on(explicit_wakes(&client));
-        let (own_sets, set_call) = ours.values();
-        let other_sets = runtime.block_on(explicit_values(&client));
+        let other = on(&runtime, explicit_wakes(client.clone()));
+        let (own_sets, set_call) = ours.values(round);
+        let other_sets = on(&runtime, explicit_values(client.clone()));
         if round < 2 {
             continue; // Connections, buffers and streams are warm from here on.
         }
