@@ -66,6 +66,8 @@ pub trait Hot: Send + Sync {
     /// `Unavailable` when no connection can be made now.
     fn subscribe(&self, channel: &str) -> Result<Box<dyn Signals>, StorageError>;
 
+    /// Returns whether what is written arrives, as far as the last writes have shown. It is degraded
+    /// from the first failure on until writes have succeeded for some seconds.
     fn health(&self) -> HotHealth;
 }
 

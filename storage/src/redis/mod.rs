@@ -11,6 +11,7 @@ mod inspect;
 mod listen;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use crate::StorageError;
 use crate::blocking::Waiter;
@@ -23,8 +24,9 @@ use listen::{Listener, Waiting};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
+use trouble::Trouble;
 
 /// The setting that names the server.
 const VARIABLE: &str = "APEX_REDIS_URL";
@@ -57,7 +59,7 @@ struct Shared {
     name: String,
     pending: Mutex<Pending>,
     changed: Notify,
-    trouble: Mutex<Option<String>>,
+    trouble: Mutex<Trouble>,
 }
 
 /// Values, wake-ups and messages on a Redis server. Clones share its connections.
@@ -120,19 +122,17 @@ impl RedisHot {
 impl Shared {
     /// Notes that something did not arrive. Said once, not for each.
     fn failed(&self, reason: &str) {
-        let mut trouble = lock(&self.trouble);
-        if trouble.is_none() {
+        if lock(&self.trouble).failed(Instant::now(), reason) {
             tracing::warn!(
                 server = self.name,
                 reason,
                 "Redis does not take what is written"
             );
         }
-        *trouble = Some(reason.to_owned());
     }
 
     fn succeeded(&self) {
-        if lock(&self.trouble).take().is_some() {
+        if lock(&self.trouble).succeeded(Instant::now()) {
             tracing::info!(server = self.name, "Redis takes what is written again");
         }
     }
@@ -313,9 +313,9 @@ impl Hot for RedisHot {
     }
 
     fn health(&self) -> HotHealth {
-        match &*lock(&self.shared.trouble) {
+        match lock(&self.shared.trouble).reason() {
             None => HotHealth::Ready,
-            Some(reason) => HotHealth::Degraded(reason.clone()),
+            Some(reason) => HotHealth::Degraded(reason.to_owned()),
         }
     }
 }

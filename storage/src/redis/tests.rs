@@ -4,7 +4,6 @@ use super::*;
 use crate::conformance::{HotBackend, hot_suite, until};
 use crate::port::hot::Signal;
 use crate::testkit::{Redis, here};
-use std::time::Instant;
 
 const LONG: Duration = Duration::from_secs(600);
 const SOON: Duration = Duration::from_secs(30);
