@@ -8,7 +8,7 @@ use crate::Done;
 use crate::run;
 use crate::suites::{self, Long, Runner};
 
-const LONG: [Long; 3] = [
+const LONG: [Long; 4] = [
     Long {
         name: "kill",
         runner: Runner::BlackBox("kill"),
@@ -20,6 +20,12 @@ const LONG: [Long; 3] = [
         runner: Runner::BlackBox("strace"),
         counts: &[("APEX_STRACE_ANSWERS", "100000")],
         limit: Duration::from_secs(2 * 3600),
+    },
+    Long {
+        name: "redis",
+        runner: Runner::BlackBox("redis"),
+        counts: &[("APEX_FREEZE_SECONDS", "30")],
+        limit: Duration::from_secs(3600),
     },
     Long {
         name: "sim",
