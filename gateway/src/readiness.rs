@@ -11,6 +11,9 @@ pub struct Dependency {
     /// For example `account paper` or `instruments`.
     pub name: String,
     pub ok: bool,
+    /// It does less than it should, and no order waits for that: a node that trades is ready
+    /// all the same.
+    pub degraded: bool,
     /// In words, for a person.
     pub detail: String,
 }
@@ -51,6 +54,7 @@ fn dependency(name: &str, ok: bool, detail: &str) -> Dependency {
     Dependency {
         name: name.to_owned(),
         ok,
+        degraded: false,
         detail: detail.to_owned(),
     }
 }

@@ -31,6 +31,7 @@ pub struct Metrics {
     pub recorder_rows: IntCounterVec,
     pub recorder_held: IntGaugeVec,
     pub recorder_failing: IntGaugeVec,
+    pub hot: HotMetrics,
     /// From the command of a halt that cancels to its last cancel handed to the venue's session,
     /// by account.
     pub kill_switch: HistogramVec,
@@ -122,6 +123,7 @@ impl Metrics {
                 "1 while market data cannot be written",
                 &[],
             ),
+            hot: HotMetrics::new(&registry),
             losses_unmeasured: gauge(
                 &registry,
                 "apex_account_losses_unmeasured",
@@ -145,6 +147,47 @@ impl Metrics {
         // Writing text of our own names into memory fails only for a metric without a name.
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+/// Figures of the newest values that are written for other processes.
+#[derive(Clone, Debug)]
+pub struct HotMetrics {
+    /// 1 while they do not arrive at the Redis server.
+    pub degraded: IntGaugeVec,
+    pub held: IntGaugeVec,
+    pub set: IntCounterVec,
+    pub rewrites: IntCounterVec,
+}
+
+impl HotMetrics {
+    fn new(registry: &Registry) -> HotMetrics {
+        HotMetrics {
+            degraded: gauge(
+                registry,
+                "apex_hot_degraded",
+                "1 while hot values do not arrive at the Redis server",
+                &[],
+            ),
+            held: gauge(
+                registry,
+                "apex_hot_held_values",
+                "newest values that are kept on the Redis server",
+                &[],
+            ),
+            set: counter(
+                registry,
+                "apex_hot_set_values_total",
+                "values handed over to be written to the Redis server",
+                &[],
+            ),
+            rewrites: counter(
+                registry,
+                "apex_hot_rewrites_total",
+                "times when all hot values were written again",
+                &[],
+            ),
+        }
     }
 }
 

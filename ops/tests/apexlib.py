@@ -28,7 +28,8 @@ STOP_SECONDS = 20.0
 CALL_SECONDS = 15.0
 
 # Variables of the tests themselves: to the platform they would be settings that it does not know.
-TEST_VARIABLES = ("APEX_AWAY_SECONDS", "APEX_KILLS", "APEX_KILL_SEED", "APEX_SIM_SEEDS", "APEX_SOAK",
+TEST_VARIABLES = ("APEX_AWAY_SECONDS", "APEX_FREEZE_SECONDS", "APEX_KILLS", "APEX_KILL_SEED", "APEX_SIM_SEEDS",
+                  "APEX_SOAK",
                   "APEX_STRACE_ANSWERS")
 
 

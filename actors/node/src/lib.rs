@@ -14,6 +14,7 @@ pub mod credentials;
 mod desk;
 pub mod error;
 mod exposure;
+pub mod hot;
 mod market;
 pub mod marks;
 pub mod metrics;

@@ -1,5 +1,6 @@
 //! The figures of a node: of its topics at each scrape, of its accounts every few seconds.
 
+use crate::hot::HotWatch;
 use crate::recorder::RecorderWatch;
 use apex_bus::handle::Platform;
 use apex_bus::message::JournalHealth;
@@ -18,15 +19,17 @@ pub struct NodeMetrics {
     platform: Platform,
     metrics: Metrics,
     recorder: Arc<OnceLock<RecorderWatch>>,
+    hot: Option<HotWatch>,
 }
 
 impl NodeMetrics {
-    /// Begins to collect, as long as the runtime lives.
-    pub fn new(platform: Platform) -> NodeMetrics {
+    /// Begins to collect, as long as the runtime lives; `hot` of a node that writes hot values.
+    pub fn new(platform: Platform, hot: Option<HotWatch>) -> NodeMetrics {
         let metrics = NodeMetrics {
             platform,
             metrics: Metrics::new(),
             recorder: Arc::default(),
+            hot,
         };
         let own = metrics.clone();
         tokio::spawn(async move {
@@ -45,6 +48,7 @@ impl NodeMetrics {
         Arc::new(move || {
             own.refresh_topics();
             own.refresh_recorder();
+            own.refresh_hot();
             own.metrics.render()
         })
     }
@@ -89,6 +93,21 @@ impl NodeMetrics {
         ] {
             set(&metrics.recorder_rows.with_label_values(&[what]), count);
         }
+    }
+
+    fn refresh_hot(&self) {
+        let Some(watch) = &self.hot else {
+            return;
+        };
+        let (state, metrics) = (watch.state(), &self.metrics.hot);
+        let none: [&str; 0] = [];
+        let degraded = i64::from(state.degraded.is_some());
+        metrics.degraded.with_label_values(&none).set(degraded);
+        let held = metrics.held.with_label_values(&none);
+        held.set(state.figures.held as i64);
+        set(&metrics.set.with_label_values(&none), state.figures.set);
+        let rewrites = metrics.rewrites.with_label_values(&none);
+        set(&rewrites, state.figures.rewrites);
     }
 
     fn refresh_topics(&self) {

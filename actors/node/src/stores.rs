@@ -1,6 +1,6 @@
 //! Where a node keeps its journals and records: in its data folder, or in a database that was
-//! configured. A database that is set and does not answer is an error; the folder is never taken in
-//! its place.
+//! configured; and where it writes hot values, if anywhere. A server that is set and does not answer
+//! is an error; the folder is never taken in its place.
 
 use crate::NodeError;
 use crate::marks::Marks;
@@ -9,9 +9,11 @@ use apex_storage::postgres::{
     Claim, PgJournals, PgRecords, PgSeries, PgServer, ReservedJournals, ServerOptions,
     migrate_empty, schema_version,
 };
+pub use apex_storage::redis::ServerFacts;
+use apex_storage::redis::{self, RedisHot};
 use apex_storage::{
-    DataDir, EmbeddedJournals, EmbeddedRecords, EmbeddedSeries, Journals, Options, Records, Series,
-    own_objects,
+    DataDir, EmbeddedJournals, EmbeddedRecords, EmbeddedSeries, Hot, Journals, Options, Records,
+    Series, own_objects,
 };
 use std::fmt;
 use std::path::Path;
@@ -23,6 +25,9 @@ pub const DATABASE_URL: &str = "APEX_DATABASE_URL";
 
 /// The setting that names the database of the time series.
 pub const TIMESCALE_URL: &str = "APEX_TIMESCALE_URL";
+
+/// The setting that names the server of hot values.
+pub const REDIS_URL: &str = "APEX_REDIS_URL";
 
 /// Says in a data folder which database its accounts are in; there is none where they are in the
 /// folder itself. A setting that was lost must not start an account anew.
@@ -39,6 +44,8 @@ pub struct ServerSettings {
     /// PostgreSQL with or without TimescaleDB, for time series; `None` keeps them where the journals
     /// are.
     pub timescale_url: Option<String>,
+    /// Redis, for hot values that others read; `None` writes none.
+    pub redis_url: Option<String>,
 }
 
 impl fmt::Debug for ServerSettings {
@@ -47,6 +54,7 @@ impl fmt::Debug for ServerSettings {
         f.debug_struct("ServerSettings")
             .field("database", &self.database_url.is_some())
             .field("timescale", &self.timescale_url.is_some())
+            .field("redis", &self.redis_url.is_some())
             .finish()
     }
 }
@@ -67,6 +75,28 @@ impl Purpose {
             Purpose::Replay => Some(REPLAYS),
         }
     }
+
+    fn hot_namespace(self) -> &'static str {
+        match self {
+            Purpose::Live => apex_persistence::hot::NAMESPACE,
+            Purpose::Replay => apex_persistence::hot::REPLAY_NAMESPACE,
+        }
+    }
+}
+
+/// Where a node writes hot values, and what their keys begin with.
+#[derive(Clone)]
+pub struct HotStore {
+    pub hot: Arc<dyn Hot>,
+    pub namespace: &'static str,
+}
+
+impl fmt::Debug for HotStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HotStore")
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The open stores of a node.
@@ -75,6 +105,7 @@ pub struct Stores {
     pub journals: Arc<dyn Journals>,
     pub records: Arc<dyn Records>,
     pub marks: Marks,
+    pub hot: Option<HotStore>,
     database: Option<PgServer>,
     _claim: Option<Arc<Claim>>,
 }
@@ -100,11 +131,23 @@ impl Stores {
         purpose: Purpose,
     ) -> Result<Stores, NodeError> {
         check_place(dir.root(), servers)?;
-        let Some(url) = &servers.database_url else {
-            return Stores::in_folder(dir, purpose);
+        // First, since nothing has been changed yet where it does not answer.
+        let hot = match &servers.redis_url {
+            Some(url) => Some(HotStore {
+                hot: Arc::new(RedisHot::connect(url)?),
+                namespace: purpose.hot_namespace(),
+            }),
+            None => None,
         };
-        let stores = Stores::in_database(dir, url, purpose)?;
-        Marks::in_folder(dir.root()).set(PLACE, stores.database().unwrap_or_default())?;
+        let mut stores = match &servers.database_url {
+            Some(url) => {
+                let stores = Stores::in_database(dir, url, purpose)?;
+                Marks::in_folder(dir.root()).set(PLACE, stores.database().unwrap_or_default())?;
+                stores
+            }
+            None => Stores::in_folder(dir, purpose)?,
+        };
+        stores.hot = hot;
         Ok(stores)
     }
 
@@ -118,6 +161,7 @@ impl Stores {
             }),
             records: Arc::new(EmbeddedRecords::open(dir)?),
             marks: Marks::in_folder(dir.root()),
+            hot: None,
             database: None,
             _claim: None,
         })
@@ -148,6 +192,7 @@ impl Stores {
                 },
                 marks: Marks::in_records(dir.root(), records.clone()),
                 records,
+                hot: None,
                 database: Some(server.clone()),
                 _claim: None,
             })
@@ -279,6 +324,14 @@ pub fn waiting(root: &Path) -> Result<Option<String>, NodeError> {
     });
     let accounts: Vec<String> = accounts.collect();
     Ok((!accounts.is_empty()).then(|| accounts.join(", ")))
+}
+
+/// Looks whether a Redis server can be used, and returns what it is.
+///
+/// # Errors
+/// `Storage` of the setting or the connection, which say what to do.
+pub fn check_redis(url: &str) -> Result<ServerFacts, NodeError> {
+    Ok(redis::inspect(url)?)
 }
 
 /// Journals that are only read.

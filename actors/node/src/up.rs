@@ -3,6 +3,7 @@
 use crate::NodeError;
 use crate::account::{self, AccountRuntime, OpenAccount, Opening, Surroundings};
 use crate::credentials::{self, Keys};
+use crate::hot::HotWriter;
 use crate::metrics::NodeMetrics;
 use crate::roster::Roster;
 use crate::stores::{Purpose, ServerSettings, Stores};
@@ -16,7 +17,7 @@ use apex_bus::topic::{Capacity, Topic, TopicStats};
 use apex_bus::venue::VenueSession;
 use apex_domain::account::Account;
 use apex_domain::{AccountId, Instrument, UnixNanos};
-use apex_gateway::{GatewayOptions, Running, StrategySessions};
+use apex_gateway::{GatewayOptions, Readiness, Running, StrategySessions};
 use apex_persistence::recorder::Retention;
 use apex_persistence::starts;
 use apex_storage::{DataDir, Records};
@@ -80,6 +81,7 @@ pub struct Node {
     pub roster: Roster,
     pub platform: Platform,
     pub metrics: NodeMetrics,
+    hot: Option<HotWriter>,
     gateway: Running,
 }
 
@@ -246,15 +248,22 @@ impl Node {
         platform: Platform,
         strategies: Option<Arc<dyn StrategySessions>>,
     ) -> Result<Node, NodeError> {
-        let metrics = NodeMetrics::new(platform.clone());
+        let hot = match &base.stores.hot {
+            Some(store) => Some(HotWriter::start(store, &platform, base.clock.clone())?),
+            None => None,
+        };
+        let watch = hot.as_ref().map(HotWriter::watch);
+        let metrics = NodeMetrics::new(platform.clone(), watch.clone());
         let mut gateway = GatewayOptions::new(options.listen, base.keys.keys.clone());
         gateway.metrics = Some(metrics.text());
         gateway.strategies = strategies;
+        gateway.readiness = watch.map(|watch| Arc::new(watch) as Arc<dyn Readiness>);
         let gateway = apex_gateway::serve(gateway, platform.clone()).await?;
         Ok(Node {
             roster,
             platform,
             metrics,
+            hot,
             gateway,
         })
     }
@@ -277,6 +286,9 @@ impl Node {
     pub async fn stop_serving(self) -> QuietNode {
         let topics = self.metrics.topics();
         self.gateway.stop().await;
+        if let Some(hot) = self.hot {
+            hot.stop().await;
+        }
         QuietNode {
             roster: self.roster,
             platform: self.platform,

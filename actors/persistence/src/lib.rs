@@ -11,6 +11,7 @@
 
 mod committer;
 pub mod history;
+pub mod hot;
 pub mod market_history;
 mod past;
 pub mod recorder;

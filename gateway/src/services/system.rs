@@ -41,7 +41,7 @@ fn mode(mode: RunMode) -> v1::RunMode {
 fn dependency(dependency: Dependency) -> v1::ComponentStatus {
     v1::ComponentStatus {
         name: dependency.name,
-        ok: dependency.ok,
+        ok: dependency.ok && !dependency.degraded,
         detail: dependency.detail,
         age_ns: None,
     }

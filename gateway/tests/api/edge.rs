@@ -1,6 +1,7 @@
 //! The edge itself: REST, gRPC-web, health, reflection, and the limits.
 
 use crate::harness::{Harness, resting, soon};
+use apex_gateway::{Dependency, Readiness};
 use apex_proto::v1;
 use apex_proto::v1::order_service_client::OrderServiceClient;
 use apex_proto::v1::system_service_client::SystemServiceClient;
@@ -92,6 +93,39 @@ async fn readiness_names_what_is_missing() {
             .code(),
         Code::Unavailable
     );
+}
+
+/// Something that does less than it should.
+struct Degraded;
+
+impl Readiness for Degraded {
+    fn dependencies(&self) -> Vec<Dependency> {
+        vec![Dependency {
+            name: "redis".into(),
+            ok: true,
+            degraded: true,
+            detail: "values do not arrive".into(),
+        }]
+    }
+}
+
+#[tokio::test]
+async fn a_degraded_part_is_shown_and_the_node_is_ready() {
+    let harness = Harness::with(|options| options.readiness = Some(Arc::new(Degraded))).await;
+    let answer = get(&harness, "/ready", "host: localhost\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("\"degraded\":true"), "{answer}");
+    let mut system = SystemServiceClient::new(harness.admin().await);
+    let status = system
+        .get_system_status(v1::GetSystemStatusRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(status.ready);
+    let redis = status.components.iter().find(|one| one.name == "redis");
+    let redis = redis.unwrap();
+    assert!(!redis.ok);
+    assert_eq!(redis.detail, "values do not arrive");
 }
 
 #[tokio::test]

@@ -30,9 +30,6 @@ const KEYS: &[&str] = &[
     "record_bars_days",
 ];
 
-/// Connections that this build cannot use yet. One that is set is an error and never ignored.
-const SERVERS: &[&str] = &["redis_url"];
-
 /// The bucket for backups: all of these, or none.
 const S3: [&str; 4] = ["s3_endpoint", "s3_bucket", "s3_access_key", "s3_secret_key"];
 
@@ -47,7 +44,14 @@ const SIMULATION: &str = "simulation";
 const TRACES: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
 /// Settings of the tests, which may run the product with their own environment.
-const TEST_KEYS: &[&str] = &["test_data", "soak", "kills", "strace_answers", "sim_seeds"];
+const TEST_KEYS: &[&str] = &[
+    "test_data",
+    "soak",
+    "kills",
+    "strace_answers",
+    "sim_seeds",
+    "freeze_seconds",
+];
 
 /// What runs the process, after all sources were put together.
 #[derive(Clone, Debug)]
@@ -101,14 +105,6 @@ fn no_traces(endpoint: Option<&OsStr>) -> Result<()> {
 }
 
 fn settings(values: &BTreeMap<String, String>) -> Result<Settings> {
-    for key in SERVERS {
-        if values.contains_key(*key) {
-            bail!(
-                "{} is set, but this build cannot use that server yet: unset it",
-                environment_name(key)
-            );
-        }
-    }
     let get = |key: &str, default: &str| {
         values
             .get(key)
@@ -123,6 +119,7 @@ fn settings(values: &BTreeMap<String, String>) -> Result<Settings> {
         servers: ServerSettings {
             database_url: values.get("database_url").cloned(),
             timescale_url: values.get("timescale_url").cloned(),
+            redis_url: values.get("redis_url").cloned(),
         },
         s3: s3(values)?,
         record: recording(values)?,
@@ -300,10 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_configured_is_not_silently_ignored() {
-        let values = environment(&[("APEX_REDIS_URL", "x")]).unwrap();
-        let error = settings(&values).unwrap_err();
-        assert!(error.to_string().contains("APEX_REDIS_URL"), "{error}");
+    fn traces_that_are_asked_for_are_not_silently_left_out() {
         let error = no_traces(Some(OsStr::new("http://x"))).unwrap_err();
         assert!(error.to_string().contains(TRACES), "{error}");
         assert!(no_traces(Some(OsStr::new(""))).is_ok());
@@ -354,19 +348,25 @@ mod tests {
     }
 
     #[test]
-    fn a_database_is_taken_from_its_variable_or_a_file_and_never_shown() {
+    fn a_server_is_taken_from_its_variable_or_a_file_and_never_shown() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("url");
-        std::fs::write(&file, "postgres://a:secret@h/d\n").unwrap();
+        let url = "scheme://a:secret@h/d";
+        std::fs::write(&file, format!("{url}\n")).unwrap();
         let path = file.display().to_string();
-        for pair in [
-            ("APEX_DATABASE_URL", "postgres://a:secret@h/d"),
-            ("APEX_DATABASE_URL_FILE", path.as_str()),
-        ] {
-            let settings = settings(&environment(&[pair]).unwrap()).unwrap();
-            let url = settings.servers.database_url.as_deref();
-            assert_eq!(url, Some("postgres://a:secret@h/d"));
-            assert!(!format!("{settings:?}").contains("secret"));
+        for name in ["APEX_DATABASE_URL", "APEX_TIMESCALE_URL", "APEX_REDIS_URL"] {
+            for (name, value) in [(name, url), (&format!("{name}_FILE"), path.as_str())] {
+                let settings = settings(&environment(&[(name, value)]).unwrap()).unwrap();
+                let servers = &settings.servers;
+                let urls = [
+                    &servers.database_url,
+                    &servers.timescale_url,
+                    &servers.redis_url,
+                ];
+                let set: Vec<_> = urls.into_iter().flatten().collect();
+                assert_eq!(set, [url], "{name}");
+                assert!(!format!("{settings:?}").contains("secret"));
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use crate::Done;
 use crate::run;
 use crate::suites::{self, Long, Runner};
 
-const LONG: [Long; 4] = [
+const LONG: [Long; 5] = [
     Long {
         name: "kill",
         runner: Runner::BlackBox("kill"),
@@ -25,6 +25,12 @@ const LONG: [Long; 4] = [
         name: "away",
         runner: Runner::BlackBox("postgres_faults"),
         counts: &[("APEX_AWAY_SECONDS", "60")],
+        limit: Duration::from_secs(3600),
+    },
+    Long {
+        name: "redis",
+        runner: Runner::BlackBox("redis"),
+        counts: &[("APEX_FREEZE_SECONDS", "30")],
         limit: Duration::from_secs(3600),
     },
     Long {

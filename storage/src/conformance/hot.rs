@@ -1,7 +1,7 @@
 //! The cases of the hot port.
 
 use super::HotBackend;
-use crate::port::hot::{Hot, HotHealth, MAX_BEHIND, Signal, Signals, Wakes};
+use crate::port::hot::{Hot, HotHealth, MAX_BEHIND, MAX_WAKES, Signal, Signals, Wakes};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,15 @@ const CASES: &[Case] = &[
     ),
     ("TC-H07 one who is too far behind is told of a gap", gap),
     ("TC-H08 any bytes are a value and a message", bytes),
+    (
+        "TC-H09 a stream keeps a bounded number of wake-ups, the newest",
+        bounded,
+    ),
+    (
+        "TC-H10 who comes to wait goes on where those before it ended",
+        resumes,
+    ),
+    ("TC-H11 an id that is woken twice comes twice", twice),
 ];
 
 /// Longer than any answer of a server under load; no case that passes waits so long.
@@ -177,4 +186,80 @@ fn bytes(hot: &dyn Hot) {
     hot.publish("users", b"");
     assert_eq!(message(&mut *signals), Signal::Message(all));
     assert_eq!(message(&mut *signals), Signal::Message(Vec::new()));
+}
+
+/// Entries beyond the bound that a stream may hold: Redis cuts whole nodes of a hundred.
+const SLACK: usize = 100;
+
+/// Waits until everything before it has been sent.
+fn fence(hot: &dyn Hot, wakes: &mut dyn Wakes, number: usize) {
+    hot.wake("fence", &number.to_string());
+    assert_eq!(next(wakes), [number.to_string()]);
+}
+
+fn bounded(hot: &dyn Hot) {
+    let mut fences = hot.wakes("fence").expect("it joins");
+    let total = MAX_WAKES + 10 * SLACK;
+    for number in 0..total {
+        hot.wake("jobs", &number.to_string());
+        if number % 1_000 == 999 {
+            fence(hot, &mut *fences, number);
+        }
+    }
+    fence(hot, &mut *fences, total);
+    let mut wakes = hot.wakes("jobs").expect("it joins");
+    let kept = until_the_last(&mut *wakes, total - 1);
+    assert!(kept.len() >= MAX_WAKES, "{}", kept.len());
+    assert!(kept.len() <= MAX_WAKES + SLACK, "{}", kept.len());
+    let newest: Vec<usize> = (total - kept.len()..total).collect();
+    assert_eq!(kept, newest, "in order, and the oldest are gone");
+}
+
+/// Takes what waits up to a number.
+fn until_the_last(wakes: &mut dyn Wakes, last: usize) -> Vec<usize> {
+    let mut taken = Vec::new();
+    let begun = Instant::now();
+    while taken.last() != Some(&last) {
+        assert!(begun.elapsed() < SOON, "{last} does not come");
+        let ids = wakes.next(Duration::from_millis(50));
+        taken.extend(ids.iter().map(|id| id.parse::<usize>().expect("a number")));
+    }
+    taken
+}
+
+fn resumes(hot: &dyn Hot) {
+    let mut seen = Vec::new();
+    for round in 0..5_usize {
+        for number in 0..200 {
+            hot.wake("jobs", &(200 * round + number).to_string());
+        }
+        let mut wakes = hot.wakes("jobs").expect("it joins");
+        // It leaves in the middle of what there is, and the next one comes.
+        let wanted = 200 * round + 100;
+        while seen.len() < wanted {
+            let ids = next(&mut *wakes);
+            seen.extend(ids.iter().map(|id| id.parse::<usize>().expect("a number")));
+        }
+    }
+    let mut wakes = hot.wakes("jobs").expect("it joins");
+    if seen.len() < 1_000 {
+        seen.extend(until_the_last(&mut *wakes, 999));
+    }
+    assert_eq!(
+        seen,
+        (0..1_000).collect::<Vec<_>>(),
+        "none lost, none twice"
+    );
+}
+
+fn twice(hot: &dyn Hot) {
+    let mut wakes = hot.wakes("jobs").expect("it joins");
+    for id in ["job-1", "job-1", "job-2", "job-1"] {
+        hot.wake("jobs", id);
+    }
+    let mut seen = Vec::new();
+    while seen.len() < 4 {
+        seen.extend(next(&mut *wakes));
+    }
+    assert_eq!(seen, ["job-1", "job-1", "job-2", "job-1"]);
 }

@@ -46,7 +46,9 @@ pub trait Hot: Send + Sync {
     /// `Unavailable`.
     fn get(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, StorageError>;
 
-    /// Wakes one of those who wait on a stream, now or when one of them comes. Never waits.
+    /// Wakes one of those who wait on a stream, now or when one of them comes. A stream keeps the
+    /// newest [`MAX_WAKES`] entries, or some more; an id that is woken twice comes twice, so whoever
+    /// is woken looks at what it names before it does anything. Never waits.
     fn wake(&self, stream: &str, id: &str);
 
     /// Joins those who wait on a stream.
@@ -64,6 +66,8 @@ pub trait Hot: Send + Sync {
     /// `Unavailable` when no connection can be made now.
     fn subscribe(&self, channel: &str) -> Result<Box<dyn Signals>, StorageError>;
 
+    /// Returns whether what is written arrives, as far as the last writes have shown. It is degraded
+    /// from the first failure on until writes have succeeded for some seconds.
     fn health(&self) -> HotHealth;
 }
 

@@ -6,9 +6,12 @@
 //! bounded), wake-ups and messages are dropped, and `health` says why. Connections come back by
 //! themselves.
 
+mod address;
+mod inspect;
 mod listen;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use crate::StorageError;
 use crate::blocking::Waiter;
@@ -16,12 +19,14 @@ use crate::port::hot::{Hot, HotHealth, MAX_WAITING, MAX_WAKES, Signals, Wakes};
 use fred::interfaces::{ClientLike, KeysInterface, PubsubInterface, StreamsInterface};
 use fred::types::config::{Config, PerformanceConfig, ReconnectPolicy, UnresponsiveConfig};
 use fred::types::{Builder, Expiration, Value};
+pub use inspect::{ServerFacts, inspect};
 use listen::{Listener, Waiting};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
+use trouble::Trouble;
 
 /// The setting that names the server.
 const VARIABLE: &str = "APEX_REDIS_URL";
@@ -54,7 +59,7 @@ struct Shared {
     name: String,
     pending: Mutex<Pending>,
     changed: Notify,
-    trouble: Mutex<Option<String>>,
+    trouble: Mutex<Trouble>,
 }
 
 /// Values, wake-ups and messages on a Redis server. Clones share its connections.
@@ -83,17 +88,8 @@ impl RedisHot {
     /// `Setting` when the URL is none; `Unavailable` when it does not answer or refuses the
     /// password.
     pub fn connect(url: &str) -> Result<RedisHot, StorageError> {
-        let config = Config::from_url(url).map_err(|error| StorageError::Setting {
-            variable: VARIABLE,
-            detail: format!(
-                "is no Redis URL ({}): give redis://:password@host:port/0",
-                error.details()
-            ),
-        })?;
-        let servers = config.server.hosts();
-        let name = servers
-            .first()
-            .map_or_else(String::new, ToString::to_string);
+        let config = address::parse(url)?;
+        let name = name_of(&config);
         let waiter = Waiter::start("apex-redis")?;
         let client = build(&config, TIMEOUT).map_err(|error| unavailable(&name, &error))?;
         let (errands, waiting) = mpsc::channel(WAITING);
@@ -126,19 +122,17 @@ impl RedisHot {
 impl Shared {
     /// Notes that something did not arrive. Said once, not for each.
     fn failed(&self, reason: &str) {
-        let mut trouble = lock(&self.trouble);
-        if trouble.is_none() {
+        if lock(&self.trouble).failed(Instant::now(), reason) {
             tracing::warn!(
                 server = self.name,
                 reason,
                 "Redis does not take what is written"
             );
         }
-        *trouble = Some(reason.to_owned());
     }
 
     fn succeeded(&self) {
-        if lock(&self.trouble).take().is_some() {
+        if lock(&self.trouble).succeeded(Instant::now()) {
             tracing::info!(server = self.name, "Redis takes what is written again");
         }
     }
@@ -162,6 +156,14 @@ impl Shared {
             }
         }
     }
+}
+
+/// Returns the server as `host:port`.
+fn name_of(config: &Config) -> String {
+    let servers = config.server.hosts();
+    servers
+        .first()
+        .map_or_else(String::new, ToString::to_string)
 }
 
 /// Makes a client that comes back by itself and never keeps a command longer than `timeout`.
@@ -311,9 +313,9 @@ impl Hot for RedisHot {
     }
 
     fn health(&self) -> HotHealth {
-        match &*lock(&self.shared.trouble) {
+        match lock(&self.shared.trouble).reason() {
             None => HotHealth::Ready,
-            Some(reason) => HotHealth::Degraded(reason.clone()),
+            Some(reason) => HotHealth::Degraded(reason.to_owned()),
         }
     }
 }

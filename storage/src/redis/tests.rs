@@ -4,7 +4,6 @@ use super::*;
 use crate::conformance::{HotBackend, hot_suite, until};
 use crate::port::hot::Signal;
 use crate::testkit::{Redis, here};
-use std::time::Instant;
 
 const LONG: Duration = Duration::from_secs(600);
 const SOON: Duration = Duration::from_secs(30);
@@ -183,4 +182,27 @@ fn settings_that_cannot_work_name_their_variable_and_no_secret() {
         assert!(error.contains(expected), "{error}");
         assert!(!error.contains("secret"), "{error}");
     }
+}
+
+#[test]
+fn a_server_that_says_nothing_at_the_start_is_an_error_in_time() {
+    let Some(redis) = here(Redis::start()) else {
+        return;
+    };
+    redis.freeze().expect("it stops");
+    let begun = Instant::now();
+    for error in [
+        RedisHot::connect(&redis.url()).expect_err("nobody answers"),
+        inspect(&redis.url()).expect_err("nobody answers"),
+    ] {
+        let error = error.to_string();
+        assert!(error.contains("APEX_REDIS_URL"), "{error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+    assert!(
+        begun.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        begun.elapsed()
+    );
+    redis.thaw().expect("it goes on");
 }

@@ -6,16 +6,21 @@ use apex_node::replay::{self, Controls, ReplayRun};
 use apex_node::stores::{self, ServerSettings};
 use apex_node::up::NodeOptions;
 use apex_node::verify::verify;
-use apex_storage::testkit::{Postgres, here};
+use apex_storage::testkit::{Postgres, Redis, here};
 use std::path::Path;
 use tokio::sync::watch;
 
 fn options(data_dir: &Path, url: Option<String>) -> NodeOptions {
+    let servers = ServerSettings {
+        database_url: url,
+        ..ServerSettings::default()
+    };
+    with(data_dir, servers)
+}
+
+fn with(data_dir: &Path, servers: ServerSettings) -> NodeOptions {
     NodeOptions {
-        servers: ServerSettings {
-            database_url: url,
-            ..ServerSettings::default()
-        },
+        servers,
         ..NodeOptions::in_folder(data_dir)
     }
 }
@@ -86,4 +91,36 @@ async fn a_database_gives_the_same_state_as_a_folder_each_time() {
         refused.to_string().contains("APEX_DATABASE_URL"),
         "{refused}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_changes_nothing_of_the_state_whatever_happens_to_it() {
+    let Some(mut redis) = here(Redis::start()) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = recording(folder.path());
+    let embedded = folder.path().join("embedded");
+    let expected = run_on(&options(&embedded, None), run_of(file.clone())).await;
+    let servers = ServerSettings {
+        redis_url: Some(redis.url()),
+        ..ServerSettings::default()
+    };
+    let data_dir = folder.path().join("data");
+    for spoil in ["PING", "CONFIG SET maxmemory 1", "REPLICAOF 127.0.0.1 1"] {
+        redis.ask(spoil).unwrap();
+        let summary = run_on(&with(&data_dir, servers.clone()), run_of(file.clone())).await;
+        assert_eq!(summary.state_hash, expected.state_hash, "{spoil}");
+        assert_eq!(summary.journal_records, expected.journal_records);
+    }
+    // At a start it has to be there: nothing is begun without what was configured.
+    redis.kill().unwrap();
+    let elsewhere = folder.path().join("elsewhere");
+    let (_stop, stopped) = watch::channel(false);
+    let options = with(&elsewhere, servers);
+    let refused = replay::run(&options, run_of(file), Controls::default(), stopped, |_| {}).await;
+    let refused = refused.unwrap_err();
+    assert!(refused.to_string().contains("APEX_REDIS_URL"), "{refused}");
+    assert!(refused.advice().is_some());
+    assert!(!elsewhere.join("admin.token").exists());
 }

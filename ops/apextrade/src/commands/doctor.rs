@@ -5,7 +5,7 @@ use crate::commands::health::get_status;
 use crate::config::Settings;
 use crate::output::table;
 use anyhow::Result;
-use apex_node::stores::{self, DATABASE_URL, ServerSettings};
+use apex_node::stores::{self, DATABASE_URL, REDIS_URL, ServerFacts, ServerSettings};
 use serde::Serialize;
 use std::io::Write;
 use std::path::Path;
@@ -46,6 +46,7 @@ pub fn run(args: &DoctorArgs, settings: &Settings) -> Result<ExitCode> {
     let checks = [
         data_folder(data_dir),
         database(&settings.servers),
+        redis(&settings.servers),
         journal(data_dir, &settings.servers),
         reserve(data_dir),
         token(data_dir),
@@ -121,6 +122,42 @@ fn database(servers: &ServerSettings) -> Check {
             Check::bad(NAME, error.to_string(), fix.to_owned())
         }
     }
+}
+
+fn redis(servers: &ServerSettings) -> Check {
+    const NAME: &str = "redis";
+    let Some(url) = &servers.redis_url else {
+        let detail = format!("{REDIS_URL} is not set: no hot values are written for others");
+        return Check::good(NAME, detail);
+    };
+    match stores::check_redis(url) {
+        Ok(facts) => redis_server(NAME, &facts),
+        Err(error) => {
+            let fix = error.advice().unwrap_or("see the message");
+            Check::bad(NAME, error.to_string(), fix.to_owned())
+        }
+    }
+}
+
+/// A server that answers, and takes no writes, degrades a node for as long as it does so.
+fn redis_server(name: &'static str, facts: &ServerFacts) -> Check {
+    let limit = match facts.memory_limit_bytes {
+        0 => "no memory limit".to_owned(),
+        bytes => format!("{} of {bytes} bytes used", facts.memory_used_bytes),
+    };
+    let said = format!(
+        "{} answers, version {}, {limit}, maxmemory-policy {}",
+        facts.name, facts.version, facts.eviction_policy
+    );
+    if facts.is_replica {
+        let fix = format!("name the primary in {REDIS_URL}, or make this one a primary");
+        return Check::bad(name, format!("{said}, a read-only replica"), fix);
+    }
+    if facts.is_full() {
+        let fix = "raise maxmemory, or set a maxmemory-policy that evicts";
+        return Check::bad(name, format!("{said}: full"), fix.to_owned());
+    }
+    Check::good(name, said)
 }
 
 fn journal(data_dir: &Path, servers: &ServerSettings) -> Check {
