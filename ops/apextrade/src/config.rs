@@ -50,6 +50,7 @@ const TEST_KEYS: &[&str] = &[
     "kills",
     "strace_answers",
     "sim_seeds",
+    "away_seconds",
     "freeze_seconds",
 ];
 
