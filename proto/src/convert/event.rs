@@ -268,7 +268,7 @@ fn read_rare(
             },
         },
         // Of a sender from before they were told: what holds now.
-        Kind::PendingAmend if wire.asked_quantity.is_empty() => Event::OrderPendingAmend {
+        Kind::PendingAmend if tells_nothing_asked(wire) => Event::OrderPendingAmend {
             order_id,
             request_id: None,
             quantity: order.quantity,
@@ -300,6 +300,15 @@ fn read_rare(
             ts_event: order.ts_updated,
         },
     })
+}
+
+fn tells_nothing_asked(wire: &v1::OrderEvent) -> bool {
+    let asked = [
+        &wire.asked_quantity,
+        &wire.asked_limit_price,
+        &wire.asked_stop_price,
+    ];
+    asked.into_iter().all(String::is_empty)
 }
 
 fn read_pending_amend(

@@ -34,6 +34,7 @@
 //! **Memory**: some row groups of [`ROW_GROUP_ROWS`], and the rows of one nanosecond.
 
 mod add;
+mod bars;
 mod key;
 mod merge;
 mod objects_file;

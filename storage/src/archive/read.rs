@@ -55,6 +55,8 @@ pub struct ParquetRows<R> {
     at: usize,
     decoded: usize,
     is_over: bool,
+    /// Decimals that columns get beyond those of the file, if any.
+    wider: Option<Decimals>,
     of: PhantomData<R>,
 }
 
@@ -104,6 +106,7 @@ impl<R: ArchiveRow> ParquetRows<R> {
             at: 0,
             decoded: 0,
             is_over: false,
+            wider: None,
             of: PhantomData,
         })
     }
@@ -117,8 +120,39 @@ impl<R: ArchiveRow> ParquetRows<R> {
         self
     }
 
+    /// Gives [`ParquetRows::next_values`] at decimals that are the file's or more.
+    pub(super) fn at_decimals(mut self, decimals: Decimals) -> ParquetRows<R> {
+        let have = self.head.decimals;
+        self.wider = (have != decimals).then(|| Decimals {
+            price: decimals.price.saturating_sub(have.price),
+            quantity: decimals.quantity.saturating_sub(have.quantity),
+        });
+        self
+    }
+
     pub fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// Returns the next values of all columns, of one length; `None` at the end.
+    pub(super) fn next_values(&mut self) -> Result<Option<&[Values]>, StorageError> {
+        if !self.decode().map_err(|error| failed(&self.name, error))? {
+            return Ok(None);
+        }
+        self.at = self.decoded;
+        if let Some(by) = self.wider {
+            for (column, values) in R::COLUMNS.iter().zip(&mut self.columns) {
+                let is_wide = values.widen(column, by);
+                is_wide.ok_or_else(|| StorageError::Parquet {
+                    name: self.name.clone(),
+                    detail: format!(
+                        "a {} has more than 18 digits at the decimals of its instrument here",
+                        column.name
+                    ),
+                })?;
+            }
+        }
+        Ok(Some(&self.columns))
     }
 
     /// Returns how many rows the file says that it has.

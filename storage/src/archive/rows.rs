@@ -38,6 +38,20 @@ impl Values {
         }
     }
 
+    /// Gives prices and quantities of 64 bits so many decimals more; `None` when one has no room.
+    pub(super) fn widen(&mut self, column: &Column, by: Decimals) -> Option<()> {
+        let by = match column.form {
+            Form::Price => by.price,
+            Form::Quantity => by.quantity,
+            _ => return Some(()),
+        };
+        let factor = 10_i64.checked_pow(u32::from(by))?;
+        for value in &mut self.ints {
+            *value = value.checked_mul(factor).filter(|wide| in_digits(*wide))?;
+        }
+        Some(())
+    }
+
     pub(super) fn clear(&mut self) {
         self.ints.clear();
         self.wide.clear();

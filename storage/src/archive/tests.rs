@@ -3,6 +3,7 @@
 use super::*;
 use crate::FolderObjects;
 use crate::port::series::{BarRow, DAY_NS, Decimals, QuoteRow, TradeRow};
+use apex_domain::bar::TimeBars;
 use apex_domain::market::{Level, Side};
 use apex_domain::number::{Price, Quantity};
 use apex_domain::time::UnixNanos;
@@ -211,6 +212,67 @@ fn more_decimals_widen_what_is_there_and_fewer_are_widened() {
     for key in archive.parts(Content::Trades, &id()).unwrap() {
         assert_eq!(archive.part_head(&key).unwrap().decimals, fine);
     }
+}
+
+#[test]
+fn bars_of_trades_are_those_of_a_feed_in_every_range() {
+    const MINUTE_NS: i64 = 60_000_000_000;
+    let (_folder, archive) = store();
+    // Two days of trades, more than are decoded at a time, and a bar over midnight.
+    let rows: Vec<TradeRow> = (0..40_000)
+        .map(|n| trade(n * 4_300_000_000, 10_000 + (n * 7_919) % 400))
+        .collect();
+    add(&archive, &rows, TWO);
+    for interval_ns in [MINUTE_NS, 7 * MINUTE_NS, 3 * DAY_NS] {
+        let mut engine = TimeBars::new(id(), interval_ns, 1);
+        let mut expected = Vec::new();
+        for row in &rows {
+            engine.on_trade(&row.trade(&id()), &mut expected);
+        }
+        engine.end_session(rows[rows.len() - 1].ts_init, &mut expected);
+        let middle = UnixNanos(START + DAY_NS - 3 * MINUTE_NS);
+        for (from, to) in [
+            (UnixNanos(i64::MIN), UnixNanos(i64::MAX)),
+            (UnixNanos(i64::MIN), middle),
+            (middle, UnixNanos(i64::MAX)),
+            (middle, middle),
+        ] {
+            let range = TimeRange { from, to };
+            let bars = archive.bars_of_trades(&id(), interval_ns, range).unwrap();
+            let bars: Vec<BarRow> = bars.map(Result::unwrap).collect();
+            let expected = expected.iter().filter(|bar| range.contains(bar.ts_open));
+            let expected: Vec<BarRow> = expected.map(|bar| BarRow::of(0, bar)).collect();
+            assert_eq!(bars, expected, "{interval_ns} {range:?}");
+        }
+    }
+}
+
+#[test]
+fn bars_of_parts_with_fewer_decimals_are_at_those_of_the_instrument() {
+    let (_folder, archive) = store();
+    add(&archive, &[trade(0, 3)], TWO);
+    let fine = Decimals {
+        price: 4,
+        quantity: 3,
+    };
+    // As a crash between the widening of two parts leaves them.
+    let part = archive.parts(Content::Trades, &id()).unwrap().remove(0);
+    let open = || archive.part::<TradeRow>(&part).unwrap().unwrap();
+    let mut wide = open().at_decimals(fine);
+    let columns = wide.next_columns().unwrap().unwrap();
+    let mut machine = TimeBars::new(id(), 10, 1);
+    let mut bars = Vec::new();
+    machine.on_trades(&columns, &mut bars);
+    machine.end_session(UnixNanos(0), &mut bars);
+    assert_eq!((bars[0].close, bars[0].volume), (Price(300), 5));
+    assert!(wide.next_columns().unwrap().is_none());
+    // No number of 18 digits holds a price of 3 at so many decimals.
+    let mut too_wide = open().at_decimals(Decimals {
+        price: 20,
+        quantity: 3,
+    });
+    let error = too_wide.next_columns().unwrap_err().to_string();
+    assert!(error.contains("a price has more than 18 digits"), "{error}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The machine itself: its state, and where each input goes.
 
+use super::averages::Averages;
 use super::closing::{Closing, EndedClosing};
 use super::foreign::UnderWay;
 use super::losses::{Baseline, Unmeasured};
@@ -70,6 +71,8 @@ pub struct Account {
     pub(super) marks: Marks,
     #[serde(skip)]
     pub(super) short: Short,
+    #[serde(skip)]
+    pub(super) averages: Averages,
     /// What loss limits measure from; `None` until the next tick sets it.
     pub(super) baseline: Option<Baseline>,
     /// What was paid in and out since the baseline was set, and is not in it yet.

@@ -6,6 +6,7 @@
 
 pub mod as_of;
 mod auctions;
+mod averages;
 mod close;
 mod closing;
 mod closing_size;

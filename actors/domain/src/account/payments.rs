@@ -11,12 +11,9 @@ use crate::id::{ClientOrderId, Currency, ExecId, InstrumentId, StrategyId};
 use crate::instrument::InstrumentKind;
 use crate::money::Money;
 use crate::number::NumberError;
-use crate::order::PositionSide;
 use crate::order::store::OrderIndex;
 use crate::portfolio::{Holder, Past, Split};
 use crate::risk::ReasonCode;
-use crate::venue::Execution;
-use std::collections::BTreeMap;
 
 impl Account {
     /// Takes a payment of funding, by the positions as they are now. One that is known already
@@ -285,39 +282,6 @@ impl Account {
         });
         merged(executions, splits)
     }
-
-    /// Returns what all strategies together traded of one side of an instrument, in the venue's
-    /// order of time, but for the execution of the event `without`.
-    pub(super) fn traded_of_side<'a>(
-        &'a self,
-        instrument_id: &InstrumentId,
-        side: PositionSide,
-        without: Option<u64>,
-    ) -> Vec<Past<'a>> {
-        let executions = self.executions.iter().filter(|record| {
-            !record.busted
-                && record.position_side == side
-                && record.execution.instrument_id == *instrument_id
-                && Some(record.sequence) != without
-        });
-        let splits = self.portfolio.splits_of(instrument_id);
-        if splits.is_empty() {
-            let mut executions: Vec<&Execution> = executions.map(|one| &one.execution).collect();
-            executions.sort_by_key(|execution| execution.ts_event);
-            return executions.into_iter().map(Past::Execution).collect();
-        }
-        // Splits have no time of the venue's: what is booked before one is in the old units.
-        merged(executions, splits).collect()
-    }
-
-    /// Returns cash as the venue counts it; see [`Portfolio::venue_cash`].
-    ///
-    /// Errors, by currency: `OutOfRange`.
-    pub(crate) fn venue_cash(&self) -> BTreeMap<Currency, Result<Money, NumberError>> {
-        let instrument = |id: &InstrumentId| self.instruments.get(id);
-        let past = |id: &InstrumentId, side| self.traded_of_side(id, side, None);
-        self.portfolio.venue_cash(instrument, past)
-    }
 }
 
 impl ExecutionRecord {
@@ -331,7 +295,7 @@ impl ExecutionRecord {
 }
 
 /// Returns executions and splits by their sequence.
-fn merged<'a>(
+pub(super) fn merged<'a>(
     executions: impl Iterator<Item = &'a ExecutionRecord>,
     splits: &'a [Split],
 ) -> impl Iterator<Item = Past<'a>> {
@@ -347,7 +311,7 @@ fn merged<'a>(
             return splits.next().map(Past::Split);
         }
         let record = executions.next()?;
-        Some(Past::Execution(&record.execution))
+        Some(record.past())
     })
 }
 

@@ -1,5 +1,9 @@
 //! Bars over equal spans of time.
 
+mod columns;
+
+pub use columns::TradeColumns;
+
 use super::tape::{BarCounters, roll};
 use crate::id::InstrumentId;
 use crate::market::{Bar, BarSpec, Trade};
@@ -56,11 +60,11 @@ impl Cell {
     }
 }
 
-/// Builds the time bars of one instrument. See the module for the rules.
 /// How far a source's clock may be ahead of ours. Recorded ones are ahead by seconds. One print of a
 /// wrong year would end the bars of its instrument: everything behind it would be late.
 const AHEAD_NS: i64 = 60 * crate::time::NANOS_PER_SECOND;
 
+/// Builds the time bars of one instrument. See [`crate::bar`] for the rules.
 #[derive(Clone, Debug)]
 pub struct TimeBars {
     instrument_id: InstrumentId,

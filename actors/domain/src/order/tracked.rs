@@ -154,7 +154,18 @@ impl TrackedOrder {
     /// What an amend asked for is what it gets, when its asking was not seen.
     fn meet_unseen_amend(&mut self, event: &Event) {
         match event {
-            Event::OrderPendingAmend { .. } => self.amend_unseen = false,
+            // One that asks for what holds already is of a sender that does not tell what it asks.
+            Event::OrderPendingAmend {
+                quantity,
+                limit_price,
+                stop_price,
+                ..
+            } => {
+                let order = &self.entry.order;
+                self.amend_unseen = *quantity == order.quantity
+                    && *limit_price == order.limit_price
+                    && *stop_price == order.stop_price;
+            }
             Event::OrderAmended {
                 quantity,
                 limit_price,

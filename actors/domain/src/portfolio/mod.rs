@@ -27,7 +27,7 @@ pub use rates::{ConversionRate, DEFAULT_MAX_RATE_AGE_NS, Freshness, Rates};
 pub use splits::Split;
 pub(crate) use unbooking::{Past, Unbooking};
 pub use valuation::{Equity, Mark, Valuation};
-use whole::Whole;
+pub(crate) use whole::Whole;
 
 use crate::id::{Currency, ExecId, InstrumentId, StrategyId};
 use crate::instrument::Instrument;
@@ -48,6 +48,18 @@ pub struct NetPosition {
 }
 
 impl NetPosition {
+    /// Returns the sum of positions.
+    ///
+    /// Errors: `OutOfRange`.
+    fn of<'a>(positions: impl Iterator<Item = &'a Position>) -> Result<NetPosition, NumberError> {
+        let mut sum = NetPosition::default();
+        for position in positions {
+            let flat = Position::flat(position.instrument_id.clone(), &position.holder());
+            sum = sum.moved(&flat, position)?;
+        }
+        Ok(sum)
+    }
+
     /// Returns this after one of its positions has changed.
     fn moved(self, before: &Position, after: &Position) -> Result<NetPosition, NumberError> {
         let quantity = i128::from(self.quantity) - i128::from(before.quantity);
@@ -197,12 +209,7 @@ impl Portfolio {
         instrument_id: &InstrumentId,
         side: PositionSide,
     ) -> Result<NetPosition, NumberError> {
-        let mut sum = NetPosition::default();
-        for position in self.positions_of(instrument_id).filter(|p| p.side == side) {
-            let flat = Position::flat(instrument_id.clone(), &position.holder());
-            sum = sum.moved(&flat, position)?;
-        }
-        Ok(sum)
+        NetPosition::of(self.positions_of(instrument_id).filter(|p| p.side == side))
     }
 
     /// Returns the positions of all strategies together by the side that their orders named.

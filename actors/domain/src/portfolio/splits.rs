@@ -74,12 +74,13 @@ impl Portfolio {
             }
             positions.push(after);
         }
+        let whole = self.whole_after_split(&instrument.instrument_id, &positions)?;
         Ok(SplitBooking {
+            whole,
             positions,
             net,
             cash: cash.changed,
             realized_pnl: realized_pnl.changed,
-            whole: self.whole_after_split(instrument, split)?,
         })
     }
 

@@ -1,10 +1,11 @@
 //! A portfolio without an execution that was taken back.
 
 use super::{Booking, Charges, FeesInUnits, Holder, Portfolio, Position, Split, Whole};
-use crate::id::{Currency, InstrumentId};
+use crate::id::{Currency, InstrumentId, StrategyId};
 use crate::instrument::Instrument;
 use crate::money::Money;
 use crate::number::NumberError;
+use crate::order::PositionSide;
 use crate::venue::Execution;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +16,8 @@ pub(crate) struct Unbooking(Booking);
 /// Something that made a position what it is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Past<'a> {
-    Execution(&'a Execution),
+    /// Of a strategy.
+    Execution(&'a StrategyId, &'a Execution),
     Split(&'a Split),
 }
 
@@ -35,7 +37,7 @@ impl Portfolio {
         others: impl Iterator<Item = Past<'a>>,
         of_side: Vec<Past<'a>>,
     ) -> Result<Unbooking, NumberError> {
-        let without = replayed(instrument, holder, others)?;
+        let without = replayed(instrument, holder.side, others)?;
         let id = instrument.instrument_id.clone();
         let flat = || Position::flat(id.clone(), holder);
         let old = self.position_of(holder, &id).cloned();
@@ -76,7 +78,7 @@ impl Portfolio {
             own_fees: added(&charges.fees, &fees)?,
             in_units: in_units_of(&without, holder, &id),
             whole: match instrument.settles_profit() {
-                true => Some(Whole::made_by(instrument, of_side)?),
+                true => Some(Whole::made_by(instrument, holder.side, of_side)?),
                 false => None,
             },
         }))
@@ -95,17 +97,19 @@ fn in_units_of(without: &Portfolio, holder: &Holder, id: &InstrumentId) -> FeesI
     charges.map_or_else(FeesInUnits::default, |charges| charges.in_units)
 }
 
-/// Returns a portfolio of nothing but this.
-fn replayed<'a>(
+/// Returns a portfolio of nothing but this, all on one side.
+pub(super) fn replayed<'a>(
     instrument: &Instrument,
-    holder: &Holder,
+    side: PositionSide,
     past: impl Iterator<Item = Past<'a>>,
 ) -> Result<Portfolio, NumberError> {
     let mut portfolio = Portfolio::default();
     for step in past {
         match step {
-            Past::Execution(execution) => {
-                let booking = portfolio.plan(instrument, holder, execution)?;
+            Past::Execution(strategy_id, execution) => {
+                let strategy_id = strategy_id.clone();
+                let holder = Holder { strategy_id, side };
+                let booking = portfolio.plan(instrument, &holder, execution)?;
                 portfolio.commit(booking);
             }
             Past::Split(split) => {

@@ -6,7 +6,8 @@
 //! tells, by no fault of anybody, until both are flat. Before the two are compared the account's
 //! cash is counted as the venue counts it.
 
-use super::{NetPosition, Past, Portfolio, Split};
+use super::unbooking::replayed;
+use super::{NetPosition, Past, Portfolio, Position};
 use crate::id::{Currency, InstrumentId};
 use crate::instrument::{Instrument, InstrumentKind};
 use crate::money::Money;
@@ -48,10 +49,20 @@ impl Whole {
         Whole { held, ..self }
     }
 
+    /// True when the average is another one than the venue's, since something came late.
+    pub(crate) fn is_disordered(&self) -> bool {
+        self.is_disordered
+    }
+
+    #[cfg(test)]
+    pub(crate) fn quantity(&self) -> i64 {
+        self.held.quantity
+    }
+
     /// Returns it after a trade.
     ///
     /// Errors: `OutOfRange`.
-    pub(super) fn traded(
+    pub(crate) fn traded(
         self,
         instrument: &Instrument,
         execution: &Execution,
@@ -67,77 +78,108 @@ impl Whole {
         })
     }
 
-    /// Returns what all of this makes.
+    /// Returns what all of this makes of a side.
     ///
     /// Errors: `OutOfRange`.
-    pub(super) fn made_by(
+    pub(crate) fn made_by(
         instrument: &Instrument,
+        side: PositionSide,
         past: Vec<Past<'_>>,
     ) -> Result<Whole, NumberError> {
-        let mut whole = Whole::default();
-        for step in past {
-            whole = match step {
-                Past::Execution(execution) => whole.traded(instrument, execution)?,
-                Past::Split(split) => whole.after_split(instrument, split)?,
-            };
+        // What a split leaves depends on the position of each strategy.
+        if past.iter().any(|step| matches!(step, Past::Split(_))) {
+            let portfolio = replayed(instrument, side, past.into_iter())?;
+            return Ok(portfolio.whole_of(&instrument.instrument_id, side));
         }
-        Ok(whole)
+        let executions = past.into_iter().filter_map(|step| match step {
+            Past::Execution(_, execution) => Some(execution),
+            Past::Split(_) => None,
+        });
+        let mut executions = executions;
+        executions.try_fold(Whole::default(), |whole, execution| {
+            whole.traded(instrument, execution)
+        })
     }
 
-    fn after_split(self, instrument: &Instrument, split: &Split) -> Result<Whole, NumberError> {
-        let (numerator, denominator) = (split.numerator, split.denominator);
-        let holding = self.holding();
-        let after = holding.split(numerator, denominator, instrument.kind)?;
-        Ok(self.with(&after))
+    /// Returns it after a split that left `ours` of the strategies together. Each of them loses its
+    /// fraction, and nothing is known of the venue's: it holds as much as they do, at what it cost
+    /// it before, since it has realised nothing.
+    fn after_split(self, ours: NetPosition) -> Whole {
+        let held = match ours.quantity.signum() {
+            0 => NetPosition::default(),
+            side if side == self.held.quantity.signum() => NetPosition {
+                quantity: ours.quantity,
+                ..self.held
+            },
+            // Fractions alone had made it long or short.
+            _ => ours,
+        };
+        let is_disordered = self.is_disordered && held.quantity != 0;
+        Whole {
+            held,
+            is_disordered,
+            ..self
+        }
     }
 }
 
 impl Portfolio {
     /// Returns what all strategies hold of one side of a contract, averaged as one position.
-    pub(super) fn whole_of(&self, id: &InstrumentId, side: PositionSide) -> Whole {
+    pub(crate) fn whole_of(&self, id: &InstrumentId, side: PositionSide) -> Whole {
         let key = (id.clone(), side);
         self.whole.get(&key).copied().unwrap_or_default()
     }
 
-    /// Returns the sides of a contract after a split.
+    /// Returns the sides of a contract after a split that left these positions.
     ///
     /// Errors: `OutOfRange`.
     pub(super) fn whole_after_split(
         &self,
-        instrument: &Instrument,
-        split: &Split,
+        id: &InstrumentId,
+        positions: &[Position],
     ) -> Result<Vec<(PositionSide, Whole)>, NumberError> {
-        let id = &instrument.instrument_id;
         let sides = [PositionSide::Net, PositionSide::Long, PositionSide::Short];
         let held = sides.into_iter().filter_map(|side| {
             let whole = self.whole.get(&(id.clone(), side))?;
             Some((side, *whole))
         });
-        held.map(|(side, whole)| Ok((side, whole.after_split(instrument, split)?)))
-            .collect()
+        held.map(|(side, whole)| {
+            let of_side = positions.iter().filter(|position| position.side == side);
+            Ok((side, whole.after_split(NetPosition::of(of_side)?)))
+        })
+        .collect()
+    }
+
+    /// Returns the sides of contracts whose average is not the venue's.
+    pub(crate) fn disordered(&self) -> impl Iterator<Item = &(InstrumentId, PositionSide)> {
+        let sides = self.whole.iter();
+        sides
+            .filter(|(_, whole)| whole.is_disordered)
+            .map(|(key, _)| key)
     }
 
     /// Returns cash as a venue counts it that realises the profit of a contract by the average of
     /// all strategies together, in the order of its own time. Equal to [`Portfolio::cash`] where
-    /// one strategy trades each contract and nothing came late. `past` tells what was traded of a
-    /// side, in that order; it is asked where something came late.
+    /// one strategy trades each contract and nothing came late. `average` counts a side in that
+    /// order; it is asked where something came late.
     ///
     /// Errors, by currency: `OutOfRange`.
     pub(crate) fn venue_cash<'a>(
         &self,
         instrument: impl Fn(&InstrumentId) -> Option<&'a Instrument>,
-        past: impl Fn(&InstrumentId, PositionSide) -> Vec<Past<'a>>,
+        average: impl Fn(&(InstrumentId, PositionSide)) -> Result<Whole, NumberError>,
     ) -> Sums {
         let cash = self.cash.iter();
         let mut sums: Sums = cash
             .map(|(currency, amount)| (currency.clone(), Ok(*amount)))
             .collect();
-        for ((id, side), whole) in &self.whole {
+        for (key, whole) in &self.whole {
+            let (id, side) = key;
             let Some(instrument) = instrument(id) else {
                 continue;
             };
             let whole = match whole.is_disordered {
-                true => Whole::made_by(instrument, past(id, *side)),
+                true => average(key),
                 false => Ok(*whole),
             };
             let shift = whole.and_then(|whole| self.shift(instrument, *side, &whole));
@@ -159,8 +201,7 @@ impl Portfolio {
         whole: &Whole,
     ) -> Result<Money, NumberError> {
         let ours = self.net_of_side(&instrument.instrument_id, side)?;
-        // A split cuts fractions off each position and off their sum: from there on the two differ,
-        // and nothing is known of the venue's average.
+        // Where no number held one of them, nothing is known of the venue's average.
         if ours.quantity != whole.held.quantity {
             return Ok(Money::ZERO);
         }

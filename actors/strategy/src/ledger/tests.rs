@@ -1,3 +1,5 @@
+mod amends;
+
 use super::*;
 use crate::context::Context;
 use crate::order_request::OrderRequest;
@@ -175,80 +177,6 @@ fn a_fee_in_the_asset_leaves_the_position_that_the_account_has() {
     assert_eq!((closing[0].side, closing[0].quantity.0), (Side::Sell, 999));
     ledger.fold(&record(10, taken_back));
     assert_eq!(ledger.position(&id), 0);
-}
-
-#[test]
-fn a_change_under_way_leaves_the_order_working() {
-    let id = instrument_id();
-    let mut ledger = ledger("s");
-    let asked = ask(&mut ledger, |ctx| {
-        ctx.submit(OrderRequest::limit(
-            id.clone(),
-            Side::Buy,
-            Quantity(10),
-            Price(5),
-        ));
-    });
-    let at = UnixNanos(2);
-    let status = |ledger: &Ledger| ledger.order(&asked[0].client_order_id).unwrap().status;
-    ledger.fold(&initialized("o", &asked[0]));
-    let events = [
-        (
-            Event::OrderSubmitted {
-                order_id: order_id("o"),
-            },
-            OrderStatus::Submitted,
-        ),
-        (
-            Event::OrderAccepted {
-                order_id: order_id("o"),
-                venue_order_id: VenueOrderId::new("V1").unwrap(),
-                ts_event: at,
-            },
-            OrderStatus::Accepted,
-        ),
-        (
-            Event::OrderPendingAmend {
-                order_id: order_id("o"),
-                request_id: None,
-                quantity: Quantity(4),
-                limit_price: Some(Price(6)),
-                stop_price: None,
-            },
-            OrderStatus::PendingAmend,
-        ),
-        (
-            Event::OrderAmended {
-                order_id: order_id("o"),
-                quantity: Quantity(4),
-                limit_price: Some(Price(6)),
-                ts_event: at,
-                stop_price: None,
-            },
-            OrderStatus::Accepted,
-        ),
-        (
-            Event::OrderPendingCancel {
-                order_id: order_id("o"),
-                request_id: None,
-                reason_code: ReasonCode::CanceledByUser,
-            },
-            OrderStatus::PendingCancel,
-        ),
-        (
-            Event::OrderCancelRejected {
-                order_id: order_id("o"),
-                reason: String::new(),
-                ts_event: at,
-            },
-            OrderStatus::Accepted,
-        ),
-    ];
-    for (event, expected) in events {
-        ledger.fold(&record(5, event));
-        assert_eq!(status(&ledger), expected);
-    }
-    assert_eq!(ledger.working(&id), 4);
 }
 
 #[test]

@@ -55,6 +55,9 @@ pub struct ExportArgs {
     /// Interval of bars, such as 1m, 4h or 1d; may be left out where there is only one.
     #[arg(long, value_name = "LENGTH", value_parser = interval)]
     pub interval: Option<i64>,
+    /// Make bars of --interval from the archived trades, as a live feed does.
+    #[arg(long, requires = "interval", conflicts_with = "kind")]
+    pub from_trades: bool,
     /// First time, inclusive: 2024-08-08, 2024-08-08T12:00:00Z, or nanoseconds since 1970.
     #[arg(long, value_name = "T", value_parser = instant, allow_negative_numbers = true)]
     pub from: Option<UnixNanos>,

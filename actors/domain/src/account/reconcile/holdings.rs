@@ -40,6 +40,7 @@ impl Account {
         }
         if let Some(part) = &snapshot.balances {
             let tolerance = machine.settings().balance_tolerance.clone();
+            self.count_averages();
             for difference in reconcile::balances(self, part, &tolerance) {
                 if self.is_to_book(step, machine, &difference, (part.ts, snapshot)) {
                     confirmed.balances.push(difference);
@@ -195,6 +196,7 @@ impl Account {
         part: &Part<VenueBalance>,
     ) {
         let tolerance = machine.settings().balance_tolerance.clone();
+        self.count_averages();
         let left = reconcile::balances(self, part, &tolerance);
         for difference in confirmed {
             let key = difference.subject();

@@ -200,6 +200,8 @@ impl Account {
             self.portfolio.commit_without(unbooking);
             self.count_base_fee(position as usize, true);
             self.executions[position as usize].busted = true;
+            let side = self.executions[position as usize].position_side;
+            self.forget_average(&key.1, side);
         }
         self.busted.insert(key.clone(), execution.is_some());
         let Event::ExecutionBusted { order_id, .. } = &recorded.event else {

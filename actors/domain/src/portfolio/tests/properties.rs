@@ -203,12 +203,15 @@ proptest! {
             let others = executions.iter().enumerate().flat_map(|(n, one)| {
                 let own = n != busted && holders()[fills[n].3] == *holder;
                 let split = (n == split_at).then_some(Past::Split(&split));
-                split.into_iter().chain(own.then_some(Past::Execution(one)))
+                let strategy_id = &holder.strategy_id;
+                split.into_iter().chain(own.then_some(Past::Execution(strategy_id, one)))
             });
+            let all = holders();
             let of_side = executions.iter().enumerate().flat_map(|(n, one)| {
+                let strategy_id = &all[fills[n].3].strategy_id;
                 let of_side = n != busted && holders()[fills[n].3].side == holder.side;
                 let split = (n == split_at).then_some(Past::Split(&split));
-                split.into_iter().chain(of_side.then_some(Past::Execution(one)))
+                split.into_iter().chain(of_side.then_some(Past::Execution(strategy_id, one)))
             });
             let instrument = whole.instrument.clone();
             let busted = &executions[busted];
@@ -224,7 +227,7 @@ proptest! {
             let of = |p: &Portfolio| p.realized_pnl().get(&usd).copied().unwrap_or_default();
             prop_assert_eq!(of(a), of(b));
             let counted = |p: &Portfolio| {
-                let cash = p.venue_cash(|_| Some(&instrument), |_, _| Vec::new());
+                let cash = p.venue_cash(|_| Some(&instrument), |_| Ok(Whole::default()));
                 cash.get(&usd).cloned().unwrap_or(Ok(Money::ZERO))
             };
             prop_assert_eq!(counted(a), counted(b));
@@ -241,7 +244,7 @@ proptest! {
             };
             let venue = booked(kind, &fills, of_side);
             let instrument = &strategies.instrument;
-            let counted = strategies.portfolio.venue_cash(|_| Some(instrument), |_, _| Vec::new());
+            let counted = strategies.portfolio.venue_cash(|_| Some(instrument), |_| Ok(Whole::default()));
             let told = venue.portfolio.cash().iter().map(|(unit, cash)| (unit.clone(), Ok(*cash)));
             let told: BTreeMap<_, _> = told.collect();
             // A currency that only one of them knows has nothing in it.
@@ -251,6 +254,56 @@ proptest! {
             for unit in counted.keys().chain(told.keys()) {
                 prop_assert_eq!(amount(&counted, unit), amount(&told, unit), "{:?}", kind);
             }
+        }
+    }
+
+    #[test]
+    fn a_split_makes_a_venue_realise_nothing_and_flat_is_flat_after_it(
+        fills in fills(),
+        splits in prop::collection::vec((any::<prop::sample::Index>(), 1_u32..6, 1_u32..6), 1..4),
+        exit in 1_i64..90_000_000,
+    ) {
+        for kind in [InstrumentKind::Linear, InstrumentKind::Inverse] {
+            let mut book = Book::new(kind);
+            let id = book.instrument.instrument_id.clone();
+            let unit = book.instrument.profit_currency().clone();
+            let told = |book: &Book| {
+                let average = |_: &(InstrumentId, PositionSide)| Ok(Whole::default());
+                let cash = book.portfolio.venue_cash(|_| Some(&book.instrument), average);
+                cash.get(&unit).cloned().unwrap_or(Ok(Money::ZERO)).unwrap()
+            };
+            let sums = |book: &Book| {
+                let sides = [PositionSide::Net, PositionSide::Long, PositionSide::Short];
+                sides.map(|side| book.portfolio.net_of_side(&id, side).unwrap().quantity)
+            };
+            for (n, fill) in fills.iter().enumerate() {
+                for (at, numerator, denominator) in &splits {
+                    if at.index(fills.len()) != n {
+                        continue;
+                    }
+                    let (before, cash) = (sums(&book), told(&book));
+                    book.split(*numerator, *denominator);
+                    let after = sums(&book);
+                    if before.map(i64::signum) == after.map(i64::signum) {
+                        prop_assert_eq!(told(&book), cash, "{:?}", kind);
+                    }
+                }
+                // Of some thousand units, so that fractions matter.
+                let fill = (fill.0, fill.1 % 20 + 1, fill.2, fill.3);
+                let execution = execution(&mut book, &fill);
+                book.book(&holders()[fill.3], &execution);
+                let wholes = [PositionSide::Net, PositionSide::Long, PositionSide::Short];
+                let wholes = wholes.map(|side| book.portfolio.whole_of(&id, side).quantity());
+                prop_assert_eq!(wholes, sums(&book));
+            }
+            for (n, holder) in holders().iter().enumerate() {
+                let open = book.portfolio.position_of(holder, &id).map_or(0, |p| p.quantity);
+                if open != 0 {
+                    let execution = execution(&mut book, &(open < 0, open.abs(), exit, n));
+                    book.book(holder, &execution);
+                }
+            }
+            prop_assert_eq!(told(&book).0, book.portfolio.cash_of(&unit), "{:?}", kind);
         }
     }
 }

@@ -129,6 +129,13 @@ impl Session {
         if options.position_mode == PositionMode::Hedging {
             said.push("position mode hedging: orders of contracts name LONG or SHORT".to_owned());
         }
+        if self.step.wants_account() {
+            said.push(
+                "the strategy sees its account as of the last market event: what its orders \
+                 changed since counts from the next one on"
+                    .to_owned(),
+            );
+        }
         said.extend(self.said_of_happenings());
         said.push(self.how_it_fills());
         if self.held {

@@ -78,6 +78,8 @@ fn told(wants: bool) -> Vec<(String, Option<(Decimal, Decimal)>)> {
     spot.kind = InstrumentKind::Spot;
     let report = run_strategy(&options, strategy, events, vec![spot]).unwrap();
     assert_eq!(report.final_equity, "1002.5");
+    let is_said = |said: &String| said.starts_with("the strategy sees its account as of");
+    assert_eq!(report.assumptions.iter().any(is_said), wants);
     Arc::into_inner(told).unwrap().into_inner().unwrap()
 }
 

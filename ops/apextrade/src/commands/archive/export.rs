@@ -24,9 +24,20 @@ pub fn run(args: &ExportArgs, settings: &Settings) -> Result<ExitCode> {
     let id = InstrumentId::in_command(&args.instrument)
         .with_context(|| format!("--instrument \"{}\"", args.instrument))?;
     let opened = super::open(data_dir)?;
-    let content = choose(&opened.archive.contents(&id)?, args, &id)?;
-    let head = opened.archive.head(content, &id)?;
-    let head = head.with_context(|| format!("the {content} of {id} are gone"))?;
+    let contents = opened.archive.contents(&id)?;
+    let (source, content) = match args.interval.filter(|_| args.from_trades) {
+        Some(_) if !contents.contains(&Content::Trades) => {
+            bail!("the archive holds no trades of {id}: import them first")
+        }
+        Some(interval_ns) => (Content::Trades, Content::Bars { interval_ns }),
+        None => {
+            let content = choose(&contents, args, &id)?;
+            (content, content)
+        }
+    };
+    let head = opened.archive.head(source, &id)?;
+    let mut head = head.with_context(|| format!("the {source} of {id} are gone"))?;
+    head.content = content;
     let job = Job {
         archive: &opened.archive,
         head,
@@ -38,9 +49,12 @@ pub fn run(args: &ExportArgs, settings: &Settings) -> Result<ExitCode> {
         out: &args.out,
     };
     let rows = match content {
-        Content::Trades => job.write::<TradeRow>(),
-        Content::Quotes => job.write::<QuoteRow>(),
-        Content::Bars { .. } => job.write::<BarRow>(),
+        Content::Bars { interval_ns } if args.from_trades => {
+            job.write(opened.archive.bars_of_trades(&id, interval_ns, job.range)?)
+        }
+        Content::Trades => job.write(job.stored::<TradeRow>()?),
+        Content::Quotes => job.write(job.stored::<QuoteRow>()?),
+        Content::Bars { .. } => job.write(job.stored::<BarRow>()?),
     }?;
     tell(args, &job, rows);
     Ok(ExitCode::SUCCESS)
@@ -122,11 +136,13 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
+    fn stored<R: TextRow>(&self) -> Result<Rows<R>> {
+        let (content, id) = (self.head.content, &self.head.instrument_id);
+        Ok(self.archive.rows::<R>(content, id, self.range)?)
+    }
+
     /// Writes beside the file that is meant, and gives it its name once it is whole.
-    fn write<R: TextRow>(&self) -> Result<u64> {
-        let rows =
-            self.archive
-                .rows::<R>(self.head.content, &self.head.instrument_id, self.range)?;
+    fn write<R: TextRow>(&self, rows: Rows<R>) -> Result<u64> {
         let mut name = self.out.as_os_str().to_owned();
         name.push(".part");
         let part = PathBuf::from(name);

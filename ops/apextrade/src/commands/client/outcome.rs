@@ -108,7 +108,9 @@ impl Outcome {
             order_table::print(std::slice::from_ref(&self.order));
         }
         let id = &self.order.client_order_id;
-        if let Some(reason) = &self.refused {
+        let is_taken = self.is_taken();
+        // After a refusal another request may have brought about the same.
+        if let Some(reason) = self.refused.as_ref().filter(|_| !is_taken) {
             crate::tell!("{id}: the change was refused, the order is as before: {reason}");
         } else if self.waited > 0 && is_open(&self.order) {
             let waited = self.waited;
@@ -116,10 +118,10 @@ impl Outcome {
                 "{id}: no answer of the venue within {waited} s; `apextrade orders watch` tells it"
             );
         }
-        if self.waited > 0 && self.refused.is_none() && !is_open(&self.order) && !self.is_taken() {
+        if self.waited > 0 && self.refused.is_none() && !is_open(&self.order) && !is_taken {
             crate::tell!("{id}: what was asked for did not come about: look at the order");
         }
-        ExitCode::from(u8::from(self.waited > 0 && !self.is_taken()))
+        ExitCode::from(u8::from(self.waited > 0 && !is_taken))
     }
 
     fn is_taken(&self) -> bool {
@@ -136,14 +138,16 @@ impl Outcome {
                 stop_price,
             } => {
                 let order = &self.order;
-                let works = matches!(
+                // One that fills as it was amended, or behind it, has had what was asked.
+                let counts = matches!(
                     status,
                     Status::Accepted
                         | Status::PartiallyFilled
                         | Status::Triggered
                         | Status::PendingNew
+                        | Status::Filled
                 );
-                works
+                counts
                     && self.refused.is_none()
                     && !is_open(order)
                     && is_as(quantity, &order.quantity)
@@ -200,7 +204,10 @@ mod tests {
         assert!(taken(amend("10", ""), Status::Accepted));
         assert!(taken(amend("10", "5"), Status::PartiallyFilled));
         assert!(!taken(amend("10", "6"), Status::Accepted));
-        assert!(!taken(amend("10", ""), Status::Filled));
+        assert!(taken(amend("10", ""), Status::Filled));
+        // The fill was faster than the amend.
+        assert!(!taken(amend("12", ""), Status::Filled));
+        assert!(!taken(amend("10", ""), Status::Canceled));
         assert!(!taken(amend("", "5"), Status::PendingAmend));
     }
 }
