@@ -6,7 +6,7 @@ use std::fmt;
 use std::future::Future;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::types::ToSql;
@@ -268,18 +268,34 @@ impl PgServer {
 /// One connection that is made when it is needed, and again after it was lost.
 #[derive(Default)]
 pub(super) struct Link {
-    client: Mutex<Option<Arc<Client>>>,
+    state: Mutex<LinkState>,
+}
+
+#[derive(Default)]
+struct LinkState {
+    client: Option<Arc<Client>>,
+    /// When the last attempt to connect failed, and why.
+    failed: Option<(Instant, StorageError)>,
 }
 
 impl Link {
     pub(super) async fn client(&self, server: &PgServer) -> Result<Arc<Client>, StorageError> {
-        let mut held = self.client.lock().await;
-        if let Some(client) = held.as_ref().filter(|client| !client.is_closed()) {
+        let asked = Instant::now();
+        let mut state = self.state.lock().await;
+        if let Some(client) = state.client.as_ref().filter(|client| !client.is_closed()) {
             return Ok(client.clone());
         }
-        let client = Arc::new(server.connection().await?);
-        *held = Some(client.clone());
-        Ok(client)
+        // One attempt for all who waited for it: each with its own would wait for those before.
+        if let Some((_, error)) = state.failed.as_ref().filter(|(at, _)| *at >= asked) {
+            return Err(error.clone());
+        }
+        match server.connection().await {
+            Ok(client) => Ok(state.client.insert(Arc::new(client)).clone()),
+            Err(error) => {
+                state.failed = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
+        }
     }
 }
 

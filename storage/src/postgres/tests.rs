@@ -3,6 +3,7 @@
 use super::*;
 use crate::StorageError;
 use crate::port::journal::{Class, Journal, Record, Unit};
+use crate::port::records::Records;
 use crate::testkit::{Postgres, Proxy, here};
 use std::time::{Duration, Instant};
 
@@ -292,4 +293,36 @@ fn locks_that_a_lost_connection_took_with_it_are_taken_again() {
     drop(journals.open("second").expect("it opens"));
     drop((first, journals, claim));
     until("0");
+}
+
+#[test]
+fn many_who_ask_a_server_that_is_away_wait_no_longer_than_one() {
+    let Some(mut postgres) = here(Postgres::start()) else {
+        return;
+    };
+    let proxy = Proxy::start(postgres.port()).expect("a proxy starts");
+    connect(&postgres.url());
+    let timeout = Duration::from_secs(1);
+    let server = PgServer::connect(ServerOptions {
+        timeout,
+        ..options(&through(&proxy, &postgres))
+    });
+    let records = PgRecords::new(&server.expect("the server answers")).expect("it has tables");
+    postgres.pause().expect("it stops");
+    proxy.cut();
+    let begun = Instant::now();
+    let asking: Vec<_> = (0..8)
+        .map(|_| {
+            let records = records.clone();
+            std::thread::spawn(move || records.get("starts", "paper").expect_err("it is away"))
+        })
+        .collect();
+    for asked in asking {
+        let error = asked.join().expect("no panic");
+        assert!(matches!(error, StorageError::Unavailable { .. }), "{error}");
+    }
+    // Those who came while the first was told may wait for a second attempt.
+    assert!(begun.elapsed() < timeout * 4, "{:?}", begun.elapsed());
+    postgres.resume();
+    assert_eq!(records.get("starts", "paper").expect("it is back"), None);
 }
