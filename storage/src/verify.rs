@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::disk::{Disk, RealDisk};
-use crate::embedded::{Finding, VERSION, check_account_id, scan};
+use crate::embedded::{Finding, VERSION, check_journal_name, scan};
 use crate::error::StorageError;
 use crate::port::journal::{Head, RecordRef};
 
@@ -74,7 +74,7 @@ pub fn verify_on(
     account_id: &str,
     each: &mut dyn FnMut(RecordRef<'_>),
 ) -> Result<VerifyReport, StorageError> {
-    check_account_id(account_id)?;
+    check_journal_name(account_id)?;
     let folder = crate::embedded::journal_folder(data_dir, account_id);
     let known = disk.folders(&data_dir.join("journal"));
     let known = known.map_err(|e| StorageError::io("list", data_dir, e))?;

@@ -13,10 +13,14 @@ use crate::disk::{Disk, Open, RealDisk, all_zero};
 use crate::embedded::{Finding, Scan, accounts_on, journal_folder, scan, snapshot_folder};
 use crate::error::StorageError;
 use crate::port::journal::RecordRef;
+use crate::port::journals::AUDIT_JOURNAL;
 use crate::port::objects::{ContentHash, ObjectKey, Objects};
 
 /// The lock belongs to the process that uses the folder.
 const LEFT_OUT: [&str; 1] = ["lock"];
+
+/// The objects that a data folder keeps itself where no server is set for them.
+const OBJECTS: &str = "objects";
 
 /// A journal in use is looked at again: a frame that is being written may be seen in parts. What
 /// is damaged stays so at its place, what is written is whole a moment later.
@@ -95,6 +99,8 @@ pub fn copy<'a>(
     for account_id in &accounts {
         taking.folder(&snapshot_folder(data_dir, account_id))?;
     }
+    // The audit's checkpoints, which must not be ahead of it.
+    taking.tree(&data_dir.join(OBJECTS))?;
     let mut journals = Vec::new();
     for account_id in accounts {
         let found = taking.journal(&account_id)?;
@@ -111,6 +117,10 @@ pub fn copy<'a>(
             chain: found.head.chain.to_string(),
             account_id,
         });
+    }
+    let audit = journal_folder(data_dir, AUDIT_JOURNAL);
+    if audit.is_dir() {
+        taking.journal(AUDIT_JOURNAL)?;
     }
     taking.tree(&data_dir.join("series"))?;
     let manifest = Manifest {

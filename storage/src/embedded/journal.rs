@@ -9,7 +9,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::data_dir::{DataDir, check_account_id, journal_claim, snapshot_folder};
+use super::data_dir::{DataDir, check_journal_name, journal_claim, snapshot_folder};
 use super::frame::{FrameBuilder, MAX_FRAME_BYTES, MIN_FRAME_BYTES};
 use super::open::open_parts;
 use super::options::{Opened, Options, Preallocation};
@@ -79,7 +79,7 @@ impl EmbeddedJournal {
         account_id: &str,
         options: Options,
     ) -> Result<EmbeddedJournal, StorageError> {
-        check_account_id(account_id)?;
+        check_journal_name(account_id)?;
         let claim = journal_claim(account_id);
         dir.claim(&claim)?;
         let parts = open_parts(dir, account_id, options);

@@ -1,6 +1,6 @@
 //! The journals of a data folder.
 
-use super::data_dir::{DataDir, check_account_id};
+use super::data_dir::{DataDir, check_journal_name};
 use super::journal::EmbeddedJournal;
 use super::options::Options;
 use crate::StorageError;
@@ -41,7 +41,7 @@ impl Journals for EmbeddedJournals {
         account_id: &str,
         each: &mut dyn FnMut(RecordRef<'_>),
     ) -> Result<VerifyReport, StorageError> {
-        check_account_id(account_id)?;
+        check_journal_name(account_id)?;
         verify_on(&**self.dir.disk(), self.dir.root(), account_id, each)
     }
 }

@@ -47,7 +47,7 @@ pub use options::{Opened, Options, Preallocation};
 pub use records::{EmbeddedRecords, read_record};
 pub use series::EmbeddedSeries;
 
-pub(crate) use data_dir::{accounts_on, check_account_id, journal_folder, snapshot_folder};
+pub(crate) use data_dir::{accounts_on, check_journal_name, journal_folder, snapshot_folder};
 pub(crate) use frame::{FrameBuilder, Header, MAX_FRAME_BYTES, VERSION, genesis, next_record};
 pub(crate) use scan::{Finding, Scan, scan};
 
