@@ -3,6 +3,7 @@
 use crate::auth::ApiKeys;
 use crate::readiness::Readiness;
 use crate::strategy_sessions::StrategySessions;
+use apex_bus::audit::Audit;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -107,6 +108,8 @@ pub struct GatewayOptions {
     pub metrics: Option<MetricsText>,
     /// Takes the sessions of `StrategyService.Connect`; without it the method is unimplemented.
     pub strategies: Option<Arc<dyn StrategySessions>>,
+    /// Where what is changed is recorded; a replay keeps no audit.
+    pub audit: Option<Arc<dyn Audit>>,
     pub limits: Limits,
 }
 
@@ -122,6 +125,7 @@ impl GatewayOptions {
             readiness: None,
             metrics: None,
             strategies: None,
+            audit: None,
             limits: Limits::default(),
         }
     }

@@ -29,6 +29,13 @@ pub struct Metrics {
     pub recorder_rows: IntCounterVec,
     pub recorder_held: IntGaugeVec,
     pub recorder_failing: IntGaugeVec,
+    /// Sequence of the last durable record of the audit.
+    pub audit_sequence: IntGaugeVec,
+    pub audit_waiting: IntGaugeVec,
+    pub audit_failing: IntGaugeVec,
+    pub audit_lost: IntCounterVec,
+    pub audit_checkpoint: IntGaugeVec,
+    pub audit_checkpoint_failing: IntGaugeVec,
     /// From the command of a halt that cancels to its last cancel handed to the venue's session,
     /// by account.
     pub kill_switch: HistogramVec,
@@ -112,6 +119,42 @@ impl Metrics {
                 &registry,
                 "apex_recorder_failing",
                 "1 while market data cannot be written",
+                &[],
+            ),
+            audit_sequence: gauge(
+                &registry,
+                "apex_audit_durable_sequence",
+                "last durable record of the audit",
+                &[],
+            ),
+            audit_waiting: gauge(
+                &registry,
+                "apex_audit_waiting_records",
+                "records of the audit that wait to be durable",
+                &[],
+            ),
+            audit_failing: gauge(
+                &registry,
+                "apex_audit_failing",
+                "1 while the audit cannot be written: only the kill switch, cancels and closing work",
+                &[],
+            ),
+            audit_lost: counter(
+                &registry,
+                "apex_audit_lost_records_total",
+                "records of actions that went on without them",
+                &[],
+            ),
+            audit_checkpoint: gauge(
+                &registry,
+                "apex_audit_checkpoint_sequence",
+                "record of the audit that the last checkpoint of this process is of",
+                &[],
+            ),
+            audit_checkpoint_failing: gauge(
+                &registry,
+                "apex_audit_checkpoint_failing",
+                "1 while no checkpoint of the audit can be stored",
                 &[],
             ),
             losses_unmeasured: gauge(

@@ -1,10 +1,12 @@
 //! The figures of a node: of its topics at each scrape, of its accounts every few seconds.
 
 use crate::recorder::RecorderWatch;
+use apex_bus::audit::Audit;
 use apex_bus::handle::Platform;
 use apex_bus::message::JournalHealth;
 use apex_bus::topic::TopicStats;
 use apex_ops::metrics::Metrics;
+use apex_persistence::audit::AuditWriter;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -18,6 +20,7 @@ pub struct NodeMetrics {
     platform: Platform,
     metrics: Metrics,
     recorder: Arc<OnceLock<RecorderWatch>>,
+    audit: Arc<OnceLock<AuditWriter>>,
 }
 
 impl NodeMetrics {
@@ -27,6 +30,7 @@ impl NodeMetrics {
             platform,
             metrics: Metrics::new(),
             recorder: Arc::default(),
+            audit: Arc::default(),
         };
         let own = metrics.clone();
         tokio::spawn(async move {
@@ -45,6 +49,7 @@ impl NodeMetrics {
         Arc::new(move || {
             own.refresh_topics();
             own.refresh_recorder();
+            own.refresh_audit();
             own.metrics.render()
         })
     }
@@ -66,6 +71,33 @@ impl NodeMetrics {
     pub fn watch_recorder(&self, watch: RecorderWatch) {
         // A node has one.
         let _ = self.recorder.set(watch);
+    }
+
+    /// Tells how the audit stands, too, from now on.
+    pub fn watch_audit(&self, audit: AuditWriter) {
+        // A node has one.
+        let _ = self.audit.set(audit);
+    }
+
+    fn refresh_audit(&self) {
+        let Some(audit) = self.audit.get() else {
+            return;
+        };
+        let (figures, metrics) = (audit.figures(), &self.metrics);
+        let none: [&str; 0] = [];
+        for (gauge, value) in [
+            (&metrics.audit_sequence, figures.durable as i64),
+            (&metrics.audit_waiting, figures.waiting as i64),
+            (&metrics.audit_failing, i64::from(figures.failing.is_some())),
+            (&metrics.audit_checkpoint, figures.checkpoint as i64),
+            (
+                &metrics.audit_checkpoint_failing,
+                i64::from(figures.checkpoint_failing.is_some()),
+            ),
+        ] {
+            gauge.with_label_values(&none).set(value);
+        }
+        set(&metrics.audit_lost.with_label_values(&none), figures.lost);
     }
 
     fn refresh_recorder(&self) {

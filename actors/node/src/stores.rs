@@ -8,6 +8,7 @@ use crate::replay::archive;
 use apex_storage::postgres::{
     Claim, PgJournals, PgRecords, PgSeries, PgServer, ServerOptions, migrate_empty, schema_version,
 };
+use apex_storage::s3::S3Options;
 use apex_storage::{
     DataDir, EmbeddedJournals, EmbeddedRecords, EmbeddedSeries, Journals, Options, Records, Series,
 };
@@ -36,6 +37,8 @@ pub struct ServerSettings {
     /// PostgreSQL with or without TimescaleDB, for time series; `None` keeps them where the journals
     /// are.
     pub timescale_url: Option<String>,
+    /// A bucket, for the checkpoints of the audit; `None` keeps them in the data folder.
+    pub s3: Option<S3Options>,
 }
 
 impl fmt::Debug for ServerSettings {
@@ -44,6 +47,7 @@ impl fmt::Debug for ServerSettings {
         f.debug_struct("ServerSettings")
             .field("database", &self.database_url.is_some())
             .field("timescale", &self.timescale_url.is_some())
+            .field("s3", &self.s3)
             .finish()
     }
 }

@@ -47,9 +47,8 @@ impl Keeper {
         let Some(head) = head else {
             return;
         };
-        let is_due = self.given == 0
-            || head.sequence >= self.given + RECORDS
-            || self.due().is_zero();
+        let is_due =
+            self.given == 0 || head.sequence >= self.given + RECORDS || self.due().is_zero();
         if !is_due {
             return;
         }

@@ -7,9 +7,9 @@
 //! so, and the gateway refuses what may be refused.
 
 mod checkpoints;
-mod writer;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use apex_bus::audit::{Audit, AuditCheck, AuditError, AuditFigures, AuditRecords, Durable, Ticket};
 use apex_bus::clock::Clock;
@@ -99,7 +99,9 @@ impl Shared {
             return;
         }
         match &error {
-            Some(error) => tracing::error!(%error, "the audit is degraded: only the kill switch, cancels and closing go on without it"),
+            Some(error) => {
+                tracing::error!(%error, "the audit is degraded: only the kill switch, cancels and closing go on without it")
+            }
             None => tracing::info!("the audit is in order again"),
         }
         state.figures.failing = error.as_ref().map(ToString::to_string);
@@ -113,7 +115,27 @@ pub struct AuditWriter {
     work: SyncSender<Work>,
     shared: Arc<Shared>,
     store: Arc<AuditStore>,
-    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+    /// Behind `work`: the thread ends once the last clone has given up its end of the queue.
+    thread: Arc<Thread>,
+}
+
+/// Waits for the thread when it is dropped, so that whoever opens the store next finds it free.
+struct Thread(Mutex<Option<JoinHandle<()>>>);
+
+impl Thread {
+    fn join(&self) {
+        let thread = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // A panic of the thread was logged by it.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.join();
+    }
 }
 
 impl fmt::Debug for AuditWriter {
@@ -159,7 +181,7 @@ impl AuditWriter {
             work,
             shared,
             store,
-            thread: Arc::new(Mutex::new(Some(thread))),
+            thread: Arc::new(Thread(Mutex::new(Some(thread)))),
         };
         Ok((writer, audit_id))
     }
@@ -170,11 +192,7 @@ impl AuditWriter {
         // An overload would not be there any more: nobody calls.
         let _ = self.append(end);
         let _ = self.work.send(Work::Stop);
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            // A panic of the thread was logged by it.
-            let _ = thread.join();
-        }
+        self.thread.join();
     }
 }
 

@@ -92,7 +92,10 @@ fn a_run_leaves_checkpoints_of_its_begin_and_its_end() {
     assert_eq!((found.checkpoints, found.last_checkpoint), (2, 2));
     let (audit, again) = bench.start();
     assert_eq!(again, id);
-    assert_eq!(details(audit.read(1, 9).unwrap()), ["begin", "end", "begin"]);
+    assert_eq!(
+        details(audit.read(1, 9).unwrap()),
+        ["begin", "end", "begin"]
+    );
     assert_eq!(audit.check().unwrap().first_bad, None);
 }
 
@@ -106,7 +109,10 @@ fn a_store_that_failed_is_found_out_about_and_nothing_is_lost_or_doubled() {
     let ticket = audit.append(note("after")).unwrap();
     assert!(wait(ticket));
     assert_eq!(audit.ready(), Ok(()));
-    assert_eq!(details(audit.read(1, 9).unwrap()), ["begin", "kept", "after"]);
+    assert_eq!(
+        details(audit.read(1, 9).unwrap()),
+        ["begin", "kept", "after"]
+    );
 }
 
 #[test]
@@ -134,7 +140,10 @@ fn a_store_that_stays_away_is_told_and_what_waits_is_bounded() {
         Err(AuditError::Overloaded { .. })
     ));
     audit.lost();
-    assert_eq!((audit.figures().lost, audit.figures().waiting), (1, QUEUE as u64));
+    assert_eq!(
+        (audit.figures().lost, audit.figures().waiting),
+        (1, QUEUE as u64)
+    );
     drop(other);
     assert!(wait(first));
     until("the backlog", || audit.figures().waiting == 0);
@@ -148,7 +157,9 @@ fn a_full_disk_is_told_and_its_reserve_is_used() {
     let (audit, _) = bench.start();
     bench.journals.set_full(true);
     assert!(wait(audit.append(note("in the reserve")).unwrap()));
-    until("the trouble to be told", || audit.ready() == Err(AuditError::NoSpace));
+    until("the trouble to be told", || {
+        audit.ready() == Err(AuditError::NoSpace)
+    });
     bench.journals.set_full(false);
     assert!(wait(audit.append(note("with space")).unwrap()));
     until("the space", || audit.ready() == Ok(()));

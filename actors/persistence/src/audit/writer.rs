@@ -63,7 +63,10 @@ impl Running {
         }
         let left = self.backlog.len();
         if left > 0 {
-            tracing::error!(left, "records of the audit could not be written before the end");
+            tracing::error!(
+                left,
+                "records of the audit could not be written before the end"
+            );
             self.shared.lost.fetch_add(left as u64, Ordering::Relaxed);
         }
         let head = self.log.as_ref().and_then(AuditLog::checkpoint);
@@ -75,7 +78,10 @@ impl Running {
         let is_well = self.log.is_some() && self.backlog.is_empty();
         let patience = if is_well { self.keeper.due() } else { RETRY };
         // Never zero for long: what is due is done behind it.
-        match self.queue.recv_timeout(patience.max(Duration::from_millis(1))) {
+        match self
+            .queue
+            .recv_timeout(patience.max(Duration::from_millis(1)))
+        {
             Ok(work) => self.take(work),
             Err(RecvTimeoutError::Timeout) => return,
             Err(RecvTimeoutError::Disconnected) => {
@@ -120,7 +126,8 @@ impl Running {
                     // Nobody knows what of the batch is there: opening it anew finds out.
                     self.log = None;
                     self.staged = 0;
-                    self.shared.set_error(Some(AuditError::Down(error.to_string())));
+                    self.shared
+                        .set_error(Some(AuditError::Down(error.to_string())));
                 }
             }
         }
@@ -181,7 +188,8 @@ impl Running {
                 self.shared.set_error(None);
             }
             Err(error) => {
-                self.shared.set_error(Some(AuditError::Down(error.to_string())));
+                self.shared
+                    .set_error(Some(AuditError::Down(error.to_string())));
             }
         }
     }
