@@ -113,6 +113,10 @@ pub(super) async fn outcome(response: Response) -> (Response, Outcome) {
     if outcome.code == Code::Ok {
         outcome.message = message_of(&bytes).to_vec();
     }
-    let body = Full::new(bytes).with_trailers(async move { trailers.map(Ok) });
-    (Response::from_parts(parts, Body::new(body)), outcome)
+    let body = match trailers {
+        Some(trailers) => Body::new(Full::new(bytes).with_trailers(async { Some(Ok(trailers)) })),
+        // A refusal is its headers alone: the stream has to end with them.
+        None => Body::from(bytes),
+    };
+    (Response::from_parts(parts, body), outcome)
 }
