@@ -83,21 +83,21 @@ impl NodeMetrics {
         let Some(audit) = self.audit.get() else {
             return;
         };
-        let (figures, metrics) = (audit.figures(), &self.metrics);
+        let (figures, metrics) = (audit.figures(), &self.metrics.audit);
         let none: [&str; 0] = [];
         for (gauge, value) in [
-            (&metrics.audit_sequence, figures.durable as i64),
-            (&metrics.audit_waiting, figures.waiting as i64),
-            (&metrics.audit_failing, i64::from(figures.failing.is_some())),
-            (&metrics.audit_checkpoint, figures.checkpoint as i64),
+            (&metrics.sequence, figures.durable as i64),
+            (&metrics.waiting, figures.waiting as i64),
+            (&metrics.failing, i64::from(figures.failing.is_some())),
+            (&metrics.checkpoint, figures.checkpoint as i64),
             (
-                &metrics.audit_checkpoint_failing,
+                &metrics.checkpoint_failing,
                 i64::from(figures.checkpoint_failing.is_some()),
             ),
         ] {
             gauge.with_label_values(&none).set(value);
         }
-        set(&metrics.audit_lost.with_label_values(&none), figures.lost);
+        set(&metrics.lost.with_label_values(&none), figures.lost);
     }
 
     fn refresh_recorder(&self) {

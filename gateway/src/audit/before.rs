@@ -8,8 +8,8 @@ use apex_proto::v1;
 use prost::Message;
 use std::time::Duration;
 
-/// What the kill switch waits for it: an account that works tells in microseconds.
-const QUICK: Duration = Duration::from_millis(20);
+/// What the kill switch waits for it: an account that is not flooded tells in microseconds.
+const QUICK: Duration = Duration::from_millis(5);
 
 /// What anything else waits for it.
 const PATIENT: Duration = Duration::from_secs(2);
