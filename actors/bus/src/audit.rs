@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 /// Why the audit cannot be written or read now.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AuditError {
-    /// Its store fails. It is tried again every second.
+    /// Its store fails. It is tried again every half second.
     #[error("the audit cannot be written: {0}")]
     Down(String),
     /// Its disk is full.

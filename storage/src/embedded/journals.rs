@@ -5,9 +5,13 @@ use super::journal::EmbeddedJournal;
 use super::options::Options;
 use crate::StorageError;
 use crate::port::journal::{Journal, RecordRef};
-use crate::port::journals::Journals;
+use crate::port::journals::{AUDIT_JOURNAL, Journals};
 use crate::verify::{VerifyReport, verify_on};
 use std::sync::Arc;
+
+/// Segments of the audit: some 7,000 orders each. Smaller than those of accounts, since there is one
+/// for all of them and most folders have few actions; a disk is not to be full by it.
+const AUDIT_SEGMENT_BYTES: u64 = 4 << 20;
 
 /// The journals of all accounts of a data folder.
 #[derive(Debug, Clone)]
@@ -28,7 +32,11 @@ impl EmbeddedJournals {
 
 impl Journals for EmbeddedJournals {
     fn open(&self, account_id: &str) -> Result<Box<dyn Journal>, StorageError> {
-        let journal = EmbeddedJournal::open(&self.dir, account_id, self.options.clone())?;
+        let mut options = self.options.clone();
+        if account_id == AUDIT_JOURNAL {
+            options.segment_bytes = options.segment_bytes.min(AUDIT_SEGMENT_BYTES);
+        }
+        let journal = EmbeddedJournal::open(&self.dir, account_id, options)?;
         Ok(Box::new(journal))
     }
 

@@ -2,7 +2,7 @@
 //! checkpoints.
 //!
 //! Unlike the journal of an account, an audit that fails does not end the process: the kill switch has
-//! to work then too. What was handed over stays in memory, the journal is opened anew once a second,
+//! to work then too. What was handed over stays in memory, the journal is opened anew twice a second,
 //! which finds out what is durable, and the rest is written again. Until then [`Audit::ready`] says
 //! so, and the gateway refuses what may be refused.
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 const BATCH: usize = 1_024;
 
 /// How often a store that failed is tried again, and a full disk looked at.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY: Duration = Duration::from_millis(500);
 
 pub(super) struct Running {
     /// `None` while the store fails.
@@ -29,6 +29,7 @@ pub(super) struct Running {
     staged: usize,
     /// Sequence of the first of the backlog, as it was given out.
     first: u64,
+    has_space: bool,
     is_stopping: bool,
 }
 
@@ -49,6 +50,7 @@ impl Running {
             keeper,
             backlog: VecDeque::new(),
             staged: 0,
+            has_space: true,
             is_stopping: false,
         }
     }
@@ -75,7 +77,7 @@ impl Running {
 
     /// Waits for work, at most until something is due, and takes what is there.
     fn wait(&mut self) {
-        let is_well = self.log.is_some() && self.backlog.is_empty();
+        let is_well = self.log.is_some() && self.backlog.is_empty() && self.has_space;
         let patience = if is_well { self.keeper.due() } else { RETRY };
         // Never zero for long: what is due is done behind it.
         match self
@@ -118,19 +120,33 @@ impl Running {
         if self.log.is_none() {
             self.reopen();
         }
-        while self.log.is_some() && !self.backlog.is_empty() {
-            match self.write_batch() {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => {
-                    // Nobody knows what of the batch is there: opening it anew finds out.
-                    self.log = None;
-                    self.staged = 0;
-                    self.shared
-                        .set_error(Some(AuditError::Down(error.to_string())));
-                }
+        let mut is_over = false;
+        while !is_over && self.log.is_some() {
+            let outcome = if self.backlog.is_empty() {
+                is_over = true;
+                self.look_for_space()
+            } else {
+                self.write_batch().map(|is_written| is_over = !is_written)
+            };
+            if let Err(error) = outcome {
+                // Nobody knows what of the batch is there: opening it anew finds out.
+                self.log = None;
+                self.staged = 0;
+                let error = AuditError::Down(error.to_string());
+                self.shared.set_error(Some(error));
             }
         }
+    }
+
+    fn look_for_space(&mut self) -> Result<(), StorageError> {
+        if let Some(log) = &mut self.log
+            && !self.has_space
+        {
+            self.has_space = log.probe()? == JournalState::Ready;
+            let error = (!self.has_space).then_some(AuditError::NoSpace);
+            self.shared.set_error(error);
+        }
+        Ok(())
     }
 
     /// Returns false when there is no space.
@@ -156,10 +172,10 @@ impl Running {
         if self.staged > 0 {
             log.commit()?;
         }
-        let has_space = log.state() == JournalState::Ready;
+        self.has_space = !is_full && log.state() == JournalState::Ready;
         let durable = log.durable();
         self.settle(durable);
-        let error = (is_full || !has_space).then_some(AuditError::NoSpace);
+        let error = (!self.has_space).then_some(AuditError::NoSpace);
         self.shared.set_error(error);
         Ok(!is_full)
     }
