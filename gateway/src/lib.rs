@@ -1,8 +1,8 @@
 //! The front of a node: gRPC, gRPC-web and a little REST on one port.
 //!
 //! A call passes, in this order: the limits of its connection ([`server`]), the check of Host and
-//! Origin, the token and the role its method needs ([`auth`]), the service of its area
-//! ([`services`]). A service reads the request (`apex-proto`), asks the platform through its
+//! Origin, the token and the role its method needs ([`auth`]), the audit where it changes something,
+//! the service of its area ([`services`]). A service reads the request (`apex-proto`), asks the platform through its
 //! handles (`apex-bus`), and writes the answer. Whatever goes wrong becomes a gRPC status in one
 //! place, [`status`].
 //!
@@ -11,6 +11,7 @@
 //!
 //! Start reading at [`serve`], then [`services::order`].
 
+mod audit;
 pub mod auth;
 pub mod options;
 pub mod readiness;

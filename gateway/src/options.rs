@@ -3,6 +3,7 @@
 use crate::auth::ApiKeys;
 use crate::readiness::Readiness;
 use crate::strategy_sessions::StrategySessions;
+use apex_bus::audit::Audit;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -102,11 +103,13 @@ pub struct GatewayOptions {
     /// Reflection is off behind nginx.
     pub reflection: bool,
     /// What the node needs beyond what the gateway sees by itself.
-    pub readiness: Option<Arc<dyn Readiness>>,
+    pub readiness: Vec<Arc<dyn Readiness>>,
     /// `/metrics` is not there without it.
     pub metrics: Option<MetricsText>,
     /// Takes the sessions of `StrategyService.Connect`; without it the method is unimplemented.
     pub strategies: Option<Arc<dyn StrategySessions>>,
+    /// Where what is changed is recorded; a replay keeps no audit.
+    pub audit: Option<Arc<dyn Audit>>,
     pub limits: Limits,
 }
 
@@ -119,9 +122,10 @@ impl GatewayOptions {
             hosts: Vec::new(),
             origins: Vec::new(),
             reflection: true,
-            readiness: None,
+            readiness: Vec::new(),
             metrics: None,
             strategies: None,
+            audit: None,
             limits: Limits::default(),
         }
     }

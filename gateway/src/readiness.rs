@@ -3,6 +3,7 @@
 use apex_bus::handle::{AccountHandle, Platform, RunMode};
 use apex_bus::message::JournalHealth;
 use futures::future::join_all;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Something that the platform needs, and how it is.
@@ -29,7 +30,7 @@ const ACCOUNT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Returns everything that `SubmitOrder` needs: an account that takes orders, an instrument, and
 /// on a simulated market a book.
-pub async fn dependencies(platform: &Platform, extra: Option<&dyn Readiness>) -> Vec<Dependency> {
+pub async fn dependencies(platform: &Platform, extra: &[Arc<dyn Readiness>]) -> Vec<Dependency> {
     let accounts = platform.accounts.all();
     let mut found = join_all(accounts.values().map(account)).await;
     if found.is_empty() {
@@ -46,7 +47,7 @@ pub async fn dependencies(platform: &Platform, extra: Option<&dyn Readiness>) ->
             &format!("{books} of {}", views.len()),
         ));
     }
-    found.extend(extra.map(Readiness::dependencies).unwrap_or_default());
+    found.extend(extra.iter().flat_map(|one| one.dependencies()));
     found
 }
 

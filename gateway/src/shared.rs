@@ -1,5 +1,6 @@
 //! What all services of one gateway share.
 
+use crate::audit::Auditor;
 use crate::auth::{ApiKeys, Caller};
 use crate::fanout::Fanout;
 use crate::near;
@@ -25,6 +26,8 @@ pub struct Shared {
     pub keys: ApiKeys,
     pub limits: Limits,
     pub fanout: Fanout,
+    /// Records what is changed; `None` where a run keeps no audit, as a replay.
+    pub auditor: Option<Auditor>,
     pub streams: Streams,
     /// Strategies that may be named before they have traded.
     pub sessions: KnownStrategies,

@@ -12,11 +12,13 @@
 //!
 //! `UNKNOWN` and `INTERNAL` are made nowhere: whatever a caller can cause has a name.
 
+mod audit;
 mod desk;
 mod market_history;
 mod not_found;
 mod order_feed;
 
+pub use audit::*;
 pub use desk::*;
 pub use market_history::*;
 pub use not_found::*;

@@ -32,9 +32,66 @@ pub struct Metrics {
     pub recorder_held: IntGaugeVec,
     pub recorder_failing: IntGaugeVec,
     pub hot: HotMetrics,
+    pub audit: AuditMetrics,
     /// From the command of a halt that cancels to its last cancel handed to the venue's session,
     /// by account.
     pub kill_switch: HistogramVec,
+}
+
+/// How the audit stands.
+#[derive(Clone, Debug)]
+pub struct AuditMetrics {
+    /// Sequence of the last durable record.
+    pub sequence: IntGaugeVec,
+    pub waiting: IntGaugeVec,
+    pub failing: IntGaugeVec,
+    pub lost: IntCounterVec,
+    /// Sequence that the last checkpoint is of.
+    pub checkpoint: IntGaugeVec,
+    pub checkpoint_failing: IntGaugeVec,
+}
+
+impl AuditMetrics {
+    fn new(registry: &Registry) -> AuditMetrics {
+        AuditMetrics {
+            sequence: gauge(
+                registry,
+                "apex_audit_durable_sequence",
+                "last durable record of the audit",
+                &[],
+            ),
+            waiting: gauge(
+                registry,
+                "apex_audit_waiting_records",
+                "records of the audit that wait to be durable",
+                &[],
+            ),
+            failing: gauge(
+                registry,
+                "apex_audit_failing",
+                "1 while the audit cannot be written: only the kill switch, cancels and closing work",
+                &[],
+            ),
+            lost: counter(
+                registry,
+                "apex_audit_lost_records_total",
+                "records of actions that went on without them",
+                &[],
+            ),
+            checkpoint: gauge(
+                registry,
+                "apex_audit_checkpoint_sequence",
+                "record of the audit that the last checkpoint of this process is of",
+                &[],
+            ),
+            checkpoint_failing: gauge(
+                registry,
+                "apex_audit_checkpoint_failing",
+                "1 while no checkpoint of the audit can be stored",
+                &[],
+            ),
+        }
+    }
 }
 
 /// Bounds in seconds of the kill switch's times, round the one that is stated for it.
@@ -124,6 +181,7 @@ impl Metrics {
                 &[],
             ),
             hot: HotMetrics::new(&registry),
+            audit: AuditMetrics::new(&registry),
             losses_unmeasured: gauge(
                 &registry,
                 "apex_account_losses_unmeasured",

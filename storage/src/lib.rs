@@ -14,6 +14,7 @@
 //! an unfinished last write is told from damage).
 
 pub mod archive;
+pub mod audit;
 pub mod backup;
 mod blocking;
 pub mod conformance;
@@ -33,7 +34,7 @@ pub mod verify;
 
 pub use embedded::{
     DataDir, EmbeddedJournal, EmbeddedJournals, EmbeddedRecords, EmbeddedSeries, Options,
-    own_objects, read_record,
+    objects_if_any, own_objects, read_record,
 };
 pub use error::{Damage, Position, StorageError};
 pub use folder::FolderObjects;
@@ -43,7 +44,7 @@ pub use port::journal::{
     ChainHash, Class, Closed, ClosingJob, DurableSequence, Head, Journal, JournalError,
     JournalState, Record, RecordIter, RecordRef, Snapshot, SnapshotIter, Unit,
 };
-pub use port::journals::Journals;
+pub use port::journals::{AUDIT_JOURNAL, Journals};
 pub use port::objects::{ContentHash, ObjectInfo, ObjectKey, Objects};
 pub use port::records::Records;
 pub use port::series::Series;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::disk::{Disk, RealDisk};
-use crate::embedded::{ClosedSegments, Finding, VERSION, check_account_id, scan, scan_whole};
+use crate::embedded::{ClosedSegments, Finding, VERSION, check_journal_name, scan, scan_whole};
 use crate::error::StorageError;
 use crate::port::journal::{Head, RecordRef};
 use crate::port::objects::Objects;
@@ -79,7 +79,7 @@ pub fn verify_on(
     objects: Option<&Arc<dyn Objects>>,
     each: &mut dyn FnMut(RecordRef<'_>),
 ) -> Result<VerifyReport, StorageError> {
-    check_account_id(account_id)?;
+    check_journal_name(account_id)?;
     let folder = crate::embedded::journal_folder(data_dir, account_id);
     let known = disk.folders(&data_dir.join("journal"));
     let known = known.map_err(|e| StorageError::io("list", data_dir, e))?;

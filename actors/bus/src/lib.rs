@@ -11,6 +11,7 @@
 //! Start reading at [`topic::Topic`], then [`topic::Subscription::drain`], then [`supervision`].
 
 pub mod accounts;
+pub mod audit;
 pub mod clock;
 pub mod exposure;
 pub mod handle;

@@ -17,6 +17,8 @@ const ADMIN: &str = "admin";
 /// The keys of a node, and the ones that it uses itself.
 pub struct Keys {
     pub keys: ApiKeys,
+    /// The public part of the key that was made now, if one was.
+    pub made: Option<String>,
     memory: Arc<MemoryCredentials>,
 }
 
@@ -46,8 +48,10 @@ pub fn open(records: &dyn Records, token_file: &Path) -> Result<Keys, NodeError>
         }
     }
     let memory = Arc::new(MemoryCredentials::new(known));
+    let mut made = None;
     if is_lost {
-        let token = create(records, &memory, ADMIN)?;
+        let (key_id, token) = create(records, &memory, ADMIN)?;
+        made = Some(key_id);
         write_private(token_file, &token).map_err(|source| NodeError::Token {
             path: token_file.to_owned(),
             source,
@@ -55,19 +59,22 @@ pub fn open(records: &dyn Records, token_file: &Path) -> Result<Keys, NodeError>
     }
     Ok(Keys {
         keys: ApiKeys::new(memory.clone()),
+        made,
         memory,
     })
 }
 
+/// Returns the id of the new key and its token.
 fn create(
     records: &dyn Records,
     memory: &MemoryCredentials,
     user_id: &str,
-) -> Result<String, NodeError> {
+) -> Result<(String, String), NodeError> {
     let new = ApiKeys::create(&random()?, user_id, Role::Admin, Grants::All);
     keep(records, &new.record)?;
+    let key_id = new.record.key_id.clone();
     memory.put(new.record);
-    Ok(new.token)
+    Ok((key_id, new.token))
 }
 
 fn keep(records: &dyn Records, key: &KeyRecord) -> Result<(), NodeError> {

@@ -7,6 +7,7 @@
 //! of market.
 
 pub mod account;
+pub mod audit;
 pub mod backup;
 pub mod charter;
 pub mod choice;

@@ -2,10 +2,12 @@
 
 use crate::hot::HotWatch;
 use crate::recorder::RecorderWatch;
+use apex_bus::audit::Audit;
 use apex_bus::handle::Platform;
 use apex_bus::message::JournalHealth;
 use apex_bus::topic::TopicStats;
 use apex_ops::metrics::Metrics;
+use apex_persistence::audit::AuditWriter;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -20,6 +22,7 @@ pub struct NodeMetrics {
     metrics: Metrics,
     recorder: Arc<OnceLock<RecorderWatch>>,
     hot: Option<HotWatch>,
+    audit: Arc<OnceLock<AuditWriter>>,
 }
 
 impl NodeMetrics {
@@ -30,6 +33,7 @@ impl NodeMetrics {
             metrics: Metrics::new(),
             recorder: Arc::default(),
             hot,
+            audit: Arc::default(),
         };
         let own = metrics.clone();
         tokio::spawn(async move {
@@ -49,6 +53,7 @@ impl NodeMetrics {
             own.refresh_topics();
             own.refresh_recorder();
             own.refresh_hot();
+            own.refresh_audit();
             own.metrics.render()
         })
     }
@@ -70,6 +75,33 @@ impl NodeMetrics {
     pub fn watch_recorder(&self, watch: RecorderWatch) {
         // A node has one.
         let _ = self.recorder.set(watch);
+    }
+
+    /// Tells how the audit stands, too, from now on.
+    pub fn watch_audit(&self, audit: AuditWriter) {
+        // A node has one.
+        let _ = self.audit.set(audit);
+    }
+
+    fn refresh_audit(&self) {
+        let Some(audit) = self.audit.get() else {
+            return;
+        };
+        let (figures, metrics) = (audit.figures(), &self.metrics.audit);
+        let none: [&str; 0] = [];
+        for (gauge, value) in [
+            (&metrics.sequence, figures.durable as i64),
+            (&metrics.waiting, figures.waiting as i64),
+            (&metrics.failing, i64::from(figures.failing.is_some())),
+            (&metrics.checkpoint, figures.checkpoint as i64),
+            (
+                &metrics.checkpoint_failing,
+                i64::from(figures.checkpoint_failing.is_some()),
+            ),
+        ] {
+            gauge.with_label_values(&none).set(value);
+        }
+        set(&metrics.lost.with_label_values(&none), figures.lost);
     }
 
     fn refresh_recorder(&self) {

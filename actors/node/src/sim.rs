@@ -54,6 +54,8 @@ impl Live {
             account_id,
         };
         let token = self.base.keys.for_process("strategies")?;
+        let detail = format!("a key of this process for strategy {}", choice.name);
+        self.base.note("Node/KeyCreated", detail);
         let gateway = format!("http://{}", self.node.address());
         Ok(self.strategies.start(spec, &gateway, &token).await?)
     }
@@ -66,6 +68,10 @@ impl Live {
         self.market.stop().await;
         if let Some(recorder) = self.recorder {
             recorder.stop().await;
+        }
+        // Last, so that all the others did is in it.
+        if let Some(audit) = self.base.audit.clone() {
+            crate::audit::stop(audit, self.base.clock.clone()).await;
         }
     }
 }

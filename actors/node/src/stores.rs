@@ -11,9 +11,10 @@ use apex_storage::postgres::{
 };
 pub use apex_storage::redis::ServerFacts;
 use apex_storage::redis::{self, RedisHot};
+use apex_storage::s3::S3Options;
 use apex_storage::{
-    DataDir, EmbeddedJournals, EmbeddedRecords, EmbeddedSeries, Hot, Journals, Options, Records,
-    Series, own_objects,
+    DataDir, EmbeddedJournals, EmbeddedRecords, EmbeddedSeries, Hot, Journals, Objects, Options,
+    Records, Series, own_objects,
 };
 use std::fmt;
 use std::path::Path;
@@ -46,6 +47,8 @@ pub struct ServerSettings {
     pub timescale_url: Option<String>,
     /// Redis, for hot values that others read; `None` writes none.
     pub redis_url: Option<String>,
+    /// A bucket, for the checkpoints of the audit; `None` keeps them in the data folder.
+    pub s3: Option<S3Options>,
 }
 
 impl fmt::Debug for ServerSettings {
@@ -55,6 +58,7 @@ impl fmt::Debug for ServerSettings {
             .field("database", &self.database_url.is_some())
             .field("timescale", &self.timescale_url.is_some())
             .field("redis", &self.redis_url.is_some())
+            .field("s3", &self.s3)
             .finish()
     }
 }
@@ -103,6 +107,8 @@ impl fmt::Debug for HotStore {
 #[derive(Clone)]
 pub struct Stores {
     pub journals: Arc<dyn Journals>,
+    /// Of the data folder itself; its one owner.
+    pub objects: Arc<dyn Objects>,
     pub records: Arc<dyn Records>,
     pub marks: Marks,
     pub hot: Option<HotStore>,
@@ -153,12 +159,14 @@ impl Stores {
 
     fn in_folder(dir: &Arc<DataDir>, purpose: Purpose) -> Result<Stores, NodeError> {
         let journals = EmbeddedJournals::new(dir, Options::default());
+        let objects = own_objects(dir.root())?;
         Ok(Stores {
             journals: Arc::new(match purpose {
-                Purpose::Live => journals.with_objects(own_objects(dir.root())?),
+                Purpose::Live => journals.with_objects(objects.clone()),
                 // The journals of a replay are put aside whole when it has ended.
                 Purpose::Replay => journals,
             }),
+            objects,
             records: Arc::new(EmbeddedRecords::open(dir)?),
             marks: Marks::in_folder(dir.root()),
             hot: None,
@@ -181,6 +189,7 @@ impl Stores {
         let server = PgServer::connect(options)?;
         migrate_empty(&server)?;
         let claim = server.claim()?;
+        let objects = own_objects(dir.root())?;
         let open = || -> Result<Stores, NodeError> {
             let records: Arc<dyn Records> = Arc::new(PgRecords::new(&server)?);
             let journals = PgJournals::new(&server)?;
@@ -190,6 +199,7 @@ impl Stores {
                     // A replay waits instead: with orders refused it would come to another end.
                     Purpose::Replay => Arc::new(journals),
                 },
+                objects: objects.clone(),
                 marks: Marks::in_records(dir.root(), records.clone()),
                 records,
                 hot: None,

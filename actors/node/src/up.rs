@@ -2,11 +2,13 @@
 
 use crate::NodeError;
 use crate::account::{self, AccountRuntime, OpenAccount, Opening, Surroundings};
+use crate::audit::{self, AuditReadiness};
 use crate::credentials::{self, Keys};
 use crate::hot::HotWriter;
 use crate::metrics::NodeMetrics;
 use crate::roster::Roster;
 use crate::stores::{Purpose, ServerSettings, Stores};
+use apex_bus::audit::Audit;
 use apex_bus::clock::Clock;
 use apex_bus::exposure::ExposureHandle;
 use apex_bus::handle::{Platform, RunMode};
@@ -18,6 +20,7 @@ use apex_bus::venue::VenueSession;
 use apex_domain::account::Account;
 use apex_domain::{AccountId, Instrument, UnixNanos};
 use apex_gateway::{GatewayOptions, Readiness, Running, StrategySessions};
+use apex_persistence::audit::AuditWriter;
 use apex_persistence::recorder::Retention;
 use apex_persistence::starts;
 use apex_storage::{DataDir, Records};
@@ -63,6 +66,8 @@ pub struct Base {
     pub data_dir: Arc<DataDir>,
     pub stores: Stores,
     pub keys: Keys,
+    /// `None` in a replay.
+    pub audit: Option<AuditWriter>,
     pub market: MarketHub,
     pub events: Topic<AccountEvent>,
     pub clock: Clock,
@@ -135,15 +140,36 @@ impl Base {
         }
         let dir = DataDir::open(&options.data_dir)?;
         let stores = Stores::open(&dir, &options.servers, purpose)?;
+        let audit = match purpose {
+            Purpose::Live => Some(audit::start(&stores, &options.servers, &clock)?),
+            // What is done to a recording is over with it.
+            Purpose::Replay => None,
+        };
         let keys = credentials::open(&*stores.records, &token_file(&options.data_dir))?;
-        Ok(Base {
+        let base = Base {
             data_dir: dir,
             stores,
             keys,
+            audit,
             market: MarketHub::new(),
             events: Topic::gap("account_events", ACCOUNT_EVENTS),
             clock,
-        })
+        };
+        if let Some(key_id) = &base.keys.made {
+            base.note("Node/KeyCreated", format!("key {key_id} of user admin"));
+        }
+        Ok(base)
+    }
+
+    /// Puts into the audit what the process did by itself.
+    pub fn note(&self, action: &str, detail: String) {
+        if let Some(audit) = &self.audit
+            && audit
+                .append(audit::note(&self.clock, action, detail))
+                .is_err()
+        {
+            audit.lost();
+        }
     }
 
     /// Reads the account back and opens it if it is new; its instruments become known.
@@ -257,7 +283,16 @@ impl Node {
         let mut gateway = GatewayOptions::new(options.listen, base.keys.keys.clone());
         gateway.metrics = Some(metrics.text());
         gateway.strategies = strategies;
-        gateway.readiness = watch.map(|watch| Arc::new(watch) as Arc<dyn Readiness>);
+        let mut readiness: Vec<Arc<dyn Readiness>> = Vec::new();
+        if let Some(watch) = watch {
+            readiness.push(Arc::new(watch));
+        }
+        if let Some(audit) = &base.audit {
+            metrics.watch_audit(audit.clone());
+            readiness.push(Arc::new(AuditReadiness(audit.clone())));
+            gateway.audit = Some(Arc::new(audit.clone()));
+        }
+        gateway.readiness = readiness;
         let gateway = apex_gateway::serve(gateway, platform.clone()).await?;
         Ok(Node {
             roster,

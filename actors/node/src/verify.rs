@@ -1,13 +1,14 @@
-//! Checks every journal of a data folder and rebuilds the state from it alone.
+//! Checks every journal of a data folder, the audit too, and rebuilds the state from it alone.
 
 use crate::NodeError;
+use crate::audit::{self, AuditVerification};
 use crate::stores::{self, Looking, ServerSettings};
 use apex_domain::AccountId;
 use apex_domain::account::Account;
 use apex_persistence::{recover, starts};
 use apex_storage::backup::UNFINISHED;
 use apex_storage::verify::VerifyReport;
-use apex_storage::{Journals, RecordRef, StorageError};
+use apex_storage::{AUDIT_JOURNAL, Journals, RecordRef, StorageError};
 use serde::Serialize;
 use std::path::Path;
 
@@ -23,9 +24,11 @@ pub struct Verification {
     /// Over all accounts in order of id; empty when something is damaged.
     pub state_hash: String,
     pub accounts: Vec<AccountVerification>,
+    /// `None` where no audit was ever begun.
+    pub audit: Option<AuditVerification>,
 }
 
-/// Where the first damage lies.
+/// Where the first damage lies; of the audit with `account_id` "=audit".
 #[derive(Clone, Debug, Serialize)]
 pub struct FirstBad {
     pub account_id: String,
@@ -61,10 +64,26 @@ pub fn verify(data_dir: &Path, servers: &ServerSettings) -> Result<Verification,
         let path = data_dir.to_owned();
         return Err(StorageError::UnfinishedRestore { path }.into());
     }
-    match stores::look(data_dir, servers)? {
-        Some(database) => verify_all(&database),
-        None => verify_all(data_dir),
+    let database = stores::look(data_dir, servers)?;
+    let mut found = match &database {
+        Some(database) => verify_all(database)?,
+        None => verify_all(data_dir)?,
+    };
+    found.audit = audit::verify(data_dir, servers, database.as_ref())?;
+    if let Some(audit) = &found.audit {
+        found.torn_tail_bytes += audit.torn_tail_bytes;
+        if let Some(bad) = &audit.first_bad {
+            found.ok = false;
+            found.first_bad.get_or_insert(FirstBad {
+                account_id: AUDIT_JOURNAL.to_owned(),
+                segment: bad.segment.clone(),
+                offset: bad.offset,
+                sequence: bad.sequence,
+                reason: bad.reason.clone(),
+            });
+        }
     }
+    Ok(found)
 }
 
 /// Where journals are read for a check.
@@ -123,6 +142,7 @@ fn verify_all(source: &(impl Source + ?Sized)) -> Result<Verification, NodeError
         first_bad: None,
         state_hash: String::new(),
         accounts: Vec::new(),
+        audit: None,
     };
     let mut states: Vec<(AccountId, u64, u64)> = Vec::new();
     for account_id in source.accounts()? {

@@ -9,6 +9,7 @@
 //!
 //! Start reading at [`writer`].
 
+pub mod audit;
 mod committer;
 pub mod history;
 pub mod hot;

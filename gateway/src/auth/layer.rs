@@ -1,6 +1,7 @@
 //! The check before every gRPC call.
 
-use super::{ApiKeys, Policy, Rate, policy};
+use super::{ApiKeys, Caller, Policy, Rate, policy};
+use crate::audit::Auditor;
 use crate::status;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -15,6 +16,8 @@ use tonic::Status;
 pub struct Gate {
     pub keys: ApiKeys,
     pub rate: Rate,
+    /// Records whom it turns away.
+    pub(crate) auditor: Option<Auditor>,
 }
 
 /// Lets a call through when its method is open, or when its token is valid and its role may call
@@ -26,19 +29,29 @@ pub async fn check(State(gate): State<Gate>, mut request: Request, next: Next) -
     }
     let caller = match authenticate(&gate.keys, request.headers()) {
         Ok(caller) => caller,
-        Err(status) => return status.into_http(),
+        Err(status) => return gate.refuse(request, None, status),
     };
     if !policy.allows(caller.role) {
-        return status::role_not_allowed(caller.role.as_str()).into_http();
+        let status = status::role_not_allowed(caller.role.as_str());
+        return gate.refuse(request, Some(&caller), status);
     }
     if let Err(wait) = gate.rate.take(&caller.key_id, Instant::now()) {
-        return status::too_fast(wait).into_http();
+        return gate.refuse(request, Some(&caller), status::too_fast(wait));
     }
     request.extensions_mut().insert(caller);
     next.run(request).await
 }
 
-fn authenticate(keys: &ApiKeys, headers: &HeaderMap) -> Result<super::Caller, Status> {
+impl Gate {
+    fn refuse(&self, request: Request, caller: Option<&Caller>, status: Status) -> Response {
+        if let Some(auditor) = &self.auditor {
+            auditor.refused(&request.into_parts().0, caller, &status);
+        }
+        status.into_http()
+    }
+}
+
+fn authenticate(keys: &ApiKeys, headers: &HeaderMap) -> Result<Caller, Status> {
     // Two authorization headers are nobody's: which one counts would be a guess.
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {

@@ -31,6 +31,8 @@ const RESOLVE: Policy = Policy::Roles(&[Role::Risk, Role::Ops]);
 const RISK: Policy = Policy::Roles(&[Role::Risk]);
 /// Which accounts there are, and paper money: no real money moves by it.
 const OPS: Policy = Policy::Roles(&[Role::Ops]);
+/// Who did what: those who answer for it.
+const AUDIT: Policy = Policy::Roles(&[Role::Risk, Role::Ops]);
 const ADMIN: Policy = Policy::Roles(&[]);
 
 /// The methods, in the order of the .proto files.
@@ -46,6 +48,8 @@ const METHODS: &[(&str, Policy)] = &[
     ("apextrade.v1.AccountService/GetReconciliation", READ),
     ("apextrade.v1.AccountService/CancelForeignOrders", CANCEL),
     ("apextrade.v1.AccountService/ApplySplit", ADMIN),
+    ("apextrade.v1.AuditService/ListAuditRecords", AUDIT),
+    ("apextrade.v1.AuditService/VerifyAudit", AUDIT),
     ("apextrade.v1.AuthService/WhoAmI", READ),
     ("apextrade.v1.InstrumentService/ListInstruments", READ),
     ("apextrade.v1.InstrumentService/GetInstrument", READ),
@@ -188,6 +192,8 @@ mod tests {
                 "{method}"
             );
         }
+        assert!(may(Role::Risk, "AuditService/ListAuditRecords"));
+        assert!(!may(Role::Trader, "AuditService/ListAuditRecords"));
         assert!(!policy("/apextrade.v1.OrderService/NoSuchMethod").eq(&Policy::Open));
     }
 }

@@ -1,5 +1,6 @@
 //! Connections: how many, how long, and what each may do.
 
+use crate::audit::Peer;
 use crate::options::Limits;
 use crate::shared::stopped;
 use axum::Router;
@@ -8,7 +9,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -95,6 +96,7 @@ pub(super) async fn accept(
                     };
                     let connection = Connection {
                         router: router.clone(),
+                        peer,
                         first_request: limits.first_request,
                         age: limits.connection_age,
                         stopping: told.clone(),
@@ -136,6 +138,7 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
 
 struct Connection {
     router: Router,
+    peer: SocketAddr,
     first_request: Duration,
     age: Duration,
     stopping: watch::Receiver<bool>,
@@ -148,8 +151,10 @@ impl Connection {
         let has_request = Arc::new(AtomicBool::new(false));
         let seen = has_request.clone();
         let router = self.router.clone();
-        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let peer = Peer(self.peer);
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             seen.store(true, Ordering::Relaxed);
+            request.extensions_mut().insert(peer);
             router.clone().oneshot(request)
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service);

@@ -4,6 +4,7 @@ mod connection;
 mod guard;
 mod rest;
 
+use crate::audit::{self, Auditor, Recording};
 use crate::auth;
 use crate::fanout::Fanout;
 use crate::options::GatewayOptions;
@@ -90,6 +91,7 @@ pub async fn serve(options: GatewayOptions, platform: Platform) -> Result<Runnin
         streams: Streams::new(options.limits.streams_per_kind),
         sessions: KnownStrategies(options.strategies.clone()),
         fanout: Fanout::begin(events),
+        auditor: options.audit.clone().map(Auditor::new),
         keys: options.keys.clone(),
         limits: options.limits.clone(),
         stopping: stopping.clone(),
@@ -143,11 +145,20 @@ fn router(
     let gate = auth::Gate {
         keys: options.keys.clone(),
         rate: auth::Rate::new(options.limits.calls_per_second),
+        auditor: shared.auditor.clone(),
     };
-    // From the outside in: web translation, time limit, token.
-    let grpc = routes
+    // From the outside in: web translation, time limit, token, audit.
+    let mut grpc = routes
         .into_axum_router()
-        .layer(axum::middleware::from_fn(guard::undecodable))
+        .layer(axum::middleware::from_fn(guard::undecodable));
+    if let Some(auditor) = shared.auditor.clone() {
+        let recording = Recording { auditor, shared };
+        grpc = grpc.layer(axum::middleware::from_fn_with_state(
+            recording,
+            audit::record,
+        ));
+    }
+    let grpc = grpc
         .layer(axum::middleware::from_fn_with_state(gate, auth::check))
         .layer(axum::middleware::from_fn_with_state(
             options.limits.request,

@@ -18,7 +18,7 @@ use std::sync::Arc;
 struct Rest {
     platform: Platform,
     version: String,
-    readiness: Option<Arc<dyn Readiness>>,
+    readiness: Vec<Arc<dyn Readiness>>,
     metrics: Option<MetricsText>,
 }
 
@@ -41,7 +41,7 @@ async fn health(State(rest): State<Rest>) -> Response {
 }
 
 async fn ready(State(rest): State<Rest>) -> Response {
-    let dependencies = readiness::dependencies(&rest.platform, rest.readiness.as_deref()).await;
+    let dependencies = readiness::dependencies(&rest.platform, &rest.readiness).await;
     let missing: Vec<_> = dependencies
         .iter()
         .filter(|dependency| !dependency.ok)

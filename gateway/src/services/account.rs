@@ -302,7 +302,7 @@ async fn summary(handle: &AccountHandle) -> Result<AccountSummary, Status> {
     summary.map_err(|error| status::command(&error))
 }
 
-pub(super) async fn now(handle: &AccountHandle) -> Result<v1::Account, Status> {
+pub(crate) async fn now(handle: &AccountHandle) -> Result<v1::Account, Status> {
     summary(handle).await.map(|summary| account(&summary))
 }
 

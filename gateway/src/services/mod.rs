@@ -4,6 +4,7 @@
 pub mod account;
 mod account_desk;
 pub mod account_stream;
+pub mod audit;
 pub mod auth;
 mod closing;
 pub mod instrument;
@@ -18,7 +19,7 @@ mod past;
 mod reconcile;
 pub mod risk;
 mod risk_changes;
-mod risk_platform;
+pub(crate) mod risk_platform;
 pub mod strategy;
 mod strategy_names;
 pub mod system;
@@ -37,6 +38,7 @@ pub(crate) struct Parts {
 /// Puts the services together, each with the bound on the size of a client's message.
 pub(crate) fn routes(parts: Parts) -> Routes {
     use v1::account_service_server::AccountServiceServer;
+    use v1::audit_service_server::AuditServiceServer;
     use v1::auth_service_server::AuthServiceServer;
     use v1::instrument_service_server::InstrumentServiceServer;
     use v1::market_data_service_server::MarketDataServiceServer;
@@ -71,6 +73,10 @@ pub(crate) fn routes(parts: Parts) -> Routes {
     .add_service(server!(
         InstrumentServiceServer,
         instrument::InstrumentServer::new(shared.clone())
+    ))
+    .add_service(server!(
+        AuditServiceServer,
+        audit::AuditServer::new(shared.clone())
     ))
     .add_service(server!(RiskServiceServer, risk::RiskServer::new(shared)))
     .add_service(server!(SystemServiceServer, system))

@@ -35,19 +35,6 @@ impl RiskServer {
         RiskServer { shared }
     }
 
-    async fn limits(&self, handle: &AccountHandle) -> Result<Response<v1::Limits>, Status> {
-        let summary = handle
-            .summary()
-            .await
-            .map_err(|error| status::command(&error))?;
-        let sequence = summary.limits_sequence;
-        Ok(Response::new(wire::limits(
-            &summary.account_id,
-            &summary.limits,
-            sequence,
-        )))
-    }
-
     /// Changes the state of every account in scope.
     async fn change(
         &self,
@@ -90,6 +77,37 @@ impl RiskServer {
         });
         all_of(halted).await
     }
+}
+
+/// Returns the limits of an account as they are now.
+pub(crate) async fn limits(handle: &AccountHandle) -> Result<v1::Limits, Status> {
+    let summary = handle
+        .summary()
+        .await
+        .map_err(|error| status::command(&error))?;
+    let sequence = summary.limits_sequence;
+    Ok(wire::limits(&summary.account_id, &summary.limits, sequence))
+}
+
+/// Returns the trading states of the accounts in scope as they are now.
+pub(crate) async fn trading_states(
+    shared: &Shared,
+    caller: &Caller,
+    request: &v1::GetTradingStateRequest,
+) -> Result<v1::TradingStateResponse, Status> {
+    let mut accounts = Vec::new();
+    for handle in shared.scope(caller, &request.account_id)? {
+        let summary = handle
+            .summary()
+            .await
+            .map_err(|error| status::command(&error))?;
+        accounts.push(written(
+            &summary.account_id,
+            summary.trading_state,
+            summary.sequence,
+        ));
+    }
+    Ok(v1::TradingStateResponse { accounts })
 }
 
 /// Asks all accounts at once, and each of them even where another one fails: a kill switch must
@@ -204,7 +222,8 @@ impl RiskService for RiskServer {
         let caller = caller(&request)?;
         let id = AccountId::new(&request.get_ref().account_id)
             .map_err(|error| status::invalid_field("account_id", error))?;
-        self.limits(&self.shared.account(&caller, &id)?).await
+        let handle = self.shared.account(&caller, &id)?;
+        limits(&handle).await.map(Response::new)
     }
 
     async fn set_limits(
@@ -225,7 +244,7 @@ impl RiskService for RiskServer {
             expected_sequence: set.expected_sequence,
         };
         match handle.command(command).await {
-            Ok(Reply::Done { .. }) => self.limits(&handle).await,
+            Ok(Reply::Done { .. }) => limits(&handle).await.map(Response::new),
             Ok(other) => Err(unexpected(&other)),
             Err(error) => Err(status::command(&error)),
         }
@@ -282,19 +301,9 @@ impl RiskService for RiskServer {
         request: Request<v1::GetTradingStateRequest>,
     ) -> Result<Response<v1::TradingStateResponse>, Status> {
         let caller = caller(&request)?;
-        let mut accounts = Vec::new();
-        for handle in self.shared.scope(&caller, &request.get_ref().account_id)? {
-            let summary = handle
-                .summary()
-                .await
-                .map_err(|error| status::command(&error))?;
-            accounts.push(written(
-                &summary.account_id,
-                summary.trading_state,
-                summary.sequence,
-            ));
-        }
-        Ok(Response::new(v1::TradingStateResponse { accounts }))
+        trading_states(&self.shared, &caller, request.get_ref())
+            .await
+            .map(Response::new)
     }
 
     async fn list_trading_state_changes(

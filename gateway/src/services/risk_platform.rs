@@ -11,7 +11,7 @@ use apex_proto::v1;
 use tonic::Status;
 
 /// Errors: a run without such a limit.
-pub(super) async fn get(shared: &Shared, caller: &Caller) -> Result<v1::PlatformLimits, Status> {
+pub(crate) async fn get(shared: &Shared, caller: &Caller) -> Result<v1::PlatformLimits, Status> {
     let view = exposure(shared)?.view().await;
     let view = view.map_err(|error| status::exposure(&error))?;
     Ok(written(&view, caller))

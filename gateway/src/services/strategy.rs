@@ -1,13 +1,17 @@
 //! `StrategyService.Connect`: carries messages between the wire and the node's sessions.
 
+use crate::audit::{self, Auditor};
 use crate::shared::{Shared, caller, stopped};
 use crate::status;
 use crate::strategy_sessions::{SESSION_QUEUE, StrategySession, StrategySessions};
 use crate::stream::{Over, Receiver, Sender};
+use apex_bus::audit::Ticket;
+use apex_domain::audit::AuditOrigin;
 use apex_proto::v1;
 use apex_proto::v1::strategy_service_server::StrategyService;
+use prost::Message;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, Streaming};
@@ -37,6 +41,7 @@ impl StrategyService for StrategyServer {
         request: Request<Streaming<v1::StrategyRequest>>,
     ) -> Result<Response<Self::ConnectStream>, Status> {
         let caller = caller(&request)?;
+        let origin = request.extensions().get::<AuditOrigin>().cloned();
         let sessions = self.sessions.clone().ok_or_else(|| {
             status::not_here("strategies of its own (a replay runs the ones that are built in)")
         })?;
@@ -46,6 +51,7 @@ impl StrategyService for StrategyServer {
         let session = Wire {
             shared: self.shared.clone(),
             incoming: request.into_inner(),
+            records: Records::new(&self.shared, origin),
             sender,
         };
         tokio::spawn(session.run(caller, sessions));
@@ -53,9 +59,80 @@ impl StrategyService for StrategyServer {
     }
 }
 
+/// Records the commands of a session.
+struct Records {
+    auditor: Option<(Auditor, AuditOrigin)>,
+    /// Of commands that may not be durable yet. No answer leaves before they are.
+    tickets: Mutex<Vec<Ticket>>,
+}
+
+impl Records {
+    fn new(shared: &Shared, origin: Option<AuditOrigin>) -> Records {
+        Records {
+            auditor: shared.auditor.clone().zip(origin),
+            tickets: Mutex::default(),
+        }
+    }
+
+    fn tickets(&self) -> MutexGuard<'_, Vec<Ticket>> {
+        self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands over what a message commands, beside the account's own journal.
+    ///
+    /// Errors: the audit does not work, and nothing of the message must be carried out.
+    fn command(&self, message: &v1::StrategyRequest) -> Result<(), Status> {
+        let Some(v1::strategy_request::Message::Commands(batch)) = &message.message else {
+            return Ok(());
+        };
+        let Some((auditor, origin)) = &self.auditor else {
+            return Ok(());
+        };
+        if batch.commands.iter().any(is_of_orders) {
+            let ticket = auditor.session_command(origin, &message.encode_to_vec())?;
+            self.tickets().push(ticket);
+        }
+        Ok(())
+    }
+
+    /// Returns once every command before is durable.
+    ///
+    /// Errors: one may not be.
+    async fn durable(&self) -> Result<(), Status> {
+        let tickets = std::mem::take(&mut *self.tickets());
+        for ticket in tickets {
+            audit::durable(ticket).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Timers, states and log lines are the strategy's own affair.
+fn is_of_orders(command: &v1::StrategyCommand) -> bool {
+    use v1::strategy_command::Command;
+    match &command.command {
+        Some(
+            Command::Target(_)
+            | Command::Submit(_)
+            | Command::Cancel(_)
+            | Command::Amend(_)
+            | Command::SubmitList(_)
+            | Command::Close(_),
+        ) => true,
+        Some(
+            Command::SetTimer(_)
+            | Command::CancelTimer(_)
+            | Command::SaveState(_)
+            | Command::Log(_),
+        )
+        | None => false,
+    }
+}
+
 struct Wire {
     shared: Shared,
     incoming: Streaming<v1::StrategyRequest>,
+    records: Records,
     sender: Sender<v1::StrategyResponse>,
 }
 
@@ -106,10 +183,15 @@ impl Wire {
         let Wire {
             shared,
             mut incoming,
+            records,
             sender,
         } = self;
         let inwards = async {
             while let Ok(Some(message)) = incoming.message().await {
+                if let Err(status) = records.command(&message) {
+                    sender.end(status);
+                    return;
+                }
                 if requests.send(message).await.is_err() {
                     return;
                 }
@@ -138,6 +220,10 @@ impl Wire {
                     },
                     message = responses.recv() => {
                         let Some(message) = message else { return };
+                        if let Err(status) = records.durable().await {
+                            sender.end(status);
+                            return;
+                        }
                         if sender.send(message).await.is_err() {
                             return;
                         }

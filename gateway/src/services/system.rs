@@ -19,7 +19,7 @@ pub struct SystemServer {
     pub(crate) shared: Shared,
     pub(crate) version: String,
     pub(crate) started: UnixNanos,
-    pub(crate) readiness: Option<Arc<dyn Readiness>>,
+    pub(crate) readiness: Vec<Arc<dyn Readiness>>,
 }
 
 impl fmt::Debug for SystemServer {
@@ -76,7 +76,7 @@ impl SystemService for SystemServer {
         _: Request<v1::GetSystemStatusRequest>,
     ) -> Result<Response<v1::SystemStatus>, Status> {
         let platform = &self.shared.platform;
-        let dependencies = readiness::dependencies(platform, self.readiness.as_deref()).await;
+        let dependencies = readiness::dependencies(platform, &self.readiness).await;
         let ready = dependencies.iter().all(|dependency| dependency.ok);
         let now = wall_clock();
         // A recording's times say nothing about how long ago the feed spoke.

@@ -111,7 +111,7 @@ impl Readiness for Degraded {
 
 #[tokio::test]
 async fn a_degraded_part_is_shown_and_the_node_is_ready() {
-    let harness = Harness::with(|options| options.readiness = Some(Arc::new(Degraded))).await;
+    let harness = Harness::with(|options| options.readiness = vec![Arc::new(Degraded)]).await;
     let answer = get(&harness, "/ready", "host: localhost\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(answer.contains("\"degraded\":true"), "{answer}");

@@ -1,6 +1,7 @@
 //! The command line. Names and flags are fixed by the platform's contract.
 
 mod archive;
+mod audit;
 mod backup;
 mod calendar;
 mod client;
@@ -10,6 +11,7 @@ mod orders;
 mod risk;
 
 pub use archive::*;
+pub use audit::*;
 pub use backup::*;
 pub use calendar::*;
 pub use client::*;
@@ -56,7 +58,7 @@ pub enum Command {
     Export(ExportArgs),
     /// Bring the database that APEX_DATABASE_URL names up to what this build needs.
     Migrate(MigrateArgs),
-    /// Check journal and hash chain, and rebuild the state from it.
+    /// Check journals and audit with their hash chains, and rebuild the state from them.
     Verify(VerifyArgs),
     /// Back a data folder up, also while it is in use.
     Backup(BackupArgs),
@@ -80,6 +82,8 @@ pub enum Command {
     Bars(BarsArgs),
     /// Read or change limits and trading state.
     Risk(RiskArgs),
+    /// List who did what, or check that nobody changed the record of it.
+    Audit(AuditArgs),
     /// List the sessions of a trading calendar, or say what it is at an instant.
     Calendar(CalendarArgs),
     /// Print the shell completions.

@@ -112,6 +112,7 @@ fn settings(values: &BTreeMap<String, String>) -> Result<Settings> {
             .cloned()
             .unwrap_or_else(|| default.to_owned())
     };
+    let s3 = s3(values)?;
     Ok(Settings {
         listen: get("listen", "127.0.0.1:8000"),
         gateway: get("gateway", "http://127.0.0.1:8000"),
@@ -121,8 +122,9 @@ fn settings(values: &BTreeMap<String, String>) -> Result<Settings> {
             database_url: values.get("database_url").cloned(),
             timescale_url: values.get("timescale_url").cloned(),
             redis_url: values.get("redis_url").cloned(),
+            s3: s3.clone(),
         },
-        s3: s3(values)?,
+        s3,
         record: recording(values)?,
         log: get("log", "info"),
         log_format: values.get("log_format").cloned(),

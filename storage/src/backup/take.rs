@@ -16,6 +16,7 @@ use crate::embedded::{
 };
 use crate::error::StorageError;
 use crate::port::journal::RecordRef;
+use crate::port::journals::AUDIT_JOURNAL;
 use crate::port::objects::{ContentHash, ObjectKey, Objects};
 
 /// The lock belongs to the process that uses the folder.
@@ -98,6 +99,8 @@ pub fn copy<'a>(
     for account_id in &accounts {
         taking.folder(&snapshot_folder(data_dir, account_id))?;
     }
+    // The audit's checkpoints, which must not be ahead of it.
+    taking.own_objects("audit")?;
     let mut journals = Vec::new();
     for account_id in accounts {
         let found = taking.journal(&account_id)?;
@@ -115,10 +118,12 @@ pub fn copy<'a>(
             account_id,
         });
     }
-    // Behind the journals: what a base leaves to it is there before the base is.
-    for part in ["data", "hashes"] {
-        taking.tree(&data_dir.join(OBJECTS).join(part))?;
+    let audit = journal_folder(data_dir, AUDIT_JOURNAL);
+    if audit.is_dir() {
+        taking.journal(AUDIT_JOURNAL)?;
     }
+    // Behind the journals: what a base leaves to it is there before the base is.
+    taking.own_objects("journals")?;
     taking.tree(&data_dir.join("series"))?;
     let manifest = Manifest {
         begun_ns,
@@ -194,6 +199,16 @@ impl Taking<'_> {
         let folders = self.disk.folders(folder);
         for inner in folders.map_err(|e| StorageError::io("list", folder, e))? {
             self.tree(&inner)?;
+        }
+        Ok(())
+    }
+
+    /// Copies what the folder's own store of objects has below a name.
+    fn own_objects(&mut self, name: &str) -> Result<(), StorageError> {
+        let objects = self.root.join(OBJECTS);
+        // The hashes behind the content: one that is stored meanwhile is there without its content.
+        for part in ["data", "hashes"] {
+            self.tree(&objects.join(part).join(name))?;
         }
         Ok(())
     }

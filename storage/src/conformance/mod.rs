@@ -3,6 +3,7 @@
 //! A backend runs a suite in one test: `journal_suite(|| MyBackend::new())`. Each case gets a fresh
 //! backend and panics, naming itself, when the backend breaks a promise of the port.
 
+mod audit;
 mod hot;
 mod journal;
 mod journals;
@@ -24,6 +25,7 @@ use crate::port::objects::Objects;
 use crate::port::records::Records;
 use crate::port::series::Series;
 
+pub use audit::audit_suite;
 pub use hot::hot_suite;
 #[cfg(test)]
 pub(crate) use hot::until;

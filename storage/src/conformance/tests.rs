@@ -246,6 +246,7 @@ fn postgres_keeps_the_promises() {
     let number = AtomicUsize::new(0);
     journal_suite(|| InDatabase::new(&server, &number));
     journals_suite(|| InDatabase::new(&server, &number));
+    audit_suite(|| InDatabase::new(&server, &number));
     records_suite(|| InDatabase::new(&server, &number));
 }
 
@@ -305,6 +306,23 @@ impl JournalsBackend for JournalsInFolder {
 #[test]
 fn journals_in_a_folder_keep_the_promises() {
     journals_suite(|| JournalsInFolder(tempfile::tempdir().expect("a folder")));
+}
+
+#[test]
+fn audits_in_a_folder_keep_the_promises() {
+    audit_suite(|| JournalsInFolder(tempfile::tempdir().expect("a folder")));
+}
+
+impl JournalsBackend for MemoryStore {
+    fn open(&self) -> Result<Box<dyn Journals>, crate::StorageError> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+#[test]
+fn journals_in_memory_keep_the_promises() {
+    journals_suite(MemoryStore::new);
+    audit_suite(MemoryStore::new);
 }
 
 struct InFolder(tempfile::TempDir);

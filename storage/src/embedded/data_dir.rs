@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::StorageError;
 use crate::disk::{Disk, RealDisk};
+use crate::port::journals::AUDIT_JOURNAL;
 
 /// Folder of the keyed records below the root.
 pub(crate) const RECORDS: &str = "records";
@@ -127,6 +128,14 @@ pub(crate) fn accounts_on(disk: &dyn Disk, root: &Path) -> Result<Vec<String>, S
         .collect())
 }
 
+/// Refuses what no journal can be called: it is an account's, or the audit's.
+pub(crate) fn check_journal_name(name: &str) -> Result<(), StorageError> {
+    if name == AUDIT_JOURNAL {
+        return Ok(());
+    }
+    check_account_id(name)
+}
+
 /// Refuses what is not an account id of CONTRACT form, and the two such that name folders.
 pub(crate) fn check_account_id(account_id: &str) -> Result<(), StorageError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
@@ -197,6 +206,8 @@ mod tests {
         for bad in ["", ".", "..", "a/b", "a b", "ä", &"x".repeat(65)] {
             assert!(check_account_id(bad).is_err(), "{bad:?}");
         }
+        assert!(check_account_id(AUDIT_JOURNAL).is_err(), "it is no account");
+        assert!(check_journal_name(AUDIT_JOURNAL).is_ok());
         for good in ["paper", "A-1_b.c", "...x", &"x".repeat(64)] {
             assert!(check_account_id(good).is_ok(), "{good:?}");
         }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::base;
 use super::closed::ClosedSegments;
 use super::closing::{self, Leaving};
-use super::data_dir::{DataDir, check_account_id, journal_claim, snapshot_folder};
+use super::data_dir::{DataDir, check_journal_name, journal_claim, snapshot_folder};
 use super::frame::{FrameBuilder, MAX_FRAME_BYTES, MIN_FRAME_BYTES};
 use super::open::open_parts;
 use super::options::{Opened, Options, Preallocation};
@@ -101,7 +101,7 @@ impl EmbeddedJournal {
         options: Options,
         objects: Option<&Arc<dyn Objects>>,
     ) -> Result<EmbeddedJournal, StorageError> {
-        check_account_id(account_id)?;
+        check_journal_name(account_id)?;
         let claim = journal_claim(account_id);
         dir.claim(&claim)?;
         let parts = open_parts(dir, account_id, options);

@@ -1,15 +1,19 @@
 //! The journals of a data folder.
 
-use super::data_dir::{DataDir, check_account_id};
+use super::data_dir::{DataDir, check_journal_name};
 use super::journal::EmbeddedJournal;
 use super::options::Options;
 use crate::StorageError;
 use crate::port::journal::{Journal, RecordRef};
-use crate::port::journals::Journals;
+use crate::port::journals::{AUDIT_JOURNAL, Journals};
 use crate::port::objects::Objects;
 use crate::verify::{VerifyReport, verify_on};
 use std::fmt;
 use std::sync::Arc;
+
+/// Segments of the audit: some 7,000 orders each. Smaller than those of accounts, since there is one
+/// for all of them and most folders have few actions; a disk is not to be full by it.
+const AUDIT_SEGMENT_BYTES: u64 = 4 << 20;
 
 /// The journals of all accounts of a data folder.
 #[derive(Clone)]
@@ -50,7 +54,11 @@ impl EmbeddedJournals {
 
 impl Journals for EmbeddedJournals {
     fn open(&self, account_id: &str) -> Result<Box<dyn Journal>, StorageError> {
-        let (options, objects) = (self.options.clone(), self.objects.as_ref());
+        let mut options = self.options.clone();
+        if account_id == AUDIT_JOURNAL {
+            options.segment_bytes = options.segment_bytes.min(AUDIT_SEGMENT_BYTES);
+        }
+        let objects = self.objects.as_ref();
         let journal = EmbeddedJournal::open_with(&self.dir, account_id, options, objects)?;
         Ok(Box::new(journal))
     }
@@ -64,7 +72,7 @@ impl Journals for EmbeddedJournals {
         account_id: &str,
         each: &mut dyn FnMut(RecordRef<'_>),
     ) -> Result<VerifyReport, StorageError> {
-        check_account_id(account_id)?;
+        check_journal_name(account_id)?;
         let (disk, root) = (&**self.dir.disk(), self.dir.root());
         verify_on(disk, root, account_id, self.objects.as_ref(), each)
     }

@@ -61,7 +61,7 @@ pub use series::EmbeddedSeries;
 
 pub(crate) use base::{of as base_of, path as base_path};
 pub(crate) use closed::ClosedSegments;
-pub(crate) use data_dir::{accounts_on, check_account_id, journal_folder, snapshot_folder};
+pub(crate) use data_dir::{accounts_on, check_journal_name, journal_folder, snapshot_folder};
 pub(crate) use frame::{FrameBuilder, Header, MAX_FRAME_BYTES, VERSION, genesis, next_record};
 pub(crate) use reserve::{Kept, Left, ReserveFile, waiting as waiting_in_reserve};
 pub(crate) use scan::{Finding, Scan, scan, scan_whole};
@@ -78,7 +78,7 @@ pub fn own_objects(root: &Path) -> Result<Arc<dyn Objects>, StorageError> {
 }
 
 /// Looks at it where it is, as whoever does not own the folder has to.
-pub(crate) fn objects_if_any(root: &Path) -> Option<Arc<dyn Objects>> {
+pub fn objects_if_any(root: &Path) -> Option<Arc<dyn Objects>> {
     let folder = root.join(OBJECTS);
     folder
         .is_dir()

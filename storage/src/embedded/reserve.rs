@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::data_dir::{DataDir, check_account_id};
+use super::data_dir::{DataDir, check_journal_name};
 use super::frame::{Header, next_record};
 use super::journal::Active;
 use super::open::open_newest;
@@ -81,7 +81,7 @@ impl ReserveFile {
         account_id: &str,
         bytes: u64,
     ) -> Result<(ReserveFile, Option<Left>), StorageError> {
-        check_account_id(account_id)?;
+        check_journal_name(account_id)?;
         let disk = Arc::clone(dir.disk());
         let folder = dir.root().join("reserve").join(account_id);
         disk.create_folder(&folder)

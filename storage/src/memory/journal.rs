@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::StorageError;
 use crate::embedded::{
-    FrameBuilder, Header, MAX_FRAME_BYTES, check_account_id, genesis, next_record,
+    FrameBuilder, Header, MAX_FRAME_BYTES, check_journal_name, genesis, next_record,
 };
 use crate::port::journal::{
-    Class, DurableSequence, Head, Journal, JournalState, Record, RecordIter, Snapshot,
+    Class, DurableSequence, Head, Journal, JournalState, Record, RecordIter, RecordRef, Snapshot,
     SnapshotIter, Unit,
 };
+use crate::port::journals::{AUDIT_JOURNAL, Journals};
+use crate::verify::VerifyReport;
 
 /// As much as an embedded journal keeps in reserve by default.
 const RESERVE_BYTES: u64 = 1 << 20;
@@ -54,7 +56,7 @@ impl MemoryStore {
     /// # Errors
     /// `BadName`; `Locked` when it is open already.
     pub fn open(&self, account_id: &str) -> Result<MemoryJournal, StorageError> {
-        check_account_id(account_id)?;
+        check_journal_name(account_id)?;
         let mut state = self.lock();
         let account = state
             .accounts
@@ -258,6 +260,47 @@ impl Journal for MemoryJournal {
 impl Drop for MemoryJournal {
     fn drop(&mut self) {
         self.with(|account| account.open = false);
+    }
+}
+
+impl Journals for MemoryStore {
+    fn open(&self, account_id: &str) -> Result<Box<dyn Journal>, StorageError> {
+        Ok(Box::new(MemoryStore::open(self, account_id)?))
+    }
+
+    fn accounts(&self) -> Result<Vec<String>, StorageError> {
+        let state = self.lock();
+        let names = state.accounts.keys().filter(|name| *name != AUDIT_JOURNAL);
+        Ok(names.cloned().collect())
+    }
+
+    /// Nothing changes frames in memory, so there is no damage to find.
+    fn verify(
+        &self,
+        account_id: &str,
+        each: &mut dyn FnMut(RecordRef<'_>),
+    ) -> Result<VerifyReport, StorageError> {
+        check_journal_name(account_id)?;
+        let known = self.lock().accounts.get(account_id).map(|account| {
+            let frames: Vec<Arc<[u8]>> = account.frames.clone();
+            (frames, account.head)
+        });
+        let Some((frames, head)) = known else {
+            let path = PathBuf::from(account_id);
+            return Err(StorageError::NotFound { path });
+        };
+        let mut records = 0;
+        for record in frames.iter().flat_map(|frame| records_of(frame)) {
+            records += 1;
+            each(record.borrowed());
+        }
+        Ok(VerifyReport {
+            records,
+            frames: frames.len() as u64,
+            torn_tail_bytes: 0,
+            head,
+            first_bad: None,
+        })
     }
 }
 

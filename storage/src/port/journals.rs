@@ -5,7 +5,11 @@ use crate::StorageError;
 use crate::verify::VerifyReport;
 use std::fmt;
 
-/// Opens, lists and checks the journals of a store. Blocking; shared between threads.
+/// The name of the journal that holds the audit of a store. No account can be called so, and it is
+/// none of the accounts that a store lists.
+pub const AUDIT_JOURNAL: &str = "=audit";
+
+/// Opens, lists and checks the journals of a store: one of each account, and [`AUDIT_JOURNAL`]. Blocking; shared between threads.
 pub trait Journals: fmt::Debug + Send + Sync {
     /// Opens an account's journal, or makes an empty one, and becomes its one writer.
     ///

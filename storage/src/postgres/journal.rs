@@ -7,7 +7,7 @@ use super::schema;
 use super::server::PgServer;
 use super::snapshots;
 use crate::StorageError;
-use crate::embedded::{FrameBuilder, MAX_FRAME_BYTES, check_account_id, genesis};
+use crate::embedded::{FrameBuilder, MAX_FRAME_BYTES, check_journal_name, genesis};
 use crate::port::journal::{
     DurableSequence, Head, Journal, JournalState, RecordIter, Snapshot, SnapshotIter, Unit,
 };
@@ -61,7 +61,7 @@ impl PgJournals {
     /// # Errors
     /// `BadName`; `Locked` while another connection has it open; `Unavailable`.
     pub fn open(&self, account_id: &str) -> Result<PgJournal, StorageError> {
-        check_account_id(account_id)?;
+        check_journal_name(account_id)?;
         let is_new = lock(&self.open).insert(account_id.to_owned());
         if !is_new {
             return Err(self.locked(account_id, format!("this process ({})", std::process::id())));
@@ -96,7 +96,7 @@ impl PgJournals {
     /// # Errors
     /// `BadName`, `Unavailable`, `Damaged`.
     pub fn take_over(&self, account_id: &str) -> Result<PgJournal, StorageError> {
-        check_account_id(account_id)?;
+        check_journal_name(account_id)?;
         let (on, id) = (self.server.clone(), account_id.to_owned());
         let (epoch, head) = self.server.wait(async move {
             let client = on.shared().await?;

@@ -3,9 +3,9 @@
 use super::journal::PgJournals;
 use super::read::{Frames, chain_of_row};
 use crate::StorageError;
-use crate::embedded::check_account_id;
+use crate::embedded::check_journal_name;
 use crate::port::journal::{Head, Journal, RecordRef};
-use crate::port::journals::Journals;
+use crate::port::journals::{AUDIT_JOURNAL, Journals};
 use crate::verify::{FirstBad, VerifyReport};
 
 impl Journals for PgJournals {
@@ -17,8 +17,9 @@ impl Journals for PgJournals {
         let on = self.server().clone();
         let rows = self.server().wait(async move {
             let client = on.shared().await?;
-            let asked = "SELECT account_id FROM journal_account ORDER BY account_id COLLATE \"C\"";
-            on.query(&client, asked, &[]).await
+            let asked = "SELECT account_id FROM journal_account WHERE account_id <> $1 \
+                         ORDER BY account_id COLLATE \"C\"";
+            on.query(&client, asked, &[&AUDIT_JOURNAL]).await
         })?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
@@ -28,7 +29,7 @@ impl Journals for PgJournals {
         account_id: &str,
         each: &mut dyn FnMut(RecordRef<'_>),
     ) -> Result<VerifyReport, StorageError> {
-        check_account_id(account_id)?;
+        check_journal_name(account_id)?;
         let Some((head, snapshot)) = self.ends(account_id)? else {
             let path = format!("{}/{account_id}", self.server().name()).into();
             return Err(StorageError::NotFound { path });

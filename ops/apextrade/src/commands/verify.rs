@@ -4,6 +4,7 @@ use crate::cli::VerifyArgs;
 use crate::config::Settings;
 use anyhow::{Context, Result};
 use apex_node::verify::{Verification, verify};
+use apex_storage::AUDIT_JOURNAL;
 use std::process::ExitCode;
 
 /// Checks every journal of the data folder. Exit status 1 when something is damaged.
@@ -32,6 +33,22 @@ fn print(found: &Verification) {
             account.chain
         );
     }
+    if let Some(audit) = &found.audit {
+        crate::say!(
+            "audit: {} records, {} checkpoints, the last at record {}; {} behind it could be cut off \
+             unseen",
+            audit.records,
+            audit.checkpoints,
+            audit.last_checkpoint,
+            audit.unseen
+        );
+        if let Some(why) = &audit.not_compared {
+            crate::say!("audit: not compared with its checkpoints: {why}");
+        }
+        if let Some(bad) = &audit.first_bad {
+            crate::say!("damaged: audit record {}: {}", bad.sequence, bad.reason);
+        }
+    }
     if found.torn_tail_bytes > 0 {
         crate::say!(
             "unfinished last write: {} bytes, no damage",
@@ -49,6 +66,8 @@ fn print(found: &Verification) {
             found.records,
             found.state_hash
         ),
+        // It was named above.
+        Some(bad) if bad.account_id == AUDIT_JOURNAL => {}
         Some(bad) => crate::say!(
             "damaged: account {}, segment {}, byte {}, sequence {}: {}; restore from a backup",
             bad.account_id,

@@ -1,6 +1,7 @@
 //! Commands that speak to a running gateway, over the same gRPC API as every other client.
 
 mod account_desk;
+pub mod audit;
 pub mod bars;
 pub mod book;
 pub mod close;
@@ -25,6 +26,7 @@ use crate::cli::{ClientArgs, RequestArgs};
 use crate::config::Settings;
 use anyhow::{Context, Result, anyhow, bail};
 use apex_proto::v1::account_service_client::AccountServiceClient;
+use apex_proto::v1::audit_service_client::AuditServiceClient;
 use apex_proto::v1::instrument_service_client::InstrumentServiceClient;
 use apex_proto::v1::market_data_service_client::MarketDataServiceClient;
 use apex_proto::v1::order_service_client::OrderServiceClient;
@@ -119,6 +121,10 @@ impl Gateway {
 
     fn market_data(&self) -> MarketDataServiceClient<Link> {
         MarketDataServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
+    }
+
+    fn audit(&self) -> AuditServiceClient<Link> {
+        AuditServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
     }
 
     fn risk(&self) -> RiskServiceClient<Link> {
