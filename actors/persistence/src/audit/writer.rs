@@ -142,9 +142,9 @@ impl Running {
         if let Some(log) = &mut self.log
             && !self.has_space
         {
-            self.has_space = log.probe()? == JournalState::Ready;
-            let error = (!self.has_space).then_some(AuditError::NoSpace);
-            self.shared.set_error(error);
+            let state = log.probe()?;
+            self.has_space = state == JournalState::Ready;
+            self.shared.set_error(no_space(state));
         }
         Ok(())
     }
@@ -173,10 +173,10 @@ impl Running {
             log.commit()?;
         }
         self.has_space = !is_full && log.state() == JournalState::Ready;
-        let durable = log.durable();
+        let (durable, state) = (log.durable(), log.state());
         self.settle(durable);
-        let error = (!self.has_space).then_some(AuditError::NoSpace);
-        self.shared.set_error(error);
+        let error = is_full.then_some(AuditError::NoSpace);
+        self.shared.set_error(error.or_else(|| no_space(state)));
         Ok(!is_full)
     }
 
@@ -208,6 +208,15 @@ impl Running {
                     .set_error(Some(AuditError::Down(error.to_string())));
             }
         }
+    }
+}
+
+/// Returns the error of a journal that is short of space. One whose server is away is not: what is
+/// recorded meanwhile is durable in its reserve, and accounts say themselves what they refuse.
+fn no_space(state: JournalState) -> Option<AuditError> {
+    match state {
+        JournalState::Ready | JournalState::Away { .. } => None,
+        JournalState::Reserve { .. } | JournalState::Full => Some(AuditError::NoSpace),
     }
 }
 
