@@ -2,6 +2,7 @@
 //! answers at once.
 
 mod account;
+mod audit;
 mod desk;
 mod edge;
 mod harness;

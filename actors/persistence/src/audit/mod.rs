@@ -114,7 +114,8 @@ impl Shared {
 pub struct AuditWriter {
     work: SyncSender<Work>,
     shared: Arc<Shared>,
-    store: Arc<AuditStore>,
+    /// For checks; given up at the stop, so that no clone holds a data folder that has ended.
+    store: Arc<Mutex<Option<Arc<AuditStore>>>>,
     /// Behind `work`: the thread ends once the last clone has given up its end of the queue.
     thread: Arc<Thread>,
 }
@@ -180,7 +181,7 @@ impl AuditWriter {
         let writer = AuditWriter {
             work,
             shared,
-            store,
+            store: Arc::new(Mutex::new(Some(store))),
             thread: Arc::new(Thread(Mutex::new(Some(thread)))),
         };
         Ok((writer, audit_id))
@@ -193,6 +194,11 @@ impl AuditWriter {
         let _ = self.append(end);
         let _ = self.work.send(Work::Stop);
         self.thread.join();
+        self.store().take();
+    }
+
+    fn store(&self) -> MutexGuard<'_, Option<Arc<AuditStore>>> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -252,7 +258,9 @@ impl Audit for AuditWriter {
     }
 
     fn check(&self) -> Result<AuditCheck, AuditError> {
-        let report = check(&self.store).map_err(|e| AuditError::Unreadable(e.to_string()))?;
+        let store = self.store().clone();
+        let store = store.ok_or_else(|| AuditError::Down("it has ended".to_owned()))?;
+        let report = check(&store).map_err(|e| AuditError::Unreadable(e.to_string()))?;
         Ok(AuditCheck {
             audit_id: report.audit_id,
             records: report.records,
