@@ -81,8 +81,8 @@ fn log_filter(command: &Command, settings: &Settings) -> String {
     }
 }
 
-/// The allocator asks for pages of 2 MiB, one at least for each thread: of an idle node's 30 MB of
-/// heap three quarters were rounding, and replays were no faster for them.
+/// The allocator asks for pages of 2 MiB, one at least for each thread: 20 of the 32 MB of an idle
+/// node's heap were rounding, and replays were no faster for them.
 fn small_pages() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
