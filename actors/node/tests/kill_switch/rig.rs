@@ -180,7 +180,7 @@ pub fn order(
 
 /// An account that runs.
 pub struct Desk {
-    base: Base,
+    pub base: Base,
     running: AccountRuntime,
     pub venue: Arc<RecordingVenue>,
 }
@@ -188,7 +188,12 @@ pub struct Desk {
 impl Desk {
     /// Opens the account in a folder, or brings it back, and links it to a venue of its own.
     pub async fn start(folder: &Path) -> Desk {
-        let base = Base::open(&NodeOptions::in_folder(folder), Purpose::Live, Clock::Wall).unwrap();
+        Desk::start_with(&NodeOptions::in_folder(folder)).await
+    }
+
+    /// The same where the options say.
+    pub async fn start_with(options: &NodeOptions) -> Desk {
+        let base = Base::open(options, Purpose::Live, Clock::Wall).unwrap();
         let opening = Opening {
             account_id: paper_account(),
             mode: AccountMode::Paper,
