@@ -30,6 +30,7 @@ mod rolling;
 pub mod s3;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
+mod tls;
 pub mod verify;
 
 pub use embedded::{

@@ -2,6 +2,8 @@
 
 use crate::StorageError;
 use crate::blocking::Waiter;
+use crate::tls;
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::str::FromStr;
@@ -9,8 +11,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, NoTls, Row, ToStatement};
+use tokio_postgres::{Client, Config, NoTls, Row, Socket, ToStatement};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Oldest server that has what is used here.
 const OLDEST_VERSION: i32 = 15;
@@ -63,6 +67,8 @@ impl fmt::Debug for ServerOptions {
 struct Inner {
     options: ServerOptions,
     config: Config,
+    /// With `sslmode=require`.
+    tls: Option<MakeRustlsConnect>,
     /// `host:port/database`, for people.
     name: String,
     /// For what is asked now and then: records, snapshots.
@@ -91,12 +97,14 @@ impl PgServer {
     /// - `Unavailable`: it does not answer, or refuses the user.
     pub fn connect(options: ServerOptions) -> Result<PgServer, StorageError> {
         let config = parse(&options)?;
+        let tls = tls_of(&options, &config)?;
         let waiter = Waiter::start("apex-postgres")?;
         let server = PgServer {
             inner: Arc::new(Inner {
                 name: name_of(&config),
                 options,
                 config,
+                tls,
                 shared: Link::default(),
                 waiter,
             }),
@@ -144,8 +152,19 @@ impl PgServer {
 
     /// Makes a connection of its own.
     pub(super) async fn connection(&self) -> Result<Client, StorageError> {
+        match &self.inner.tls {
+            Some(tls) => self.connected(tls.clone()).await,
+            None => self.connected(NoTls).await,
+        }
+    }
+
+    async fn connected<T>(&self, tls: T) -> Result<Client, StorageError>
+    where
+        T: MakeTlsConnect<Socket>,
+        T::Stream: Send + 'static,
+    {
         let timeout = self.inner.options.timeout;
-        let connecting = tokio::time::timeout(timeout, self.inner.config.connect(NoTls));
+        let connecting = tokio::time::timeout(timeout, self.inner.config.connect(tls));
         let (client, connection) = match connecting.await {
             Ok(Ok(connected)) => connected,
             Ok(Err(error)) => return Err(self.failed(&error)),
@@ -304,7 +323,7 @@ fn parse(options: &ServerOptions) -> Result<Config, StorageError> {
         variable: options.variable,
         detail,
     };
-    let mut config = Config::from_str(&options.url).map_err(|error| {
+    let mut config = Config::from_str(&understood(&options.url)).map_err(|error| {
         // Its text names options and their form, never a value of ours.
         setting(format!(
             "is no PostgreSQL URL ({}): give postgres://user:password@host:port/database",
@@ -314,13 +333,6 @@ fn parse(options: &ServerOptions) -> Result<Config, StorageError> {
     if config.get_hosts().is_empty() {
         return Err(setting(
             "names no host: give postgres://user:password@host:port/database".to_owned(),
-        ));
-    }
-    if config.get_ssl_mode() == SslMode::Require {
-        return Err(setting(
-            "asks for sslmode=require, which this build cannot do: use a local socket or a \
-             network that nobody else reads, with sslmode=disable"
-                .to_owned(),
         ));
     }
     // A node whose machine went away holds its locks until the server notices: within half a minute.
@@ -338,6 +350,37 @@ fn parse(options: &ServerOptions) -> Result<Config, StorageError> {
         .application_name("apextrade")
         .connect_timeout(options.timeout);
     Ok(config)
+}
+
+/// Other clients say `verify-full` for what is the only kind of `require` here.
+fn understood(url: &str) -> Cow<'_, str> {
+    match url.split_once('?') {
+        Some((place, words)) if words.contains("sslmode=verify-") => {
+            let words = words.replace("sslmode=verify-full", "sslmode=require");
+            let words = words.replace("sslmode=verify-ca", "sslmode=require");
+            Cow::Owned(format!("{place}?{words}"))
+        }
+        _ => Cow::Borrowed(url),
+    }
+}
+
+/// Returns how TLS is spoken where the URL asks for it. The certificate must then be one that is
+/// trusted, and of that host. Where the URL does not, it is not tried either: a certificate that
+/// nobody looked at protects from nobody.
+///
+/// Errors: `Setting`.
+fn tls_of(
+    options: &ServerOptions,
+    config: &Config,
+) -> Result<Option<MakeRustlsConnect>, StorageError> {
+    if config.get_ssl_mode() != SslMode::Require {
+        return Ok(None);
+    }
+    let trusting = tls::trusting().map_err(|error| StorageError::Setting {
+        variable: options.variable,
+        detail: format!("asks for TLS (sslmode=require), and {error}"),
+    })?;
+    Ok(Some(MakeRustlsConnect::new(trusting)))
 }
 
 fn name_of(config: &Config) -> String {

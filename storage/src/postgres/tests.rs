@@ -232,7 +232,7 @@ fn settings_that_cannot_work_name_their_variable_and_no_secret() {
         ("postgres://", "names no host"),
         ("http://x", "is no PostgreSQL URL"),
         ("postgres://u:wrong-secret@h:x/d", "is no PostgreSQL URL"),
-        (&format!("{url}?sslmode=require"), "sslmode=require"),
+        (&format!("{url}?sslmode=require"), "TLS"),
         (&wrong_password, "password authentication failed"),
         (&postgres.url_of("nothing"), "does not exist"),
     ] {

@@ -2,38 +2,41 @@
 
 use super::VARIABLE;
 use crate::StorageError;
+use crate::tls;
 use fred::types::config::Config;
 
 const SCHEME: &str = "redis://";
+const TLS_SCHEME: &str = "rediss://";
 
-/// Reads the URL of one server.
+/// Reads the URL of one server. With `rediss` its certificate must be trusted, and of that host.
 ///
 /// Errors: `Setting`, which never repeats any of the URL, since it may hold a password.
 pub(super) fn parse(url: &str) -> Result<Config, StorageError> {
-    if url.starts_with("rediss://") || url.starts_with("valkeys://") {
-        // The library would go on without TLS, and the password would be there for all to read.
+    let over_tls = url.strip_prefix(TLS_SCHEME);
+    let Some(place) = over_tls.or_else(|| url.strip_prefix(SCHEME)) else {
         return Err(setting(
-            "asks for TLS, which this build does not speak to Redis: give redis://:password@host:port/0 \
-             on a network that nobody else reads",
+            "is no Redis URL of one server: give redis://:password@host:port/0, or rediss:// for TLS",
         ));
-    }
-    if !url.starts_with(SCHEME) {
-        return Err(setting(
-            "is no Redis URL of one server: give redis://:password@host:port/0",
-        ));
-    }
+    };
     if url.contains('?') {
         return Err(setting(
             "has something behind a '?', which would not be used: leave it out (within a password \
              write %3F)",
         ));
     }
-    Config::from_url(url).map_err(|error| {
+    // The library's own reading of `rediss` takes whatever cryptography the process has.
+    let mut config = Config::from_url(&format!("{SCHEME}{place}")).map_err(|error| {
         setting(&format!(
             "is no Redis URL ({}): give redis://:password@host:port/0",
             error.details()
         ))
-    })
+    })?;
+    if over_tls.is_some() {
+        let trusting =
+            tls::trusting().map_err(|error| setting(&format!("asks for TLS, and {error}")))?;
+        config.tls = Some(trusting.into());
+    }
+    Ok(config)
 }
 
 fn setting(detail: &str) -> StorageError {
@@ -54,8 +57,9 @@ mod tests {
             ("localhost:6379", "is no Redis URL"),
             ("http://:secret@localhost:6379", "is no Redis URL"),
             ("redis-cluster://:secret@localhost:6379", "of one server"),
-            ("rediss://:secret@localhost:6379/0", "TLS"),
-            ("valkeys://:secret@localhost:6379/0", "TLS"),
+            ("valkeys://:secret@localhost:6379/0", "is no Redis URL"),
+            ("rediss://:secret@localhost:6379/name", "is no Redis URL"),
+            ("rediss://:secret@localhost:6379/0?node=other:1", "'?'"),
             ("redis://:secret@localhost:6379/0?node=other:1", "'?'"),
             ("redis://:secret?more@localhost:6379/0", "%3F"),
             ("redis://:secret@localhost:99999/0", "is no Redis URL"),
@@ -79,5 +83,9 @@ mod tests {
         assert_eq!(config.password.as_deref(), Some("p?ss/w"));
         assert_eq!(config.database, Some(3));
         assert_eq!(config.server.hosts()[0].to_string(), "db.example:7000");
+        assert!(config.tls.is_none());
+        let config = parse("rediss://ann:p%3Fss%2Fw@db.example:7000/3").expect("it is one");
+        assert_eq!(config.password.as_deref(), Some("p?ss/w"));
+        assert!(config.tls.is_some());
     }
 }

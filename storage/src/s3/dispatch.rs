@@ -1,12 +1,13 @@
 //! rusoto's requests over hyper 1 and rustls.
 
 use crate::StorageError;
+use crate::tls;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -35,21 +36,18 @@ impl Dispatcher {
     /// # Errors
     /// `Setting` for an https endpoint on a machine that trusts no certificate.
     pub fn new(endpoint: &str, timeout: Duration) -> Result<Dispatcher, StorageError> {
-        let trusting = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| setting(&error.to_string()))?;
         let config = if endpoint.starts_with("https://") {
-            trusting.with_native_roots().map_err(|error| {
-                setting(&format!(
-                    "is https, and this machine has no certificates to trust ({error}): install \
-                     ca-certificates"
-                ))
-            })?
+            let trusting = tls::trusting();
+            trusting.map_err(|error| setting(&format!("is https, and {error}")))?
         } else {
-            trusting.with_root_certificates(RootCertStore::empty())
+            ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .map_err(|error| setting(&error.to_string()))?
+                .with_root_certificates(RootCertStore::empty())
+                .with_no_client_auth()
         };
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(config.with_no_client_auth())
+            .with_tls_config(config)
             .https_or_http()
             .enable_http1()
             .build();
