@@ -46,6 +46,6 @@ pub use port::journal::{
 };
 pub use port::journals::{AUDIT_JOURNAL, Journals};
 pub use port::objects::{ContentHash, ObjectInfo, ObjectKey, Objects};
-pub use port::records::Records;
+pub use port::records::{Action, Change, Expected, Page, Records};
 pub use port::series::Series;
 pub use verify::{FirstBad, VerifyReport, accounts, verify};

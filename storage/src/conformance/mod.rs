@@ -8,6 +8,7 @@ mod hot;
 mod journal;
 mod journals;
 mod objects;
+mod record_changes;
 mod records;
 mod series;
 mod series_bars;
