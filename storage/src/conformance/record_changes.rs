@@ -160,9 +160,9 @@ fn guarded(backend: &dyn RecordsBackend) {
     );
 }
 
-const THREADS: u64 = 8;
+pub(super) const THREADS: u64 = 8;
 
-fn in_threads<T: Send>(
+pub(super) fn in_threads<T: Send>(
     records: &dyn Records,
     work: impl Fn(&dyn Records, u64) -> T + Sync,
 ) -> Vec<T> {

@@ -34,7 +34,9 @@ const CASES: &[Case] = &[
 /// # Panics
 /// When the backend breaks a promise; the message names the case.
 pub fn records_suite<B: RecordsBackend>(make: impl Fn() -> B) {
-    for (name, case) in CASES.iter().chain(super::record_changes::CASES) {
+    let more = super::record_changes::CASES.iter();
+    let kinds = super::record_kinds::CASES.iter();
+    for (name, case) in CASES.iter().chain(more).chain(kinds) {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| case(&make())));
         assert!(outcome.is_ok(), "{name}");
     }

@@ -64,7 +64,8 @@ impl Kept for Assignment {
 
     fn check(&self) -> Result<(), StorageError> {
         let node = self.lease.node.iter();
-        node.map(|node| check_name("node", node)).collect::<Result<(), _>>()?;
+        node.map(|node| check_name("node", node))
+            .collect::<Result<(), _>>()?;
         check_name("assignment", self.what.parts().1)
     }
 }
@@ -167,7 +168,9 @@ impl Hold {
         length_ns: i64,
     ) -> Result<(), AssignmentError> {
         let (node, epoch) = (self.node.clone(), self.epoch);
-        self.lease = self.update(records, |lease| lease.renew(&node, epoch, now_ns, length_ns))?;
+        self.lease = self.update(records, |lease| {
+            lease.renew(&node, epoch, now_ns, length_ns)
+        })?;
         Ok(())
     }
 

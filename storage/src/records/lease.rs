@@ -74,7 +74,13 @@ impl Lease {
     ///
     /// # Errors
     /// `Fenced`.
-    pub fn renew(&self, node: &str, epoch: u64, now_ns: i64, length_ns: i64) -> Result<Lease, Refusal> {
+    pub fn renew(
+        &self,
+        node: &str,
+        epoch: u64,
+        now_ns: i64,
+        length_ns: i64,
+    ) -> Result<Lease, Refusal> {
         self.owned_by(node, epoch)?;
         Ok(Lease {
             until_ns: self.until_ns.max(now_ns.saturating_add(length_ns)),
@@ -137,11 +143,19 @@ mod tests {
             (Some(lease(3, "", 100)), 5, Ok(lease(4, "b", 15))),
             (Some(lease(3, "a", 100)), 99, held(100)),
             (Some(lease(3, "a", 100)), 100, Ok(lease(4, "b", 110))),
-            (Some(lease(3, "a", 100)), i64::MAX, Ok(lease(4, "b", i64::MAX))),
+            (
+                Some(lease(3, "a", 100)),
+                i64::MAX,
+                Ok(lease(4, "b", i64::MAX)),
+            ),
             (Some(lease(u64::MAX, "", 0)), 5, max),
         ];
         for (current, now, expected) in cases {
-            assert_eq!(Lease::claim(current.as_ref(), "b", now, 10), expected, "{current:?}");
+            assert_eq!(
+                Lease::claim(current.as_ref(), "b", now, 10),
+                expected,
+                "{current:?}"
+            );
         }
         let own = Lease::claim(Some(&lease(3, "b", 100)), "b", 99, 10);
         assert!(matches!(own, Err(Refusal::Held { .. })), "{own:?}");
@@ -156,7 +170,11 @@ mod tests {
             assert_eq!(current.release(node, epoch), fenced);
         }
         assert_eq!(current.renew("a", 3, 200, 10), Ok(lease(3, "a", 210)));
-        assert_eq!(current.renew("a", 3, 20, 10), Ok(current.clone()), "no time is lost");
+        assert_eq!(
+            current.renew("a", 3, 20, 10),
+            Ok(current.clone()),
+            "no time is lost"
+        );
         let free = current.release("a", 3).expect("it is its own");
         assert_eq!(free, lease(3, "", 100));
         assert_eq!(free.owned_by("a", 3), Err(Refusal::Fenced { found: 3 }));

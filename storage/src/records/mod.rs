@@ -215,7 +215,12 @@ pub fn replacing<T: Changing>(known: &Found<T>, value: &T) -> Result<Change, Sto
         });
     }
     let key = key_of::<T>(&key);
-    Ok(Change::replace(T::TABLE, &key, known.bytes.clone(), encode(value)?))
+    Ok(Change::replace(
+        T::TABLE,
+        &key,
+        known.bytes.clone(),
+        encode(value)?,
+    ))
 }
 
 /// Lets other changes happen only while a record is as it was found.
