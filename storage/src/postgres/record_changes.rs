@@ -328,3 +328,6 @@ fn lock_of(change: &Change) -> i64 {
     let name = format!("{}/{}", change.table, change.key);
     xxh3_64(name.as_bytes()).cast_signed()
 }
+
+#[cfg(test)]
+mod tests;
