@@ -160,7 +160,7 @@ fn guarded(backend: &dyn RecordsBackend) {
     );
 }
 
-pub(super) const THREADS: u64 = 8;
+const THREADS: u64 = 8;
 
 pub(super) fn in_threads<T: Send>(
     records: &dyn Records,

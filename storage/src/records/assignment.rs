@@ -63,9 +63,9 @@ impl Kept for Assignment {
     }
 
     fn check(&self) -> Result<(), StorageError> {
-        let node = self.lease.node.iter();
-        node.map(|node| check_name("node", node))
-            .collect::<Result<(), _>>()?;
+        if let Some(node) = &self.lease.node {
+            check_name("node", node)?;
+        }
         check_name("assignment", self.what.parts().1)
     }
 }
