@@ -111,6 +111,43 @@ pub enum StorageError {
         /// The accepted form.
         form: &'static str,
     },
+    /// A key does not hold what a change of records expects. Nothing was written: read again and
+    /// decide again.
+    #[error(
+        "record {key:?} of table \"{table}\" is not what was expected: it was changed meanwhile"
+    )]
+    Conflict {
+        /// The table of the first change that did not hold.
+        table: String,
+        /// Its key.
+        key: String,
+    },
+    /// Two changes of one call have the same key. A bug of the caller; nothing was written.
+    #[error("record {key:?} of table \"{table}\" is changed twice in one call")]
+    SameKeyTwice {
+        /// The table.
+        table: String,
+        /// The key.
+        key: String,
+    },
+    /// One call has more changes of records than are made together. A bug of the caller; nothing
+    /// was written.
+    #[error("{changes} changes of records in one call, at most {limit} are made together")]
+    TooManyChanges {
+        /// As given.
+        changes: usize,
+        /// At the most.
+        limit: usize,
+    },
+    /// A server went away while it committed changes of records, and what became of them was not
+    /// found out in time. They are there all or not at all: read again before anything else.
+    #[error("it is not known whether {server} stored a change of records: {detail}")]
+    OutcomeUnknown {
+        /// `PostgreSQL at host:port/database`.
+        server: String,
+        /// What was seen last.
+        detail: String,
+    },
     /// A server does not answer, or not as it should. At start: begin it or mend its setting. From a
     /// commit: the outcome was not found out in time, so abort the process and recover.
     #[error("{server} is not available: {detail} (set by {variable})")]
@@ -314,6 +351,7 @@ impl StorageError {
             StorageError::FsyncFailed { .. }
                 | StorageError::Io { .. }
                 | StorageError::Unavailable { .. }
+                | StorageError::OutcomeUnknown { .. }
                 | StorageError::Fenced { .. }
         )
     }

@@ -9,6 +9,8 @@
 //! encodes and decodes its events. Of the domain only the values of market data are used here. Nothing here decides about orders, and no port is async: it blocks,
 //! and a shell runs it on a thread of its own.
 //!
+//! What the platform keeps about itself (users, assignments, jobs, schedules) is in [`records`].
+//!
 //! **Start reading** at [`port::journal`] (what a journal promises), then `embedded/frame.rs` (the
 //! bytes on disk), `embedded/journal.rs` (how a commit becomes durable) and `embedded/tail.rs` (how
 //! an unfinished last write is told from damage).
@@ -25,6 +27,7 @@ pub mod folder;
 pub mod memory;
 pub mod port;
 pub mod postgres;
+pub mod records;
 pub mod redis;
 mod rolling;
 pub mod s3;
@@ -47,6 +50,6 @@ pub use port::journal::{
 };
 pub use port::journals::{AUDIT_JOURNAL, Journals};
 pub use port::objects::{ContentHash, ObjectInfo, ObjectKey, Objects};
-pub use port::records::Records;
+pub use port::records::{Action, Change, Expected, Page, Records};
 pub use port::series::Series;
 pub use verify::{FirstBad, VerifyReport, accounts, verify};

@@ -2,7 +2,7 @@
 
 use crate::NodeError;
 use apex_gateway::auth::{ApiKeys, Grants, KeyRecord, MemoryCredentials, RANDOM_BYTES, Role};
-use apex_storage::Records;
+use apex_storage::{Change, Records};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -35,16 +35,21 @@ impl std::fmt::Debug for Keys {
 /// Errors: [`NodeError`] when records or token file cannot be read or written.
 pub fn open(records: &dyn Records, token_file: &Path) -> Result<Keys, NodeError> {
     let mut known = Vec::new();
+    let mut stored = Vec::new();
     for (key_id, bytes) in records.list(TABLE)? {
         let record: KeyRecord = serde_json::from_slice(&bytes)
             .map_err(|error| NodeError::Credentials(format!("key {key_id}: {error}")))?;
         known.push(record);
+        stored.push(bytes);
     }
     let is_lost = !token_file.exists();
     if is_lost {
-        for record in known.iter_mut().filter(|key| key.user_id == ADMIN) {
+        let keys = known.iter_mut().zip(stored);
+        for (record, stored) in keys.filter(|(key, _)| key.user_id == ADMIN) {
             record.revoked = true;
-            keep(records, record)?;
+            // Only of the key as it was read: what another process changed meanwhile stays.
+            let change = Change::replace(TABLE, &record.key_id, stored, encode(record)?);
+            records.change(&[change])?;
         }
     }
     let memory = Arc::new(MemoryCredentials::new(known));
@@ -77,10 +82,14 @@ fn create(
     Ok((key_id, new.token))
 }
 
+/// Stores a new key. One of the same id is a conflict and stays: it may be another's.
 fn keep(records: &dyn Records, key: &KeyRecord) -> Result<(), NodeError> {
-    let bytes =
-        serde_json::to_vec(key).map_err(|error| NodeError::Credentials(error.to_string()))?;
-    Ok(records.put(TABLE, &key.key_id, &bytes)?)
+    let change = Change::insert(TABLE, &key.key_id, encode(key)?);
+    Ok(records.change(&[change])?)
+}
+
+fn encode(key: &KeyRecord) -> Result<Vec<u8>, NodeError> {
+    serde_json::to_vec(key).map_err(|error| NodeError::Credentials(error.to_string()))
 }
 
 fn random() -> Result<[u8; RANDOM_BYTES], NodeError> {
@@ -124,6 +133,26 @@ mod tests {
 
     fn opens(keys: &Keys, token: &str) -> bool {
         keys.keys.verify(token.trim()).unwrap().is_some()
+    }
+
+    #[test]
+    fn a_key_whose_id_exists_is_a_conflict_and_leaves_the_other() {
+        let records = MemoryRecords::new();
+        let new = |user: &str| {
+            let mut record =
+                ApiKeys::create(&[7; RANDOM_BYTES], user, Role::Admin, Grants::All).record;
+            record.key_id = "same".to_owned();
+            record
+        };
+        keep(&records, &new("ann")).unwrap();
+        let before = records.list(TABLE).unwrap();
+        let refused = keep(&records, &new("mallory")).unwrap_err();
+        let is_conflict = matches!(
+            &refused,
+            NodeError::Storage(apex_storage::StorageError::Conflict { key, .. }) if key == "same"
+        );
+        assert!(is_conflict, "{refused}");
+        assert_eq!(records.list(TABLE).unwrap(), before);
     }
 
     #[test]

@@ -123,6 +123,10 @@ fn storage_advice(source: &StorageError) -> Option<&'static str> {
              account with its venue; else stop the other owner and restore the database",
         ),
         StorageError::Unavailable { .. } => Some("start that server, or mend its setting"),
+        StorageError::OutcomeUnknown { .. } => {
+            Some("start that server, then this again: it reads what was stored")
+        }
+        StorageError::Conflict { .. } => Some("another process changed it: start again"),
         _ => None,
     }
 }

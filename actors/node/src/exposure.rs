@@ -11,9 +11,9 @@ use apex_bus::supervision::{
 use apex_domain::risk::platform::PlatformExposure;
 use apex_domain::{AccountId, UnixNanos};
 use apex_persistence::starts;
-use apex_storage::Records;
+use apex_storage::{Change, Records, StorageError};
 use ractor::{Actor, ActorRef, SpawnErr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Table of the records store.
 const TABLE: &str = "platform";
@@ -23,12 +23,71 @@ const KEY: &str = "exposure";
 
 const NAME: &str = "the keeper of the platform's exposure limit";
 
-struct RecordStore(Arc<dyn Records>);
+/// Where one keeper's record lies. A keeper that was started after it writes another record, and
+/// from then on this one's are refused: a write of a keeper that failed may still be on its way when
+/// the next one begins, in this process or another, and would take back what that one decided.
+struct RecordStore {
+    records: Arc<dyn Records>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// The record as this keeper read or wrote it last.
+    stored: Option<Vec<u8>>,
+    /// One whose write failed, which may be there all the same.
+    doubtful: Option<Vec<u8>>,
+}
+
+impl RecordStore {
+    /// Reads the record that a keeper begins from.
+    fn open(records: Arc<dyn Records>) -> Result<RecordStore, StorageError> {
+        let stored = records.get(TABLE, KEY)?;
+        let doubtful = None;
+        Ok(RecordStore {
+            records,
+            known: Mutex::new(Known { stored, doubtful }),
+        })
+    }
+
+    fn record(&self) -> Option<Vec<u8>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.stored.clone()
+    }
+}
 
 impl LimitStore for RecordStore {
     fn save(&self, record: &[u8]) -> Result<(), String> {
-        let saved = self.0.put(TABLE, KEY, record);
-        saved.map_err(|error| error.to_string())
+        // Each change of it is one assignment, so a panic leaves it whole.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(doubtful) = known.doubtful.take() {
+            let found = self.records.get(TABLE, KEY);
+            match found.map_err(|error| error.to_string()) {
+                Ok(found) if found.as_ref() == Some(&doubtful) => known.stored = found,
+                Ok(_) => {}
+                Err(error) => {
+                    known.doubtful = Some(doubtful);
+                    return Err(error);
+                }
+            }
+        }
+        let change = match &known.stored {
+            Some(stored) => Change::replace(TABLE, KEY, stored.clone(), record),
+            None => Change::insert(TABLE, KEY, record),
+        };
+        match self.records.change(&[change]) {
+            Ok(()) => {
+                known.stored = Some(record.to_vec());
+                Ok(())
+            }
+            Err(StorageError::Conflict { .. }) => {
+                Err("another keeper of the limit has begun since: this one has ended".to_owned())
+            }
+            Err(error) => {
+                known.doubtful = Some(record.to_vec());
+                Err(error.to_string())
+            }
+        }
     }
 }
 
@@ -46,9 +105,10 @@ pub async fn start(records: Arc<dyn Records>) -> Result<ExposureHandle, NodeErro
     let keeper = ChildSpec::new(NAME, restart, move |supervisor| {
         let (seat, records) = (seat.clone(), records.clone());
         async move {
+            let store = RecordStore::open(records).map_err(startup_failed)?;
             let args = ExposureArgs {
-                record: records.get(TABLE, KEY).map_err(startup_failed)?,
-                store: Arc::new(RecordStore(records)),
+                record: store.record(),
+                store: Arc::new(store),
             };
             let spawned = ExposureActor::spawn_linked(None, ExposureActor, args, supervisor);
             let (actor, _running) = spawned.await?;
@@ -69,7 +129,7 @@ async fn supervise(keeper: ChildSpec) -> Result<ActorRef<SupervisorMessage>, Nod
     Ok(supervisor)
 }
 
-fn startup_failed(error: apex_storage::StorageError) -> SpawnErr {
+fn startup_failed(error: StorageError) -> SpawnErr {
     SpawnErr::StartupFailed(error.into())
 }
 

@@ -8,6 +8,8 @@ mod hot;
 mod journal;
 mod journals;
 mod objects;
+mod record_changes;
+mod record_kinds;
 mod records;
 mod series;
 mod series_bars;
@@ -32,6 +34,8 @@ pub(crate) use hot::until;
 pub use journal::journal_suite;
 pub use journals::journals_suite;
 pub use objects::objects_suite;
+#[cfg(test)]
+pub(crate) use record_kinds::job;
 pub use records::records_suite;
 pub use series::series_suite;
 pub use series_bars::same_as_the_engine;

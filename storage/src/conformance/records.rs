@@ -2,9 +2,9 @@
 
 use super::RecordsBackend;
 use crate::StorageError;
-use crate::port::records::{MAX_VALUE_BYTES, Records};
+use crate::port::records::{MAX_VALUE_BYTES, Page, Records};
 
-type Case = (&'static str, fn(&dyn RecordsBackend));
+pub(super) type Case = (&'static str, fn(&dyn RecordsBackend));
 
 const CASES: &[Case] = &[
     ("TC-R01 an unknown table is empty", empty),
@@ -22,6 +22,11 @@ const CASES: &[Case] = &[
         "TC-R06 what was put is there after reopening, however often it changed",
         reopened,
     ),
+    (
+        "TC-R15 a table is read in pages of a prefix, each behind the last",
+        paged,
+    ),
+    ("TC-R16 a page of large values is short", short_pages),
 ];
 
 /// Runs every case on a backend of its own.
@@ -29,21 +34,23 @@ const CASES: &[Case] = &[
 /// # Panics
 /// When the backend breaks a promise; the message names the case.
 pub fn records_suite<B: RecordsBackend>(make: impl Fn() -> B) {
-    for (name, case) in CASES {
+    let more = super::record_changes::CASES.iter();
+    let kinds = super::record_kinds::CASES.iter();
+    for (name, case) in CASES.iter().chain(more).chain(kinds) {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| case(&make())));
         assert!(outcome.is_ok(), "{name}");
     }
 }
 
-fn open(backend: &dyn RecordsBackend) -> Box<dyn Records> {
+pub(super) fn open(backend: &dyn RecordsBackend) -> Box<dyn Records> {
     backend.open().expect("the store opens")
 }
 
-fn get(records: &dyn Records, table: &str, key: &str) -> Option<Vec<u8>> {
+pub(super) fn get(records: &dyn Records, table: &str, key: &str) -> Option<Vec<u8>> {
     records.get(table, key).expect("the table can be read")
 }
 
-fn put(records: &dyn Records, table: &str, key: &str, value: &[u8]) {
+pub(super) fn put(records: &dyn Records, table: &str, key: &str, value: &[u8]) {
     records.put(table, key, value).expect("the value is stored");
 }
 
@@ -142,4 +149,71 @@ fn reopened(backend: &dyn RecordsBackend) {
         get(&*records, "settings", "more").as_deref(),
         Some(b"goes on".as_slice())
     );
+}
+
+/// Reads all pages of a prefix.
+fn pages(records: &dyn Records, prefix: &str, limit: usize) -> Vec<Vec<String>> {
+    let (mut pages, mut last) = (Vec::new(), None::<String>);
+    loop {
+        let mut page = Page::first(prefix, limit);
+        if let Some(last) = &last {
+            page = page.behind(last);
+        }
+        let found = records.page("jobs", &page).expect("it can be read");
+        let keys: Vec<String> = found.into_iter().map(|(key, _)| key).collect();
+        let Some(key) = keys.last() else {
+            return pages;
+        };
+        last = Some(key.clone());
+        pages.push(keys);
+    }
+}
+
+fn paged(backend: &dyn RecordsBackend) {
+    let records = open(backend);
+    let keys = ["a", "b/1", "b/2", "b/3", "b/\u{10ffff}", "b0", "c"];
+    for key in keys.iter().rev() {
+        put(&*records, "jobs", key, b"value");
+    }
+    put(&*records, "others", "b/4", b"value");
+    assert_eq!(
+        pages(&*records, "", 3),
+        [&keys[..3], &keys[3..6], &keys[6..]]
+    );
+    assert_eq!(pages(&*records, "b/", 3), [&keys[1..4], &keys[4..5]]);
+    assert_eq!(pages(&*records, "b/", 4_000), [&keys[1..5]]);
+    let none: [&[&str]; 0] = [];
+    assert_eq!(pages(&*records, "d", 3), none);
+    assert_eq!(pages(&*records, "b/", 0), none);
+    let before = Page::first("b/", 9).behind("a");
+    let found = records.page("jobs", &before).expect("it can be read");
+    assert_eq!(
+        found.len(),
+        4,
+        "a key before the prefix begins with the first"
+    );
+    let behind = Page::first("b/", 9).behind("c");
+    let found = records.page("jobs", &behind).expect("it can be read");
+    assert!(found.is_empty(), "{found:?}");
+    let unknown = records.page("nobody", &Page::first("", 9));
+    assert!(unknown.expect("an unknown table is empty").is_empty());
+    let refused = records.page("No table", &Page::first("", 9));
+    assert!(
+        matches!(refused, Err(StorageError::BadName { .. })),
+        "{refused:?}"
+    );
+}
+
+fn short_pages(backend: &dyn RecordsBackend) {
+    let records = open(backend);
+    for key in 0..6 {
+        put(
+            &*records,
+            "jobs",
+            &key.to_string(),
+            &vec![7; MAX_VALUE_BYTES],
+        );
+    }
+    let lengths: Vec<usize> = pages(&*records, "", 100).iter().map(Vec::len).collect();
+    assert_eq!(lengths, [4, 2], "four MiB, and the rest");
 }

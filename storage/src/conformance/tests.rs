@@ -247,6 +247,14 @@ fn postgres_keeps_the_promises() {
     journal_suite(|| InDatabase::new(&server, &number));
     journals_suite(|| InDatabase::new(&server, &number));
     audit_suite(|| InDatabase::new(&server, &number));
+}
+
+#[test]
+fn the_records_in_postgres_keep_the_promises() {
+    let Some(server) = here(Postgres::start()) else {
+        return;
+    };
+    let number = AtomicUsize::new(0);
     records_suite(|| InDatabase::new(&server, &number));
 }
 

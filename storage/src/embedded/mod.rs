@@ -9,7 +9,7 @@
 //!                                 *.building            a spare in the making
 //!               reserve/<account>/next.spare              for a journal whose server is away (`reserve.rs`)
 //!               snapshots/<account>/<sequence>.snap
-//!               records/<table>.tbl
+//!               records/<table>.tbl                   and zz_changes.log, of changes over several tables
 //!               objects/                              closed segments: `closed.rs`
 //!               series/<instrument>/<stream>/<day>.ser
 //! ```
@@ -49,8 +49,6 @@ mod crash_tests;
 mod damage_tests;
 #[cfg(test)]
 mod foreign_tests;
-#[cfg(test)]
-mod records_tests;
 
 pub use data_dir::DataDir;
 pub use journal::EmbeddedJournal;

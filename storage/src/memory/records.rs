@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::StorageError;
-use crate::port::records::{Entries, Records, check_input, check_table};
+use crate::port::records::{
+    Action, Change, Entries, Page, Records, check_changes, check_expected, check_input,
+    check_table, page_of,
+};
 
 type Tables = BTreeMap<String, BTreeMap<String, Vec<u8>>>;
 
@@ -21,7 +24,7 @@ impl MemoryRecords {
     }
 
     fn lock(&self) -> MutexGuard<'_, Tables> {
-        // Every change is one map operation, so a panic elsewhere leaves nothing half done.
+        // Nothing that can panic stands between the operations of a change, so none is half done.
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -60,5 +63,31 @@ impl Records for MemoryRecords {
         Ok(rows
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect())
+    }
+
+    fn change(&self, changes: &[Change]) -> Result<(), StorageError> {
+        check_changes(changes)?;
+        let mut tables = self.lock();
+        check_expected(changes, |change| {
+            let rows = tables.get(&change.table)?;
+            rows.get(&change.key).map(Vec::as_slice)
+        })?;
+        for change in changes {
+            let rows = tables.entry(change.table.clone()).or_default();
+            match &change.action {
+                Action::Keep => {}
+                Action::Put(value) => drop(rows.insert(change.key.clone(), value.clone())),
+                Action::Delete => drop(rows.remove(&change.key)),
+            }
+        }
+        Ok(())
+    }
+
+    fn page(&self, table: &str, page: &Page<'_>) -> Result<Entries, StorageError> {
+        check_table(table)?;
+        let tables = self.lock();
+        Ok(tables
+            .get(table)
+            .map_or_else(Vec::new, |rows| page_of(rows, page)))
     }
 }

@@ -23,6 +23,7 @@ mod journal;
 mod journals;
 mod locks;
 mod read;
+mod record_changes;
 mod records;
 mod reserved;
 mod schema;

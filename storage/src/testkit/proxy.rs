@@ -9,8 +9,8 @@ use std::thread;
 #[derive(Debug, Default)]
 struct Wires {
     open: Mutex<Vec<TcpStream>>,
-    /// The next answer of the server is swallowed, and its wire cut.
-    swallow: AtomicBool,
+    /// Answers of the server until one is swallowed, and its wire cut; 0 for none.
+    swallow: AtomicUsize,
     /// New connections are refused.
     refuse: AtomicBool,
     /// What is asked with this in it is answered so, and never reaches the server.
@@ -65,7 +65,13 @@ impl Proxy {
     /// Lets the server's next answer get lost, and cuts the wire that it came on: the server has
     /// done what it was asked to, and the client does not know.
     pub fn swallow_next_answer(&self) {
-        self.wires.swallow.store(true, Ordering::SeqCst);
+        self.swallow_answer(1);
+    }
+
+    /// As [`Proxy::swallow_next_answer`], of the answer with this number from now on; 1 is the next, 0
+    /// lets all through again.
+    pub fn swallow_answer(&self, number: usize) {
+        self.wires.swallow.store(number, Ordering::SeqCst);
     }
 
     /// Answers what is asked with `word` in it by `answer`, in the server's place; `None` lets all
@@ -120,7 +126,11 @@ fn connect(wires: &Arc<Wires>, client: TcpStream, to: u16) -> io::Result<()> {
     let of_server = wires.clone();
     thread::spawn(move || {
         forward(server, client, |_| {
-            if !of_server.swallow.swap(false, Ordering::SeqCst) {
+            let down = |left: usize| left.checked_sub(1);
+            let left = of_server
+                .swallow
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, down);
+            if left != Ok(1) {
                 return Then::Forward;
             }
             of_server.cuts.fetch_add(1, Ordering::SeqCst);

@@ -171,3 +171,70 @@ async fn one_whose_journal_is_gone_keeps_shares_from_growing() {
     assert!(!view.in_force);
     assert_eq!(view.accounts.len(), 2);
 }
+
+#[test]
+fn a_keeper_that_was_replaced_writes_nothing_any_more() {
+    let records: Arc<dyn Records> = Arc::new(apex_storage::MemoryRecords::new());
+    let open = || RecordStore::open(records.clone()).unwrap();
+    let first = open();
+    first.save(b"epoch 1").unwrap();
+    let late = open();
+    let second = open();
+    assert_eq!(second.record().as_deref(), Some(&b"epoch 1"[..]));
+    second.save(b"epoch 2").unwrap();
+    second.save(b"epoch 2, more").unwrap();
+    for stale in [&first, &late] {
+        let refused = stale.save(b"epoch 1, late").unwrap_err();
+        assert!(refused.contains("another keeper"), "{refused}");
+    }
+    let kept = records.get(TABLE, KEY).unwrap();
+    assert_eq!(kept.as_deref(), Some(&b"epoch 2, more"[..]));
+}
+
+/// Carries out what it is asked, and then says that it does not know.
+struct Doubtful(apex_storage::MemoryRecords);
+
+impl Records for Doubtful {
+    fn get(&self, table: &str, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        self.0.get(table, key)
+    }
+
+    fn put(&self, table: &str, key: &str, value: &[u8]) -> Result<(), StorageError> {
+        self.0.put(table, key, value)
+    }
+
+    fn delete(&self, table: &str, key: &str) -> Result<bool, StorageError> {
+        self.0.delete(table, key)
+    }
+
+    fn list(&self, table: &str) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
+        self.0.list(table)
+    }
+
+    fn change(&self, changes: &[Change]) -> Result<(), StorageError> {
+        self.0.change(changes)?;
+        Err(StorageError::OutcomeUnknown {
+            server: "a server".to_owned(),
+            detail: "it went away".to_owned(),
+        })
+    }
+
+    fn page(
+        &self,
+        table: &str,
+        page: &apex_storage::Page<'_>,
+    ) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
+        self.0.page(table, page)
+    }
+}
+
+#[test]
+fn a_keeper_goes_on_from_a_write_whose_answer_was_lost() {
+    let records: Arc<dyn Records> = Arc::new(Doubtful(apex_storage::MemoryRecords::new()));
+    let keeper = RecordStore::open(records.clone()).unwrap();
+    for record in [&b"epoch 1"[..], b"epoch 1, more"] {
+        let unknown = keeper.save(record).unwrap_err();
+        assert!(unknown.contains("not known"), "{unknown}");
+        assert_eq!(records.get(TABLE, KEY).unwrap().as_deref(), Some(record));
+    }
+}

@@ -9,6 +9,7 @@ use apex_remote::strategy_session::{
     SessionEnded, SessionMessage, StateStore, StrategyResponse,
 };
 use apex_storage::Records;
+use apex_storage::records::{STATE_TABLE, state_key};
 use ractor::{ActorRef, ActorStatus};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,9 +17,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::WeakSender;
-
-/// The table of saved states, by `<account>/<strategy>`.
-const STATE_TABLE: &str = "strategy_state";
 
 /// A strategy within an account.
 pub type Key = (AccountId, StrategyId);
@@ -72,20 +70,20 @@ impl fmt::Debug for Sessions {
 
 struct RecordsStore(Arc<dyn Records>);
 
-fn state_key(owner: &Owner) -> String {
-    format!("{}/{}", owner.account_id, owner.strategy_id)
+fn key_of(owner: &Owner) -> String {
+    state_key(owner.account_id.as_str(), owner.strategy_id.as_str())
 }
 
 impl StateStore for RecordsStore {
     fn load(&self, owner: &Owner) -> Result<Vec<u8>, String> {
-        let kept = self.0.get(STATE_TABLE, &state_key(owner));
+        let kept = self.0.get(STATE_TABLE, &key_of(owner));
         kept.map(Option::unwrap_or_default)
             .map_err(|error| error.to_string())
     }
 
     fn save(&self, owner: &Owner, state: &[u8]) -> Result<(), String> {
         self.0
-            .put(STATE_TABLE, &state_key(owner), state)
+            .put(STATE_TABLE, &key_of(owner), state)
             .map_err(|error| error.to_string())
     }
 }

@@ -1,0 +1,182 @@
+//! What the kinds say of themselves, without a store.
+
+use super::*;
+use crate::MemoryRecords;
+use crate::conformance::job;
+use apex_domain::risk::Limits;
+
+#[test]
+fn a_job_goes_from_state_to_state_by_its_own_run_alone() {
+    let ready = job("one", 50);
+    assert_eq!(ready.begun("a", 49, 100), None, "not due");
+    assert_eq!(ready.done(0, None), None, "nobody runs it");
+    assert_eq!(ready.renewed(0, 60, 100), None);
+    assert_eq!(ready.failed(0, "why", None), None);
+    let running = ready.begun("a", 50, 100).expect("it is due");
+    assert_eq!(running.begun("b", 149, 100), None, "it runs");
+    for epoch in [0, 2] {
+        assert_eq!(running.done(epoch, None), None);
+        assert_eq!(running.renewed(epoch, 60, 100), None);
+        assert_eq!(running.failed(epoch, "why", None), None);
+    }
+    let shorter = running.renewed(1, 10, 100).expect("it runs");
+    assert_eq!(
+        shorter, running,
+        "a clock that went back takes no time away"
+    );
+    let failed = running.failed(1, "no space", Some(300)).expect("it runs");
+    assert_eq!((&failed.state, failed.due_ns), (&JobState::Ready, 300));
+    let ended = [
+        running.done(1, Some("results/1")),
+        running.failed(1, "for good", None),
+        running.canceled("not wanted"),
+        ready.canceled("not wanted"),
+    ];
+    for job in ended.map(|job| job.expect("it may end")) {
+        assert_eq!(job.begun("b", i64::MAX, 100), None, "{job:?}");
+        assert_eq!(job.done(job.epoch, None), None, "{job:?}");
+        assert_eq!(job.canceled("again"), None, "{job:?}");
+    }
+    let worn = Job {
+        epoch: u64::MAX,
+        ..ready
+    };
+    assert_eq!(worn.begun("a", 50, 100), None, "there is no newer epoch");
+}
+
+#[test]
+fn names_and_times_that_would_change_the_meaning_of_a_key_are_refused() {
+    let records = MemoryRecords::new();
+    let wrong = [
+        Job {
+            class: "a/b".to_owned(),
+            ..job("one", 0)
+        },
+        Job {
+            unique_key: Some("a/b".to_owned()),
+            ..job("one", 0)
+        },
+        job("a/b", 0),
+        job("", 0),
+        job("one", -1),
+    ];
+    for job in wrong {
+        let outcome = add_job(&records, &job);
+        assert!(
+            matches!(outcome, Err(StorageError::BadName { .. })),
+            "{job:?}"
+        );
+    }
+    assert_eq!(records.list("work").expect("it can be read"), []);
+    let known = add_job(&records, &job("one", 0)).expect("it is new");
+    let other = update_job(&records, &known, &job("two", 0));
+    assert!(
+        matches!(other, Err(StorageError::BadName { .. })),
+        "{other:?}"
+    );
+}
+
+#[test]
+fn a_firing_is_of_the_time_that_is_due() {
+    let records = MemoryRecords::new();
+    let schedule = Schedule {
+        schedule_id: "hourly".to_owned(),
+        kind: "backup".to_owned(),
+        spec: "0 * * * *".to_owned(),
+        time_zone: "UTC".to_owned(),
+        next_due_ns: Some(100),
+        paused: false,
+    };
+    let known = insert(&records, &schedule).expect("it is new");
+    let firing = |due_ns, job_id: Option<&str>| Firing {
+        schedule_id: "hourly".to_owned(),
+        due_ns,
+        fired_ns: 105,
+        outcome: match job_id {
+            Some(job_id) => Outcome::Fired {
+                job_id: job_id.to_owned(),
+            },
+            None => Outcome::Skipped {
+                reason: "late".to_owned(),
+            },
+        },
+    };
+    let one = job("one", 100);
+    for (firing, job, next) in [
+        (firing(99, None), None, Some(200)),
+        (firing(100, Some("one")), None, Some(200)),
+        (firing(100, Some("two")), Some(&one), Some(200)),
+        (firing(100, None), Some(&one), Some(200)),
+        (firing(100, None), None, Some(100)),
+    ] {
+        let outcome = fire(&records, &known, &firing, job, next);
+        assert!(
+            matches!(outcome, Err(StorageError::BadName { .. })),
+            "{firing:?}"
+        );
+    }
+    let known = fire(
+        &records,
+        &known,
+        &firing(100, Some("one")),
+        Some(&one),
+        Some(200),
+    );
+    let known = known.expect("it is due");
+    let known = fire(&records, &known, &firing(200, None), None, None).expect("it is due");
+    assert_eq!(known.value.next_due_ns, None);
+    let fired = firings(&records, "hourly", 0, 9).expect("they can be read");
+    let held = ledger(&[100, 150], &fired);
+    assert_eq!(
+        (held.missing_ns, held.unexpected_ns),
+        (vec![150], vec![200])
+    );
+    let from = firings(&records, "hourly", 101, 9).expect("they can be read");
+    assert_eq!(from, fired[1..]);
+    let from = firings(&records, "hourly", 100, 9).expect("they can be read");
+    assert_eq!(from, fired);
+}
+
+#[test]
+fn accounts_are_kept_with_what_is_asked_of_them() {
+    let records = MemoryRecords::new();
+    let settings = AccountSettings {
+        account_id: "paper".to_owned(),
+        title: "Ann's \u{201c}first\u{201d}".to_owned(),
+        owner: "ann".to_owned(),
+        venue: "sim".to_owned(),
+        enabled: true,
+    };
+    let limits = AccountLimits {
+        account_id: "paper".to_owned(),
+        revision: 1,
+        by: "ann".to_owned(),
+        asked_ns: 5,
+        limits: Limits {
+            max_open_orders: Some(10),
+            ..Limits::default()
+        },
+    };
+    insert(&records, &settings).expect("it is new");
+    let first = insert(&records, &limits).expect("it is new");
+    let found = find::<AccountSettings>(&records, "paper").expect("it can be read");
+    assert_eq!(found.map(|found| found.value), Some(settings));
+    let second = AccountLimits {
+        revision: 2,
+        ..limits.clone()
+    };
+    replace(&records, &first, &second).expect("nobody changed it");
+    let lost = replace(&records, &first, &limits);
+    assert!(
+        matches!(lost, Err(StorageError::Conflict { .. })),
+        "{lost:?}"
+    );
+    let found = find::<AccountLimits>(&records, "paper").expect("it can be read");
+    let found = found.expect("it is there");
+    assert_eq!(found.value, second);
+    remove(&records, &found).expect("nobody changed it");
+    let left = page::<AccountSettings>(&records, None, 9).expect("it can be read");
+    assert_eq!(left.len(), 1);
+    let left = page::<AccountLimits>(&records, None, 9).expect("it can be read");
+    assert!(left.is_empty());
+}
