@@ -123,6 +123,10 @@ fn storage_advice(source: &StorageError) -> Option<&'static str> {
              account with its venue; else stop the other owner and restore the database",
         ),
         StorageError::Unavailable { .. } => Some("start that server, or mend its setting"),
+        StorageError::Refused { .. } => Some(
+            "nothing of it was stored: take away there what refuses it (a trigger or a constraint that \
+             is none of this platform's), then start again",
+        ),
         _ => None,
     }
 }

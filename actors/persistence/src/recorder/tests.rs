@@ -192,6 +192,9 @@ impl Series for Loses {
     fn decimals(&self, id: &InstrumentId) -> Result<Option<Decimals>, StorageError> {
         self.series.decimals(id)
     }
+    fn instruments(&self) -> Result<Vec<InstrumentId>, StorageError> {
+        self.series.instruments()
+    }
     fn write_trades(&self, id: &InstrumentId, rows: &[TradeRow]) -> Result<Written, StorageError> {
         self.answer(self.series.write_trades(id, rows))
     }
