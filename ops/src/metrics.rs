@@ -31,6 +31,9 @@ pub struct Metrics {
     pub recorder_rows: IntCounterVec,
     pub recorder_held: IntGaugeVec,
     pub recorder_failing: IntGaugeVec,
+    /// Stored bars that were compared with the engine's, and those that differ.
+    pub bars_compared: IntCounterVec,
+    pub bars_differ: IntCounterVec,
     pub hot: HotMetrics,
     pub audit: AuditMetrics,
     /// From the command of a halt that cancels to its last cancel handed to the venue's session,
@@ -178,6 +181,18 @@ impl Metrics {
                 &registry,
                 "apex_recorder_failing",
                 "1 while market data cannot be written",
+                &[],
+            ),
+            bars_compared: counter(
+                &registry,
+                "apex_bars_compared_total",
+                "stored bars of settled days that were compared with those that the engine makes",
+                &[],
+            ),
+            bars_differ: counter(
+                &registry,
+                "apex_bars_differ_total",
+                "stored bars that differ from those that the engine makes of their trades",
                 &[],
             ),
             hot: HotMetrics::new(&registry),

@@ -118,6 +118,9 @@ impl NodeMetrics {
             &metrics.recorder_failing,
             i64::from(state.failing.is_some()),
         );
+        let (compared, differ) = (&metrics.bars_compared, &metrics.bars_differ);
+        set(&compared.with_label_values(&none), state.bars.compared);
+        set(&differ.with_label_values(&none), state.bars.differ);
         for (what, count) in [
             ("stored", state.figures.stored),
             ("missed", state.figures.missed),

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// As one of the simulated market, under another name.
-fn instrument(symbol: &str) -> Instrument {
+pub(super) fn instrument(symbol: &str) -> Instrument {
     let mut all = SimInstrument::defaults().into_iter();
     Instrument {
         instrument_id: InstrumentId::new(&format!("{symbol}.SIM")).unwrap(),
@@ -16,7 +16,7 @@ fn instrument(symbol: &str) -> Instrument {
     }
 }
 
-fn trade(instrument: &Instrument, price: i64, ts: i64) -> Trade {
+pub(super) fn trade(instrument: &Instrument, price: i64, ts: i64) -> Trade {
     Trade {
         instrument_id: instrument.instrument_id.clone(),
         price: Price(price),
@@ -165,13 +165,25 @@ fn days_are_forgotten_by_their_kind_once_a_day() {
     assert_eq!(left, [2, 3, 4]);
 }
 
-/// A series whose next writes are carried out and answered with a failure.
-struct Loses {
+/// A series whose next writes of trades, and listings, are carried out and answered with a failure.
+pub(super) struct Loses {
     series: MemorySeries,
     answers: AtomicUsize,
 }
 
 impl Loses {
+    pub fn new(answers: usize) -> Loses {
+        Loses {
+            series: MemorySeries::default(),
+            answers: AtomicUsize::new(answers),
+        }
+    }
+
+    /// Loses so many answers from now on.
+    pub fn lose(&self, answers: usize) {
+        self.answers.store(answers, Relaxed);
+    }
+
     fn answer<T>(&self, done: Result<T, StorageError>) -> Result<T, StorageError> {
         let lost = |left: usize| left.checked_sub(1);
         match self.answers.fetch_update(Relaxed, Relaxed, lost) {
@@ -193,7 +205,7 @@ impl Series for Loses {
         self.series.decimals(id)
     }
     fn instruments(&self) -> Result<Vec<InstrumentId>, StorageError> {
-        self.series.instruments()
+        self.answer(self.series.instruments())
     }
     fn write_trades(&self, id: &InstrumentId, rows: &[TradeRow]) -> Result<Written, StorageError> {
         self.answer(self.series.write_trades(id, rows))
@@ -250,10 +262,7 @@ impl Series for Loses {
 
 #[test]
 fn rows_whose_answer_was_lost_are_written_again_and_stored_once() {
-    let loses = Arc::new(Loses {
-        series: MemorySeries::default(),
-        answers: AtomicUsize::new(2),
-    });
+    let loses = Arc::new(Loses::new(2));
     let a = instrument("A");
     let mut keeper = Keeper::new(loses.clone(), ALL);
     keeper.trade(&a, &trade(&a, 1, 1));
@@ -270,10 +279,7 @@ fn rows_whose_answer_was_lost_are_written_again_and_stored_once() {
 
 #[test]
 fn a_keeper_that_holds_as_much_as_it_may_says_so() {
-    let loses = Arc::new(Loses {
-        series: MemorySeries::default(),
-        answers: AtomicUsize::new(1),
-    });
+    let loses = Arc::new(Loses::new(1));
     let a = instrument("A");
     let mut keeper = Keeper::new(loses, ALL);
     for n in 0..MAX_HELD as i64 {
