@@ -79,13 +79,9 @@ impl Group {
     }
 
     /// Hands a batch over. Fails only when no writer is left.
-    pub fn send(&self, batch: Batch) -> Result<(), Batch> {
+    pub fn send(&self, batch: Batch) -> Result<(), Box<Batch>> {
         let sent = self.queue.try_send(batch);
-        sent.map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(batch) | mpsc::error::TrySendError::Closed(batch) => {
-                batch
-            }
-        })
+        sent.map_err(|refused| Box::new(refused.into_inner()))
     }
 }
 
