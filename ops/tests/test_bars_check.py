@@ -69,7 +69,8 @@ def test_a_changed_bar_of_a_database_is_found_while_a_node_records(make_server, 
     done = cli("bars", "check", "--json", env=env, check=False)
     assert done.returncode == 1
     found = done.json
-    assert not found["equal"] and found["differ"] == 1
+    # Longer bars are made of it as soon as another trade of theirs comes.
+    assert not found["equal"] and 1 <= found["differ"] <= 4
     difference = found["first_difference"]
     made = int(difference.pop("made"))
     assert difference == {"instrument_id": BTC, "interval": "1m", "interval_ns": MINUTE,
