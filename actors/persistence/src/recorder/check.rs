@@ -91,6 +91,8 @@ mod tests {
     use apex_storage::compare::AtOnce;
     use apex_storage::port::series::{Decimals, TradeRow};
 
+    use std::sync::atomic::Ordering::Relaxed;
+
     const HOUR: i64 = 3_600_000_000_000;
 
     fn filled() -> (Arc<Loses>, BarCheck) {
@@ -122,6 +124,22 @@ mod tests {
         assert_eq!(check.due(at(7, 0)), None);
         assert_eq!(check.due(at(9, 1)), Some(6));
         assert_eq!(check.due(at(600, 1)), Some(570), "a month at most");
+    }
+
+    #[test]
+    fn bars_that_differ_are_counted_over_all_instruments() {
+        let (series, mut check) = filled();
+        series.exaggerates.store(true, Relaxed);
+        let found = check.compare(5, &AtOnce).unwrap().unwrap();
+        assert_eq!((found.compared, found.differ), (2 * (3 * 23 + 1), 2 * 23));
+        let first = found.first.unwrap();
+        let expected = format!(
+            "A.SIM 1m bar that opens at {} ns: trade_count is 2 as stored, 1 by its trades",
+            5 * DAY_NS + HOUR
+        );
+        assert_eq!(first.to_string(), expected);
+        // It was gone through: who mends it checks it with the command.
+        assert_eq!(check.due(UnixNanos(6 * DAY_NS + HOUR)), None);
     }
 
     struct Stopped;

@@ -4,8 +4,8 @@ use apex_domain::matching::SimInstrument;
 use apex_domain::{Price, Quantity};
 use apex_storage::MemorySeries;
 use apex_storage::port::series::{Decimals, Gap, RollUp, Rows, TimeRange, Written};
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 /// As one of the simulated market, under another name.
 pub(super) fn instrument(symbol: &str) -> Instrument {
@@ -169,6 +169,8 @@ fn days_are_forgotten_by_their_kind_once_a_day() {
 pub(super) struct Loses {
     series: MemorySeries,
     answers: AtomicUsize,
+    /// It tells of more trades in a minute than there were.
+    pub exaggerates: AtomicBool,
 }
 
 impl Loses {
@@ -176,6 +178,7 @@ impl Loses {
         Loses {
             series: MemorySeries::default(),
             answers: AtomicUsize::new(answers),
+            exaggerates: AtomicBool::new(false),
         }
     }
 
@@ -244,7 +247,15 @@ impl Series for Loses {
         roll_up: RollUp,
         range: TimeRange,
     ) -> Result<Rows<BarRow>, StorageError> {
-        self.series.rolled(id, roll_up, range)
+        let rows = self.series.rolled(id, roll_up, range)?;
+        let more = u64::from(roll_up == RollUp::Minute && self.exaggerates.load(Relaxed));
+        Ok(Box::new(rows.map(move |row| {
+            let row = row?;
+            Ok(BarRow {
+                trade_count: row.trade_count + more,
+                ..row
+            })
+        })))
     }
     fn roll_up(&self) -> Result<(), StorageError> {
         self.series.roll_up()
