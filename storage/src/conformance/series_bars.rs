@@ -232,6 +232,7 @@ pub(super) fn listed(backend: &dyn SeriesBackend) {
     let names = [
         "b.SIM",
         "BTC/USD.ALPACA",
+        "BTC-X.SIM",
         "A-PERP.SIM",
         "BRK.B.XNYS",
         ".X.SIM",
