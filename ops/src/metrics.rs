@@ -28,9 +28,7 @@ pub struct Metrics {
     /// 1 while loss limits are set and a part of the equity is not known, by account.
     pub losses_unmeasured: IntGaugeVec,
     pub clock_ahead: IntGaugeVec,
-    pub recorder_rows: IntCounterVec,
-    pub recorder_held: IntGaugeVec,
-    pub recorder_failing: IntGaugeVec,
+    pub recorder: RecorderMetrics,
     pub hot: HotMetrics,
     pub audit: AuditMetrics,
     /// From the command of a halt that cancels to its last cancel handed to the venue's session,
@@ -88,6 +86,54 @@ impl AuditMetrics {
                 registry,
                 "apex_audit_checkpoint_failing",
                 "1 while no checkpoint of the audit can be stored",
+                &[],
+            ),
+        }
+    }
+}
+
+/// What is recorded of the market.
+#[derive(Clone, Debug)]
+pub struct RecorderMetrics {
+    pub rows: IntCounterVec,
+    pub held: IntGaugeVec,
+    pub failing: IntGaugeVec,
+    /// Stored bars that were compared with the engine's, and those of them that differ.
+    pub bars_compared: IntCounterVec,
+    pub bars_differ: IntCounterVec,
+}
+
+impl RecorderMetrics {
+    fn new(registry: &Registry) -> RecorderMetrics {
+        RecorderMetrics {
+            rows: counter(
+                registry,
+                "apex_recorder_rows_total",
+                "rows of market data that were stored, missed (published faster than recorded), or refused",
+                &["outcome"],
+            ),
+            held: gauge(
+                registry,
+                "apex_recorder_held_rows",
+                "rows of market data that wait to be written",
+                &[],
+            ),
+            failing: gauge(
+                registry,
+                "apex_recorder_failing",
+                "1 while market data cannot be written",
+                &[],
+            ),
+            bars_compared: counter(
+                registry,
+                "apex_bars_compared_total",
+                "stored bars of settled days that were compared with those that the engine makes",
+                &[],
+            ),
+            bars_differ: counter(
+                registry,
+                "apex_bars_differ_total",
+                "stored bars that differ from those that the engine makes of their trades",
                 &[],
             ),
         }
@@ -162,24 +208,7 @@ impl Metrics {
                 "how far the account's time is ahead of the clock",
                 account,
             ),
-            recorder_rows: counter(
-                &registry,
-                "apex_recorder_rows_total",
-                "rows of market data that were stored, missed (published faster than recorded), or refused",
-                &["outcome"],
-            ),
-            recorder_held: gauge(
-                &registry,
-                "apex_recorder_held_rows",
-                "rows of market data that wait to be written",
-                &[],
-            ),
-            recorder_failing: gauge(
-                &registry,
-                "apex_recorder_failing",
-                "1 while market data cannot be written",
-                &[],
-            ),
+            recorder: RecorderMetrics::new(&registry),
             hot: HotMetrics::new(&registry),
             audit: AuditMetrics::new(&registry),
             losses_unmeasured: gauge(

@@ -2,11 +2,12 @@
 //! commit one order each at a time, against plain connections that do the same.
 //!
 //! `cargo bench -p apex-storage --features testkit --bench postgres_journal --profile fast
-//! [-- SECONDS]`; starts a PostgreSQL of its own.
+//! [-- SECONDS]`; starts a PostgreSQL of its own. With `-- rss MILLIONS` instead: how much memory it
+//! takes to read so many records back, on PostgreSQL and in files.
 
 use apex_storage::postgres::{PgJournals, PgServer, ServerOptions, migrate};
 use apex_storage::testkit::Postgres;
-use apex_storage::{Class, Journal, Record, Unit};
+use apex_storage::{Class, DataDir, EmbeddedJournal, Journal, Options, Record, Unit};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -128,12 +129,78 @@ fn plain(postgres: &Postgres, writers: usize, wall: Duration, round: usize) -> F
     })
 }
 
+/// Records of a batch, each of [`SMALL`] bytes: half a megabyte of a frame's one.
+const BATCH: u64 = 4_000;
+const SMALL: usize = 128;
+
+/// Kilobytes of this process's memory.
+fn resident() -> i64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().nth(1));
+    number.and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// Writes records in large batches and reads all of them back.
+fn memory(name: &str, journal: &mut dyn Journal, count: u64) {
+    let begun = Instant::now();
+    for batch in 0..count / BATCH {
+        let unit = |sequence| Unit {
+            class: Class::Order,
+            records: vec![Record {
+                sequence,
+                kind: 1,
+                schema: 2,
+                payload: vec![7; SMALL],
+            }],
+        };
+        let units: Vec<Unit> = (batch * BATCH + 1..=(batch + 1) * BATCH)
+            .map(unit)
+            .collect();
+        journal.append(&units).expect("it is staged");
+        journal.commit().expect("it is stored");
+    }
+    let written = count as f64 / begun.elapsed().as_secs_f64() / 1e6;
+    let (begun, before) = (Instant::now(), resident());
+    let (mut sequence, mut most) = (0, 0);
+    for record in journal.read_from(1).expect("it reads") {
+        sequence += 1;
+        assert_eq!(record.expect("a whole record").sequence, sequence);
+        if sequence.is_multiple_of(50_000) {
+            most = most.max(resident() - before);
+        }
+    }
+    assert_eq!(sequence, count);
+    let read = count as f64 / begun.elapsed().as_secs_f64() / 1e6;
+    println!(
+        "{name}: {count} records of {SMALL} bytes, in {written:.3} M/s, out {read:.3} M/s, RSS \
+         {before} kB and {most} kB more at most while reading"
+    );
+}
+
+fn memories(count: u64) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let dir = DataDir::open(folder.path()).expect("a free folder");
+    let journal = EmbeddedJournal::open(&dir, "paper", Options::default());
+    memory("files", &mut journal.expect("it opens"), count);
+    let postgres = Postgres::start().expect("PostgreSQL starts");
+    let options = ServerOptions::new("APEX_DATABASE_URL", &postgres.url());
+    let server = PgServer::connect(options).expect("the server answers");
+    migrate(&server).expect("the tables are made");
+    let journals = PgJournals::new(&server).expect("the tables are there");
+    let mut journal = journals.open("paper").expect("it opens");
+    memory("PostgreSQL", &mut journal, count);
+}
+
 fn main() {
     // Cargo adds `--bench`; the first plain number is ours.
-    let seconds = std::env::args()
+    let number = std::env::args()
         .skip(1)
-        .find_map(|argument| argument.parse().ok())
-        .unwrap_or(5);
+        .find_map(|argument| argument.parse().ok());
+    if std::env::args().any(|argument| argument == "rss") {
+        return memories(number.unwrap_or(10) * 1_000_000);
+    }
+    let seconds = number.unwrap_or(5);
     let wall = Duration::from_secs(seconds);
     let postgres = Postgres::start_with(&["max_connections=200"]).expect("PostgreSQL starts");
     let table = "CREATE TABLE plain (writer text, sequence int8, payload bytea, \

@@ -72,7 +72,7 @@ CREATE MATERIALIZED VIEW series_rolled_1m WITH (timescaledb.continuous) AS
            (min(ARRAY[ts_event_ns, sequence, price]))[3] AS open, max(price) AS high,
            min(price) AS low, (max(ARRAY[ts_event_ns, sequence, price]))[3] AS close,
            sum(quantity) AS volume, count(*) AS trade_count, max(ts_init_ns) AS ts_init_ns
-    FROM series_trade WHERE quantity > 0
+    FROM series_trade WHERE quantity > 0 AND ts_event_ns - 60000000000 <= ts_init_ns
     GROUP BY stream_no, time_bucket(60000000000::int8, ts_event_ns) WITH NO DATA;
 
 CREATE MATERIALIZED VIEW series_rolled_5m WITH (timescaledb.continuous) AS
@@ -80,7 +80,7 @@ CREATE MATERIALIZED VIEW series_rolled_5m WITH (timescaledb.continuous) AS
            (min(ARRAY[ts_event_ns, sequence, price]))[3] AS open, max(price) AS high,
            min(price) AS low, (max(ARRAY[ts_event_ns, sequence, price]))[3] AS close,
            sum(quantity) AS volume, count(*) AS trade_count, max(ts_init_ns) AS ts_init_ns
-    FROM series_trade WHERE quantity > 0
+    FROM series_trade WHERE quantity > 0 AND ts_event_ns - 60000000000 <= ts_init_ns
     GROUP BY stream_no, time_bucket(300000000000::int8, ts_event_ns) WITH NO DATA;
 
 CREATE MATERIALIZED VIEW series_rolled_1h WITH (timescaledb.continuous) AS
@@ -88,7 +88,7 @@ CREATE MATERIALIZED VIEW series_rolled_1h WITH (timescaledb.continuous) AS
            (min(ARRAY[ts_event_ns, sequence, price]))[3] AS open, max(price) AS high,
            min(price) AS low, (max(ARRAY[ts_event_ns, sequence, price]))[3] AS close,
            sum(quantity) AS volume, count(*) AS trade_count, max(ts_init_ns) AS ts_init_ns
-    FROM series_trade WHERE quantity > 0
+    FROM series_trade WHERE quantity > 0 AND ts_event_ns - 60000000000 <= ts_init_ns
     GROUP BY stream_no, time_bucket(3600000000000::int8, ts_event_ns) WITH NO DATA;
 
 CREATE MATERIALIZED VIEW series_rolled_1d WITH (timescaledb.continuous) AS
@@ -96,7 +96,7 @@ CREATE MATERIALIZED VIEW series_rolled_1d WITH (timescaledb.continuous) AS
            (min(ARRAY[ts_event_ns, sequence, price]))[3] AS open, max(price) AS high,
            min(price) AS low, (max(ARRAY[ts_event_ns, sequence, price]))[3] AS close,
            sum(quantity) AS volume, count(*) AS trade_count, max(ts_init_ns) AS ts_init_ns
-    FROM series_trade WHERE quantity > 0
+    FROM series_trade WHERE quantity > 0 AND ts_event_ns - 60000000000 <= ts_init_ns
     GROUP BY stream_no, time_bucket(86400000000000::int8, ts_event_ns) WITH NO DATA;
 
 CREATE VIEW series_rolled AS

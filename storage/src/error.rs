@@ -159,6 +159,20 @@ pub enum StorageError {
         /// The setting that names it.
         variable: &'static str,
     },
+    /// A server refuses what is to be stored, for a reason of its content: a constraint, a trigger, a
+    /// number out of range. Trying again does not help. From a commit: nothing of it is stored, and
+    /// the journal cannot go on: abort the process and recover, and mend what its text names.
+    #[error("{server} refuses {what}: {detail} (set by {variable})")]
+    Refused {
+        /// `PostgreSQL at host:port/database`; never a user or password.
+        server: String,
+        /// What was to be stored: `records 5 to 9 of account paper`.
+        what: String,
+        /// What it said, with its code.
+        detail: String,
+        /// The setting that names the server.
+        variable: &'static str,
+    },
     /// A setting cannot be used as it is. Its text says what to do; trying again does not help.
     #[error("{variable} {detail}")]
     Setting {
@@ -352,6 +366,7 @@ impl StorageError {
                 | StorageError::Io { .. }
                 | StorageError::Unavailable { .. }
                 | StorageError::OutcomeUnknown { .. }
+                | StorageError::Refused { .. }
                 | StorageError::Fenced { .. }
         )
     }

@@ -19,6 +19,7 @@ pub mod archive;
 pub mod audit;
 pub mod backup;
 mod blocking;
+pub mod compare;
 pub mod conformance;
 pub mod disk;
 pub mod embedded;

@@ -2,6 +2,7 @@
 
 use crate::StorageError;
 use crate::port::series::{BarRow, RollUp, TimeRange, TradeRow};
+use apex_domain::bar::AHEAD_NS;
 use apex_domain::time::UnixNanos;
 
 /// Returns the range of the trades of all cells that begin in a range.
@@ -49,8 +50,9 @@ impl<I: Iterator<Item = Result<TradeRow, StorageError>>> Iterator for Rolling<I>
             let trade = match self.trades.next() {
                 None => return self.open.take().map(Ok),
                 Some(Err(error)) => return Some(Err(error)),
-                // A trade without quantity changes no bar (TC-B10).
-                Some(Ok(trade)) if trade.quantity.0 <= 0 => continue,
+                // A trade without quantity (TC-B10), or of a time that cannot be its own (TC-B20),
+                // changes no bar.
+                Some(Ok(trade)) if trade.quantity.0 <= 0 || is_ahead(&trade) => continue,
                 Some(Ok(trade)) => trade,
             };
             let ts = trade.ts_event.0;
@@ -65,6 +67,10 @@ impl<I: Iterator<Item = Result<TradeRow, StorageError>>> Iterator for Rolling<I>
             }
         }
     }
+}
+
+fn is_ahead(trade: &TradeRow) -> bool {
+    trade.ts_event.since(trade.ts_init) > AHEAD_NS
 }
 
 fn first(trade: &TradeRow, start: UnixNanos) -> BarRow {

@@ -108,7 +108,7 @@ const DISK: &str = "look at the disk and at the rights of the data folder, then 
 /// What is a fault of the build or of the machine.
 const LOG: &str = "start again; if it stays, look at the log above";
 
-fn storage_advice(source: &StorageError) -> Option<&'static str> {
+pub(crate) fn storage_advice(source: &StorageError) -> Option<&'static str> {
     match source {
         StorageError::FsyncFailed { .. } | StorageError::Io { .. } => Some(DISK),
         StorageError::NewerVersion { .. } => {
@@ -127,6 +127,10 @@ fn storage_advice(source: &StorageError) -> Option<&'static str> {
             Some("start that server, then this again: it reads what was stored")
         }
         StorageError::Conflict { .. } => Some("another process changed it: start again"),
+        StorageError::Refused { .. } => Some(
+            "nothing of it was stored: take away there what refuses it (a trigger or a constraint that \
+             is none of this platform's), then start again",
+        ),
         _ => None,
     }
 }

@@ -9,6 +9,7 @@
 pub mod account;
 pub mod audit;
 pub mod backup;
+pub mod bars;
 pub mod charter;
 pub mod choice;
 pub mod credentials;

@@ -108,22 +108,22 @@ impl NodeMetrics {
         let Some(watch) = self.recorder.get() else {
             return;
         };
-        let (state, metrics) = (watch.state(), &self.metrics);
+        let (state, metrics) = (watch.state(), &self.metrics.recorder);
         let none: [&str; 0] = [];
         let gauge = |gauge: &prometheus::IntGaugeVec, value: i64| {
             gauge.with_label_values(&none).set(value);
         };
-        gauge(&metrics.recorder_held, state.figures.held as i64);
-        gauge(
-            &metrics.recorder_failing,
-            i64::from(state.failing.is_some()),
-        );
+        gauge(&metrics.held, state.figures.held as i64);
+        gauge(&metrics.failing, i64::from(state.failing.is_some()));
+        let (compared, differ) = (&metrics.bars_compared, &metrics.bars_differ);
+        set(&compared.with_label_values(&none), state.bars.compared);
+        set(&differ.with_label_values(&none), state.bars.differ);
         for (what, count) in [
             ("stored", state.figures.stored),
             ("missed", state.figures.missed),
             ("refused", state.figures.refused),
         ] {
-            set(&metrics.recorder_rows.with_label_values(&[what]), count);
+            set(&metrics.rows.with_label_values(&[what]), count);
         }
     }
 

@@ -3,16 +3,23 @@
 //! Nothing waits for it. While the series cannot be written it holds what fits, and then leaves the
 //! topics to conflate and to count what it misses; the trading of the node goes on.
 
+mod bars;
+#[cfg(test)]
+mod tests;
+
 use crate::NodeError;
+use crate::error::storage_advice;
 use apex_bus::clock::Clock;
 use apex_bus::market::MarketHub;
 use apex_bus::topic::{AsyncSubscription, Item};
 use apex_domain::market::{Bar, Quote, Trade};
 use apex_domain::{Instrument, InstrumentId};
+use apex_gateway::{Dependency, Readiness};
 pub use apex_persistence::recorder::Retention;
 use apex_persistence::recorder::{Keeper, RecorderFigures};
 use apex_storage::port::series::Kind;
 use apex_storage::{Series, StorageError};
+use bars::Checking;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -35,11 +42,20 @@ const BATCH: usize = 1_024;
 /// How long the last write of a process may take.
 const LAST_WRITE: Duration = Duration::from_secs(5);
 
+/// Stored bars that were compared with the engine's since the process began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BarFigures {
+    pub compared: u64,
+    /// Of these.
+    pub differ: u64,
+}
+
 /// What a recorder is doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecorderState {
     pub figures: RecorderFigures,
-    /// Why the last write failed, while it does.
+    pub bars: BarFigures,
+    /// Why the last write failed and what to do, while it does.
     pub failing: Option<String>,
 }
 
@@ -55,8 +71,70 @@ impl RecorderWatch {
             .clone()
     }
 
-    fn set(&self, state: RecorderState) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    fn change(&self, change: impl FnOnce(&mut RecorderState)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Says it once when writing begins to fail, and once when it goes on.
+    fn tell(&self, figures: RecorderFigures, error: Option<&StorageError>) {
+        let failing = error.map(reason);
+        let was = self.state().failing;
+        match (&was, &failing) {
+            (None, Some(error)) => {
+                let held = figures.held;
+                tracing::error!(
+                    error,
+                    held,
+                    "market data is not recorded: trading goes on, and it is tried again"
+                );
+            }
+            (Some(_), None) => tracing::info!("market data is recorded again"),
+            _ => {}
+        }
+        self.change(|state| {
+            (state.figures, state.failing) = (figures, failing);
+        });
+    }
+
+    fn add_bars(&self, more: BarFigures) {
+        self.change(|state| {
+            state.bars.compared += more.compared;
+            state.bars.differ += more.differ;
+        });
+    }
+}
+
+/// What to do about a recorder that has ended.
+const ENDED: &str = "the recorder has ended: restart the process to record again";
+
+impl Readiness for RecorderWatch {
+    fn dependencies(&self) -> Vec<Dependency> {
+        let state = self.state();
+        let detail = match &state.failing {
+            None => "market data is recorded".to_owned(),
+            Some(why) => {
+                let held = state.figures.held;
+                format!("market data is not recorded, {held} rows wait: {why}")
+            }
+        };
+        vec![Dependency {
+            name: "recorder".to_owned(),
+            // An order is answered without it.
+            ok: true,
+            degraded: state.failing.is_some(),
+            detail,
+        }]
+    }
+}
+
+/// Returns why rows are not written, with what to do.
+fn reason(error: &StorageError) -> String {
+    match error {
+        StorageError::Full { .. } => format!("{error}: free space there, and it goes on by itself"),
+        _ => match storage_advice(error) {
+            Some(advice) => format!("{error}: {advice}"),
+            None => error.to_string(),
+        },
     }
 }
 
@@ -64,6 +142,8 @@ impl RecorderWatch {
 pub struct Recorder {
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
+    /// Compares bars; `None` where no trades are recorded.
+    checking: Option<JoinHandle<()>>,
     watch: RecorderWatch,
     /// For who reads it while this runs.
     _series: Arc<dyn Series>,
@@ -102,14 +182,18 @@ impl Recorder {
             hub: hub.clone(),
             definitions: BTreeMap::new(),
             keeper: Some(Keeper::new(series.clone(), retention)),
-            clock,
+            clock: clock.clone(),
             watch: watch.clone(),
-            stopped,
+            stopped: stopped.clone(),
             rolled_up: None,
         };
+        let checking = (retention.trades > 0)
+            .then(|| Checking::new(series.clone(), clock, watch.clone(), stopped))
+            .map(|checking| tokio::spawn(checking.run()));
         Ok(Recorder {
             stop,
             running: tokio::spawn(run.run()),
+            checking,
             watch,
             _series: series,
         })
@@ -124,6 +208,11 @@ impl Recorder {
         let _ = self.stop.send(true);
         if timeout(LAST_WRITE, self.running).await.is_err() {
             tracing::warn!("the last market data was not recorded in time");
+        }
+        if let Some(checking) = self.checking
+            && timeout(LAST_WRITE, checking).await.is_err()
+        {
+            tracing::warn!("the comparison of stored bars did not end in time");
         }
     }
 }
@@ -240,6 +329,7 @@ impl Run {
     /// Writes what is held, on a thread that may block. Returns true when all of it was written.
     async fn write(&mut self) -> bool {
         let Some(mut keeper) = self.keeper.take() else {
+            // It said so when it ended.
             return false;
         };
         let (now, at) = (self.clock.now(), Instant::now());
@@ -253,34 +343,17 @@ impl Run {
         };
         // One that panicked took what it held along: there is nothing to record with any more.
         let Ok((keeper, written)) = tokio::task::spawn_blocking(work).await else {
-            tracing::error!("the recorder has ended: restart the process to record again");
+            tracing::error!("{ENDED}");
+            self.watch
+                .change(|state| state.failing = Some(ENDED.to_owned()));
             return false;
         };
         if rolls && written.is_ok() {
             self.rolled_up = Some(at);
         }
-        self.tell(keeper.figures(), written.as_ref().err());
+        self.watch.tell(keeper.figures(), written.as_ref().err());
         self.keeper = Some(keeper);
         written.is_ok()
-    }
-
-    /// Says it once when writing begins to fail, and once when it goes on.
-    fn tell(&self, figures: RecorderFigures, error: Option<&StorageError>) {
-        let failing = error.map(ToString::to_string);
-        let was = self.watch.state().failing;
-        match (&was, &failing) {
-            (None, Some(error)) => {
-                let held = figures.held;
-                tracing::error!(
-                    error,
-                    held,
-                    "market data is not recorded: trading goes on, and it is tried again"
-                );
-            }
-            (Some(_), None) => tracing::info!("market data is recorded again"),
-            _ => {}
-        }
-        self.watch.set(RecorderState { figures, failing });
     }
 }
 

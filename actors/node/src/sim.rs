@@ -226,10 +226,8 @@ async fn serve(
     let (clock, records) = (base.clock.clone(), base.stores.records.clone());
     let sessions = Sessions::new(platform.clone(), clock, records, SessionBudget::default());
     let door: Arc<dyn StrategySessions> = Arc::new(sessions.clone());
-    let node = Node::serve(&base, options, roster, platform, Some(door)).await?;
-    if let Some(recorder) = &recorder {
-        node.metrics.watch_recorder(recorder.watch());
-    }
+    let watch = recorder.as_ref().map(Recorder::watch);
+    let node = Node::serve(&base, options, roster, platform, Some(door), watch).await?;
     let strategies = Strategies::new(sessions.clone())?;
     Ok(Live {
         node,

@@ -246,6 +246,31 @@ impl Stores {
     }
 }
 
+/// Opens the time series that are recorded, without a node: on the server that is set for them, else
+/// where the journals are. A data folder is taken for it, since what a crash has cut is mended when it
+/// is read.
+///
+/// # Errors
+/// `Usage` when the folder's accounts are elsewhere, or there is none; `Storage`.
+pub fn recorded(root: &Path, servers: &ServerSettings) -> Result<Arc<dyn Series>, NodeError> {
+    let server = match (&servers.timescale_url, &servers.database_url) {
+        (Some(url), _) => Some(ServerOptions::new(TIMESCALE_URL, url)),
+        (None, Some(url)) => Some(ServerOptions::new(DATABASE_URL, url)),
+        (None, None) => None,
+    };
+    if let Some(options) = server {
+        return Ok(Arc::new(PgSeries::open(&PgServer::connect(options)?)?));
+    }
+    check_place(root, servers)?;
+    if !root.is_dir() {
+        return Err(NodeError::Usage(format!(
+            "there is no folder \"{}\": check --data-dir",
+            root.display()
+        )));
+    }
+    Ok(Arc::new(EmbeddedSeries::open(&DataDir::open(root)?)?))
+}
+
 /// Refuses a folder whose accounts are not where the settings say.
 ///
 /// Errors: `Usage`, which says what to do; `Mark`, `Storage`.

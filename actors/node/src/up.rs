@@ -6,6 +6,7 @@ use crate::audit::{self, AuditReadiness};
 use crate::credentials::{self, Keys};
 use crate::hot::HotWriter;
 use crate::metrics::NodeMetrics;
+use crate::recorder::RecorderWatch;
 use crate::roster::Roster;
 use crate::stores::{Purpose, ServerSettings, Stores};
 use apex_bus::audit::Audit;
@@ -264,7 +265,7 @@ impl Base {
 }
 
 impl Node {
-    /// Serves a platform.
+    /// Serves a platform, and tells what its recorder does where it has one.
     ///
     /// Errors: [`NodeError`] when the address cannot be bound.
     pub async fn serve(
@@ -273,6 +274,7 @@ impl Node {
         roster: Roster,
         platform: Platform,
         strategies: Option<Arc<dyn StrategySessions>>,
+        recorder: Option<RecorderWatch>,
     ) -> Result<Node, NodeError> {
         let hot = match &base.stores.hot {
             Some(store) => Some(HotWriter::start(store, &platform, base.clock.clone())?),
@@ -286,6 +288,10 @@ impl Node {
         let mut readiness: Vec<Arc<dyn Readiness>> = Vec::new();
         if let Some(watch) = watch {
             readiness.push(Arc::new(watch));
+        }
+        if let Some(recorder) = recorder {
+            metrics.watch_recorder(recorder.clone());
+            readiness.push(Arc::new(recorder));
         }
         if let Some(audit) = &base.audit {
             metrics.watch_audit(audit.clone());

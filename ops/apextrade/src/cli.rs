@@ -78,7 +78,7 @@ pub enum Command {
     Instruments(InstrumentsArgs),
     /// Show the order book of an instrument.
     Book(BookArgs),
-    /// Show the bars that were made of an instrument's recorded trades.
+    /// Show the bars that were made of an instrument's recorded trades, or check them.
     Bars(BarsArgs),
     /// Read or change limits and trading state.
     Risk(RiskArgs),
@@ -433,6 +433,34 @@ mod tests {
             assert!(Cli::try_parse_from(words).is_err(), "{flags:?}");
         }
         assert!(Cli::try_parse_from(["apextrade", "up"]).is_ok());
+    }
+
+    #[test]
+    fn bars_are_of_an_instrument_and_a_check_of_all() {
+        let parse = |words: &[&str]| Cli::try_parse_from([&["apextrade", "bars"], words].concat());
+        for words in [
+            &["BTCUSDT"][..],
+            &["BTCUSDT", "--interval", "1h"],
+            &["check"],
+            &[
+                "check",
+                "BTCUSDT",
+                "--from",
+                "2026-01-01",
+                "--to",
+                "5",
+                "--json",
+            ],
+        ] {
+            assert!(parse(words).is_ok(), "{words:?}");
+        }
+        for words in [
+            &[][..],
+            &["BTCUSDT", "check"],
+            &["check", "--interval", "1h"],
+        ] {
+            assert!(parse(words).is_err(), "{words:?}");
+        }
     }
 
     #[test]

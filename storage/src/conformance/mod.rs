@@ -4,6 +4,8 @@
 //! backend and panics, naming itself, when the backend breaks a promise of the port.
 
 mod audit;
+#[cfg(test)]
+mod expanded_tests;
 mod hot;
 mod journal;
 mod journals;

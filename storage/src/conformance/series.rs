@@ -55,6 +55,8 @@ const CASES: &[Case] = &[
         leaves,
     ),
     ("TC-TS19 writers of other streams go on at once", at_once),
+    ("TC-TS20 instruments are listed", series_bars::listed),
+    ("TC-TS21 a print of a wrong year", series_bars::ahead),
 ];
 
 /// Runs every case on a backend of its own.

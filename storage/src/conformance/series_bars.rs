@@ -1,9 +1,9 @@
 //! Roll-ups beside what the engine makes of the same trades.
 
 use super::SeriesBackend;
-use super::series::{DAY, open, rows, store, trade};
+use super::series::{DAY, DECIMALS, open, rows, store, trade};
 use crate::port::series::{BarRow, DAY_NS, RollUp, Series, TimeRange, TradeRow};
-use apex_domain::bar::TimeBars;
+use apex_domain::bar::{AHEAD_NS, TimeBars};
 use apex_domain::id::InstrumentId;
 use apex_domain::market::Trade;
 use apex_domain::number::Price;
@@ -223,4 +223,49 @@ pub(super) fn ranges(backend: &dyn SeriesBackend) {
         let expected: Vec<i64> = expected.map(|n| DAY + n * minute).collect();
         assert_eq!(starts, expected);
     }
+}
+
+/// In order of id, with those that have no rows, and with names that are no names of files.
+pub(super) fn listed(backend: &dyn SeriesBackend) {
+    let series = backend.open().expect("it opens");
+    assert_eq!(series.instruments().expect("none yet"), []);
+    let names = [
+        "b.SIM",
+        "BTC/USD.ALPACA",
+        "BTC-X.SIM",
+        "A-PERP.SIM",
+        "BRK.B.XNYS",
+        ".X.SIM",
+    ];
+    let mut ids: Vec<InstrumentId> = names.iter().map(|name| super::series::id(name)).collect();
+    for id in &ids {
+        series.declare(id, DECIMALS).expect("it is declared");
+    }
+    store(&*series, &ids[1], &[trade(1, DAY, 5, 1)]);
+    ids.sort();
+    assert_eq!(series.instruments().expect("they are listed"), ids);
+}
+
+/// Its time cannot be its own, so that no bar takes it (TC-B20), and it is read all the same.
+pub(super) fn ahead(backend: &dyn SeriesBackend) {
+    let (series, id) = open(backend);
+    let seen = |by: i64, row: TradeRow| TradeRow {
+        ts_init: UnixNanos(row.ts_event.0 - by),
+        ..row
+    };
+    let minute = RollUp::Minute.interval_ns();
+    let trades = [
+        trade(1, DAY, 5, 1),
+        seen(AHEAD_NS, trade(2, DAY + minute, 6, 1)),
+        seen(AHEAD_NS + 1, trade(3, DAY + minute + 1, 9, 1)),
+        seen(400 * DAY_NS, trade(4, DAY + 400 * DAY_NS, 9, 1)),
+    ];
+    store(&*series, &id, &trades);
+    series.roll_up().expect("they are made");
+    let found = shown(&rolled(&*series, &id, RollUp::Minute));
+    assert_eq!(found, [(DAY, [5; 4], 1, 1), (DAY + minute, [6; 4], 1, 1)]);
+    let found = shown(&rolled(&*series, &id, RollUp::Day));
+    assert_eq!(found, [(DAY, [5, 6, 5, 6], 2, 2)]);
+    let read = rows(series.trades(&id, TimeRange::ALL));
+    assert_eq!(read, trades);
 }

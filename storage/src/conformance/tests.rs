@@ -199,6 +199,7 @@ fn the_memory_records_keep_the_promises() {
 
 /// A database of its own for each case, on one server.
 pub(super) struct InDatabase {
+    name: String,
     url: String,
 }
 
@@ -209,9 +210,15 @@ impl InDatabase {
         made.expect("a database is made");
         let case = InDatabase {
             url: server.url_of(&name),
+            name,
         };
         postgres::migrate(&case.server()).expect("the tables are made");
         case
+    }
+
+    /// Returns the database's name, for who asks the server itself.
+    pub fn name(&self) -> String {
+        self.name.clone()
     }
 
     pub fn server(&self) -> PgServer {

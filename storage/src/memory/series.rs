@@ -121,6 +121,10 @@ impl Series for MemorySeries {
         Ok(self.lock().decimals.get(id).copied())
     }
 
+    fn instruments(&self) -> Result<Vec<InstrumentId>, StorageError> {
+        Ok(self.lock().decimals.keys().cloned().collect())
+    }
+
     fn write_trades(&self, id: &InstrumentId, rows: &[TradeRow]) -> Result<Written, StorageError> {
         self.write(id, Stream::Trades, rows, |inner| &mut inner.trades)
     }

@@ -29,6 +29,9 @@ pub const MAX_DECIMALS: u8 = 18;
 /// Nanoseconds of a day, by which streams are kept and forgotten.
 pub const DAY_NS: i64 = 86_400_000_000_000;
 
+/// How long after its end, in nanoseconds, a day has settled: most of what is late has come by then.
+pub const SETTLED_AFTER_NS: i64 = 3_600_000_000_000;
+
 /// What mantissas of an instrument mean; stated once, and the same for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decimals {
@@ -139,6 +142,16 @@ impl RollUp {
             RollUp::Day => DAY_NS,
         }
     }
+
+    /// Returns its name for people: `1m`, `5m`, `1h`, `1d`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            RollUp::Minute => "1m",
+            RollUp::FiveMinutes => "5m",
+            RollUp::Hour => "1h",
+            RollUp::Day => "1d",
+        }
+    }
 }
 
 /// A span of `ts_event`, of bars `ts_open`.
@@ -198,6 +211,12 @@ pub trait Series: Send + Sync {
     /// # Errors
     /// As said above.
     fn decimals(&self, id: &InstrumentId) -> Result<Option<Decimals>, StorageError>;
+
+    /// Returns every instrument that was declared, in order of id.
+    ///
+    /// # Errors
+    /// As said above.
+    fn instruments(&self) -> Result<Vec<InstrumentId>, StorageError>;
 
     /// Stores trades; they are durable when this returns.
     ///
@@ -399,6 +418,10 @@ impl<T: Series + ?Sized> Series for std::sync::Arc<T> {
 
     fn decimals(&self, id: &InstrumentId) -> Result<Option<Decimals>, StorageError> {
         (**self).decimals(id)
+    }
+
+    fn instruments(&self) -> Result<Vec<InstrumentId>, StorageError> {
+        (**self).instruments()
     }
 
     fn write_trades(&self, id: &InstrumentId, rows: &[TradeRow]) -> Result<Written, StorageError> {

@@ -3,8 +3,11 @@
 //! Each account has at most one batch under way, since its journal waits for it, so batches of one
 //! account never overtake each other. Writers take what is there when they are free: at rest one
 //! batch goes alone at once, and under load the groups grow by themselves.
+//!
+//! A group that the server refuses for a reason of its content is halved until the batches that it
+//! refuses stand alone: these are answered at once, and the others are stored.
 
-use super::server::{Parameters, PgServer};
+use super::server::{Failure, Parameters, PgServer};
 use crate::StorageError;
 use crate::port::journal::{ChainHash, Head};
 use std::collections::BTreeSet;
@@ -36,6 +39,8 @@ pub(super) struct Batch {
     pub after: Head,
     /// In order, the first behind `before` and the last up to `after`.
     pub rows: Vec<Row>,
+    /// An attempt at it ended without an answer, and may still be carried out.
+    pub in_doubt: bool,
     pub done: blocking::SyncSender<Result<(), StorageError>>,
 }
 
@@ -74,13 +79,9 @@ impl Group {
     }
 
     /// Hands a batch over. Fails only when no writer is left.
-    pub fn send(&self, batch: Batch) -> Result<(), Batch> {
+    pub fn send(&self, batch: Batch) -> Result<(), Box<Batch>> {
         let sent = self.queue.try_send(batch);
-        sent.map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(batch) | mpsc::error::TrySendError::Closed(batch) => {
-                batch
-            }
-        })
+        sent.map_err(|refused| Box::new(refused.into_inner()))
     }
 }
 
@@ -111,14 +112,35 @@ impl Writer {
         Some(group)
     }
 
-    /// Stores a group and answers each batch of it, however often it takes.
-    async fn store(&mut self, mut group: Vec<Batch>) {
+    /// Stores a group and answers each batch of it. What the server refuses is halved until it
+    /// stands alone; nothing of a refused statement is stored.
+    async fn store(&mut self, group: Vec<Batch>) {
+        let mut parts = vec![group];
+        while let Some(part) = parts.pop() {
+            let Some((mut part, detail)) = self.store_or_refuse(part).await else {
+                continue;
+            };
+            if part.len() > 1 {
+                let rest = part.split_off(part.len() / 2);
+                parts.extend([rest, part]);
+                continue;
+            }
+            for batch in part {
+                answer(&batch, Err(self.refused(&batch, &detail)));
+            }
+        }
+    }
+
+    /// Stores batches together and answers each, however often it takes. Returns those that are left
+    /// when the server refuses them, and what it said.
+    async fn store_or_refuse(&mut self, mut group: Vec<Batch>) -> Option<(Vec<Batch>, String)> {
         let begun = Instant::now();
         let mut pause = PAUSES.0;
         loop {
             let trouble = match self.attempt(&mut group).await {
-                Ok(()) => return,
-                Err(trouble) => trouble,
+                Ok(()) => return None,
+                Err(Failure::Refused(detail)) => return Some((group, detail)),
+                Err(Failure::Trouble(trouble)) => trouble,
             };
             // What this connection still does is not known: the next attempt finds it out.
             self.connected = None;
@@ -126,7 +148,7 @@ impl Writer {
                 for batch in group {
                     answer(&batch, Err(trouble.clone()));
                 }
-                return;
+                return None;
             }
             tracing::warn!(error = %trouble, batches = group.len(), "journal waits for PostgreSQL");
             tokio::time::sleep(pause).await;
@@ -134,8 +156,38 @@ impl Writer {
         }
     }
 
+    /// The error of a batch that the server refuses by itself. While an earlier attempt may still be
+    /// carried out, that it is not stored would be too much to say.
+    fn refused(&self, batch: &Batch, detail: &str) -> StorageError {
+        let (id, first, last) = (
+            &batch.account_id,
+            batch.before.sequence + 1,
+            batch.after.sequence,
+        );
+        let what = format!("records {first} to {last} of account {id}");
+        tracing::error!(
+            account_id = %id,
+            first,
+            last,
+            detail,
+            batch.in_doubt,
+            "PostgreSQL refuses a batch of this account's journal: the others go on"
+        );
+        if batch.in_doubt {
+            return self.server.unavailable(&format!(
+                "it refuses {what}, and an earlier attempt has no answer: {detail}"
+            ));
+        }
+        StorageError::Refused {
+            server: format!("PostgreSQL at {}", self.server.name()),
+            what,
+            detail: detail.to_owned(),
+            variable: self.server.options().variable,
+        }
+    }
+
     /// One attempt. What was answered is taken out of the group.
-    async fn attempt(&mut self, group: &mut Vec<Batch>) -> Result<(), StorageError> {
+    async fn attempt(&mut self, group: &mut Vec<Batch>) -> Result<(), Failure> {
         if self
             .connected
             .as_ref()
@@ -148,9 +200,13 @@ impl Writer {
             self.connected = Some((client, statement));
         }
         let Some((client, statement)) = &self.connected else {
-            return Err(self.server.unavailable("there is no connection"));
+            return Err(self.server.unavailable("there is no connection").into());
         };
-        let moved = self.write(client, statement, group).await?;
+        let written = self.write(client, statement, group).await;
+        if let Err(Failure::Trouble(_)) = &written {
+            group.iter_mut().for_each(|batch| batch.in_doubt = true);
+        }
+        let moved = written?;
         group.retain(|batch| {
             let is_moved = moved.contains(&(batch.account_id.clone(), batch.epoch));
             if is_moved {
@@ -172,7 +228,7 @@ impl Writer {
         client: &Client,
         statement: &Statement,
         group: &[Batch],
-    ) -> Result<BTreeSet<(String, i64)>, StorageError> {
+    ) -> Result<BTreeSet<(String, i64)>, Failure> {
         // In one order in all statements, so that two that share accounts do not lock crosswise.
         let mut group: Vec<&Batch> = group.iter().collect();
         group.sort_by_key(|batch| (&batch.account_id, batch.epoch));
@@ -208,7 +264,8 @@ impl Writer {
             &lasts,
             &frames,
         ];
-        let rows = self.server.query(client, statement, parameters).await?;
+        let asked = self.server.query_or_refusal(client, statement, parameters);
+        let rows = asked.await?;
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
@@ -295,3 +352,6 @@ fn answer(batch: &Batch, outcome: Result<(), StorageError>) {
 pub(super) fn chain_of(bytes: &[u8]) -> Option<ChainHash> {
     bytes.try_into().ok().map(ChainHash)
 }
+
+#[cfg(test)]
+mod tests;

@@ -245,6 +245,7 @@ impl PgJournal {
             before: self.head,
             after,
             rows,
+            in_doubt: false,
             done,
         };
         if self.on.group.send(batch).is_err() {

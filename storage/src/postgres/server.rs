@@ -229,6 +229,24 @@ impl PgServer {
         self.within(client.execute(sql, parameters)).await
     }
 
+    /// As [`PgServer::query`], and tells apart what the server refuses for a reason of its own.
+    pub(super) async fn query_or_refusal<S: ToStatement + ?Sized + Sync>(
+        &self,
+        client: &Client,
+        statement: &S,
+        parameters: Parameters<'_>,
+    ) -> Result<Vec<Row>, Failure> {
+        let asked = client.query(statement, parameters);
+        match tokio::time::timeout(self.inner.options.timeout, asked).await {
+            Ok(Ok(rows)) => Ok(rows),
+            Ok(Err(error)) => Err(match refusal(&error) {
+                Some(detail) => Failure::Refused(detail),
+                None => Failure::Trouble(self.failed(&error)),
+            }),
+            Err(_) => Err(self.unavailable("a statement took too long").into()),
+        }
+    }
+
     pub(super) fn unavailable(&self, detail: &str) -> StorageError {
         StorageError::Unavailable {
             server: format!("PostgreSQL at {}", self.inner.name),
@@ -316,6 +334,33 @@ impl Link {
             }
         }
     }
+}
+
+/// Why a statement was not carried out.
+pub(super) enum Failure {
+    /// The server has answered: nothing of it is done, and it will say so again.
+    Refused(String),
+    /// Whether it is done is not known where the connection ended.
+    Trouble(StorageError),
+}
+
+impl From<StorageError> for Failure {
+    fn from(error: StorageError) -> Failure {
+        Failure::Trouble(error)
+    }
+}
+
+/// The classes of SQLSTATE that tell of the statement's own content, which is the same the next time:
+/// data, constraints, limits, and what triggers and functions raise. All others tell of the server or
+/// of those who use it beside us: connections, locks, rights, space, a shutdown, a server that is
+/// read only. These pass, or are mended there, and the statement is tried again until then.
+const OWN_REASONS: [&str; 10] = ["09", "21", "22", "23", "27", "38", "39", "44", "54", "P0"];
+
+/// Returns what the server said where it refuses a statement for a reason of the statement's own.
+pub(super) fn refusal(error: &tokio_postgres::Error) -> Option<String> {
+    let code = error.as_db_error()?.code().code();
+    let is_own = OWN_REASONS.iter().any(|class| code.starts_with(class));
+    is_own.then(|| text(error))
 }
 
 fn parse(options: &ServerOptions) -> Result<Config, StorageError> {

@@ -27,6 +27,6 @@ pub use renko::RenkoBars;
 pub use spec::{BarSpecError, check_spec, parse_spec, spec_text};
 pub use tape::{BARS_PER_TRADE_MAX, BarCounters};
 pub use tick::TickBars;
-pub use time::{Cell, TimeBars, TradeColumns};
+pub use time::{AHEAD_NS, Cell, TimeBars, TradeColumns};
 pub use value::ValueBars;
 pub use volume::VolumeBars;

@@ -60,9 +60,9 @@ impl Cell {
     }
 }
 
-/// How far a source's clock may be ahead of ours. Recorded ones are ahead by seconds. One print of a
-/// wrong year would end the bars of its instrument: everything behind it would be late.
-const AHEAD_NS: i64 = 60 * crate::time::NANOS_PER_SECOND;
+/// How far a source's clock may be ahead of ours, in nanoseconds. Recorded ones are ahead by seconds.
+/// One print of a wrong year would end the bars of its instrument: everything behind it would be late.
+pub const AHEAD_NS: i64 = 60 * crate::time::NANOS_PER_SECOND;
 
 /// Builds the time bars of one instrument. See [`crate::bar`] for the rules.
 #[derive(Clone, Debug)]

@@ -114,7 +114,7 @@ async fn run_on_heap(
     let handle = account.handle.clone();
     let roster = Roster::of(account);
     let platform = base.platform(RunMode::Replay, &roster, None);
-    let node = Node::serve(&base, options, roster, platform, None).await?;
+    let node = Node::serve(&base, options, roster, platform, None, None).await?;
     ready(node.address());
 
     let mut driver = ReplayDriver {

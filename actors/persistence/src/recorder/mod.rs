@@ -7,6 +7,7 @@
 //! which then conflate and leave gaps. Everything that was left out takes a number, so that it
 //! shows as a gap of its stream.
 
+pub mod check;
 mod lane;
 #[cfg(test)]
 mod tests;

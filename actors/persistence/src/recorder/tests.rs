@@ -4,11 +4,11 @@ use apex_domain::matching::SimInstrument;
 use apex_domain::{Price, Quantity};
 use apex_storage::MemorySeries;
 use apex_storage::port::series::{Decimals, Gap, RollUp, Rows, TimeRange, Written};
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 /// As one of the simulated market, under another name.
-fn instrument(symbol: &str) -> Instrument {
+pub(super) fn instrument(symbol: &str) -> Instrument {
     let mut all = SimInstrument::defaults().into_iter();
     Instrument {
         instrument_id: InstrumentId::new(&format!("{symbol}.SIM")).unwrap(),
@@ -16,7 +16,7 @@ fn instrument(symbol: &str) -> Instrument {
     }
 }
 
-fn trade(instrument: &Instrument, price: i64, ts: i64) -> Trade {
+pub(super) fn trade(instrument: &Instrument, price: i64, ts: i64) -> Trade {
     Trade {
         instrument_id: instrument.instrument_id.clone(),
         price: Price(price),
@@ -165,13 +165,28 @@ fn days_are_forgotten_by_their_kind_once_a_day() {
     assert_eq!(left, [2, 3, 4]);
 }
 
-/// A series whose next writes are carried out and answered with a failure.
-struct Loses {
+/// A series whose next writes of trades, and listings, are carried out and answered with a failure.
+pub(super) struct Loses {
     series: MemorySeries,
     answers: AtomicUsize,
+    /// It tells of more trades in a minute than there were.
+    pub exaggerates: AtomicBool,
 }
 
 impl Loses {
+    pub fn new(answers: usize) -> Loses {
+        Loses {
+            series: MemorySeries::default(),
+            answers: AtomicUsize::new(answers),
+            exaggerates: AtomicBool::new(false),
+        }
+    }
+
+    /// Loses so many answers from now on.
+    pub fn lose(&self, answers: usize) {
+        self.answers.store(answers, Relaxed);
+    }
+
     fn answer<T>(&self, done: Result<T, StorageError>) -> Result<T, StorageError> {
         let lost = |left: usize| left.checked_sub(1);
         match self.answers.fetch_update(Relaxed, Relaxed, lost) {
@@ -191,6 +206,9 @@ impl Series for Loses {
     }
     fn decimals(&self, id: &InstrumentId) -> Result<Option<Decimals>, StorageError> {
         self.series.decimals(id)
+    }
+    fn instruments(&self) -> Result<Vec<InstrumentId>, StorageError> {
+        self.answer(self.series.instruments())
     }
     fn write_trades(&self, id: &InstrumentId, rows: &[TradeRow]) -> Result<Written, StorageError> {
         self.answer(self.series.write_trades(id, rows))
@@ -229,7 +247,15 @@ impl Series for Loses {
         roll_up: RollUp,
         range: TimeRange,
     ) -> Result<Rows<BarRow>, StorageError> {
-        self.series.rolled(id, roll_up, range)
+        let rows = self.series.rolled(id, roll_up, range)?;
+        let more = u64::from(roll_up == RollUp::Minute && self.exaggerates.load(Relaxed));
+        Ok(Box::new(rows.map(move |row| {
+            let row = row?;
+            Ok(BarRow {
+                trade_count: row.trade_count + more,
+                ..row
+            })
+        })))
     }
     fn roll_up(&self) -> Result<(), StorageError> {
         self.series.roll_up()
@@ -247,10 +273,7 @@ impl Series for Loses {
 
 #[test]
 fn rows_whose_answer_was_lost_are_written_again_and_stored_once() {
-    let loses = Arc::new(Loses {
-        series: MemorySeries::default(),
-        answers: AtomicUsize::new(2),
-    });
+    let loses = Arc::new(Loses::new(2));
     let a = instrument("A");
     let mut keeper = Keeper::new(loses.clone(), ALL);
     keeper.trade(&a, &trade(&a, 1, 1));
@@ -267,10 +290,7 @@ fn rows_whose_answer_was_lost_are_written_again_and_stored_once() {
 
 #[test]
 fn a_keeper_that_holds_as_much_as_it_may_says_so() {
-    let loses = Arc::new(Loses {
-        series: MemorySeries::default(),
-        answers: AtomicUsize::new(1),
-    });
+    let loses = Arc::new(Loses::new(1));
     let a = instrument("A");
     let mut keeper = Keeper::new(loses, ALL);
     for n in 0..MAX_HELD as i64 {

@@ -80,9 +80,46 @@ pub struct BookArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct BarsArgs {
+    #[command(subcommand)]
+    pub action: Option<BarsAction>,
+    #[command(flatten)]
+    pub show: ShowBarsArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BarsAction {
+    /// Compare recorded bars with those that the engine makes of the recorded trades; exit with 1
+    /// where one differs.
+    ///
+    /// Reads the database, or the data folder while no process has it, and asks no gateway.
+    Check(CheckBarsArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct CheckBarsArgs {
+    /// Instrument, such as BTCUSDT.SIM; without it all that were recorded.
+    pub instrument: Option<String>,
+    /// A time of the first day: a date, an instant with its zone, or nanoseconds; without it 29 days
+    /// before the last.
+    #[arg(long, value_name = "T", value_parser = super::archive::instant)]
+    pub from: Option<apex_domain::UnixNanos>,
+    /// A time behind the last day, such as the next date; without it now, which is within today.
+    #[arg(long, value_name = "T", value_parser = super::archive::instant)]
+    pub to: Option<apex_domain::UnixNanos>,
+    #[command(flatten)]
+    pub data: super::DataDirArgs,
+    /// Print exactly one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ShowBarsArgs {
     /// Instrument, such as BTCUSDT.SIM.
-    pub instrument: String,
+    #[arg(required = true)]
+    pub instrument: Option<String>,
     #[command(flatten)]
     pub client: ClientArgs,
     /// 1m, 5m, 1h or 1d.

@@ -3,6 +3,7 @@
 mod archive;
 mod backtest;
 mod backup;
+mod bars_check;
 mod calendar;
 mod client;
 mod doctor;
@@ -15,7 +16,7 @@ mod up;
 mod venue_sim;
 mod verify;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{BarsAction, Cli, Command};
 use crate::config::{self, Settings};
 use anyhow::{Context, Result};
 use apex_ops::logs::{self, Format};
@@ -58,7 +59,10 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Positions(args) => client::close::positions(args, &settings),
         Command::Accounts(args) => client::close::accounts(args, &settings),
         Command::Book(args) => client::book::show(args, &settings),
-        Command::Bars(args) => client::bars::show(args, &settings),
+        Command::Bars(args) => match args.action {
+            None => client::bars::show(args.show, &settings),
+            Some(BarsAction::Check(args)) => bars_check::run(&args, &settings),
+        },
         Command::Instruments(args) => client::lists::instruments(args, &settings),
         Command::Risk(args) => client::risk::run(args, &settings),
         Command::Audit(args) => client::audit::run(args, &settings),

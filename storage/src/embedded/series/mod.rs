@@ -71,6 +71,20 @@ fn folder_of(id: &InstrumentId) -> String {
     name
 }
 
+/// Returns the instrument of a folder name; `None` of a name that [`folder_of`] does not give.
+fn id_of(folder: &str) -> Option<InstrumentId> {
+    let mut text = String::new();
+    let mut parts = folder.split('%');
+    text.push_str(parts.next()?);
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        text.push(char::from(u8::from_str_radix(digits, 16).ok()?));
+        text.push_str(rest);
+    }
+    let id = InstrumentId::new(&text).ok()?;
+    (folder_of(&id) == folder).then_some(id)
+}
+
 impl EmbeddedSeries {
     /// Opens the time series of a data folder.
     ///
@@ -224,6 +238,22 @@ impl Series for EmbeddedSeries {
         };
         lock(&self.declared).insert(id.clone(), decimals);
         Ok(Some(decimals))
+    }
+
+    fn instruments(&self) -> Result<Vec<InstrumentId>, StorageError> {
+        let folders = self.folders(&self.root)?;
+        let names = folders.iter().filter_map(|folder| folder.file_name());
+        // A folder of another name is none of ours.
+        let mut ids: Vec<InstrumentId> = names.filter_map(|name| id_of(name.to_str()?)).collect();
+        ids.sort_unstable();
+        let mut declared = Vec::with_capacity(ids.len());
+        for id in ids {
+            // One that a crash cut off before its decimals were written has no rows.
+            if self.decimals(&id)?.is_some() {
+                declared.push(id);
+            }
+        }
+        Ok(declared)
     }
 
     fn write_trades(&self, id: &InstrumentId, rows: &[TradeRow]) -> Result<Written, StorageError> {

@@ -6,15 +6,12 @@
 use super::layout::Layout;
 use super::{PgSeries, lock};
 use crate::StorageError;
-use crate::port::series::{DAY_NS, Kind, day_of};
+use crate::port::series::{DAY_NS, Kind, SETTLED_AFTER_NS, day_of};
 use apex_domain::time::UnixNanos;
 use std::collections::BTreeSet;
 
 /// Days that are made ahead, today among them.
 const AHEAD: i64 = 3;
-
-/// How long after its end a day is settled: most of what is late has come by then.
-const GRACE_NS: i64 = 3_600_000_000_000;
 
 /// Those who make or drop days meet here. Any constant does.
 const LOCK: i64 = 0x6170_6578_6461_7973;
@@ -95,7 +92,7 @@ impl PgSeries {
             self.make_days(table, &ahead).await?;
         }
         let client = self.on.shared().await?;
-        let before = day_of(now.0.saturating_sub(GRACE_NS)) as i32;
+        let before = day_of(now.0.saturating_sub(SETTLED_AFTER_NS)) as i32;
         let asked = "SELECT table_name, day FROM series_day WHERE NOT is_closed AND day < $1 \
                      ORDER BY day";
         for row in self.on.query(&client, asked, &[&before]).await? {

@@ -169,6 +169,17 @@ impl Series for PgSeries {
         self.wait(|this| async move { this.stated(&id).await })
     }
 
+    fn instruments(&self) -> Result<Vec<InstrumentId>, StorageError> {
+        self.wait(|this| async move {
+            let client = this.on.shared().await?;
+            let asked = "SELECT instrument_id FROM series_instrument ORDER BY instrument_id";
+            let rows = this.on.query(&client, asked, &[]).await?;
+            // Only ids were ever written there.
+            let id = |row: &tokio_postgres::Row| InstrumentId::new(row.get(0)).ok();
+            Ok(rows.iter().filter_map(id).collect())
+        })
+    }
+
     fn write_trades(&self, id: &InstrumentId, rows: &[TradeRow]) -> Result<Written, StorageError> {
         self.write(id, Stream::Trades, rows)
     }

@@ -4,6 +4,7 @@ use super::PgSeries;
 use super::layout::Layout;
 use crate::StorageError;
 use crate::port::series::RollUp;
+use apex_domain::bar::AHEAD_NS;
 use tokio_postgres::Client;
 
 /// Marks that one transaction takes off: a day of an instrument has 1,440.
@@ -167,7 +168,8 @@ fn spans(marks: &[(i32, i64)]) -> Vec<(i32, i64, i64)> {
 }
 
 /// The statement that makes the minutes of a span again. Open and close go by time and, of equal
-/// ones, by sequence: the least and the greatest of arrays that begin with them.
+/// ones, by sequence: the least and the greatest of arrays that begin with them. Trades without
+/// quantity (TC-B10) and of a time that cannot be theirs (TC-B20) are in no bar.
 fn minutes_sql(stream_no: i32, from: i64, to: i64) -> String {
     let cell = start("ts_event_ns", MINUTE_NS);
     format!(
@@ -175,6 +177,6 @@ fn minutes_sql(stream_no: i32, from: i64, to: i64) -> String {
          (min(ARRAY[ts_event_ns, sequence, price]))[3], max(price), min(price), \
          (max(ARRAY[ts_event_ns, sequence, price]))[3], sum(quantity), count(*), max(ts_init_ns) \
          FROM series_trade WHERE stream_no = {stream_no} AND quantity > 0 \
-         AND ts_event_ns >= '{from}'::int8 AND ts_event_ns < '{to}'::int8 GROUP BY cell {RENEW}"
+         AND ts_event_ns - {AHEAD_NS} <= ts_init_ns AND ts_event_ns >= '{from}'::int8 AND ts_event_ns < '{to}'::int8 GROUP BY cell {RENEW}"
     )
 }

@@ -1,7 +1,7 @@
 //! `apextrade bars`: what was recorded of an instrument.
 
 use super::{Gateway, fields, pages, print_json, say_cut};
-use crate::cli::BarsArgs;
+use crate::cli::ShowBarsArgs;
 use crate::commands::block_on;
 use crate::config::Settings;
 use crate::output::table;
@@ -14,7 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Shows recorded bars, oldest first: from a time on, or the newest.
 ///
 /// Errors: a gateway that does not answer, and a refusal.
-pub fn show(args: BarsArgs, settings: &Settings) -> Result<ExitCode> {
+pub fn show(args: ShowBarsArgs, settings: &Settings) -> Result<ExitCode> {
     let span = args.interval.saturating_mul(i64::from(args.limit));
     let from_ns = match args.from {
         Some(from) => from.0,
@@ -24,7 +24,7 @@ pub fn show(args: BarsArgs, settings: &Settings) -> Result<ExitCode> {
         let gateway = Gateway::open(&args.client, settings).await?;
         pages(args.limit, |page_size, page_token| {
             let request = v1::GetBarsRequest {
-                instrument_id: args.instrument.clone(),
+                instrument_id: args.instrument.clone().unwrap_or_default(),
                 interval_ns: args.interval,
                 from_ns,
                 page_size,

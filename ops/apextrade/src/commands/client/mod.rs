@@ -10,7 +10,7 @@ pub mod orders;
 pub mod risk;
 
 mod executions;
-mod fields;
+pub(super) mod fields;
 mod limits;
 mod order_list;
 mod order_request;
