@@ -71,8 +71,8 @@ impl ClosingBackend for Database {
     fn open(&self) -> Result<Box<dyn Journals>, StorageError> {
         let journals = PgJournals::new(&self.case.server())?;
         let journals = journals.with_objects(self.objects.clone());
-        // Two batches of the cases.
-        let journals = journals.with_segment_bytes(1_024);
+        // Three batches of the cases.
+        let journals = journals.with_segment_bytes(2_048);
         Ok(match &self.reserve {
             Some(dir) => Box::new(ReservedJournals::new(journals, dir)),
             None => Box::new(journals),
