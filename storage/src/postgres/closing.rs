@@ -241,4 +241,6 @@ impl Ends {
 }
 
 #[cfg(test)]
+mod measured;
+#[cfg(test)]
 mod tests;

@@ -255,8 +255,6 @@ async fn stream(
     let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
     on.within(client.batch_execute(begin)).await?;
     let base = base::read(on, &client, account_id).await?;
-    // What is in front of the base is left over.
-    let first = first.max(base.sequence as i64 + 1);
     let asked = "SELECT frame FROM journal_frame WHERE account_id = $1 \
                  AND last_sequence >= $2 AND last_sequence <= $3 ORDER BY last_sequence";
     let statement = on.within(client.prepare(asked)).await?;
