@@ -407,3 +407,6 @@ pub fn migrate(url: &str) -> Result<Vec<String>, NodeError> {
     }
     Ok(taken)
 }
+
+#[cfg(test)]
+mod tests;

@@ -244,3 +244,5 @@ impl Ends {
 mod measured;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod watched;

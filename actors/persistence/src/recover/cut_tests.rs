@@ -38,7 +38,7 @@ fn write(journals: &dyn Journals, scripted: &Scripted, is_moved: impl Fn() -> bo
     for recorded in &scripted.events {
         account.fold(recorded).unwrap();
         queue.append(vec![crate::to_record(recorded)]);
-        if account.sequence() % 60 == 0 {
+        if account.sequence().is_multiple_of(60) {
             wait_for(&notices, &Notice::Durable(account.sequence()));
             queue.snapshot(account.sequence(), account.snapshot());
         }

@@ -1,82 +1,17 @@
 //! Owners, crashes and damage between a database and a store of objects.
 
+use super::watched::Watched;
 use super::*;
 use crate::port::journal::{Class, Journal, Record, Unit};
 use crate::port::journals::Journals;
-use crate::port::objects::{ContentHash, ObjectInfo, ObjectKey, Objects};
+use crate::port::objects::{ObjectKey, Objects};
 use crate::postgres::{PgJournals, PgServer, ReservedJournals, ServerOptions, migrate};
 use crate::testkit::{Postgres, Proxy, here};
 use crate::{DataDir, FolderObjects};
-use std::collections::BTreeMap;
-use std::io::Read;
 use std::time::{Duration, Instant};
 
 /// Bounds a wait that ends at once unless something is broken.
 const LIMIT: Duration = Duration::from_secs(30);
-
-/// Done before the next object is stored.
-type Hook = Box<dyn FnOnce() + Send>;
-
-/// Objects in a folder, which counts what is stored and refuses to replace.
-struct Watched {
-    objects: FolderObjects,
-    puts: Mutex<BTreeMap<ObjectKey, usize>>,
-    before_put: Mutex<Option<Hook>>,
-}
-
-impl Objects for Watched {
-    fn put(&self, key: &ObjectKey, content: &mut dyn Read) -> Result<ContentHash, StorageError> {
-        let hook = self.before_put.lock().unwrap().take();
-        if let Some(hook) = hook {
-            hook();
-        }
-        let mut bytes = Vec::new();
-        content.read_to_end(&mut bytes).expect("it is in memory");
-        if let Some(there) = self.objects.get(key)? {
-            assert_eq!(there, bytes, "{key} is stored again with another content");
-        }
-        *self.puts.lock().unwrap().entry(key.clone()).or_default() += 1;
-        self.objects.put(key, &mut &bytes[..])
-    }
-
-    fn get(&self, key: &ObjectKey) -> Result<Option<Vec<u8>>, StorageError> {
-        self.objects.get(key)
-    }
-
-    fn get_range(
-        &self,
-        key: &ObjectKey,
-        offset: u64,
-        length: u64,
-    ) -> Result<Option<Vec<u8>>, StorageError> {
-        self.objects.get_range(key, offset, length)
-    }
-
-    fn hash(&self, key: &ObjectKey) -> Result<Option<ContentHash>, StorageError> {
-        self.objects.hash(key)
-    }
-
-    fn list(
-        &self,
-        prefix: &str,
-        after: Option<&ObjectKey>,
-        limit: usize,
-    ) -> Result<Vec<ObjectInfo>, StorageError> {
-        self.objects.list(prefix, after, limit)
-    }
-
-    fn delete(&self, key: &ObjectKey) -> Result<bool, StorageError> {
-        self.objects.delete(key)
-    }
-
-    fn presign(&self, key: &ObjectKey, valid: Duration) -> Result<Option<String>, StorageError> {
-        self.objects.presign(key, valid)
-    }
-
-    fn expire(&self, prefix: &str, days: u32) -> Result<(), StorageError> {
-        self.objects.expire(prefix, days)
-    }
-}
 
 /// One account, its database and its store of objects.
 struct Bench {
@@ -92,11 +27,7 @@ impl Bench {
         let objects = FolderObjects::open(&folder.path().join("objects"));
         let bench = Bench {
             postgres,
-            objects: Arc::new(Watched {
-                objects: objects.expect("a folder of objects"),
-                puts: Mutex::default(),
-                before_put: Mutex::default(),
-            }),
+            objects: Arc::new(Watched::on(objects.expect("a folder of objects"))),
             folder,
         };
         migrate(&bench.server(&bench.postgres.url())).expect("the tables are made");
@@ -463,7 +394,14 @@ fn a_cut_whose_answer_is_lost_is_sound_either_way() {
     let dir = DataDir::open(&bench.folder.path().join("data")).expect("a free folder");
     let mut journal = ReservedJournals::new(journals, &dir).open("paper").unwrap();
     grow(&mut journal);
+    let connections = || bench.query("SELECT count(*) FROM pg_stat_activity");
+    let before = connections();
     let closed = stored(&journal).expect("there is something");
+    let begun = Instant::now();
+    // The next answer is that of the cut once the job's connection is gone.
+    while connections() != before {
+        assert!(begun.elapsed() < LIMIT);
+    }
     proxy.swallow_next_answer();
     let error = journal.cut(closed).expect_err("there is no answer");
     assert!(matches!(error, StorageError::Unavailable { .. }), "{error}");
