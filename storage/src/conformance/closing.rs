@@ -49,7 +49,21 @@ const CASES: &[Case] = &[
 /// # Panics
 /// When the backend breaks a promise; the message names the case.
 pub fn closing_suite<B: ClosingBackend>(make: impl Fn() -> B) {
-    for (name, case) in CASES {
+    run(|_| true, make);
+}
+
+/// Runs the cases that look at the objects themselves: for a store of objects that is slow.
+#[cfg(test)]
+pub(super) fn closing_suite_of_objects<B: ClosingBackend>(make: impl Fn() -> B) {
+    let of_objects = ["TC-S31", "TC-S35", "TC-S36"];
+    run(
+        |name| of_objects.iter().any(|id| name.starts_with(id)),
+        make,
+    );
+}
+
+fn run<B: ClosingBackend>(is_wanted: impl Fn(&str) -> bool, make: impl Fn() -> B) {
+    for (name, case) in CASES.iter().filter(|(name, _)| is_wanted(name)) {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| case(&make())));
         assert!(outcome.is_ok(), "{name}");
     }
@@ -284,7 +298,7 @@ fn damaged(backend: &dyn ClosingBackend) {
             true
         }),
     ];
-    for key in [&keys[0], &keys[1], &keys[keys.len() - 1]] {
+    for key in [&keys[0], &keys[keys.len() - 1]] {
         let content = objects.get(key).expect("it is read").expect("it is there");
         for (what, change) in changes {
             let mut other = content.clone();

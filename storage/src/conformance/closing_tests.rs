@@ -1,5 +1,6 @@
 //! The backends whose old records move to a store of objects run that suite.
 
+use super::closing::closing_suite_of_objects;
 use super::tests::InDatabase;
 use super::{ClosingBackend, closing_suite};
 use crate::postgres::{PgJournals, ReservedJournals};
@@ -71,8 +72,8 @@ impl ClosingBackend for Database {
     fn open(&self) -> Result<Box<dyn Journals>, StorageError> {
         let journals = PgJournals::new(&self.case.server())?;
         let journals = journals.with_objects(self.objects.clone());
-        // Three batches of the cases.
-        let journals = journals.with_segment_bytes(2_048);
+        // Five batches of the cases.
+        let journals = journals.with_segment_bytes(3_072);
         Ok(match &self.reserve {
             Some(dir) => Box::new(ReservedJournals::new(journals, dir)),
             None => Box::new(journals),
@@ -113,7 +114,7 @@ fn journals_on_postgres_move_their_old_batches_to_s3() {
         return;
     };
     let number = AtomicUsize::new(0);
-    closing_suite(|| {
+    closing_suite_of_objects(|| {
         let mut database = Database::new(&server, &number);
         let bucket = format!("closing-{}", number.load(Ordering::Relaxed));
         moto.make_bucket(&bucket).expect("a bucket is made");

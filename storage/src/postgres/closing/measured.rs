@@ -1,5 +1,5 @@
-//! What a cut of 16 MiB costs: `cargo nextest run -p apex-storage --run-ignored only a_cut_of_16_mib
-//! --no-capture`.
+//! What a cut of 16 MiB costs; the figures are shown by `cargo nextest run -p apex-storage
+//! a_cut_of_16_mib --no-capture`.
 
 use super::*;
 use crate::embedded::FrameBuilder;
@@ -62,7 +62,6 @@ fn commit(journal: &mut PgJournal) -> Duration {
 }
 
 #[test]
-#[ignore = "takes half a minute, and its figures are for people"]
 fn a_cut_of_16_mib_holds_up_no_commit() {
     let Some(postgres) = here(Postgres::start()) else {
         return;
