@@ -321,6 +321,8 @@ pub enum Damage {
     },
     /// A checksummed part does not decode.
     Malformed(&'static str),
+    /// An object that is to be stored is there already and holds something else.
+    OtherContent,
     /// The journal ends before a snapshot that was taken of it: its last part is gone.
     EndsBeforeSnapshot {
         /// Sequence of that snapshot.
@@ -350,6 +352,10 @@ impl fmt::Display for Damage {
                 )
             }
             Damage::Malformed(what) => write!(f, "malformed {what}"),
+            Damage::OtherContent => write!(
+                f,
+                "it is there and holds something else: is the store that of another journal?"
+            ),
             Damage::EndsBeforeSnapshot { snapshot } => {
                 write!(f, "journal ends before its snapshot at sequence {snapshot}")
             }

@@ -2,14 +2,13 @@
 
 use crate::NodeError;
 use crate::marks::Marks;
-use crate::stores::{Looking, ServerSettings, Stores};
+use crate::stores::{Looking, ServerSettings, Stores, bucket};
 use apex_bus::audit::Audit;
 use apex_bus::clock::Clock;
 use apex_domain::audit::AuditRecord;
 use apex_gateway::{Dependency, Readiness};
 use apex_persistence::audit::{AuditStore, AuditWriter};
 use apex_storage::audit::{AuditReport, Checkpoints, check};
-use apex_storage::s3::S3Objects;
 use apex_storage::{AUDIT_JOURNAL, Journals, Objects, objects_if_any};
 use serde::Serialize;
 use std::path::Path;
@@ -20,13 +19,6 @@ const MARK: &str = "audit_id";
 
 const IN_FOLDER: &str = "folder";
 const ON_S3: &str = "s3";
-
-/// Opens the bucket that is set, where checkpoints are kept then.
-fn bucket(servers: &ServerSettings) -> Result<Option<Arc<dyn Objects>>, NodeError> {
-    let options = servers.s3.clone();
-    let bucket = options.map(S3Objects::connect).transpose()?;
-    Ok(bucket.map(|bucket| Arc::new(bucket) as Arc<dyn Objects>))
-}
 
 fn place(servers: &ServerSettings) -> &'static str {
     match servers.s3 {

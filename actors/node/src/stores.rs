@@ -11,7 +11,7 @@ use apex_storage::postgres::{
 };
 pub use apex_storage::redis::ServerFacts;
 use apex_storage::redis::{self, RedisHot};
-use apex_storage::s3::S3Options;
+use apex_storage::s3::{S3Objects, S3Options};
 use apex_storage::{
     DataDir, EmbeddedJournals, EmbeddedRecords, EmbeddedSeries, Hot, Journals, Objects, Options,
     Records, Series, own_objects,
@@ -47,7 +47,8 @@ pub struct ServerSettings {
     pub timescale_url: Option<String>,
     /// Redis, for hot values that others read; `None` writes none.
     pub redis_url: Option<String>,
-    /// A bucket, for the checkpoints of the audit; `None` keeps them in the data folder.
+    /// A bucket, for the checkpoints of the audit, and for old records of journals in a database;
+    /// `None` keeps those in the data folder and these in the database.
     pub s3: Option<S3Options>,
 }
 
@@ -61,6 +62,28 @@ impl fmt::Debug for ServerSettings {
             .field("s3", &self.s3)
             .finish()
     }
+}
+
+/// Opens the bucket that is set.
+///
+/// Errors: `Storage` when it does not answer.
+pub(crate) fn bucket(servers: &ServerSettings) -> Result<Option<Arc<dyn Objects>>, NodeError> {
+    let options = servers.s3.clone();
+    let bucket = options.map(S3Objects::connect).transpose()?;
+    Ok(bucket.map(|bucket| Arc::new(bucket) as Arc<dyn Objects>))
+}
+
+/// The journals of a database, with the bucket that has their old records. The folder of a node
+/// with a database may be lost, so nothing is moved there.
+fn journals_in(
+    server: &PgServer,
+    bucket: Option<&Arc<dyn Objects>>,
+) -> Result<PgJournals, NodeError> {
+    let journals = PgJournals::new(server)?;
+    Ok(match bucket {
+        Some(bucket) => journals.with_objects(bucket.clone()),
+        None => journals,
+    })
 }
 
 /// What a node does with what is stored.
@@ -147,7 +170,7 @@ impl Stores {
         };
         let mut stores = match &servers.database_url {
             Some(url) => {
-                let stores = Stores::in_database(dir, url, purpose)?;
+                let stores = Stores::in_database(dir, url, servers, purpose)?;
                 Marks::in_folder(dir.root()).set(PLACE, stores.database().unwrap_or_default())?;
                 stores
             }
@@ -175,7 +198,12 @@ impl Stores {
         })
     }
 
-    fn in_database(dir: &Arc<DataDir>, url: &str, purpose: Purpose) -> Result<Stores, NodeError> {
+    fn in_database(
+        dir: &Arc<DataDir>,
+        url: &str,
+        servers: &ServerSettings,
+        purpose: Purpose,
+    ) -> Result<Stores, NodeError> {
         let usual = ServerOptions::new(DATABASE_URL, url);
         let options = ServerOptions {
             space: purpose.space(),
@@ -190,9 +218,14 @@ impl Stores {
         migrate_empty(&server)?;
         let claim = server.claim()?;
         let objects = own_objects(dir.root())?;
+        let bucket = match purpose {
+            Purpose::Live => bucket(servers)?,
+            // The journals of a replay are put aside whole when it has ended.
+            Purpose::Replay => None,
+        };
         let open = || -> Result<Stores, NodeError> {
             let records: Arc<dyn Records> = Arc::new(PgRecords::new(&server)?);
-            let journals = PgJournals::new(&server)?;
+            let journals = journals_in(&server, bucket.as_ref())?;
             Ok(Stores {
                 journals: match purpose {
                     Purpose::Live => Arc::new(ReservedJournals::new(journals, dir)),
@@ -328,8 +361,12 @@ pub fn look(root: &Path, servers: &ServerSettings) -> Result<Option<Looking>, No
         ..ServerOptions::new(DATABASE_URL, url)
     };
     let server = PgServer::connect(options)?;
+    let bucket = match purpose {
+        Purpose::Live => bucket(servers)?,
+        Purpose::Replay => None,
+    };
     Ok(Some(Looking {
-        journals: PgJournals::new(&server)?,
+        journals: journals_in(&server, bucket.as_ref())?,
         records: PgRecords::new(&server)?,
     }))
 }
@@ -395,3 +432,6 @@ pub fn migrate(url: &str) -> Result<Vec<String>, NodeError> {
     }
     Ok(taken)
 }
+
+#[cfg(test)]
+mod tests;

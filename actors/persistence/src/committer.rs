@@ -133,13 +133,17 @@ impl Committer {
     }
 
     /// Leaves what was moved to the store of objects.
-    pub fn cut(&mut self, stored: Result<Closed, JournalError>) {
+    pub fn cut(&mut self, stored: Result<Option<Closed>, JournalError>) {
         let cut = stored.and_then(|closed| {
+            let Some(closed) = closed else {
+                return Ok(None);
+            };
             self.journal.cut(closed)?;
-            Ok(closed.sequence())
+            Ok(Some(closed.sequence()))
         });
         match cut {
-            Ok(sequence) => tracing::info!(sequence, "old records of the journal were moved"),
+            Ok(None) => {}
+            Ok(Some(sequence)) => tracing::info!(sequence, "old records of the journal were moved"),
             // What failed has changed nothing that the journal stands on.
             Err(error) => tracing::warn!(%error, "old records of the journal stay, going on"),
         }

@@ -85,4 +85,6 @@ pub fn decode(record: &Record) -> Result<Recorded, RecoverError> {
 }
 
 #[cfg(test)]
+mod cut_tests;
+#[cfg(test)]
 mod tests;

@@ -247,15 +247,16 @@ impl Scripted {
         let instrument = Box::new(definition.instrument.clone());
         scripted.apply(AccountInput::DefineInstrument(instrument));
         for n in 0..count {
-            scripted.order(&definition, &format!("o{n}"));
+            scripted.order(&format!("o{n}"));
         }
         scripted
     }
 
-    fn order(&mut self, definition: &SimInstrument, client: &str) {
-        let client_order_id = ClientOrderId::new(client).unwrap();
-        let request = SubmitOrder {
-            client_order_id: client_order_id.clone(),
+    /// Returns the order that [`Scripted::with_orders`] submits under this id.
+    pub fn request(client: &str) -> SubmitOrder {
+        let definition = SimInstrument::defaults().remove(0);
+        SubmitOrder {
+            client_order_id: ClientOrderId::new(client).unwrap(),
             strategy_id: StrategyId::manual(),
             instrument_id: definition.instrument.instrument_id.clone(),
             side: Side::Buy,
@@ -268,7 +269,12 @@ impl Scripted {
             tags: String::new(),
             misfit: None,
             terms: OrderTerms::default(),
-        };
+        }
+    }
+
+    fn order(&mut self, client: &str) {
+        let request = Scripted::request(client);
+        let client_order_id = request.client_order_id.clone();
         self.apply(AccountInput::Submit {
             request: Box::new(request),
             market: MarketRef::default(),

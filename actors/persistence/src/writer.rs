@@ -179,7 +179,7 @@ struct Running {
     work: Receiver<Work>,
     requests: Receiver<Request>,
     /// What the thread says that stores old records as objects, while there is one.
-    closing: Option<Receiver<Result<Closed, JournalError>>>,
+    closing: Option<Receiver<Result<Option<Closed>, JournalError>>>,
     /// As last told.
     health: JournalHealth,
     probe_interval: Duration,

@@ -138,7 +138,9 @@ fn segments_that_were_moved_are_in_it_too() {
         let sequence = world.journal.head().sequence;
         world.journal.snapshot_write(sequence, b"state").unwrap();
     }
-    let closed = world.journal.closing().unwrap().unwrap()().unwrap();
+    let closed = world.journal.closing().unwrap().unwrap()()
+        .unwrap()
+        .unwrap();
     let moved = closed.sequence();
     assert!(moved > 100, "{moved}");
     world.journal.cut(closed).unwrap();

@@ -4,6 +4,7 @@ use super::JournalBackend;
 use crate::port::journal::{
     Class, DurableSequence, Head, Journal, JournalError, JournalState, Record, Unit,
 };
+use crate::port::journals::Journals;
 
 type Case = (&'static str, fn(&dyn JournalBackend));
 
@@ -100,6 +101,10 @@ pub(super) fn order(sequences: impl IntoIterator<Item = u64>) -> [Unit; 1] {
 
 pub(super) fn open(backend: &dyn JournalBackend) -> Box<dyn Journal> {
     backend.open().expect("the journal opens")
+}
+
+pub(super) fn open_in(store: &dyn Journals, account_id: &str) -> Box<dyn Journal> {
+    store.open(account_id).expect("the journal opens")
 }
 
 pub(super) fn commit(journal: &mut dyn Journal, units: &[Unit]) -> DurableSequence {

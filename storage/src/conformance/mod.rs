@@ -4,6 +4,9 @@
 //! backend and panics, naming itself, when the backend breaks a promise of the port.
 
 mod audit;
+mod closing;
+#[cfg(test)]
+mod closing_tests;
 #[cfg(test)]
 mod expanded_tests;
 mod hot;
@@ -28,8 +31,10 @@ use crate::port::journals::Journals;
 use crate::port::objects::Objects;
 use crate::port::records::Records;
 use crate::port::series::Series;
+use std::sync::Arc;
 
 pub use audit::audit_suite;
+pub use closing::closing_suite;
 pub use hot::hot_suite;
 #[cfg(test)]
 pub(crate) use hot::until;
@@ -74,6 +79,18 @@ pub trait JournalsBackend {
     /// # Errors
     /// As the backend's own `open`.
     fn open(&self) -> Result<Box<dyn Journals>, crate::StorageError>;
+}
+
+/// A store of journals with segments of a few batches, and the store of objects that they move to.
+pub trait ClosingBackend {
+    /// Opens the journals, again and again; what was opened before is closed already.
+    ///
+    /// # Errors
+    /// As the backend's own `open`.
+    fn open(&self) -> Result<Box<dyn Journals>, crate::StorageError>;
+
+    /// Returns the objects, which a case damages.
+    fn objects(&self) -> Arc<dyn Objects>;
 }
 
 /// A records store that can be opened again and again.

@@ -31,13 +31,23 @@ fn bytes_of(account_id: &str, base: &Head) -> Vec<u8> {
     bytes.extend_from_slice(&[0; 2]);
     bytes.extend_from_slice(&base.sequence.to_le_bytes());
     bytes.extend_from_slice(&base.chain.0);
+    let hash = check_of(account_id, &bytes);
+    bytes.extend_from_slice(&hash);
+    bytes
+}
+
+fn check_of(account_id: &str, bytes: &[u8]) -> [u8; BYTES - HASH_AT] {
     let mut hash = Sha256::new();
     hash.update(b"apextrade journal base v1\0");
     hash.update(account_id.as_bytes());
     hash.update([0]);
-    hash.update(&bytes);
-    bytes.extend_from_slice(&hash.finalize());
-    bytes
+    hash.update(bytes);
+    hash.finalize().into()
+}
+
+/// Returns the check of a base, for a backend that keeps its parts by themselves.
+pub(crate) fn check_sum(account_id: &str, base: &Head) -> [u8; BYTES - HASH_AT] {
+    check_of(account_id, &bytes_of(account_id, base)[..HASH_AT])
 }
 
 /// What a base says, or why it says nothing.

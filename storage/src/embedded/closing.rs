@@ -39,7 +39,7 @@ impl Leaving {
                 self.store(name, used_bytes)?;
                 base = head;
             }
-            Ok(Closed { base })
+            Ok(Some(Closed { base }))
         })
     }
 

@@ -158,7 +158,8 @@ fn close(journal: &mut EmbeddedJournal) -> Result<bool, JournalError> {
     let Some(job) = journal.closing()? else {
         return Ok(false);
     };
-    journal.cut(job()?)?;
+    let closed = job()?.expect("what there is was looked up before");
+    journal.cut(closed)?;
     Ok(true)
 }
 

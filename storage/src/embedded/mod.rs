@@ -57,12 +57,13 @@ pub use options::{Opened, Options, Preallocation};
 pub use records::{EmbeddedRecords, read_record};
 pub use series::EmbeddedSeries;
 
-pub(crate) use base::{of as base_of, path as base_path};
+pub(crate) use base::{check_sum as base_check_sum, of as base_of, path as base_path};
 pub(crate) use closed::ClosedSegments;
 pub(crate) use data_dir::{accounts_on, check_journal_name, journal_folder, snapshot_folder};
 pub(crate) use frame::{FrameBuilder, Header, MAX_FRAME_BYTES, VERSION, genesis, next_record};
+pub(crate) use read::{SegmentName, SegmentReader};
 pub(crate) use reserve::{Kept, Left, ReserveFile, waiting as waiting_in_reserve};
-pub(crate) use scan::{Finding, Scan, scan, scan_whole};
+pub(crate) use scan::{Finding, Scan, beginning, check_frame, scan, scan_whole};
 
 /// In a data folder: objects of the folder itself, such as segments that no start needs.
 pub(crate) const OBJECTS: &str = "objects";

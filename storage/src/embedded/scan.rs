@@ -12,7 +12,7 @@ use super::read::{SegmentName, SegmentReader, file_name};
 use super::tail::{Tail, judge};
 use crate::disk::Disk;
 use crate::error::{Damage, Position, StorageError};
-use crate::port::journal::{Head, RecordRef};
+use crate::port::journal::{ChainHash, Head, RecordRef};
 
 /// Why a walk ended before the end of the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -222,7 +222,7 @@ fn walk(
                 Tail::Version(found) => Some(Finding::Version(file_name(&name.path), found)),
             });
         };
-        if let Err(damage) = check_frame(&header, frame, &scan.head) {
+        if let Err(damage) = check_frame(&header, frame, expected, Some(&scan.head.chain)) {
             return bad(damage);
         }
         each(&header, frame);
@@ -237,9 +237,14 @@ fn walk(
     }
 }
 
-/// Checks that a whole frame is the one that has to follow, and that it decodes.
-fn check_frame(header: &Header, frame: &[u8], head: &Head) -> Result<(), Damage> {
-    let mut expected = head.sequence + 1;
+/// Checks that a whole frame is the one that has to follow, and that it decodes. The chain is
+/// checked from where its link before is known.
+pub(crate) fn check_frame(
+    header: &Header,
+    frame: &[u8],
+    mut expected: u64,
+    before: Option<&ChainHash>,
+) -> Result<(), Damage> {
     if header.first != expected {
         return Err(Damage::Sequence {
             expected,
@@ -249,7 +254,7 @@ fn check_frame(header: &Header, frame: &[u8], head: &Head) -> Result<(), Damage>
     let Some(mut body) = header.body(frame) else {
         return Err(Damage::Checksum);
     };
-    if !header.follows(&head.chain, frame, body) {
+    if before.is_some_and(|before| !header.follows(before, frame, body)) {
         return Err(Damage::Chain);
     }
     let mut records = 0;

@@ -161,8 +161,10 @@ impl Closed {
     }
 }
 
-/// The work of storing old parts of a journal as objects: takes long, and runs on any thread.
-pub type ClosingJob = Box<dyn FnOnce() -> Result<Closed, JournalError> + Send>;
+/// The work of storing old parts of a journal as objects: takes long, and runs on any thread. `None`
+/// where it was only found out there that nothing can go yet. After an error nothing was moved, and
+/// what was stored by then is stored again, or found, by the next one.
+pub type ClosingJob = Box<dyn FnOnce() -> Result<Option<Closed>, JournalError> + Send>;
 
 /// The journal of one account. Blocking: run it on a thread of its own.
 pub trait Journal: Send {
@@ -213,7 +215,7 @@ pub trait Journal: Send {
     }
 
     /// Returns the work of moving what no start needs any more to the store of objects; `None`
-    /// without such a store, or when there is nothing to move. Records stay where they are until
+    /// without such a store, or when it is known that there is nothing to move. Records stay where they are until
     /// [`Journal::cut`], and readable behind it.
     ///
     /// # Errors
@@ -225,7 +227,9 @@ pub trait Journal: Send {
     /// Leaves what was stored to the store of objects. `closed` is of a job of this journal.
     ///
     /// # Errors
-    /// `Full`, `Io`: nothing was moved; try later. Else such as `must_abort`.
+    /// - `Full`, `Io`: nothing was moved; try later.
+    /// - `Unavailable`: it was moved or not, and the journal goes on either way; try later.
+    /// - `Fenced`: another owner has the account; nothing was moved.
     fn cut(&mut self, closed: Closed) -> Result<(), JournalError> {
         let _ = closed;
         Ok(())

@@ -174,12 +174,17 @@ pub(crate) fn check_length(bytes: u64) -> Result<(), StorageError> {
 
 /// The error of an object that is not what was stored.
 pub(crate) fn damaged(key: &ObjectKey) -> StorageError {
+    damaged_by(key, Damage::Checksum)
+}
+
+/// The error of an object that is not what it has to be.
+pub(crate) fn damaged_by(key: &ObjectKey, reason: Damage) -> StorageError {
     StorageError::Damaged {
         position: Position {
             segment: format!("object {key}"),
             offset: 0,
             sequence: 0,
         },
-        reason: Damage::Checksum,
+        reason,
     }
 }

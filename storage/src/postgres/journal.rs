@@ -1,5 +1,7 @@
 //! The journal of one account, in a database.
 
+use super::base;
+use super::closing::{Leaving, SEGMENT_BYTES};
 use super::group::{Batch, Group, Row};
 use super::locks::Locks;
 use super::read::{Frames, chain_of_row};
@@ -7,10 +9,12 @@ use super::schema;
 use super::server::PgServer;
 use super::snapshots;
 use crate::StorageError;
-use crate::embedded::{FrameBuilder, MAX_FRAME_BYTES, check_journal_name, genesis};
+use crate::embedded::{ClosedSegments, FrameBuilder, MAX_FRAME_BYTES, check_journal_name, genesis};
 use crate::port::journal::{
-    DurableSequence, Head, Journal, JournalState, RecordIter, Snapshot, SnapshotIter, Unit,
+    Closed, ClosingJob, DurableSequence, Head, Journal, JournalState, RecordIter, Snapshot,
+    SnapshotIter, Unit,
 };
+use crate::port::objects::Objects;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
@@ -26,6 +30,13 @@ pub struct PgJournals {
     locks: Locks,
     /// The same, since a lock can be taken twice by the connection that has it.
     open: Arc<Mutex<BTreeSet<String>>>,
+    /// Where old batches go; without it they stay.
+    objects: Option<Arc<dyn Objects>>,
+    segment_bytes: u64,
+    /// One journal at a time stores a segment, and one removes rows: both are work of the
+    /// background, and there may be many accounts.
+    storing: Arc<Mutex<()>>,
+    removing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl fmt::Debug for PgJournals {
@@ -53,7 +64,36 @@ impl PgJournals {
             server: server.clone(),
             locks: Locks::on(server, locks),
             open: Arc::default(),
+            objects: None,
+            segment_bytes: SEGMENT_BYTES,
+            storing: Arc::default(),
+            removing: Arc::default(),
         })
+    }
+
+    /// Moves old batches to a store of objects, and finds those that were moved there. The store is
+    /// this database's alone: accounts of others have the same names.
+    #[must_use]
+    pub fn with_objects(self, objects: Arc<dyn Objects>) -> PgJournals {
+        PgJournals {
+            objects: Some(objects),
+            ..self
+        }
+    }
+
+    /// Ends segments at so many bytes, for tests: a store of objects is used with one size for ever.
+    #[must_use]
+    pub fn with_segment_bytes(self, segment_bytes: u64) -> PgJournals {
+        PgJournals {
+            segment_bytes,
+            ..self
+        }
+    }
+
+    /// Returns where an account's old batches are, if anywhere.
+    pub(super) fn closed(&self, account_id: &str) -> Option<ClosedSegments> {
+        let objects = self.objects.as_ref()?;
+        Some(ClosedSegments::new(objects, account_id))
     }
 
     /// Opens an account's journal, or makes an empty one, and becomes its owner.
@@ -98,7 +138,7 @@ impl PgJournals {
     pub fn take_over(&self, account_id: &str) -> Result<PgJournal, StorageError> {
         check_journal_name(account_id)?;
         let (on, id) = (self.server.clone(), account_id.to_owned());
-        let (epoch, head) = self.server.wait(async move {
+        let (epoch, head, base) = self.server.wait(async move {
             let client = on.shared().await?;
             let owner = format!("process {}", std::process::id());
             let empty = genesis(&id);
@@ -113,8 +153,21 @@ impl PgJournals {
                 .await?;
             let (epoch, sequence, chain): (i64, i64, Vec<u8>) =
                 (row.get(0), row.get(1), row.get(2));
-            Ok((epoch, chain_of_row(&id, sequence, &chain)?))
+            let base = base::read(&on, &client, &id).await?;
+            Ok((epoch, chain_of_row(&id, sequence, &chain)?, base))
         })?;
+        if base.sequence > 0 {
+            if self.objects.is_none() {
+                tracing::warn!(
+                    account_id,
+                    sequence = base.sequence,
+                    "records up to this one were moved to a bucket, and none is set: they cannot \
+                     be read"
+                );
+            }
+            // Left over where a removal was cut off.
+            self.remove_rows(account_id, base);
+        }
         Ok(PgJournal {
             on: self.clone(),
             account_id: account_id.to_owned(),
@@ -129,6 +182,22 @@ impl PgJournals {
 
     pub(super) fn server(&self) -> &PgServer {
         &self.server
+    }
+
+    /// Removes the rows that a base has passed, beside everything else. Those that stay take space
+    /// and harm nobody: they go with the next cut or start.
+    fn remove_rows(&self, account_id: &str, base: Head) {
+        let (on, id, one) = (
+            self.server.clone(),
+            account_id.to_owned(),
+            self.removing.clone(),
+        );
+        self.server.spawn(async move {
+            let _one = one.lock().await;
+            if let Err(error) = base::remove_rows(&on, &id, base).await {
+                tracing::warn!(account_id = id, %error, "moved batches stay for now");
+            }
+        });
     }
 
     fn locked(&self, account_id: &str, holder: String) -> StorageError {
@@ -296,6 +365,20 @@ impl PgJournal {
         }
     }
 
+    /// Sets the base of the rows behind what was stored as objects.
+    pub(super) fn setting_base(
+        &self,
+        closed: Closed,
+    ) -> impl Future<Output = Result<(), StorageError>> + Send + 'static {
+        let (on, id, epoch) = (self.on.server.clone(), self.account_id.clone(), self.epoch);
+        async move { base::set(&on, &id, epoch, closed.base).await }
+    }
+
+    /// Takes note that the base is set: what is in front of it goes, and nobody waits for that.
+    pub(super) fn passed(&self, closed: Closed) {
+        self.on.remove_rows(&self.account_id, closed.base);
+    }
+
     pub(super) fn account_id(&self) -> &str {
         &self.account_id
     }
@@ -332,8 +415,31 @@ impl Journal for PgJournal {
 
     fn read_from(&self, sequence: u64) -> Result<RecordIter, StorageError> {
         self.usable()?;
-        let frames = Frames::open(&self.on.server, &self.account_id, sequence, self.head);
+        let closed = self.on.closed(&self.account_id);
+        let server = &self.on.server;
+        let frames = Frames::open(server, closed, &self.account_id, sequence, self.head);
         Ok(Box::new(frames.records()))
+    }
+
+    fn closing(&self) -> Result<Option<ClosingJob>, StorageError> {
+        self.usable()?;
+        let leaving = self.on.closed(&self.account_id).map(|closed| Leaving {
+            server: self.on.server.clone(),
+            account_id: self.account_id.clone(),
+            epoch: self.epoch,
+            head: self.head.sequence,
+            closed,
+            segment_bytes: self.on.segment_bytes,
+            one: self.on.storing.clone(),
+        });
+        Ok(leaving.map(Leaving::job))
+    }
+
+    fn cut(&mut self, closed: Closed) -> Result<(), StorageError> {
+        self.usable()?;
+        self.on.server.wait(self.setting_base(closed))?;
+        self.passed(closed);
+        Ok(())
     }
 
     fn snapshot_write(&mut self, sequence: u64, bytes: &[u8]) -> Result<(), StorageError> {

@@ -42,7 +42,8 @@ impl Journals for PgJournals {
             head,
             first_bad: None,
         };
-        let mut frames = Frames::open(self.server(), account_id, 1, head);
+        let closed = self.closed(account_id);
+        let mut frames = Frames::open(self.server(), closed, account_id, 1, head);
         loop {
             match frames.next_batch() {
                 Ok(Some(records)) => {

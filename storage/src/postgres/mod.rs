@@ -6,6 +6,7 @@
 //!   the embedded backend, one row a batch. Batches of different accounts that are ready at the
 //!   same time become durable by one statement (group commit), and each carries the epoch of its
 //!   owner, so that a predecessor cannot write.
+//!   With a store of objects old batches move there, behind two snapshots.
 //! - [`PgRecords`] keeps small keyed values, [`PgSeries`] time series.
 //!
 //! **The outcome of a commit whose answer was lost** is found out before anybody is answered: the
@@ -18,6 +19,8 @@
 //! A port blocks, so each call waits here for a small runtime of this module's own: callers may be
 //! on threads of another one.
 
+mod base;
+mod closing;
 mod group;
 mod journal;
 mod journals;

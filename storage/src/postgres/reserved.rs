@@ -16,8 +16,8 @@ use super::journal::{PgJournal, PgJournals};
 use crate::StorageError;
 use crate::embedded::{FrameBuilder, Kept, MAX_FRAME_BYTES, ReserveFile, waiting_in_reserve};
 use crate::port::journal::{
-    Class, DurableSequence, Head, Journal, JournalState, RecordIter, RecordRef, Snapshot,
-    SnapshotIter, Unit,
+    Class, Closed, ClosingJob, DurableSequence, Head, Journal, JournalState, RecordIter, RecordRef,
+    Snapshot, SnapshotIter, Unit,
 };
 use crate::port::journals::Journals;
 use crate::verify::VerifyReport;
@@ -312,6 +312,25 @@ impl Journal for ReservedJournal {
         }
         let there = self.server.read_from(sequence)?;
         Ok(Box::new(there.chain(here.into_iter().map(Ok))))
+    }
+
+    fn closing(&self) -> Result<Option<ClosingJob>, StorageError> {
+        self.usable()?;
+        if self.away_since.is_some() {
+            return Ok(None);
+        }
+        self.server.closing()
+    }
+
+    fn cut(&mut self, closed: Closed) -> Result<(), StorageError> {
+        self.usable()?;
+        if self.away_since.is_some() {
+            return Err(self.away());
+        }
+        let setting = self.server.setting_base(closed);
+        self.server.server().wait_for(PATIENCE, setting)?;
+        self.server.passed(closed);
+        Ok(())
     }
 
     fn snapshot_write(&mut self, sequence: u64, bytes: &[u8]) -> Result<(), StorageError> {

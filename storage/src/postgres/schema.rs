@@ -23,6 +23,10 @@ const STEPS: &[(&str, &str)] = &[
         "V3__series",
         include_str!("../../migrations/0003_series.sql"),
     ),
+    (
+        "V4__journal_base",
+        include_str!("../../migrations/0004_journal_base.sql"),
+    ),
 ];
 
 /// The advisory lock that two migrations at once meet at. Any constant does.

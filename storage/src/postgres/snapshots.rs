@@ -3,6 +3,7 @@
 use super::server::{Parameters, PgServer};
 use crate::StorageError;
 use crate::port::journal::{Snapshot, SnapshotIter};
+use tokio_postgres::Client;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Snapshots that are kept of an account: one to restore from, and one in case it is damaged.
@@ -50,15 +51,26 @@ pub(super) fn newest(
     account_id: &str,
     at_most: u64,
 ) -> Result<Option<Snapshot>, StorageError> {
+    let (on, id) = (server.clone(), account_id.to_owned());
+    server.wait(async move {
+        let client = on.shared().await?;
+        newest_on(&on, &client, &id, at_most).await
+    })
+}
+
+/// As [`newest`], on a connection of the caller's.
+pub(super) async fn newest_on(
+    on: &PgServer,
+    client: &Client,
+    account_id: &str,
+    at_most: u64,
+) -> Result<Option<Snapshot>, StorageError> {
     let mut at_most = at_most;
     loop {
-        let (on, id, up_to) = (server.clone(), account_id.to_owned(), at_most as i64);
-        let row = server.wait(async move {
-            let client = on.shared().await?;
-            let asked = "SELECT sequence, check_sum, state FROM journal_snapshot \
-                         WHERE account_id = $1 AND sequence <= $2 ORDER BY sequence DESC LIMIT 1";
-            on.query_opt(&client, asked, &[&id, &up_to]).await
-        })?;
+        let asked = "SELECT sequence, check_sum, state FROM journal_snapshot \
+                     WHERE account_id = $1 AND sequence <= $2 ORDER BY sequence DESC LIMIT 1";
+        let up_to = at_most as i64;
+        let row = on.query_opt(client, asked, &[&account_id, &up_to]).await?;
         let Some(row) = row else {
             return Ok(None);
         };
