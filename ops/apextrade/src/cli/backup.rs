@@ -39,8 +39,9 @@ pub struct TakeArgs {
     pub data: DataDirArgs,
     /// Folder that holds the backups, made when it is missing, or `s3` for the bucket that
     /// APEX_S3_ENDPOINT, APEX_S3_BUCKET, APEX_S3_ACCESS_KEY and APEX_S3_SECRET_KEY name.
-    #[arg(long, value_name = "FOLDER|s3")]
-    pub to: String,
+    // Optional to the reader alone: `prune` has one of its own.
+    #[arg(long, value_name = "FOLDER|s3", required = true)]
+    pub to: Option<String>,
     /// Afterwards remove all backups there but for the newest N.
     #[arg(long, value_name = "N")]
     pub keep: Option<NonZeroUsize>,

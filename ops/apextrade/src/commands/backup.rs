@@ -21,15 +21,16 @@ struct Done {
 
 /// Takes a backup of the data folder, or removes old ones.
 pub fn run(args: &BackupArgs, settings: &Settings) -> Result<ExitCode> {
-    match &args.command {
-        Some(BackupCommand::Prune(args)) => prune(args, settings),
-        None => take(&args.take, settings),
+    match (&args.command, &args.take.to) {
+        (Some(BackupCommand::Prune(args)), _) => prune(args, settings),
+        (None, Some(to)) => take(&args.take, to, settings),
+        (None, None) => bail!("there is no place to back up to: name it with --to"),
     }
 }
 
-fn take(args: &TakeArgs, settings: &Settings) -> Result<ExitCode> {
+fn take(args: &TakeArgs, to: &str, settings: &Settings) -> Result<ExitCode> {
     let data_dir = args.data.data_dir.as_ref().unwrap_or(&settings.data_dir);
-    let place = place(&args.to, settings)?;
+    let place = place(to, settings)?;
     let taken = backup::take(data_dir, &settings.servers, &place)
         .with_context(|| format!("cannot back data folder \"{}\" up", data_dir.display()))?;
     if !args.json {
