@@ -70,6 +70,17 @@ pub struct RestoreReport {
     pub state_hash: String,
 }
 
+/// Backups that were removed, in the form that `apextrade backup prune --json` prints.
+#[derive(Clone, Debug, Serialize)]
+pub struct PruneReport {
+    /// What is left, oldest first.
+    pub kept: Vec<String>,
+    /// What was removed, oldest first.
+    pub removed: Vec<String>,
+    /// Bytes that only they had.
+    pub removed_bytes: u64,
+}
+
 /// How far an account's journal goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AccountEnd {
@@ -148,13 +159,36 @@ pub fn restore(place: &Place, id: Option<&str>, to: &Path) -> Result<RestoreRepo
     })
 }
 
+/// Keeps the newest `keep` backups of a place, one at least, and removes the others.
+///
+/// Errors: `Usage` when there is no such folder; `Storage`: `Locked` while a backup is taken there,
+/// and what the place cannot do.
+pub fn prune(place: &Place, keep: usize) -> Result<PruneReport, NodeError> {
+    if let Place::Folder(folder) = place {
+        if !folder.is_dir() {
+            return Err(none_there(place, None));
+        }
+        // To open it removes what is half written: by a backup that is being taken.
+        backup::refuse_writers(&FolderObjects::look(folder))?;
+    }
+    let objects = place.open()?;
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now_s = since.unwrap_or_default().as_secs() as i64;
+    let pruned = backup::prune(&*objects, keep, now_s, backup::YOUNG)?;
+    Ok(PruneReport {
+        kept: pruned.kept,
+        removed: pruned.removed,
+        removed_bytes: pruned.removed_bytes,
+    })
+}
+
 fn none_there(place: &Place, id: Option<&str>) -> NodeError {
     let what = id.map_or_else(
         || "no backup".to_owned(),
         |id| format!("no backup \"{id}\""),
     );
     NodeError::Usage(format!(
-        "there is {what} in {place}: check --from and --backup"
+        "there is {what} in {place}: check the folder or bucket, and --backup"
     ))
 }
 

@@ -54,6 +54,12 @@ impl Manifest {
         self.files.iter().map(|file| file.length).sum()
     }
 
+    /// Returns the hashes of the parts that it names.
+    pub(super) fn hashes(&self) -> impl Iterator<Item = ContentHash> {
+        let parts = self.files.iter().flat_map(|file| &file.parts);
+        parts.map(|part| part.hash)
+    }
+
     pub(super) fn write(&self) -> String {
         let mut text = format!("{FIRST_LINE}\nbegun_ns {}\n", self.begun_ns);
         // Writing to a String cannot fail.

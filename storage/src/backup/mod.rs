@@ -3,6 +3,7 @@
 //! ```text
 //! backup/blobs/<sha256>       a part of a file, up to 1 MiB; parts of zeros are left out
 //! backup/manifests/<time>     one backup: its files, of which parts, and where each journal ended
+//! backup/writers/<name>       somebody who writes here now
 //! ```
 //!
 //! A part is stored once, however many backups have it: a journal only grows, so the next backup
@@ -12,15 +13,20 @@
 //! durable (`records/`, snapshots) is read before the journals, so the copy is what a kill at some
 //! moment behind its begin could have left, and starts as such a folder does.
 
+mod blobs;
 mod manifest;
+mod prune;
 mod restore;
 mod take;
 #[cfg(test)]
 mod tests;
+mod writers;
 
 pub use manifest::{JournalEnd, Manifest};
+pub use prune::{Pruned, YOUNG, prune};
 pub use restore::{Restored, UNFINISHED, find, restore};
 pub use take::{Copied, Taken, copy};
+pub use writers::refuse_writers;
 
 use crate::StorageError;
 use crate::error::{Damage, Position};

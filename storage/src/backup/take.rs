@@ -1,14 +1,14 @@
 //! Takes a backup of a data folder, which may be in use.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use super::blobs::Blobs;
 use super::manifest::{FileCopy, JournalEnd, Manifest, Part, is_inside};
-use super::{BLOBS, MANIFESTS, PAGE, PART_BYTES, blob_key};
+use super::{MANIFESTS, PART_BYTES};
 use crate::disk::{Disk, Open, RealDisk, all_zero};
 use crate::embedded::{
     ClosedSegments, Finding, OBJECTS, Scan, accounts_on, base_of, base_path, journal_folder,
@@ -22,6 +22,9 @@ use crate::port::objects::{ContentHash, ObjectKey, Objects};
 /// The lock belongs to the process that uses the folder.
 const LEFT_OUT: [&str; 1] = ["lock"];
 
+/// The archive of market data in a data folder.
+const ARCHIVE: &str = "archive";
+
 /// A journal in use is looked at again: a frame that is being written may be seen in parts. What
 /// is damaged stays so at its place, what is written is whole a moment later.
 const LOOKS: usize = 100;
@@ -31,9 +34,8 @@ const BETWEEN: Duration = Duration::from_millis(5);
 
 /// A copy whose manifest is not stored yet: nobody finds it.
 pub struct Copied<'a> {
-    objects: &'a dyn Objects,
+    blobs: Blobs<'a>,
     manifest: Manifest,
-    counts: Counts,
 }
 
 impl std::fmt::Debug for Copied<'_> {
@@ -42,13 +44,6 @@ impl std::fmt::Debug for Copied<'_> {
             .field("manifest", &self.manifest)
             .finish_non_exhaustive()
     }
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Counts {
-    copied_parts: u64,
-    copied_bytes: u64,
-    known_bytes: u64,
 }
 
 /// A backup that was taken.
@@ -87,9 +82,7 @@ pub fn copy<'a>(
     let mut taking = Taking {
         root: data_dir,
         disk: &RealDisk,
-        objects,
-        known: known_blobs(objects)?,
-        counts: Counts::default(),
+        blobs: Blobs::open(objects)?,
         files: Vec::new(),
     };
     // Before the journals, see the module.
@@ -125,6 +118,7 @@ pub fn copy<'a>(
     // Behind the journals: what a base leaves to it is there before the base is.
     taking.own_objects("journals")?;
     taking.tree(&data_dir.join("series"))?;
+    taking.archive()?;
     let manifest = Manifest {
         begun_ns,
         state_hash: String::new(),
@@ -132,9 +126,8 @@ pub fn copy<'a>(
         files: taking.files,
     };
     Ok(Copied {
-        objects,
+        blobs: taking.blobs,
         manifest,
-        counts: taking.counts,
     })
 }
 
@@ -148,13 +141,14 @@ impl Copied<'_> {
         let id = format!("{:020}", self.manifest.begun_ns);
         let key = ObjectKey::new(&format!("{MANIFESTS}{id}"))?;
         let text = self.manifest.write();
-        self.objects.put(&key, &mut text.as_bytes())?;
+        self.blobs.objects.put(&key, &mut text.as_bytes())?;
+        let counts = self.blobs.counts;
         Ok(Taken {
             id,
             manifest: self.manifest,
-            copied_parts: self.counts.copied_parts,
-            copied_bytes: self.counts.copied_bytes,
-            known_bytes: self.counts.known_bytes,
+            copied_parts: counts.copied_parts,
+            copied_bytes: counts.copied_bytes,
+            known_bytes: counts.known_bytes,
         })
     }
 }
@@ -182,17 +176,14 @@ fn replay(
     }
 }
 
-struct Taking<'a> {
-    root: &'a Path,
-    disk: &'a dyn Disk,
-    objects: &'a dyn Objects,
-    /// Stored parts and their lengths: one of another length was damaged there.
-    known: BTreeMap<String, u64>,
-    counts: Counts,
+struct Taking<'r, 'a> {
+    root: &'r Path,
+    disk: &'r dyn Disk,
+    blobs: Blobs<'a>,
     files: Vec<FileCopy>,
 }
 
-impl Taking<'_> {
+impl Taking<'_, '_> {
     /// Copies the files of a folder and of the folders in it.
     fn tree(&mut self, folder: &Path) -> Result<(), StorageError> {
         self.folder(folder)?;
@@ -209,6 +200,39 @@ impl Taking<'_> {
         // The hashes behind the content: one that is stored meanwhile is there without its content.
         for part in ["data", "hashes"] {
             self.tree(&objects.join(part).join(name))?;
+        }
+        Ok(())
+    }
+
+    /// Copies the archive of market data: each file with the hash of just that content, since an
+    /// import may replace it meanwhile.
+    fn archive(&mut self) -> Result<(), StorageError> {
+        let root = self.root.join(ARCHIVE);
+        self.archived(&root.join("data"), &root)
+    }
+
+    fn archived(&mut self, folder: &Path, root: &Path) -> Result<(), StorageError> {
+        let failed = |error| StorageError::io("list", folder, error);
+        for path in self.disk.files(folder).map_err(failed)? {
+            let hash = self.hashed_file(&path)?;
+            // One that went away meanwhile has no hash either.
+            if let Some(hash) = hash {
+                let key = path.strip_prefix(root.join("data")).unwrap_or(&path);
+                let content = format!("{hash}\n");
+                let part = Part {
+                    offset: 0,
+                    bytes: content.len() as u64,
+                    hash: self.blobs.store(content.as_bytes())?,
+                };
+                self.files.push(FileCopy {
+                    path: self.relative(&root.join("hashes").join(key))?,
+                    length: part.bytes,
+                    parts: vec![part],
+                });
+            }
+        }
+        for inner in self.disk.folders(folder).map_err(failed)? {
+            self.archived(&inner, root)?;
         }
         Ok(())
     }
@@ -279,6 +303,24 @@ impl Taking<'_> {
 
     /// Copies a file; behind `used_bytes` it counts as zeros.
     fn file(&mut self, path: &Path, used_bytes: Option<u64>) -> Result<(), StorageError> {
+        self.copy(path, used_bytes, &mut |_| {})
+    }
+
+    /// Copies a whole file and returns the hash of its content.
+    fn hashed_file(&mut self, path: &Path) -> Result<Option<ContentHash>, StorageError> {
+        let mut hash = Sha256::new();
+        let before = self.files.len();
+        self.copy(path, None, &mut |content| hash.update(content))?;
+        let is_there = self.files.len() > before;
+        Ok(is_there.then(|| ContentHash(hash.finalize().into())))
+    }
+
+    fn copy(
+        &mut self,
+        path: &Path,
+        used_bytes: Option<u64>,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), StorageError> {
         let failed = |error| StorageError::io("read", path, error);
         let file = match self.disk.open(path, Open::Read) {
             Ok(file) => file,
@@ -304,8 +346,9 @@ impl Taking<'_> {
                 break;
             }
             let content = &block[..read];
+            each(content);
             if !all_zero(content) {
-                let (hash, bytes) = (self.store(content)?, read as u64);
+                let (hash, bytes) = (self.blobs.store(content)?, read as u64);
                 copy.parts.push(Part {
                     offset,
                     bytes,
@@ -318,21 +361,6 @@ impl Taking<'_> {
         Ok(())
     }
 
-    /// Stores a part unless it is there.
-    fn store(&mut self, content: &[u8]) -> Result<ContentHash, StorageError> {
-        let (hash, bytes) = (ContentHash(Sha256::digest(content).into()), content.len());
-        let key = blob_key(&hash)?;
-        if self.known.get(key.as_str()) == Some(&(bytes as u64)) {
-            self.counts.known_bytes += bytes as u64;
-            return Ok(hash);
-        }
-        self.objects.put(&key, &mut &*content)?;
-        self.counts.copied_parts += 1;
-        self.counts.copied_bytes += bytes as u64;
-        self.known.insert(key.to_string(), bytes as u64);
-        Ok(hash)
-    }
-
     fn relative(&self, path: &Path) -> Result<String, StorageError> {
         let below = path.strip_prefix(self.root).ok().and_then(Path::to_str);
         let below = below.filter(|below| is_inside(below));
@@ -341,19 +369,5 @@ impl Taking<'_> {
             name: path.display().to_string(),
             form: "UTF-8 without line breaks",
         })
-    }
-}
-
-fn known_blobs(objects: &dyn Objects) -> Result<BTreeMap<String, u64>, StorageError> {
-    let mut known = BTreeMap::new();
-    let mut last: Option<ObjectKey> = None;
-    loop {
-        let page = objects.list(BLOBS, last.as_ref(), PAGE)?;
-        let is_last = page.len() < PAGE;
-        last = page.last().map(|info| info.key.clone());
-        known.extend(page.into_iter().map(|it| (it.key.to_string(), it.bytes)));
-        if is_last {
-            return Ok(known);
-        }
     }
 }

@@ -241,3 +241,30 @@ fn a_damaged_journal_is_no_backup_and_a_damaged_part_no_start() {
         2
     );
 }
+
+#[test]
+fn the_archive_is_in_it_and_is_copied_once() {
+    let world = World::new();
+    let archive = world.path("data/archive");
+    let key = ObjectKey::new("market/trades/rows.parquet").unwrap();
+    let store = FolderObjects::open(&archive).unwrap();
+    store.put(&key, &mut &b"first rows"[..]).unwrap();
+    let (first, _) = world.take(1);
+    let (again, _) = world.take(2);
+    assert!(first.copied_bytes > again.copied_bytes);
+    assert_eq!(again.copied_bytes, 0);
+    // As an import leaves it that is between the new content and the last line of its hash.
+    store.put(&key, &mut &b"more rows"[..]).unwrap();
+    let hashes = archive.join("hashes").join(key.as_str());
+    let hash = fs::read_to_string(&hashes).unwrap();
+    fs::write(&hashes, "").unwrap();
+    world.take(3);
+    fs::write(&hashes, hash).unwrap();
+    for (id, content) in [("1", &b"first rows"[..]), ("3", b"more rows")] {
+        let to = world.path(&format!("archive-{id}"));
+        let id = format!("{id:0>20}");
+        world.bring_back(Some(&id), &to).unwrap();
+        let restored = FolderObjects::open(&to.join("archive")).unwrap();
+        assert_eq!(restored.get(&key).unwrap().as_deref(), Some(content));
+    }
+}

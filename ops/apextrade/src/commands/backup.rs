@@ -1,32 +1,82 @@
 //! `apextrade backup` and `apextrade restore`.
 
-use crate::cli::{BackupArgs, RestoreArgs};
+use crate::cli::{BackupArgs, BackupCommand, PruneArgs, RestoreArgs, TakeArgs};
 use crate::config::Settings;
 use anyhow::{Context, Result, bail};
-use apex_node::backup::{self, AccountEnd, Place};
+use apex_node::backup::{self, AccountEnd, BackupReport, Place, PruneReport};
+use serde::Serialize;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Takes a backup of the data folder.
+/// What `backup --json` prints.
+#[derive(Serialize)]
+struct Done {
+    #[serde(flatten)]
+    taken: BackupReport,
+    /// With `--keep`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pruned: Option<PruneReport>,
+}
+
+/// Takes a backup of the data folder, or removes old ones.
 pub fn run(args: &BackupArgs, settings: &Settings) -> Result<ExitCode> {
+    match (&args.command, &args.take.to) {
+        (Some(BackupCommand::Prune(args)), _) => prune(args, settings),
+        (None, Some(to)) => take(&args.take, to, settings),
+        (None, None) => bail!("there is no place to back up to: name it with --to"),
+    }
+}
+
+fn take(args: &TakeArgs, to: &str, settings: &Settings) -> Result<ExitCode> {
     let data_dir = args.data.data_dir.as_ref().unwrap_or(&settings.data_dir);
-    let place = place(&args.to, settings)?;
+    let place = place(to, settings)?;
     let taken = backup::take(data_dir, &settings.servers, &place)
         .with_context(|| format!("cannot back data folder \"{}\" up", data_dir.display()))?;
-    if args.json {
-        crate::say!("{}", serde_json::to_string(&taken)?);
-        return Ok(ExitCode::SUCCESS);
+    if !args.json {
+        print_accounts(&taken.accounts);
+        crate::say!(
+            "backup {} in {place}: {} of {} bytes copied in {:.2} s, state hash {}",
+            taken.backup,
+            taken.copied_bytes,
+            taken.copied_bytes + taken.known_bytes,
+            taken.seconds,
+            taken.state_hash
+        );
     }
-    print_accounts(&taken.accounts);
-    crate::say!(
-        "backup {} in {place}: {} of {} bytes copied in {:.2} s, state hash {}",
-        taken.backup,
-        taken.copied_bytes,
-        taken.copied_bytes + taken.known_bytes,
-        taken.seconds,
-        taken.state_hash
-    );
+    // The backup stands, whatever becomes of the older ones.
+    let pruned = args.keep.map(|keep| pruned(&place, keep)).transpose();
+    let pruned = pruned.with_context(|| format!("backup {} was taken", taken.backup))?;
+    if args.json {
+        crate::say!("{}", serde_json::to_string(&Done { taken, pruned })?);
+    } else if let Some(pruned) = pruned {
+        print_pruned(&pruned);
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn prune(args: &PruneArgs, settings: &Settings) -> Result<ExitCode> {
+    let pruned = pruned(&place(&args.to, settings)?, args.keep)?;
+    if args.json {
+        crate::say!("{}", serde_json::to_string(&pruned)?);
+    } else {
+        print_pruned(&pruned);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn pruned(place: &Place, keep: NonZeroUsize) -> Result<PruneReport> {
+    backup::prune(place, keep.get())
+        .with_context(|| format!("cannot remove old backups in {place}"))
+}
+
+fn print_pruned(pruned: &PruneReport) {
+    crate::say!(
+        "{} old backups removed with {} bytes, {} kept",
+        pruned.removed.len(),
+        pruned.removed_bytes,
+        pruned.kept.len()
+    );
 }
 
 /// Restores a backup into an empty folder.

@@ -1,0 +1,90 @@
+"""Backups from outside: the archive comes back, old ones go, and nothing goes under a backup."""
+
+import os
+
+HOUR = 3_600
+
+
+def make_csv(path, prices):
+    rows = [f"{1_700_000_000_000_000_000 + index},{price},1"
+            for index, price in enumerate(prices)]
+    path.write_text("\n".join(["ts_ns,price,size", *rows]) + "\n")
+    return path
+
+
+def parts(store):
+    return sorted((store / "data" / "backup" / "blobs").iterdir())
+
+
+def take(cli, data_dir, store, *more):
+    return cli("backup", "--to", store, "--data-dir", data_dir, "--json", *more).json
+
+
+def test_old_backups_go_with_what_only_they_had_and_the_archive_comes_back(
+        cli, server, data_dir, tmp_path):
+    store, mark = tmp_path / "store", data_dir / "of-a-person"
+    mark.write_text("first")
+    first = take(cli, data_dir, store)
+    mark.write_text("second")
+    server.stop()
+    csv = make_csv(tmp_path / "ticks.csv", range(100, 400))
+    cli("import", csv, "--instrument", "IBM.XNYS", "--data-dir", data_dir)
+    second = take(cli, data_dir, store)
+    again = take(cli, data_dir, store)
+    assert again["copied_bytes"] == 0, again
+
+    # Parts that are young stay, whoever needed them.
+    before = parts(store)
+    done = take(cli, data_dir, store, "--keep", "2")
+    assert done["pruned"]["removed"] == [first["backup"], second["backup"]]
+    assert done["pruned"]["kept"] == [again["backup"], done["backup"]]
+    assert parts(store) == before
+    for part in before:
+        then = part.stat().st_mtime - 7 * HOUR
+        os.utime(part, (then, then))
+    pruned = cli("backup", "prune", "--to", store, "--keep", "1", "--json").json
+    assert pruned["removed"] == [again["backup"]] and pruned["removed_bytes"] > 0, pruned
+    assert 0 < len(parts(store)) < len(before)
+
+    restored = tmp_path / "restored"
+    cli("restore", "--from", store, "--data-dir", restored)
+    assert (restored / "of-a-person").read_text() == "second"
+    exported = []
+    for folder in (data_dir, restored):
+        out = tmp_path / f"{folder.name}.csv"
+        cli("export", "--instrument", "IBM.XNYS", "--kind", "trades", "--out", out,
+            "--data-dir", folder)
+        exported.append(out.read_text())
+    assert exported[0] == exported[1] and len(exported[0].splitlines()) == 301
+    gone = cli("restore", "--from", store, "--backup", first["backup"], "--data-dir",
+               tmp_path / "gone", check=False)
+    assert gone.returncode == 1 and "no backup" in gone.stderr, gone.stderr
+
+
+def test_a_part_that_was_changed_is_named_and_nothing_starts_on_it(cli, server, data_dir, tmp_path):
+    store, restored = tmp_path / "store", tmp_path / "restored"
+    take(cli, data_dir, store)
+    largest = max(parts(store), key=lambda part: part.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.write_bytes(content)
+    refused = cli("restore", "--from", store, "--data-dir", restored, check=False)
+    assert refused.returncode == 1 and largest.name in refused.stderr, refused.stderr
+    started = cli("verify", "--data-dir", restored, check=False)
+    assert started.returncode == 1 and "restore" in started.stderr, started.stderr
+
+
+def test_nothing_is_removed_while_a_backup_is_taken(cli, server, data_dir, tmp_path):
+    store = tmp_path / "store"
+    for _ in range(2):
+        take(cli, data_dir, store)
+    mark = store / "data" / "backup" / "writers" / "backup-1-1"
+    mark.parent.mkdir(exist_ok=True)
+    mark.write_bytes(b"")
+    refused = cli("backup", "prune", "--to", store, "--keep", "1", check=False)
+    assert refused.returncode == 1, refused.stdout
+    assert "a backup that is being taken" in refused.stderr, refused.stderr
+    assert len(list((store / "data" / "backup" / "manifests").iterdir())) == 2
+    for wrong in (["--keep", "0"], []):
+        usage = cli("backup", "prune", "--to", store, *wrong, check=False)
+        assert usage.returncode == 2, usage.stderr
