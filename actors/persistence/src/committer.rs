@@ -164,6 +164,8 @@ impl Committer {
         if let Err(error) = self.journal.probe() {
             self.notices.failed(&error);
         }
+        // The server may be back without a commit, and away again at the next one: that is told anew.
+        self.told_away &= matches!(self.journal.state(), JournalState::Away { .. });
     }
 
     /// Returns how the journal stands; `Full` as long as a decision waits for space.

@@ -266,3 +266,29 @@ fn that_the_server_is_away_is_told_before_what_is_durable_without_it() {
     assert_eq!(write(true), [Health(JournalHealth::Away), Durable(5)]);
     assert_eq!(bench.committer.health(), JournalHealth::Away);
 }
+
+#[test]
+fn a_server_that_was_back_between_two_commits_is_told_away_again() {
+    use Notice::{Durable, Health};
+    let mut bench = Bench::new();
+    let cancel = |bench: &mut Bench| {
+        bench.decide(1, KB);
+        bench.committer.write();
+        heard(&bench.notices)
+    };
+    bench.watch.set_away(true);
+    assert_eq!(
+        cancel(&mut bench),
+        [Health(JournalHealth::Away), Durable(1)]
+    );
+    bench.committer.probe();
+    assert_eq!(cancel(&mut bench), [Durable(2)]);
+    bench.watch.set_away(false);
+    bench.committer.probe();
+    assert_eq!(bench.committer.health(), JournalHealth::Ready);
+    bench.watch.set_away(true);
+    assert_eq!(
+        cancel(&mut bench),
+        [Health(JournalHealth::Away), Durable(3)]
+    );
+}
