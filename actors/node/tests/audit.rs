@@ -34,6 +34,8 @@ async fn a_database_keeps_the_audit_over_runs_and_changed_rows_are_named() {
     let first = check(&options).audit.unwrap();
     // Started, the key of admin, stopped.
     assert_eq!((first.records, first.unseen), (3, 0));
+    let chain = "SELECT encode(chain, 'hex') FROM journal_account WHERE account_id = '=audit'";
+    let chain = postgres.query("apex", chain).unwrap();
     run(&options).await;
     let found = check(&options);
     let second = found.audit.unwrap();
@@ -41,10 +43,15 @@ async fn a_database_keeps_the_audit_over_runs_and_changed_rows_are_named() {
     assert_eq!((second.records, second.unseen), (5, 0));
     assert_eq!(second.audit_id, first.audit_id);
 
-    // The newest rows are taken away, and the journal's end with them.
+    // The newest rows are taken away, and the journal's end is made what it was before them.
+    let end = format!(
+        "UPDATE journal_account SET sequence = 3, chain = decode('{}', 'hex') \
+         WHERE account_id = '=audit'",
+        chain.trim()
+    );
     for change in [
         "DELETE FROM journal_frame WHERE account_id = '=audit' AND first_sequence > 3",
-        "UPDATE journal_account SET sequence = 3 WHERE account_id = '=audit'",
+        &end,
     ] {
         postgres.query("apex", change).unwrap();
     }

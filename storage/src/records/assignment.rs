@@ -9,7 +9,7 @@ use std::fmt;
 
 /// Looks again at an assignment that its owner renewed at the same moment, or that others claimed
 /// too. Renewals are seconds apart, so a second one in a row is rare.
-const ATTEMPTS: u32 = 16;
+const ATTEMPTS: u32 = 64;
 
 /// What is run by one node at a time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
