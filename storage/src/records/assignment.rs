@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Looks again at an assignment that its owner renewed at the same moment, or that others claimed
-/// too. Renewals are seconds apart, so a second one in a row is rare.
+/// too. Renewals are seconds apart, so a second one in a row is rare; against an owner that renews
+/// as fast as it can, 16 were not enough.
 const ATTEMPTS: u32 = 64;
 
 /// What is run by one node at a time.
