@@ -113,7 +113,11 @@ struct DuckDb {
 
 impl DuckDb {
     fn start(path: &Path) -> DuckDb {
-        let python = std::env::var("APEX_PYTHON").unwrap_or_else(|_| ".venv/bin/python".to_owned());
+        let python = std::env::var("APEX_PYTHON")
+            // Cargo runs a bench in its package's folder.
+            .unwrap_or_else(|_| {
+                concat!(env!("CARGO_MANIFEST_DIR"), "/../.venv/bin/python").to_owned()
+            });
         let mut process = Command::new(&python)
             .args(["-c", DUCKDB])
             .arg(path)

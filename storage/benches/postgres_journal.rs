@@ -1,5 +1,7 @@
 //! How many orders a second become durable on PostgreSQL, and how long one takes: 64 accounts that
-//! commit one order each at a time, against plain connections that do the same.
+//! commit one order each at a time, against plain connections that do the same. Accounts that are
+//! never idle wait for each other, as 64 callers of any server do; so that one commit is laid beside
+//! one commit, the accounts are also run at the pace that a plain connection reached.
 //!
 //! `cargo bench -p apex-storage --features testkit --bench postgres_journal --profile fast
 //! [-- SECONDS]`; starts a PostgreSQL of its own. With `-- rss MILLIONS` instead: how much memory it
@@ -38,8 +40,14 @@ fn figure(mut spent: Vec<Duration>, wall: Duration) -> Figure {
     }
 }
 
-/// Runs `writers` threads for `wall`, each with what `make` gives it.
-fn run<W, F>(writers: usize, wall: Duration, make: impl Fn(usize) -> W) -> Figure
+/// Runs `writers` threads for `wall`, each with what `make` gives it: without a pause, or with an
+/// order each `every`. What is late then counts from when it was due.
+fn run<W, F>(
+    writers: usize,
+    wall: Duration,
+    every: Option<Duration>,
+    make: impl Fn(usize) -> W,
+) -> Figure
 where
     W: FnOnce() -> F + Send + 'static,
     F: FnMut(),
@@ -54,10 +62,17 @@ where
                 order();
                 ready.wait();
                 let mut spent = Vec::new();
+                // Not all at once.
+                let mut due = Instant::now() + every.unwrap_or_default() * number as u32 / 64;
                 while !stop.load(Ordering::Relaxed) {
-                    let begun = Instant::now();
+                    if every.is_some() {
+                        thread::sleep(due.saturating_duration_since(Instant::now()));
+                    } else {
+                        due = Instant::now();
+                    }
                     order();
-                    spent.push(begun.elapsed());
+                    spent.push(due.elapsed());
+                    due += every.unwrap_or_default();
                 }
                 spent
             })
@@ -74,11 +89,17 @@ where
     figure(spent, begun.elapsed())
 }
 
-fn journals(journals: &PgJournals, wall: Duration, round: usize) -> Figure {
-    run(WRITERS, wall, |number| {
+fn journals(
+    journals: &PgJournals,
+    wall: Duration,
+    round: usize,
+    every: Option<Duration>,
+) -> Figure {
+    run(WRITERS, wall, every, |number| {
         let journals = journals.clone();
         move || {
-            let id = format!("round-{round}-{number}");
+            let pace = if every.is_some() { "paced" } else { "full" };
+            let id = format!("round-{round}-{pace}-{number}");
             let mut journal = journals.open(&id).expect("it opens");
             let mut sequence = 0;
             move || {
@@ -102,7 +123,7 @@ fn journals(journals: &PgJournals, wall: Duration, round: usize) -> Figure {
 
 /// One connection each, that inserts a row and commits it.
 fn plain(postgres: &Postgres, writers: usize, wall: Duration, round: usize) -> Figure {
-    run(writers, wall, |number| {
+    run(writers, wall, None, |number| {
         let url = postgres.url();
         move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -211,13 +232,16 @@ fn main() {
     migrate(&server).expect("the tables are made");
     let accounts = PgJournals::new(&server).expect("the tables are there");
     for round in 0..3 {
-        let grouped = journals(&accounts, wall, round);
+        let grouped = journals(&accounts, wall, round, None);
         let one = plain(&postgres, 1, wall, round);
+        let every = Duration::from_secs_f64(WRITERS as f64 / one.rate);
+        let paced = journals(&accounts, wall, round, Some(every));
         let many = plain(&postgres, WRITERS, wall, round);
         for (name, figure) in [
             ("journal, 64 accounts", &grouped),
             ("one connection, a commit each", &one),
             ("64 connections, a commit each", &many),
+            ("journal at one's pace", &paced),
         ] {
             println!(
                 "{name:30} {:8.0} orders/s, p50 {:.2} ms, p99 {:.2} ms",
@@ -225,10 +249,12 @@ fn main() {
             );
         }
         println!(
-            "times one connection: {:.1}; times 64: {:.2}; p99 against a commit's: {:.2}",
+            "times one connection: {:.1}; times 64: {:.2}; p99 against that of 64: {:.2}, at one's \
+             pace against a commit's: {:.2}",
             grouped.rate / one.rate,
             grouped.rate / many.rate,
-            grouped.p99 / one.p99
+            grouped.p99 / many.p99,
+            paced.p99 / one.p99
         );
     }
 }

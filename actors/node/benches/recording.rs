@@ -30,8 +30,8 @@ const PACE: u64 = 50_000;
 /// How often a part of them is published.
 const BEAT: Duration = Duration::from_millis(5);
 
-/// How long a turn takes.
-const TURN: Duration = Duration::from_secs(8);
+/// How long a turn takes: longer than what is between two roll-ups.
+const TURN: Duration = Duration::from_secs(15);
 
 /// Between two orders.
 const ORDERS: Duration = Duration::from_millis(2);

@@ -114,7 +114,8 @@ impl NodeMetrics {
             gauge.with_label_values(&none).set(value);
         };
         gauge(&metrics.held, state.figures.held as i64);
-        gauge(&metrics.failing, i64::from(state.failing.is_some()));
+        let failing = state.failing.is_some() || state.upkeep_failing.is_some();
+        gauge(&metrics.failing, i64::from(failing));
         let (compared, differ) = (&metrics.bars_compared, &metrics.bars_differ);
         set(&compared.with_label_values(&none), state.bars.compared);
         set(&differ.with_label_values(&none), state.bars.differ);

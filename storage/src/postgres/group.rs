@@ -24,9 +24,9 @@ const WAITING: usize = 4_096;
 const GROUP: usize = 256;
 const GROUP_BYTES: usize = 8 << 20;
 
-/// Statements under way at a time: while one waits for the server's disk the next is sent, and
-/// the server syncs them together.
-const WRITERS: usize = 3;
+/// Statements under way at a time: while one waits for the server's disk the next is sent. More of
+/// them make smaller groups, which cost the server more than the wait (benches/RESULTS.md).
+const WRITERS: usize = 2;
 
 /// From the first pause between two attempts, doubled each time, to the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
@@ -196,19 +196,26 @@ impl Writer {
             let client = self.server.connection().await?;
             // It may have been started again with other settings.
             self.server.check_keeps(&client).await?;
+            self.server.within(client.batch_execute(PLAN_ONCE)).await?;
             let statement = self.server.within(client.prepare(WRITE)).await?;
             self.connected = Some((client, statement));
         }
         let Some((client, statement)) = &self.connected else {
             return Err(self.server.unavailable("there is no connection").into());
         };
+        // In one order in all statements, so that two that share accounts do not lock crosswise.
+        group.sort_by(|one, other| {
+            (&one.account_id, one.epoch).cmp(&(&other.account_id, other.epoch))
+        });
         let written = self.write(client, statement, group).await;
         if let Err(Failure::Trouble(_)) = &written {
             group.iter_mut().for_each(|batch| batch.in_doubt = true);
         }
         let moved = written?;
+        let mut place = 0;
         group.retain(|batch| {
-            let is_moved = moved.contains(&(batch.account_id.clone(), batch.epoch));
+            let is_moved = moved.contains(&place);
+            place += 1;
             if is_moved {
                 answer(batch, Ok(()));
             }
@@ -222,35 +229,28 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the batches whose account still stands before them, and returns those.
+    /// Writes the batches whose account still stands before them, and returns the places of those
+    /// in the group.
     async fn write(
         &self,
         client: &Client,
         statement: &Statement,
         group: &[Batch],
-    ) -> Result<BTreeSet<(String, i64)>, Failure> {
-        // In one order in all statements, so that two that share accounts do not lock crosswise.
-        let mut group: Vec<&Batch> = group.iter().collect();
-        group.sort_by_key(|batch| (&batch.account_id, batch.epoch));
-        let group = &group;
+    ) -> Result<BTreeSet<i64>, Failure> {
         let accounts: Vec<&str> = column(group, |batch| batch.account_id.as_str());
         let epochs: Vec<i64> = column(group, |batch| batch.epoch);
         let before: Vec<i64> = column(group, |batch| batch.before.sequence as i64);
         let before_chains: Vec<&[u8]> = column(group, |batch| &batch.before.chain.0[..]);
         let after: Vec<i64> = column(group, |batch| batch.after.sequence as i64);
         let after_chains: Vec<&[u8]> = column(group, |batch| &batch.after.chain.0[..]);
-        let rows: Vec<(&str, i64, &Row)> = group
-            .iter()
-            .flat_map(|batch| {
-                let (id, epoch) = (batch.account_id.as_str(), batch.epoch);
-                batch.rows.iter().map(move |row| (id, epoch, row))
-            })
+        let rows: Vec<(i64, &Row)> = (0..)
+            .zip(group)
+            .flat_map(|(place, batch)| batch.rows.iter().map(move |row| (place, row)))
             .collect();
-        let row_accounts: Vec<&str> = rows.iter().map(|(id, ..)| *id).collect();
-        let row_epochs: Vec<i64> = rows.iter().map(|(_, epoch, _)| *epoch).collect();
-        let firsts: Vec<i64> = rows.iter().map(|(.., row)| row.first as i64).collect();
-        let lasts: Vec<i64> = rows.iter().map(|(.., row)| row.last as i64).collect();
-        let frames: Vec<&[u8]> = rows.iter().map(|(.., row)| &row.frame[..]).collect();
+        let places: Vec<i64> = rows.iter().map(|(place, _)| *place).collect();
+        let firsts: Vec<i64> = rows.iter().map(|(_, row)| row.first as i64).collect();
+        let lasts: Vec<i64> = rows.iter().map(|(_, row)| row.last as i64).collect();
+        let frames: Vec<&[u8]> = rows.iter().map(|(_, row)| &row.frame[..]).collect();
         let parameters: Parameters<'_> = &[
             &accounts,
             &epochs,
@@ -258,15 +258,18 @@ impl Writer {
             &before_chains,
             &after,
             &after_chains,
-            &row_accounts,
-            &row_epochs,
+            &places,
             &firsts,
             &lasts,
             &frames,
         ];
         let asked = self.server.query_or_refusal(client, statement, parameters);
         let rows = asked.await?;
-        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+        // Without a row there is no array to speak of.
+        let moved = rows
+            .first()
+            .and_then(|row| row.get::<_, Option<Vec<i64>>>(0));
+        Ok(moved.unwrap_or_default().into_iter().collect())
     }
 
     /// Finds out what became of a batch that moved nothing: an earlier attempt has stored it, or
@@ -307,14 +310,19 @@ impl Writer {
     }
 }
 
-/// Moves each account's head and stores its rows, or does neither.
+/// One plan for groups of any size, which goes by each account's key: a plan of its own for each
+/// group takes the server longer than what is to be done.
+const PLAN_ONCE: &str = "SET plan_cache_mode = force_generic_plan";
+
+/// Moves each account's head and stores its rows, or does neither. Places count from 0.
 const WRITE: &str = "
 WITH asked AS (
     SELECT * FROM unnest($1::text[], $2::int8[], $3::int8[], $4::bytea[], $5::int8[], $6::bytea[])
-    AS asked (account_id, epoch, before, before_chain, after, after_chain)
+    WITH ORDINALITY
+    AS asked (account_id, epoch, before, before_chain, after, after_chain, number)
 ), given AS (
-    SELECT * FROM unnest($7::text[], $8::int8[], $9::int8[], $10::int8[], $11::bytea[])
-    AS given (account_id, epoch, first_sequence, last_sequence, frame)
+    SELECT * FROM unnest($7::int8[], $8::int8[], $9::int8[], $10::bytea[])
+    AS given (place, first_sequence, last_sequence, frame)
 ), moved AS (
     UPDATE journal_account AS account
     SET sequence = asked.after, chain = asked.after_chain
@@ -323,16 +331,16 @@ WITH asked AS (
       AND account.epoch = asked.epoch
       AND account.sequence = asked.before
       AND account.chain = asked.before_chain
-    RETURNING account.account_id, account.epoch
+    RETURNING asked.number - 1 AS place, account.account_id, account.epoch
 ), stored AS (
     INSERT INTO journal_frame (account_id, last_sequence, first_sequence, epoch, frame)
-    SELECT given.account_id, given.last_sequence, given.first_sequence, given.epoch, given.frame
-    FROM given JOIN moved USING (account_id, epoch)
+    SELECT moved.account_id, given.last_sequence, given.first_sequence, moved.epoch, given.frame
+    FROM given JOIN moved USING (place)
 )
-SELECT account_id, epoch FROM moved";
+SELECT array_agg(place) FROM moved";
 
-fn column<'a, T>(group: &[&'a Batch], of: impl Fn(&'a Batch) -> T) -> Vec<T> {
-    group.iter().map(|batch| of(batch)).collect()
+fn column<'a, T>(group: &'a [Batch], of: impl Fn(&'a Batch) -> T) -> Vec<T> {
+    group.iter().map(of).collect()
 }
 
 fn fenced(batch: &Batch, found: i64) -> StorageError {

@@ -11,14 +11,16 @@ pub mod check;
 mod lane;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use apex_domain::market::{Bar, BarSpec, Quote, Trade};
-use apex_domain::{Instrument, InstrumentId, UnixNanos};
-use apex_storage::port::series::{BarRow, DAY_NS, Kind, QuoteRow, Stream, TradeRow};
+use apex_domain::{Instrument, InstrumentId};
+use apex_storage::port::series::{BarRow, Kind, QuoteRow, Stream, TradeRow};
 use apex_storage::{Series, StorageError};
 use lane::Lane;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+pub use upkeep::Upkeep;
 
 /// Rows that are held at most, over all streams: some ten megabytes, and half a minute of a busy
 /// market.
@@ -71,8 +73,6 @@ pub struct Keeper {
     quotes: BTreeMap<InstrumentId, Lane<QuoteRow>>,
     bars: BTreeMap<(InstrumentId, BarSpec), Lane<BarRow>>,
     figures: RecorderFigures,
-    /// The day that was last settled.
-    maintained: Option<i64>,
 }
 
 impl std::fmt::Debug for Keeper {
@@ -92,7 +92,6 @@ impl Keeper {
             quotes: BTreeMap::new(),
             bars: BTreeMap::new(),
             figures: RecorderFigures::default(),
-            maintained: None,
         }
     }
 
@@ -172,37 +171,5 @@ impl Keeper {
         let lanes = lanes.chain(self.quotes.values().map(Lane::held));
         self.figures.held = lanes.chain(self.bars.values().map(Lane::held)).sum();
         failed.map_or(Ok(()), Err)
-    }
-
-    /// Brings roll-ups up to date and, once a day, makes room for the next and forgets what is older
-    /// than it is kept for. Blocking.
-    ///
-    /// Errors: those of the series; the next call goes on.
-    pub fn maintain(&mut self, now: UnixNanos) -> Result<(), StorageError> {
-        self.series.roll_up()?;
-        let day = now.0.div_euclid(DAY_NS);
-        if self.maintained == Some(day) {
-            return Ok(());
-        }
-        self.series.maintain(now)?;
-        for (kind, days) in [
-            (Kind::Trades, self.retention.trades),
-            (Kind::Quotes, self.retention.quotes),
-            (Kind::Bars, self.retention.bars),
-        ] {
-            if days > 0 {
-                let before = UnixNanos((day - i64::from(days)) * DAY_NS);
-                let forgotten = self.series.forget(kind, before)?;
-                if forgotten > 0 {
-                    tracing::info!(
-                        ?kind,
-                        forgotten,
-                        "days of recorded market data were forgotten"
-                    );
-                }
-            }
-        }
-        self.maintained = Some(day);
-        Ok(())
     }
 }

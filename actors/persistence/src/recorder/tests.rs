@@ -1,9 +1,9 @@
 use super::*;
 use apex_domain::market::Level;
 use apex_domain::matching::SimInstrument;
-use apex_domain::{Price, Quantity};
+use apex_domain::{Price, Quantity, UnixNanos};
 use apex_storage::MemorySeries;
-use apex_storage::port::series::{Decimals, Gap, RollUp, Rows, TimeRange, Written};
+use apex_storage::port::series::{DAY_NS, Decimals, Gap, RollUp, Rows, TimeRange, Written};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
@@ -157,7 +157,9 @@ fn days_are_forgotten_by_their_kind_once_a_day() {
         keeper.trade(&a, &trade(&a, day, day * DAY_NS));
     }
     keeper.write().unwrap();
-    keeper.maintain(UnixNanos(4 * DAY_NS + 1)).unwrap();
+    Upkeep::new(series.clone(), retention)
+        .run(UnixNanos(4 * DAY_NS + 1))
+        .unwrap();
     let left: Vec<i64> = prices(&series, &a)
         .into_iter()
         .map(|(_, day)| day)
