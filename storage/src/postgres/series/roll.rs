@@ -18,9 +18,13 @@ const JOINED: i64 = 15;
 
 const MINUTE_NS: i64 = RollUp::Minute.interval_ns();
 
-/// Where a cell begins, also before 1970.
-fn start(of: &str, interval_ns: i64) -> String {
-    format!("({of} - (({of} % {interval_ns}) + {interval_ns}) % {interval_ns})")
+/// Where a cell begins, of times that are not before `from`. Before 1970 it takes twice the sums, for
+/// each row.
+fn start(of: &str, interval_ns: i64, from: i64) -> String {
+    match from {
+        0.. => format!("({of} - {of} % {interval_ns})"),
+        _ => format!("({of} - (({of} % {interval_ns}) + {interval_ns}) % {interval_ns})"),
+    }
 }
 
 const TARGET: &str = "INSERT INTO series_rolled (stream_no, interval_ns, ts_open_ns, open, high, \
@@ -171,7 +175,7 @@ fn spans(marks: &[(i32, i64)]) -> Vec<(i32, i64, i64)> {
 /// ones, by sequence: the least and the greatest of arrays that begin with them. Trades without
 /// quantity (TC-B10) and of a time that cannot be theirs (TC-B20) are in no bar.
 fn minutes_sql(stream_no: i32, from: i64, to: i64) -> String {
-    let cell = start("ts_event_ns", MINUTE_NS);
+    let cell = start("ts_event_ns", MINUTE_NS, from);
     format!(
         "{TARGET} SELECT {stream_no}, {MINUTE_NS}, {cell} AS cell, \
          (min(ARRAY[ts_event_ns, sequence, price]))[3], max(price), min(price), \
