@@ -193,6 +193,7 @@ impl Recorder {
             definitions: BTreeMap::new(),
             keeper: Some(Keeper::new(series.clone(), retention)),
             writing: None,
+            away: 0,
             backlog: Vec::new(),
             watch: watch.clone(),
             stopped: stopped.clone(),

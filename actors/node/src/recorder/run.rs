@@ -33,6 +33,8 @@ pub(super) struct Run {
     /// Away while it writes.
     pub keeper: Option<Keeper>,
     pub writing: Option<Writing>,
+    /// Rows that it took along.
+    pub away: usize,
     /// What came while it was away.
     pub backlog: Vec<Incoming>,
     pub watch: RecorderWatch,
@@ -105,7 +107,7 @@ impl Run {
     fn has_room(&self) -> bool {
         match &self.keeper {
             Some(keeper) => !keeper.is_full(),
-            None => self.writing.is_some() && self.backlog.len() < MAX_HELD,
+            None => self.writing.is_some() && self.away + self.backlog.len() < MAX_HELD,
         }
     }
 
@@ -178,6 +180,7 @@ impl Run {
         let Some(mut keeper) = self.keeper.take() else {
             return;
         };
+        self.away = keeper.figures().held as usize;
         self.writing = Some(tokio::task::spawn_blocking(move || {
             let written = keeper.write();
             (keeper, written)
@@ -195,11 +198,13 @@ impl Run {
             self.backlog = Vec::new();
             return false;
         };
-        self.watch.tell(keeper.figures(), written.as_ref().err());
         self.keeper = Some(keeper);
         for incoming in std::mem::take(&mut self.backlog) {
             self.take(incoming);
         }
+        let figures = self.keeper.as_ref().map(Keeper::figures);
+        self.watch
+            .tell(figures.unwrap_or_default(), written.as_ref().err());
         written.is_ok()
     }
 }

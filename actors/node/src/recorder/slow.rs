@@ -19,18 +19,27 @@ pub(super) struct Slow {
 #[derive(Default)]
 struct State {
     is_open: bool,
-    has_begun: bool,
+    begun: usize,
+    /// Each write ends without an answer.
+    fails: bool,
 }
 
 impl Slow {
-    /// Returns true once a write waits.
-    pub fn has_begun(&self) -> bool {
-        self.state.lock().unwrap().has_begun
+    /// Writes that have begun.
+    pub fn begun(&self) -> usize {
+        self.state.lock().unwrap().begun
     }
 
-    pub fn open(&self) {
-        self.state.lock().unwrap().is_open = true;
+    /// Lets the write that waits go on, and all behind it, which fail as long as it is said.
+    pub fn open(&self, fails: bool) {
+        let mut state = self.state.lock().unwrap();
+        (state.is_open, state.fails) = (true, fails);
         self.changed.notify_all();
+    }
+
+    /// Lets the next write wait.
+    pub fn close(&self) {
+        self.state.lock().unwrap().is_open = false;
     }
 }
 
@@ -39,12 +48,15 @@ type Outcome<T> = Result<T, StorageError>;
 impl Series for Slow {
     fn write_trades(&self, id: &InstrumentId, rows: &[TradeRow]) -> Outcome<Written> {
         let mut state = self.state.lock().unwrap();
-        state.has_begun = true;
-        drop(
-            self.changed
-                .wait_while(state, |state| !state.is_open)
-                .unwrap(),
-        );
+        state.begun += 1;
+        let state = self.changed.wait_while(state, |state| !state.is_open);
+        if state.unwrap().fails {
+            return Err(StorageError::Unavailable {
+                server: "series".to_owned(),
+                detail: "the answer was lost".to_owned(),
+                variable: "APEX_TIMESCALE_URL",
+            });
+        }
         self.series.write_trades(id, rows)
     }
     fn declare(&self, id: &InstrumentId, decimals: Decimals) -> Outcome<()> {

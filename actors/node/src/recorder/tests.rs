@@ -4,7 +4,8 @@ use super::slow::Slow;
 use super::*;
 use apex_domain::market::Trade;
 use apex_domain::matching::SimInstrument;
-use apex_domain::{Price, Quantity, UnixNanos};
+use apex_domain::{InstrumentId, Price, Quantity, UnixNanos};
+use apex_persistence::recorder::MAX_HELD;
 use std::time::Instant;
 
 fn away() -> StorageError {
@@ -69,40 +70,102 @@ const TRADES: i64 = 40_000;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-#[tokio::test]
-async fn what_comes_while_a_write_takes_long_is_held_and_recorded() {
-    let (hub, slow) = (MarketHub::new(), Arc::new(Slow::default()));
-    let defined = SimInstrument::defaults().remove(0).instrument;
-    hub.define(defined.clone()).unwrap();
-    let trade = |n: i64| Trade {
-        instrument_id: defined.instrument_id.clone(),
-        price: Price(n),
-        quantity: Quantity(1),
-        aggressor: None,
-        trade_id: n as u64,
-        ts_event: UnixNanos(n),
-        ts_init: UnixNanos(n),
-    };
-    let retention = Retention::default();
-    let recorder = Recorder::start(&hub, slow.clone(), retention, Clock::Wall).unwrap();
-    hub.trades.publish(trade(1)).await.unwrap();
-    let begun = Instant::now();
-    while !slow.has_begun() {
-        assert!(begun.elapsed() < PATIENCE);
-        tokio::task::yield_now().await;
+/// A recorder of a market whose series takes its time.
+struct Desk {
+    hub: MarketHub,
+    slow: Arc<Slow>,
+    recorder: Recorder,
+    instrument_id: InstrumentId,
+    published: i64,
+}
+
+impl Desk {
+    fn new() -> Desk {
+        let (hub, slow) = (MarketHub::new(), Arc::new(Slow::default()));
+        let defined = SimInstrument::defaults().remove(0).instrument;
+        hub.define(defined.clone()).unwrap();
+        let retention = Retention::default();
+        let recorder = Recorder::start(&hub, slow.clone(), retention, Clock::Wall).unwrap();
+        Desk {
+            hub,
+            slow,
+            recorder,
+            instrument_id: defined.instrument_id,
+            published: 0,
+        }
     }
-    for first in (2..=TRADES).step_by(256) {
-        let part: Vec<Trade> = (first..(first + 256).min(TRADES + 1)).map(trade).collect();
-        hub.trades.publish_batch(&part).await.unwrap();
-        // One thread runs both: the recorder has its turn.
-        for _ in 0..4 {
+
+    async fn until(&self, what: impl Fn(&Desk) -> bool) {
+        let begun = Instant::now();
+        while !what(self) {
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{:?}",
+                self.recorder.watch().state()
+            );
             tokio::task::yield_now().await;
         }
     }
-    slow.open();
-    let watch = recorder.watch();
-    recorder.stop().await;
+
+    /// Publishes more trades, no faster than they can be taken.
+    async fn publish(&mut self, count: i64) {
+        let last = self.published + count;
+        while self.published < last {
+            let to = (self.published + 256).min(last);
+            let part: Vec<Trade> = (self.published + 1..=to).map(|n| self.trade(n)).collect();
+            self.hub.trades.publish_batch(&part).await.unwrap();
+            self.published = to;
+            // One thread runs both: the recorder has its turn.
+            for _ in 0..4 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    fn trade(&self, n: i64) -> Trade {
+        Trade {
+            instrument_id: self.instrument_id.clone(),
+            price: Price(n),
+            quantity: Quantity(1),
+            aggressor: None,
+            trade_id: n as u64,
+            ts_event: UnixNanos(n),
+            ts_init: UnixNanos(n),
+        }
+    }
+
+    fn figures(&self) -> RecorderFigures {
+        self.recorder.watch().state().figures
+    }
+}
+
+#[tokio::test]
+async fn what_comes_while_a_write_takes_long_is_held_and_recorded() {
+    let mut desk = Desk::new();
+    desk.publish(1).await;
+    desk.until(|desk| desk.slow.begun() == 1).await;
+    desk.publish(TRADES).await;
+    desk.slow.open(false);
+    let watch = desk.recorder.watch();
+    desk.recorder.stop().await;
     let figures = watch.state().figures;
     assert_eq!((figures.missed, figures.held), (0, 0), "{figures:?}");
-    assert_eq!(figures.stored, TRADES as u64);
+    assert_eq!(figures.stored, TRADES as u64 + 1);
+}
+
+#[tokio::test]
+async fn what_is_held_over_attempts_that_fail_is_bounded() {
+    let mut desk = Desk::new();
+    desk.publish(1).await;
+    let most = MAX_HELD as u64 + 1_024;
+    for attempt in 1..=2 {
+        desk.until(|desk| desk.slow.begun() == attempt).await;
+        desk.publish(MAX_HELD as i64).await;
+        desk.slow.open(true);
+        desk.until(|desk| desk.figures().held > 1).await;
+        let held = desk.figures().held;
+        assert!(held <= most, "attempt {attempt}: {held}");
+        desk.slow.close();
+    }
+    desk.slow.open(false);
 }

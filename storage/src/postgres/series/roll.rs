@@ -55,17 +55,12 @@ impl PgSeries {
         self.long(client, "BEGIN").await?;
         self.long(client, &format!("SELECT pg_advisory_xact_lock({LOCK})"))
             .await?;
-        // Who writes one of them now is waited for: the next statement sees what it has written.
-        let take = "WITH marks AS MATERIALIZED (SELECT stream_no, minute_ns FROM series_dirty \
-                    ORDER BY stream_no, minute_ns LIMIT $1 FOR UPDATE) \
-                    DELETE FROM series_dirty USING marks \
-                    WHERE series_dirty.stream_no = marks.stream_no \
-                    AND series_dirty.minute_ns = marks.minute_ns \
-                    RETURNING marks.stream_no, marks.minute_ns";
+        let take = "SELECT stream_no, minute_ns, xmin::text::int8 FROM series_dirty \
+                    ORDER BY stream_no, minute_ns LIMIT $1";
         let rows = client.query(take, &[&MARKS]).await;
         let rows = rows.map_err(|error| self.failed(&error))?;
-        let mut marks: Vec<(i32, i64)> = rows.iter().map(|r| (r.get(0), r.get(1))).collect();
-        marks.sort_unstable();
+        let marks: Vec<(i32, i64)> = rows.iter().map(|r| (r.get(0), r.get(1))).collect();
+        let seen: Vec<i64> = rows.iter().map(|row| row.get(2)).collect();
         // Of an open day there are no statistics, and the server takes it for empty: it would sort
         // all rows to group them, which takes nearly twice as long as a table of cells.
         self.long(client, "SET LOCAL enable_sort = off").await?;
@@ -77,8 +72,34 @@ impl PgSeries {
             self.coarser(client, &marks, pair[0].interval_ns(), pair[1].interval_ns())
                 .await?;
         }
+        self.take_off(client, &marks, &seen).await?;
         self.long(client, "COMMIT").await?;
         Ok(marks.len() as i64)
+    }
+
+    /// Takes off the marks that nobody has touched since they were seen: who touched one has written
+    /// rows that the roll-up may not have. It is the last thing of its transaction, so that a writer
+    /// waits for it a moment only, and a writer that has touched one is waited for. They are locked in
+    /// the order in which writers touch them.
+    async fn take_off(
+        &self,
+        client: &Client,
+        marks: &[(i32, i64)],
+        seen: &[i64],
+    ) -> Result<(), StorageError> {
+        let (streams, minutes): (Vec<i32>, Vec<i64>) = marks.iter().copied().unzip();
+        let take = "WITH done AS MATERIALIZED ( \
+                    SELECT dirty.stream_no, dirty.minute_ns FROM series_dirty AS dirty \
+                    JOIN unnest($1::int4[], $2::int8[], $3::int8[]) \
+                    AS rolled (stream_no, minute_ns, seen) USING (stream_no, minute_ns) \
+                    WHERE dirty.xmin::text::int8 = rolled.seen \
+                    ORDER BY stream_no, minute_ns FOR UPDATE OF dirty) \
+                    DELETE FROM series_dirty USING done \
+                    WHERE series_dirty.stream_no = done.stream_no \
+                    AND series_dirty.minute_ns = done.minute_ns";
+        let taken = client.execute(take, &[&streams, &minutes, &seen]).await;
+        taken.map_err(|error| self.failed(&error))?;
+        Ok(())
     }
 
     /// Makes the cells of an interval again that hold a mark, from finer ones.

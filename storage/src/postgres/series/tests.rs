@@ -154,3 +154,49 @@ fn a_reader_is_told_when_the_server_goes_away_in_the_midst() {
     let error = last.expect_err("not all rows came");
     assert!(matches!(error, StorageError::Unavailable { .. }), "{error}");
 }
+
+#[test]
+fn rows_do_not_wait_for_a_roll_up_and_what_it_did_not_see_stays_marked() {
+    let Some(postgres) = here(Postgres::start()) else {
+        return;
+    };
+    let (series, id) = open(&postgres);
+    if series.layout() == Layout::Timescale {
+        return;
+    }
+    series.write_trades(&id, &[trade(1, DAY)]).expect("stored");
+    let on = series.on.clone();
+    let held = series.on.wait(async move {
+        let client = on.connection().await?;
+        let hold = "BEGIN; LOCK TABLE series_rolled IN SHARE MODE";
+        client.batch_execute(hold).await.expect("it is free");
+        Ok(client)
+    });
+    let held = held.expect("a connection");
+    let rolling = {
+        let series = series.clone();
+        std::thread::spawn(move || series.roll_up())
+    };
+    let waits = "SELECT count(*) FROM pg_locks WHERE relation = 'series_rolled'::regclass \
+                 AND NOT granted";
+    let begun = std::time::Instant::now();
+    while asked(&postgres, waits) != "1" {
+        assert!(
+            begun.elapsed().as_secs() < 30,
+            "the roll-up waits for the table"
+        );
+    }
+    // In the minute that is rolled up.
+    series
+        .write_trades(&id, &[trade(2, DAY + 1)])
+        .expect("no waiting");
+    assert!(!rolling.is_finished());
+    // The lock goes with its connection.
+    drop(held);
+    rolling.join().expect("no panic").expect("it is made");
+    assert_eq!(asked(&postgres, "SELECT count(*) FROM series_dirty"), "1");
+    series.roll_up().expect("it is made");
+    let count = "SELECT trade_count FROM series_rolled WHERE interval_ns = 60000000000";
+    assert_eq!(asked(&postgres, count), "2");
+    assert_eq!(asked(&postgres, "SELECT count(*) FROM series_dirty"), "0");
+}

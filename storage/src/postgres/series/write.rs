@@ -149,9 +149,9 @@ impl PgSeries {
         }
     }
 
-    /// Marks the minutes of rows, in order, so that a roll-up that marks them off does not wait
-    /// for this one while this one waits for it. A mark that is there is touched, and locked by
-    /// that: a roll-up that began meanwhile takes it off only after these rows can be seen.
+    /// Marks the minutes of rows, in order, so that a roll-up that takes marks off does not wait
+    /// for this one while this one waits for it. A mark that is there is touched: a roll-up that does
+    /// not see these rows leaves it.
     async fn mark<T: Wire>(
         &self,
         client: &Client,
