@@ -95,7 +95,9 @@ class Archive:
         targets = [f"recovery_target_{name}={value}" for name, value in target.items()]
         if targets:
             targets.append("recovery_target_action=promote")
-        server = Postgres([f"restore_command=cp {self.wal}/%f %p", *targets], fill)
+        # Its receiver is not there any more, and commits would wait for it.
+        server = Postgres([f"restore_command=cp {self.wal}/%f %p",
+                           "synchronous_standby_names=", *targets], fill)
         self.servers.append(server)
         apexlib.until("the end of the recovery", lambda: server.query(
             "SELECT pg_is_in_recovery()", "postgres") == "f", PATIENCE)

@@ -104,11 +104,13 @@ def test_a_journal_that_was_cut_starts_with_the_same_state_and_is_checked_from_t
     _, again = bench.verify()
     assert (again["last_sequence"], again["state_hash"]) == (sequence, state_hash)
 
-    # One that is gone is named, and so is one that holds something else.
+    # One that is gone is named.
     gone = keys[1]
     bench.s3.ask("DELETE", f"/{bench.s3.bucket}/{gone}")
     done, _ = bench.verify(check=False)
-    assert done.returncode == 1 and gone in done.stdout + done.stderr, done.stdout + done.stderr
+    bad = done.json["first_bad"]
+    assert done.returncode == 1 and bad["segment"] == gone.rsplit("/", 1)[1], done.json
+    assert "is missing" in bad["reason"]
     # No start needs it.
     server.start()
     with server.grpc() as client:
