@@ -139,7 +139,7 @@ def test_a_recovered_platform_agrees_with_its_venue_and_sends_nothing_twice(
         took("reconciled", lambda: when_reconciled(client))
         check_adopted(client, before)
         check_holdings(client, venue.truth([before.at]), before.cash)
-        check_ids(client, before)
+        check_ids(client, before, resting("late-rest", before.at))
         assert set(venue.truth([before.at]).taken) == taken, "something was sent again"
         go_on(client, before, cli, again)
         truth = venue.truth([before.at])  # Asserts that the venue took no order twice.
@@ -185,11 +185,11 @@ def check_adopted(client, before):
         "late-rest"]
 
 
-def check_ids(client, before):
+def check_ids(client, before, *more):
     """No id that the venue has from behind the point leaves again, whoever asks for it."""
     for request in (order("late-fill", BTC, "BUY", 2 * before.at.quantity),
                     order("late-fill", BTC, "SELL", before.at.quantity),
-                    resting("late-rest", before.at), resting("late-gone", before.at)):
+                    *more):
         error = refused(client, request)
         assert reason_of(error) == "CLIENT_ORDER_ID_REUSED", error
         assert "is used at the venue" in error.details()

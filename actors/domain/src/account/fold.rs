@@ -70,7 +70,7 @@ impl Account {
             | Event::SideReconciled { .. }
             | Event::FundingPaid { .. }
             | Event::InstrumentSplit { .. } => self.take_payment(recorded)?,
-            Event::ReportQuarantined { .. } => self.strangers.note(&recorded.event),
+            Event::ReportQuarantined { .. } => {}
             Event::ListInitialized { list } => self.lists.insert((**list).clone()),
             Event::EquityMarked {
                 day_start,

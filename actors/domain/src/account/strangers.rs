@@ -4,25 +4,19 @@
 //! ids are made by counting: a strategy's, a closing's and an iceberg's go on where the journal ends,
 //! so the next one may be one of theirs. The venue would refuse it as repeated, which says that it
 //! has the order from an earlier send, and the account would take the other order's fills for those
-//! of its own. So no order gets such an id. The venue's reports since the journal's end, which come
-//! before an order may leave, name all of them.
+//! of its own. So no order gets such an id. The venue's reports since the journal's end and its list of
+//! open orders, which come before an order may leave, name all that traded or may trade.
 
 use super::machine::Account;
-use crate::event::{Event, QuarantineReason};
 use crate::id::ClientOrderId;
 use std::collections::BTreeSet;
 
-/// Ids of orders without an execution that are remembered; some 10 MB. They are the orders of hours
-/// at a time that no backup should be behind. Beyond it the venue's refusal alone is left.
-const MAX_NAMED: usize = 100_000;
-
-/// What the venue has named. Not state: executions are, and bring theirs back; the ids of orders that
-/// ended without one are forgotten with a snapshot. The venue ends an order that repeats one of
-/// those as it ended that, and nothing trades.
+/// Ids that the venue named by executions. Made again from those, so that an account decides the same
+/// from a snapshot and from its journal. The id of an order that ended without one is not kept: the
+/// venue ends an order that repeats it as it ended that, and nothing trades.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Strangers {
     traded: BTreeSet<ClientOrderId>,
-    named: BTreeSet<ClientOrderId>,
 }
 
 impl PartialEq for Strangers {
@@ -38,19 +32,6 @@ impl Strangers {
     pub fn traded(&mut self, client_order_id: &ClientOrderId) {
         self.traded.insert(client_order_id.clone());
     }
-
-    /// Notes what an event tells.
-    pub fn note(&mut self, event: &Event) {
-        if let Event::ReportQuarantined {
-            client_order_id,
-            reason: QuarantineReason::UnknownOrder,
-            ..
-        } = event
-            && self.named.len() < MAX_NAMED
-        {
-            self.named.insert(client_order_id.clone());
-        }
-    }
 }
 
 impl Account {
@@ -61,7 +42,6 @@ impl Account {
             order.client_order_id.as_ref() == Some(client_order_id)
         };
         self.strangers.traded.contains(client_order_id)
-            || self.strangers.named.contains(client_order_id)
             || self.reconciler.external_orders().iter().any(works)
     }
 }
