@@ -28,7 +28,9 @@ pub fn prune(records: &dyn Records, before_ns: i64) -> Result<Pruned, StorageErr
     let jobs = each::<Job>(records, |job| {
         (job.has_ended() && job.due_ns < before_ns).then(|| job.freeing_key())
     })?;
-    let firings = each::<Firing>(records, |firing| (firing.due_ns < before_ns).then_some(None))?;
+    let firings = each::<Firing>(records, |firing| {
+        (firing.due_ns < before_ns).then_some(None)
+    })?;
     Ok(Pruned { jobs, firings })
 }
 
