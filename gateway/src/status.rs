@@ -156,7 +156,7 @@ pub fn command(error: &CommandError) -> Status {
 fn refused(refusal: &Refusal) -> Status {
     let message = refusal.to_string();
     match refusal {
-        Refusal::AlreadyExists(id) => {
+        Refusal::AlreadyExists(id) | Refusal::UsedAtVenue(id) => {
             let metadata = [("client_order_id", id.as_str())];
             with_reason(
                 Code::AlreadyExists,

@@ -38,9 +38,9 @@ def unprivileged():
 
 
 class Postgres:
-    """A server with an empty database `apex`."""
+    """A server with an empty database `apex`, or on a data folder that `fill` makes."""
 
-    def __init__(self, settings=()):
+    def __init__(self, settings=(), fill=None):
         self.programs, self.user = programs(), unprivileged()
         self.settings = list(settings)
         # Not below pytest's own folder, into which another user cannot look.
@@ -48,6 +48,10 @@ class Postgres:
         self.own(self.folder)
         self.port = apexlib.free_port()
         self.process, self.paused = None, []
+        if fill:
+            fill(self)
+            self.start()
+            return
         self._run("initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync",
                   "--username", USER, "--pgdata", str(self.folder / "data"))
         self.start()
@@ -62,6 +66,7 @@ class Postgres:
             os.chown(path, self.user["user"], self.user["group"])
 
     def _run(self, program, *arguments):
+        """Runs a program of the server's, as its user, to its end."""
         done = subprocess.run([self.programs / program, *arguments], cwd=self.folder,
                               capture_output=True, text=True, check=False, **self.user)
         assert done.returncode == 0, done.stderr

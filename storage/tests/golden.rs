@@ -32,6 +32,7 @@ fn options() -> Options {
         segment_bytes: 4096,
         reserve_bytes: 4096,
         preallocation: Preallocation::Inline,
+        ..Options::default()
     }
 }
 

@@ -40,6 +40,8 @@ pub struct AccountArgs {
     /// Events that recovery folded behind the newest snapshot, or all without one: they count
     /// towards the next one.
     pub folded: u64,
+    /// Events between two snapshots at the least.
+    pub snapshot_events: u64,
     pub journal: Arc<dyn Journal>,
     pub market: MarketHub,
     pub clock: Clock,

@@ -21,3 +21,4 @@ mod tests;
 
 pub use actor::{AccountActor, AccountArgs, Journal};
 pub use exposure::{ExposureActor, ExposureArgs, LimitStore};
+pub use shell::SNAPSHOT_EVENTS;

@@ -28,6 +28,8 @@ mod shares;
 mod snapshots;
 mod withdraw;
 
+pub use snapshots::SNAPSHOT_EVENTS;
+
 /// Decisions and answers that may wait for the disk before new commands are refused. The handles
 /// bound the commands that are under way, but a caller that gives up frees its place while its
 /// command is still held here. Full: `Overloaded`, and questions are not answered; reports are
@@ -431,7 +433,7 @@ impl Shell {
         if !effects.events.is_empty() {
             self.args.journal.append(&effects.events);
             let sequence = self.args.account.sequence();
-            if snapshots::is_due(sequence, self.snapshot_at) {
+            if snapshots::is_due(sequence, self.snapshot_at, self.args.snapshot_events) {
                 let bytes = self.args.account.snapshot();
                 self.args.journal.snapshot(sequence, bytes);
                 self.snapshot_at = sequence;

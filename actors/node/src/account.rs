@@ -59,6 +59,8 @@ pub struct Surroundings {
     pub abort: AbortHook,
     /// Where it is noted how far the journal is durable.
     pub records: Arc<dyn Records>,
+    /// Events between two snapshots at the least.
+    pub snapshot_events: u64,
 }
 
 /// An account as read back, before its actor runs.
@@ -263,6 +265,7 @@ impl OpenAccount {
         let args = AccountArgs {
             account: self.account,
             folded: self.folded,
+            snapshot_events: around.snapshot_events,
             journal: Arc::new(Queue(writer.queue())),
             market: around.market,
             clock: around.clock,

@@ -9,7 +9,7 @@ use std::io::ErrorKind::{IsADirectory, NotFound};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const TABLE: &str = "marks";
+pub(crate) const TABLE: &str = "marks";
 
 /// The marks of a data folder, or of a database and the folder of whoever uses it.
 #[derive(Clone)]

@@ -5,6 +5,7 @@
 use crate::NodeError;
 use crate::marks::Marks;
 use crate::replay::archive;
+use apex_broker::SNAPSHOT_EVENTS;
 use apex_storage::postgres::{
     Claim, PgJournals, PgRecords, PgSeries, PgServer, ReservedJournals, ServerOptions,
     migrate_empty, schema_version,
@@ -13,13 +14,17 @@ pub use apex_storage::redis::ServerFacts;
 use apex_storage::redis::{self, RedisHot};
 use apex_storage::s3::{S3Objects, S3Options};
 use apex_storage::{
-    DataDir, EmbeddedJournals, EmbeddedRecords, EmbeddedSeries, Hot, Journals, Objects, Options,
-    Records, Series, own_objects,
+    DataDir, EmbeddedJournals, EmbeddedRecords, EmbeddedSeries, Hot, Journals, Objects, Records,
+    Series, own_objects,
 };
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+mod journal;
+
+pub use journal::JournalSettings;
 
 /// The setting that names the database.
 pub const DATABASE_URL: &str = "APEX_DATABASE_URL";
@@ -37,7 +42,7 @@ const PLACE: &str = "database";
 /// Where replays are in a database, apart from what trades: the accounts have the same ids.
 const REPLAYS: &str = "apextrade_replay";
 
-/// The servers that are configured.
+/// What is configured of stores: servers, and sizes.
 #[derive(Clone, Default)]
 pub struct ServerSettings {
     /// PostgreSQL, for journals and records; `None` keeps them in the data folder.
@@ -50,6 +55,7 @@ pub struct ServerSettings {
     /// A bucket, for the checkpoints of the audit, and for old records of journals in a database;
     /// `None` keeps those in the data folder and these in the database.
     pub s3: Option<S3Options>,
+    pub journal: JournalSettings,
 }
 
 impl fmt::Debug for ServerSettings {
@@ -60,6 +66,7 @@ impl fmt::Debug for ServerSettings {
             .field("timescale", &self.timescale_url.is_some())
             .field("redis", &self.redis_url.is_some())
             .field("s3", &self.s3)
+            .field("journal", &self.journal)
             .finish()
     }
 }
@@ -135,6 +142,8 @@ pub struct Stores {
     pub records: Arc<dyn Records>,
     pub marks: Marks,
     pub hot: Option<HotStore>,
+    /// Events between two snapshots of an account at the least.
+    pub snapshot_events: u64,
     database: Option<PgServer>,
     _claim: Option<Arc<Claim>>,
 }
@@ -174,14 +183,19 @@ impl Stores {
                 Marks::in_folder(dir.root()).set(PLACE, stores.database().unwrap_or_default())?;
                 stores
             }
-            None => Stores::in_folder(dir, purpose)?,
+            None => Stores::in_folder(dir, servers.journal, purpose)?,
         };
         stores.hot = hot;
+        stores.snapshot_events = servers.journal.snapshot_events.unwrap_or(SNAPSHOT_EVENTS);
         Ok(stores)
     }
 
-    fn in_folder(dir: &Arc<DataDir>, purpose: Purpose) -> Result<Stores, NodeError> {
-        let journals = EmbeddedJournals::new(dir, Options::default());
+    fn in_folder(
+        dir: &Arc<DataDir>,
+        sizes: JournalSettings,
+        purpose: Purpose,
+    ) -> Result<Stores, NodeError> {
+        let journals = EmbeddedJournals::new(dir, sizes.embedded());
         let objects = own_objects(dir.root())?;
         Ok(Stores {
             journals: Arc::new(match purpose {
@@ -193,6 +207,7 @@ impl Stores {
             records: Arc::new(EmbeddedRecords::open(dir)?),
             marks: Marks::in_folder(dir.root()),
             hot: None,
+            snapshot_events: SNAPSHOT_EVENTS,
             database: None,
             _claim: None,
         })
@@ -226,6 +241,7 @@ impl Stores {
         let open = || -> Result<Stores, NodeError> {
             let records: Arc<dyn Records> = Arc::new(PgRecords::new(&server)?);
             let journals = journals_in(&server, bucket.as_ref())?;
+            let journals = journal::sized(journals, &*records, servers.journal)?;
             Ok(Stores {
                 journals: match purpose {
                     Purpose::Live => Arc::new(ReservedJournals::new(journals, dir)),
@@ -236,6 +252,7 @@ impl Stores {
                 marks: Marks::in_records(dir.root(), records.clone()),
                 records,
                 hot: None,
+                snapshot_events: SNAPSHOT_EVENTS,
                 database: Some(server.clone()),
                 _claim: None,
             })

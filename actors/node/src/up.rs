@@ -235,6 +235,7 @@ impl Base {
             events: self.events.clone(),
             exposure,
             records: self.stores.records.clone(),
+            snapshot_events: self.stores.snapshot_events,
             abort: noting_abort(
                 self.stores.records.clone(),
                 account.account.account_id().cloned(),

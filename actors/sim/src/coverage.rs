@@ -56,7 +56,8 @@ variants!(quarantine, QUARANTINES, QuarantineReason: Overfill ConflictingExecuti
 
 variants!(refusal, REFUSALS, Refusal: AlreadyExists ListExists OrderNotFound UnknownInstrument
     StaleSequence OrderClosed ChangePending Rule NotOpen Invalid TooManyClosings RequestExists
-    ForeignOrderNotFound InvalidOrder NotIdle PositionModeInUse OrderNotUnknown);
+    ForeignOrderNotFound InvalidOrder NotIdle PositionModeInUse OrderNotUnknown
+    UsedAtVenue);
 
 variants!(command, COMMANDS, Command: Cancel CancelOrders Close Halt CancelForeign Resolve);
 variants!(outcome, OUTCOMES, CloseOutcome: Flat Dust GaveUp Resumed);

@@ -13,7 +13,7 @@ const REMEMBERED: [u64; 15] = [
 ];
 
 /// What cannot occur in the simulator, and why.
-const IMPOSSIBLE: [(&str, &str); 8] = [
+const IMPOSSIBLE: [(&str, &str); 9] = [
     ("input OfferShare", ACCOUNTS_TOGETHER),
     ("event PlatformShareSet", ACCOUNTS_TOGETHER),
     (
@@ -23,6 +23,10 @@ const IMPOSSIBLE: [(&str, &str); 8] = [
     (
         "refusal TooManyClosings",
         "nobody here closes 64 positions at once; account/tests/close has it",
+    ),
+    (
+        "refusal UsedAtVenue",
+        "strangers here have ids of their own; account/tests/strangers has it",
     ),
     ("input ResolveOrder", NOBODY_LOOKS),
     ("command Resolve", NOBODY_LOOKS),

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use apex_domain::matching::Model;
 use apex_node::backup::S3Options;
 use apex_node::recorder::Retention;
-use apex_node::stores::ServerSettings;
+use apex_node::stores::{JournalSettings, ServerSettings};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -28,6 +28,9 @@ const KEYS: &[&str] = &[
     "record_trades_days",
     "record_quotes_days",
     "record_bars_days",
+    "journal_segment_bytes",
+    "journal_keep_bytes",
+    "journal_snapshot_events",
 ];
 
 /// The bucket for backups: all of these, or none.
@@ -123,6 +126,7 @@ fn settings(values: &BTreeMap<String, String>) -> Result<Settings> {
             timescale_url: values.get("timescale_url").cloned(),
             redis_url: values.get("redis_url").cloned(),
             s3: s3.clone(),
+            journal: journal(values)?,
         },
         s3,
         record: recording(values)?,
@@ -174,6 +178,37 @@ fn recording(values: &BTreeMap<String, String>) -> Result<Retention> {
         trades: days("record_trades_days", usual.trades)?,
         quotes: days("record_quotes_days", usual.quotes)?,
         bars: days("record_bars_days", usual.bars)?,
+    })
+}
+
+/// Errors: a size that is no number, or out of range.
+fn journal(values: &BTreeMap<String, String>) -> Result<JournalSettings> {
+    let number = |key: &str, form: &str, fits: fn(u64) -> bool| {
+        let Some(text) = values.get(key) else {
+            return Ok(None);
+        };
+        let number = text.parse().ok().filter(|number| fits(*number));
+        let name = environment_name(key);
+        number
+            .map(Some)
+            .ok_or_else(|| anyhow!("{name} is \"{text}\": it must be {form}"))
+    };
+    Ok(JournalSettings {
+        segment_bytes: number(
+            "journal_segment_bytes",
+            "a power of two from 4096 to 67108864 (64 MiB)",
+            |bytes| bytes.is_power_of_two() && (4_096..=64 << 20).contains(&bytes),
+        )?,
+        keep_bytes: number(
+            "journal_keep_bytes",
+            "a number of bytes up to 1099511627776 (1 TiB)",
+            |bytes| bytes <= 1 << 40,
+        )?,
+        snapshot_events: number(
+            "journal_snapshot_events",
+            "a number of events from 100 to 10000000",
+            |events| (100..=10_000_000).contains(&events),
+        )?,
     })
 }
 
@@ -321,6 +356,35 @@ mod tests {
         let all: Vec<_> = some.into_iter().chain(rest).collect();
         let s3 = settings(&environment(&all).unwrap()).unwrap().s3.unwrap();
         assert_eq!((s3.bucket.as_str(), s3.secret_key.as_str()), ("b", "s"));
+    }
+
+    #[test]
+    fn sizes_of_journals_are_checked_and_named() {
+        let usual = settings(&BTreeMap::new()).unwrap().servers.journal;
+        assert_eq!(usual, JournalSettings::default());
+        let set = |name, value| settings(&environment(&[(name, value)]).unwrap());
+        let name = "APEX_JOURNAL_SEGMENT_BYTES";
+        let sizes = set(name, "65536").unwrap().servers.journal;
+        assert_eq!(sizes.segment_bytes, Some(65_536));
+        for wrong in ["65537", "2048", "134217728", "-1", "64k"] {
+            let error = set(name, wrong).unwrap_err().to_string();
+            assert!(
+                error.contains(name) && error.contains("power of two"),
+                "{error}"
+            );
+        }
+        let keep = set("APEX_JOURNAL_KEEP_BYTES", "0").unwrap();
+        assert_eq!(keep.servers.journal.keep_bytes, Some(0));
+        let error = set("APEX_JOURNAL_KEEP_BYTES", "1 GB").unwrap_err();
+        assert!(error.to_string().contains("1 TiB"), "{error}");
+        let name = "APEX_JOURNAL_SNAPSHOT_EVENTS";
+        let events = set(name, "100").unwrap().servers.journal;
+        assert_eq!(events.snapshot_events, Some(100));
+        for wrong in ["99", "10000001", ""] {
+            let known = BTreeMap::from([(name[5..].to_ascii_lowercase(), wrong.to_owned())]);
+            let error = settings(&known).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
     }
 
     fn file(text: &str) -> Result<Settings> {

@@ -73,7 +73,7 @@ impl ClosingBackend for Database {
         let journals = PgJournals::new(&self.case.server())?;
         let journals = journals.with_objects(self.objects.clone());
         // Five batches of the cases.
-        let journals = journals.with_segment_bytes(3_072);
+        let journals = journals.with_sizes(3_072, 8 * 3_072);
         Ok(match &self.reserve {
             Some(dir) => Box::new(ReservedJournals::new(journals, dir)),
             None => Box::new(journals),

@@ -4,6 +4,7 @@
 //! backend and panics, naming itself, when the backend breaks a promise of the port.
 
 mod audit;
+mod clocked;
 mod closing;
 #[cfg(test)]
 mod closing_tests;
@@ -14,6 +15,7 @@ mod journal;
 mod journals;
 mod objects;
 mod record_changes;
+mod record_ends;
 mod record_kinds;
 mod records;
 mod series;

@@ -1,6 +1,7 @@
 //! The cases of what is kept as records: assignments, jobs, schedules, strategies.
 
 use super::RecordsBackend;
+use super::clocked::at;
 use super::record_changes::in_threads;
 use super::records::{Case, get, open, put};
 use crate::StorageError;
@@ -54,7 +55,7 @@ fn everything(records: &dyn Records) -> Vec<Entries> {
 }
 
 fn claim(records: &dyn Records, what: &Assigned, node: &str, now: i64) -> Hold {
-    records::claim(records, what, node, now, 100).expect("it is free")
+    records::claim(&at(records, now), what, node, 100).expect("it is free")
 }
 
 fn is_fenced(outcome: &Result<(), AssignmentError>, epochs: (u64, u64)) -> bool {
@@ -73,8 +74,8 @@ fn stale_owner(backend: &dyn RecordsBackend) {
         let mut old = claim(&*records, &what, "a", 0);
         old.put(&*records, "strategy_state", "s", b"old")
             .expect("it is the owner");
-        old.renew(&*records, 20, 100).expect("it is the owner");
-        let early = records::claim(&*records, &what, "b", 119, 100);
+        old.renew(&at(&*records, 20), 100).expect("it is the owner");
+        let early = records::claim(&at(&*records, 119), &what, "b", 100);
         assert!(
             matches!(&early, Err(AssignmentError::Held { node, until_ns: 120, .. }) if node == "a"),
             "{early:?}"
@@ -109,7 +110,7 @@ fn stale_owner(backend: &dyn RecordsBackend) {
             assert!(is_fenced(&outcome, found), "even nothing: {outcome:?}");
             // Whatever its clock says.
             for now in [0, 50, i64::MAX] {
-                let outcome = old.clone().renew(records, now, 100);
+                let outcome = old.clone().renew(&at(records, now), 100);
                 assert!(is_fenced(&outcome, found), "{outcome:?}");
             }
             let outcome = old.clone().release(records);
@@ -139,7 +140,12 @@ fn one_owner(backend: &dyn RecordsBackend) {
     let what = Assigned::Account("paper".to_owned());
     for round in 0..10_i64 {
         let outcomes = in_threads(&*records, |records, number| {
-            records::claim(records, &what, &format!("node-{number}"), round * 100, 100)
+            records::claim(
+                &at(records, round * 100),
+                &what,
+                &format!("node-{number}"),
+                100,
+            )
         });
         let mut owners = Vec::new();
         for outcome in outcomes {
@@ -204,7 +210,7 @@ fn renewing(backend: &dyn RecordsBackend) {
         let (is_done, mut own) = (&is_done, hold.clone());
         let renewer = scope.spawn(move || {
             for now in 1..=40 {
-                own.renew(records, now, 100).expect("nobody took it");
+                own.renew(&at(records, now), 100).expect("nobody took it");
                 if is_done.load(Ordering::SeqCst) {
                     break;
                 }
@@ -323,7 +329,7 @@ fn begun_once(backend: &dyn RecordsBackend) {
     let begun = in_threads(&*records, |records, number| {
         let (node, mut mine) = (format!("node-{number}"), Vec::new());
         while let Some(claimed) =
-            records::claim_job(records, "batch", &node, 1_000, 100).expect("it answers")
+            records::claim_job(&at(records, 1_000), "batch", &node, 100).expect("it answers")
         {
             assert_eq!((claimed.value.attempt, claimed.value.epoch), (1, 1));
             mine.push(claimed.value.job_id.clone());
@@ -343,7 +349,7 @@ fn lost_run(backend: &dyn RecordsBackend) {
     let records = open(backend);
     records::add_job(&*records, &job("one", 0)).expect("it is new");
     let claim = |node: &str, now| {
-        records::claim_job(&*records, "batch", node, now, 100).expect("it answers")
+        records::claim_job(&at(&*records, now), "batch", node, 100).expect("it answers")
     };
     let first = claim("a", 10).expect("it is due");
     assert_eq!(claim("b", 109), None, "it runs");

@@ -36,7 +36,8 @@ const CASES: &[Case] = &[
 pub fn records_suite<B: RecordsBackend>(make: impl Fn() -> B) {
     let more = super::record_changes::CASES.iter();
     let kinds = super::record_kinds::CASES.iter();
-    for (name, case) in CASES.iter().chain(more).chain(kinds) {
+    let ends = super::record_ends::CASES.iter();
+    for (name, case) in CASES.iter().chain(more).chain(kinds).chain(ends) {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| case(&make())));
         assert!(outcome.is_ok(), "{name}");
     }

@@ -55,6 +55,7 @@ impl JournalBackend for Simulated {
             segment_bytes: 16 * 1024,
             reserve_bytes: 8 * 1024,
             preallocation: self.2,
+            ..Options::default()
         };
         Ok(Box::new(EmbeddedJournal::open(&self.1, "paper", options)?))
     }

@@ -16,9 +16,6 @@ use crate::StorageError;
 use crate::disk::{Disk, DiskFile, Open};
 use crate::port::journal::{Closed, ClosingJob, Head};
 
-/// Closed segments that stay in the folder: what clients ask for again is mostly of the last hours.
-pub(crate) const KEPT: usize = 2;
-
 /// What a journal hands over to be moved.
 pub(crate) struct Leaving {
     pub(crate) disk: Arc<dyn Disk>,
@@ -78,12 +75,13 @@ impl Read for Content {
 }
 
 /// Returns how many of the first segments may go: all of their records are in the snapshot of
-/// `sequence`, and some segments stay.
-pub(crate) fn leaving(segments: &[SegmentName], sequence: u64) -> usize {
+/// `sequence`, and so many closed ones stay.
+pub(crate) fn leaving(segments: &[SegmentName], sequence: u64, kept: usize) -> usize {
     let covered = segments.windows(2);
     let covered = covered.take_while(|pair| pair[1].first <= sequence.saturating_add(1));
     // The last one is being written.
-    covered.count().min(segments.len().saturating_sub(1 + KEPT))
+    let closed = segments.len().saturating_sub(1);
+    covered.count().min(closed.saturating_sub(kept))
 }
 
 /// Removes files that the base has passed. One that stays takes space and harms nobody: it is tried
@@ -108,9 +106,12 @@ mod tests {
         let segments: Vec<_> = firsts.map(|first| SegmentName::new(folder, first)).into();
         let table = [(0, 0), (9, 0), (10, 1), (19, 1), (20, 2), (30, 2), (99, 2)];
         for (sequence, expected) in table {
-            assert_eq!(leaving(&segments, sequence), expected, "{sequence}");
+            assert_eq!(leaving(&segments, sequence, 2), expected, "{sequence}");
         }
-        assert_eq!(leaving(&segments[..3], 99), 0);
-        assert_eq!(leaving(&[], 99), 0);
+        assert_eq!(leaving(&segments, 99, 0), 4);
+        assert_eq!(leaving(&segments, 99, 3), 1);
+        assert_eq!(leaving(&segments, 99, usize::MAX), 0);
+        assert_eq!(leaving(&segments[..3], 99, 2), 0);
+        assert_eq!(leaving(&[], 99, 0), 0);
     }
 }

@@ -19,6 +19,7 @@ pub(crate) fn open(disk: &SimDisk) -> Result<EmbeddedJournal, JournalError> {
         segment_bytes: 4096,
         reserve_bytes: 4096,
         preallocation: Preallocation::Inline,
+        ..Options::default()
     };
     EmbeddedJournal::open(&dir, ACCOUNT, options)
 }

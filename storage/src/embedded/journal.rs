@@ -359,7 +359,7 @@ impl Journal for EmbeddedJournal {
         let Some(sequence) = snapshot::oldest_of_two(&**disk, &folder)? else {
             return Ok(None);
         };
-        let leaving = closing::leaving(&self.segments, sequence);
+        let leaving = closing::leaving(&self.segments, sequence, self.options.kept_segments);
         if leaving == 0 {
             return Ok(None);
         }

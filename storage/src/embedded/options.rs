@@ -18,6 +18,9 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Size of the reserve in bytes; as `segment_bytes`. 1 MiB takes some 7,000 cancels and reports.
     pub reserve_bytes: u64,
+    /// Newest closed segments that stay in the folder when older ones move to the store of objects:
+    /// what clients ask for again is mostly of the last hours.
+    pub kept_segments: usize,
     /// Where spares are made.
     pub preallocation: Preallocation,
 }
@@ -27,6 +30,7 @@ impl Default for Options {
         Options {
             segment_bytes: 16 << 20,
             reserve_bytes: 1 << 20,
+            kept_segments: 2,
             preallocation: Preallocation::Helper,
         }
     }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::StorageError;
 use crate::port::records::{
     Action, Change, Entries, Page, Records, check_changes, check_expected, check_input,
-    check_table, page_of,
+    check_table, machine_now_ns, page_of,
 };
 
 type Tables = BTreeMap<String, BTreeMap<String, Vec<u8>>>;
@@ -89,5 +89,9 @@ impl Records for MemoryRecords {
         Ok(tables
             .get(table)
             .map_or_else(Vec::new, |rows| page_of(rows, page)))
+    }
+
+    fn now_ns(&self) -> Result<i64, StorageError> {
+        Ok(machine_now_ns())
     }
 }

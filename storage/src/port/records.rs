@@ -4,6 +4,7 @@
 use crate::StorageError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A table's keys and values, in order of key.
 pub type Entries = Vec<(String, Vec<u8>)>;
@@ -59,6 +60,13 @@ pub trait Records: Send + Sync {
     /// # Errors
     /// As `get`.
     fn page(&self, table: &str, page: &Page<'_>) -> Result<Entries, StorageError>;
+
+    /// Returns the store's clock, in nanoseconds since 1970: a server's own, which is one for all
+    /// who share it, else that of this machine. It may be set back.
+    ///
+    /// # Errors
+    /// `Unavailable` when the server does not answer.
+    fn now_ns(&self) -> Result<i64, StorageError>;
 }
 
 /// What part of a table is asked for.
@@ -118,6 +126,8 @@ pub enum Expected {
     Absent,
     /// Exactly this value.
     Value(Vec<u8>),
+    /// A value that begins with these bytes: the rest of it may change.
+    Begin(Vec<u8>),
 }
 
 /// What a change does with its key.
@@ -177,6 +187,11 @@ impl Change {
         Change::new(table, key, Expected::Value(known.into()), Action::Keep)
     }
 
+    /// Lets the others happen only while a key has a value that begins with these bytes.
+    pub fn begins(table: &str, key: &str, begin: impl Into<Vec<u8>>) -> Change {
+        Change::new(table, key, Expected::Begin(begin.into()), Action::Keep)
+    }
+
     /// Lets the others happen only while a key is not there.
     pub fn absent(table: &str, key: &str) -> Change {
         Change::new(table, key, Expected::Absent, Action::Keep)
@@ -196,6 +211,15 @@ pub(crate) const PAGE_BYTES: usize = 4 << 20;
 pub const MAX_VALUE_BYTES: usize = 1 << 20;
 /// Largest key in bytes.
 pub const MAX_KEY_BYTES: usize = 256;
+
+/// Returns the clock of this machine, in nanoseconds since 1970.
+pub(crate) fn machine_now_ns() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    // A clock before 1970 counts as its begin; nanoseconds fit until 2262.
+    since.map_or(0, |since| {
+        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    })
+}
 
 /// Checks a table's name.
 pub(crate) fn check_table(table: &str) -> Result<(), StorageError> {
@@ -239,7 +263,7 @@ pub(crate) fn check_changes(changes: &[Change]) -> Result<(), StorageError> {
         if let Action::Put(value) = &change.action {
             put = value;
         }
-        if let Expected::Value(value) = &change.expected {
+        if let Expected::Value(value) | Expected::Begin(value) = &change.expected {
             known = value;
         }
         check_input(table, key, put)?;
@@ -274,7 +298,8 @@ pub(crate) fn check_expected<'a>(
         let holds = match (&change.expected, found(change)) {
             (Expected::Anything, _) | (Expected::Absent, None) => true,
             (Expected::Value(known), Some(value)) => known == value,
-            (Expected::Absent, Some(_)) | (Expected::Value(_), None) => false,
+            (Expected::Begin(begin), Some(value)) => value.starts_with(begin),
+            (Expected::Absent, Some(_)) | (Expected::Value(_) | Expected::Begin(_), None) => false,
         };
         if !holds {
             return Err(StorageError::Conflict {
@@ -329,5 +354,9 @@ impl<T: Records + ?Sized> Records for std::sync::Arc<T> {
 
     fn page(&self, table: &str, page: &Page<'_>) -> Result<Entries, StorageError> {
         (**self).page(table, page)
+    }
+
+    fn now_ns(&self) -> Result<i64, StorageError> {
+        (**self).now_ns()
     }
 }

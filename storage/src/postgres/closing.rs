@@ -22,13 +22,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
-/// A segment ends at the first batch with which it has so many bytes. Never changed: a job that was
-/// cut off before the base was set has left segments of this size. One is held in memory at a time.
-pub(super) const SEGMENT_BYTES: u64 = 4 << 20;
+/// A segment ends at the first batch with which it has so many bytes. Never changed of a store of
+/// objects: a job that was cut off before the base was set has left segments of this size, and one of
+/// an owner that was replaced may store another yet. One is held in memory at a time.
+pub const SEGMENT_BYTES: u64 = 4 << 20;
 
-/// Segments' worth of the newest batches that stay: 32 MiB, as much as the embedded journal keeps.
-/// What clients ask for again is mostly of the last hours.
-const KEPT: u64 = 8;
+/// The newest batches that stay, as much as the embedded journal keeps. What clients ask for again is
+/// mostly of the last hours.
+pub const KEPT_BYTES: u64 = 32 << 20;
 
 /// What a journal hands over to be moved.
 pub(super) struct Leaving {
@@ -39,6 +40,7 @@ pub(super) struct Leaving {
     pub head: u64,
     pub closed: ClosedSegments,
     pub segment_bytes: u64,
+    pub kept_bytes: u64,
     /// One at a time in a process: each holds a segment in memory.
     pub one: Arc<Mutex<()>>,
 }
@@ -57,6 +59,7 @@ impl Leaving {
             epoch: self.epoch,
             head: self.head,
             segment_bytes: self.segment_bytes,
+            kept_bytes: self.kept_bytes,
         };
         let (client, begin, ends) = self.server.wait(look.run())?;
         let mut base = begin;
@@ -132,6 +135,7 @@ struct Look {
     epoch: i64,
     head: u64,
     segment_bytes: u64,
+    kept_bytes: u64,
 }
 
 impl Look {
@@ -199,7 +203,7 @@ impl Look {
             let (last, bytes): (i64, i32) = (row.get(0), row.get(1));
             ends.add(last as u64, bytes as u64);
         }
-        Ok(ends.leaving(covered))
+        Ok(ends.leaving(covered, self.kept_bytes))
     }
 }
 
@@ -232,8 +236,7 @@ impl Ends {
         }
     }
 
-    fn leaving(self, covered: u64) -> Vec<u64> {
-        let kept = KEPT * self.segment_bytes;
+    fn leaving(self, covered: u64, kept: u64) -> Vec<u64> {
         let goes = |end: &(u64, u64)| end.0 <= covered && self.total - end.1 >= kept;
         let ends = self.ends.into_iter().take_while(goes);
         ends.map(|(last, _)| last).collect()

@@ -1,7 +1,7 @@
 //! The journal of one account, in a database.
 
 use super::base;
-use super::closing::{Leaving, SEGMENT_BYTES};
+use super::closing::{KEPT_BYTES, Leaving, SEGMENT_BYTES};
 use super::group::{Batch, Group, Row};
 use super::locks::Locks;
 use super::read::{Frames, chain_of_row};
@@ -33,6 +33,7 @@ pub struct PgJournals {
     /// Where old batches go; without it they stay.
     objects: Option<Arc<dyn Objects>>,
     segment_bytes: u64,
+    kept_bytes: u64,
     /// One journal at a time stores a segment, and one removes rows: both are work of the
     /// background, and there may be many accounts.
     storing: Arc<Mutex<()>>,
@@ -66,6 +67,7 @@ impl PgJournals {
             open: Arc::default(),
             objects: None,
             segment_bytes: SEGMENT_BYTES,
+            kept_bytes: KEPT_BYTES,
             storing: Arc::default(),
             removing: Arc::default(),
         })
@@ -81,11 +83,14 @@ impl PgJournals {
         }
     }
 
-    /// Ends segments at so many bytes, for tests: a store of objects is used with one size for ever.
+    /// Ends segments of old batches at so many bytes, instead of 4 MiB, and keeps so many bytes of the
+    /// newest here, instead of 32 MiB. A store of objects is used with one size of segments for ever;
+    /// how much is kept may change.
     #[must_use]
-    pub fn with_segment_bytes(self, segment_bytes: u64) -> PgJournals {
+    pub fn with_sizes(self, segment_bytes: u64, kept_bytes: u64) -> PgJournals {
         PgJournals {
             segment_bytes,
+            kept_bytes,
             ..self
         }
     }
@@ -430,6 +435,7 @@ impl Journal for PgJournal {
             head: self.head.sequence,
             closed,
             segment_bytes: self.on.segment_bytes,
+            kept_bytes: self.on.kept_bytes,
             one: self.on.storing.clone(),
         });
         Ok(leaving.map(Leaving::job))

@@ -37,6 +37,7 @@ mod space;
 #[cfg(test)]
 mod tests;
 
+pub use closing::{KEPT_BYTES, SEGMENT_BYTES};
 pub use journal::{PgJournal, PgJournals};
 pub use records::PgRecords;
 pub use reserved::{ReservedJournal, ReservedJournals};

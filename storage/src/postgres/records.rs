@@ -115,6 +115,18 @@ impl Records for PgRecords {
         })?;
         entries(&rows)
     }
+
+    fn now_ns(&self) -> Result<i64, StorageError> {
+        let on = self.server.clone();
+        self.server.wait(async move {
+            let client = on.shared().await?;
+            // Of this moment, not of the transaction's begin.
+            let asked = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8";
+            let row = on.query_one(&client, asked, &[]).await?;
+            let microseconds: i64 = row.get(0);
+            Ok(microseconds.saturating_mul(1_000))
+        })
+    }
 }
 
 /// The sum is over the lengths alone, so that values behind the page's end are never read.

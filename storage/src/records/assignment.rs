@@ -1,16 +1,15 @@
 //! Which node runs a feed, an account or a strategy.
 
 use super::lease::{Lease, Refusal};
-use super::{Changing, Found, Kept, check_name, find, insert, key_of, replace, unchanged};
+use super::{Changing, Found, Kept, check_name, encode, find, insert, key_of, replace};
 use crate::StorageError;
 use crate::port::records::{Change, Records};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Looks again at an assignment that its owner renewed at the same moment, or that others claimed
-/// too. Renewals are seconds apart, so a second one in a row is rare; against an owner that renews
-/// as fast as it can, 16 were not enough.
-const ATTEMPTS: u32 = 64;
+/// Looks again at an assignment that its owner renewed at the same moment, to renew it or to give it
+/// back. Renewals are seconds apart, so a second one in a row is rare.
+const ATTEMPTS: u32 = 8;
 
 /// What is run by one node at a time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -83,7 +82,7 @@ pub enum AssignmentError {
         what: Assigned,
         /// The holder.
         node: String,
-        /// The end of its lease in nanoseconds since 1970, by its clock.
+        /// The end of its lease in nanoseconds since 1970, by the store's clock.
         until_ns: i64,
     },
     /// A newer epoch has it, or it was given back. Nothing was written: stop what is run for it.
@@ -124,8 +123,8 @@ pub fn look(records: &dyn Records, what: &Assigned) -> Result<Option<Assignment>
     Ok(found.map(|found| found.value))
 }
 
-/// Makes a node the owner of what is free or whose lease has run out, in a new epoch. From then on
-/// each write of the owner before it is refused.
+/// Makes a node the owner of what is free or whose lease has run out by the store's clock, in a new
+/// epoch, for `length_ns` nanoseconds. From then on each write of the owner before it is refused.
 ///
 /// # Errors
 /// `Held`; `Storage`, of which a `Conflict` means that others claim it at the same time.
@@ -133,11 +132,12 @@ pub fn claim(
     records: &dyn Records,
     what: &Assigned,
     node: &str,
-    now_ns: i64,
     length_ns: i64,
 ) -> Result<Hold, AssignmentError> {
     let key = what.to_string();
     let found = find::<Assignment>(records, &key)?;
+    // Behind the look: what it found may have been renewed until then, and not since.
+    let now_ns = records.now_ns()?;
     let current = found.as_ref().map(|found| &found.value.lease);
     let lease = Lease::claim(current, node, now_ns, length_ns)
         .map_err(|refusal| refused(what, 0, refusal))?;
@@ -158,17 +158,13 @@ pub fn claim(
 }
 
 impl Hold {
-    /// Gets more time, and keeps what the lease is now.
+    /// Gets more time, `length_ns` from now on by the store's clock, and keeps what the lease is now.
     ///
     /// # Errors
     /// `Fenced`; `Storage`.
-    pub fn renew(
-        &mut self,
-        records: &dyn Records,
-        now_ns: i64,
-        length_ns: i64,
-    ) -> Result<(), AssignmentError> {
+    pub fn renew(&mut self, records: &dyn Records, length_ns: i64) -> Result<(), AssignmentError> {
         let (node, epoch) = (self.node.clone(), self.epoch);
+        let now_ns = records.now_ns()?;
         self.lease = self.update(records, |lease| {
             lease.renew(&node, epoch, now_ns, length_ns)
         })?;
@@ -199,28 +195,44 @@ impl Hold {
     }
 
     /// Carries out changes as the owner: all of them in the same moment as it is the owner, or none.
-    /// A lease whose time is up and that nobody took is still the owner's.
+    /// A lease whose time is up and that nobody took is still the owner's. Renewals at the same moment
+    /// are in nobody's way: what has to stay is the epoch.
     ///
     /// # Errors
     /// `Fenced`, and nothing was written; `Storage`, of which a `Conflict` is of the changes
     /// themselves.
     pub fn change(&self, records: &dyn Records, changes: &[Change]) -> Result<(), AssignmentError> {
         let key = key_of::<Assignment>(&self.what.to_string());
-        let mut attempt = 1;
-        loop {
-            let found = self.owned(records)?;
-            let mut all = vec![unchanged(&found)];
-            all.extend_from_slice(changes);
-            match records.change(&all) {
-                // Renewed or taken meanwhile: the next look tells which.
-                Err(StorageError::Conflict { table, key: at })
-                    if table == Assignment::TABLE && at == key && attempt < ATTEMPTS =>
-                {
-                    attempt += 1;
-                }
-                outcome => return Ok(outcome?),
+        let mut all = vec![Change::begins(Assignment::TABLE, &key, self.epoch_bytes()?)];
+        all.extend_from_slice(changes);
+        match records.change(&all) {
+            Err(StorageError::Conflict { table, key: at })
+                if table == Assignment::TABLE && at == key =>
+            {
+                // Says who has it now.
+                self.owned(records)?;
+                Err(StorageError::Conflict { table, key: at }.into())
             }
+            outcome => Ok(outcome?),
         }
+    }
+
+    /// Returns what the stored assignment begins with in this epoch of this owner: all of it but the
+    /// end of the lease, which is its last field.
+    fn epoch_bytes(&self) -> Result<Vec<u8>, StorageError> {
+        const LAST: &[u8] = b"\"until_ns\":";
+        let mut bytes = encode(&Assignment {
+            what: self.what.clone(),
+            lease: Lease {
+                epoch: self.epoch,
+                node: Some(self.node.clone()),
+                until_ns: 0,
+            },
+        })?;
+        // No name can hold a quote, so it is found once.
+        let at = bytes.windows(LAST.len()).position(|part| part == LAST);
+        bytes.truncate(at.map_or(bytes.len(), |at| at + LAST.len()));
+        Ok(bytes)
     }
 
     /// Returns the assignment while this is its owner.

@@ -81,7 +81,8 @@ impl Job {
         })
     }
 
-    /// Returns the job with more time for its run; `None` when this epoch does not run it.
+    /// Returns the job with more time for its run, from the store's time `now_ns` on; `None` when this
+    /// epoch does not run it.
     pub fn renewed(&self, epoch: u64, now_ns: i64, lease_ns: i64) -> Option<Job> {
         let JobState::Running { node, until_ns } = self.run_of(epoch)? else {
             return None;
@@ -142,6 +143,17 @@ impl Job {
             JobState::Running { until_ns, .. } => Some(*until_ns),
             JobState::Done | JobState::Failed | JobState::Canceled => None,
         }
+    }
+
+    /// Returns true for one that is done, given up or not wanted any more.
+    pub fn has_ended(&self) -> bool {
+        self.waits_until().is_none()
+    }
+
+    /// Returns the change that frees its unique key, where it has one.
+    pub(super) fn freeing_key(&self) -> Option<Change> {
+        let key = format!("key/{}", self.unique_key.as_ref()?);
+        Some(Change::remove(TABLE, &key, self.job_id.as_bytes()))
     }
 
     fn index_key(&self) -> Option<String> {
@@ -247,7 +259,8 @@ pub fn due_jobs(
         .collect())
 }
 
-/// Begins the job of a class that is due longest; `None` when there is none that nobody else takes.
+/// Begins the job of a class that is due longest, for `lease_ns` nanoseconds; `None` when there is
+/// none that nobody else takes. Whether it is due, and the end of its lease, are by the store's clock.
 ///
 /// # Errors
 /// `NewerVersion`, `Damaged`; those of [`Records::change`] except `Conflict`.
@@ -255,9 +268,9 @@ pub fn claim_job(
     records: &dyn Records,
     class: &str,
     node: &str,
-    now_ns: i64,
     lease_ns: i64,
 ) -> Result<Option<Found<Job>>, StorageError> {
+    let now_ns = records.now_ns()?;
     // Nodes that ask at once go down the same list; each conflict is a job that another got.
     for job_id in due_jobs(records, class, now_ns, MAX_PAGE)? {
         let Some(known) = find::<Job>(records, &job_id)? else {

@@ -2,10 +2,9 @@
 //!
 //! An **epoch** counts owners. It grows with each claim and with nothing else, so a write that names
 //! its epoch is the owner's or stale, whatever any clock says. The **time** of a lease only says when
-//! another may claim. Clocks of two nodes may differ: one that is ahead claims early, and the owner
-//! before it is refused from then on, although its own clock says that it has time left. What no store
-//! can refuse, such as a request to a venue, an owner sends only while [`Lease::is_safe`] with a
-//! margin larger than clocks differ.
+//! another may claim, by the clock of the store ([`crate::Records::now_ns`]): a database's is one for
+//! all nodes. What no store can refuse, such as a request to a venue, an owner sends only while
+//! [`Lease::is_safe`], with a margin larger than its clock differs from the store's.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +16,7 @@ pub struct Lease {
     pub epoch: u64,
     /// Who holds it; `None` when it was given back.
     pub node: Option<String>,
-    /// From here on another may claim it.
+    /// From here on another may claim it. The last field: an owner's write expects all before it.
     pub until_ns: i64,
 }
 

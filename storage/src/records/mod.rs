@@ -20,13 +20,15 @@
 //! `apex-node`; the limits in force of an account, which are events of its journal; and the audit,
 //! which is a journal with a chain of hashes of its own ([`crate::audit`]).
 //!
-//! Time is always an argument, in nanoseconds since 1970 by the caller's clock. Of several callers
+//! Times are in nanoseconds since 1970. Leases are given and run out by the clock of the store, which
+//! a database's nodes share ([`Records::now_ns`]); every other time is an argument. Of several callers
 //! that take a decision about one record exactly one gets it, and the others hear `Conflict`.
 
 mod account;
 mod assignment;
 mod job;
 mod lease;
+mod prune;
 mod schedule;
 mod strategy;
 #[cfg(test)]
@@ -37,6 +39,7 @@ pub use account::{AccountLimits, AccountSettings};
 pub use assignment::{Assigned, Assignment, AssignmentError, Hold, claim, look};
 pub use job::{Job, JobState, add_job, claim_job, due_jobs, update_job};
 pub use lease::{Lease, Refusal};
+pub use prune::{Pruned, prune};
 pub use schedule::{Firing, Ledger, Outcome, Schedule, fire, firings, ledger};
 pub use strategy::{STATE_TABLE, Strategy, StrategyVersion, add_version, state_key};
 pub use user::{User, UserRole};
@@ -221,12 +224,6 @@ pub fn replacing<T: Changing>(known: &Found<T>, value: &T) -> Result<Change, Sto
         known.bytes.clone(),
         encode(value)?,
     ))
-}
-
-/// Lets other changes happen only while a record is as it was found.
-pub fn unchanged<T: Kept>(known: &Found<T>) -> Change {
-    let key = key_of::<T>(&known.value.key());
-    Change::unchanged(T::TABLE, &key, known.bytes.clone())
 }
 
 fn found<T: Kept + Clone>(value: &T) -> Result<Found<T>, StorageError> {

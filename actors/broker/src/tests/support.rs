@@ -179,6 +179,7 @@ pub fn args(journal: &Arc<HandJournal>, venue: &Arc<HandVenue>) -> AccountArgs {
     AccountArgs {
         account: account(),
         folded: 0,
+        snapshot_events: crate::SNAPSHOT_EVENTS,
         journal: journal.clone(),
         market: MarketHub::new(),
         clock,

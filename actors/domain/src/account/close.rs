@@ -138,6 +138,9 @@ impl Account {
         if used.is_some_and(Account::is_slice_id) {
             return step.refuse(slice_id_taken());
         }
+        if let Some(id) = used.filter(|id| self.is_strangers_id(id)) {
+            return step.refuse(Refusal::UsedAtVenue(id.clone()));
+        }
         if self.closings.len() >= MAX_CLOSINGS {
             return step.refuse(Refusal::TooManyClosings(self.closings.len()));
         }

@@ -142,8 +142,12 @@ impl Account {
         };
         let mut orders = Vec::new();
         let ids = (0..).map_while(|number| closing.order_id(number));
-        // Every id up to the last one is somebody's.
-        for index in ids.map_while(|id| self.orders.find_client(&id)) {
+        // Every id up to the last one is somebody's, here or at the venue.
+        let known = ids.map_while(|id| {
+            let here = self.orders.find_client(&id);
+            (here.is_some() || self.is_strangers_id(&id)).then_some(here)
+        });
+        for index in known.flatten() {
             let entry = self.orders.get(index);
             if closing.owns(&entry.order.request.client_order_id, entry.created) {
                 orders.push(entry.order.clone());
@@ -299,7 +303,9 @@ impl Account {
         let client_order_id = loop {
             let client_order_id = closing.order_id(*number)?;
             *number = number.checked_add(1)?;
-            if self.orders.find_client(&client_order_id).is_none() {
+            if self.orders.find_client(&client_order_id).is_none()
+                && !self.is_strangers_id(&client_order_id)
+            {
                 break client_order_id;
             }
         };

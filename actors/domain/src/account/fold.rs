@@ -270,6 +270,9 @@ impl Account {
             .map_err(number)?;
         self.portfolio.commit(booking);
         self.index_execution(execution, self.executions.len());
+        if order_id.is_none() {
+            self.strangers.traded(&execution.client_order_id);
+        }
         self.executions.push(ExecutionRecord {
             sequence,
             ts: recorded.ts,

@@ -7,6 +7,7 @@ use super::losses::{Baseline, Unmeasured};
 use super::marks::Marks;
 use super::requests::Requests;
 use super::short::Short;
+use super::strangers::Strangers;
 use super::types::{AccountInput, Effects, ExecutionRecord, Refusal, Reply};
 use crate::event::{AccountMode, Event, PositionMode, Recorded};
 use crate::hash;
@@ -65,6 +66,8 @@ pub struct Account {
     pub(super) foreign: Vec<UnderWay>,
     /// Times of the orders and amends of the last second.
     pub(super) recent: VecDeque<UnixNanos>,
+    #[serde(skip)]
+    pub(super) strangers: Strangers,
     #[serde(skip)]
     pub(super) asked: Asked,
     #[serde(skip)]

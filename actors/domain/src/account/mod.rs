@@ -35,6 +35,7 @@ mod settlement;
 mod share;
 mod short;
 mod slices;
+mod strangers;
 pub mod types;
 pub mod views;
 mod worth;

@@ -84,8 +84,12 @@ impl Account {
         let mut account: Account = postcard::from_bytes(body).map_err(RestoreError::Bytes)?;
         account.orders.reindex();
         for position in 0..account.executions.len() {
-            let execution = account.executions[position].execution.clone();
+            let record = &account.executions[position];
+            let (execution, is_strange) = (record.execution.clone(), record.order_id.is_none());
             account.index_execution(&execution, position);
+            if is_strange {
+                account.strangers.traded(&execution.client_order_id);
+            }
             account.count_base_fee(position, false);
         }
         Ok(account)

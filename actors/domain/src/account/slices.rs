@@ -50,11 +50,12 @@ impl Account {
         };
         let quantity = entry.next_slice(instrument);
         let last = entry.slice.map_or(0, |slice| slice.number);
-        // An older build let clients choose such an id: a number whose id is somebody's is left
-        // out. Numbers end long behind the orders that memory holds.
+        // An older build let clients choose such an id, and the venue may have one of a journal that
+        // was brought back to an earlier time: a number whose id is somebody's is left out. Numbers
+        // end long behind the orders that memory holds.
         let free = |number: &u32| {
             let id = slice_id(entry.created, *number);
-            self.orders.find_client(&id).is_none()
+            self.orders.find_client(&id).is_none() && !self.is_strangers_id(&id)
         };
         let Some(number) = (last..u32::MAX).map(|last| last + 1).find(free) else {
             return;

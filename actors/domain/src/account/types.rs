@@ -203,6 +203,12 @@ pub struct Outcome {
 pub enum Refusal {
     #[error("client_order_id \"{0}\" is already used for another order: make a new one")]
     AlreadyExists(crate::ClientOrderId),
+    /// The venue has an order of that id from elsewhere; nothing of the request was kept.
+    #[error(
+        "client_order_id \"{0}\" is used at the venue by an order that this account does not know: \
+         see `apextrade accounts differences`, and make a new one"
+    )]
+    UsedAtVenue(crate::ClientOrderId),
     #[error("order_list_id \"{0}\" is already used for another list: make a new one")]
     ListExists(OrderListId),
     /// The same id with another content; a new request needs a new id.

@@ -226,6 +226,10 @@ impl Records for Doubtful {
     ) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
         self.0.page(table, page)
     }
+
+    fn now_ns(&self) -> Result<i64, StorageError> {
+        self.0.now_ns()
+    }
 }
 
 #[test]

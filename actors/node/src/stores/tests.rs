@@ -92,3 +92,56 @@ fn old_records_of_a_database_go_to_the_bucket_or_stay() {
         "{error}"
     );
 }
+
+#[test]
+fn a_database_keeps_the_size_of_segments_of_its_first_start() {
+    let Some(postgres) = here(Postgres::start()) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let dir = DataDir::open(folder.path()).unwrap();
+    let open = |bytes: Option<u64>| {
+        let servers = ServerSettings {
+            database_url: Some(postgres.url()),
+            journal: JournalSettings {
+                segment_bytes: bytes,
+                ..JournalSettings::default()
+            },
+            ..ServerSettings::default()
+        };
+        let stores = Stores::open(&dir, &servers, Purpose::Live)?;
+        stores.journals.open("paper")?;
+        Ok::<(), NodeError>(())
+    };
+    let refused = |bytes| open(bytes).unwrap_err().to_string();
+    open(Some(8_192)).unwrap();
+    open(None).unwrap();
+    assert_eq!(
+        refused(Some(4_096)),
+        "APEX_JOURNAL_SEGMENT_BYTES is 4096, and old records of this database move in segments of \
+         8192 bytes since its first start: unset it, or set 8192"
+    );
+    // Of a build that noted none.
+    let forget = "DELETE FROM record WHERE convert_from(key, 'UTF8') = 'journal_segment_bytes'";
+    postgres.query("apex", forget).unwrap();
+    assert!(refused(Some(8_192)).contains("segments of 4194304 bytes"));
+    open(None).unwrap();
+}
+
+#[test]
+fn what_a_folder_keeps_is_counted_in_its_segments() {
+    let kept = |segment_bytes, keep_bytes| {
+        let sizes = JournalSettings {
+            segment_bytes,
+            keep_bytes,
+            snapshot_events: None,
+        };
+        let options = sizes.embedded();
+        (options.segment_bytes, options.kept_segments)
+    };
+    assert_eq!(kept(None, None), (16 << 20, 2));
+    assert_eq!(kept(Some(4_096), None), (4_096, 2));
+    assert_eq!(kept(Some(4_096), Some(0)), (4_096, 0));
+    assert_eq!(kept(Some(4_096), Some(4_097)), (4_096, 2));
+    assert_eq!(kept(None, Some(64 << 20)), (16 << 20, 4));
+}

@@ -97,7 +97,9 @@ fn in_database(postgres: &Postgres, root: &Path) -> ReservedJournals {
     let options = ServerOptions::new("APEX_DATABASE_URL", &postgres.url());
     let server = PgServer::connect(options).unwrap();
     migrate(&server).unwrap();
-    let journals = PgJournals::new(&server).unwrap().with_segment_bytes(1_024);
+    let journals = PgJournals::new(&server)
+        .unwrap()
+        .with_sizes(1_024, 8 * 1_024);
     let journals = journals.with_objects(own_objects(root).unwrap());
     ReservedJournals::new(journals, &DataDir::open(&root.join("data")).unwrap())
 }

@@ -332,9 +332,10 @@ pub fn refusal_outcome(command_id: u64, not_taken: NotTaken) -> v1::CommandOutco
 
 fn refused(refusal: &Refusal) -> NotTaken {
     let code = match refusal {
-        Refusal::AlreadyExists(_) | Refusal::ListExists(_) | Refusal::RequestExists(_) => {
-            "ALREADY_EXISTS"
-        }
+        Refusal::AlreadyExists(_)
+        | Refusal::UsedAtVenue(_)
+        | Refusal::ListExists(_)
+        | Refusal::RequestExists(_) => "ALREADY_EXISTS",
         Refusal::OrderNotFound | Refusal::ForeignOrderNotFound(_) => "ORDER_NOT_FOUND",
         Refusal::UnknownInstrument(_) => "UNKNOWN_INSTRUMENT",
         Refusal::StaleSequence { .. } => "STALE_SEQUENCE",

@@ -23,7 +23,7 @@ use crate::StorageError;
 use crate::disk::{Disk, RealDisk, read_all};
 use crate::port::records::{
     Action, Change, Entries, Page, Records, check_changes, check_expected, check_input,
-    check_table, page_of,
+    check_table, machine_now_ns, page_of,
 };
 use entry::Row;
 use table::{MAX_FILE_BYTES, Rows, Table};
@@ -266,5 +266,9 @@ impl Records for EmbeddedRecords {
     fn page(&self, table: &str, page: &Page<'_>) -> Result<Entries, StorageError> {
         check_table(table)?;
         self.with(table, |_, table| Ok(page_of(&table.rows, page)))
+    }
+
+    fn now_ns(&self) -> Result<i64, StorageError> {
+        Ok(machine_now_ns())
     }
 }

@@ -73,7 +73,7 @@ fn a_cut_of_16_mib_holds_up_no_commit() {
     let objects = FolderObjects::open(folder.path()).expect("a folder of objects");
     let journals = PgJournals::new(&server).expect("the tables are there");
     // 8 MiB stay.
-    let journals = journals.with_segment_bytes(1 << 20);
+    let journals = journals.with_sizes(1 << 20, 8 << 20);
     let journals = journals.with_objects(Arc::new(objects));
     let mut journal = journals.open("paper").expect("it opens");
     let mut bytes = 0;

@@ -5,7 +5,7 @@ use super::*;
 use crate::port::journal::{Class, Journal, Record, Unit};
 use crate::port::journals::Journals;
 use crate::port::objects::{ObjectKey, Objects};
-use crate::postgres::{PgJournals, PgServer, ReservedJournals, ServerOptions, migrate};
+use crate::postgres::{PgJournal, PgJournals, PgServer, ReservedJournals, ServerOptions, migrate};
 use crate::testkit::{Postgres, Proxy, here};
 use crate::{DataDir, FolderObjects};
 use std::time::{Duration, Instant};
@@ -34,6 +34,14 @@ impl Bench {
         Some(bench)
     }
 
+    /// With a journal that has something to move; `None` where there is no server.
+    fn grown() -> Option<(Bench, PgJournal)> {
+        let bench = Bench::new()?;
+        let mut journal = bench.journals().open("paper").expect("it opens");
+        grow(&mut journal);
+        Some((bench, journal))
+    }
+
     fn server(&self, url: &str) -> PgServer {
         let options = ServerOptions {
             timeout: Duration::from_secs(5),
@@ -45,7 +53,7 @@ impl Bench {
     fn on(&self, url: &str) -> PgJournals {
         let journals = PgJournals::new(&self.server(url)).expect("the tables are there");
         let objects = self.objects.clone();
-        journals.with_objects(objects).with_segment_bytes(1_024)
+        journals.with_objects(objects).with_sizes(1_024, 8 * 1_024)
     }
 
     fn journals(&self) -> PgJournals {
@@ -137,9 +145,9 @@ fn segments_end_by_the_batches_alone_and_the_newest_stay() {
         for (last, bytes) in (1..).zip(lengths) {
             ends.add(last, *bytes);
         }
-        ends.leaving(covered)
+        ends.leaving(covered, 800)
     };
-    // 8 segments' worth stay.
+    // 800 bytes stay.
     let even = [50; 24];
     assert_eq!(ends(&even, 99), [2, 4, 6, 8]);
     assert_eq!(ends(&even, 7), [2, 4, 6]);
@@ -185,11 +193,9 @@ fn rows_in_front_of_the_base_are_not_read_and_go_with_the_next_start() {
 
 #[test]
 fn an_object_that_is_there_is_not_stored_again_and_one_of_another_journal_stops_everything() {
-    let Some(bench) = Bench::new() else {
+    let Some((bench, mut journal)) = Bench::grown() else {
         return;
     };
-    let mut journal = bench.journals().open("paper").expect("it opens");
-    grow(&mut journal);
     let closed = stored(&journal).expect("there is something");
     assert_eq!(stored(&journal), Some(closed), "the same again");
     assert!(bench.objects.puts.lock().unwrap().values().all(|n| *n == 1));
@@ -217,11 +223,9 @@ fn an_object_that_is_there_is_not_stored_again_and_one_of_another_journal_stops_
 
 #[test]
 fn a_replaced_owner_cuts_nothing_and_its_late_job_harms_nobody() {
-    let Some(bench) = Bench::new() else {
+    let Some((bench, mut old)) = Bench::grown() else {
         return;
     };
-    let mut old = bench.journals().open("paper").expect("it opens");
-    grow(&mut old);
     let closed = stored(&old).expect("there is something");
     let late = job(&old);
     let mut new = bench.journals().take_over("paper").expect("it takes over");
@@ -248,11 +252,9 @@ fn a_replaced_owner_cuts_nothing_and_its_late_job_harms_nobody() {
 
 #[test]
 fn two_owners_that_store_at_once_store_the_same() {
-    let Some(bench) = Bench::new() else {
+    let Some((bench, mut old)) = Bench::grown() else {
         return;
     };
-    let mut old = bench.journals().open("paper").expect("it opens");
-    grow(&mut old);
     let journals = bench.journals();
     let (told, heard) = std::sync::mpsc::channel();
     // While the replaced one stores its first segment, the other moves all, and more.
@@ -282,11 +284,9 @@ fn two_owners_that_store_at_once_store_the_same() {
 
 #[test]
 fn only_whole_snapshots_count() {
-    let Some(bench) = Bench::new() else {
+    let Some((bench, mut journal)) = Bench::grown() else {
         return;
     };
-    let mut journal = bench.journals().open("paper").expect("it opens");
-    grow(&mut journal);
     bench.query(
         "UPDATE journal_snapshot SET state = 'spoiled' \
          WHERE sequence = (SELECT min(sequence) FROM journal_snapshot)",
@@ -302,11 +302,9 @@ fn only_whole_snapshots_count() {
 
 #[test]
 fn a_base_that_is_not_ours_or_is_gone_is_refused() {
-    let Some(bench) = Bench::new() else {
+    let Some((bench, mut journal)) = Bench::grown() else {
         return;
     };
-    let mut journal = bench.journals().open("paper").expect("it opens");
-    grow(&mut journal);
     let closed = stored(&journal).expect("there is something");
     journal.cut(closed).expect("it is cut");
     bench.until_removed();
@@ -349,11 +347,9 @@ fn a_base_that_is_not_ours_or_is_gone_is_refused() {
 
 #[test]
 fn a_bucket_that_is_not_set_is_named_and_the_journal_goes_on() {
-    let Some(bench) = Bench::new() else {
+    let Some((bench, mut journal)) = Bench::grown() else {
         return;
     };
-    let mut journal = bench.journals().open("paper").expect("it opens");
-    grow(&mut journal);
     let closed = stored(&journal).expect("there is something");
     journal.cut(closed).expect("it is cut");
     drop(journal);

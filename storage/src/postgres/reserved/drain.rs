@@ -3,8 +3,8 @@
 use super::super::group::Row;
 use super::{ReservedJournal, Sent};
 use crate::StorageError;
-use crate::embedded::{Kept, Left};
-use crate::port::journal::Journal;
+use crate::embedded::{Header, Kept, Left};
+use crate::port::journal::{Head, Journal};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
@@ -95,6 +95,10 @@ impl ReservedJournal {
         let at = self.server.head();
         let ends = std::iter::once(left.before).chain(left.frames.iter().map(|kept| kept.after));
         let Some(stored) = ends.into_iter().position(|end| end == at) else {
+            if self.server_has(last)? {
+                // The last send was carried out without an answer, and another owner went on.
+                return self.reserve.clear();
+            }
             return Err(StorageError::ReserveConflict {
                 path: self.reserve.folder().to_owned(),
                 account_id: self.server.account_id().to_owned(),
@@ -122,6 +126,26 @@ impl ReservedJournal {
             }
         }
         Ok(())
+    }
+}
+
+impl ReservedJournal {
+    /// Returns true where the server's chain goes through a head, and so has all that led to it. Not
+    /// for one whose batch was moved to the store of objects: that is for a person then.
+    fn server_has(&self, head: Head) -> Result<bool, StorageError> {
+        let (on, id) = (
+            self.server.server().clone(),
+            self.server.account_id().to_owned(),
+        );
+        let at = head.sequence as i64;
+        let row = self.server.server().wait(async move {
+            let client = on.shared().await?;
+            let asked =
+                "SELECT frame FROM journal_frame WHERE account_id = $1 AND last_sequence = $2";
+            on.query_opt(&client, asked, &[&id, &at]).await
+        })?;
+        let header = row.map(|row| Header::parse(row.get(0)));
+        Ok(matches!(header, Some(Ok(header)) if header.chain == head.chain))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::postgres::{PgServer, ServerOptions, migrate};
 use crate::testkit::{Postgres, Proxy, here};
+use std::path::PathBuf;
 use tempfile::TempDir;
 
 /// Bounds a wait that ends at once unless something is broken.
@@ -337,6 +338,50 @@ fn a_reserve_that_another_owner_has_written_past_is_refused_and_kept() {
         assert_eq!(refused.to_string(), text);
     }
     bench.holds(2);
+    // A batch that ends where the reserve does is not the reserve's.
+    let mut other = bench.take_over();
+    for sequence in 3..=6 {
+        let units = unit(Class::Order, sequence);
+        other.append(&units).expect("it is taken");
+        other.commit().expect("the owner writes");
+    }
+    let refused = bench.journals().open("paper").expect_err("it is refused");
+    assert!(
+        matches!(refused, StorageError::ReserveConflict { server_at: 6, .. }),
+        "{refused}"
+    );
+    bench.holds(6);
+}
+
+/// The last send of a killed process was carried out, and another folder's process went on from it.
+#[test]
+fn a_reserve_that_the_server_has_whole_is_no_conflict_whoever_went_on() {
+    let Some(mut bench) = Bench::new() else {
+        return;
+    };
+    left_away(&mut bench);
+    let folder = bench.dir.root().join("reserve/paper");
+    let files: Vec<(PathBuf, Vec<u8>)> = std::fs::read_dir(&folder)
+        .expect("it is there")
+        .map(|entry| entry.expect("it can be read").path())
+        .map(|path| (path.clone(), std::fs::read(&path).expect("it can be read")))
+        .collect();
+    let mut other = bench.open();
+    commit(&mut other, 6);
+    drop(other);
+    for (path, bytes) in files {
+        std::fs::write(path, bytes).expect("it is written");
+    }
+    let waiting = || ReservedJournals::waiting(bench.dir.root()).expect("it can be read");
+    assert_eq!(waiting(), [("paper".to_owned(), (2, 5))].into());
+    let mut journal = bench.open();
+    assert_eq!(
+        (journal.state(), waiting()),
+        (JournalState::Ready, BTreeMap::new())
+    );
+    commit(&mut journal, 7);
+    drop(journal);
+    bench.holds(7);
 }
 
 #[test]

@@ -98,6 +98,9 @@ impl Account {
         if Account::is_slice_id(&request.client_order_id) {
             return Err(slice_id_taken());
         }
+        if self.is_strangers_id(&request.client_order_id) {
+            return Err(Refusal::UsedAtVenue(request.client_order_id.clone()));
+        }
         well_formed(now, request)
     }
 

@@ -27,6 +27,7 @@ mod reset;
 mod resolve;
 mod share;
 mod sides;
+mod strangers;
 pub(crate) mod support;
 mod transitions;
 mod worth;

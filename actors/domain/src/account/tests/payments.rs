@@ -245,15 +245,10 @@ fn a_bust_from_before_a_split_is_undone_in_the_new_units() {
 #[test]
 fn the_bust_of_an_external_execution_leaves_an_order_of_its_name_alone() {
     let mut world = World::ready();
-    let strange = execution("o1", "x1", PERP, Side::Buy, 50, 10_000);
-    world.report(VenueReport::Filled(strange));
-    world.apply(AccountInput::SetTradingState {
-        request_id: None,
-        state: crate::risk::TradingState::Active,
-        by: "ops".to_owned(),
-        reason: String::new(),
-    });
     world.working(order("o1", PERP, Side::Buy, NET, 1_000));
+    // Of the other side, so of no order of ours, whatever its name.
+    let strange = execution("o1", "x1", PERP, Side::Sell, 50, 10_000);
+    world.report(VenueReport::Filled(strange));
     world.fill("o1", "x2", 400, 10_000);
     bust(&mut world, "o1", "x1");
     assert_eq!(world.events(), ["ExecutionBusted"]);
