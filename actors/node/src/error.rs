@@ -32,6 +32,12 @@ pub enum NodeError {
         ends_at: u64,
         durable: u64,
     },
+    /// The audit does not open.
+    #[error("the audit (journal \"=audit\") cannot be opened")]
+    Audit(#[source] StorageError),
+    /// An audit that was kept here is not there.
+    #[error("{0}")]
+    AuditGone(String),
     #[error("account {account_id} cannot be rebuilt from its journal")]
     Recover {
         account_id: AccountId,
@@ -102,6 +108,10 @@ pub enum NodeError {
 const RESTORE: &str = "nothing was changed: see `apextrade verify`, then restore the whole data \
                        folder from a backup";
 
+/// The journals of the accounts are not at fault.
+const AUDIT: &str = "see the first bad record with `apextrade verify`; put the audit of a backup back, or \
+                     move it away, keep it, and start once with --new-audit, which is recorded";
+
 /// What reads and writes can meet at a start.
 const DISK: &str = "look at the disk and at the rights of the data folder, then start again";
 
@@ -156,6 +166,8 @@ impl NodeError {
             NodeError::Storage(source) | NodeError::Journal { source, .. } => {
                 storage_advice(source)
             }
+            NodeError::Audit(StorageError::Damaged { .. }) | NodeError::AuditGone(_) => Some(AUDIT),
+            NodeError::Audit(source) => storage_advice(source),
             NodeError::LostEnd { .. } | NodeError::Recover { .. } | NodeError::Read(_) => {
                 Some(RESTORE)
             }

@@ -33,8 +33,9 @@ const KEYS: &[&str] = &[
 /// The bucket for backups: all of these, or none.
 const S3: [&str; 4] = ["s3_endpoint", "s3_bucket", "s3_access_key", "s3_secret_key"];
 
-/// How long one request to the bucket may take: a part of a backup is 1 MiB.
-const S3_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the server of the bucket may give no sign of life; it is asked twice. Longer than a busy
+/// server pauses, short enough that a person still waits.
+const S3_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The table of the settings file with the venue's models, and what their names begin with
 /// elsewhere.

@@ -9,6 +9,12 @@ pub fn line(text: Arguments<'_>) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
+/// Prints bytes as they are, as [`line`] does.
+pub fn bytes(content: &[u8]) {
+    let mut out = std::io::stdout();
+    let _ = out.write_all(content).and_then(|()| out.flush());
+}
+
 /// [`line`] with the arguments of `format!`.
 #[macro_export]
 macro_rules! say {
@@ -26,6 +32,18 @@ pub fn error_line(text: Arguments<'_>) {
 macro_rules! tell {
     ($($text:tt)*) => { $crate::output::error_line(format_args!($($text)*)) };
 }
+
+/// Flags that contradict each other, which the command line's reader cannot know: exit status 2.
+#[derive(Debug)]
+pub struct WrongUsage(pub String);
+
+impl std::fmt::Display for WrongUsage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for WrongUsage {}
 
 /// Returns an error and its causes on one line. A cause that its effect already tells is left out.
 pub fn one_line(error: &Error) -> String {

@@ -46,7 +46,12 @@ fn print(found: &Verification) {
             crate::say!("audit: not compared with its checkpoints: {why}");
         }
         if let Some(bad) = &audit.first_bad {
-            crate::say!("damaged: audit record {}: {}", bad.sequence, bad.reason);
+            crate::say!(
+                "damaged: audit (journal \"{AUDIT_JOURNAL}\"), record {}: {}; put the audit of a backup \
+                 back, the journals of the accounts are not at fault",
+                bad.sequence,
+                bad.reason
+            );
         }
     }
     if found.torn_tail_bytes > 0 {
