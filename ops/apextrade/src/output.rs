@@ -47,8 +47,14 @@ impl std::error::Error for WrongUsage {}
 
 /// Returns an error and its causes on one line. A cause that its effect already tells is left out.
 pub fn one_line(error: &Error) -> String {
+    causes(error.as_ref())
+}
+
+/// As [`one_line`], of an error that has its type still.
+pub fn causes(error: &dyn std::error::Error) -> String {
     let mut line = String::new();
-    for cause in error.chain() {
+    let mut next = Some(error);
+    while let Some(cause) = next {
         let text = cause.to_string().replace('\n', " ");
         if line.is_empty() {
             line = text;
@@ -56,6 +62,7 @@ pub fn one_line(error: &Error) -> String {
             line.push_str(": ");
             line.push_str(&text);
         }
+        next = cause.source();
     }
     line
 }

@@ -193,7 +193,7 @@ fn build(config: &Config, timeout: Duration) -> Result<Client, fred::error::Erro
 async fn start(client: &Client, name: &str) -> Result<(), StorageError> {
     match tokio::time::timeout(2 * TIMEOUT, client.init()).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) if *error.kind() == ErrorKind::Auth => Err(StorageError::Setting {
+        Ok(Err(error)) if matches!(error.kind(), ErrorKind::Auth) => Err(StorageError::Setting {
             variable: VARIABLE,
             detail: format!(
                 "is not let in by Redis at {name}: {}: mend user or password in it",

@@ -26,21 +26,23 @@ pub(super) fn parse(endpoint: &str) -> Result<&str, StorageError> {
              https://host",
         ));
     }
+    // What stands behind the last ':' of a host, and not within the brackets of an address, is a port.
+    let is_port = |uri: &http::Uri| {
+        let host = uri.host().unwrap_or_default();
+        let all = uri.authority().map_or("", |all| all.as_str());
+        !host.is_empty() && (all == host || uri.port_u16().is_some())
+    };
     let uri: Result<http::Uri, _> = endpoint.parse();
-    let is_whole = uri.is_ok_and(|uri| {
-        uri.host().is_some_and(|host| !host.is_empty())
-            && uri
-                .authority()
-                .is_none_or(|all| !all.as_str().contains(':') || uri.port_u16().is_some())
-    });
+    let is_whole = uri.as_ref().is_ok_and(is_port);
     if !is_whole {
         return Err(setting("is no URL: give http://host:port or https://host"));
     }
     Ok(endpoint)
 }
 
-/// Returns an endpoint as it may be shown: without a user and password.
+/// Returns an endpoint as it may be shown: without a user, a password and what is behind a '?'.
 pub(super) fn shown(endpoint: &str) -> String {
+    let endpoint = endpoint.split(['?', '#']).next().unwrap_or_default();
     match (endpoint.split_once("://"), endpoint.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, place))) => format!("{scheme}://{place}"),
         (None, Some((_, place))) => place.to_owned(),
@@ -81,7 +83,11 @@ mod tests {
             assert!(error.contains(expected), "{endpoint}: {error}");
             assert!(!error.contains("ann:"), "{endpoint}: {error}");
             assert!(!error.contains("secret@"), "{endpoint}: {error}");
-            assert!(!shown(endpoint).contains("ann"), "{endpoint}");
+            let shown = shown(endpoint);
+            assert!(
+                !shown.contains("ann") && !shown.contains("secret"),
+                "{shown}"
+            );
         }
         for endpoint in [
             "http://127.0.0.1:9000",

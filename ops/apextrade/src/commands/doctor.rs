@@ -46,7 +46,7 @@ impl Check {
     /// What a server or a store said, with its own advice.
     fn failed(name: &'static str, error: &NodeError) -> Check {
         let fix = error.advice().unwrap_or("see the message");
-        let detail = crate::output::one_line(&anyhow::anyhow!("{error}"));
+        let detail = crate::output::causes(error);
         Check::bad(name, detail, fix.to_owned())
     }
 }

@@ -119,9 +119,9 @@ impl FileReport {
 
     fn print(&self, end: &End) {
         if let Some(error) = &self.error {
-            let (stored, file) = (self.contents.iter().map(|of| of.stored).sum(), &self.file);
+            let (stored, file) = (self.contents.iter().map(|of| of.stored).sum::<u64>(), &self.file);
             match stored {
-                0_u64 => crate::say!("{file}: not imported: {error}"),
+                0 => crate::say!("{file}: not imported: {error}"),
                 stored => crate::say!("{file}: imported in part, {stored} rows: {error}"),
             }
             return;
