@@ -73,13 +73,18 @@ fn print(found: &Verification) {
         ),
         // It was named above.
         Some(bad) if bad.account_id == AUDIT_JOURNAL => {}
-        Some(bad) => crate::say!(
-            "damaged: account {}, segment {}, byte {}, sequence {}: {}; restore from a backup",
-            bad.account_id,
-            bad.segment,
-            bad.offset,
-            bad.sequence,
-            bad.reason
-        ),
+        Some(bad) => {
+            // A record that is missing, or does not decode, has no place of its own.
+            let place = match bad.segment.as_str() {
+                "" => String::new(),
+                segment => format!("segment {segment}, byte {}, ", bad.offset),
+            };
+            crate::say!(
+                "damaged: account {}, {place}sequence {}: {}; restore from a backup",
+                bad.account_id,
+                bad.sequence,
+                bad.reason
+            );
+        }
     }
 }
