@@ -443,8 +443,8 @@ fn a_base_at_the_same_record_of_another_history_is_damage() {
         return;
     };
     let mut journal = bench.journals().open("paper").expect("it opens");
-    grow(&mut *journal);
-    let closed = stored(&*journal).expect("there is something");
+    grow(&mut journal);
+    let closed = stored(&journal).expect("there is something");
     let base = closed.base;
     journal.cut(closed).expect("the base is set");
     let epoch = bench.query("SELECT epoch FROM journal_account WHERE account_id = 'paper'");

@@ -203,7 +203,7 @@ impl ContentReport {
         if *end != End::Imported {
             crate::say!("  {id}: {} {what}", self.rows);
             let shown = self.first_rows.iter().filter(|_| *end == End::Preview);
-            shown.iter().for_each(|row| crate::say!("    {row}"));
+            shown.for_each(|row| crate::say!("    {row}"));
         } else {
             let (stored, repeated) = (self.stored, self.repeated);
             crate::say!("  {id}: {stored} {what} stored, {repeated} were there");
