@@ -215,7 +215,7 @@ def test_doctor_says_what_would_keep_a_start_out(server, cli, tmp_path):
 
 
 @pytest.mark.parametrize("words", [
-    ("completions", "bash"), ("--help",), ("indicators",), ("calendar", "XNYS", "--at", "2026-01-05", "--json")])
+    ("completions", "bash"), ("--help",), ("indicators",), ("calendar", "XNYS", "--at", "2026-01-05T15:00:00Z", "--json")])
 def test_a_reader_that_goes_away_is_no_error(binary, words):
     """As `apextrade completions bash | head -1`: quiet, and no panic."""
     process = subprocess.Popen([binary, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
