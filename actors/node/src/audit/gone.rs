@@ -82,14 +82,15 @@ mod tests {
         assert_eq!(look(&marks, &paper, None, None), None, "not known whose");
 
         let objects = own_objects(folder.path()).unwrap();
-        let objects = Some(&*objects as &dyn Objects);
+        let own: &dyn Objects = &*objects;
+        let objects = Some(own);
         assert_eq!(look(&marks, &paper, objects, objects), None);
         let checkpoint = Checkpoint {
             audit_id: "0123456789abcdef".to_owned(),
             sequence: 7,
             link: Link::NONE,
         };
-        put_checkpoint(objects.unwrap(), &checkpoint, 0).unwrap();
+        put_checkpoint(own, &checkpoint, 0).unwrap();
         let found = look(&marks, &[], objects, None).unwrap();
         assert_eq!((found.checkpoints, found.last_checkpoint), (1, 7));
         assert!(

@@ -119,7 +119,10 @@ impl FileReport {
 
     fn print(&self, end: &End) {
         if let Some(error) = &self.error {
-            let (stored, file) = (self.contents.iter().map(|of| of.stored).sum::<u64>(), &self.file);
+            let (stored, file) = (
+                self.contents.iter().map(|of| of.stored).sum::<u64>(),
+                &self.file,
+            );
             match stored {
                 0 => crate::say!("{file}: not imported: {error}"),
                 stored => crate::say!("{file}: imported in part, {stored} rows: {error}"),

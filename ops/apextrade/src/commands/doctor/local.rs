@@ -97,20 +97,7 @@ pub(super) fn gateway(listen: &str) -> Check {
         Ok(address) => address,
         Err(error) => return Check::bad(NAME, crate::output::one_line(&error), another()),
     };
-    match get_status(&format!("http://{listen}"), "/ready") {
-        Ok(200) => return Check::good(NAME, format!("{listen} is ready")),
-        Ok(status) => {
-            return Check::bad(
-                NAME,
-                format!("{listen} answers /ready with {status}"),
-                format!(
-                    "see http://{listen}/ready for what is missing; if something else serves there, \
-                     stop it or set another APEX_LISTEN"
-                ),
-            );
-        }
-        Err(_) => {}
-    }
+    // Taking it says whether it can be taken, without asking anybody else's machine.
     match TcpListener::bind(address) {
         // A machine on which it was not started is well.
         Ok(_) => Check {
@@ -119,15 +106,31 @@ pub(super) fn gateway(listen: &str) -> Check {
             detail: format!("not running on {listen}, which is free"),
             fix: "start it with `apextrade up`, or set APEX_LISTEN to where it serves".to_owned(),
         },
-        Err(error) if error.kind() == ErrorKind::AddrInUse => Check::bad(
-            NAME,
-            format!("{listen} is in use, and does not answer as a gateway"),
-            "stop what serves there, or set another APEX_LISTEN".to_owned(),
-        ),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => serving(NAME, listen),
         Err(error) => Check::bad(
             NAME,
             format!("nothing can serve on {listen}: {error}"),
             another(),
+        ),
+    }
+}
+
+/// Asks what serves there.
+fn serving(name: &'static str, listen: &str) -> Check {
+    match get_status(&format!("http://{listen}"), "/ready") {
+        Ok(200) => Check::good(name, format!("{listen} is ready")),
+        Ok(status) => Check::bad(
+            name,
+            format!("{listen} answers /ready with {status}"),
+            format!(
+                "see http://{listen}/ready for what is missing; if something else serves there, stop it or \
+                 set another APEX_LISTEN"
+            ),
+        ),
+        Err(_) => Check::bad(
+            name,
+            format!("{listen} is in use, and does not answer as a gateway"),
+            "stop what serves there, or set another APEX_LISTEN".to_owned(),
         ),
     }
 }
