@@ -1,5 +1,6 @@
 """A server that speaks S3, of a test alone: the package `moto`."""
 
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -49,6 +50,13 @@ class S3Server:
                                          headers={"Authorization": SIGNED})
         with urllib.request.urlopen(request, timeout=10) as answer:
             return answer.read().decode()
+
+    def freeze(self):
+        """The system goes on taking connections for it; nothing is answered."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self):
         if self.process is not None:

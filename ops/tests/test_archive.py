@@ -215,6 +215,69 @@ def test_bad_rows_are_told_and_stop_nothing_unless_strict(run, tmp_path):
     assert imported(run, good, "--strict", "--instrument", "A.X")["repeated"] == 1
 
 
+DOUBTFUL = """symbol,ts,open,high,low,close
+B.X,2024-01-04T00:00:00Z,5,6,4,5
+B.X,2024-01-04T00:01:00Z,5,4.5,4,5
+B.X,2024-01-04T00:02:00Z,5,6,5.5,6
+B.X,2024-01-04T00:03:00Z,5,6,0,5
+B.X,2024-01-04T00:04:00Z,5,6,-1,5
+B.X,2024-01-04T00:04:00Z,5,6,4,5
+B.X,2024-01-04T00:01:00Z,5,6,4,5
+B.X,2024-01-04T00:05:00Z,NaN,6,4,5
+"""
+
+
+def test_rows_that_can_hardly_be_meant_are_told_and_stop_a_strict_import(run, tmp_path):
+    path, good = tmp_path / "bars.csv", tmp_path / "good.csv"
+    path.write_text(DOUBTFUL)
+    good.write_text("symbol,ts_ns,price,size\nC.X,1,2.5,1\n")
+    done = run("import", good, path, "--strict")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    assert "6 doubtful" in done.stderr and "1 bad" in done.stderr, done.stderr
+    for line in range(3, 10):
+        assert f"line {line} " in done.stdout, done.stdout
+    assert not (tmp_path / "data" / "archive").exists()
+    # What happened to each file, the good one too.
+    report = json.loads(run("import", good, path, "--strict", "--json").stdout)
+    assert [file["imported"] for file in report["files"]] == [False, False]
+    assert f"{good}: " in done.stdout and "nothing wrong with it" in done.stdout, done.stdout
+
+    report = imported(run, good, path)
+    assert [file["imported"] for file in report["files"]] == [True, True]
+    assert (report["doubtful_rows"], report["bad_rows"]) == (6, 1)
+    assert [row["line"] for row in report["files"][1]["doubtful"]] == [3, 4, 5, 6, 7, 8]
+    assert all(row["reason"] for row in report["files"][1]["doubtful"])
+
+
+def test_an_export_says_what_cannot_be_meant(run, tmp_path):
+    path = tmp_path / "ticks.csv"
+    path.write_text("symbol,ts_ns,price,size\nC.X,1,2.5,1\nC.X,2,2.5,1\n")
+    done = run("import", path)
+    # How far it is is no error.
+    assert done.returncode == 0 and "rows done" in done.stderr and "apextrade: " not in done.stderr
+    of = ("export", "--instrument", "C.X")
+    for more, text in [
+            (("--from", "5", "--to", "5", "--out", tmp_path / "x.csv"), "is not before --to"),
+            (("--from", "9", "--to", "5", "--out", tmp_path / "x.csv"), "is not before --to"),
+            (("--out", tmp_path), "is a folder"),
+            (("--out", "-", "--json"), "standard output"),
+            (("--out", "-", "--format", "parquet"), "standard output")]:
+        done = run(*of, *more)
+        assert done.returncode == 2 and text in done.stderr, (more, done.stderr)
+    done = run(*of, "--out", tmp_path / "none" / "x.csv")
+    assert done.returncode == 1 and "make it first" in done.stderr, done.stderr
+    assert ".part" not in done.stderr
+    done = run("export", "--instrument", "../x", "--out", tmp_path / "x.csv")
+    assert done.returncode == 1 and "holds nothing of ../x" in done.stderr, done.stderr
+    done = run(*of, "--out", "-")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 3 and done.stdout.startswith("symbol,ts_ns,")
+    assert not list(tmp_path.glob("*.part")) and not (tmp_path / "x.csv").exists()
+    inside = tmp_path / "folder"
+    inside.mkdir()
+    assert len(exported(run, inside / ".." / "x.csv", *of[1:])) == 2
+
+
 def test_a_mix_of_files_without_a_name_is_told(run, tmp_path):
     one, two = tmp_path / "one.csv", tmp_path / "two.csv"
     one.write_text("ts_ns,price,size\n1,2.5,1\n")

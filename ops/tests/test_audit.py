@@ -12,6 +12,7 @@ import pytest
 
 import apexlib
 import trading
+from s3server import S3Server
 from trading import ACCOUNT, BTC, resting
 
 HEADER, TRAILER = 72, 12
@@ -228,6 +229,119 @@ def test_an_audit_that_is_gone_or_begun_anew_is_found(stopped, tmp_path):
     shutil.copytree(stopped.data_dir, copy)
     shutil.rmtree(copy / "journal" / "=audit")
     assert verify(stopped, copy, ok=False)["audit"]["first_bad"]["sequence"] == 1
+
+
+def without_audit(server, copy, *more):
+    """A copy of a data folder whose audit is gone, with what else is named."""
+    shutil.copytree(server.data_dir, copy)
+    shutil.rmtree(copy / "journal" / "=audit")
+    for name in more:
+        (copy / name).unlink()
+    return copy
+
+
+def test_an_audit_that_went_with_the_note_of_its_id_is_missed(stopped, tmp_path):
+    audit_id = verify(stopped)["audit"]["audit_id"]
+    copy = without_audit(stopped, tmp_path / "gone", "audit_id")
+    found = verify(stopped, copy, ok=False)
+    bad = found["audit"]["first_bad"]
+    assert not found["ok"] and found["first_bad"]["account_id"] == "=audit"
+    assert bad["sequence"] == 1 and audit_id in bad["reason"], bad
+    assert found["audit"]["checkpoints"] >= 2 and found["audit"]["records"] == 0
+    # Without its checkpoints the accounts beside it still tell.
+    shutil.rmtree(copy / "objects" / "data" / "audit")
+    assert "paper" in verify(stopped, copy, ok=False)["audit"]["first_bad"]["reason"]
+    # What was never begun is not missed.
+    (tmp_path / "empty").mkdir()
+    assert verify(stopped, tmp_path / "empty")["audit"] is None
+
+
+@pytest.mark.parametrize("gone_too", [(), ("audit_id",)])
+def test_no_start_goes_over_a_missing_audit_unless_that_is_accepted(
+        stopped, make_server, tmp_path, gone_too):
+    copy = without_audit(stopped, tmp_path / "gone", *gone_too)
+    with pytest.raises(AssertionError, match="--new-audit") as refusal:
+        make_server("up", data_dir=copy).start()
+    said = [line for line in str(refusal.value).splitlines() if line.startswith("apextrade: ")]
+    assert len(said) == 1 and "gone" in said[0] and "backup" in said[0], said
+    assert not verify(stopped, copy, ok=False)["ok"], "it is still missed"
+
+    with make_server("up", "--new-audit", data_dir=copy) as server:
+        with server.grpc() as client:
+            first = listed(client)[-1]
+            assert first["action"] == "Node/AuditBegunAnew" and first["sequence"] == 1, first
+            assert "gone" in first["message"] or "gone" in json.dumps(first), first
+    assert verify(stopped, copy)["audit"]["records"] >= 3
+    with pytest.raises(AssertionError, match="leave --new-audit out"):
+        make_server("up", "--new-audit", data_dir=copy).start()
+    with make_server("up", data_dir=copy):
+        pass
+
+
+def test_checkpoints_in_a_bucket_miss_an_audit_that_is_gone(make_server, tmp_path):
+    s3 = S3Server("apex").start()
+    try:
+        server = make_server("up", env=s3.settings).start()
+        act(server)
+        assert server.stop() == 0
+
+        def checked(data_dir):
+            done = subprocess.run(
+                [server.binary, "verify", "--data-dir", str(data_dir), "--json"], timeout=60,
+                capture_output=True, text=True, env=apexlib.environment(s3.settings))
+            return done.returncode, json.loads(done.stdout)
+
+        status, whole = checked(server.data_dir)
+        assert status == 0 and whole["audit"]["checkpoints"] >= 2
+        # The end is cut off, and the note that says where the checkpoints are is gone.
+        copy = tmp_path / "cut"
+        shutil.copytree(server.data_dir, copy)
+        path, = (copy / "journal" / "=audit").glob("*.seg")
+        content = bytearray(path.read_bytes())
+        expected = truncate(content, frames(content))
+        path.write_bytes(content)
+        (copy / "audit_id").unlink()
+        status, found = checked(copy)
+        assert status == 1 and found["audit"]["first_bad"]["sequence"] == expected, found
+        copy = without_audit(server, tmp_path / "gone", "audit_id")
+        status, found = checked(copy)
+        assert status == 1 and whole["audit"]["audit_id"] in found["audit"]["first_bad"]["reason"]
+    finally:
+        s3.kill()
+
+
+def test_damage_of_the_audit_is_told_as_what_it_is(stopped, make_server):
+    path, = (stopped.data_dir / "journal" / "=audit").glob("*.seg")
+    content = bytearray(path.read_bytes())
+    expected = edit(content, frames(content))
+    path.write_bytes(content)
+
+    def run(*words):
+        return subprocess.run([stopped.binary, *words, "--data-dir", str(stopped.data_dir)],
+                              capture_output=True, text=True, timeout=60,
+                              env=apexlib.environment({"APEX_LISTEN": "127.0.0.1:1"}))
+
+    told = {check["name"]: check for check in json.loads(run("doctor", "--json").stdout)}
+    assert told["journal"]["ok"] and not told["audit"]["ok"], told
+    assert f"record {expected}" in told["audit"]["detail"]
+    said = run("verify").stdout
+    assert f'audit (journal "=audit"), record {expected}: ' in said, said
+    assert "damaged: account" not in said
+    with pytest.raises(AssertionError, match="ended with 1") as refusal:
+        make_server("up", data_dir=stopped.data_dir).start()
+    line, = [line for line in str(refusal.value).splitlines() if line.startswith("apextrade: ")]
+    assert 'the audit (journal "=audit")' in line and "whole data folder" not in line, line
+
+
+def test_an_action_that_no_record_has_is_an_error_that_names_those_that_have(server):
+    with server.grpc() as client:
+        with pytest.raises(grpc.RpcError) as refusal:
+            listed(client, action="Hlat")
+        assert refusal.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        violation, = apexlib.error_details(refusal.value)["BadRequest"]["field_violations"]
+        assert violation["field"] == "action" and "RiskService/Halt" in violation["description"]
+        for known in ("Halt", "RiskService/Halt", "Started", "StrategyService/Connect"):
+            listed(client, action=known)
 
 
 def test_a_backup_holds_the_audit(stopped, tmp_path):

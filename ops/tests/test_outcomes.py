@@ -62,6 +62,16 @@ def test_a_taken_amend_and_a_cancel_end_well(world):
     assert canceled.json["status"] == "ORDER_STATUS_CANCELED"
 
 
+@pytest.mark.parametrize("terms", [(), ("--limit-price", "1.10", "--time-in-force", "ioc")])
+def test_an_order_that_does_not_rest_is_waited_for_until_it_has_ended(world, terms):
+    at, orders, _ = world
+    terms = [at.price(word) if word == "1.10" else word for word in terms]
+    for number in range(5):
+        made = orders("submit", "BTCUSDT", "buy", at.quantity, *terms,
+                      "--client-order-id", f"m-{number}", "--wait-seconds", "10")
+        assert made.returncode == 0 and made.json["status"] == "ORDER_STATUS_FILLED", made.stderr
+
+
 def test_an_order_that_the_venue_refuses_ends_with_1_where_it_is_waited_for(world):
     at, orders, _ = world
     crossing = ("submit", "BTCUSDT", "buy", at.quantity, "--limit-price", at.price("1.10"),

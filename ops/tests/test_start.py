@@ -3,6 +3,7 @@
 import re
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -164,6 +165,74 @@ def test_beyond_loopback_needs_a_flag(cli, tmp_path):
 def test_wrong_usage_is_exit_status_2(words, cli):
     done = cli(*words, check=False, seconds=30)
     assert done.returncode == 2 and done.stderr and not done.stdout
+
+
+def test_a_start_that_fails_leaves_no_folder(cli, tmp_path):
+    new = tmp_path / "new"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        none = f"127.0.0.1:{apexlib.free_port()}"
+        for words, env in [
+                (("--listen", address), {}),
+                (("--listen", "nowhere"), {}),
+                (("--listen", none, "--venue", "127.0.0.1:1"), {}),
+                (("--listen", none), {"APEX_DATABASE_URL": "postgres://a:b@127.0.0.1:1/c"}),
+                (("--listen", none), {"APEX_REDIS_URL": "redis://127.0.0.1:1"})]:
+            done = cli("up", *words, "--data-dir", new, env=env, check=False, seconds=60)
+            assert done.returncode == 1, done.stderr
+            assert not new.exists(), (words, env, list(new.iterdir()))
+
+
+def test_doctor_says_what_would_keep_a_start_out(server, cli, tmp_path):
+    def check(name, data_dir, env=None):
+        done = cli("doctor", "--json", "--data-dir", data_dir, env=env, check=False)
+        found = {one["name"]: one for one in done.json}[name]
+        assert found["ok"] or done.returncode == 1
+        return found["ok"], found["detail"] + found["fix"]
+
+    (tmp_path / "file").write_text("x")
+    for folder in ("file", "file/data"):
+        ok, text = check("data folder", tmp_path / folder)
+        assert not ok and "is no folder" in text or "Not a directory" in text, text
+    assert check("data folder", tmp_path / "a" / "b")[0] and not (tmp_path / "a").exists()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ok, text = check("gateway", tmp_path / "a", {"APEX_LISTEN": f"127.0.0.1:{port}"})
+        assert not ok and "in use" in text, text
+    for listen in ("nowhere", "127.0.0.1:99999", "203.0.113.7:80"):
+        ok, text = check("gateway", tmp_path / "a", {"APEX_LISTEN": listen})
+        assert not ok and "APEX_LISTEN" in text, text
+    here = {"APEX_LISTEN": server.address}
+    assert check("gateway", server.data_dir, here)[0]
+    assert check("admin token", server.data_dir, here)[0]
+    (server.data_dir / "admin.token").unlink()
+    ok, text = check("admin token", server.data_dir, here)
+    assert not ok and "is gone" in text and "makes a new one" in text, text
+
+
+@pytest.mark.parametrize("words", [
+    ("completions", "bash"), ("--help",), ("indicators",), ("calendar", "XNYS", "--at", "2026-01-05T15:00:00Z", "--json")])
+def test_a_reader_that_goes_away_is_no_error(binary, words):
+    """As `apextrade completions bash | head -1`: quiet, and no panic."""
+    process = subprocess.Popen([binary, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               stdin=subprocess.DEVNULL, env=apexlib.environment())
+    # Before a byte is written: every write fails.
+    process.stdout.close()
+    said = process.stderr.read().decode()
+    assert process.wait(30) in (0, -13), said
+    assert said == "", said
+
+
+def test_health_is_one_json_object(server, cli):
+    assert cli("health", "--json", "--gateway", server.url).json == {
+        "gateway": server.url, "ok": True, "error": None}
+    server.stop()
+    done = cli("health", "--json", "--gateway", server.url, check=False)
+    assert done.returncode == 1 and done.json["ok"] is False and done.json["error"]
 
 
 def test_doctor_and_health_tell_how_it_is(server, cli):

@@ -26,6 +26,7 @@ pub mod embedded;
 mod error;
 pub mod folder;
 pub mod memory;
+mod outage;
 pub mod port;
 pub mod postgres;
 pub mod records;
@@ -44,6 +45,7 @@ pub use embedded::{
 pub use error::{Damage, Position, StorageError};
 pub use folder::FolderObjects;
 pub use memory::{MemoryHot, MemoryJournal, MemoryRecords, MemorySeries, MemoryStore};
+pub use outage::{Lasting, Outage};
 pub use port::hot::{Hot, HotHealth, Signal, Signals, Wakes};
 pub use port::journal::{
     ChainHash, Class, Closed, ClosingJob, DurableSequence, Head, Journal, JournalError,

@@ -1,14 +1,17 @@
 //! The audit of a node: opened at the start, closed at the end, and checked by `verify`.
 
+mod gone;
+
 use crate::NodeError;
 use crate::marks::Marks;
+use crate::origin::{self, Origin};
 use crate::stores::{Looking, ServerSettings, Stores, bucket};
 use apex_bus::audit::Audit;
 use apex_bus::clock::Clock;
 use apex_domain::audit::AuditRecord;
 use apex_gateway::{Dependency, Readiness};
 use apex_persistence::audit::{AuditStore, AuditWriter};
-use apex_storage::audit::{AuditReport, Checkpoints, check};
+use apex_storage::audit::{AuditReport, Checkpoints, Link, check};
 use apex_storage::{AUDIT_JOURNAL, Journals, Objects, objects_if_any};
 use serde::Serialize;
 use std::path::Path;
@@ -36,37 +39,80 @@ fn noted(marks: &Marks) -> Result<Option<(String, String)>, NodeError> {
     }))
 }
 
-/// Opens the audit of a store, or begins it.
+/// Opens the audit of a store, or begins it. `anew` accepts that one which ought to be there is not:
+/// another is begun then, whose first record says so.
 ///
-/// Errors: `Storage` when it is damaged, in use, or its store or that of its checkpoints does not
-/// answer; `Mark`.
+/// Errors: `AuditGone` where one ought to be there and is not, unless that is accepted; `Audit` when
+/// it is damaged, in use, or its store does not answer; `Storage` of its checkpoints; `Usage` where
+/// nothing is to be accepted; `Mark`.
 pub fn start(
     stores: &Stores,
     servers: &ServerSettings,
     clock: &Clock,
+    anew: bool,
 ) -> Result<AuditWriter, NodeError> {
     let known = noted(&stores.marks)?;
+    let known_id = known.as_ref().map(|(id, _)| id.as_str());
+    let bucket = bucket(servers)?;
     let store = AuditStore {
         journals: stores.journals.clone(),
-        objects: bucket(servers)?.unwrap_or_else(|| stores.objects.clone()),
+        objects: bucket.clone().unwrap_or_else(|| stores.objects.clone()),
         clock: clock.clone(),
-        audit_id: known.as_ref().map(|(id, _)| id.clone()),
+        audit_id: known_id.filter(|_| !anew).map(str::to_owned),
     };
     let version = env!("CARGO_PKG_VERSION");
     let process = std::process::id();
-    let begin = note(
-        clock,
-        "Node/Started",
-        format!("version {version}, process {process}"),
-    );
-    let (writer, id) = AuditWriter::start(store, &begin)?;
-    let place = place(servers);
-    // An audit that stands in the place of another keeps the other's id, so that a check names it.
-    let id = known.as_ref().map_or(id, |(id, _)| id.clone());
-    if known != Some((id.clone(), place.to_owned())) {
-        stores.marks.set(MARK, &format!("{id} {place}"))?;
+    let detail = format!("version {version}, process {process}");
+    let begin = note(clock, "Node/Started", detail);
+    let mut is_anew = false;
+    let (writer, id) = AuditWriter::start_checked(store, |found| {
+        let missing = missing(stores, bucket.as_deref(), known_id, found)?;
+        match (missing, anew) {
+            (None, false) => Ok(begin.clone()),
+            (Some(reason), true) => {
+                is_anew = true;
+                Ok(note(clock, "Node/AuditBegunAnew", reason))
+            }
+            (Some(reason), false) => Err(NodeError::AuditGone(reason)),
+            (None, true) => Err(NodeError::Usage(
+                "no audit is missing here: leave --new-audit out".to_owned(),
+            )),
+        }
+    })
+    .map_err(|error| match error {
+        NodeError::Storage(source) => NodeError::Audit(source),
+        other => other,
+    })?;
+    if is_anew && writer.append(begin).is_err() {
+        writer.lost();
+    }
+    let mark = format!("{id} {}", place(servers));
+    if known.is_none_or(|(id, place)| format!("{id} {place}") != mark) {
+        stores.marks.set(MARK, &mark)?;
     }
     Ok(writer)
+}
+
+/// Returns why what was found cannot be the audit of this store; `None` where it can, or where none
+/// was ever begun.
+fn missing(
+    stores: &Stores,
+    bucket: Option<&dyn Objects>,
+    known: Option<&str>,
+    found: Option<&str>,
+) -> Result<Option<String>, NodeError> {
+    Ok(match (known, found) {
+        (Some(known), Some(found)) if known != found => Some(format!(
+            "audit {found} stands where audit {known} was begun"
+        )),
+        (_, Some(_)) => None,
+        (Some(known), None) => Some(format!("audit {known} was begun here and is gone")),
+        (None, None) => {
+            let accounts = stores.journals.accounts()?;
+            let own = Some(&*stores.objects);
+            gone::traces(&stores.marks, &accounts, own, bucket)?.map(|gone| gone.reason)
+        }
+    })
 }
 
 /// Returns the record of what the process did by itself.
@@ -148,7 +194,7 @@ pub fn verify(
         None => Marks::in_folder(root),
     };
     let noted = noted(&marks)?;
-    let (objects, not_compared) = checkpoints_of(root, servers, noted.as_ref())?;
+    let (objects, not_compared) = checkpoints_of(&marks, servers, noted.as_ref())?;
     let report = check(
         noted.as_ref().map(|(id, _)| id.as_str()),
         |each| match database {
@@ -161,7 +207,13 @@ pub fn verify(
         },
     )?;
     if noted.is_none() && report.records == 0 && report.first_bad.is_none() {
-        return Ok(None);
+        let accounts = match database {
+            Some(database) => database.journals.accounts()?,
+            None => apex_storage::accounts(root)?,
+        };
+        let (own, bucket) = (objects_if_any(root), bucket(servers)?);
+        let found = gone::traces(&marks, &accounts, own.as_deref(), bucket.as_deref())?;
+        return Ok(found.map(of_gone));
     }
     Ok(Some(verification(report, not_compared)))
 }
@@ -170,7 +222,7 @@ pub fn verify(
 type Found = (Option<Arc<dyn Objects>>, Option<String>);
 
 fn checkpoints_of(
-    root: &Path,
+    marks: &Marks,
     servers: &ServerSettings,
     noted: Option<&(String, String)>,
 ) -> Result<Found, NodeError> {
@@ -179,10 +231,31 @@ fn checkpoints_of(
         let why = "its checkpoints are on S3, and APEX_S3_ENDPOINT is not set".to_owned();
         return Ok((None, Some(why)));
     }
-    if !is_on_s3 {
-        return Ok((objects_if_any(root), None));
+    // Without its note they may be in either: where they are written now.
+    let is_replay = || Ok::<_, NodeError>(origin::of(marks)? == Some(Origin::Replay));
+    if is_on_s3 || (noted.is_none() && servers.s3.is_some() && !is_replay()?) {
+        return Ok((bucket(servers)?, None));
     }
-    Ok((bucket(servers)?, None))
+    Ok((objects_if_any(marks.root()), None))
+}
+
+fn of_gone(gone: gone::Gone) -> AuditVerification {
+    AuditVerification {
+        audit_id: gone.audit_id,
+        records: 0,
+        link: Link::NONE.to_string(),
+        checkpoints: gone.checkpoints,
+        last_checkpoint: gone.last_checkpoint,
+        unseen: 0,
+        torn_tail_bytes: 0,
+        first_bad: Some(BadAuditRecord {
+            sequence: 1,
+            segment: String::new(),
+            offset: 0,
+            reason: gone.reason,
+        }),
+        not_compared: None,
+    }
 }
 
 fn verification(report: AuditReport, not_compared: Option<String>) -> AuditVerification {

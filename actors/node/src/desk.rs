@@ -104,6 +104,7 @@ impl Desk {
                 _ => Err(DeskError::Exists(new.account_id.clone())),
             };
         }
+        check_case(self.roster.accounts().all().keys(), &new.account_id)?;
         if charters.len() >= MAX_ACCOUNTS {
             let limit = MAX_ACCOUNTS;
             return Err(DeskError::TooMany { limit });
@@ -166,6 +167,24 @@ fn check_request(charters: &Charters, new: &NewAccount) -> Result<(), DeskError>
     Ok(())
 }
 
+/// Refuses an id that differs from another account's in upper and lower case alone: where a disk takes
+/// both for one, their journals would be one folder.
+fn check_case<'a>(
+    mut known: impl Iterator<Item = &'a AccountId>,
+    new: &AccountId,
+) -> Result<(), DeskError> {
+    let is_near = |id: &&AccountId| *id != new && id.as_str().eq_ignore_ascii_case(new.as_str());
+    match known.find(is_near) {
+        None => Ok(()),
+        Some(other) => Err(DeskError::Invalid {
+            field: "account_id",
+            detail: format!(
+                "\"{new}\" differs from account \"{other}\" in upper and lower case alone: name another"
+            ),
+        }),
+    }
+}
+
 fn not_ready(account_id: &AccountId, error: &NodeError) -> DeskError {
     let mut detail = error.to_string();
     let mut cause = std::error::Error::source(error);
@@ -176,5 +195,20 @@ fn not_ready(account_id: &AccountId, error: &NodeError) -> DeskError {
     DeskError::NotReady {
         account_id: account_id.clone(),
         detail,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_differs_in_case_alone_is_refused() {
+        let id = |text: &str| AccountId::new(text).unwrap();
+        let known = [id("paper"), id("desk-2")];
+        for (new, is_refused) in [("DESK-2", true), ("desk-2", false), ("desk-20", false)] {
+            let refused = check_case(known.iter(), &id(new)).is_err();
+            assert_eq!(refused, is_refused, "{new}");
+        }
     }
 }

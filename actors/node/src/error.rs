@@ -4,7 +4,7 @@ use apex_domain::AccountId;
 use apex_gateway::GatewayError;
 use apex_market_data::replay::ReplayError;
 use apex_persistence::RecoverError;
-use apex_storage::StorageError;
+use apex_storage::{Position, StorageError};
 use apex_venues::capture::CaptureError;
 use apex_venues::sim::SimVenueError;
 use std::path::PathBuf;
@@ -32,6 +32,12 @@ pub enum NodeError {
         ends_at: u64,
         durable: u64,
     },
+    /// The audit does not open.
+    #[error("the audit (journal \"=audit\") cannot be opened")]
+    Audit(#[source] StorageError),
+    /// An audit that was kept here is not there.
+    #[error("{0}")]
+    AuditGone(String),
     #[error("account {account_id} cannot be rebuilt from its journal")]
     Recover {
         account_id: AccountId,
@@ -102,6 +108,19 @@ pub enum NodeError {
 const RESTORE: &str = "nothing was changed: see `apextrade verify`, then restore the whole data \
                        folder from a backup";
 
+/// The data folder of a node with a database holds none of it.
+const RESTORE_DATABASE: &str = "nothing was changed: see `apextrade verify`, then restore the database \
+                                from its backup";
+
+/// Its tables of journals are all called so.
+fn is_in_database(position: &Position) -> bool {
+    position.segment.starts_with("journal_")
+}
+
+/// The journals of the accounts are not at fault.
+const AUDIT: &str = "see the first bad record with `apextrade verify`; put the audit of a backup back, or \
+                     move it away, keep it, and start once with --new-audit, which is recorded";
+
 /// What reads and writes can meet at a start.
 const DISK: &str = "look at the disk and at the rights of the data folder, then start again";
 
@@ -117,6 +136,9 @@ pub(crate) fn storage_advice(source: &StorageError) -> Option<&'static str> {
         StorageError::NotFound { .. } => Some("pass the --data-dir of an account"),
         StorageError::Locked { .. } => Some("stop that process, or pass another --data-dir"),
         StorageError::Full { .. } => Some("free some space: an account needs 34 MB to start"),
+        StorageError::Damaged { position, .. } if is_in_database(position) => {
+            Some(RESTORE_DATABASE)
+        }
         StorageError::Damaged { .. } => Some(RESTORE),
         StorageError::ReserveConflict { .. } => Some(
             "nothing was changed: if the database is right, move that folder away and compare the \
@@ -156,6 +178,8 @@ impl NodeError {
             NodeError::Storage(source) | NodeError::Journal { source, .. } => {
                 storage_advice(source)
             }
+            NodeError::Audit(StorageError::Damaged { .. }) | NodeError::AuditGone(_) => Some(AUDIT),
+            NodeError::Audit(source) => storage_advice(source),
             NodeError::LostEnd { .. } | NodeError::Recover { .. } | NodeError::Read(_) => {
                 Some(RESTORE)
             }
@@ -211,5 +235,37 @@ impl NodeError {
             name: name.to_owned(),
             detail: error.to_string(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apex_storage::Damage;
+
+    #[test]
+    fn damage_is_mended_where_it_is() {
+        let damaged = |segment: &str| StorageError::Damaged {
+            position: Position {
+                segment: segment.to_owned(),
+                offset: 0,
+                sequence: 7,
+            },
+            reason: Damage::Chain,
+        };
+        let advice = |error: NodeError| error.advice().unwrap();
+        let of = |segment: &str| {
+            advice(NodeError::journal(
+                &crate::up::paper_account(),
+                damaged(segment),
+            ))
+        };
+        assert!(of("00000000000000000001.seg").contains("whole data folder"));
+        assert!(of("journal_frame of paper").contains("restore the database"));
+        let audit = advice(NodeError::Audit(damaged("00000000000000000001.seg")));
+        assert!(
+            audit.contains("--new-audit") && !audit.contains("whole data folder"),
+            "{audit}"
+        );
     }
 }

@@ -9,7 +9,7 @@ use apex_bus::exposure::ExposureHandle;
 use apex_bus::order_feed::OrderFeed;
 use apex_domain::AccountId;
 use apex_market_data::{Member, Publisher, SimMarketMessage, SimSession, order_feed};
-use apex_venues::sim::SimVenueClient;
+use apex_venues::sim::{SimVenueClient, SimVenueError};
 use ractor::ActorRef;
 use std::fmt;
 use std::sync::atomic::AtomicUsize;
@@ -43,6 +43,22 @@ impl fmt::Debug for Market {
             Market::Linked { .. } => "Linked",
         })
     }
+}
+
+/// Looks whether anything listens where a venue is said to be.
+///
+/// Errors: `Venue`.
+pub async fn reach(address: &str) -> Result<(), NodeError> {
+    let connecting = tokio::time::timeout(LET_IN, tokio::net::TcpStream::connect(address));
+    let connected = connecting
+        .await
+        .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
+    connected.map(drop).map_err(|source| {
+        NodeError::Venue(SimVenueError::Unreachable {
+            address: address.to_owned(),
+            source,
+        })
+    })
 }
 
 impl Market {

@@ -141,6 +141,10 @@ pub async fn inside(
 ///
 /// Errors: [`NodeError`]; a venue that does not answer is an error.
 pub async fn linked(options: &NodeOptions, address: String) -> Result<Live, NodeError> {
+    if !options.data_dir.exists() {
+        // Nothing is made for a start that cannot succeed.
+        market::reach(&address).await?;
+    }
     let base = Base::open(options, Purpose::Live, Clock::Wall)?;
     origin::check(&base.stores.marks, Origin::Venue)?;
     let recovered = roster::recover_all(&base)?;

@@ -423,6 +423,28 @@ pub fn check_redis(url: &str) -> Result<ServerFacts, NodeError> {
     Ok(redis::inspect(url)?)
 }
 
+/// A bucket that can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketFacts {
+    /// `endpoint/bucket`.
+    pub name: String,
+    /// Why an object could not be deleted, where that is so.
+    pub kept: Option<String>,
+}
+
+/// Tries a bucket with an object of its own, which is taken away again where that may be.
+///
+/// # Errors
+/// `Storage` of the settings, the connection, or what may not be done.
+pub fn check_bucket(options: &S3Options) -> Result<BucketFacts, NodeError> {
+    let bucket = S3Objects::connect(options.clone())?;
+    let kept = bucket.probe()?;
+    Ok(BucketFacts {
+        name: bucket.name(),
+        kept: kept.map(|error| error.to_string()),
+    })
+}
+
 /// Journals that are only read.
 #[derive(Debug)]
 pub struct Looking {

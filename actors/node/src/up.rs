@@ -8,7 +8,7 @@ use crate::hot::HotWriter;
 use crate::metrics::NodeMetrics;
 use crate::recorder::RecorderWatch;
 use crate::roster::Roster;
-use crate::stores::{Purpose, ServerSettings, Stores};
+use crate::stores::{self, Purpose, ServerSettings, Stores};
 use apex_bus::audit::Audit;
 use apex_bus::clock::Clock;
 use apex_bus::exposure::ExposureHandle;
@@ -20,13 +20,13 @@ use apex_bus::topic::{Capacity, Topic, TopicStats};
 use apex_bus::venue::VenueSession;
 use apex_domain::account::Account;
 use apex_domain::{AccountId, Instrument, UnixNanos};
-use apex_gateway::{GatewayOptions, Readiness, Running, StrategySessions};
+use apex_gateway::{GatewayError, GatewayOptions, Readiness, Running, StrategySessions};
 use apex_persistence::audit::AuditWriter;
 use apex_persistence::recorder::Retention;
 use apex_persistence::starts;
 use apex_storage::{DataDir, Records};
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,6 +46,8 @@ pub struct NodeOptions {
     pub listen: SocketAddr,
     /// Market data of a live run is kept so long.
     pub record: Retention,
+    /// Begins an audit anew where the one that was kept is not there, and records that.
+    pub new_audit: bool,
 }
 
 impl NodeOptions {
@@ -57,6 +59,7 @@ impl NodeOptions {
             servers: ServerSettings::default(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             record: Retention::default(),
+            new_audit: false,
         }
     }
 }
@@ -130,6 +133,26 @@ fn check_clock(now: UnixNanos) -> Result<(), NodeError> {
     Err(NodeError::Clock { seconds })
 }
 
+/// Looks whether an address can be served on, before anything is made for it.
+fn check_address(address: SocketAddr) -> Result<(), NodeError> {
+    match TcpListener::bind(address) {
+        Ok(_) => Ok(()),
+        Err(source) => Err(GatewayError::Bind { address, source }.into()),
+    }
+}
+
+/// Takes away a data folder that a failed start has made, where nothing is in it but its lock.
+fn forget_empty(data_dir: &Path) {
+    let Ok(entries) = std::fs::read_dir(data_dir) else {
+        return;
+    };
+    if entries.flatten().all(|entry| entry.file_name() == "lock") {
+        // What cannot be taken away is an empty folder more.
+        let _ = std::fs::remove_file(data_dir.join("lock"));
+        let _ = std::fs::remove_dir(data_dir);
+    }
+}
+
 impl Base {
     /// Takes the data folder and the database, where one is configured, and reads who may call.
     ///
@@ -139,10 +162,31 @@ impl Base {
         if matches!(clock, Clock::Wall) {
             check_clock(clock.now())?;
         }
+        if options.data_dir.exists() {
+            return Base::open_in(options, purpose, clock);
+        }
+        // Nothing is made for a start that cannot succeed.
+        check_address(options.listen)?;
+        if purpose == Purpose::Live {
+            stores::bucket(&options.servers)?;
+        }
+        let opened = Base::open_in(options, purpose, clock);
+        if opened.is_err() {
+            forget_empty(&options.data_dir);
+        }
+        opened
+    }
+
+    fn open_in(options: &NodeOptions, purpose: Purpose, clock: Clock) -> Result<Base, NodeError> {
         let dir = DataDir::open(&options.data_dir)?;
         let stores = Stores::open(&dir, &options.servers, purpose)?;
         let audit = match purpose {
-            Purpose::Live => Some(audit::start(&stores, &options.servers, &clock)?),
+            Purpose::Live => Some(audit::start(
+                &stores,
+                &options.servers,
+                &clock,
+                options.new_audit,
+            )?),
             // What is done to a recording is over with it.
             Purpose::Replay => None,
         };
@@ -375,6 +419,33 @@ fn noting_abort(records: Arc<dyn Records>, account_id: Option<AccountId>) -> Abo
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_start_that_cannot_succeed_leaves_no_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let new = folder.path().join("new");
+        let on_taken = NodeOptions {
+            listen: taken.local_addr().unwrap(),
+            ..NodeOptions::in_folder(&new)
+        };
+        let in_no_database = NodeOptions {
+            servers: ServerSettings {
+                database_url: Some("postgres://a:b@127.0.0.1:1/none".to_owned()),
+                ..ServerSettings::default()
+            },
+            ..NodeOptions::in_folder(&new)
+        };
+        for options in [on_taken, in_no_database] {
+            assert!(Base::open(&options, Purpose::Live, Clock::Wall).is_err());
+            assert!(!new.exists());
+        }
+        // One that was there is somebody's.
+        std::fs::create_dir(&new).unwrap();
+        std::fs::write(new.join("notes"), "mine").unwrap();
+        forget_empty(&new);
+        assert!(new.join("notes").exists());
+    }
 
     #[test]
     fn a_clock_from_before_this_build_is_refused() {

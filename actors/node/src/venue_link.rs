@@ -11,12 +11,13 @@ use apex_domain::market::{FeedState, FeedStatus, MarketEvent};
 use apex_domain::venue::VenueCommand;
 use apex_domain::{AccountId, Instrument};
 use apex_market_data::Publisher;
+use apex_storage::{Lasting, Outage};
 use apex_venues::sim::{
     CommandSender, ConnectOptions, EventStream, SendError, SimVenueClient, SimVenueError,
     VenueEvent,
 };
 use ractor::ActorRef;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// Commands that may wait for the venue. After a reconnect an account asks for each of its
@@ -108,6 +109,7 @@ impl Link {
     pub async fn run(mut self, first: SimVenueClient) {
         let mut client = Some(first);
         let mut pause = FIRST_PAUSE;
+        let mut outage = Outage::default();
         loop {
             if let Some(client) = client.take() {
                 match caught(self.serve(client)).await {
@@ -128,10 +130,24 @@ impl Link {
             pause = (pause * 2).min(LONGEST_PAUSE);
             let (id, sequence) = (&self.account_id, self.venue_sequence);
             client = match connect(&self.address, id, sequence, self.is_feed).await {
-                Ok(client) => Some(client),
+                Ok(client) => {
+                    if let Some(Lasting { failures, seconds }) = outage.over(Instant::now()) {
+                        let address = &self.address;
+                        tracing::info!(address, failures, seconds, "the venue has a session again");
+                    }
+                    Some(client)
+                }
                 Err(error) => {
-                    let (address, pause_ms) = (&self.address, pause.as_millis() as u64);
-                    tracing::warn!(address, %error, pause_ms, "no session with the venue, trying again");
+                    if let Some(Lasting { failures, seconds }) = outage.failed(Instant::now()) {
+                        let address = &self.address;
+                        tracing::warn!(
+                            address,
+                            %error,
+                            failures,
+                            seconds,
+                            "no session with the venue, trying again"
+                        );
+                    }
                     None
                 }
             };

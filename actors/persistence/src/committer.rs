@@ -3,10 +3,11 @@
 use crate::writer::Notices;
 use apex_bus::message::JournalHealth;
 use apex_storage::{
-    Class, Closed, ClosingJob, Journal, JournalError, JournalState, Record, RecordIter,
-    SnapshotIter, Unit,
+    Class, Closed, ClosingJob, Journal, JournalError, JournalState, Lasting, Outage, Record,
+    RecordIter, SnapshotIter, Unit,
 };
 use std::collections::VecDeque;
+use std::time::Instant;
 
 /// A journal and the decisions that wait for it, in the order in which they were made.
 pub(crate) struct Committer {
@@ -15,6 +16,8 @@ pub(crate) struct Committer {
     backlog: VecDeque<Unit>,
     /// It was told that the journal's server is away.
     told_away: bool,
+    /// Of moving old records away.
+    closing_outage: Outage,
 }
 
 impl Committer {
@@ -24,6 +27,7 @@ impl Committer {
             notices,
             backlog: VecDeque::new(),
             told_away: false,
+            closing_outage: Outage::default(),
         }
     }
 
@@ -121,14 +125,25 @@ impl Committer {
     }
 
     /// Returns the work of moving what no start needs any more, if there is some.
-    pub fn closing(&self) -> Option<ClosingJob> {
+    pub fn closing(&mut self) -> Option<ClosingJob> {
         match self.journal.closing() {
             Ok(job) => job,
             Err(error) if error.must_abort() => self.notices.failed(&error),
             Err(error) => {
-                tracing::warn!(%error, "old records of the journal stay, going on");
+                self.stays(&error);
                 None
             }
+        }
+    }
+
+    fn stays(&mut self, error: &JournalError) {
+        if let Some(Lasting { failures, seconds }) = self.closing_outage.failed(Instant::now()) {
+            tracing::warn!(
+                %error,
+                failures,
+                seconds,
+                "old records of the journal stay, going on; the next snapshot tries again"
+            );
         }
     }
 
@@ -143,9 +158,12 @@ impl Committer {
         });
         match cut {
             Ok(None) => {}
-            Ok(Some(sequence)) => tracing::info!(sequence, "old records of the journal were moved"),
+            Ok(Some(sequence)) => {
+                self.closing_outage.over(Instant::now());
+                tracing::info!(sequence, "old records of the journal were moved");
+            }
             // What failed has changed nothing that the journal stands on.
-            Err(error) => tracing::warn!(%error, "old records of the journal stay, going on"),
+            Err(error) => self.stays(&error),
         }
     }
 

@@ -44,6 +44,20 @@ const METHODS: &[(&str, Kind)] = &[
 /// Also the action of what is commanded in a session.
 pub(crate) const SESSION: &str = "StrategyService/Connect";
 
+/// What a process records of itself.
+const OWN: &[&str] = &[
+    "Node/AuditBegunAnew",
+    "Node/KeyCreated",
+    "Node/Started",
+    "Node/Stopped",
+];
+
+/// Returns every action that a record can have, as `Service/Method`.
+pub(crate) fn actions() -> impl Iterator<Item = &'static str> {
+    let methods = METHODS.iter().map(|(name, _)| *name);
+    methods.chain(OWN.iter().copied())
+}
+
 /// Returns what is recorded of the method at `path`; `None` when it only reads.
 pub(crate) fn find(path: &str) -> Option<(&'static str, Kind)> {
     let method = path.strip_prefix("/apextrade.v1.")?;

@@ -162,6 +162,9 @@ pub struct UpArgs {
     /// Allow an address beyond loopback without TLS.
     #[arg(long)]
     pub insecure: bool,
+    /// Accept that the audit which was kept here is not there: begin another, which says so first.
+    #[arg(long, conflicts_with = "replay")]
+    pub new_audit: bool,
     /// Where market data comes from.
     #[arg(long, value_enum, conflicts_with = "replay")]
     pub feed: Option<Feed>,
@@ -408,6 +411,9 @@ pub struct HealthArgs {
     /// Address of the gateway; without it APEX_GATEWAY, else http://127.0.0.1:8000.
     #[arg(long, value_name = "URL")]
     pub gateway: Option<String>,
+    /// Print the answer as exactly one JSON object.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[cfg(test)]

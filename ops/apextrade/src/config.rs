@@ -36,8 +36,9 @@ const KEYS: &[&str] = &[
 /// The bucket for backups: all of these, or none.
 const S3: [&str; 4] = ["s3_endpoint", "s3_bucket", "s3_access_key", "s3_secret_key"];
 
-/// How long one request to the bucket may take: a part of a backup is 1 MiB.
-const S3_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the server of the bucket may give no sign of life; it is asked twice. Longer than a busy
+/// server pauses, short enough that a person still waits.
+const S3_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The table of the settings file with the venue's models, and what their names begin with
 /// elsewhere.
@@ -218,8 +219,23 @@ fn read_file(path: &Path) -> Result<BTreeMap<String, String>> {
         .with_context(|| format!("cannot read settings file \"{}\"", path.display()))?;
     let table: BTreeMap<String, Value> = figment::Figment::from(Toml::string(&text))
         .extract()
-        .map_err(|error| anyhow!("settings file \"{}\": {error}", path.display()))?;
+        .map_err(|error| {
+            let error = without_lines(&error.to_string());
+            anyhow!("settings file \"{}\": {error}", path.display())
+        })?;
     flat(table).with_context(|| format!("settings file \"{}\"", path.display()))
+}
+
+/// Returns what is wrong in a file without the lines of it that the library quotes: one may hold a
+/// password.
+fn without_lines(error: &str) -> String {
+    let is_quoted = |line: &&str| {
+        let line = line.trim_start();
+        let line = line.trim_start_matches(|c: char| c.is_ascii_digit());
+        line.trim_start().starts_with('|')
+    };
+    let kept = error.lines().filter(|line| !is_quoted(line));
+    kept.map(str::trim).collect::<Vec<_>>().join(": ")
 }
 
 /// Brings the settings of a file under the names that the environment has too.
@@ -411,6 +427,24 @@ mod tests {
         ] {
             let error = format!("{:#}", file(text).unwrap_err());
             assert!(error.contains(nearest), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_settings_file_with_a_fault_is_not_quoted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.toml");
+        for text in [
+            "database_url = postgres://a:hush@h/d\n",
+            "log = \"info\"\nredis_url = \"redis://:hush@h",
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = format!("{:#}", read_file(&path).unwrap_err());
+            assert!(
+                error.contains("line ") && error.contains("x.toml"),
+                "{error}"
+            );
+            assert!(!error.contains("hush"), "{error}");
         }
     }
 

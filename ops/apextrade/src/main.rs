@@ -34,7 +34,9 @@ fn main() -> ExitCode {
                 None => crate::tell!("apextrade: {line}"),
             }
             // A model's words may only be looked at once settings and data are known.
-            let is_usage = error.chain().any(|cause| cause.is::<ChoiceError>());
+            let is_usage = error
+                .chain()
+                .any(|cause| cause.is::<ChoiceError>() || cause.is::<output::WrongUsage>());
             if is_usage {
                 return ExitCode::from(WRONG_USAGE);
             }

@@ -9,6 +9,12 @@ pub fn line(text: Arguments<'_>) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
+/// Prints bytes as they are, as [`line`] does.
+pub fn bytes(content: &[u8]) {
+    let mut out = std::io::stdout();
+    let _ = out.write_all(content).and_then(|()| out.flush());
+}
+
 /// [`line`] with the arguments of `format!`.
 #[macro_export]
 macro_rules! say {
@@ -27,10 +33,28 @@ macro_rules! tell {
     ($($text:tt)*) => { $crate::output::error_line(format_args!($($text)*)) };
 }
 
+/// Flags that contradict each other, which the command line's reader cannot know: exit status 2.
+#[derive(Debug)]
+pub struct WrongUsage(pub String);
+
+impl std::fmt::Display for WrongUsage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for WrongUsage {}
+
 /// Returns an error and its causes on one line. A cause that its effect already tells is left out.
 pub fn one_line(error: &Error) -> String {
+    causes(error.as_ref())
+}
+
+/// As [`one_line`], of an error that has its type still.
+pub fn causes(error: &dyn std::error::Error) -> String {
     let mut line = String::new();
-    for cause in error.chain() {
+    let mut next = Some(error);
+    while let Some(cause) = next {
         let text = cause.to_string().replace('\n', " ");
         if line.is_empty() {
             line = text;
@@ -38,6 +62,7 @@ pub fn one_line(error: &Error) -> String {
             line.push_str(": ");
             line.push_str(&text);
         }
+        next = cause.source();
     }
     line
 }

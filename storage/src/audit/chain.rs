@@ -173,6 +173,11 @@ impl AuditLog {
         self.journal.read_from(sequence)
     }
 
+    /// Returns the audit's id; `None` of an empty audit.
+    pub fn audit_id(&self) -> Option<&str> {
+        self.audit_id.as_deref()
+    }
+
     /// Returns the last durable sequence; 0 of an empty audit.
     pub fn durable(&self) -> u64 {
         self.durable.0

@@ -73,21 +73,26 @@ impl Checkpoints {
     /// Those of [`Objects::list`].
     pub fn of(objects: &dyn Objects, audit_id: &str) -> Result<Checkpoints, StorageError> {
         let mut found = Checkpoints::default();
-        let prefix = format!("{PREFIX}{audit_id}/");
-        let mut last: Option<ObjectKey> = None;
-        loop {
-            let page = objects.list(&prefix, last.as_ref(), PAGE)?;
-            for info in &page {
-                match Checkpoint::of_key(info.key.as_str()) {
-                    Some(one) => found.links.entry(one.sequence).or_default().push(one.link),
-                    None => tracing::warn!(key = %info.key, "no checkpoint of ours, passed over"),
-                }
-            }
-            last = page.last().map(|info| info.key.clone());
-            if page.len() < PAGE {
-                return Ok(found);
-            }
-        }
+        each(objects, &format!("{PREFIX}{audit_id}/"), |one| {
+            found.add(one)
+        })?;
+        Ok(found)
+    }
+
+    /// Reads those of all audits that have some in a store, by id.
+    ///
+    /// # Errors
+    /// Those of [`Objects::list`].
+    pub fn all(objects: &dyn Objects) -> Result<BTreeMap<String, Checkpoints>, StorageError> {
+        let mut found: BTreeMap<String, Checkpoints> = BTreeMap::new();
+        each(objects, PREFIX, |one| {
+            found.entry(one.audit_id.clone()).or_default().add(one);
+        })?;
+        Ok(found)
+    }
+
+    fn add(&mut self, one: Checkpoint) {
+        self.links.entry(one.sequence).or_default().push(one.link);
     }
 
     /// Returns how many there are.
@@ -102,5 +107,26 @@ impl Checkpoints {
     /// Returns the sequence of the last one; 0 when there is none.
     pub fn last(&self) -> u64 {
         self.links.last_key_value().map_or(0, |(last, _)| *last)
+    }
+}
+
+fn each(
+    objects: &dyn Objects,
+    prefix: &str,
+    mut found: impl FnMut(Checkpoint),
+) -> Result<(), StorageError> {
+    let mut last: Option<ObjectKey> = None;
+    loop {
+        let page = objects.list(prefix, last.as_ref(), PAGE)?;
+        for info in &page {
+            match Checkpoint::of_key(info.key.as_str()) {
+                Some(one) => found(one),
+                None => tracing::warn!(key = %info.key, "no checkpoint of ours, passed over"),
+            }
+        }
+        last = page.last().map(|info| info.key.clone());
+        if page.len() < PAGE {
+            return Ok(());
+        }
     }
 }

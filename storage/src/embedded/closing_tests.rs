@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::crash_tests::{ACCOUNT, ROOT, record, unit};
+use super::data_dir::snapshot_folder;
 use super::{DataDir, EmbeddedJournal, Options, Preallocation, base_path, journal_folder};
 use crate::StorageError;
-use crate::disk::{Crash, Disk, SimDisk};
+use crate::disk::{Crash, Disk, Open, SimDisk};
 use crate::port::journal::{Class, Journal, JournalError};
 use crate::port::objects::{ContentHash, ObjectInfo, ObjectKey, Objects};
 use crate::verify::{VerifyReport, verify_on};
@@ -259,6 +260,35 @@ fn nothing_leaves_that_a_start_may_need() {
     assert!(close(&mut journal).expect("the store works"));
     assert!(journal.base.sequence <= 40, "by the older of the two");
     assert!(!close(&mut journal).expect("readable"), "once");
+}
+
+#[test]
+fn a_damaged_snapshot_is_none_of_the_two() {
+    let world = World::new();
+    let mut journal = world.open().expect("an empty disk");
+    for end in [40, 80] {
+        for _ in 0..20 {
+            append(&mut journal, 2).expect("the disk works");
+        }
+        journal
+            .snapshot_write(end, b"state")
+            .expect("there is space");
+    }
+    let folder = snapshot_folder(Path::new(ROOT), ACCOUNT);
+    for end in [40, 80] {
+        let path = folder.join(format!("{end:020}.snap"));
+        let flip = || {
+            let file = world.disk.open(&path, Open::Write).expect("it is there");
+            let mut last = [0];
+            let at = file.length().expect("it has one") - 1;
+            file.read_at(&mut last, at).expect("it can be read");
+            file.write_at(&[last[0] ^ 1], at).expect("the disk works");
+        };
+        flip();
+        assert!(!close(&mut journal).expect("readable"), "{end} is damaged");
+        flip();
+    }
+    assert!(close(&mut journal).expect("the store works"));
 }
 
 #[test]

@@ -356,10 +356,13 @@ impl Journal for EmbeddedJournal {
         };
         let disk = self.dir.disk();
         let folder = snapshot_folder(self.dir.root(), &self.account_id);
-        let Some(sequence) = snapshot::oldest_of_two(&**disk, &folder)? else {
+        // Whether anything can go at all is cheap to say; the snapshots are read for the rest.
+        let kept = self.options.kept_segments;
+        if closing::leaving(&self.segments, u64::MAX, kept) == 0 {
             return Ok(None);
-        };
-        let leaving = closing::leaving(&self.segments, sequence, self.options.kept_segments);
+        }
+        let older = snapshot::oldest_of_two(&**disk, &folder, &self.account_id)?;
+        let leaving = older.map_or(0, |older| closing::leaving(&self.segments, older, kept));
         if leaving == 0 {
             return Ok(None);
         }

@@ -88,12 +88,16 @@ pub(crate) fn latest(
     Ok(whole.next())
 }
 
-/// Returns the sequence of the older one of two snapshots: a start takes it, or a newer one. `None`
-/// with fewer.
-pub(crate) fn oldest_of_two(disk: &dyn Disk, folder: &Path) -> Result<Option<u64>, StorageError> {
-    let names = names(disk, folder)?;
-    let oldest = names.first().filter(|_| names.len() >= KEPT);
-    Ok(oldest.map(|(sequence, _)| *sequence))
+/// Returns the sequence of the older one of two whole snapshots: a start takes it, or a newer one.
+/// `None` with fewer: a start that finds one of them damaged must still have another.
+pub(crate) fn oldest_of_two(
+    disk: &dyn Disk,
+    folder: &Path,
+    account_id: &str,
+) -> Result<Option<u64>, StorageError> {
+    let names = names(disk, folder)?.into_iter().rev();
+    let mut whole = names.filter_map(|name| read_or_warn(disk, name, account_id));
+    Ok(whole.nth(KEPT - 1).map(|older| older.sequence))
 }
 
 /// Returns the snapshots that are whole, newest first, each read when it is asked for.

@@ -89,7 +89,10 @@ pub(super) async fn set(
             found: found as u64,
         });
     }
-    if read(on, &client, account_id).await?.sequence >= base.sequence {
+    // It was set by an attempt before whose answer was lost, or is further on already. One at the same
+    // record with another chain is of another history.
+    let there = read(on, &client, account_id).await?;
+    if there == base || there.sequence > base.sequence {
         return Ok(());
     }
     Err(damaged(account_id, base.sequence, Damage::Chain))

@@ -8,10 +8,10 @@
 //! refuses stand alone: these are answered at once, and the others are stored.
 
 use super::server::{Failure, Parameters, PgServer};
-use crate::StorageError;
 use crate::port::journal::{ChainHash, Head};
+use crate::{Lasting, Outage, StorageError};
 use std::collections::BTreeSet;
-use std::sync::{Arc, mpsc as blocking};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError, mpsc as blocking};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, mpsc};
 use tokio_postgres::{Client, Statement};
@@ -67,11 +67,13 @@ impl Group {
     pub fn start(server: &PgServer) -> Group {
         let (queue, waiting) = mpsc::channel(WAITING);
         let waiting = Arc::new(Mutex::new(waiting));
+        let outage = Arc::default();
         for _ in 0..WRITERS {
             let writer = Writer {
                 server: server.clone(),
                 connected: None,
                 waiting: waiting.clone(),
+                outage: Arc::clone(&outage),
             };
             server.spawn(writer.run());
         }
@@ -90,6 +92,8 @@ struct Writer {
     /// The connection, with its statement prepared.
     connected: Option<(Client, Statement)>,
     waiting: Arc<Mutex<mpsc::Receiver<Batch>>>,
+    /// Of the server, which all writers have in common.
+    outage: Arc<StdMutex<Outage>>,
 }
 
 impl Writer {
@@ -138,7 +142,10 @@ impl Writer {
         let mut pause = PAUSES.0;
         loop {
             let trouble = match self.attempt(&mut group).await {
-                Ok(()) => return None,
+                Ok(()) => {
+                    self.works();
+                    return None;
+                }
                 Err(Failure::Refused(detail)) => return Some((group, detail)),
                 Err(Failure::Trouble(trouble)) => trouble,
             };
@@ -150,9 +157,32 @@ impl Writer {
                 }
                 return None;
             }
-            tracing::warn!(error = %trouble, batches = group.len(), "journal waits for PostgreSQL");
+            self.waits(&trouble, group.len());
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    fn outage(&self) -> MutexGuard<'_, Outage> {
+        // Each change is whole before anything can panic.
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waits(&self, trouble: &StorageError, batches: usize) {
+        if let Some(Lasting { failures, seconds }) = self.outage().failed(Instant::now()) {
+            tracing::warn!(
+                error = %trouble,
+                batches,
+                failures,
+                seconds,
+                "journal waits for PostgreSQL, which is tried again"
+            );
+        }
+    }
+
+    fn works(&self) {
+        if let Some(Lasting { failures, seconds }) = self.outage().over(Instant::now()) {
+            tracing::info!(failures, seconds, "PostgreSQL takes the journal again");
         }
     }
 

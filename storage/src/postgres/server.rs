@@ -94,7 +94,8 @@ impl PgServer {
     /// # Errors
     /// - `Setting`: the URL is no URL, the server is too old, or it runs with `fsync`,
     ///   `full_page_writes` or `synchronous_commit` off.
-    /// - `Unavailable`: it does not answer, or refuses the user.
+    /// - `Setting` too where it answers and does not let this user into this database.
+    /// - `Unavailable`: it does not answer.
     pub fn connect(options: ServerOptions) -> Result<PgServer, StorageError> {
         let config = parse(&options)?;
         let tls = tls_of(&options, &config)?;
@@ -110,8 +111,24 @@ impl PgServer {
             }),
         };
         let checked = server.clone();
-        server.wait(async move { checked.check().await })?;
+        let outcome = server.wait(async move { checked.check().await });
+        outcome.map_err(|error| server.not_let_in(error))?;
         Ok(server)
+    }
+
+    /// At a start a server that answers and lets nobody in is a setting to be mended.
+    fn not_let_in(&self, error: StorageError) -> StorageError {
+        match error {
+            StorageError::Unavailable { detail, .. }
+                if NOT_LET_IN.iter().any(|sign| detail.contains(sign)) =>
+            {
+                self.setting(format!(
+                    "is not let in by PostgreSQL at {}: {detail}: mend user, password or database in it",
+                    self.inner.name
+                ))
+            }
+            other => other,
+        }
     }
 
     /// Returns `host:port/database`; never a user or password.
@@ -335,6 +352,17 @@ impl Link {
         }
     }
 }
+
+/// What an error has in it when the server answers and does not let a user in: the SQLSTATE of a wrong
+/// password, of a user or a database that is not there, of one that may not connect; and what the
+/// library says where the URL has no password and the server wants one.
+const NOT_LET_IN: [&str; 5] = [
+    "(28P01)",
+    "(28000)",
+    "(3D000)",
+    "(42501)",
+    "password missing",
+];
 
 /// Why a statement was not carried out.
 pub(super) enum Failure {

@@ -16,6 +16,7 @@ mod trouble;
 use crate::StorageError;
 use crate::blocking::Waiter;
 use crate::port::hot::{Hot, HotHealth, MAX_WAITING, MAX_WAKES, Signals, Wakes};
+use fred::error::ErrorKind;
 use fred::interfaces::{ClientLike, KeysInterface, PubsubInterface, StreamsInterface};
 use fred::types::config::{Config, PerformanceConfig, ReconnectPolicy, UnresponsiveConfig};
 use fred::types::{Builder, Expiration, Value};
@@ -192,6 +193,13 @@ fn build(config: &Config, timeout: Duration) -> Result<Client, fred::error::Erro
 async fn start(client: &Client, name: &str) -> Result<(), StorageError> {
     match tokio::time::timeout(2 * TIMEOUT, client.init()).await {
         Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) if matches!(error.kind(), ErrorKind::Auth) => Err(StorageError::Setting {
+            variable: VARIABLE,
+            detail: format!(
+                "is not let in by Redis at {name}: {}: mend user or password in it",
+                error.details()
+            ),
+        }),
         Ok(Err(error)) => Err(unavailable(name, &error)),
         Err(_) => Err(away(name, "it does not answer in time")),
     }

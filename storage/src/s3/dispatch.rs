@@ -1,5 +1,7 @@
 //! rusoto's requests over hyper 1 and rustls.
 
+use super::address::setting;
+use super::silence::{Signs, heard, sliced};
 use crate::StorageError;
 use crate::tls;
 use bytes::Bytes;
@@ -23,12 +25,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long a server may take to accept a connection: seconds of lost packets, and more than any
+/// network takes.
+const CONNECT: Duration = Duration::from_secs(5);
+
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 type Http = Client<HttpsConnector<HttpConnector>, Body>;
 
 /// See the module.
 pub(super) struct Dispatcher {
     client: Http,
+    endpoint: String,
     timeout: Duration,
 }
 
@@ -46,13 +53,17 @@ impl Dispatcher {
                 .with_root_certificates(RootCertStore::empty())
                 .with_no_client_auth()
         };
+        let mut plain = HttpConnector::new();
+        plain.enforce_http(false);
+        plain.set_connect_timeout(Some(CONNECT));
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(config)
             .https_or_http()
             .enable_http1()
-            .build();
+            .wrap_connector(plain);
         Ok(Dispatcher {
             client: Client::builder(TokioExecutor::new()).build(connector),
+            endpoint: endpoint.to_owned(),
             timeout,
         })
     }
@@ -65,21 +76,24 @@ impl DispatchSignedRequest for Dispatcher {
         timeout: Option<Duration>,
     ) -> DispatchSignedRequestFuture {
         let (client, timeout) = (self.client.clone(), timeout.unwrap_or(self.timeout));
+        let endpoint = self.endpoint.clone();
         Box::pin(async move {
+            let signs = Signs::new();
             let sent = async {
-                let request = translate(request).map_err(|error| failed(&*error))?;
+                let request = translate(request, &signs).map_err(|error| failed(&*error))?;
                 let answer = client.request(request).await;
                 answer.map_err(|error| failed(&error))
             };
-            let answer = tokio::time::timeout(timeout, sent)
-                .await
-                .map_err(|_| HttpDispatchError::new("it does not answer in time".to_owned()))??;
-            respond(answer)
+            let answer = signs.wait(&endpoint, timeout, sent).await;
+            respond(answer.map_err(HttpDispatchError::new)??, timeout)
         })
     }
 }
 
-fn translate(request: SignedRequest) -> Result<http::Request<Body>, Box<dyn Error + Send + Sync>> {
+fn translate(
+    request: SignedRequest,
+    signs: &Signs,
+) -> Result<http::Request<Body>, Box<dyn Error + Send + Sync>> {
     let mut uri = format!(
         "{}://{}{}",
         request.scheme(),
@@ -100,7 +114,7 @@ fn translate(request: SignedRequest) -> Result<http::Request<Body>, Box<dyn Erro
         None => whole(Bytes::new()),
         Some(SignedRequestPayload::Buffer(bytes)) => whole(bytes),
         Some(SignedRequestPayload::Stream(stream)) => {
-            BodyExt::boxed_unsync(StreamBody::new(stream.map_ok(Frame::data)))
+            BodyExt::boxed_unsync(StreamBody::new(sliced(stream, signs).map_ok(Frame::data)))
         }
     };
     Ok(built.body(body)?)
@@ -112,6 +126,7 @@ fn whole(bytes: Bytes) -> Body {
 
 fn respond(
     answer: http::Response<hyper::body::Incoming>,
+    timeout: Duration,
 ) -> Result<HttpResponse, HttpDispatchError> {
     let (head, body) = answer.into_parts();
     let status = http_02::StatusCode::from_u16(head.status.as_u16());
@@ -129,7 +144,7 @@ fn respond(
     let body = body.into_data_stream().map_err(io::Error::other);
     Ok(HttpResponse {
         status,
-        body: ByteStream::new(body),
+        body: ByteStream::new(heard(body, timeout)),
         headers,
     })
 }
@@ -143,11 +158,4 @@ fn failed(error: &(dyn Error + 'static)) -> HttpDispatchError {
         cause = next.source();
     }
     HttpDispatchError::new(text)
-}
-
-fn setting(detail: &str) -> StorageError {
-    StorageError::Setting {
-        variable: "APEX_S3_ENDPOINT",
-        detail: detail.to_owned(),
-    }
 }

@@ -1,5 +1,7 @@
 //! What an answer of the server means, and which of them are worth asking again.
 
+use super::VARIABLE;
+use super::silence::SILENT;
 use crate::StorageError;
 use rusoto_core::RusotoError;
 use rusoto_core::request::BufferedHttpResponse;
@@ -7,8 +9,20 @@ use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
+/// What to do where the server refuses who asks.
+pub(super) const KEYS: &str =
+    "check APEX_S3_ACCESS_KEY and APEX_S3_SECRET_KEY, and what they may do in the bucket";
+
 /// Every request here can be sent again: it does the same once more.
 const ATTEMPTS: u32 = 4;
+
+/// A server that is silent has been waited for already: one more look, in case it was one slow
+/// moment.
+const SILENT_ATTEMPTS: u32 = 2;
+
+/// How long one request may take although there are signs of life: a server that sends a byte now
+/// and then must not hold a command for ever. An object of 64 MiB at 1 Mbit/s takes nine minutes.
+const WHOLE: Duration = Duration::from_secs(600);
 
 /// The pause before the second attempt; doubled before each further one.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -24,17 +38,26 @@ where
 {
     let mut pause = PAUSE;
     for attempt in 1.. {
-        let error = match request().await {
-            Ok(answer) => return Ok(Some(answer)),
-            Err(error) => error,
+        let error = match tokio::time::timeout(WHOLE, request()).await {
+            Ok(Ok(answer)) => return Ok(Some(answer)),
+            Ok(Err(error)) => error,
+            Err(_) => {
+                let detail = format!("one request took longer than {} s", WHOLE.as_secs());
+                return Err(unavailable(name, &detail));
+            }
         };
         match meaning(&error) {
             Meaning::Absent => return Ok(None),
             Meaning::Refused(detail) => return Err(unavailable(name, &detail)),
-            Meaning::Unclear(detail) if attempt == ATTEMPTS => {
-                return Err(unavailable(name, &detail));
-            }
             Meaning::Unclear(detail) => {
+                let attempts = if detail.contains(SILENT) {
+                    SILENT_ATTEMPTS
+                } else {
+                    ATTEMPTS
+                };
+                if attempt >= attempts {
+                    return Err(unavailable(name, &detail));
+                }
                 tracing::debug!(server = name, detail, attempt, "asking S3 again");
             }
         }
@@ -82,9 +105,7 @@ fn by_status(answer: &BufferedHttpResponse) -> Meaning {
     match status {
         404 => Meaning::Absent,
         429 | 500..=599 => Meaning::Unclear(detail),
-        401 | 403 => Meaning::Refused(format!(
-            "{detail}: check APEX_S3_ACCESS_KEY and APEX_S3_SECRET_KEY"
-        )),
+        401 | 403 => Meaning::Refused(format!("{detail}: {KEYS}")),
         _ => Meaning::Refused(detail),
     }
 }
@@ -100,6 +121,6 @@ pub(super) fn unavailable(name: &str, detail: &str) -> StorageError {
     StorageError::Unavailable {
         server: format!("S3 at {name}"),
         detail: detail.to_owned(),
-        variable: "APEX_S3_ENDPOINT",
+        variable: VARIABLE,
     }
 }

@@ -5,9 +5,12 @@
 //! request, or in parts that become an object with the last request. Either way nobody sees half
 //! an object, whenever the wire is cut.
 
+mod address;
 mod dispatch;
 mod errors;
+mod probe;
 mod requests;
+mod silence;
 mod spool;
 #[cfg(test)]
 mod tests;
@@ -34,6 +37,9 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The setting that names the server.
+const VARIABLE: &str = "APEX_S3_ENDPOINT";
+
 /// The metadata that carries the hash.
 const HASH: &str = "sha256";
 
@@ -48,14 +54,15 @@ pub struct S3Options {
     pub bucket: String,
     pub access_key: String,
     pub secret_key: String,
-    /// How long one request may take.
+    /// How long the server may give no sign of life: no byte taken of a request, none sent of an
+    /// answer. One that stays silent is asked twice.
     pub timeout: Duration,
 }
 
 impl fmt::Debug for S3Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("S3Options")
-            .field("endpoint", &self.endpoint)
+            .field("endpoint", &address::shown(&self.endpoint))
             .field("bucket", &self.bucket)
             .finish_non_exhaustive()
     }
@@ -80,22 +87,17 @@ impl S3Objects {
     /// Reaches a bucket, which has to exist.
     ///
     /// # Errors
-    /// `Setting` for an endpoint that is no URL or a bucket that is not there; `Unavailable` when
+    /// `Setting` for an endpoint that is no URL or has keys in it, or a bucket that is not there; `Unavailable` when
     /// the server does not answer or refuses the keys.
     pub fn connect(options: S3Options) -> Result<S3Objects, StorageError> {
-        let is_url = ["http://", "https://"]
-            .iter()
-            .any(|scheme| options.endpoint.starts_with(scheme));
-        if !is_url {
-            return Err(StorageError::Setting {
-                variable: "APEX_S3_ENDPOINT",
-                detail: "is no URL: give http://host:port or https://host".to_owned(),
-            });
-        }
+        let options = S3Options {
+            endpoint: address::parse(&options.endpoint)?.to_owned(),
+            ..options
+        };
         let waiter = Waiter::start("apex-s3")?;
         let region = Region::Custom {
             name: "us-east-1".to_owned(),
-            endpoint: options.endpoint.trim_end_matches('/').to_owned(),
+            endpoint: options.endpoint.clone(),
         };
         let keys =
             StaticProvider::new_minimal(options.access_key.clone(), options.secret_key.clone());
@@ -117,7 +119,8 @@ impl S3Objects {
                 ..HeadBucketRequest::default()
             };
             async move { this.client.head_bucket(request).await }
-        })?;
+        });
+        let found = found.map_err(|error| self.not_let_in(error))?;
         match found {
             Some(()) => Ok(()),
             None => Err(StorageError::Setting {
@@ -127,6 +130,19 @@ impl S3Objects {
                     self.options.bucket, self.options.endpoint
                 ),
             }),
+        }
+    }
+
+    /// A server that answers and does not take the keys is no server that is away.
+    fn not_let_in(&self, error: StorageError) -> StorageError {
+        match error {
+            StorageError::Unavailable { detail, .. } if detail.contains(errors::KEYS) => {
+                StorageError::Setting {
+                    variable: "APEX_S3_ACCESS_KEY",
+                    detail: format!("is not let in by S3 at {}: {detail}", self.name()),
+                }
+            }
+            other => other,
         }
     }
 

@@ -141,6 +141,96 @@ fn a_rule_removes_old_objects_and_leaves_the_rules_of_others() {
     assert_eq!(rules, expected.map(|(id, days)| (id.to_owned(), days)));
 }
 
+/// Takes connections and says nothing, as a frozen server does.
+fn silent_server() -> (std::net::TcpListener, String) {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+    (listener, endpoint)
+}
+
+#[test]
+fn a_server_that_says_nothing_is_given_up_by_name() {
+    let (_listener, endpoint) = silent_server();
+    let options = S3Options {
+        timeout: Duration::from_millis(200),
+        ..options(&endpoint, "x")
+    };
+    let error = S3Objects::connect(options).expect_err("nobody answers");
+    assert!(matches!(error, StorageError::Unavailable { .. }), "{error}");
+    let text = error.to_string();
+    for part in [&endpoint, "no sign of life for 0.2 s", "APEX_S3_ENDPOINT"] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+/// Answers a request with the beginning of an object, and nothing behind it.
+#[test]
+fn an_answer_that_stops_in_its_middle_is_given_up_too() {
+    let (listener, endpoint) = silent_server();
+    std::thread::spawn(move || {
+        let answers = [
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nbegun",
+            "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nbegun",
+        ];
+        let mut open = Vec::new();
+        let mut answers = answers.iter();
+        for stream in listener.incoming().flatten() {
+            let mut stream = stream;
+            // A connection may be used again, so each gets all that is left of the answers.
+            let mut request = [0_u8; 4096];
+            while std::io::Read::read(&mut stream, &mut request).is_ok_and(|read| read > 0) {
+                let Some(answer) = answers.next() else { return };
+                let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
+                if answer.ends_with("begun") {
+                    break;
+                }
+            }
+            open.push(stream);
+        }
+    });
+    let options = S3Options {
+        timeout: Duration::from_millis(300),
+        ..options(&endpoint, "x")
+    };
+    let objects = S3Objects::connect(options).expect("it connects");
+    let error = objects.read(&key("a"), None).expect_err("it never ends");
+    assert!(error.to_string().contains("no sign of life"), "{error}");
+}
+
+#[test]
+fn keys_that_are_refused_are_named_by_their_variables() {
+    let (listener, endpoint) = silent_server();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = [0_u8; 4096];
+            let _ = std::io::Read::read(&mut stream, &mut request);
+            let answer =
+                b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let _ = std::io::Write::write_all(&mut stream, answer);
+        }
+    });
+    let error = S3Objects::connect(options(&endpoint, "x")).expect_err("nobody is let in");
+    assert!(matches!(error, StorageError::Setting { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.starts_with("APEX_S3_ACCESS_KEY "), "{text}");
+    assert!(text.contains("APEX_S3_SECRET_KEY"), "{text}");
+    assert!(!text.contains("a-secret"), "{text}");
+}
+
+#[test]
+fn a_probe_leaves_nothing() {
+    let Some(moto) = here(Moto::start()) else {
+        return;
+    };
+    moto.make_bucket("probed").expect("a bucket");
+    let objects = S3Objects::connect(options(&moto.endpoint(), "probed")).expect("it connects");
+    let kept = objects.probe().expect("it may write and read");
+    assert!(kept.is_none(), "{kept:?}");
+    let left = objects.list("", None, 10).expect("they can be listed");
+    assert!(left.is_empty(), "{left:?}");
+}
+
 #[test]
 fn settings_that_cannot_work_name_their_variable_and_no_secret() {
     let Some(moto) = here(Moto::start()) else {
@@ -148,6 +238,11 @@ fn settings_that_cannot_work_name_their_variable_and_no_secret() {
     };
     for (options, variable, expected) in [
         (options("nowhere", "x"), "APEX_S3_ENDPOINT", "is no URL"),
+        (
+            options("http://ann:a-secret@127.0.0.1:1", "x"),
+            "APEX_S3_ENDPOINT",
+            "user or password",
+        ),
         (
             options("http://127.0.0.1:1", "x"),
             "APEX_S3_ENDPOINT",
@@ -159,6 +254,7 @@ fn settings_that_cannot_work_name_their_variable_and_no_secret() {
             "make the bucket first",
         ),
     ] {
+        assert!(!format!("{options:?}").contains("a-secret"));
         let error = S3Objects::connect(options).expect_err(expected).to_string();
         assert!(error.contains(variable), "{error}");
         assert!(error.contains(expected), "{error}");

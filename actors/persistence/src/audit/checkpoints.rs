@@ -2,6 +2,7 @@
 
 use super::{AuditStore, Shared};
 use apex_storage::audit::{Checkpoint, put_checkpoint};
+use apex_storage::{Lasting, Outage};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -70,17 +71,33 @@ impl Keeper {
 }
 
 fn run(store: &AuditStore, shared: &Shared, queue: &Receiver<Checkpoint>) {
+    let mut outage = Outage::default();
     while let Ok(checkpoint) = queue.recv() {
         let sequence = checkpoint.sequence;
         let outcome = put_checkpoint(&*store.objects, &checkpoint, store.clock.now().0);
         let mut state = shared.state();
         match outcome {
             Ok(()) => {
+                if let Some(Lasting { failures, seconds }) = outage.over(Instant::now()) {
+                    tracing::info!(
+                        failures,
+                        seconds,
+                        "checkpoints of the audit are stored again"
+                    );
+                }
                 state.figures.checkpoint = sequence;
                 state.figures.checkpoint_failing = None;
             }
             Err(error) => {
-                tracing::warn!(%error, sequence, "no checkpoint of the audit could be stored");
+                if let Some(Lasting { failures, seconds }) = outage.failed(Instant::now()) {
+                    tracing::warn!(
+                        %error,
+                        sequence,
+                        failures,
+                        seconds,
+                        "no checkpoint of the audit could be stored, the next one is tried"
+                    );
+                }
                 state.figures.checkpoint_failing = Some(error.to_string());
             }
         }

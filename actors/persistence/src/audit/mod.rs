@@ -154,10 +154,24 @@ impl AuditWriter {
     /// # Errors
     /// As [`AuditLog::open`]: an audit that is damaged is not written on.
     pub fn start(
-        mut store: AuditStore,
+        store: AuditStore,
         begin: &AuditRecord,
     ) -> Result<(AuditWriter, String), StorageError> {
+        AuditWriter::start_checked(store, |_| Ok(begin.clone()))
+    }
+
+    /// As [`AuditWriter::start`], with a look at what was found: `begin` gets the id of the audit that
+    /// is there, `None` of an empty one, and returns its next record or refuses it. Nothing was
+    /// written then.
+    ///
+    /// # Errors
+    /// Those of `begin` too.
+    pub fn start_checked<E: From<StorageError>>(
+        mut store: AuditStore,
+        begin: impl FnOnce(Option<&str>) -> Result<AuditRecord, E>,
+    ) -> Result<(AuditWriter, String), E> {
         let mut log = AuditLog::open(&*store.journals)?;
+        let begin = begin(log.audit_id())?;
         log.append(&begin.encode())?;
         log.commit()?;
         // It has a record now.

@@ -3,7 +3,7 @@
 use super::header::{CsvKind, Layout};
 use super::infer::{self, Shape, Shapes};
 use super::row::{Fields, Row, RowError};
-use super::{BadRows, Loaded};
+use super::{BadRows, DoubtfulRows, Loaded, doubt};
 use apex_domain::market::{Bar, BarSpec, Level, MarketEvent, Quote, Trade};
 use apex_domain::{InstrumentId, Price, Quantity, UnixNanos};
 
@@ -13,6 +13,7 @@ pub struct Builder<'a> {
     pub shapes: Shapes,
     pub events: Vec<MarketEvent>,
     pub bad_rows: BadRows,
+    doubtful: DoubtfulRows,
     oddities: Oddities,
 }
 
@@ -34,20 +35,28 @@ impl<'a> Builder<'a> {
             events: Vec::with_capacity(shapes.rows()),
             shapes,
             bad_rows: BadRows::default(),
+            doubtful: DoubtfulRows::default(),
             oddities: Oddities::default(),
         }
     }
 
-    /// Takes one line behind the header. A row of another instrument is passed over.
+    /// Takes one line behind the header, by its number. A row of another instrument is passed over.
     ///
     /// Errors: [`RowError`]; the row made no event.
-    pub fn take(&mut self, line: &[u8]) -> Result<(), RowError> {
+    pub fn take(&mut self, number: u64, line: &[u8]) -> Result<(), RowError> {
         let fields = Fields::cut(line, self.layout)?;
         let Some(shape) = self.shapes.of(self.layout, &fields)? else {
             return Ok(());
         };
         let row = fields.row(self.layout)?;
         let event = event(self.layout, &row, shape)?;
+        // They fit: the event has them too, or only counts on them.
+        let prices = row
+            .prices
+            .map(|price| price.and_then(|price| price.at(shape.price_decimals).ok()));
+        if let Some(doubt) = doubt::of(self.layout, &row, &prices, shape) {
+            self.doubtful.add(number, doubt);
+        }
         if row.ts < shape.last_ts {
             self.oddities.out_of_order += 1;
         }
@@ -83,6 +92,7 @@ impl<'a> Builder<'a> {
             instruments: self.shapes.into_instruments(),
             events: self.events,
             bad_rows: self.bad_rows,
+            doubtful: self.doubtful,
             has_sizes,
             names_instruments: self.layout.symbol.is_some(),
             inferred: true,

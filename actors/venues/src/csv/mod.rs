@@ -12,19 +12,22 @@
 //! - In a tick file a quote row with `0,0` for a side leaves that side as it was.
 //! - Events come in order of time; rows of the same time keep the order of the file.
 //! - Rows that cannot be read are counted, the first of them kept with line and reason. Rows that
-//!   contradict themselves (high under low, bid above ask) are real: they load, with a warning.
+//!   contradict themselves (high under low, bid above ask) are real: they load, with a warning, and
+//!   a caller who wants none of them finds them in [`Loaded::doubtful`].
 //! - Sizes that went through binary floats (`3.3214903500000004`) are rounded to the 15 digits
 //!   that such a float carries and, in a file with any of them, to 8 decimals, with a warning.
 //!   Prices are never rounded: more than 14 decimals make a bad row.
 //! - Repeated rows are real prints and stay.
 
 mod build;
+mod doubt;
 mod happenings;
 mod header;
 mod infer;
 mod row;
 mod time;
 
+pub use doubt::RowDoubt;
 pub use happenings::{HappeningsError, read_corporate_actions, read_funding};
 pub use header::CsvKind;
 pub use row::RowError;
@@ -118,6 +121,23 @@ impl BadRows {
     }
 }
 
+/// Rows that loaded although they can hardly be meant so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DoubtfulRows {
+    pub count: u64,
+    /// The first [`BAD_ROWS_KEPT`] of them, with their lines, counted as those of [`BadRow`].
+    pub first: Vec<(u64, RowDoubt)>,
+}
+
+impl DoubtfulRows {
+    fn add(&mut self, line: u64, doubt: RowDoubt) {
+        self.count += 1;
+        if self.first.len() < BAD_ROWS_KEPT {
+            self.first.push((line, doubt));
+        }
+    }
+}
+
 /// A loaded file.
 #[derive(Clone, Debug)]
 pub struct Loaded {
@@ -127,6 +147,7 @@ pub struct Loaded {
     /// One for each good row, by time.
     pub events: Vec<MarketEvent>,
     pub bad_rows: BadRows,
+    pub doubtful: DoubtfulRows,
     /// True when the file states volumes or sizes. Without them quantities are zero, meaning
     /// unknown.
     pub has_sizes: bool,
@@ -231,7 +252,7 @@ fn parse(
     let mut last_line = 1;
     for (number, line) in lines(bytes).skip(1).filter(|(_, line)| !line.is_empty()) {
         last_line = number;
-        if let Err(reason) = builder.take(line) {
+        if let Err(reason) = builder.take(number, line) {
             builder.bad_rows.add(number, reason);
         }
     }

@@ -3,6 +3,7 @@
 //! The audit is read in windows from its end to its beginning. An answer stands behind its request,
 //! so reading backwards meets it first, and holds it until the request comes.
 
+use crate::audit::methods::actions;
 use crate::audit::render;
 use crate::{page, status};
 use apex_bus::audit::{Audit, AuditError, AuditRecords};
@@ -54,6 +55,7 @@ impl Filter {
                 "must be after from_ns, or 0",
             ));
         }
+        check_action(&list.action)?;
         Ok(Filter {
             from_ns: list.from_ns,
             to_ns: if list.to_ns == 0 {
@@ -71,7 +73,7 @@ impl Filter {
     }
 
     fn takes(&self, record: &v1::AuditRecord) -> bool {
-        let method = record.action.rsplit_once('/').map_or("", |(_, it)| it);
+        let method = method(&record.action);
         let is = |wanted: &str, found: &str| wanted.is_empty() || wanted == found;
         (self.from_ns..self.to_ns).contains(&record.ts_ns)
             && is(&self.principal, &record.principal)
@@ -79,6 +81,25 @@ impl Filter {
             && is(&self.account_id, &record.account_id)
             && (self.result == v1::AuditResult::Unspecified || self.result == record.result())
     }
+}
+
+/// Errors: no record can have this action, which would pass for one that never happened.
+fn check_action(action: &str) -> Result<(), Status> {
+    let is_it = |known: &str| known == action || method(known) == action;
+    if action.is_empty() || actions().any(is_it) {
+        return Ok(());
+    }
+    let known: Vec<&str> = actions().collect();
+    let description = format!(
+        "is no recorded action: give one of {}, or its part behind the /",
+        known.join(", ")
+    );
+    Err(status::invalid_field("action", &description))
+}
+
+/// Returns the part of an action behind its service.
+fn method(action: &str) -> &str {
+    action.rsplit_once('/').map_or("", |(_, method)| method)
 }
 
 /// Errors: the audit cannot be read.

@@ -67,7 +67,7 @@ pub struct ExportArgs {
     /// Without it Parquet where FILE ends so, else CSV.
     #[arg(long, value_enum)]
     pub format: Option<ArchiveFormat>,
-    /// File to write; there only when it is whole.
+    /// File to write, there only when it is whole; `-` writes CSV on standard output.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     #[command(flatten)]

@@ -136,7 +136,8 @@ pub struct AmendArgs {
 #[derive(Clone, Copy, Debug, Args)]
 pub struct OutcomeArgs {
     /// Wait up to this long for the venue's answer, and exit with 1 where it refused or did not
-    /// answer; 0 does not wait.
+    /// answer; 0 does not wait. A new order that does not rest (market, IOC, FOK) is waited for until
+    /// it is filled or has ended.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub wait_seconds: u64,
 }

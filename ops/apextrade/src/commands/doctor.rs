@@ -1,13 +1,17 @@
 //! `apextrade doctor`: what is configured, what answers, what is missing and how to get it.
 
+mod local;
+mod servers;
+
 use crate::cli::DoctorArgs;
-use crate::commands::health::get_status;
 use crate::config::Settings;
 use crate::output::table;
 use anyhow::Result;
-use apex_node::stores::{self, DATABASE_URL, REDIS_URL, ServerFacts, ServerSettings};
+use apex_node::NodeError;
+use apex_node::stores::{self, ServerSettings};
+use apex_node::verify::{Verification, verify};
+use apex_storage::AUDIT_JOURNAL;
 use serde::Serialize;
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -38,19 +42,29 @@ impl Check {
             fix,
         }
     }
+
+    /// What a server or a store said, with its own advice.
+    fn failed(name: &'static str, error: &NodeError) -> Check {
+        let fix = error.advice().unwrap_or("see the message");
+        let detail = crate::output::causes(error);
+        Check::bad(name, detail, fix.to_owned())
+    }
 }
 
 /// Prints one line a check; exit status 1 when one of them is not well.
 pub fn run(args: &DoctorArgs, settings: &Settings) -> Result<ExitCode> {
     let data_dir = args.data.data_dir.as_ref().unwrap_or(&settings.data_dir);
+    let (servers, found) = (&settings.servers, verified(data_dir, &settings.servers));
     let checks = [
-        data_folder(data_dir),
-        database(&settings.servers),
-        redis(&settings.servers),
-        journal(data_dir, &settings.servers),
+        local::data_folder(data_dir),
+        servers::database(servers),
+        servers::redis(servers),
+        servers::bucket(servers),
+        journal(&found),
+        audit(&found),
         reserve(data_dir),
-        token(data_dir),
-        gateway(&settings.listen),
+        local::token(data_dir),
+        local::gateway(&settings.listen),
     ];
     if args.json {
         crate::say!("{}", serde_json::to_string(&checks)?);
@@ -77,104 +91,70 @@ pub fn run(args: &DoctorArgs, settings: &Settings) -> Result<ExitCode> {
     })
 }
 
-fn data_folder(data_dir: &Path) -> Check {
-    const NAME: &str = "data folder";
-    if !data_dir.exists() {
-        return Check::good(
-            NAME,
-            format!("{} will be made at first start", data_dir.display()),
-        );
-    }
-    // A write and a sync say more than permission bits.
-    let written = tempfile_in(data_dir);
-    match written {
-        Ok(()) => Check::good(NAME, format!("{} can be written", data_dir.display())),
-        Err(error) => Check::bad(
-            NAME,
-            format!("{}: {error}", data_dir.display()),
-            "free space or give this user the right to write there".to_owned(),
-        ),
-    }
+/// What a check of all journals finds; `None` where there is nothing yet.
+type Found = Option<Result<Verification, NodeError>>;
+
+fn verified(data_dir: &Path, servers: &ServerSettings) -> Found {
+    data_dir.exists().then(|| verify(data_dir, servers))
 }
 
-fn tempfile_in(data_dir: &Path) -> std::io::Result<()> {
-    let path = data_dir.join(format!(".doctor-{}", std::process::id()));
-    let written = std::fs::File::create(&path).and_then(|mut file| {
-        file.write_all(b"doctor")?;
-        file.sync_all()
-    });
-    let _ = std::fs::remove_file(&path);
-    written
-}
-
-fn database(servers: &ServerSettings) -> Check {
-    const NAME: &str = "database";
-    let Some(url) = &servers.database_url else {
-        return Check::good(
-            NAME,
-            format!("{DATABASE_URL} is not set: everything is in the data folder"),
-        );
-    };
-    match stores::check(url) {
-        Ok(detail) => Check::good(NAME, detail),
-        Err(error) => {
-            let fix = error.advice().unwrap_or("see the message");
-            Check::bad(NAME, error.to_string(), fix.to_owned())
-        }
-    }
-}
-
-fn redis(servers: &ServerSettings) -> Check {
-    const NAME: &str = "redis";
-    let Some(url) = &servers.redis_url else {
-        let detail = format!("{REDIS_URL} is not set: no hot values are written for others");
-        return Check::good(NAME, detail);
-    };
-    match stores::check_redis(url) {
-        Ok(facts) => redis_server(NAME, &facts),
-        Err(error) => {
-            let fix = error.advice().unwrap_or("see the message");
-            Check::bad(NAME, error.to_string(), fix.to_owned())
-        }
-    }
-}
-
-/// A server that answers, and takes no writes, degrades a node for as long as it does so.
-fn redis_server(name: &'static str, facts: &ServerFacts) -> Check {
-    let limit = match facts.memory_limit_bytes {
-        0 => "no memory limit".to_owned(),
-        bytes => format!("{} of {bytes} bytes used", facts.memory_used_bytes),
-    };
-    let said = format!(
-        "{} answers, version {}, {limit}, maxmemory-policy {}",
-        facts.name, facts.version, facts.eviction_policy
-    );
-    if facts.is_replica {
-        let fix = format!("name the primary in {REDIS_URL}, or make this one a primary");
-        return Check::bad(name, format!("{said}, a read-only replica"), fix);
-    }
-    if facts.is_full() {
-        let fix = "raise maxmemory, or set a maxmemory-policy that evicts";
-        return Check::bad(name, format!("{said}: full"), fix.to_owned());
-    }
-    Check::good(name, said)
-}
-
-fn journal(data_dir: &Path, servers: &ServerSettings) -> Check {
+fn journal(found: &Found) -> Check {
     const NAME: &str = "journal";
-    if !data_dir.exists() {
-        return Check::good(NAME, "none yet".to_owned());
-    }
-    match apex_node::verify::verify(data_dir, servers) {
-        Ok(found) if found.ok => Check::good(NAME, format!("{} records, whole", found.records)),
-        Ok(_) => Check::bad(
+    let found = match found {
+        None => return Check::good(NAME, "none yet".to_owned()),
+        Some(Err(error)) => return Check::failed(NAME, error),
+        Some(Ok(found)) => found,
+    };
+    match &found.first_bad {
+        Some(bad) if bad.account_id != AUDIT_JOURNAL => Check::bad(
             NAME,
-            "damaged".to_owned(),
+            format!(
+                "account {} is damaged at record {}",
+                bad.account_id, bad.sequence
+            ),
             "see `apextrade verify`, then restore from a backup".to_owned(),
         ),
-        Err(error) => Check::bad(NAME, error.to_string(), "see the message".to_owned()),
+        // That of the audit has a line of its own.
+        _ => Check::good(NAME, format!("{} records, whole", found.records)),
     }
 }
+
+fn audit(found: &Found) -> Check {
+    const NAME: &str = "audit";
+    let found = match found {
+        None => return Check::good(NAME, "none yet".to_owned()),
+        Some(Err(_)) => {
+            return Check::good(
+                NAME,
+                "not looked at: the journals cannot be read".to_owned(),
+            );
+        }
+        Some(Ok(found)) => found,
+    };
+    let Some(audit) = &found.audit else {
+        return Check::good(NAME, "none was begun".to_owned());
+    };
+    if let Some(bad) = &audit.first_bad {
+        return Check::bad(
+            NAME,
+            format!("damaged at record {}: {}", bad.sequence, bad.reason),
+            AUDIT_FIX.to_owned(),
+        );
+    }
+    let records = format!("{} records, whole", audit.records);
+    match &audit.not_compared {
+        None => Check::good(NAME, records),
+        Some(why) => Check::bad(
+            NAME,
+            format!("{records}, but not compared with its checkpoints: {why}"),
+            "set APEX_S3_* as they were".to_owned(),
+        ),
+    }
+}
+
+/// The journals of the accounts are not at fault.
+const AUDIT_FIX: &str = "put the audit of a backup back; the journals of the accounts are not touched \
+                         by it";
 
 fn reserve(data_dir: &Path) -> Check {
     const NAME: &str = "reserve";
@@ -187,38 +167,6 @@ fn reserve(data_dir: &Path) -> Check {
              to be done"
                 .to_owned(),
         ),
-        Err(error) => {
-            let fix = error.advice().unwrap_or("see the message");
-            Check::bad(NAME, error.to_string(), fix.to_owned())
-        }
-    }
-}
-
-fn token(data_dir: &Path) -> Check {
-    const NAME: &str = "admin token";
-    let path = data_dir.join("admin.token");
-    if path.exists() {
-        Check::good(NAME, path.display().to_string())
-    } else {
-        Check::good(NAME, "made at first start".to_owned())
-    }
-}
-
-fn gateway(listen: &str) -> Check {
-    const NAME: &str = "gateway";
-    match get_status(&format!("http://{listen}"), "/ready") {
-        Ok(200) => Check::good(NAME, format!("{listen} is ready")),
-        Ok(status) => Check::bad(
-            NAME,
-            format!("{listen} answers /ready with {status}"),
-            format!("see http://{listen}/ready for what is missing"),
-        ),
-        // A machine on which it was not started is well.
-        Err(_) => Check {
-            name: NAME,
-            ok: true,
-            detail: format!("not running on {listen}"),
-            fix: "start it with `apextrade up`, or set APEX_LISTEN to where it serves".to_owned(),
-        },
+        Err(error) => Check::failed(NAME, &error),
     }
 }

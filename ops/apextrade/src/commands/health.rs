@@ -3,6 +3,7 @@
 use crate::cli::HealthArgs;
 use crate::config::Settings;
 use anyhow::{Context, Result, bail};
+use serde_json::json;
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
@@ -14,12 +15,24 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// Asks `GET /health` and fails unless the gateway answers with 200.
 pub fn run(args: &HealthArgs, settings: &Settings) -> Result<ExitCode> {
     let gateway = args.gateway.as_ref().unwrap_or(&settings.gateway);
-    let status = get_status(gateway, "/health")?;
-    if status != 200 {
-        bail!("gateway {gateway} answered /health with status {status}");
+    let asked = get_status(gateway, "/health").and_then(|status| {
+        if status != 200 {
+            bail!("gateway {gateway} answered /health with status {status}");
+        }
+        Ok(())
+    });
+    if !args.json {
+        asked?;
+        crate::say!("gateway {gateway} is alive");
+        return Ok(ExitCode::SUCCESS);
     }
-    crate::say!("gateway {gateway} is alive");
-    Ok(ExitCode::SUCCESS)
+    let error = asked.as_ref().err().map(crate::output::one_line);
+    let ok = error.is_none();
+    crate::say!(
+        "{}",
+        json!({ "gateway": gateway, "ok": ok, "error": error })
+    );
+    Ok(ExitCode::from(u8::from(!ok)))
 }
 
 /// Returns the status of a plain GET.

@@ -29,12 +29,10 @@ use std::process::ExitCode;
 /// Errors: what could not be done; the caller prints it and exits with 1.
 pub fn run(cli: Cli) -> Result<ExitCode> {
     if let Command::Completions { shell } = cli.command {
-        clap_complete::generate(
-            shell,
-            &mut Cli::command(),
-            "apextrade",
-            &mut std::io::stdout(),
-        );
+        // Into memory first: the library ends with a panic where a reader such as `head` has gone.
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "apextrade", &mut script);
+        crate::output::bytes(&script);
         return Ok(ExitCode::SUCCESS);
     }
     let settings = config::load(cli.config.as_deref())?;

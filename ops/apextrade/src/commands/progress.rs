@@ -44,8 +44,8 @@ async fn lines(progress: &Progress) {
     loop {
         ticks.tick().await;
         match progress.frames() {
-            (done, 0) => crate::tell!("apextrade: {done} frames"),
-            (done, total) => crate::tell!("apextrade: {done} of {total} frames"),
+            (done, 0) => crate::tell!("{done} frames"),
+            (done, total) => crate::tell!("{done} of {total} frames"),
         }
     }
 }

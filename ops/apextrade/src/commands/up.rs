@@ -46,6 +46,7 @@ pub fn run(args: UpArgs, settings: &Settings) -> Result<ExitCode> {
             servers: settings.servers.clone(),
             listen,
             record: settings.record,
+            new_audit: args.new_audit,
         };
         return block_on(live(args, options, models, strategy));
     }
@@ -66,6 +67,7 @@ pub fn run(args: UpArgs, settings: &Settings) -> Result<ExitCode> {
         servers: settings.servers.clone(),
         listen,
         record: settings.record,
+        new_audit: false,
     };
     block_on(recorded(options, run, args.json))
 }
@@ -85,6 +87,7 @@ pub fn replay(args: ReplayArgs, settings: &Settings) -> Result<ExitCode> {
         servers: settings.servers.clone(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         record: settings.record,
+        new_audit: false,
     };
     let run = ReplayRun {
         files: args.files,
@@ -139,11 +142,7 @@ pub fn parameters(texts: &[String]) -> Result<Vec<(String, String)>> {
 /// Resolves the address to serve on, and refuses one beyond loopback unless it was allowed: there
 /// is no TLS here.
 fn address(text: &str, allow_beyond_loopback: bool) -> Result<SocketAddr> {
-    let address = text
-        .to_socket_addrs()
-        .with_context(|| format!("listen address \"{text}\" is no host:port"))?
-        .next()
-        .with_context(|| format!("listen address \"{text}\" has no address"))?;
+    let address = resolve(text)?;
     if !address.ip().is_loopback() && !allow_beyond_loopback {
         bail!(
             "listen address {address} is beyond loopback and has no TLS: put nginx in front, or \
@@ -151,6 +150,18 @@ fn address(text: &str, allow_beyond_loopback: bool) -> Result<SocketAddr> {
         );
     }
     Ok(address)
+}
+
+/// Returns the address that a text means.
+///
+/// Errors: it is none, or a name that is not known.
+pub fn resolve(text: &str) -> Result<SocketAddr> {
+    text.to_socket_addrs()
+        .with_context(|| {
+            format!("listen address \"{text}\" is no host:port: give one like 127.0.0.1:8000")
+        })?
+        .next()
+        .with_context(|| format!("listen address \"{text}\" has no address"))
 }
 
 /// Returns the instruments of the simulated market: the default ones, and those of a file.

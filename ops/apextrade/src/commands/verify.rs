@@ -46,7 +46,12 @@ fn print(found: &Verification) {
             crate::say!("audit: not compared with its checkpoints: {why}");
         }
         if let Some(bad) = &audit.first_bad {
-            crate::say!("damaged: audit record {}: {}", bad.sequence, bad.reason);
+            crate::say!(
+                "damaged: audit (journal \"{AUDIT_JOURNAL}\"), record {}: {}; put the audit of a backup \
+                 back, the journals of the accounts are not at fault",
+                bad.sequence,
+                bad.reason
+            );
         }
     }
     if found.torn_tail_bytes > 0 {
@@ -68,13 +73,18 @@ fn print(found: &Verification) {
         ),
         // It was named above.
         Some(bad) if bad.account_id == AUDIT_JOURNAL => {}
-        Some(bad) => crate::say!(
-            "damaged: account {}, segment {}, byte {}, sequence {}: {}; restore from a backup",
-            bad.account_id,
-            bad.segment,
-            bad.offset,
-            bad.sequence,
-            bad.reason
-        ),
+        Some(bad) => {
+            // A record that is missing, or does not decode, has no place of its own.
+            let place = match bad.segment.as_str() {
+                "" => String::new(),
+                segment => format!("segment {segment}, byte {}, ", bad.offset),
+            };
+            crate::say!(
+                "damaged: account {}, {place}sequence {}: {}; restore from a backup",
+                bad.account_id,
+                bad.sequence,
+                bad.reason
+            );
+        }
     }
 }

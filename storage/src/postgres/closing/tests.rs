@@ -432,3 +432,27 @@ fn a_cut_whose_answer_is_lost_is_sound_either_way() {
     journal.cut(more).expect("it is back");
     whole(&journal);
 }
+
+#[test]
+fn a_base_at_the_same_record_of_another_history_is_damage() {
+    let Some(bench) = Bench::new() else {
+        return;
+    };
+    let mut journal = bench.journals().open("paper").expect("it opens");
+    grow(&mut journal);
+    let closed = stored(&journal).expect("there is something");
+    let base = closed.base;
+    journal.cut(closed).expect("the base is set");
+    let epoch = bench.query("SELECT epoch FROM journal_account WHERE account_id = 'paper'");
+    let epoch: i64 = epoch.trim().parse().expect("a number");
+    let server = bench.server(&bench.postgres.url());
+    let set = |base: Head| {
+        let on = server.clone();
+        server.wait(async move { crate::postgres::base::set(&on, "paper", epoch, base).await })
+    };
+    set(base).expect("it stands so already");
+    let mut other = base;
+    other.chain.0[0] ^= 1;
+    let error = set(other).expect_err("it is another history");
+    assert!(matches!(error, StorageError::Damaged { .. }), "{error}");
+}

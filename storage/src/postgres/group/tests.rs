@@ -75,6 +75,7 @@ fn store(server: &PgServer, group: Vec<Batch>) {
         server: server.clone(),
         connected: None,
         waiting: Arc::new(Mutex::new(waiting)),
+        outage: Arc::default(),
     };
     let stored = server.wait(async move {
         writer.store(group).await;

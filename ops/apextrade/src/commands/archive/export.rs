@@ -4,17 +4,20 @@ use super::progress::Progress;
 use super::text::{TextRow, write_line};
 use crate::cli::{ArchiveFormat, ArchiveKind, ExportArgs};
 use crate::config::Settings;
+use crate::output::WrongUsage;
 use anyhow::{Context, Result, bail};
 use apex_domain::{InstrumentId, UnixNanos};
+use apex_storage::StorageError;
 use apex_storage::archive::{Archive, Content, Head, ParquetWriter, interval_text};
 use apex_storage::port::series::{BarRow, QuoteRow, Rows, TimeRange, TradeRow};
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Writes what the archive holds of an instrument, one kind of it, as one file.
 pub fn run(args: &ExportArgs, settings: &Settings) -> Result<ExitCode> {
+    check(args)?;
     let data_dir = args.data.data_dir.as_ref().unwrap_or(&settings.data_dir);
     let folder = data_dir.join(super::FOLDER);
     if !folder.is_dir() {
@@ -60,8 +63,50 @@ pub fn run(args: &ExportArgs, settings: &Settings) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Standard output in place of a file.
+const STDOUT: &str = "-";
+
+/// Errors: what the flags ask for cannot be meant.
+fn check(args: &ExportArgs) -> Result<()> {
+    let wrong = |text: String| Err(WrongUsage(text).into());
+    if let (Some(from), Some(to)) = (args.from, args.to)
+        && from >= to
+    {
+        return wrong(format!(
+            "--from ({} ns) is not before --to ({} ns): no row can be between them",
+            from.0, to.0
+        ));
+    }
+    if args.out.as_os_str() == STDOUT {
+        if args.json {
+            return wrong("--json and --out - both want standard output: name a file".to_owned());
+        }
+        if args.format == Some(ArchiveFormat::Parquet) {
+            return wrong(
+                "Parquet cannot go to standard output: name a file, or add --format csv".to_owned(),
+            );
+        }
+        return Ok(());
+    }
+    if args.out.is_dir() || args.out.file_name().is_none() {
+        let out = args.out.display();
+        return wrong(format!("--out \"{out}\" is a folder: name a file"));
+    }
+    let above = args.out.parent();
+    let above = above.filter(|above| !above.as_os_str().is_empty());
+    if let Some(above) = above.filter(|above| !above.is_dir()) {
+        let (out, above) = (args.out.display(), above.display());
+        bail!("cannot write \"{out}\": there is no folder \"{above}\", make it first");
+    }
+    Ok(())
+}
+
 fn tell(args: &ExportArgs, job: &Job<'_>, rows: u64) {
     let (content, id) = (job.head.content, &job.head.instrument_id);
+    if args.out.as_os_str() == STDOUT {
+        crate::tell!("{rows} {content} of {id} written");
+        return;
+    }
     if !args.json {
         crate::say!("{rows} {content} of {id} written to {}", args.out.display());
         return;
@@ -143,6 +188,9 @@ impl Job<'_> {
 
     /// Writes beside the file that is meant, and gives it its name once it is whole.
     fn write<R: TextRow>(&self, rows: Rows<R>) -> Result<u64> {
+        if self.out.as_os_str() == STDOUT {
+            return self.write_out(rows);
+        }
         let mut name = self.out.as_os_str().to_owned();
         name.push(".part");
         let part = PathBuf::from(name);
@@ -151,10 +199,22 @@ impl Job<'_> {
             // What is left of it is of no use; the error tells why.
             let _ = fs::remove_file(&part);
         }
-        let rows = written.with_context(|| format!("cannot write \"{}\"", part.display()))?;
+        let rows = written.with_context(|| format!("cannot write \"{}\"", self.out.display()))?;
         fs::rename(&part, self.out)
             .with_context(|| format!("cannot write \"{}\"", self.out.display()))?;
         Ok(rows)
+    }
+
+    /// Writes CSV on standard output. A reader who has gone, such as `head`, has had enough.
+    fn write_out<R: TextRow>(&self, rows: Rows<R>) -> Result<u64> {
+        let mut out = BufWriter::with_capacity(256 * 1024, std::io::stdout().lock());
+        let mut count = 0;
+        let written = write_csv(&mut out, &self.head, rows.inspect(|_| count += 1))
+            .and_then(|_| Ok(out.flush()?));
+        match written {
+            Err(error) if !is_gone(&error) => Err(error.context("cannot write standard output")),
+            _ => Ok(count),
+        }
     }
 
     fn write_to<R: TextRow>(&self, part: &Path, rows: Rows<R>) -> Result<u64> {
@@ -170,14 +230,7 @@ impl Job<'_> {
                 writer.finish()?
             }
             ArchiveFormat::Csv => {
-                let (mut line, mut count) = (String::new(), 0);
-                writeln!(file, "{}", R::HEADER)?;
-                for row in rows {
-                    write_line(&mut line, &self.head, &row?);
-                    line.push('\n');
-                    file.write_all(line.as_bytes())?;
-                    count += 1;
-                }
+                let count = write_csv(&mut file, &self.head, rows)?;
                 (file, count)
             }
         };
@@ -185,4 +238,27 @@ impl Job<'_> {
         file.sync_all()?;
         Ok(count)
     }
+}
+
+/// Whether nobody reads any more.
+fn is_gone(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+fn write_csv<R: TextRow>(
+    out: &mut impl Write,
+    head: &Head,
+    rows: impl Iterator<Item = Result<R, StorageError>>,
+) -> Result<u64> {
+    let (mut line, mut count) = (String::new(), 0);
+    writeln!(out, "{}", R::HEADER)?;
+    for row in rows {
+        write_line(&mut line, head, &row?);
+        line.push('\n');
+        out.write_all(line.as_bytes())?;
+        count += 1;
+    }
+    Ok(count)
 }

@@ -1,7 +1,7 @@
 //! `apextrade import`.
 
 use super::progress::Progress;
-use super::report::{ContentReport, FileReport, Report, first_rows};
+use super::report::{ContentReport, End, FileReport, Report, first_rows};
 use super::source::{Batch, Choice, Source, load};
 use crate::cli::ImportArgs;
 use crate::config::Settings;
@@ -18,14 +18,15 @@ pub fn run(args: &ImportArgs, settings: &Settings) -> Result<ExitCode> {
         instrument: args.instrument.as_deref(),
         interval_ns: args.interval,
     };
-    let mut report = Report {
-        preview: args.preview,
-        ..Report::default()
-    };
+    let mut report = Report::default();
     if args.preview || args.strict {
-        look(args, &choice, &mut report)?;
+        report = look(args, &choice)?;
         let flaw = flaw(&report, args.strict);
         if args.preview || flaw.is_some() {
+            if !args.preview {
+                report.end = End::KeptOut;
+                report.print_files(args.json);
+            }
             report.print_end(args.json)?;
             return flaw.map_or(Ok(ExitCode::SUCCESS), |flaw| bail!("{flaw}"));
         }
@@ -49,8 +50,13 @@ pub fn run(args: &ImportArgs, settings: &Settings) -> Result<ExitCode> {
     }
 }
 
-/// Looks through all files, and shows them in a preview or where they keep an import out.
-fn look(args: &ImportArgs, choice: &Choice<'_>, report: &mut Report) -> Result<()> {
+/// Looks through all files, and shows each in a preview.
+fn look(args: &ImportArgs, choice: &Choice<'_>) -> Result<Report> {
+    let mut report = Report {
+        preview: args.preview,
+        end: End::Preview,
+        ..Report::default()
+    };
     for path in &args.files {
         let file = match load(path, choice) {
             Ok(source) => {
@@ -64,13 +70,12 @@ fn look(args: &ImportArgs, choice: &Choice<'_>, report: &mut Report) -> Result<(
             }
             Err(error) => FileReport::failed(path, &error),
         };
-        let is_flawed = file.error.is_some() || file.bad_rows > 0;
         report.add(file);
-        if args.preview || is_flawed {
+        if args.preview {
             report.print_last(args.json);
         }
     }
-    Ok(())
+    Ok(report)
 }
 
 /// Returns why an import ends with exit status 1.
@@ -80,12 +85,12 @@ fn flaw(report: &Report, strict: bool) -> Option<String> {
         .iter()
         .filter(|file| file.error.is_some())
         .collect();
-    let bad = report.bad_rows;
-    if strict && (bad > 0 || !failed.is_empty()) {
+    let (bad, doubtful) = (report.bad_rows, report.doubtful_rows);
+    if strict && report.files.iter().any(FileReport::is_flawed) {
         let (files, all) = (failed.len(), report.files.len());
         return Some(format!(
-            "nothing was imported: {bad} bad rows, and {files} of {all} files that cannot be \
-             imported; mend them, or leave --strict out"
+            "nothing was imported: {bad} bad rows, {doubtful} doubtful ones, and {files} of {all} \
+             files that cannot be imported; mend them, or leave --strict out"
         ));
     }
     let first = failed.first()?;
@@ -109,6 +114,7 @@ fn import(archive: &Archive, path: &Path, source: &Source, choice: &Choice<'_>) 
             }
         }
     }
+    report.imported = report.error.is_none();
     let stored = report.contents.iter().any(|content| content.stored > 0);
     report.notes.extend(before.filter(|_| stored));
     report

@@ -58,8 +58,8 @@ impl Progress {
         } else if self.told.elapsed() >= LINE {
             self.told = Instant::now();
             match self.total {
-                0 => crate::tell!("apextrade: {}: {} rows", self.what, self.done),
-                total => crate::tell!("apextrade: {}: {} of {total} rows", self.what, self.done),
+                0 => crate::tell!("{}: {} rows", self.what, self.done),
+                total => crate::tell!("{}: {} of {total} rows", self.what, self.done),
             }
         }
     }
@@ -69,7 +69,7 @@ impl Drop for Progress {
     fn drop(&mut self) {
         match &self.bar {
             Some(bar) => bar.finish_and_clear(),
-            None => crate::tell!("apextrade: {}: {} rows done", self.what, self.done),
+            None => crate::tell!("{}: {} rows done", self.what, self.done),
         }
     }
 }

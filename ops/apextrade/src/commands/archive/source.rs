@@ -27,7 +27,7 @@ pub enum Batch {
     File(PathBuf, u64),
 }
 
-/// A row that is left out.
+/// A row that is left out, or that is in doubt.
 #[derive(Debug)]
 pub struct Bad {
     /// Counted from 1, the header included; `None` of one that was read but does not fit.
@@ -46,6 +46,9 @@ pub struct Source {
     pub is_unnamed: bool,
     pub bad_count: u64,
     pub bad: Vec<Bad>,
+    /// Rows that are there although they can hardly be meant so.
+    pub doubtful_count: u64,
+    pub doubtful: Vec<Bad>,
     pub notes: Vec<String>,
 }
 
@@ -79,6 +82,8 @@ pub fn load(path: &Path, choice: &Choice<'_>) -> Result<Source> {
         is_unnamed: !loaded.names_instruments,
         bad_count: loaded.bad_rows.count,
         bad: Vec::new(),
+        doubtful_count: loaded.doubtful.count,
+        doubtful: Vec::new(),
         notes: [loaded.assumptions.clone(), loaded.warnings.clone()].concat(),
     };
     source
@@ -87,6 +92,11 @@ pub fn load(path: &Path, choice: &Choice<'_>) -> Result<Source> {
             line: Some(bad.line),
             reason: bad.reason.to_string(),
         }));
+    let doubtful = loaded.doubtful.first.iter();
+    source.doubtful.extend(doubtful.map(|(line, doubt)| Bad {
+        line: Some(*line),
+        reason: doubt.to_string(),
+    }));
     source.sort_rows(loaded, choice)?;
     Ok(source)
 }
@@ -121,6 +131,8 @@ fn ours(path: &Path, head: Head, choice: &Choice<'_>) -> Result<Source> {
         is_unnamed: false,
         bad_count: 0,
         bad: Vec::new(),
+        doubtful_count: 0,
+        doubtful: Vec::new(),
         notes: Vec::new(),
     })
 }
@@ -266,6 +278,40 @@ mod tests {
             source(one, &choice).unwrap().batches[0].0.content,
             Content::Bars { interval_ns: 7 }
         );
+    }
+
+    #[test]
+    fn rows_that_can_hardly_be_meant_are_kept_and_told_with_their_lines() {
+        let text = "ts,open,high,low,close\n\
+                    2024-01-04T00:00:00Z,5,6,4,5\n\
+                    2024-01-04T00:01:00Z,5,4.5,4,5\n\
+                    2024-01-04T00:02:00Z,5,6,5.5,6\n\
+                    2024-01-04T00:03:00Z,5,6,0,5\n\
+                    2024-01-04T00:04:00Z,5,6,-1,5\n\
+                    2024-01-04T00:04:00Z,5,6,4,5\n\
+                    2024-01-04T00:01:00Z,5,6,4,5\n\
+                    2024-01-04T00:05:00Z,NaN,6,4,5\n";
+        let found = source(text, &NO_CHOICE).unwrap();
+        assert_eq!((found.rows(), found.bad_count), (7, 1));
+        assert_eq!(found.bad[0].line, Some(9));
+        let told: Vec<_> = found.doubtful.iter().map(|row| row.line).collect();
+        assert_eq!(told, [3, 4, 5, 6, 7, 8].map(Some));
+        let reasons: Vec<_> = found.doubtful.iter().map(|row| &*row.reason).collect();
+        assert!(reasons[0].contains("high below"), "{reasons:?}");
+        assert!(reasons[1].contains("low above"), "{reasons:?}");
+        assert!(
+            reasons[2].contains("zero or less in field 4"),
+            "{reasons:?}"
+        );
+        assert!(reasons[3].contains("zero or less"), "{reasons:?}");
+        assert!(reasons[4].contains("time of the bar before"), "{reasons:?}");
+        assert!(reasons[5].contains("older"), "{reasons:?}");
+    }
+
+    #[test]
+    fn equal_prints_of_one_moment_are_no_doubt() {
+        let text = "ts_ns,price,size\n1,1,1\n1,1,1\n2,1,1\n";
+        assert_eq!(source(text, &NO_CHOICE).unwrap().doubtful_count, 0);
     }
 
     #[test]

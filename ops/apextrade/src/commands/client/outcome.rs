@@ -4,7 +4,7 @@ use super::{Gateway, fields, order_table, print_json};
 use crate::cli::ClientArgs;
 use anyhow::{Context, Result};
 use apex_domain::Money;
-use apex_proto::v1::{self, OrderEventKind as Kind, OrderStatus as Status};
+use apex_proto::v1::{self, OrderEventKind as Kind, OrderStatus as Status, OrderType, TimeInForce};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -46,7 +46,7 @@ pub async fn settled(
         refused: None,
         waited: seconds,
     };
-    if seconds > 0 && is_open(&outcome.order) {
+    if seconds > 0 && outcome.is_awaited() {
         let limit = Duration::from_secs(seconds);
         // What is known when the time is over is told.
         if let Ok(followed) = timeout(limit, follow(gateway, &mut outcome)).await {
@@ -65,7 +65,7 @@ async fn follow(gateway: &Gateway, outcome: &mut Outcome) -> Result<()> {
     let mut stream = gateway
         .answer(gateway.orders().stream_orders(request))
         .await?;
-    while is_open(&outcome.order) {
+    while outcome.is_awaited() {
         let message = stream.message().await.context("the stream of events")?;
         let message = message.context("the stream of events ended")?;
         let Some(v1::stream_orders_response::Item::Event(event)) = message.item else {
@@ -99,7 +99,22 @@ fn is_open(order: &v1::Order) -> bool {
     }
 }
 
+/// Returns true for an order that does not rest at the venue: it is filled, or ends, at once.
+fn ends_at_once(order: &v1::Order) -> bool {
+    matches!(order.order_type(), OrderType::Market)
+        || matches!(order.time_in_force(), TimeInForce::Ioc | TimeInForce::Fok)
+}
+
 impl Outcome {
+    /// Returns true while there is something to wait for: an answer, and the end of an order that
+    /// was submitted and does not rest.
+    fn is_awaited(&self) -> bool {
+        let order = &self.order;
+        let is_at_work = matches!(order.status(), Status::Accepted | Status::PartiallyFilled);
+        let ends = matches!(self.asked, Asked::Submit) && ends_at_once(order);
+        is_open(order) || (ends && is_at_work)
+    }
+
     /// Prints the order. Where it was waited for, it exits with 1 unless that was taken.
     pub fn print(&self, client: &ClientArgs) -> ExitCode {
         if client.json {
@@ -116,6 +131,13 @@ impl Outcome {
             let waited = self.waited;
             crate::tell!(
                 "{id}: no answer of the venue within {waited} s; `apextrade orders watch` tells it"
+            );
+        }
+        if self.waited > 0 && is_taken && self.is_awaited() {
+            let waited = self.waited;
+            crate::tell!(
+                "{id}: the venue has taken it, and it has not ended within {waited} s; `apextrade orders \
+                 watch` tells it"
             );
         }
         if self.waited > 0 && self.refused.is_none() && !is_open(&self.order) && !is_taken {
@@ -188,6 +210,28 @@ mod tests {
             quantity: quantity.to_owned(),
             limit_price: limit_price.to_owned(),
             stop_price: String::new(),
+        }
+    }
+
+    #[test]
+    fn an_order_that_does_not_rest_is_waited_for_until_it_has_ended() {
+        let awaited = |asked, status, kind: OrderType, time: TimeInForce| {
+            let mut outcome = outcome(asked, status);
+            outcome.order.order_type = kind.into();
+            outcome.order.time_in_force = time.into();
+            outcome.is_awaited()
+        };
+        let (market, limit) = (OrderType::Market, OrderType::Limit);
+        let (gtc, ioc) = (TimeInForce::Gtc, TimeInForce::Ioc);
+        for (kind, time, expected) in [(market, gtc, true), (limit, ioc, true), (limit, gtc, false)]
+        {
+            for status in [Status::Accepted, Status::PartiallyFilled] {
+                let found = awaited(Asked::Submit, status, kind, time);
+                assert_eq!(found, expected, "{kind:?} {time:?}");
+            }
+            assert!(awaited(Asked::Submit, Status::Submitted, kind, time));
+            assert!(!awaited(Asked::Submit, Status::Filled, kind, time));
+            assert!(!awaited(Asked::Cancel, Status::Accepted, kind, time));
         }
     }
 

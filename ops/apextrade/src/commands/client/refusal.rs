@@ -4,6 +4,9 @@ use std::path::Path;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+/// No venue saw the order, which stands as rejected under its id.
+const NOT_SENT: &str = "NOT_SENT";
+
 /// Returns what was refused, why, and what to do where that is known: the status code, the reason
 /// code, the fields that are wrong, else the server's words.
 pub fn line(status: &Status, gateway: &str, token_file: &Path) -> String {
@@ -32,8 +35,13 @@ pub fn line(status: &Status, gateway: &str, token_file: &Path) -> String {
         line.push_str(": ");
         line.push_str(&why);
     }
-    let by_rule = words.get(1).and_then(|reason| rule_advice(reason));
-    if let Some(advice) = advice(status.code(), gateway, token_file).or(by_rule) {
+    let reason = words.get(1).map(String::as_str);
+    let by_code = match reason {
+        // Its own words say what became of it and what to do: the same id would not do.
+        Some(NOT_SENT) => None,
+        _ => advice(status.code(), gateway, token_file),
+    };
+    if let Some(advice) = by_code.or_else(|| reason.and_then(rule_advice)) {
         line.push_str("; ");
         line.push_str(&advice);
     }
@@ -211,6 +219,18 @@ mod tests {
         let line = told(Code::Unauthenticated, "no such token", ErrorDetails::new());
         assert!(line.contains("./data/admin.token"), "{line}");
         assert!(line.contains("--token-file"), "{line}");
+    }
+
+    #[test]
+    fn the_same_id_is_called_safe_only_where_it_is() {
+        let details = |reason: &str| ErrorDetails::with_error_info(reason, "apextrade", []);
+        let away = told(Code::Unavailable, "it is away", details("JOURNAL_AWAY"));
+        assert!(away.contains("the same id is safe"), "{away}");
+        let message = "it stands as rejected: send it again under a new id";
+        assert_eq!(
+            told(Code::Unavailable, message, details("NOT_SENT")),
+            format!("UNAVAILABLE NOT_SENT: {message}")
+        );
     }
 
     #[test]
