@@ -7,7 +7,7 @@ use apex_persistence::RecoverError;
 use apex_storage::StorageError;
 use apex_venues::capture::CaptureError;
 use apex_venues::sim::SimVenueError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Each says what has to be mended; none goes away by trying again at once.
@@ -44,6 +44,9 @@ pub enum NodeError {
     Opening(#[source] apex_domain::account::Refusal),
     #[error("the account was never opened")]
     NotOpened,
+    /// A place where journals were looked for has none.
+    #[error("{place} has no journal of an account")]
+    NoJournal { place: String },
     /// What is written would stand in the journal with that date.
     #[error("the clock of this machine says second {seconds} since 1970, which is before 2026")]
     Clock { seconds: i64 },
@@ -118,6 +121,10 @@ pub(crate) fn storage_advice(source: &StorageError) -> Option<&'static str> {
         StorageError::Locked { .. } => Some("stop that process, or pass another --data-dir"),
         StorageError::Full { .. } => Some("free some space: an account needs 34 MB to start"),
         StorageError::Damaged { .. } => Some(RESTORE),
+        StorageError::DamagedBackup { .. } => Some(
+            "the other backups may be whole: see `apextrade backup list`, and restore an earlier one \
+             (--backup) into an empty place",
+        ),
         StorageError::ReserveConflict { .. } => Some(
             "nothing was changed: if the database is right, move that folder away and compare the \
              account with its venue; else stop the other owner and restore the database",
@@ -166,6 +173,10 @@ impl NodeError {
             NodeError::Clock { .. } => {
                 Some("set the clock, and look at the machine's time service")
             }
+            NodeError::NoJournal { .. } => Some(
+                "check --data-dir and APEX_DATABASE_URL; where nothing ever ran, `apextrade up` \
+                 begins one",
+            ),
             NodeError::NotOpened => Some("start it once with `apextrade up`"),
             NodeError::NotAsBackedUp(_) => {
                 Some("do not start on it: restore an earlier backup (--backup) into a new folder")
@@ -186,6 +197,18 @@ impl NodeError {
                 Some("stop what serves there, or pass another --listen")
             }
             _ => None,
+        }
+    }
+
+    pub(crate) fn no_journal_in_folder(data_dir: &Path) -> NodeError {
+        NodeError::NoJournal {
+            place: format!("data folder \"{}\"", data_dir.display()),
+        }
+    }
+
+    pub(crate) fn no_journal_in_database(name: &str) -> NodeError {
+        NodeError::NoJournal {
+            place: format!("database {name}"),
         }
     }
 

@@ -180,6 +180,11 @@ impl PgJournals {
         })
     }
 
+    /// Returns the database, `host:port/name`.
+    pub fn name(&self) -> &str {
+        self.server.name()
+    }
+
     pub(super) fn server(&self) -> &PgServer {
         &self.server
     }

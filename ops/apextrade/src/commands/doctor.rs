@@ -5,6 +5,7 @@ use crate::commands::health::get_status;
 use crate::config::Settings;
 use crate::output::table;
 use anyhow::Result;
+use apex_node::NodeError;
 use apex_node::stores::{self, DATABASE_URL, REDIS_URL, ServerFacts, ServerSettings};
 use serde::Serialize;
 use std::io::Write;
@@ -172,6 +173,8 @@ fn journal(data_dir: &Path, servers: &ServerSettings) -> Check {
             "damaged".to_owned(),
             "see `apextrade verify`, then restore from a backup".to_owned(),
         ),
+        // Before a first start.
+        Err(NodeError::NoJournal { .. }) => Check::good(NAME, "none yet".to_owned()),
         Err(error) => Check::bad(NAME, error.to_string(), "see the message".to_owned()),
     }
 }
