@@ -1,5 +1,6 @@
 """Backups from outside: the archive comes back, old ones go, and nothing goes under a backup."""
 
+import hashlib
 import os
 
 HOUR = 3_600
@@ -88,3 +89,66 @@ def test_nothing_is_removed_while_a_backup_is_taken(cli, server, data_dir, tmp_p
     for wrong in (["--keep", "0"], []):
         usage = cli("backup", "prune", "--to", store, *wrong, check=False)
         assert usage.returncode == 2, usage.stderr
+
+
+def test_a_folder_without_a_journal_is_neither_verified_nor_backed_up(cli, data_dir, tmp_path):
+    store = tmp_path / "store"
+    for command in (["verify"], ["backup", "--to", store]):
+        refused = cli(*command, "--data-dir", data_dir, check=False)
+        assert refused.returncode == 1, refused.stdout
+        assert f'"{data_dir}" has no journal of an account' in refused.stderr, refused.stderr
+    assert not store.exists()
+    assert cli("doctor", "--data-dir", data_dir, check=False).stdout.count("none yet") >= 1
+
+
+def test_a_backup_without_a_journal_is_not_restored(cli, server, data_dir, tmp_path):
+    store = tmp_path / "store"
+    taken = take(cli, data_dir, store)
+    manifest = store / "data" / "backup" / "manifests" / taken["backup"]
+    lines = [line for line in manifest.read_text().splitlines() if not line.startswith("journal ")]
+    text = "\n".join([*lines, ""])
+    manifest.write_text(text)
+    hashed = store / "hashes" / "backup" / "manifests" / taken["backup"]
+    hashed.write_text(hashlib.sha256(text.encode()).hexdigest() + "\n")
+    refused = cli("restore", "--from", store, "--data-dir", tmp_path / "new", check=False)
+    assert refused.returncode == 1 and "has no journal of an account" in refused.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_place_in_the_data_folder_is_refused(cli, server, data_dir, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(data_dir)
+    for inside in (data_dir / "backups", data_dir, link / "deep" / "er", data_dir / "x" / ".." / "y"):
+        refused = cli("backup", "--to", inside, "--data-dir", data_dir, check=False)
+        assert refused.returncode == 1 and "is in the data folder" in refused.stderr, refused.stderr
+    assert not (data_dir / "backups").exists() and not (data_dir / "deep").exists()
+    take(cli, data_dir, tmp_path / "data-elsewhere")
+
+
+def test_backups_are_listed_and_a_damaged_one_says_what_to_do(cli, server, data_dir, tmp_path):
+    store = tmp_path / "store"
+    taken = [take(cli, data_dir, store) for _ in range(2)]
+    listed = cli("backup", "list", "--to", store, "--json").json["backups"]
+    for one, said in zip(listed, taken, strict=True):
+        assert one["kind"] == "folder" and one["schema"] is None and one["error"] is None
+        assert one["build"].count(".") == 2
+        for key in ("backup", "begun_ns", "bytes", "accounts"):
+            assert one[key] == said[key], key
+    shown = cli("backup", "list", "--to", store).stdout.splitlines()
+    assert len(shown) == 3 and shown[0].split()[:3] == ["BACKUP", "TIME", "BYTES"]
+    assert shown[1].startswith(taken[0]["backup"])
+
+    lost = max(parts(store), key=lambda part: part.stat().st_size)
+    lost.unlink()
+    refused = cli("restore", "--from", store, "--data-dir", tmp_path / "new", check=False)
+    assert refused.returncode == 1, refused.stdout
+    for said in (lost.name, taken[1]["backup"], "apextrade backup list", "--backup"):
+        assert said in refused.stderr, refused.stderr
+    assert "verify" not in refused.stderr
+    manifest = store / "data" / "backup" / "manifests" / taken[1]["backup"]
+    manifest.write_text("apextrade backup 1\n")
+    listed = cli("backup", "list", "--to", store, "--json").json["backups"]
+    assert [bool(one["error"]) for one in listed] == [False, True]
+    missing = cli("backup", "list", "--to", tmp_path / "mistyped", check=False)
+    assert missing.returncode == 1 and "no backup" in missing.stderr
+    assert not (tmp_path / "mistyped").exists()

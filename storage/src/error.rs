@@ -260,6 +260,37 @@ pub enum StorageError {
         /// The folder.
         path: PathBuf,
     },
+    /// A restore needs an empty database. Nothing was touched.
+    #[error(
+        "the database {name} is not empty: restore into one that was just made (set by {variable})"
+    )]
+    NotEmptyDatabase {
+        /// `host:port/database`.
+        name: String,
+        /// The setting that names it.
+        variable: &'static str,
+    },
+    /// A restore into the database did not come to its end: it holds nothing, or a part of a backup.
+    #[error(
+        "the restore into the database {name} did not end: drop it, make it anew and restore again \
+         (set by {variable})"
+    )]
+    UnfinishedDatabase {
+        /// `host:port/database`.
+        name: String,
+        /// The setting that names it.
+        variable: &'static str,
+    },
+    /// A backup is not what was stored. Restore another one; what was begun is started by nobody.
+    #[error("backup {backup} is damaged: {part} {reason}")]
+    DamagedBackup {
+        /// Its id.
+        backup: String,
+        /// The object of the store: `backup/blobs/<hash>`.
+        part: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// There is nothing there.
     #[error("no journal in \"{}\"", path.display())]
     NotFound {

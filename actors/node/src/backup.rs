@@ -1,121 +1,86 @@
-//! Backups of a data folder, and the way back, with the state of its accounts compared.
+//! Backups of a data folder and of databases, and the way back, with the state of their accounts
+//! compared.
+
+mod place;
+mod report;
 
 use crate::NodeError;
-use crate::stores::{self, DATABASE_URL, ServerSettings};
+use crate::marks::Marks;
+use crate::replay::archive;
+use crate::stores::{self, DATABASE_URL, ServerSettings, TIMESCALE_URL};
 use crate::verify::{Verification, verify};
 use apex_domain::account::Account;
 use apex_persistence::{RecoverError, recover};
-use apex_storage::s3::S3Objects;
+use apex_storage::backup::{Copied, Manifest, Source, Targets, UNFINISHED};
+pub use apex_storage::backup::{Progress, Step};
+use apex_storage::postgres::{PgServer, ServerOptions, schema_version};
 pub use apex_storage::s3::S3Options;
-use apex_storage::{FolderObjects, Objects, RecordRef, backup};
-use serde::Serialize;
+use apex_storage::{FolderObjects, RecordRef, StorageError, backup};
+use apex_venues::sim::journal;
+pub use place::Place;
+pub use report::{AccountEnd, BackupReport, ListReport, ListedBackup, PruneReport, RestoreReport};
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// Where backups are.
-#[derive(Clone, Debug)]
-pub enum Place {
-    /// A folder, which the first backup makes.
-    Folder(PathBuf),
-    /// A bucket of a server that speaks S3.
-    S3(S3Options),
+/// The databases that are set.
+struct Databases {
+    journals: Option<PgServer>,
+    series: Option<PgServer>,
 }
 
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Place::Folder(folder) => write!(f, "folder \"{}\"", folder.display()),
-            Place::S3(options) => write!(f, "bucket {} at {}", options.bucket, options.endpoint),
-        }
-    }
-}
-
-impl Place {
-    fn open(&self) -> Result<Box<dyn Objects>, NodeError> {
-        Ok(match self {
-            Place::Folder(folder) => Box::new(FolderObjects::open(folder)?),
-            Place::S3(options) => Box::new(S3Objects::connect(options.clone())?),
+impl Databases {
+    /// Errors: `Storage`, which names the setting.
+    fn connect(servers: &ServerSettings) -> Result<Databases, NodeError> {
+        let connect = |variable, url: &Option<String>| {
+            let options = url.as_ref().map(|url| ServerOptions::new(variable, url));
+            options.map(PgServer::connect).transpose()
+        };
+        let journals = connect(DATABASE_URL, &servers.database_url)?;
+        let series = connect(TIMESCALE_URL, &servers.timescale_url)?;
+        Ok(Databases {
+            series: series.or_else(|| journals.clone()),
+            journals,
         })
     }
 }
 
-/// A backup that was taken, in the form that `apextrade backup --json` prints.
-#[derive(Clone, Debug, Serialize)]
-pub struct BackupReport {
-    /// Names it for `restore`.
-    pub backup: String,
-    /// What was answered before this time is in it.
-    pub begun_ns: u64,
-    pub seconds: f64,
-    /// Bytes of its files, zeros included.
-    pub bytes: u64,
-    /// Bytes that were copied now.
-    pub copied_bytes: u64,
-    /// Bytes that an earlier backup had copied.
-    pub known_bytes: u64,
-    pub accounts: Vec<AccountEnd>,
-    pub state_hash: String,
-}
-
-/// A backup that was restored, in the form that `apextrade restore --json` prints.
-#[derive(Clone, Debug, Serialize)]
-pub struct RestoreReport {
-    pub backup: String,
-    pub begun_ns: u64,
-    pub seconds: f64,
-    pub bytes: u64,
-    pub accounts: Vec<AccountEnd>,
-    pub state_hash: String,
-}
-
-/// Backups that were removed, in the form that `apextrade backup prune --json` prints.
-#[derive(Clone, Debug, Serialize)]
-pub struct PruneReport {
-    /// What is left, oldest first.
-    pub kept: Vec<String>,
-    /// What was removed, oldest first.
-    pub removed: Vec<String>,
-    /// Bytes that only they had.
-    pub removed_bytes: u64,
-}
-
-/// How far an account's journal goes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct AccountEnd {
-    pub account_id: String,
-    pub last_sequence: u64,
-    pub chain: String,
-}
-
-impl From<&backup::JournalEnd> for AccountEnd {
-    fn from(end: &backup::JournalEnd) -> AccountEnd {
-        AccountEnd {
-            account_id: end.account_id.clone(),
-            last_sequence: end.sequence,
-            chain: end.chain.clone(),
-        }
-    }
-}
-
-/// Takes a backup of a data folder, in use or not. Every journal is checked and folded on the way.
+/// Takes a backup of a data folder and of the databases that are set, in use or not. Every journal
+/// is checked and folded on the way.
 ///
-/// Errors: `Usage` when the accounts are in a database; `Storage` of the folder, its journals or the
-/// place; `Read` when a journal does not fold. Earlier backups stand.
+/// Errors: `Usage` when the accounts are elsewhere, or the place is in the data folder; `NoJournal`;
+/// `Storage` of the folder, the databases, their journals or the place; `Read` when a journal does not
+/// fold. Earlier backups stand.
 pub fn take(
     data_dir: &Path,
     servers: &ServerSettings,
     place: &Place,
+    progress: Progress<'_>,
 ) -> Result<BackupReport, NodeError> {
-    refuse_database(data_dir, servers)?;
+    place.refuse_inside(data_dir)?;
+    stores::check_place(data_dir, servers)?;
+    let databases = Databases::connect(servers)?;
+    refuse_without(data_dir, &databases)?;
+    let moved = match databases.journals {
+        Some(_) => stores::bucket(servers)?,
+        None => None,
+    };
     let begun = Instant::now();
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let begun_ns = since.map_or(0, |since| since.as_nanos() as u64);
     let objects = place.open()?;
     let mut folds = Folds::default();
     let mut each = |account_id: &str, record: RecordRef<'_>| folds.fold(account_id, record);
-    let copied = backup::copy(data_dir, &*objects, begun_ns, &mut each)?;
+    let source = Source {
+        data_dir,
+        journals: databases.journals.as_ref(),
+        series: used_series(&databases)?,
+        moved: moved.as_ref(),
+        build: env!("CARGO_PKG_VERSION"),
+        progress,
+    };
+    let copied = backup::copy(&source, &*objects, begun_ns, &mut each)?;
+    refuse_empty(&copied, data_dir, &databases)?;
     let taken = copied.finish(&folds.state_hash()?)?;
     let manifest = &taken.manifest;
     Ok(BackupReport {
@@ -130,33 +95,141 @@ pub fn take(
     })
 }
 
-/// Restores a backup, the newest without an id, into a folder that is empty or not there, and checks
-/// that it has the journals and the state that were backed up.
-///
-/// Errors: `Usage` when there is no such backup; `Storage`, also when the place is not empty;
-/// `NotAsBackedUp`.
-pub fn restore(place: &Place, id: Option<&str>, to: &Path) -> Result<RestoreReport, NodeError> {
-    let begun = Instant::now();
-    if let Place::Folder(folder) = place
-        && !folder.is_dir()
-    {
-        return Err(none_there(place, id));
+/// Returns the database of series, where it was ever used for them.
+fn used_series(databases: &Databases) -> Result<Option<&PgServer>, NodeError> {
+    let Some(server) = &databases.series else {
+        return Ok(None);
+    };
+    // One of its own gets its tables when the first market data is recorded.
+    let is_unused = server.variable() == TIMESCALE_URL && schema_version(server)? == 0;
+    Ok((!is_unused).then_some(server))
+}
+
+/// Refuses what has no journal that a backup could be of, before anything is written.
+fn refuse_without(data_dir: &Path, databases: &Databases) -> Result<(), NodeError> {
+    if !data_dir.is_dir() {
+        return Err(NodeError::Usage(format!(
+            "there is no folder \"{}\": check --data-dir",
+            data_dir.display()
+        )));
     }
+    if data_dir.join(UNFINISHED).exists() {
+        let path = data_dir.to_owned();
+        return Err(StorageError::UnfinishedRestore { path }.into());
+    }
+    let Some(server) = &databases.journals else {
+        let is_venue = data_dir.join(journal::FILE_NAME).is_file();
+        if apex_storage::accounts(data_dir)?.is_empty() && !is_venue {
+            return Err(NodeError::no_journal_in_folder(data_dir));
+        }
+        return Ok(());
+    };
+    if Marks::in_folder(data_dir).get(archive::MARK)?.is_some() {
+        return Err(NodeError::Usage(format!(
+            "data folder \"{}\" is of a replay, and a backup of a database is of what trades: \
+             replay it again instead",
+            data_dir.display()
+        )));
+    }
+    if schema_version(server)? == 0 {
+        return Err(NodeError::no_journal_in_database(server.name()));
+    }
+    Ok(())
+}
+
+/// Refuses a database without an account before its backup is there.
+fn refuse_empty(
+    copied: &Copied<'_>,
+    data_dir: &Path,
+    databases: &Databases,
+) -> Result<(), NodeError> {
+    match &databases.journals {
+        Some(server) if copied.journals() == 0 => {
+            Err(NodeError::no_journal_in_database(server.name()))
+        }
+        None if copied.journals() == 0 && !data_dir.join(journal::FILE_NAME).is_file() => {
+            Err(NodeError::no_journal_in_folder(data_dir))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Restores a backup, the newest without an id, into a folder that is empty or not there and into the
+/// empty databases that are set where it is of some, and checks that they have the journals and the
+/// state that were backed up.
+///
+/// Errors: `Usage` when there is no such backup, or it has no journal; `Storage`, also when a place is
+/// not empty or of another kind than the backup; `NotAsBackedUp`.
+pub fn restore(
+    place: &Place,
+    id: Option<&str>,
+    to: &Path,
+    servers: &ServerSettings,
+    progress: Progress<'_>,
+) -> Result<RestoreReport, NodeError> {
+    let begun = Instant::now();
+    refuse_missing(place, id)?;
     let objects = place.open()?;
     let found = backup::find(&*objects, id)?.ok_or_else(|| none_there(place, id))?;
-    backup::restore(&*objects, &found, to)?;
     let manifest = &found.manifest;
+    let is_venue = manifest.has_file(journal::FILE_NAME);
+    if manifest.journals.is_empty() && !is_venue {
+        return Err(NodeError::Usage(format!(
+            "backup {} has no journal of an account, so nothing could start on it: restore another \
+             one (`apextrade backup list`)",
+            found.id
+        )));
+    }
+    let databases = Databases::connect(servers)?;
+    let targets = Targets {
+        journals: databases.journals.as_ref(),
+        series: databases.series.as_ref(),
+    };
+    backup::restore(&*objects, &found, to, &targets, progress)?;
     let accounts: Vec<_> = manifest.journals.iter().map(AccountEnd::from).collect();
-    let restored = verify(to, &ServerSettings::default())?;
-    compare(&restored, &accounts, &manifest.state_hash)?;
+    let state_hash = match is_venue && accounts.is_empty() {
+        // The venue checks its own journal when it starts.
+        true => manifest.state_hash.clone(),
+        false => check(manifest, &accounts, to, servers, &databases)?,
+    };
     Ok(RestoreReport {
         backup: found.id.clone(),
         begun_ns: manifest.begun_ns,
         seconds: begun.elapsed().as_secs_f64(),
         bytes: manifest.bytes(),
         accounts,
-        state_hash: restored.state_hash,
+        state_hash,
     })
+}
+
+/// Compares what was restored with what was backed up, and returns its state hash.
+fn check(
+    manifest: &Manifest,
+    accounts: &[AccountEnd],
+    to: &Path,
+    servers: &ServerSettings,
+    databases: &Databases,
+) -> Result<String, NodeError> {
+    let mut of = ServerSettings::default();
+    if let Some(server) = &databases.journals {
+        stores::note_place(to, server.name())?;
+        of.database_url.clone_from(&servers.database_url);
+    }
+    // Without the bucket: all records are in the database again, and what was audited since is gone,
+    // which checkpoints there would show as damage.
+    let restored = verify(to, &of)?;
+    compare(&restored, accounts, &manifest.state_hash)?;
+    Ok(restored.state_hash)
+}
+
+/// Returns what backups a place has.
+///
+/// Errors: `Usage` when there is no such folder; `Storage`.
+pub fn list(place: &Place) -> Result<ListReport, NodeError> {
+    refuse_missing(place, None)?;
+    let listed = backup::list(&*place.look()?)?;
+    let backups = listed.into_iter().map(ListedBackup::from).collect();
+    Ok(ListReport { backups })
 }
 
 /// Keeps the newest `keep` backups of a place, one at least, and removes the others.
@@ -164,10 +237,8 @@ pub fn restore(place: &Place, id: Option<&str>, to: &Path) -> Result<RestoreRepo
 /// Errors: `Usage` when there is no such folder; `Storage`: `Locked` while a backup is taken there,
 /// and what the place cannot do.
 pub fn prune(place: &Place, keep: usize) -> Result<PruneReport, NodeError> {
+    refuse_missing(place, None)?;
     if let Place::Folder(folder) = place {
-        if !folder.is_dir() {
-            return Err(none_there(place, None));
-        }
         // To open it removes what is half written: by a backup that is being taken.
         backup::refuse_writers(&FolderObjects::look(folder))?;
     }
@@ -182,6 +253,14 @@ pub fn prune(place: &Place, keep: usize) -> Result<PruneReport, NodeError> {
     })
 }
 
+/// Refuses a folder that is not there: a mistyped name must not pass for a place without backups.
+fn refuse_missing(place: &Place, id: Option<&str>) -> Result<(), NodeError> {
+    match place {
+        Place::Folder(folder) if !folder.is_dir() => Err(none_there(place, id)),
+        _ => Ok(()),
+    }
+}
+
 fn none_there(place: &Place, id: Option<&str>) -> NodeError {
     let what = id.map_or_else(
         || "no backup".to_owned(),
@@ -190,17 +269,6 @@ fn none_there(place: &Place, id: Option<&str>) -> NodeError {
     NodeError::Usage(format!(
         "there is {what} in {place}: check the folder or bucket, and --backup"
     ))
-}
-
-fn refuse_database(data_dir: &Path, servers: &ServerSettings) -> Result<(), NodeError> {
-    if servers.database_url.is_some() {
-        return Err(NodeError::Usage(format!(
-            "{DATABASE_URL} is set, and a backup is of a data folder: back the database up by its \
-             own means, such as pg_dump, or unset it"
-        )));
-    }
-    // A folder whose accounts are in a database says so.
-    stores::look(data_dir, servers).map(drop)
 }
 
 fn compare(

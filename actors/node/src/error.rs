@@ -7,7 +7,7 @@ use apex_persistence::RecoverError;
 use apex_storage::{Position, StorageError};
 use apex_venues::capture::CaptureError;
 use apex_venues::sim::SimVenueError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Each says what has to be mended; none goes away by trying again at once.
@@ -50,6 +50,9 @@ pub enum NodeError {
     Opening(#[source] apex_domain::account::Refusal),
     #[error("the account was never opened")]
     NotOpened,
+    /// A place where journals were looked for has none.
+    #[error("{place} has no journal of an account")]
+    NoJournal { place: String },
     /// What is written would stand in the journal with that date.
     #[error("the clock of this machine says second {seconds} since 1970, which is before 2026")]
     Clock { seconds: i64 },
@@ -140,6 +143,10 @@ pub(crate) fn storage_advice(source: &StorageError) -> Option<&'static str> {
             Some(RESTORE_DATABASE)
         }
         StorageError::Damaged { .. } => Some(RESTORE),
+        StorageError::DamagedBackup { .. } => Some(
+            "the other backups may be whole: see `apextrade backup list`, and restore an earlier one \
+             (--backup) into an empty place",
+        ),
         StorageError::ReserveConflict { .. } => Some(
             "nothing was changed: if the database is right, move that folder away and compare the \
              account with its venue; else stop the other owner and restore the database",
@@ -190,6 +197,10 @@ impl NodeError {
             NodeError::Clock { .. } => {
                 Some("set the clock, and look at the machine's time service")
             }
+            NodeError::NoJournal { .. } => Some(
+                "check --data-dir and APEX_DATABASE_URL; where nothing ever ran, `apextrade up` \
+                 begins one",
+            ),
             NodeError::NotOpened => Some("start it once with `apextrade up`"),
             NodeError::NotAsBackedUp(_) => {
                 Some("do not start on it: restore an earlier backup (--backup) into a new folder")
@@ -210,6 +221,18 @@ impl NodeError {
                 Some("stop what serves there, or pass another --listen")
             }
             _ => None,
+        }
+    }
+
+    pub(crate) fn no_journal_in_folder(data_dir: &Path) -> NodeError {
+        NodeError::NoJournal {
+            place: format!("data folder \"{}\"", data_dir.display()),
+        }
+    }
+
+    pub(crate) fn no_journal_in_database(name: &str) -> NodeError {
+        NodeError::NoJournal {
+            place: format!("database {name}"),
         }
     }
 

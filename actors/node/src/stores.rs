@@ -324,7 +324,7 @@ pub fn recorded(root: &Path, servers: &ServerSettings) -> Result<Arc<dyn Series>
 /// Refuses a folder whose accounts are not where the settings say.
 ///
 /// Errors: `Usage`, which says what to do; `Mark`, `Storage`.
-fn check_place(root: &Path, servers: &ServerSettings) -> Result<(), NodeError> {
+pub(crate) fn check_place(root: &Path, servers: &ServerSettings) -> Result<(), NodeError> {
     let place = Marks::in_folder(root).get(PLACE)?;
     let refused = match (&servers.database_url, place) {
         (None, Some(place)) => format!(
@@ -340,6 +340,13 @@ fn check_place(root: &Path, servers: &ServerSettings) -> Result<(), NodeError> {
     Err(NodeError::Usage(format!(
         "the accounts of data folder \"{folder}\" {refused}"
     )))
+}
+
+/// Notes in a data folder which database its accounts are in.
+///
+/// Errors: `Archive`.
+pub(crate) fn note_place(root: &Path, name: &str) -> Result<(), NodeError> {
+    Marks::in_folder(root).set(PLACE, name)
 }
 
 /// Renames the space of a finished replay and makes an empty one, with the same callers: the

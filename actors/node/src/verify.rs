@@ -50,8 +50,8 @@ pub struct AccountVerification {
 /// Checks all journals of a data folder, or of the database that it was used with, without changing
 /// anything and without a lock.
 ///
-/// Errors: `Usage` when there is no such folder, since a mistyped name must not pass for a journal
-/// without fault; `Storage` when it, or the database, cannot be read. Damage is no error but
+/// Errors: `Usage` when there is no such folder and `NoJournal` when it has none of an account, since
+/// a mistyped name must not pass for a journal without fault; `Storage` when it, or the database, cannot be read. Damage is no error but
 /// `ok: false`.
 pub fn verify(data_dir: &Path, servers: &ServerSettings) -> Result<Verification, NodeError> {
     if !data_dir.is_dir() {
@@ -65,10 +65,17 @@ pub fn verify(data_dir: &Path, servers: &ServerSettings) -> Result<Verification,
         return Err(StorageError::UnfinishedRestore { path }.into());
     }
     let database = stores::look(data_dir, servers)?;
+    let place = match &database {
+        Some(database) => NodeError::no_journal_in_database(database.journals.name()),
+        None => NodeError::no_journal_in_folder(data_dir),
+    };
     let mut found = match &database {
         Some(database) => verify_all(database)?,
         None => verify_all(data_dir)?,
     };
+    if found.accounts.is_empty() && found.first_bad.is_none() {
+        return Err(place);
+    }
     found.audit = audit::verify(data_dir, servers, database.as_ref())?;
     if let Some(audit) = &found.audit {
         found.torn_tail_bytes += audit.torn_tail_bytes;
@@ -234,14 +241,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_that_is_not_there_is_no_journal_without_fault() {
+    fn a_folder_without_a_journal_is_no_journal_without_fault() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(
-            verify(folder.path(), &ServerSettings::default())
-                .unwrap()
-                .ok,
-            "an empty folder is a first start"
-        );
+        let empty = verify(folder.path(), &ServerSettings::default()).unwrap_err();
+        assert!(matches!(empty, NodeError::NoJournal { .. }), "{empty}");
         let missing = folder.path().join("mistyped");
         assert!(matches!(
             verify(&missing, &ServerSettings::default()),

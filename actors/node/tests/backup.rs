@@ -8,7 +8,7 @@ use apex_domain::matching::SimInstrument;
 use apex_domain::order::{OrderKey, OrderStatus, OrderTerms, OrderType, SubmitOrder, TimeInForce};
 use apex_domain::{ClientOrderId, Instrument, Price, Quantity, StrategyId};
 use apex_node::NodeError;
-use apex_node::backup::{self, BackupReport, Place};
+use apex_node::backup::{self, BackupReport, Place, RestoreReport};
 use apex_node::sim::{self, Live};
 use apex_node::stores::ServerSettings;
 use apex_node::up::{NodeOptions, paper_account};
@@ -71,8 +71,12 @@ async fn flood(live: &Live, answered: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
 
 async fn take(data_dir: &Path, store: &Path) -> BackupReport {
     let (data_dir, place) = (data_dir.to_owned(), Place::Folder(store.to_owned()));
-    let taking = move || backup::take(&data_dir, &ServerSettings::default(), &place);
+    let taking = move || backup::take(&data_dir, &ServerSettings::default(), &place, &|_| {});
     tokio::task::spawn_blocking(taking).await.unwrap().unwrap()
+}
+
+fn restore(place: &Place, id: Option<&str>, to: &Path) -> Result<RestoreReport, NodeError> {
+    backup::restore(place, id, to, &ServerSettings::default(), &|_| {})
 }
 
 /// Backs a node up while orders come in. Returns how many had been answered when it began.
@@ -102,7 +106,7 @@ async fn every_order_that_was_answered_before_a_backup_is_in_it() {
     let (before, taken) = back_up_under_orders(&data, &store).await;
 
     let place = Place::Folder(store.clone());
-    let report = backup::restore(&place, None, &restored).unwrap();
+    let report = restore(&place, None, &restored).unwrap();
     assert_eq!(report.backup, taken.backup);
     assert_eq!(report.state_hash, taken.state_hash);
     let verified = verify(&restored, &ServerSettings::default()).unwrap();
@@ -146,7 +150,7 @@ async fn a_second_backup_copies_what_is_new_and_both_have_their_balances() {
     let place = Place::Folder(store.clone());
     for (name, taken) in [("one", &first), ("two", &second)] {
         let to = path(name);
-        let report = backup::restore(&place, Some(&taken.backup), &to).unwrap();
+        let report = restore(&place, Some(&taken.backup), &to).unwrap();
         assert_eq!(report.state_hash, taken.state_hash);
     }
     let (before, after) = (start(&data).await, start(&path("two")).await);
@@ -159,8 +163,8 @@ async fn a_second_backup_copies_what_is_new_and_both_have_their_balances() {
     before.stop().await;
     after.stop().await;
 
-    let missing = backup::restore(&place, Some("1"), &path("three")).unwrap_err();
+    let missing = restore(&place, Some("1"), &path("three")).unwrap_err();
     assert!(matches!(missing, NodeError::Usage(_)), "{missing}");
-    let taken = backup::restore(&place, None, &data).unwrap_err();
+    let taken = restore(&place, None, &data).unwrap_err();
     assert!(taken.to_string().contains("is not empty"), "{taken}");
 }

@@ -60,9 +60,9 @@ pub enum Command {
     Migrate(MigrateArgs),
     /// Check journals and audit with their hash chains, and rebuild the state from them.
     Verify(VerifyArgs),
-    /// Back a data folder up, also while it is in use.
+    /// Back a data folder and its databases up, also while they are in use.
     Backup(BackupArgs),
-    /// Bring a backup into an empty folder and check it.
+    /// Bring a backup into an empty folder, and into empty databases, and check it.
     Restore(RestoreArgs),
     /// Say what is configured, what answers, what is missing and how to get it.
     Doctor(DoctorArgs),

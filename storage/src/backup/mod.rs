@@ -12,24 +12,39 @@
 //! A copy is taken while the folder is in use, without its lock. What says how far a journal was
 //! durable (`records/`, snapshots) is read before the journals, so the copy is what a kill at some
 //! moment behind its begin could have left, and starts as such a folder does.
+//!
+//! Of databases (`tables.rs`, `frames.rs`) it has all rows as of one moment each. Journals go by
+//! groups of frames and series by days, so that what is old is not copied again; what was moved to a
+//! bucket is in it as rows, so that a restore (`load.rs`) needs no bucket.
 
 mod blobs;
+mod databases;
+mod files;
+mod frames;
+mod list;
+mod load;
 mod manifest;
 mod prune;
+mod reserves;
 mod restore;
+mod rows;
+mod tables;
 mod take;
 #[cfg(test)]
 mod tests;
 mod writers;
 
+pub use blobs::{Progress, Step};
+pub use databases::Holds;
+pub use list::{Listed, list};
+pub use load::Targets;
 pub use manifest::{JournalEnd, Manifest};
 pub use prune::{Pruned, YOUNG, prune};
 pub use restore::{Restored, UNFINISHED, find, restore};
-pub use take::{Copied, Taken, copy};
+pub use take::{Copied, Source, Taken, copy};
 pub use writers::refuse_writers;
 
 use crate::StorageError;
-use crate::error::{Damage, Position};
 use crate::port::objects::{ContentHash, ObjectKey};
 
 const BLOBS: &str = "backup/blobs/";
@@ -46,14 +61,11 @@ fn blob_key(hash: &ContentHash) -> Result<ObjectKey, StorageError> {
     ObjectKey::new(&format!("{BLOBS}{hash}"))
 }
 
-/// The error of a backup that is not what was stored.
-fn malformed(what: &str, reason: &'static str) -> StorageError {
-    StorageError::Damaged {
-        position: Position {
-            segment: what.to_owned(),
-            offset: 0,
-            sequence: 0,
-        },
-        reason: Damage::Malformed(reason),
+/// The error of a backup that is not what was stored. `part` is the key of an object.
+fn damaged(backup: &str, part: &str, reason: &'static str) -> StorageError {
+    StorageError::DamagedBackup {
+        backup: backup.to_owned(),
+        part: part.to_owned(),
+        reason,
     }
 }

@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::manifest::Manifest;
+use super::list::{id_of, read};
 use super::writers::Writing;
-use super::{BLOBS, MANIFESTS, PAGE, blob_key, malformed};
+use super::{BLOBS, MANIFESTS, PAGE, blob_key, damaged};
 use crate::error::StorageError;
 use crate::port::objects::{ObjectInfo, ObjectKey, Objects};
 
@@ -32,7 +32,7 @@ pub struct Pruned {
 ///
 /// # Errors
 /// - `Locked`: a backup is being taken, or another removal is under way; nothing was removed.
-/// - `Damaged`, `NewerVersion`: the list of a backup that is kept cannot be read, so that nobody
+/// - `DamagedBackup`, `NewerVersion`: the list of a backup that is kept cannot be read, so that nobody
 ///   knows which parts it needs; no backup and no part was removed.
 /// - what the store cannot do. What is left to remove goes next time.
 pub fn prune(
@@ -50,18 +50,16 @@ pub fn prune(
     let kept = manifests.split_off(manifests.len().saturating_sub(keep.max(1)));
     let mut named = BTreeSet::new();
     for key in &kept {
-        let text = objects.get(key)?;
-        let text = text.ok_or_else(|| malformed(key.as_str(), "backup: its list is gone"))?;
-        let manifest = Manifest::read(key.as_str(), &text)?;
+        let manifest = read(objects, key)?;
+        let manifest = manifest.ok_or_else(|| damaged(&id_of(key), key.as_str(), "is gone"))?;
         for hash in manifest.hashes() {
             named.insert(blob_key(&hash)?);
         }
         writing.go_on()?;
     }
-    let id = |key: &ObjectKey| key.as_str().trim_start_matches(MANIFESTS).to_owned();
     let mut pruned = Pruned {
-        kept: kept.iter().map(id).collect(),
-        removed: manifests.iter().map(id).collect(),
+        kept: kept.iter().map(id_of).collect(),
+        removed: manifests.iter().map(id_of).collect(),
         ..Pruned::default()
     };
     for key in &manifests {
@@ -102,7 +100,7 @@ fn each(
 mod tests {
     use super::*;
     use crate::FolderObjects;
-    use crate::backup::{Taken, copy, find, restore};
+    use crate::backup::{Source, Taken, Targets, copy, find, restore};
     use std::fs;
     use std::path::Path;
     use tempfile::TempDir;
@@ -129,7 +127,12 @@ mod tests {
             for (name, content) in ["one", "two"].iter().zip(files) {
                 fs::write(data.join(name), content).unwrap();
             }
-            let copied = copy(&data, &self.objects, begun_ns, &mut |_, _| {});
+            let copied = copy(
+                &Source::folder(&data),
+                &self.objects,
+                begun_ns,
+                &mut |_, _| {},
+            );
             copied.unwrap().finish("").unwrap()
         }
 
@@ -140,7 +143,7 @@ mod tests {
         fn restored(&self, to: &str) -> [String; 2] {
             let to = self.folder.path().join(to);
             let found = find(&self.objects, None).unwrap().unwrap();
-            restore(&self.objects, &found, &to).unwrap();
+            restore(&self.objects, &found, &to, &Targets::default(), &|_| {}).unwrap();
             ["one", "two"].map(|name| fs::read_to_string(to.join(name)).unwrap())
         }
 
@@ -192,7 +195,7 @@ mod tests {
         world.take(1, ["a", "x"]);
         world.take(2, ["b", "x"]);
         let data = world.folder.path().join("data");
-        let under_way = copy(&data, &world.objects, 3, &mut |_, _| {}).unwrap();
+        let under_way = copy(&Source::folder(&data), &world.objects, 3, &mut |_, _| {}).unwrap();
         let refused = world.prune(1).unwrap_err();
         assert!(
             refused.to_string().contains("a backup that is being taken"),
@@ -202,7 +205,7 @@ mod tests {
         under_way.finish("").unwrap();
 
         let removing = Writing::prune(&world.objects).unwrap();
-        let refused = copy(&data, &world.objects, 4, &mut |_, _| {}).unwrap_err();
+        let refused = copy(&Source::folder(&data), &world.objects, 4, &mut |_, _| {}).unwrap_err();
         assert!(matches!(refused, StorageError::Locked { .. }), "{refused}");
         drop(removing);
         assert_eq!(world.prune(1).unwrap().removed.len(), 2);
@@ -228,7 +231,10 @@ mod tests {
         let key = ObjectKey::new(&format!("{MANIFESTS}{:020}", 2)).unwrap();
         world.objects.put(&key, &mut &b"no list"[..]).unwrap();
         let refused = world.prune(1).unwrap_err();
-        assert!(matches!(refused, StorageError::Damaged { .. }), "{refused}");
+        assert!(
+            matches!(refused, StorageError::DamagedBackup { .. }),
+            "{refused}"
+        );
         let there = find(&world.objects, Some(&first.id)).unwrap();
         assert!(there.is_some());
         assert_eq!(world.blobs(), 3);

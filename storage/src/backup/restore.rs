@@ -1,13 +1,20 @@
-//! Brings a backup into an empty folder.
+//! Brings a backup into an empty folder, and into empty databases.
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+use super::blobs::{Progress, Step};
+use super::databases::{DAYS, DatabaseCopy, TableCopy};
+use super::list::{id_of, read};
+use super::load::{self, Targets};
 use super::manifest::{FileCopy, Manifest};
-use super::{MANIFESTS, PAGE, blob_key, malformed};
+use super::{MANIFESTS, PAGE, blob_key, damaged};
 use crate::StorageError;
 use crate::disk::{Disk, DiskFile, Open, RealDisk, write_all};
-use crate::port::objects::{ObjectKey, Objects};
+use crate::port::objects::{ContentHash, ObjectKey, Objects};
+use crate::postgres::each_row;
 
 /// Stands in a folder as long as its restore is under way: nothing starts on it.
 pub const UNFINISHED: &str = "restore.unfinished";
@@ -22,7 +29,8 @@ pub struct Restored {
 /// Finds a backup by its id, or the newest one; `None` when there is none.
 ///
 /// # Errors
-/// `BadName` for an id that is none; `Damaged` when its manifest is; what the store cannot do.
+/// `BadName` for an id that is none; `DamagedBackup`, `NewerVersion` of its manifest; what the
+/// store cannot do.
 pub fn find(objects: &dyn Objects, id: Option<&str>) -> Result<Option<Restored>, StorageError> {
     let key = match id {
         Some(id) => Some(ObjectKey::new(&format!("{MANIFESTS}{id}"))?),
@@ -31,13 +39,10 @@ pub fn find(objects: &dyn Objects, id: Option<&str>) -> Result<Option<Restored>,
     let Some(key) = key else {
         return Ok(None);
     };
-    let Some(text) = objects.get(&key)? else {
-        return Ok(None);
-    };
-    let id = key.as_str().trim_start_matches(MANIFESTS).to_owned();
-    Ok(Some(Restored {
-        manifest: Manifest::read(key.as_str(), &text)?,
-        id,
+    let manifest = read(objects, &key)?;
+    Ok(manifest.map(|manifest| Restored {
+        manifest,
+        id: id_of(&key),
     }))
 }
 
@@ -53,20 +58,27 @@ fn newest(objects: &dyn Objects) -> Result<Option<ObjectKey>, StorageError> {
     }
 }
 
-/// Writes the files of a backup into a folder that is empty or not there, durably.
+/// Writes the files of a backup into a folder that is empty or not there, durably, and its rows into
+/// databases that are empty.
 ///
 /// # Errors
-/// - `NotEmpty`: nothing was touched.
-/// - `Damaged`: a part is missing or is not what was stored.
-/// - what the folder or the store cannot do. After an error the folder is refused by every start:
-///   empty it and restore again.
+/// - `NotEmpty`, `NotEmptyDatabase`, `UnfinishedDatabase`: nothing was touched;
+/// - `Setting`: the targets are of another kind than what the backup is of; nothing was touched;
+/// - `NewerVersion`: a newer build took it; nothing was touched;
+/// - `DamagedBackup`: a part is missing or is not what was stored;
+/// - what the folder, a database or the store cannot do. After an error the folder and the databases
+///   that were begun are refused by every start: empty them and restore again.
 pub fn restore(
     objects: &dyn Objects,
     backup: &Restored,
     data_dir: &Path,
+    to: &Targets<'_>,
+    progress: Progress<'_>,
 ) -> Result<(), StorageError> {
     let disk = RealDisk;
+    load::check(&backup.id, &backup.manifest, to)?;
     refuse_what_is_there(data_dir)?;
+    load::check_targets(&backup.manifest, to)?;
     let failed = |action, path: &Path, error| StorageError::io(action, path, error);
     disk.create_folder(data_dir)
         .map_err(|e| failed("create folder", data_dir, e))?;
@@ -75,13 +87,110 @@ pub fn restore(
         .open(&marker, Open::Create)
         .and_then(|_| disk.sync_folder(data_dir));
     marked.map_err(|e| failed("write", &marker, e))?;
+    let reading = Reading {
+        objects,
+        backup: &backup.id,
+        bytes: Cell::new(0),
+        progress,
+    };
     for file in &backup.manifest.files {
-        write_file(&disk, objects, file, &data_dir.join(&file.path))?;
+        write_file(&disk, &reading, file, &data_dir.join(&file.path))?;
     }
+    load::load(&reading, &backup.manifest, to)?;
     let unmarked = disk
         .remove(&marker)
         .and_then(|()| disk.sync_folder(data_dir));
     unmarked.map_err(|e| failed("remove", &marker, e))
+}
+
+/// The parts of a backup that is read.
+pub(super) struct Reading<'r> {
+    objects: &'r dyn Objects,
+    backup: &'r str,
+    bytes: Cell<u64>,
+    progress: Progress<'r>,
+}
+
+impl Reading<'_> {
+    /// Returns a part, checked. `what` it is of is for people.
+    ///
+    /// Errors: `DamagedBackup`; of the store.
+    pub(super) fn part(
+        &self,
+        hash: &ContentHash,
+        bytes: u64,
+        what: &str,
+    ) -> Result<Vec<u8>, StorageError> {
+        let key = blob_key(hash)?;
+        let bad = |reason| Err(damaged(self.backup, key.as_str(), reason));
+        let content = match self.objects.get(&key) {
+            Ok(Some(content)) => content,
+            Ok(None) => return bad("is missing"),
+            Err(StorageError::Damaged { .. }) => return bad("is not what was stored"),
+            Err(error) => return Err(error),
+        };
+        if content.len() as u64 != bytes {
+            return bad("has another length");
+        }
+        self.bytes.set(self.bytes.get() + bytes);
+        (self.progress)(&Step {
+            what,
+            bytes: self.bytes.get(),
+        });
+        Ok(content)
+    }
+
+    /// The error of a table that has fewer rows than its list says, or more.
+    pub(super) fn short(&self, table: &str) -> StorageError {
+        damaged(
+            self.backup,
+            &format!("table {table}"),
+            "has another number of rows than its list says",
+        )
+    }
+
+    /// Returns the days of series by table.
+    ///
+    /// Errors: as [`Reading::part`].
+    pub(super) fn days(
+        &self,
+        table: &TableCopy,
+    ) -> Result<BTreeMap<String, Vec<i64>>, StorageError> {
+        let mut days: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        for (name, day, _) in self.day_rows(table)? {
+            days.entry(name).or_default().push(i64::from(day));
+        }
+        Ok(days)
+    }
+
+    /// Returns the days of series that had their index for reading.
+    ///
+    /// Errors: as [`Reading::part`].
+    pub(super) fn closed_days(
+        &self,
+        copy: &DatabaseCopy,
+    ) -> Result<Vec<(String, i32)>, StorageError> {
+        let Some(table) = copy.table(DAYS) else {
+            return Ok(Vec::new());
+        };
+        let closed = self.day_rows(table)?.into_iter();
+        let closed = closed.filter(|(_, _, is_closed)| *is_closed);
+        Ok(closed.map(|(name, day, _)| (name, day)).collect())
+    }
+
+    fn day_rows(&self, table: &TableCopy) -> Result<Vec<(String, i32, bool)>, StorageError> {
+        let mut bytes = Vec::new();
+        for part in table.slices.iter().flat_map(|slice| &slice.parts) {
+            bytes.extend(self.part(&part.hash, part.bytes, DAYS)?);
+        }
+        let mut rows = Vec::new();
+        each_row(&bytes, &mut |row| {
+            let is_closed = row.field(2)? == [1];
+            rows.push((row.text(0)?.to_owned(), row.int4(1)?, is_closed));
+            Ok(())
+        })?;
+        Ok(rows)
+    }
 }
 
 fn refuse_what_is_there(data_dir: &Path) -> Result<(), StorageError> {
@@ -100,7 +209,7 @@ fn refuse_what_is_there(data_dir: &Path) -> Result<(), StorageError> {
 
 fn write_file(
     disk: &dyn Disk,
-    objects: &dyn Objects,
+    reading: &Reading<'_>,
     copy: &FileCopy,
     path: &Path,
 ) -> Result<(), StorageError> {
@@ -111,13 +220,7 @@ fn write_file(
     let file = disk.open(path, Open::Create).map_err(failed)?;
     let mut at = 0;
     for part in &copy.parts {
-        let key = blob_key(&part.hash)?;
-        let content = objects.get(&key)?;
-        let content =
-            content.ok_or_else(|| malformed(key.as_str(), "backup: a part is missing"))?;
-        if content.len() as u64 != part.bytes {
-            return Err(malformed(key.as_str(), "backup: a part has another length"));
-        }
+        let content = reading.part(&part.hash, part.bytes, "files")?;
         write_zeros(&*file, at, part.offset).map_err(failed)?;
         write_all(&*file, &content, part.offset).map_err(failed)?;
         at = part.offset + part.bytes;

@@ -1,5 +1,10 @@
 //! Backups of a folder in use, and what becomes of cut or damaged ones.
 
+mod databases;
+mod reserves;
+mod series;
+mod world;
+
 use super::*;
 use crate::embedded::{DataDir, EmbeddedJournal, EmbeddedRecords, Options};
 use crate::folder::FolderObjects;
@@ -74,13 +79,14 @@ impl World {
     fn take(&self, begun_ns: u64) -> (Taken, u64) {
         let mut shown = 0;
         let mut each = |_: &str, record: crate::RecordRef<'_>| shown = record.sequence;
-        let copied = copy(&self.path("data"), &*self.objects, begun_ns, &mut each).unwrap();
+        let data = self.path("data");
+        let copied = copy(&Source::folder(&data), &*self.objects, begun_ns, &mut each).unwrap();
         (copied.finish("00").unwrap(), shown)
     }
 
     fn bring_back(&self, id: Option<&str>, to: &Path) -> Result<Restored, StorageError> {
         let found = find(&*self.objects, id)?.expect("there is a backup");
-        restore(&*self.objects, &found, to)?;
+        restore(&*self.objects, &found, to, &Targets::default(), &|_| {})?;
         Ok(found)
     }
 }
@@ -157,6 +163,104 @@ fn segments_that_were_moved_are_in_it_too() {
     assert!(report.first_bad.unwrap().reason.contains("is missing"));
 }
 
+/// A journal with moved segments and as much again that could be moved.
+fn half_moved(world: &mut World) {
+    for half in 0..2 {
+        for _ in 0..3 {
+            world.write(300);
+            let sequence = world.journal.head().sequence;
+            world.journal.snapshot_write(sequence, b"state").unwrap();
+        }
+        if half == 0 {
+            cut(&mut world.journal);
+        }
+    }
+}
+
+fn cut(journal: &mut EmbeddedJournal) {
+    let job = journal.closing().unwrap().expect("there is something");
+    let closed = job().unwrap().expect("it is stored");
+    journal.cut(closed).unwrap();
+}
+
+#[test]
+fn a_journal_that_is_cut_while_it_is_copied_is_shown_whole() {
+    let mut world = World::new();
+    half_moved(&mut world);
+    let end = world.journal.head().sequence;
+    let (data, journal) = (world.path("data"), &mut world.journal);
+    let (mut shown, mut is_cut) = (Vec::new(), false);
+    let mut each = |_: &str, record: crate::RecordRef<'_>| {
+        if !is_cut {
+            is_cut = true;
+            cut(journal);
+        }
+        shown.push(record.sequence);
+    };
+    let copied = copy(&Source::folder(&data), &*world.objects, 1, &mut each).unwrap();
+    copied.finish("00").unwrap();
+    assert!(is_cut);
+    assert_eq!(shown, (1..=end).collect::<Vec<_>>());
+    let to = world.path("restored");
+    world.bring_back(None, &to).unwrap();
+    let report = verify(&to, "paper", &mut |_| {}).unwrap();
+    assert!(report.ok(), "{report:?}");
+    assert_eq!(report.head, world.journal.head());
+}
+
+#[test]
+fn a_journal_that_is_damaged_between_copy_and_check_is_no_backup() {
+    let mut world = World::new();
+    world.write(300);
+    let folder = world.path("data/journal/paper");
+    let mut is_damaged = false;
+    // With the first record that is shown, a later one is no longer what it was.
+    let mut each = |_: &str, _: crate::RecordRef<'_>| {
+        if !is_damaged {
+            is_damaged = true;
+            let mut content = fs::read(segment(&folder, 1)).unwrap();
+            content[500] ^= 1;
+            fs::write(segment(&folder, 1), content).unwrap();
+        }
+    };
+    let data = world.path("data");
+    let refused = copy(&Source::folder(&data), &*world.objects, 1, &mut each);
+    let refused = refused.expect_err("it was taken for whole");
+    assert!(matches!(refused, StorageError::Damaged { .. }), "{refused}");
+}
+
+/// Returns a segment of a journal, by its place in the order.
+fn segment(folder: &Path, at: usize) -> std::path::PathBuf {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|it| it == "seg"))
+        .collect();
+    names.sort();
+    names.swap_remove(at)
+}
+
+#[test]
+fn backups_are_listed_with_what_they_are_of_and_a_damaged_one_by_its_error() {
+    let mut world = World::new();
+    world.write(1);
+    world.take(1);
+    world.take(2);
+    let key = ObjectKey::new(&format!("{MANIFESTS}{:020}", 2)).unwrap();
+    world.objects.put(&key, &mut &b"no list"[..]).unwrap();
+    let listed = list(&*world.objects).unwrap();
+    let ids: Vec<&str> = listed.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(ids, [format!("{:020}", 1), format!("{:020}", 2)]);
+    let manifest = listed[0].manifest.as_ref().unwrap();
+    assert_eq!(manifest.build, env!("CARGO_PKG_VERSION"));
+    assert!(!manifest.has_journals_in_database() && manifest.bytes() > 0);
+    let bad = listed[1].manifest.as_ref().unwrap_err().to_string();
+    let expected = format!("backup {:020} is damaged: {key} is no list of a backup", 2);
+    assert_eq!(bad, expected);
+    let refused = find(&*world.objects, None).unwrap_err();
+    assert_eq!(refused.to_string(), expected);
+}
+
 #[test]
 fn a_bucket_holds_backups_as_a_folder_does() {
     let Some(moto) = here(Moto::start()) else {
@@ -210,7 +314,10 @@ fn a_damaged_journal_is_no_backup_and_a_damaged_part_no_start() {
     world.objects.delete(&lost).unwrap();
     let to = world.path("half");
     let refused = world.bring_back(None, &to).unwrap_err();
-    assert!(matches!(refused, StorageError::Damaged { .. }), "{refused}");
+    assert_eq!(
+        refused.to_string(),
+        format!("backup {:020} is damaged: {lost} is missing", 1)
+    );
     let refused = DataDir::open(&to).unwrap_err();
     assert!(
         matches!(refused, StorageError::UnfinishedRestore { .. }),
@@ -220,17 +327,12 @@ fn a_damaged_journal_is_no_backup_and_a_damaged_part_no_start() {
     world.take(2);
     world.bring_back(None, &world.path("whole")).unwrap();
 
-    let folder = world.path("data/journal/paper");
-    let mut segments: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|it| it == "seg"))
-        .collect();
-    segments.sort();
-    let mut content = fs::read(&segments[0]).unwrap();
+    let first = segment(&world.path("data/journal/paper"), 0);
+    let mut content = fs::read(&first).unwrap();
     content[500] ^= 1;
-    fs::write(&segments[0], content).unwrap();
-    let refused = copy(&world.path("data"), &*world.objects, 3, &mut |_, _| {});
+    fs::write(&first, content).unwrap();
+    let data = world.path("data");
+    let refused = copy(&Source::folder(&data), &*world.objects, 3, &mut |_, _| {});
     assert!(matches!(refused, Err(StorageError::Damaged { .. })));
     assert_eq!(
         find(&*world.objects, None)

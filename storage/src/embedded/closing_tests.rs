@@ -11,7 +11,7 @@ use super::data_dir::snapshot_folder;
 use super::{DataDir, EmbeddedJournal, Options, Preallocation, base_path, journal_folder};
 use crate::StorageError;
 use crate::disk::{Crash, Disk, Open, SimDisk};
-use crate::port::journal::{Class, Journal, JournalError};
+use crate::port::journal::{Class, Journal, JournalError, RecordRef};
 use crate::port::objects::{ContentHash, ObjectInfo, ObjectKey, Objects};
 use crate::verify::{VerifyReport, verify_on};
 
@@ -460,5 +460,43 @@ fn a_power_cut_at_any_operation_of_a_move_loses_nothing() {
             assert!(bases.len() > 2, "moves were cut: {bases:?}");
             break;
         }
+    }
+}
+
+#[test]
+fn a_cut_while_a_journal_is_walked_leaves_no_record_out() {
+    for moved_before in [false, true] {
+        let world = World::new();
+        let mut journal = world.open().expect("an empty disk");
+        for half in 0..2 {
+            for batch in 1..=30 {
+                let last = append(&mut journal, 2).expect("the disk works");
+                if batch % 5 == 0 {
+                    journal
+                        .snapshot_write(last, b"state")
+                        .expect("there is space");
+                }
+            }
+            if half == 0 && moved_before {
+                assert!(close(&mut journal).expect("the store works"));
+            }
+        }
+        let head = journal.head();
+        let (mut shown, mut is_cut) = (Vec::new(), false);
+        let mut each = |record: RecordRef<'_>| {
+            if !is_cut {
+                is_cut = close(&mut journal).expect("the store works");
+            }
+            shown.push(record.sequence);
+        };
+        let objects = world.objects();
+        let root = Path::new(ROOT);
+        let report = verify_on(&world.disk, root, ACCOUNT, Some(&objects), &mut each);
+        let report = report.expect("readable");
+        assert!(report.ok(), "{report:?}");
+        assert!(is_cut, "nothing was cut");
+        let whole: Vec<u64> = (1..=120).collect();
+        assert_eq!(shown, whole, "moved before: {moved_before}");
+        assert_eq!((report.records, report.head), (120, head));
     }
 }

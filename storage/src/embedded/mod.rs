@@ -62,8 +62,10 @@ pub(crate) use closed::ClosedSegments;
 pub(crate) use data_dir::{accounts_on, check_journal_name, journal_folder, snapshot_folder};
 pub(crate) use frame::{FrameBuilder, Header, MAX_FRAME_BYTES, VERSION, genesis, next_record};
 pub(crate) use read::{SegmentName, SegmentReader};
-pub(crate) use reserve::{Kept, Left, ReserveFile, waiting as waiting_in_reserve};
-pub(crate) use scan::{Finding, Scan, beginning, check_frame, scan, scan_whole};
+pub(crate) use reserve::{
+    Kept, Left, ReserveFile, Waiting, look as look_into_reserve, waiting as waiting_in_reserve,
+};
+pub(crate) use scan::{Finding, Scan, beginning, check_frame, scan, scan_whole, walk_closed};
 
 /// In a data folder: objects of the folder itself, such as segments that no start needs.
 pub(crate) const OBJECTS: &str = "objects";

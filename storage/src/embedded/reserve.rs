@@ -238,6 +238,35 @@ pub(crate) fn waiting(root: &Path) -> Result<BTreeMap<String, (u64, u64)>, Stora
     Ok(found)
 }
 
+/// Returns what is in use in the reserve of an account, its file's name and the length of that;
+/// `None` where nothing waits. Changes nothing.
+///
+/// # Errors
+/// `Damaged`, `NewerVersion` of the reserve; `Io`. One that is emptied meanwhile may look damaged.
+pub(crate) fn look(root: &Path, account_id: &str) -> Result<Option<Waiting>, StorageError> {
+    let (disk, folder) = (RealDisk, root.join("reserve").join(account_id));
+    let Some((scan, left)) = scan_left(&disk, &folder)? else {
+        return Ok(None);
+    };
+    let path = scan.segments.into_iter().next().map(|name| name.path);
+    let Some(path) = path.filter(|_| !left.frames.is_empty()) else {
+        return Ok(None);
+    };
+    let length = disk
+        .open(&path, Open::Read)
+        .and_then(|file| file.length())
+        .map_err(|e| StorageError::io("read", &path, e))?;
+    Ok(Some(Waiting { path, length, left }))
+}
+
+/// A reserve in use.
+pub(crate) struct Waiting {
+    pub(crate) path: PathBuf,
+    /// Of the file, in bytes: its frames, and zeros behind them.
+    pub(crate) length: u64,
+    pub(crate) left: Left,
+}
+
 /// Reads what is in use, and cuts an unfinished last write.
 fn read_left(disk: &dyn Disk, folder: &Path) -> Result<Option<(Active, Left)>, StorageError> {
     let Some((scan, left)) = scan_left(disk, folder)? else {

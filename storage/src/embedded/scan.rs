@@ -51,18 +51,33 @@ pub(crate) fn scan(
     account_id: &str,
     each: &mut dyn FnMut(RecordRef<'_>),
 ) -> Result<Scan, StorageError> {
-    let base = base::read(disk, folder, account_id)?;
     let mut scan = Scan::behind(beginning(account_id));
-    let (base, names) = match (base, segment_names(disk, folder)?) {
-        (Ok(base), Ok(names)) => (base, names),
-        (Err((position, damage)), _) | (_, Err((position, damage))) => {
+    match base::read(disk, folder, account_id)? {
+        Ok(Some(base)) => scan = Scan::behind(base),
+        Ok(None) => {}
+        Err((position, damage)) => {
             scan.finding = Some(Finding::Bad(position, damage));
             return Ok(scan);
         }
-    };
-    if let Some(base) = base {
-        scan = Scan::behind(base);
     }
+    scan_folder(disk, folder, &mut scan, each)?;
+    Ok(scan)
+}
+
+/// Walks the segments in a folder from `scan.head` on, which is its base or behind that.
+fn scan_folder(
+    disk: &dyn Disk,
+    folder: &Path,
+    scan: &mut Scan,
+    each: &mut dyn FnMut(RecordRef<'_>),
+) -> Result<(), StorageError> {
+    let names = match segment_names(disk, folder)? {
+        Ok(names) => names,
+        Err((position, damage)) => {
+            scan.finding = Some(Finding::Bad(position, damage));
+            return Ok(());
+        }
+    };
     let (left_over, names) = names
         .into_iter()
         .partition(|name: &SegmentName| name.first <= scan.base.sequence);
@@ -73,17 +88,17 @@ pub(crate) fn scan(
         if found != expected {
             let damage = Damage::MissingSegment { expected, found };
             scan.finding = Some(Finding::Bad(name.position(0, expected), damage));
-            break;
+            return Ok(());
         }
         let newest = index + 1 == names.len();
         scan.segments.push(name.clone());
         let mut shown = |header: &Header, frame: &[u8]| show(header, frame, each);
-        scan.finding = scan_segment(disk, name, newest, &mut scan, &mut shown)?;
+        scan.finding = scan_segment(disk, name, newest, scan, &mut shown)?;
         if scan.finding.is_some() {
-            break;
+            return Ok(());
         }
     }
-    Ok(scan)
+    Ok(())
 }
 
 /// Shows the records of a whole frame, which was decoded once when it was checked.
@@ -95,7 +110,8 @@ fn show(header: &Header, frame: &[u8], each: &mut dyn FnMut(RecordRef<'_>)) {
 }
 
 /// Walks all of a journal: what was moved to the store of objects, which has to lead to the base of
-/// the folder, and then the folder.
+/// the folder, and then the folder. Each record is shown once, also where the journal is cut
+/// meanwhile: what is gone from the folder is among the objects then.
 pub(crate) fn scan_whole(
     disk: &dyn Disk,
     folder: &Path,
@@ -103,12 +119,59 @@ pub(crate) fn scan_whole(
     closed: &ClosedSegments,
     each: &mut dyn FnMut(RecordRef<'_>),
 ) -> Result<Scan, StorageError> {
-    let Ok(Some(base)) = base::read(disk, folder, account_id)? else {
-        return scan(disk, folder, account_id, each);
-    };
     let mut whole = Scan::behind(beginning(account_id));
+    let mut base = match base::read(disk, folder, account_id)? {
+        Ok(base) => base,
+        Err((position, damage)) => {
+            whole.finding = Some(Finding::Bad(position, damage));
+            return Ok(whole);
+        }
+    };
+    loop {
+        if let Some(base) = base {
+            let mut shown = |header: &Header, frame: &[u8]| show(header, frame, each);
+            walk_closed(closed, base, &mut whole, &mut shown)?;
+            if whole.finding.is_some() {
+                return Ok(whole);
+            }
+            whole.base = base;
+            whole.segments.clear();
+            whole.used_bytes = 0;
+        }
+        let walked = scan_folder(disk, folder, &mut whole, each);
+        let is_short = match &walked {
+            Ok(()) => matches!(
+                whole.finding,
+                Some(Finding::Bad(_, Damage::MissingSegment { .. }))
+            ),
+            Err(error) => error.is_not_found(),
+        };
+        if is_short {
+            let moved = base::of(disk, folder, account_id)?;
+            // Each time further, so that it ends.
+            if let Some(moved) = moved.filter(|it| it.sequence > whole.head.sequence) {
+                whole.finding = None;
+                base = Some(moved);
+                continue;
+            }
+        }
+        return walked.map(|()| whole);
+    }
+}
+
+/// Walks what was moved to a store of objects from `whole.head` on, and finds out whether it leads to
+/// a base.
+pub(crate) fn walk_closed(
+    closed: &ClosedSegments,
+    base: Head,
+    whole: &mut Scan,
+    each: &mut dyn FnMut(&Header, &[u8]),
+) -> Result<(), StorageError> {
     for name in closed.names_up_to(base.sequence)? {
         let (expected, found) = (whole.head.sequence + 1, name.first);
+        if found < expected {
+            continue;
+        }
         if found != expected {
             break;
         }
@@ -116,10 +179,9 @@ pub(crate) fn scan_whole(
         let Some(reader) = closed.open(name.first)? else {
             break;
         };
-        let mut shown = |header: &Header, frame: &[u8]| show(header, frame, each);
-        whole.finding = walk(reader, &name, Ending::AtLastFrame, &mut whole, &mut shown)?;
+        whole.finding = walk(reader, &name, Ending::AtLastFrame, whole, each)?;
         if whole.finding.is_some() {
-            return Ok(whole);
+            return Ok(());
         }
     }
     if whole.head != base {
@@ -132,14 +194,8 @@ pub(crate) fn scan_whole(
         };
         let name = SegmentName::new(Path::new(""), expected);
         whole.finding = Some(Finding::Bad(name.position(0, expected), damage));
-        return Ok(whole);
     }
-    let rest = scan(disk, folder, account_id, each)?;
-    Ok(Scan {
-        frames: whole.frames + rest.frames,
-        records: whole.records + rest.records,
-        ..rest
-    })
+    Ok(())
 }
 
 /// Walks one segment that is followed by another, from the head before it, and returns its end and

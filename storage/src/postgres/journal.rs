@@ -185,6 +185,11 @@ impl PgJournals {
         })
     }
 
+    /// Returns the database, `host:port/name`.
+    pub fn name(&self) -> &str {
+        self.server.name()
+    }
+
     pub(super) fn server(&self) -> &PgServer {
         &self.server
     }

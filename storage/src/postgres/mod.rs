@@ -16,14 +16,18 @@
 //! [`ReservedJournals`] goes on without the server: what takes exposure away is durable in a file of
 //! this machine meanwhile, and merged when the server is back.
 //!
+//! `dump` and `load` are for backups: all rows as of one moment, and back.
+//!
 //! A port blocks, so each call waits here for a small runtime of this module's own: callers may be
 //! on threads of another one.
 
 mod base;
 mod closing;
+mod dump;
 mod group;
 mod journal;
 mod journals;
+mod load;
 mod locks;
 mod read;
 mod record_changes;
@@ -38,9 +42,12 @@ mod space;
 mod tests;
 
 pub use closing::{KEPT_BYTES, SEGMENT_BYTES};
+pub(crate) use dump::{Base, DayOfStream, Dump, day_sql, each_row};
 pub use journal::{PgJournal, PgJournals};
+pub(crate) use load::Load;
 pub use records::PgRecords;
 pub use reserved::{ReservedJournal, ReservedJournals};
+pub(crate) use schema::{check_empty, newest as newest_schema};
 pub use schema::{migrate, migrate_empty, schema_version};
 pub use series::{Layout, PgSeries};
 pub use server::{PgServer, ServerOptions};

@@ -32,6 +32,9 @@ const STEPS: &[(&str, &str)] = &[
 /// The advisory lock that two migrations at once meet at. Any constant does.
 const LOCK: i64 = 0x6170_6578_6d69_6772;
 
+/// Stands in a database as long as its restore is under way.
+pub(crate) const RESTORING: &str = "restore_unfinished";
+
 /// Brings the schema up to what this build needs. Doing it again changes nothing, and of two that
 /// start at once the second waits for the first. Returns the names of the steps that were taken.
 ///
@@ -43,10 +46,7 @@ pub fn migrate(server: &PgServer) -> Result<Vec<String>, StorageError> {
     server.wait(async move {
         let gate = on.connection().await?;
         space::make(&on, &gate).await?;
-        // However long the other one takes: it ends, or its connection does.
-        gate.execute("SELECT pg_advisory_lock($1)", &[&LOCK])
-            .await
-            .map_err(|error| on.failed(&error))?;
+        pass(&on, &gate).await?;
         let mut client = on.connection().await?;
         found(&on, &client).await?;
         let report = runner()?
@@ -60,6 +60,76 @@ pub fn migrate(server: &PgServer) -> Result<Vec<String>, StorageError> {
             .map(|step| step.name().to_owned())
             .collect())
     })
+}
+
+/// Waits until nobody else changes the schema, and keeps others waiting until the connection ends.
+async fn pass(server: &PgServer, gate: &Client) -> Result<(), StorageError> {
+    // However long the other one takes: it ends, or its connection does.
+    let locked = gate.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await;
+    locked.map_err(|error| server.failed(&error))?;
+    Ok(())
+}
+
+/// Marks an empty database as one that is being restored: nothing but a restore uses it until
+/// the mark is taken away, with which the restore ends. The steps of the schema are kept one by one,
+/// so the mark is there before the first.
+///
+/// # Errors
+/// - `NotEmptyDatabase`: there are tables already; nothing was changed;
+/// - `UnfinishedDatabase`: an earlier restore did not end there;
+/// - `Unavailable`.
+pub(crate) fn begin_restore(server: &PgServer) -> Result<(), StorageError> {
+    let on = server.clone();
+    server.wait(async move {
+        let gate = on.connection().await?;
+        pass(&on, &gate).await?;
+        refuse_filled(&on, &gate).await?;
+        let mark = format!(
+            "CREATE TABLE {RESTORING} (begun_at timestamptz NOT NULL DEFAULT now()); \
+             INSERT INTO {RESTORING} DEFAULT VALUES"
+        );
+        on.within(gate.batch_execute(&mark)).await
+    })
+}
+
+/// Refuses a database that a restore cannot begin in, and changes nothing.
+///
+/// # Errors
+/// As [`begin_restore`].
+pub(crate) fn check_empty(server: &PgServer) -> Result<(), StorageError> {
+    let on = server.clone();
+    server.wait(async move {
+        let client = on.shared().await?;
+        refuse_filled(&on, &client).await
+    })
+}
+
+async fn refuse_filled(server: &PgServer, client: &Client) -> Result<(), StorageError> {
+    refuse_unfinished(server, client).await?;
+    // What an extension has made is nobody's data.
+    let asked = "SELECT EXISTS (SELECT FROM pg_class \
+                 WHERE relnamespace = current_schema()::regnamespace \
+                 AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND NOT EXISTS ( \
+                 SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass \
+                 AND objid = pg_class.oid AND deptype = 'e'))";
+    if server.query_one(client, asked, &[]).await?.get(0) {
+        return Err(StorageError::NotEmptyDatabase {
+            name: server.name().to_owned(),
+            variable: server.options().variable,
+        });
+    }
+    Ok(())
+}
+
+async fn refuse_unfinished(server: &PgServer, client: &Client) -> Result<(), StorageError> {
+    let asked = format!("SELECT to_regclass('{RESTORING}') IS NOT NULL");
+    if server.query_one(client, &asked, &[]).await?.get(0) {
+        return Err(StorageError::UnfinishedDatabase {
+            name: server.name().to_owned(),
+            variable: server.options().variable,
+        });
+    }
+    Ok(())
 }
 
 /// Makes the tables of a database that has none; one that has some is left as it is, since its
@@ -115,7 +185,31 @@ pub(super) async fn check(server: &PgServer, client: &Client) -> Result<(), Stor
     })
 }
 
-fn newest() -> i32 {
+/// Checks that the schema is the one of this build, for whoever copies all that is there: what a
+/// newer one has added would be left out.
+///
+/// # Errors
+/// As [`check`]; `NewerVersion` of every newer one.
+pub(super) async fn check_same(server: &PgServer, client: &Client) -> Result<(), StorageError> {
+    check(server, client).await?;
+    let found = found(server, client).await?;
+    if found > newest() {
+        return Err(newer(server, found));
+    }
+    Ok(())
+}
+
+fn newer(server: &PgServer, found: i32) -> StorageError {
+    let version = |number: i32| u16::try_from(number).unwrap_or(u16::MAX);
+    StorageError::NewerVersion {
+        file: server.name().to_owned(),
+        found: version(found),
+        supported: version(newest()),
+    }
+}
+
+/// Returns the version of the schema that this build makes.
+pub(crate) fn newest() -> i32 {
     STEPS.len() as i32
 }
 
@@ -132,6 +226,9 @@ fn runner() -> Result<Runner, StorageError> {
 
 /// Returns the version of the schema, 0 before the first step.
 async fn found(server: &PgServer, client: &Client) -> Result<i32, StorageError> {
+    if !server.is_restoring() {
+        refuse_unfinished(server, client).await?;
+    }
     let exists = "SELECT to_regclass('refinery_schema_history') IS NOT NULL \
                   AND to_regclass('apextrade_schema') IS NOT NULL";
     let row = server.query_one(client, exists, &[]).await?;
@@ -143,12 +240,7 @@ async fn found(server: &PgServer, client: &Client) -> Result<i32, StorageError> 
     let row = server.query_one(client, asked, &[]).await?;
     let (found, oldest_reader): (i32, i32) = (row.get(0), row.get(1));
     if oldest_reader > newest() {
-        let version = |number: i32| u16::try_from(number).unwrap_or(u16::MAX);
-        return Err(StorageError::NewerVersion {
-            file: server.name().to_owned(),
-            found: version(found),
-            supported: version(newest()),
-        });
+        return Err(newer(server, found));
     }
     Ok(found)
 }

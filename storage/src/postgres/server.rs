@@ -71,6 +71,8 @@ struct Inner {
     tls: Option<MakeRustlsConnect>,
     /// `host:port/database`, for people.
     name: String,
+    /// Whether a database is used whose restore has not ended: by the restore itself alone.
+    is_restoring: bool,
     /// For what is asked now and then: records, snapshots.
     shared: Link,
     waiter: Waiter,
@@ -97,6 +99,10 @@ impl PgServer {
     /// - `Setting` too where it answers and does not let this user into this database.
     /// - `Unavailable`: it does not answer.
     pub fn connect(options: ServerOptions) -> Result<PgServer, StorageError> {
+        PgServer::connect_as(options, false)
+    }
+
+    fn connect_as(options: ServerOptions, is_restoring: bool) -> Result<PgServer, StorageError> {
         let config = parse(&options)?;
         let tls = tls_of(&options, &config)?;
         let waiter = Waiter::start("apex-postgres")?;
@@ -106,6 +112,7 @@ impl PgServer {
                 options,
                 config,
                 tls,
+                is_restoring,
                 shared: Link::default(),
                 waiter,
             }),
@@ -131,9 +138,25 @@ impl PgServer {
         }
     }
 
+    /// Returns this server for the restore that has begun in it.
+    ///
+    /// Errors: as [`PgServer::connect`].
+    pub(super) fn restoring(&self) -> Result<PgServer, StorageError> {
+        PgServer::connect_as(self.inner.options.clone(), true)
+    }
+
+    pub(super) fn is_restoring(&self) -> bool {
+        self.inner.is_restoring
+    }
+
     /// Returns `host:port/database`; never a user or password.
     pub fn name(&self) -> &str {
         &self.inner.name
+    }
+
+    /// Returns the setting that names it.
+    pub fn variable(&self) -> &'static str {
+        self.inner.options.variable
     }
 
     pub(super) fn options(&self) -> &ServerOptions {
@@ -200,7 +223,16 @@ impl PgServer {
         &self,
         future: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, StorageError> {
-        match tokio::time::timeout(self.inner.options.timeout, future).await {
+        self.within_time(self.inner.options.timeout, future).await
+    }
+
+    /// As [`PgServer::within`], within a time of the caller's.
+    pub(super) async fn within_time<T>(
+        &self,
+        time: Duration,
+        future: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StorageError> {
+        match tokio::time::timeout(time, future).await {
             Ok(outcome) => outcome.map_err(|error| self.failed(&error)),
             Err(_) => Err(self.unavailable("a statement took too long")),
         }

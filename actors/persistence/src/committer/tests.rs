@@ -222,6 +222,7 @@ fn a_real_journal_goes_from_ready_to_reserve_to_full_and_back_without_a_loss() {
         segment_bytes: 16 << 10,
         reserve_bytes: 8 << 10,
         preallocation: Preallocation::Inline,
+        ..Options::default()
     };
     let journal = EmbeddedJournal::open(&dir, "paper", options.clone()).unwrap();
     let (listener, notices) = Listener::new();

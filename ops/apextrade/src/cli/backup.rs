@@ -16,8 +16,20 @@ pub struct BackupArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum BackupCommand {
+    /// List the backups of a place, oldest first.
+    List(BackupListArgs),
     /// Remove old backups, and what only they had.
     Prune(PruneArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct BackupListArgs {
+    /// Folder that holds the backups, or `s3` as for `backup`.
+    #[arg(long, value_name = "FOLDER|s3")]
+    pub to: String,
+    /// Print exactly one JSON object.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -55,7 +67,8 @@ pub struct RestoreArgs {
     /// Folder that holds the backups, or `s3` as for `backup`.
     #[arg(long, value_name = "FOLDER|s3")]
     pub from: String,
-    /// Folder to restore into: empty, or not there yet.
+    /// Folder to restore into: empty, or not there yet. Of a backup of databases it gets the rest, and
+    /// APEX_DATABASE_URL and APEX_TIMESCALE_URL name the empty databases.
     #[arg(long, value_name = "DIR")]
     pub data_dir: PathBuf,
     /// Backup to restore, as `backup` named it; without it the newest.

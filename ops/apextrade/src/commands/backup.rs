@@ -1,9 +1,11 @@
 //! `apextrade backup` and `apextrade restore`.
 
-use crate::cli::{BackupArgs, BackupCommand, PruneArgs, RestoreArgs, TakeArgs};
+use super::client::fields;
+use super::progress::Copying;
+use crate::cli::{BackupArgs, BackupCommand, BackupListArgs, PruneArgs, RestoreArgs, TakeArgs};
 use crate::config::Settings;
 use anyhow::{Context, Result, bail};
-use apex_node::backup::{self, AccountEnd, BackupReport, Place, PruneReport};
+use apex_node::backup::{self, AccountEnd, BackupReport, ListedBackup, Place, PruneReport};
 use serde::Serialize;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -19,9 +21,10 @@ struct Done {
     pruned: Option<PruneReport>,
 }
 
-/// Takes a backup of the data folder, or removes old ones.
+/// Takes a backup of the data folder and its databases, lists them, or removes old ones.
 pub fn run(args: &BackupArgs, settings: &Settings) -> Result<ExitCode> {
     match (&args.command, &args.take.to) {
+        (Some(BackupCommand::List(args)), _) => list(args, settings),
         (Some(BackupCommand::Prune(args)), _) => prune(args, settings),
         (None, Some(to)) => take(&args.take, to, settings),
         (None, None) => bail!("there is no place to back up to: name it with --to"),
@@ -31,8 +34,13 @@ pub fn run(args: &BackupArgs, settings: &Settings) -> Result<ExitCode> {
 fn take(args: &TakeArgs, to: &str, settings: &Settings) -> Result<ExitCode> {
     let data_dir = args.data.data_dir.as_ref().unwrap_or(&settings.data_dir);
     let place = place(to, settings)?;
-    let taken = backup::take(data_dir, &settings.servers, &place)
-        .with_context(|| format!("cannot back data folder \"{}\" up", data_dir.display()))?;
+    let copying = Copying::begin();
+    let taken = backup::take(data_dir, &settings.servers, &place, &|step| {
+        copying.show(step)
+    });
+    drop(copying);
+    let taken =
+        taken.with_context(|| format!("cannot back data folder \"{}\" up", data_dir.display()))?;
     if !args.json {
         print_accounts(&taken.accounts);
         crate::say!(
@@ -53,6 +61,46 @@ fn take(args: &TakeArgs, to: &str, settings: &Settings) -> Result<ExitCode> {
         print_pruned(&pruned);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn list(args: &BackupListArgs, settings: &Settings) -> Result<ExitCode> {
+    let place = place(&args.to, settings)?;
+    let found = backup::list(&place).with_context(|| format!("cannot list backups in {place}"))?;
+    if args.json {
+        crate::say!("{}", serde_json::to_string(&found)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if found.backups.is_empty() {
+        crate::say!("there is no backup in {place}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let headings = [
+        "BACKUP", "TIME", "BYTES", "OF", "BUILD", "SCHEMA", "ACCOUNTS",
+    ];
+    let rows: Vec<Vec<String>> = found.backups.iter().map(row).collect();
+    crate::output::table(&headings, &rows);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(listed: &ListedBackup) -> Vec<String> {
+    let time = |ns: u64| fields::time(ns.cast_signed());
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let accounts = match &listed.error {
+        Some(error) => error.clone(),
+        None => {
+            let ids = listed.accounts.iter().map(|it| it.account_id.as_str());
+            ids.collect::<Vec<_>>().join(", ")
+        }
+    };
+    vec![
+        listed.backup.clone(),
+        or_dash(listed.begun_ns.map(time)),
+        or_dash(listed.bytes.map(|bytes| bytes.to_string())),
+        or_dash(listed.kind.map(str::to_owned)),
+        or_dash(listed.build.clone()),
+        or_dash(listed.schema.map(|schema| schema.to_string())),
+        accounts,
+    ]
 }
 
 fn prune(args: &PruneArgs, settings: &Settings) -> Result<ExitCode> {
@@ -79,11 +127,15 @@ fn print_pruned(pruned: &PruneReport) {
     );
 }
 
-/// Restores a backup into an empty folder.
+/// Restores a backup into an empty folder, and into empty databases.
 pub fn restore(args: &RestoreArgs, settings: &Settings) -> Result<ExitCode> {
     let place = place(&args.from, settings)?;
-    let restored = backup::restore(&place, args.backup.as_deref(), &args.data_dir)
-        .with_context(|| format!("cannot restore into \"{}\"", args.data_dir.display()))?;
+    let (copying, id) = (Copying::begin(), args.backup.as_deref());
+    let progress = |step: &backup::Step<'_>| copying.show(step);
+    let restored = backup::restore(&place, id, &args.data_dir, &settings.servers, &progress);
+    drop(copying);
+    let restored =
+        restored.with_context(|| format!("cannot restore into \"{}\"", args.data_dir.display()))?;
     if args.json {
         crate::say!("{}", serde_json::to_string(&restored)?);
         return Ok(ExitCode::SUCCESS);

@@ -101,7 +101,10 @@ fn verified(data_dir: &Path, servers: &ServerSettings) -> Found {
 fn journal(found: &Found) -> Check {
     const NAME: &str = "journal";
     let found = match found {
-        None => return Check::good(NAME, "none yet".to_owned()),
+        // Before a first start.
+        None | Some(Err(NodeError::NoJournal { .. })) => {
+            return Check::good(NAME, "none yet".to_owned());
+        }
         Some(Err(error)) => return Check::failed(NAME, error),
         Some(Ok(found)) => found,
     };

@@ -61,11 +61,6 @@ fn print(found: &Verification) {
         );
     }
     match &found.first_bad {
-        // A first start, or the folder above or beside the one that was meant.
-        None if found.accounts.is_empty() => crate::say!(
-            "ok: no account's journal in this folder, state hash {}",
-            found.state_hash
-        ),
         None => crate::say!(
             "ok: {} records, state hash {}",
             found.records,

@@ -9,6 +9,7 @@ use crate::StorageError;
 use crate::port::series::{DAY_NS, Kind, SETTLED_AFTER_NS, day_of};
 use apex_domain::time::UnixNanos;
 use std::collections::BTreeSet;
+use tokio_postgres::error::SqlState;
 
 /// Days that are made ahead, today among them.
 const AHEAD: i64 = 3;
@@ -47,6 +48,37 @@ impl PgSeries {
             lock(&self.known).days.insert((table, day));
         }
         Ok(())
+    }
+
+    /// Makes the partitions of days of a table, for a restore.
+    ///
+    /// Errors: `Unavailable`.
+    pub(in crate::postgres) fn prepare_days(
+        &self,
+        table: &str,
+        days: &[i64],
+    ) -> Result<(), StorageError> {
+        let Some(table) = TABLES.into_iter().find(|known| *known == table) else {
+            return Ok(());
+        };
+        let days: BTreeSet<i64> = days.iter().copied().collect();
+        self.wait(|this| async move { this.make_days(table, &days).await })
+    }
+
+    /// Gives days their indexes for reading, as they had them, after a restore.
+    ///
+    /// Errors: `Unavailable`.
+    pub(crate) fn close_days(&self, days: &[(String, i32)]) -> Result<(), StorageError> {
+        if self.layout == Layout::Timescale {
+            return Ok(());
+        }
+        let days = days.to_vec();
+        self.wait(|this| async move {
+            for (table, day) in &days {
+                this.close_day(table, *day).await?;
+            }
+            Ok(())
+        })
     }
 
     async fn make_day(&self, table: &str, day: i64) -> Result<(), StorageError> {
@@ -101,30 +133,38 @@ impl PgSeries {
         Ok(())
     }
 
-    /// Gives a day its index for reading. What is late for it waits meanwhile.
+    /// Gives a day its index for reading. What is late for it waits meanwhile. A day that somebody
+    /// reads for long, as a backup does, is left for the next time: all others would wait behind.
     async fn close_day(&self, table: &str, day: i32) -> Result<(), StorageError> {
         let client = self.take().await?;
         let (name, time) = (partition(table, i64::from(day)), time_of(table));
-        self.batch(
-            &client,
-            &format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})"),
-        )
-        .await?;
+        let begin =
+            format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK}); SET LOCAL lock_timeout = '1s'");
+        self.batch(&client, &begin).await?;
         let close = "UPDATE series_day SET is_closed = true \
                      WHERE table_name = $1 AND day = $2 AND NOT is_closed";
         let closed = self.on.execute(&client, close, &[&table, &day]).await?;
         if closed == 1 {
             let mut settle = String::new();
             if table != "series_bar" {
+                // Whether the end will work is tried before the long work, which lets others read.
                 settle = format!(
-                    "CREATE INDEX {name}_read ON {name} (stream_no, {time}, sequence); \
+                    "SAVEPOINT tried; LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE; \
+                     ROLLBACK TO tried; \
+                     CREATE INDEX {name}_read ON {name} (stream_no, {time}, sequence); \
                      DROP INDEX {name}_time;"
                 );
             }
             settle.push_str(&format!("ANALYZE {name}"));
             // However long it takes: a day may be large.
-            let settled = client.batch_execute(&settle).await;
-            settled.map_err(|error| self.failed(&error))?;
+            match client.batch_execute(&settle).await {
+                Ok(()) => {}
+                Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                    tracing::info!(table, day, "a day is in use: it is settled the next time");
+                    return Ok(());
+                }
+                Err(error) => return Err(self.failed(&error)),
+            }
         }
         self.batch(&client, "COMMIT").await?;
         self.keep(client);

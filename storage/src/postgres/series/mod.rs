@@ -29,6 +29,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
+pub(super) use wire::{HEADER, TRAILER};
 
 /// Connections that are kept for the next write or read; as many as a machine has writers at once.
 const IDLE: usize = 4;

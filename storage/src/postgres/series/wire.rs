@@ -9,8 +9,8 @@ use apex_domain::number::{Price, Quantity};
 use apex_domain::time::UnixNanos;
 
 /// Signature, flags and length of the extension.
-pub(super) const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-pub(super) const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
+pub(in crate::postgres) const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+pub(in crate::postgres) const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 
 /// A row that has a table.
 pub(super) trait Wire: Row {

@@ -1,0 +1,60 @@
+//! What backups there are.
+
+use super::manifest::Manifest;
+use super::{MANIFESTS, PAGE, damaged};
+use crate::error::StorageError;
+use crate::port::objects::{ObjectKey, Objects};
+
+/// A backup of a store, and what its list says; the error of a list that cannot be read.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Names it for `restore`.
+    pub id: String,
+    pub manifest: Result<Manifest, StorageError>,
+}
+
+/// Returns the backups of a store, oldest first.
+///
+/// # Errors
+/// What the store cannot do; that one of them is damaged is none.
+pub fn list(objects: &dyn Objects) -> Result<Vec<Listed>, StorageError> {
+    let mut listed = Vec::new();
+    let mut last: Option<ObjectKey> = None;
+    loop {
+        let page = objects.list(MANIFESTS, last.as_ref(), PAGE)?;
+        let is_last = page.len() < PAGE;
+        last = page.last().map(|info| info.key.clone());
+        for info in page {
+            // One that was removed meanwhile is none.
+            if let Some(manifest) = read(objects, &info.key).transpose() {
+                let id = id_of(&info.key);
+                listed.push(Listed { id, manifest });
+            }
+        }
+        if is_last {
+            return Ok(listed);
+        }
+    }
+}
+
+/// Returns the id of a backup by the key of its list.
+pub(super) fn id_of(key: &ObjectKey) -> String {
+    key.as_str().trim_start_matches(MANIFESTS).to_owned()
+}
+
+/// Reads the list of a backup; `None` when there is none.
+///
+/// Errors: `DamagedBackup`, `NewerVersion`; of the store.
+pub(super) fn read(
+    objects: &dyn Objects,
+    key: &ObjectKey,
+) -> Result<Option<Manifest>, StorageError> {
+    let id = id_of(key);
+    let text = match objects.get(key) {
+        Err(StorageError::Damaged { .. }) => {
+            return Err(damaged(&id, key.as_str(), "is not what was stored"));
+        }
+        other => other?,
+    };
+    text.map(|text| Manifest::read(&id, &text)).transpose()
+}

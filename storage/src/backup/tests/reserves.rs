@@ -1,0 +1,66 @@
+//! What accounts have decided while their database was away, in backups.
+
+use super::world::{World, write};
+use super::*;
+use crate::embedded::{FrameBuilder, ReserveFile};
+use crate::port::journal::Head;
+use crate::postgres::{PgJournals, ReservedJournals};
+use std::sync::Arc;
+
+const RESERVE_BYTES: u64 = 64 << 10;
+
+/// Leaves a record in the reserve of an account, behind where its journal stands, as a run does that
+/// was killed while the database was away. Returns the journal's end with it.
+fn leave(dir: &Arc<DataDir>, before: Head) -> Head {
+    let (mut reserve, _) = ReserveFile::open(dir, "paper", RESERVE_BYTES).unwrap();
+    let mut frame = FrameBuilder::new();
+    let sequence = before.sequence + 1;
+    frame.push(&Record {
+        sequence,
+        kind: 1,
+        schema: 1,
+        payload: format!("{sequence:08000}").into_bytes(),
+    });
+    let (bytes, sequence, chain) = frame.seal(&before.chain);
+    reserve.append(&before, bytes).unwrap();
+    Head { sequence, chain }
+}
+
+#[test]
+fn a_reserve_is_in_it_as_long_as_the_database_lacks_it() {
+    let Some(world) = World::new() else {
+        return;
+    };
+    let dir = DataDir::open(&world.path("data")).unwrap();
+    let journals = PgJournals::new(&world.server).unwrap();
+    let mut journal = journals.open("paper").unwrap();
+    write(&mut journal, 5);
+    let end = leave(&dir, journal.head());
+    let (taken, shown) = world.take(1).unwrap();
+    assert_eq!(shown.len(), 5, "what is not in the database is not folded");
+    let waits = |taken: &Taken| {
+        taken
+            .manifest
+            .files
+            .iter()
+            .any(|it| it.path.starts_with("reserve/"))
+    };
+    assert!(waits(&taken));
+    let to = world.another("merged");
+    world.bring_back(&to, "merged").unwrap();
+    let dir = DataDir::open(&world.path("merged")).unwrap();
+    let merged = ReservedJournals::new(PgJournals::new(&to).unwrap(), &dir);
+    assert_eq!(merged.open("paper").unwrap().head(), end);
+
+    // The same record comes to the database, and what was left here is behind it.
+    write(&mut journal, 1);
+    assert_eq!(journal.head(), end);
+    write(&mut journal, 2);
+    let (taken, _) = world.take(2).unwrap();
+    assert!(!waits(&taken));
+    let to = world.another("passed");
+    world.bring_back(&to, "passed").unwrap();
+    let dir = DataDir::open(&world.path("passed")).unwrap();
+    let passed = ReservedJournals::new(PgJournals::new(&to).unwrap(), &dir);
+    assert_eq!(passed.open("paper").unwrap().head().sequence, 8);
+}
