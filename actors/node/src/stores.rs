@@ -195,7 +195,7 @@ impl Stores {
         sizes: JournalSettings,
         purpose: Purpose,
     ) -> Result<Stores, NodeError> {
-        let journals = EmbeddedJournals::new(dir, sizes.embedded());
+        let journals = EmbeddedJournals::new(dir, sizes.embedded()?);
         let objects = own_objects(dir.root())?;
         Ok(Stores {
             journals: Arc::new(match purpose {
@@ -241,7 +241,11 @@ impl Stores {
         let open = || -> Result<Stores, NodeError> {
             let records: Arc<dyn Records> = Arc::new(PgRecords::new(&server)?);
             let journals = journals_in(&server, bucket.as_ref())?;
-            let journals = journal::sized(journals, &*records, servers.journal)?;
+            let journals = match purpose {
+                Purpose::Live => journal::sized(journals, &*records, servers.journal)?,
+                // Nothing of it moves.
+                Purpose::Replay => journals,
+            };
             Ok(Stores {
                 journals: match purpose {
                     Purpose::Live => Arc::new(ReservedJournals::new(journals, dir)),

@@ -141,8 +141,10 @@ fn check_address(address: SocketAddr) -> Result<(), NodeError> {
     }
 }
 
-/// Takes away a data folder that a failed start has made, where nothing is in it but its lock.
-fn forget_empty(data_dir: &Path) {
+/// Takes away a data folder that a failed start has made, where nothing is in it but its lock, which
+/// this process still holds: without it the folder may be another's by now.
+fn forget_empty(held: &DataDir) {
+    let data_dir = held.root();
     let Ok(entries) = std::fs::read_dir(data_dir) else {
         return;
     };
@@ -163,22 +165,28 @@ impl Base {
             check_clock(clock.now())?;
         }
         if options.data_dir.exists() {
-            return Base::open_in(options, purpose, clock);
+            let dir = DataDir::open(&options.data_dir)?;
+            return Base::open_in(dir, options, purpose, clock);
         }
         // Nothing is made for a start that cannot succeed.
         check_address(options.listen)?;
         if purpose == Purpose::Live {
             stores::bucket(&options.servers)?;
         }
-        let opened = Base::open_in(options, purpose, clock);
+        let dir = DataDir::open(&options.data_dir)?;
+        let opened = Base::open_in(dir.clone(), options, purpose, clock);
         if opened.is_err() {
-            forget_empty(&options.data_dir);
+            forget_empty(&dir);
         }
         opened
     }
 
-    fn open_in(options: &NodeOptions, purpose: Purpose, clock: Clock) -> Result<Base, NodeError> {
-        let dir = DataDir::open(&options.data_dir)?;
+    fn open_in(
+        dir: Arc<DataDir>,
+        options: &NodeOptions,
+        purpose: Purpose,
+        clock: Clock,
+    ) -> Result<Base, NodeError> {
         let stores = Stores::open(&dir, &options.servers, purpose)?;
         let audit = match purpose {
             Purpose::Live => Some(audit::start(
@@ -440,10 +448,17 @@ mod tests {
             assert!(Base::open(&options, Purpose::Live, Clock::Wall).is_err());
             assert!(!new.exists());
         }
+        // One that another process has made and holds meanwhile stays that one's.
+        let held = DataDir::open(&new).unwrap();
+        let in_use = NodeOptions::in_folder(&new);
+        assert!(Base::open(&in_use, Purpose::Live, Clock::Wall).is_err());
+        assert!(new.join("lock").exists());
+        forget_empty(&held);
+        drop(held);
         // One that was there is somebody's.
         std::fs::create_dir(&new).unwrap();
         std::fs::write(new.join("notes"), "mine").unwrap();
-        forget_empty(&new);
+        forget_empty(&DataDir::open(&new).unwrap());
         assert!(new.join("notes").exists());
     }
 

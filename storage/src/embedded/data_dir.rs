@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -152,7 +152,25 @@ pub(crate) fn check_account_id(account_id: &str) -> Result<(), StorageError> {
     })
 }
 
+/// Takes the lock, and makes sure that it is that of the file which is there: a start that failed may
+/// have removed its own between the opening of it here and the lock.
 fn take_lock(path: &Path) -> Result<File, StorageError> {
+    loop {
+        let file = lock_file(path)?;
+        let is_there = |file: &File| -> std::io::Result<bool> {
+            let (held, named) = (file.metadata()?, std::fs::metadata(path)?);
+            Ok((held.dev(), held.ino()) == (named.dev(), named.ino()))
+        };
+        match is_there(&file) {
+            Ok(true) => return Ok(file),
+            Ok(false) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(StorageError::io("lock", path, error)),
+        }
+    }
+}
+
+fn lock_file(path: &Path) -> Result<File, StorageError> {
     let failed = |error| StorageError::io("lock", path, error);
     let mut options = OpenOptions::new();
     options

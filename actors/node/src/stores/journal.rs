@@ -2,10 +2,13 @@
 
 use crate::{NodeError, marks};
 use apex_storage::postgres::{KEPT_BYTES, PgJournals, SEGMENT_BYTES as MOVED_BYTES};
-use apex_storage::{Journals, Options, Records};
+use apex_storage::{Change, Journals, Options, Records};
 
 /// The setting of a segment's size.
 const JOURNAL_SEGMENT_BYTES: &str = "APEX_JOURNAL_SEGMENT_BYTES";
+
+/// Room for the largest batch, and for the largest record of an audit.
+const SMALLEST_IN_FOLDER: u64 = 2 << 20;
 
 /// In a database, beside its marks: the size of the segments in which its old records move.
 const NOTED: &str = "journal_segment_bytes";
@@ -23,17 +26,24 @@ pub struct JournalSettings {
 }
 
 impl JournalSettings {
-    pub(super) fn embedded(self) -> Options {
+    /// Returns the options of journals in a folder.
+    ///
+    /// Errors: `Usage` of segments that could not hold every batch.
+    pub(super) fn embedded(self) -> Result<Options, NodeError> {
         let usual = Options::default();
         let segment_bytes = self.segment_bytes.unwrap_or(usual.segment_bytes);
-        let segments = |bytes: u64| usize::try_from(bytes.div_ceil(segment_bytes.max(1)));
-        Options {
-            segment_bytes,
-            kept_segments: self.keep_bytes.map_or(usual.kept_segments, |bytes| {
-                segments(bytes).unwrap_or(usize::MAX)
-            }),
-            ..usual
+        if segment_bytes < SMALLEST_IN_FOLDER {
+            return Err(NodeError::Usage(format!(
+                "{JOURNAL_SEGMENT_BYTES} is {segment_bytes}, and a segment of a data folder holds \
+                 whole batches: set at least {SMALLEST_IN_FOLDER}; smaller ones are for a database"
+            )));
         }
+        let kept = self.keep_bytes.unwrap_or(KEPT_BYTES);
+        Ok(Options {
+            segment_bytes,
+            kept_segments: usize::try_from(kept.div_ceil(segment_bytes)).unwrap_or(usize::MAX),
+            ..usual
+        })
     }
 }
 
@@ -41,21 +51,22 @@ impl JournalSettings {
 /// Whoever moves some is fenced in the database alone, so that two sizes could replace each other's
 /// objects in the bucket.
 ///
-/// Errors: `Usage` when another one is asked for; `Storage`.
+/// Errors: `Usage` when another one is asked for, or when what was noted is no number; `Storage`.
 pub(super) fn sized(
     journals: PgJournals,
     records: &dyn Records,
     sizes: JournalSettings,
 ) -> Result<PgJournals, NodeError> {
     let noted = records.get(marks::TABLE, NOTED)?;
-    let noted = noted.and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok());
     let known = match noted {
-        Some(known) => known,
+        Some(noted) => parsed(&noted)?,
         // Of a build that had no setting.
         None if !journals.accounts()?.is_empty() => MOVED_BYTES,
         None => {
             let bytes = sizes.segment_bytes.unwrap_or(MOVED_BYTES);
-            records.put(marks::TABLE, NOTED, bytes.to_string().as_bytes())?;
+            // Of two first starts the one that comes second is told.
+            let note = Change::insert(marks::TABLE, NOTED, bytes.to_string());
+            records.change(&[note])?;
             bytes
         }
     };
@@ -66,4 +77,15 @@ pub(super) fn sized(
         ))),
         _ => Ok(journals.with_sizes(known, sizes.keep_bytes.unwrap_or(KEPT_BYTES))),
     }
+}
+
+fn parsed(noted: &[u8]) -> Result<u64, NodeError> {
+    let text = String::from_utf8_lossy(noted);
+    text.parse().map_err(|_| {
+        NodeError::Usage(format!(
+            "the database notes \"{text}\" as the size of its segments, which is no number: somebody \
+             has changed the record {NOTED} of its table {}",
+            marks::TABLE
+        ))
+    })
 }

@@ -136,12 +136,18 @@ fn what_a_folder_keeps_is_counted_in_its_segments() {
             keep_bytes,
             snapshot_events: None,
         };
-        let options = sizes.embedded();
+        let options = sizes.embedded().unwrap();
         (options.segment_bytes, options.kept_segments)
     };
     assert_eq!(kept(None, None), (16 << 20, 2));
-    assert_eq!(kept(Some(4_096), None), (4_096, 2));
-    assert_eq!(kept(Some(4_096), Some(0)), (4_096, 0));
-    assert_eq!(kept(Some(4_096), Some(4_097)), (4_096, 2));
+    assert_eq!(kept(Some(2 << 20), None), (2 << 20, 16));
+    assert_eq!(kept(Some(2 << 20), Some(0)), (2 << 20, 0));
+    assert_eq!(kept(Some(2 << 20), Some((2 << 20) + 1)), (2 << 20, 2));
     assert_eq!(kept(None, Some(64 << 20)), (16 << 20, 4));
+    let small = JournalSettings {
+        segment_bytes: Some(1 << 20),
+        ..JournalSettings::default()
+    };
+    let error = small.embedded().unwrap_err().to_string();
+    assert!(error.contains("set at least 2097152"), "{error}");
 }
