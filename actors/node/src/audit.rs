@@ -54,12 +54,19 @@ pub fn start(
     };
     let version = env!("CARGO_PKG_VERSION");
     let process = std::process::id();
-    let begin = note(
+    let mut begin = vec![note(
         clock,
         "Node/Started",
         format!("version {version}, process {process}"),
-    );
+    )];
+    let taken_over = stores.lacking.iter().map(|holder| {
+        let action = "Node/TookOverWithoutReserve";
+        note(clock, action, holder.to_string())
+    });
+    begin.extend(taken_over);
     let (writer, id) = AuditWriter::start(store, &begin)?;
+    // Where its own reserve is, says the record.
+    stores.forget_lacking(AUDIT_JOURNAL)?;
     let place = place(servers);
     // An audit that stands in the place of another keeps the other's id, so that a check names it.
     let id = known.as_ref().map_or(id, |(id, _)| id.clone());

@@ -162,6 +162,10 @@ pub struct UpArgs {
     /// Allow an address beyond loopback without TLS.
     #[arg(long)]
     pub insecure: bool,
+    /// Start although another data folder may hold what accounts acknowledged while the database was
+    /// away: these accounts start halted. For a folder that is lost, once its process has ended.
+    #[arg(long, conflicts_with = "replay")]
+    pub take_over_without_reserve: bool,
     /// Where market data comes from.
     #[arg(long, value_enum, conflicts_with = "replay")]
     pub feed: Option<Feed>,

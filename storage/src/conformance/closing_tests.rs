@@ -75,7 +75,7 @@ impl ClosingBackend for Database {
         // Five batches of the cases.
         let journals = journals.with_segment_bytes(3_072);
         Ok(match &self.reserve {
-            Some(dir) => Box::new(ReservedJournals::new(journals, dir)),
+            Some(dir) => Box::new(ReservedJournals::new(journals, dir).unwrap()),
             None => Box::new(journals),
         })
     }

@@ -25,6 +25,7 @@ mod group;
 mod journal;
 mod journals;
 mod locks;
+mod owners;
 mod read;
 mod record_changes;
 mod records;

@@ -27,6 +27,10 @@ const STEPS: &[(&str, &str)] = &[
         "V4__journal_base",
         include_str!("../../migrations/0004_journal_base.sql"),
     ),
+    (
+        "V6__journal_reserve",
+        include_str!("../../migrations/0006_journal_reserve.sql"),
+    ),
 ];
 
 /// The advisory lock that two migrations at once meet at. Any constant does.
@@ -102,7 +106,7 @@ pub fn schema_version(server: &PgServer) -> Result<i32, StorageError> {
 /// `Setting` when it is older, `NewerVersion` when it is too new, `Unavailable`.
 pub(super) async fn check(server: &PgServer, client: &Client) -> Result<(), StorageError> {
     let found = found(server, client).await?;
-    let wanted = newest();
+    let wanted = newest()?;
     if found >= wanted {
         return Ok(());
     }
@@ -115,19 +119,24 @@ pub(super) async fn check(server: &PgServer, client: &Client) -> Result<(), Stor
     })
 }
 
-fn newest() -> i32 {
-    STEPS.len() as i32
+/// Returns the number of the last step; a number may have been left out.
+fn newest() -> Result<i32, StorageError> {
+    let numbers = steps()?.iter().map(Migration::version).max();
+    Ok(numbers.unwrap_or_default())
+}
+
+fn steps() -> Result<Vec<Migration>, StorageError> {
+    let step = |(name, sql): &(&str, &str)| Migration::unapplied(name, sql);
+    let steps: Result<Vec<Migration>, _> = STEPS.iter().map(step).collect();
+    steps.map_err(|error| StorageError::Setting {
+        variable: "migrations",
+        detail: format!("has a step that is none: {error}"),
+    })
 }
 
 fn runner() -> Result<Runner, StorageError> {
-    let step = |(name, sql): &(&str, &str)| Migration::unapplied(name, sql);
-    let steps: Result<Vec<Migration>, _> = STEPS.iter().map(step).collect();
-    let steps = steps.map_err(|error| StorageError::Setting {
-        variable: "migrations",
-        detail: format!("has a step that is none: {error}"),
-    })?;
     // A newer build may have taken steps that this one does not know.
-    Ok(Runner::new(&steps).set_abort_missing(false))
+    Ok(Runner::new(&steps()?).set_abort_missing(false))
 }
 
 /// Returns the version of the schema, 0 before the first step.
@@ -142,12 +151,13 @@ async fn found(server: &PgServer, client: &Client) -> Result<i32, StorageError> 
                  FROM refinery_schema_history";
     let row = server.query_one(client, asked, &[]).await?;
     let (found, oldest_reader): (i32, i32) = (row.get(0), row.get(1));
-    if oldest_reader > newest() {
+    let newest = newest()?;
+    if oldest_reader > newest {
         let version = |number: i32| u16::try_from(number).unwrap_or(u16::MAX);
         return Err(StorageError::NewerVersion {
             file: server.name().to_owned(),
             found: version(found),
-            supported: version(newest()),
+            supported: version(newest),
         });
     }
     Ok(found)

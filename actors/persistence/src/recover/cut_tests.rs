@@ -99,7 +99,7 @@ fn in_database(postgres: &Postgres, root: &Path) -> ReservedJournals {
     migrate(&server).unwrap();
     let journals = PgJournals::new(&server).unwrap().with_segment_bytes(1_024);
     let journals = journals.with_objects(own_objects(root).unwrap());
-    ReservedJournals::new(journals, &DataDir::open(&root.join("data")).unwrap())
+    ReservedJournals::new(journals, &DataDir::open(&root.join("data")).unwrap()).unwrap()
 }
 
 #[test]
