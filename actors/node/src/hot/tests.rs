@@ -1,7 +1,7 @@
 //! Accounts that stand still, beside others.
 
 use super::*;
-use crate::account::Opening;
+use crate::account::{AccountRuntime, Opening};
 use crate::roster::{Charters, Roster};
 use crate::stores::Purpose;
 use crate::up::{Base, NodeOptions};
@@ -56,6 +56,28 @@ fn account(name: &str) -> AccountId {
     AccountId::new(name).expect("a valid id")
 }
 
+async fn runtime(base: &Base, name: &str) -> AccountRuntime {
+    let opening = Opening {
+        account_id: account(name),
+        mode: AccountMode::Paper,
+        instruments: vec![SimInstrument::defaults().remove(0).instrument],
+        charter: None,
+        now: UnixNanos(1_000),
+    };
+    let opened = base.open_account(&opening).expect("it opens");
+    let started = base.start_account(opened, Arc::new(NoVenue), None).await;
+    started.expect("it starts")
+}
+
+fn is_written(hot: &dyn Hot, name: &str) {
+    let key = format!("{NAMESPACE}positions:{name}");
+    let begun = Instant::now();
+    while hot.get(&[key.as_str()]).expect("it answers") == [None] {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{name} waits");
+        std::thread::park_timeout(EVERY / 10);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_stands_still_keeps_no_other_out_of_redis() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -63,17 +85,9 @@ async fn an_account_that_stands_still_keeps_no_other_out_of_redis() {
     clock.advance(UnixNanos(2_000));
     let options = NodeOptions::in_folder(folder.path());
     let base = Base::open(&options, Purpose::Live, clock.clone()).expect("it opens");
-    let opening = Opening {
-        account_id: account("b-lives"),
-        mode: AccountMode::Paper,
-        instruments: vec![SimInstrument::defaults().remove(0).instrument],
-        charter: None,
-        now: UnixNanos(1_000),
-    };
-    let lives = base.open_account(&opening).expect("it opens");
-    let lives = base.start_account(lives, Arc::new(NoVenue), None).await;
+    let lives = runtime(&base, "b-lives").await;
     let roster = Roster::new(Charters::new());
-    roster.add(lives.expect("it starts"));
+    roster.add(lives);
     let (still, _running) = Actor::spawn(None, StandsStill, ())
         .await
         .expect("it starts");
@@ -87,12 +101,10 @@ async fn an_account_that_stands_still_keeps_no_other_out_of_redis() {
         namespace: NAMESPACE,
     };
     let writer = HotWriter::start(&store, &platform, clock).expect("it starts");
-    let key = format!("{NAMESPACE}positions:b-lives");
-    let begun = Instant::now();
-    while hot.get(&[key.as_str()]).expect("it answers") == [None] {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it waits");
-        std::thread::park_timeout(EVERY / 10);
-    }
+    is_written(&*hot, "b-lives");
+    // One that comes while the first is waited for.
+    roster.add(runtime(&base, "c-later").await);
+    is_written(&*hot, "c-later");
     writer.stop().await;
     still.stop(None);
     roster.stop().await;
