@@ -17,6 +17,9 @@ use apex_storage::MemoryHot;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::time::Instant;
 
+/// Well below the time after which an account that stands still is given up, and far above a look.
+const LIMIT: Duration = Duration::from_secs(6);
+
 struct NoVenue;
 
 impl VenueSession for NoVenue {
@@ -73,7 +76,7 @@ fn is_written(hot: &dyn Hot, name: &str) {
     let key = format!("{NAMESPACE}positions:{name}");
     let begun = Instant::now();
     while hot.get(&[key.as_str()]).expect("it answers") == [None] {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{name} waits");
+        assert!(begun.elapsed() < LIMIT, "{name} waits");
         std::thread::park_timeout(EVERY / 10);
     }
 }
