@@ -66,8 +66,9 @@ fn journal(health: JournalHealth) -> Option<&'static str> {
         JournalHealth::Ready => None,
         JournalHealth::Reserve => Some("its journal takes no new orders: free disk space"),
         JournalHealth::Away => Some(
-            "its journal's database server does not answer: new orders and amends are refused, \
-             cancels and reports go on; start that server, or mend what its log says",
+            "its journal's database server does not answer: new orders and amends are refused, stops \
+             and other orders that come due wait, cancels and reports go on; start that server, or \
+             mend what its log says",
         ),
         JournalHealth::Full => Some(
             "its journal takes nothing, not even cancels: free disk space, or start its database \

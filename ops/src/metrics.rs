@@ -44,6 +44,7 @@ pub struct AuditMetrics {
     pub waiting: IntGaugeVec,
     pub failing: IntGaugeVec,
     pub lost: IntCounterVec,
+    pub early: IntCounterVec,
     /// Sequence that the last checkpoint is of.
     pub checkpoint: IntGaugeVec,
     pub checkpoint_failing: IntGaugeVec,
@@ -74,6 +75,12 @@ impl AuditMetrics {
                 registry,
                 "apex_audit_lost_records_total",
                 "records of actions that went on without them",
+                &[],
+            ),
+            early: counter(
+                registry,
+                "apex_audit_early_answers_total",
+                "halts, cancels and closings that were answered before their record was durable",
                 &[],
             ),
             checkpoint: gauge(

@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::port::journals::AUDIT_JOURNAL;
+
 /// Why a storage call was not carried out. Variants are told apart by what the caller does next.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StorageError {
@@ -212,6 +214,31 @@ pub enum StorageError {
         /// Sequence of the last record on the server.
         server_at: u64,
     },
+    /// Another data folder may hold a reserve of these accounts: what was acknowledged there while the
+    /// server was away, a halt or a cancel, is not in the database. Start on that folder, or take the
+    /// accounts over without it, which halts them.
+    #[error(
+        "the database may lack what was acknowledged while it was away: {}; this data folder has \
+         none of it",
+        ReserveHolder::list(holders)
+    )]
+    ReserveElsewhere {
+        /// Where the reserves may be, by account.
+        holders: Vec<ReserveHolder>,
+    },
+    /// A data folder holds a reserve of another database. It is never merged into this one.
+    #[error(
+        "the reserve \"{}\" belongs to the database {of}, and this one is {found}",
+        path.display()
+    )]
+    ReserveOfOther {
+        /// The folder of the reserves.
+        path: PathBuf,
+        /// The database that it was made for: `host:port/name (id)`.
+        of: String,
+        /// The database that was opened.
+        found: String,
+    },
     /// An instrument is known with other decimals. Its mantissas would mean other numbers: give
     /// those that it is known with, or another instrument id.
     #[error(
@@ -297,6 +324,45 @@ pub enum StorageError {
         /// The folder looked in.
         path: PathBuf,
     },
+}
+
+/// A data folder that may hold a reserve of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReserveHolder {
+    /// The account, or the audit's journal.
+    pub account_id: String,
+    /// The folder with its host, for people: `host:/srv/apex`.
+    pub folder: String,
+    /// The epoch of the owner that used it.
+    pub epoch: u64,
+    /// Since when that owner had the account, UTC: `2026-11-27T13:40:00Z`.
+    pub since: String,
+}
+
+impl ReserveHolder {
+    fn list(holders: &[ReserveHolder]) -> String {
+        let each: Vec<String> = holders.iter().map(ReserveHolder::to_string).collect();
+        each.join(", ")
+    }
+}
+
+impl fmt::Display for ReserveHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ReserveHolder {
+            account_id,
+            folder,
+            epoch,
+            since,
+        } = self;
+        match account_id.as_str() {
+            AUDIT_JOURNAL => write!(f, "the audit")?,
+            account_id => write!(f, "account {account_id}")?,
+        }
+        write!(
+            f,
+            " may have a reserve in \"{folder}\" (owner of epoch {epoch} since {since})"
+        )
+    }
 }
 
 /// A place in a file of ours.

@@ -42,7 +42,7 @@ pub use embedded::{
     DataDir, EmbeddedJournal, EmbeddedJournals, EmbeddedRecords, EmbeddedSeries, Options,
     objects_if_any, own_objects, read_record,
 };
-pub use error::{Damage, Position, StorageError};
+pub use error::{Damage, Position, ReserveHolder, StorageError};
 pub use folder::FolderObjects;
 pub use memory::{MemoryHot, MemoryJournal, MemoryRecords, MemorySeries, MemoryStore};
 pub use outage::{Lasting, Outage};

@@ -76,6 +76,9 @@ pub(crate) struct Shell {
     time: AccountClock,
     outbox: Outbox<Held>,
     journal_health: JournalHealth,
+    /// The journal's server is away: what is durable is so in a reserve of this machine alone, and
+    /// another owner may have the account.
+    server_away: bool,
     venue_connected: bool,
     /// Sequence of the newest snapshot; 0 without one.
     snapshot_at: u64,
@@ -99,6 +102,7 @@ impl Shell {
             outbox: Outbox::new(sequence),
             account_id,
             journal_health: JournalHealth::Ready,
+            server_away: false,
             venue_connected: false,
             snapshot_at: sequence.saturating_sub(args.folded),
             watched: Watched::at_start(&args.account),
@@ -175,12 +179,33 @@ impl Shell {
         }
         tracing::warn!(account_id = %self.account_id, ?health, "journal changed state");
         self.journal_health = health;
-        self.args
-            .account
-            .set_sparing(health != JournalHealth::Ready);
+        let was_away = self.server_away;
+        self.server_away = match health {
+            JournalHealth::Away => true,
+            // A reserve that is full is away all the same.
+            JournalHealth::Full => was_away,
+            JournalHealth::Ready | JournalHealth::Reserve => false,
+        };
+        let account = &mut self.args.account;
+        account.set_sparing(health != JournalHealth::Ready);
+        account.set_away(self.server_away);
         if health == JournalHealth::Away {
             self.withdraw(now);
         }
+        if was_away && !self.server_away {
+            self.look_again(now);
+        }
+    }
+
+    /// Shows what waited for the journal's server the market of now: the next price may be long in
+    /// coming.
+    fn look_again(&mut self, now: UnixNanos) {
+        for id in self.watched.all() {
+            if let Some(view) = self.args.market.watched(&id) {
+                self.market(now, id, view);
+            }
+        }
+        self.react(now, AccountInput::Tick);
     }
 
     /// Refuses what must not even be decided now.

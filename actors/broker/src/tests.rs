@@ -1,5 +1,6 @@
 //! The shell by hand: the test says when something is durable.
 
+mod away;
 mod exposure;
 mod feeder;
 mod handle;

@@ -48,6 +48,14 @@ impl Watched {
         watches
     }
 
+    /// Returns all that are watched now.
+    pub fn all(&self) -> BTreeSet<InstrumentId> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
     pub fn contains(&self, instrument_id: &InstrumentId) -> bool {
         let ids = self.0.read().unwrap_or_else(PoisonError::into_inner);
         ids.contains(instrument_id)

@@ -60,6 +60,8 @@ pub struct AuditFigures {
     pub waiting: u64,
     /// Records that could not be taken: actions that went on without.
     pub lost: u64,
+    /// Halts, cancels and closings that were answered before their record was durable.
+    pub early: u64,
     /// Why it is not in order, where it is not.
     pub failing: Option<String>,
     /// Sequence of the last checkpoint of this process.
@@ -102,6 +104,9 @@ pub trait Audit: fmt::Debug + Send + Sync {
 
     /// Counts an action that went on without its record.
     fn lost(&self);
+
+    /// Counts an action that was answered before its record was durable.
+    fn early(&self);
 
     fn figures(&self) -> AuditFigures;
 

@@ -13,6 +13,7 @@ use apex_bus::topic::Topic;
 use apex_bus::venue::VenueSession;
 use apex_domain::account::{Account, AccountInput, Effects, Reply};
 use apex_domain::event::{AccountMode, Event, Recorded};
+use apex_domain::risk::TradingState;
 use apex_domain::risk::platform::{ShareChange, ShareOffer, ShareTerm};
 use apex_domain::{AccountId, Instrument, Money, UnixNanos};
 use apex_persistence::recover::decode;
@@ -129,13 +130,15 @@ fn note_durable(records: &dyn Records, account_id: &AccountId, sequence: u64) {
 }
 
 impl OpenAccount {
-    /// Opens the account if it is new, and brings its instruments up to date, durably.
+    /// Opens the account if it is new, and brings its instruments up to date, durably. One of which
+    /// something may be missing, as `lacks` says, is halted before anything else.
     ///
     /// Errors: [`NodeError`]; `LostEnd` when the journal is shorter than it was.
     pub fn prepare(
         mut self,
         opening: &Opening,
         records: &dyn Records,
+        lacks: Option<String>,
     ) -> Result<OpenAccount, NodeError> {
         let id = opening.account_id.as_str();
         let (ends_at, durable) = (self.account.sequence(), starts::durable(records, id)?);
@@ -152,6 +155,12 @@ impl OpenAccount {
         {
             tracing::error!(account_id = %opening.account_id, "starts halted: the runs before broke");
             self.decide_durably(opening.now, [input])?;
+        }
+        if let Some(lacks) = lacks
+            && self.account.is_open()
+        {
+            tracing::error!(account_id = %opening.account_id, lacks, "starts halted: taken over without its reserve");
+            self.decide_durably(opening.now, [halted(&lacks)])?;
         }
         if !self.account.is_open() {
             let charter = opening.charter.clone();
@@ -295,6 +304,16 @@ impl OpenAccount {
             durable,
             records: around.records,
         })
+    }
+}
+
+/// The input that halts an account of which something may be missing.
+fn halted(lacks: &str) -> AccountInput {
+    AccountInput::SetTradingState {
+        request_id: None,
+        state: TradingState::Halted,
+        by: "system".to_owned(),
+        reason: format!("taken over without its reserve: {lacks}"),
     }
 }
 

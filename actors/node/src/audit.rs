@@ -63,15 +63,19 @@ pub fn start(
     let version = env!("CARGO_PKG_VERSION");
     let process = std::process::id();
     let detail = format!("version {version}, process {process}");
-    let begin = note(clock, "Node/Started", detail);
-    let mut is_anew = false;
+    let mut begin = vec![note(clock, "Node/Started", detail)];
+    let taken_over = stores.lacking.iter().map(|holder| {
+        let action = "Node/TookOverWithoutReserve";
+        note(clock, action, holder.to_string())
+    });
+    begin.extend(taken_over);
     let (writer, id) = AuditWriter::start_checked(store, |found| {
         let missing = missing(stores, bucket.as_deref(), known_id, found)?;
         match (missing, anew) {
-            (None, false) => Ok(begin.clone()),
+            (None, false) => Ok(begin),
             (Some(reason), true) => {
-                is_anew = true;
-                Ok(note(clock, "Node/AuditBegunAnew", reason))
+                begin.insert(0, note(clock, "Node/AuditBegunAnew", reason));
+                Ok(begin)
             }
             (Some(reason), false) => Err(NodeError::AuditGone(reason)),
             (None, true) => Err(NodeError::Usage(
@@ -83,9 +87,8 @@ pub fn start(
         NodeError::Storage(source) => NodeError::Audit(source),
         other => other,
     })?;
-    if is_anew && writer.append(begin).is_err() {
-        writer.lost();
-    }
+    // Where its own reserve is, says the record.
+    stores.forget_lacking(AUDIT_JOURNAL)?;
     let mark = format!("{id} {}", place(servers));
     if known.is_none_or(|(id, place)| format!("{id} {place}") != mark) {
         stores.marks.set(MARK, &mark)?;

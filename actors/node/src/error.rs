@@ -151,6 +151,15 @@ pub(crate) fn storage_advice(source: &StorageError) -> Option<&'static str> {
             "nothing was changed: if the database is right, move that folder away and compare the \
              account with its venue; else stop the other owner and restore the database",
         ),
+        StorageError::ReserveElsewhere { .. } => Some(
+            "nothing was changed: start on that data folder, which brings its reserve to the database; \
+             if it is lost, and its process has ended, `apextrade up --take-over-without-reserve` \
+             starts here with these accounts halted",
+        ),
+        StorageError::ReserveOfOther { .. } => Some(
+            "nothing was changed: set the database that it belongs to, or move that folder away if \
+             its records are not needed",
+        ),
         StorageError::Unavailable { .. } => Some("start that server, or mend its setting"),
         StorageError::OutcomeUnknown { .. } => {
             Some("start that server, then this again: it reads what was stored")

@@ -10,7 +10,7 @@ use crate::stores::HotStore;
 use apex_bus::clock::Clock;
 use apex_bus::handle::{AccountHandle, Platform};
 use apex_bus::market::MarketHub;
-use apex_bus::message::AccountEvent;
+use apex_bus::message::{AccountEvent, AccountSummary, CommandError};
 use apex_bus::topic::{AsyncSubscription, Item};
 use apex_domain::AccountId;
 use apex_domain::market::{BookSnapshot, Quote};
@@ -18,7 +18,8 @@ use apex_gateway::{Dependency, Readiness};
 pub use apex_persistence::hot::HotFigures;
 use apex_persistence::hot::{BEAT, HotKeeper};
 use apex_storage::Hot;
-use futures::future::join_all;
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -137,6 +138,8 @@ impl HotWriter {
             keeper: keeper.clone(),
             known: BTreeSet::new(),
             changed: BTreeMap::new(),
+            asked: FuturesUnordered::new(),
+            waiting: BTreeSet::new(),
         };
         let beats = beats(store.hot.clone(), keeper.clone(), clock);
         // One task, so that they end together: beats alone would renew what nobody follows.
@@ -233,7 +236,17 @@ struct AccountSide {
     known: BTreeSet<AccountId>,
     /// Accounts whose positions may be others than were written.
     changed: BTreeMap<AccountId, AccountHandle>,
+    /// One question each that is under way, however long an account stands still.
+    asked: FuturesUnordered<BoxFuture<'static, Asked>>,
+    waiting: BTreeSet<AccountId>,
 }
+
+/// Who was asked, and what came of it.
+type Asked = (
+    AccountId,
+    AccountHandle,
+    Result<AccountSummary, CommandError>,
+);
 
 impl AccountSide {
     async fn run(mut self) {
@@ -269,14 +282,23 @@ impl AccountSide {
     }
 
     /// Asks each for its durable state, once for all that happened in the meantime: a question that
-    /// an account answers four times a second at most.
+    /// an account answers four times a second at most. One that stands still holds up no other: its
+    /// answer is taken whenever it comes.
     async fn write(&mut self) {
-        let asked = std::mem::take(&mut self.changed);
-        let ask = |(account_id, handle): (AccountId, AccountHandle)| async move {
-            let summary = handle.summary().await;
-            (account_id, handle, summary)
-        };
-        for (account_id, handle, summary) in join_all(asked.into_iter().map(ask)).await {
+        for (account_id, handle) in std::mem::take(&mut self.changed) {
+            if !self.waiting.insert(account_id.clone()) {
+                self.changed.insert(account_id, handle);
+                continue;
+            }
+            self.asked.push(Box::pin(async move {
+                let summary = handle.summary().await;
+                (account_id, handle, summary)
+            }));
+        }
+        let until = tokio::time::Instant::now() + EVERY;
+        while let Ok(Some(answer)) = tokio::time::timeout_at(until, self.asked.next()).await {
+            let (account_id, handle, summary) = answer;
+            self.waiting.remove(&account_id);
             let Ok(summary) = summary else {
                 // Busy or stopping: asked again.
                 self.changed.insert(account_id, handle);
@@ -314,3 +336,6 @@ async fn beats(hot: Arc<dyn Hot>, keeper: Shared, clock: Clock) {
         keeper.lock().beat(clock.now(), found);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,6 +102,7 @@ impl NodeMetrics {
             gauge.with_label_values(&none).set(value);
         }
         set(&metrics.lost.with_label_values(&none), figures.lost);
+        set(&metrics.early.with_label_values(&none), figures.early);
     }
 
     fn refresh_recorder(&self) {

@@ -15,7 +15,7 @@ use apex_storage::redis::{self, RedisHot};
 use apex_storage::s3::{S3Objects, S3Options};
 use apex_storage::{
     DataDir, EmbeddedJournals, EmbeddedRecords, EmbeddedSeries, Hot, Journals, Objects, Records,
-    Series, own_objects,
+    ReserveHolder, Series, StorageError, own_objects,
 };
 use std::fmt;
 use std::path::Path;
@@ -52,6 +52,8 @@ pub struct ServerSettings {
     pub timescale_url: Option<String>,
     /// Redis, for hot values that others read; `None` writes none.
     pub redis_url: Option<String>,
+    /// Accounts whose reserve may be in another data folder are taken over without it, halted.
+    pub take_over_without_reserve: bool,
     /// A bucket, for the checkpoints of the audit, and for old records of journals in a database;
     /// `None` keeps those in the data folder and these in the database.
     pub s3: Option<S3Options>,
@@ -65,6 +67,7 @@ impl fmt::Debug for ServerSettings {
             .field("database", &self.database_url.is_some())
             .field("timescale", &self.timescale_url.is_some())
             .field("redis", &self.redis_url.is_some())
+            .field("take_over", &self.take_over_without_reserve)
             .field("s3", &self.s3)
             .field("journal", &self.journal)
             .finish()
@@ -144,6 +147,10 @@ pub struct Stores {
     pub hot: Option<HotStore>,
     /// Events between two snapshots of an account at the least.
     pub snapshot_events: u64,
+    /// What may be missing of accounts that were taken over without the reserve of another folder.
+    pub lacking: Vec<ReserveHolder>,
+    /// The same journals, where they have reserves.
+    reserved: Option<ReservedJournals>,
     database: Option<PgServer>,
     _claim: Option<Arc<Claim>>,
 }
@@ -161,8 +168,8 @@ impl Stores {
     /// gets its tables.
     ///
     /// # Errors
-    /// `Usage` when the folder's accounts are elsewhere; `Storage` of the database or the folder;
-    /// `Archive`.
+    /// `Usage` when the folder's accounts are elsewhere; `Storage` of the database or the folder,
+    /// `ReserveElsewhere` when another folder may hold what the database lacks; `Archive`.
     pub fn open(
         dir: &Arc<DataDir>,
         servers: &ServerSettings,
@@ -208,6 +215,8 @@ impl Stores {
             marks: Marks::in_folder(dir.root()),
             hot: None,
             snapshot_events: SNAPSHOT_EVENTS,
+            lacking: Vec::new(),
+            reserved: None,
             database: None,
             _claim: None,
         })
@@ -241,17 +250,23 @@ impl Stores {
         let open = || -> Result<Stores, NodeError> {
             let records: Arc<dyn Records> = Arc::new(PgRecords::new(&server)?);
             let journals = journals_in(&server, bucket.as_ref())?;
-            let journals = match purpose {
-                Purpose::Live => journal::sized(journals, &*records, servers.journal)?,
-                // Nothing of it moves.
-                Purpose::Replay => journals,
+            let (journals, reserved, lacking) = match purpose {
+                Purpose::Live => {
+                    let journals = journal::sized(journals, &*records, servers.journal)?;
+                    let (reserved, lacking) = with_reserves(&journals, dir, servers)?;
+                    (journals, Some(reserved), lacking)
+                }
+                // Nothing of a replay moves, and it waits instead: with orders refused it would come
+                // to another end.
+                Purpose::Replay => (journals, None, Vec::new()),
             };
             Ok(Stores {
-                journals: match purpose {
-                    Purpose::Live => Arc::new(ReservedJournals::new(journals, dir)),
-                    // A replay waits instead: with orders refused it would come to another end.
-                    Purpose::Replay => Arc::new(journals),
+                journals: match reserved.clone() {
+                    Some(reserved) => Arc::new(reserved),
+                    None => Arc::new(journals),
                 },
+                lacking,
+                reserved,
                 objects: objects.clone(),
                 marks: Marks::in_records(dir.root(), records.clone()),
                 records,
@@ -294,10 +309,53 @@ impl Stores {
         })
     }
 
+    /// Returns what may be missing of an account since it was taken over without the reserve of another
+    /// folder, for people; `None` where nothing is.
+    pub fn lacks(&self, account_id: &str) -> Option<String> {
+        let of_it = self.lacking.iter().filter(|it| it.account_id == account_id);
+        let of_it: Vec<String> = of_it.map(ToString::to_string).collect();
+        (!of_it.is_empty()).then(|| of_it.join(", "))
+    }
+
+    /// Forgets the reserve that an account was taken over without, once that is accounted for durably.
+    ///
+    /// # Errors
+    /// `Storage`; the next start on another folder then asks again.
+    pub fn forget_lacking(&self, account_id: &str) -> Result<(), NodeError> {
+        if let Some(reserved) = &self.reserved
+            && self.lacks(account_id).is_some()
+        {
+            reserved.forget_elsewhere(account_id)?;
+        }
+        Ok(())
+    }
+
     /// Returns the database, `host:port/name`; `None` when everything is in the data folder.
     pub fn database(&self) -> Option<&str> {
         self.database.as_ref().map(PgServer::name)
     }
+}
+
+/// Gives journals their reserves in a data folder, and returns what other folders may have of them.
+///
+/// Errors: `Storage`: `ReserveElsewhere` unless that was asked for.
+fn with_reserves(
+    journals: &PgJournals,
+    dir: &Arc<DataDir>,
+    servers: &ServerSettings,
+) -> Result<(ReservedJournals, Vec<ReserveHolder>), NodeError> {
+    let reserved = ReservedJournals::new(journals.clone(), dir)?;
+    let holders = reserved.elsewhere()?;
+    if holders.is_empty() {
+        return Ok((reserved, holders));
+    }
+    if !servers.take_over_without_reserve {
+        return Err(StorageError::ReserveElsewhere { holders }.into());
+    }
+    for holder in &holders {
+        tracing::error!(%holder, "taken over without a reserve: what was acknowledged there may be missing");
+    }
+    Ok((reserved.without_others(), holders))
 }
 
 /// Opens the time series that are recorded, without a node: on the server that is set for them, else

@@ -257,7 +257,12 @@ impl Base {
                  or --venue as before"
             );
         }
-        account.prepare(opening, &*self.stores.records)
+        let id = opening.account_id.as_str();
+        let lacks = self.stores.lacks(id);
+        let account = account.prepare(opening, &*self.stores.records, lacks)?;
+        // It is halted, durably.
+        self.stores.forget_lacking(id)?;
+        Ok(account)
     }
 
     /// Starts the keeper of the limit over all accounts, from its last record, in a run of these

@@ -3,7 +3,7 @@
 use crate::KIND_ACCOUNT_EVENT;
 use apex_domain::account::Account;
 use apex_domain::event::{DecodeError, Recorded};
-use apex_storage::{Journal, JournalError, Record};
+use apex_storage::{Journal, JournalError, Record, Snapshot};
 use thiserror::Error;
 
 /// Why an account could not be rebuilt. None of these is mended by trying again.
@@ -31,28 +31,39 @@ pub struct Recovered {
     pub records: u64,
 }
 
-/// Rebuilds an account from its newest snapshot and the records behind it.
+/// Rebuilds an account from its newest snapshot that can be used and the records behind it: a
+/// snapshot is a short cut and never the truth, so one that cannot be used is passed over, and
+/// without any all is read.
 ///
 /// Errors: [`RecoverError`].
 pub fn recover(journal: &dyn Journal) -> Result<Recovered, RecoverError> {
-    let mut account = Account::new();
-    if let Some(snapshot) = journal.snapshot_latest()? {
-        match Account::restore(&snapshot.bytes) {
-            Ok(restored) if restored.sequence() == snapshot.sequence => account = restored,
-            // A snapshot is a short cut and never the truth: without it all is read.
-            Ok(_) => tracing::warn!(
-                snapshot.sequence,
-                "snapshot is of another sequence, ignored"
-            ),
-            Err(error) => tracing::warn!(snapshot.sequence, %error, "snapshot ignored"),
-        }
-    }
+    // Old records are moved away behind two snapshots, so the records behind the one before are there.
+    let mut account = journal.snapshots()?.find_map(restored).unwrap_or_default();
     let mut records = 0;
     for record in journal.read_from(account.sequence() + 1)? {
         fold(&mut account, &record?)?;
         records += 1;
     }
     Ok(Recovered { account, records })
+}
+
+/// Returns the account of a snapshot; `None` where it is not what an account of this build wrote.
+fn restored(snapshot: Snapshot) -> Option<Account> {
+    let sequence = snapshot.sequence;
+    match Account::restore(&snapshot.bytes) {
+        Ok(restored) if restored.sequence() == sequence => return Some(restored),
+        Ok(restored) => tracing::warn!(
+            sequence,
+            found = restored.sequence(),
+            "a snapshot is of another sequence: the one before it is used, and the records since"
+        ),
+        Err(error) => tracing::warn!(
+            sequence,
+            %error,
+            "a snapshot cannot be used: the one before it is used, and the records since"
+        ),
+    }
+    None
 }
 
 /// Folds one journal record into `account` and returns its event.

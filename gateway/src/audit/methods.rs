@@ -47,6 +47,7 @@ pub(crate) const SESSION: &str = "StrategyService/Connect";
 /// What a process records of itself.
 const OWN: &[&str] = &[
     "Node/AuditBegunAnew",
+    "Node/TookOverWithoutReserve",
     "Node/KeyCreated",
     "Node/Started",
     "Node/Stopped",

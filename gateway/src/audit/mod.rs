@@ -34,8 +34,10 @@ use tonic::Status;
 /// above a sync of a disk that works.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What one that must not be held up waits for it, where the audit says that it works.
-const SHORT_PATIENCE: Duration = Duration::from_millis(250);
+/// What one that must not be held up waits for it, where the audit says that it works. More than twice
+/// as long as the audit waits for a server that is away before it goes on in its reserve, which is
+/// what the first kill switch of an outage meets.
+const SHORT_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Bytes of a message that are kept. An order is some 200, a list of a hundred 20 KiB.
 const KEPT_BYTES: usize = 64 << 10;
@@ -279,6 +281,7 @@ impl Call<'_> {
         };
         // Records are durable in their order, so the answer's says it of both.
         if audit.ready().is_ok() && !is_durable(ticket, SHORT_PATIENCE).await {
+            audit.early();
             tracing::warn!(
                 action = self.action,
                 "answered before its record was durable"

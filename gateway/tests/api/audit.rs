@@ -19,12 +19,16 @@ struct Kept {
     held: Mutex<Vec<Durable>>,
     trouble: Mutex<Option<AuditError>>,
     lost: Mutex<u64>,
+    early: Mutex<u64>,
+    /// It works and is slow: records are durable when the test says so.
+    slow: Mutex<bool>,
 }
 
 impl Audit for Kept {
     fn append(&self, record: AuditRecord) -> Result<Ticket, AuditError> {
         let (durable, ticket) = Ticket::pair();
         match &*self.trouble.lock().unwrap() {
+            None if *self.slow.lock().unwrap() => self.held.lock().unwrap().push(durable),
             None => durable.tell(),
             Some(AuditError::Down(_)) => self.held.lock().unwrap().push(durable),
             Some(other) => return Err(other.clone()),
@@ -39,6 +43,10 @@ impl Audit for Kept {
 
     fn lost(&self) {
         *self.lost.lock().unwrap() += 1;
+    }
+
+    fn early(&self) {
+        *self.early.lock().unwrap() += 1;
     }
 
     fn figures(&self) -> AuditFigures {
@@ -122,6 +130,23 @@ async fn the_kill_switch_neither_fails_nor_waits_for_an_audit_that_does_not_work
         assert!(states.into_iter().all(|it| it == v1::TradingState::Halted));
         assert_eq!(*kept.lost.lock().unwrap(), lost);
     }
+}
+
+#[tokio::test]
+async fn a_kill_switch_that_is_answered_before_its_record_is_durable_is_counted() {
+    let (harness, kept) = audited(None).await;
+    let mut risk = RiskServiceClient::new(harness.admin().await);
+    risk.halt(halt()).await.unwrap();
+    assert_eq!(*kept.early.lock().unwrap(), 0);
+    *kept.slow.lock().unwrap() = true;
+    let again = v1::HaltRequest {
+        request_id: "halt-2".into(),
+        ..halt()
+    };
+    risk.halt(again).await.unwrap();
+    assert_eq!(*kept.early.lock().unwrap(), 1);
+    assert_eq!(*kept.lost.lock().unwrap(), 0, "it is kept all the same");
+    assert_eq!(kept.records.lock().unwrap().len(), 4);
 }
 
 #[tokio::test]

@@ -165,6 +165,10 @@ pub struct UpArgs {
     /// Accept that the audit which was kept here is not there: begin another, which says so first.
     #[arg(long, conflicts_with = "replay")]
     pub new_audit: bool,
+    /// Start although another data folder may hold what accounts acknowledged while the database was
+    /// away: these accounts start halted. For a folder that is lost, once its process has ended.
+    #[arg(long, conflicts_with = "replay")]
+    pub take_over_without_reserve: bool,
     /// Where market data comes from.
     #[arg(long, value_enum, conflicts_with = "replay")]
     pub feed: Option<Feed>,

@@ -126,6 +126,8 @@ fn settings(values: &BTreeMap<String, String>) -> Result<Settings> {
             database_url: values.get("database_url").cloned(),
             timescale_url: values.get("timescale_url").cloned(),
             redis_url: values.get("redis_url").cloned(),
+            // Never a setting that stays: a start asks for it.
+            take_over_without_reserve: false,
             s3: s3.clone(),
             journal: journal(values)?,
         },

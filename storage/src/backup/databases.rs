@@ -63,8 +63,16 @@ const fn table(holds: Holds, name: &'static str, columns: &'static str, by: By) 
 }
 
 /// In the order in which they are brought back. `journal_base` is left out: what was moved to a
-/// bucket is copied as rows. So are those that the steps of the schema make and fill.
-pub(super) const TABLES: [Table; 13] = [
+/// bucket is copied as rows. `journal_reserve` is, too: reserves come back with their folder. So are
+/// those that the steps of the schema make and fill, but for the database's identity.
+pub(super) const TABLES: [Table; 14] = [
+    // Reserves in the data folder name it.
+    table(
+        Holds::Journals,
+        IDENTITY,
+        "only_row,database_id,claims",
+        By::Whole("only_row"),
+    ),
     table(
         Holds::Journals,
         "record",
@@ -145,6 +153,9 @@ pub(super) const TABLES: [Table; 13] = [
         By::ChangingDay("ts_open_ns"),
     ),
 ];
+
+/// Which database it is: one row, which the steps of the schema make anew.
+pub(super) const IDENTITY: &str = "journal_database";
 
 /// The partitions of plain PostgreSQL; the store makes them by itself.
 pub(super) const DAYS: &str = "series_day";

@@ -19,8 +19,8 @@ use crate::port::journal::RecordRef;
 use crate::port::journals::AUDIT_JOURNAL;
 use crate::port::objects::ContentHash;
 
-/// The lock belongs to the process that uses the folder.
-const LEFT_OUT: [&str; 1] = ["lock"];
+/// The lock belongs to the process that uses the folder, and a folder that comes back is another one.
+const LEFT_OUT: [&str; 2] = ["lock", "folder.id"];
 
 /// The archive of market data in a data folder.
 const ARCHIVE: &str = "archive";

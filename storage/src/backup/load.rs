@@ -1,6 +1,6 @@
 //! Brings the rows of a backup into empty databases.
 
-use super::databases::{DAYS, DatabaseCopy, Holds, ROLLED, Slice, SliceOf, TableCopy};
+use super::databases::{DAYS, DatabaseCopy, Holds, IDENTITY, ROLLED, Slice, SliceOf, TableCopy};
 use super::manifest::Manifest;
 use super::restore::Reading;
 use super::tables::PLAIN;
@@ -175,6 +175,9 @@ impl Loading<'_> {
     }
 
     fn table(&self, table: &TableCopy) -> Result<(), StorageError> {
+        if table.name == IDENTITY {
+            self.load.empty(IDENTITY)?;
+        }
         let mut rows = self.load.copy(&table.name, &table.columns)?;
         let parts = table.slices.iter().flat_map(|slice| &slice.parts);
         for part in parts {

@@ -75,7 +75,7 @@ impl ClosingBackend for Database {
         // Five batches of the cases.
         let journals = journals.with_sizes(3_072, 8 * 3_072);
         Ok(match &self.reserve {
-            Some(dir) => Box::new(ReservedJournals::new(journals, dir)),
+            Some(dir) => Box::new(ReservedJournals::new(journals, dir).unwrap()),
             None => Box::new(journals),
         })
     }

@@ -276,7 +276,7 @@ struct WithReserve {
 impl WithReserve {
     fn journals(&self) -> Result<ReservedJournals, crate::StorageError> {
         let journals = PgJournals::new(&self.database.server())?;
-        Ok(ReservedJournals::new(journals, &self.dir))
+        ReservedJournals::new(journals, &self.dir)
     }
 }
 

@@ -114,6 +114,23 @@ pub(crate) fn write_all(file: &dyn DiskFile, mut bytes: &[u8], mut at: u64) -> i
     Ok(())
 }
 
+/// Writes a small file durably, in place of the one before. Until this returns, and after an error,
+/// that one stands.
+pub(crate) fn replace_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let building = path.with_extension("building");
+    let written = || {
+        let file = disk.open(&building, Open::Create)?;
+        write_all(&*file, bytes, 0)?;
+        file.sync_data()?;
+        disk.rename(&building, path)?;
+        disk.sync_folder(path.parent().unwrap_or(Path::new(".")))
+    };
+    written().inspect_err(|_| {
+        // A part of it would only be in the way.
+        let _ = disk.remove(&building);
+    })
+}
+
 /// Reads a whole file of at most `limit` bytes.
 pub(crate) fn read_all(disk: &dyn Disk, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = disk.open(path, Open::Read)?;

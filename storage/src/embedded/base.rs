@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::frame::u64_at;
 use super::read::file_name;
-use crate::disk::{Disk, Open, read_all, write_all};
+use crate::disk::{Disk, read_all, replace_file};
 use crate::error::{Damage, Position, StorageError};
 use crate::port::journal::{ChainHash, Head};
 
@@ -109,16 +109,6 @@ pub(crate) fn write(
     base: &Head,
 ) -> Result<(), StorageError> {
     let path = path(folder);
-    let building = path.with_extension("building");
-    let written = || {
-        let file = disk.open(&building, Open::Create)?;
-        write_all(&*file, &bytes_of(account_id, base), 0)?;
-        file.sync_data()?;
-        disk.rename(&building, &path)?;
-        disk.sync_folder(folder)
-    };
-    written().map_err(|error| {
-        let _ = disk.remove(&building);
-        StorageError::io("write", &path, error)
-    })
+    replace_file(disk, &path, &bytes_of(account_id, base))
+        .map_err(|error| StorageError::io("write", &path, error))
 }

@@ -8,6 +8,7 @@
 //!                                 reserve.spare         the segment for a full disk
 //!                                 *.building            a spare in the making
 //!               reserve/<account>/next.spare              for a journal whose server is away (`reserve.rs`)
+//!               folder.id                             made at random, once (`folder_id.rs`)
 //!               snapshots/<account>/<sequence>.snap
 //!               records/<table>.tbl                   and zz_changes.log, of changes over several tables
 //!               objects/                              closed segments: `closed.rs`
@@ -27,6 +28,7 @@ mod base;
 mod closed;
 mod closing;
 mod data_dir;
+mod folder_id;
 mod frame;
 mod journal;
 mod journals;

@@ -113,11 +113,12 @@ impl ReserveFile {
         &self.folder
     }
 
-    /// Returns the bytes that frames may still take.
+    /// Returns the bytes that frames may still take; 0 where there was no space to make it anew.
     pub(crate) fn left_bytes(&self) -> u64 {
         match &self.active {
             Some(active) => active.bytes.saturating_sub(active.used_bytes),
-            None => self.spare.bytes,
+            None if self.spare.is_ready() => self.spare.bytes,
+            None => 0,
         }
     }
 

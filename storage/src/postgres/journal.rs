@@ -3,13 +3,14 @@
 use super::base;
 use super::closing::{KEPT_BYTES, Leaving, SEGMENT_BYTES};
 use super::group::{Batch, Group, Row};
-use super::locks::Locks;
-use super::read::{Frames, chain_of_row};
+use super::locks::{Guard, Locks};
+use super::owners::{self, Keeper};
+use super::read::Frames;
 use super::schema;
 use super::server::PgServer;
 use super::snapshots;
 use crate::StorageError;
-use crate::embedded::{ClosedSegments, FrameBuilder, MAX_FRAME_BYTES, check_journal_name, genesis};
+use crate::embedded::{ClosedSegments, FrameBuilder, MAX_FRAME_BYTES, check_journal_name};
 use crate::port::journal::{
     Closed, ClosingJob, DurableSequence, Head, Journal, JournalState, RecordIter, Snapshot,
     SnapshotIter, Unit,
@@ -106,27 +107,49 @@ impl PgJournals {
     /// # Errors
     /// `BadName`; `Locked` while another connection has it open; `Unavailable`.
     pub fn open(&self, account_id: &str) -> Result<PgJournal, StorageError> {
+        self.open_with(account_id, None)
+    }
+
+    /// As [`PgJournals::open`], for an owner with a reserve.
+    ///
+    /// # Errors
+    /// As [`PgJournals::open`], and `ReserveElsewhere`.
+    pub(super) fn open_with(
+        &self,
+        account_id: &str,
+        keeper: Option<&Keeper>,
+    ) -> Result<PgJournal, StorageError> {
         check_journal_name(account_id)?;
         let is_new = lock(&self.open).insert(account_id.to_owned());
         if !is_new {
             return Err(self.locked(account_id, format!("this process ({})", std::process::id())));
         }
-        let opened = self.open_free(account_id);
+        let opened = self.open_free(account_id, keeper);
         if opened.is_err() {
             lock(&self.open).remove(account_id);
         }
         opened
     }
 
-    fn open_free(&self, account_id: &str) -> Result<PgJournal, StorageError> {
+    fn open_free(
+        &self,
+        account_id: &str,
+        keeper: Option<&Keeper>,
+    ) -> Result<PgJournal, StorageError> {
         let (locks, id) = (self.locks.clone(), account_id.to_owned());
         let is_free = self.server.wait(async move { locks.take(&id).await })?;
         if !is_free {
             return Err(self.locked(account_id, self.owner_of(account_id)?));
         }
-        match self.take_over(account_id) {
+        match self.take_over_with(account_id, keeper) {
             Ok(mut journal) => {
                 journal.is_locked = true;
+                let (locks, id) = (self.locks.clone(), account_id.to_owned());
+                let guard = Guard::Epoch(journal.epoch);
+                self.server.wait(async move {
+                    locks.guard(&id, guard).await;
+                    Ok(())
+                })?;
                 Ok(journal)
             }
             Err(error) => {
@@ -141,25 +164,20 @@ impl PgJournals {
     /// # Errors
     /// `BadName`, `Unavailable`, `Damaged`.
     pub fn take_over(&self, account_id: &str) -> Result<PgJournal, StorageError> {
+        self.take_over_with(account_id, None)
+    }
+
+    fn take_over_with(
+        &self,
+        account_id: &str,
+        keeper: Option<&Keeper>,
+    ) -> Result<PgJournal, StorageError> {
         check_journal_name(account_id)?;
-        let (on, id) = (self.server.clone(), account_id.to_owned());
+        let (on, id, keeper) = (self.server.clone(), account_id.to_owned(), keeper.cloned());
         let (epoch, head, base) = self.server.wait(async move {
             let client = on.shared().await?;
-            let owner = format!("process {}", std::process::id());
-            let empty = genesis(&id);
-            let take = "
-                INSERT INTO journal_account AS account (account_id, epoch, sequence, chain, owner)
-                VALUES ($1, 1, 0, $2, $3)
-                ON CONFLICT (account_id) DO UPDATE
-                SET epoch = account.epoch + 1, owner = excluded.owner, opened_at = now()
-                RETURNING epoch, sequence, chain";
-            let row = on
-                .query_one(&client, take, &[&id, &&empty.0[..], &owner])
-                .await?;
-            let (epoch, sequence, chain): (i64, i64, Vec<u8>) =
-                (row.get(0), row.get(1), row.get(2));
-            let base = base::read(&on, &client, &id).await?;
-            Ok((epoch, chain_of_row(&id, sequence, &chain)?, base))
+            let (epoch, head) = owners::take(&on, &client, &id, keeper.as_ref()).await?;
+            Ok((epoch, head, base::read(&on, &client, &id).await?))
         })?;
         if base.sequence > 0 {
             if self.objects.is_none() {
@@ -217,12 +235,8 @@ impl PgJournals {
 
     fn owner_of(&self, account_id: &str) -> Result<String, StorageError> {
         let (on, id) = (self.server.clone(), account_id.to_owned());
-        self.server.wait(async move {
-            let client = on.shared().await?;
-            let asked = "SELECT owner FROM journal_account WHERE account_id = $1";
-            let row = on.query_opt(&client, asked, &[&id]).await?;
-            Ok(row.map_or_else(|| "another process".to_owned(), |row| row.get(0)))
-        })
+        self.server
+            .wait(async move { owners::name(&on, &id).await })
     }
 
     fn unlock(&self, account_id: &str) {

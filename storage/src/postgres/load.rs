@@ -74,6 +74,14 @@ impl Load {
         }
     }
 
+    /// Takes away what the steps of the schema have put into a table.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub fn empty(&self, table: &str) -> Result<(), StorageError> {
+        self.run(&format!("DELETE FROM {table}"))
+    }
+
     /// Begins to bring rows of a table.
     ///
     /// # Errors

@@ -2,11 +2,12 @@
 //!
 //! They keep a second process from starting by mistake; what keeps a predecessor from writing is the
 //! epoch of each journal. With a lost connection they go, so that a dead process locks nobody out,
-//! and a living one takes them again as soon as the server is back.
+//! and a living one takes them again as soon as the server is back, unless another has had them
+//! meanwhile: that one may have ended, and whoever follows it must find them free.
 
 use super::server::PgServer;
 use crate::StorageError;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -31,10 +32,20 @@ struct Inner {
     state: Mutex<State>,
 }
 
+/// What tells that another process has had a lock since.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Guard {
+    /// The key is an account, whose owner has this epoch.
+    Epoch(i64),
+    /// The key is a whole database, which was taken so many times.
+    Claims(i64),
+}
+
 struct State {
     /// Holds the locks; `None` only while it is dropped.
     client: Option<Client>,
-    wanted: BTreeSet<String>,
+    /// With what tells whether they are still ours; `None` before that is known.
+    wanted: BTreeMap<String, Option<Guard>>,
     /// Of those, what the connection has.
     held: BTreeSet<String>,
 }
@@ -55,7 +66,7 @@ impl Locks {
             server: server.clone(),
             state: Mutex::new(State {
                 client: Some(client),
-                wanted: BTreeSet::new(),
+                wanted: BTreeMap::new(),
                 held: BTreeSet::new(),
             }),
         });
@@ -69,26 +80,24 @@ impl Locks {
         self.inner.restore(&mut state).await?;
         let is_taken = self.inner.try_take(&mut state, key).await?;
         if is_taken {
-            state.wanted.insert(key.to_owned());
+            state.wanted.insert(key.to_owned(), None);
         }
         Ok(is_taken)
+    }
+
+    /// Says by what it is seen that another process has had a lock of ours since it was lost.
+    pub async fn guard(&self, key: &str, guard: Guard) {
+        let mut state = self.inner.state.lock().await;
+        if let Some(known) = state.wanted.get_mut(key) {
+            *known = Some(guard);
+        }
     }
 
     /// Gives a lock back.
     pub async fn give_back(&self, key: &str) {
         let mut state = self.inner.state.lock().await;
         state.wanted.remove(key);
-        if state.held.remove(key)
-            && let Some(client) = &state.client
-        {
-            let unlock = "SELECT pg_advisory_unlock($1, hashtext(current_schema() || '/' || $2))";
-            // A lost connection has given it up by itself.
-            let _ = self
-                .inner
-                .server
-                .execute(client, unlock, &[&SPACE, &key])
-                .await;
-        }
+        self.inner.unlock(&mut state, key).await;
     }
 }
 
@@ -100,12 +109,70 @@ impl Inner {
             state.client = Some(self.server.connection().await?);
             state.held.clear();
         }
-        let missing: Vec<String> = state.wanted.difference(&state.held).cloned().collect();
-        for key in missing {
-            // Until the server has noticed the end of the lost connection that still has it.
-            self.try_take(state, &key).await?;
+        let wanted = state
+            .wanted
+            .iter()
+            .filter(|(key, _)| !state.held.contains(*key));
+        let missing: Vec<(String, Option<Guard>)> =
+            wanted.map(|(key, guard)| (key.clone(), *guard)).collect();
+        for (key, guard) in missing {
+            // Not taken until the server has noticed the end of the lost connection that still has
+            // it. Looked at again behind that: another may have had it just before.
+            if self.is_ours(state, &key, guard).await?
+                && self.try_take(state, &key).await?
+                && self.is_ours(state, &key, guard).await?
+            {
+                continue;
+            }
+            if !state.wanted.contains_key(&key) {
+                self.unlock(state, &key).await;
+            }
         }
         Ok(())
+    }
+
+    /// Looks whether nobody has had a lost lock since. It is not wanted any more where somebody has.
+    async fn is_ours(
+        &self,
+        state: &mut State,
+        key: &str,
+        guard: Option<Guard>,
+    ) -> Result<bool, StorageError> {
+        let (Some(guard), Some(client)) = (guard, &state.client) else {
+            return Ok(true);
+        };
+        let row = match guard {
+            Guard::Epoch(_) => {
+                let asked = "SELECT epoch FROM journal_account WHERE account_id = $1";
+                self.server.query_opt(client, asked, &[&key]).await?
+            }
+            Guard::Claims(_) => {
+                let asked = "SELECT claims FROM journal_database";
+                self.server.query_opt(client, asked, &[]).await?
+            }
+        };
+        let (Guard::Epoch(ours) | Guard::Claims(ours)) = guard;
+        let is_ours = row.is_none_or(|row| row.get::<_, i64>(0) <= ours);
+        if !is_ours {
+            tracing::error!(
+                key,
+                database = self.server.name(),
+                "another process has taken this over while the connection was lost: its lock is not \
+                 taken again"
+            );
+            state.wanted.remove(key);
+        }
+        Ok(is_ours)
+    }
+
+    async fn unlock(&self, state: &mut State, key: &str) {
+        if state.held.remove(key)
+            && let Some(client) = &state.client
+        {
+            let unlock = "SELECT pg_advisory_unlock($1, hashtext(current_schema() || '/' || $2))";
+            // A lost connection has given it up by itself.
+            let _ = self.server.execute(client, unlock, &[&SPACE, &key]).await;
+        }
     }
 
     async fn try_take(&self, state: &mut State, key: &str) -> Result<bool, StorageError> {

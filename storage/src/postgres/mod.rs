@@ -29,6 +29,7 @@ mod journal;
 mod journals;
 mod load;
 mod locks;
+mod owners;
 mod read;
 mod record_changes;
 mod records;

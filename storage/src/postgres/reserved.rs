@@ -11,15 +11,20 @@
 //! While it is so the state is `Away`: new orders are refused where they are decided, since an
 //! intent belongs on the server before it leaves. What was decided in the second before that was
 //! noticed stands in the middle of the chain and goes with it.
+//!
+//! The database says which data folders may hold a reserve (`owners.rs`), and a reserve says of which
+//! database it is (`reserved/place.rs`): neither is left out of sight when the other comes back.
 
 use super::journal::{PgJournal, PgJournals};
+use super::owners::{self, Keeper};
 use crate::StorageError;
 use crate::embedded::{FrameBuilder, Kept, MAX_FRAME_BYTES, ReserveFile, waiting_in_reserve};
+use crate::error::ReserveHolder;
 use crate::port::journal::{
     Class, Closed, ClosingJob, DurableSequence, Head, Journal, JournalState, RecordIter, RecordRef,
     Snapshot, SnapshotIter, Unit,
 };
-use crate::port::journals::Journals;
+use crate::port::journals::{AUDIT_JOURNAL, Journals};
 use crate::verify::VerifyReport;
 use crate::{DataDir, Record};
 use std::collections::{BTreeMap, VecDeque};
@@ -30,10 +35,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 mod drain;
+mod place;
 #[cfg(test)]
 mod tests;
 
-use drain::rows;
+use drain::{DRAINING, rows};
 
 /// How long a commit waits for the server before it goes into the reserve. A commit takes
 /// milliseconds; one second is what a cancel may wait, and longer than a failover of a connection.
@@ -43,26 +49,76 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// goes there as well, some thousand orders at the highest rate.
 const RESERVE_BYTES: u64 = 8 << 20;
 
-/// How long one look at a server that is back may take from the account's commits.
-const DRAINING: Duration = Duration::from_millis(100);
+/// As [`PATIENCE`], of the audit: the kill switch is answered once its record is durable, and an
+/// account that has found the server to be away is done with it in milliseconds.
+const AUDIT_PATIENCE: Duration = Duration::from_millis(200);
 
 /// The journals of a database, each with a reserve in a data folder.
 #[derive(Debug, Clone)]
 pub struct ReservedJournals {
     journals: PgJournals,
     dir: Arc<DataDir>,
+    keeper: Keeper,
     reserve_bytes: u64,
 }
 
 impl ReservedJournals {
     /// Keeps the reserves of journals in a folder that this process has taken. The server should
     /// be told never to give up ([`super::ServerOptions::give_up`]): nobody waits for it here.
-    pub fn new(journals: PgJournals, dir: &Arc<DataDir>) -> ReservedJournals {
-        ReservedJournals {
+    ///
+    /// # Errors
+    /// - `ReserveOfOther`: the folder holds a reserve of another database;
+    /// - `Damaged`, `NewerVersion` of a reserve; `Damaged` of the folder's id;
+    /// - `Unavailable`, `Full`, `Io`.
+    pub fn new(journals: PgJournals, dir: &Arc<DataDir>) -> Result<ReservedJournals, StorageError> {
+        let keeper = Keeper {
+            folder_id: dir.id()?,
+            folder: place::folder_name(dir.root()),
+            without_others: false,
+        };
+        let server = journals.server();
+        let id = server.wait(owners::database_id(server.clone()))?;
+        place::belong(dir, &id, server.name())?;
+        Ok(ReservedJournals {
             journals,
             dir: dir.clone(),
+            keeper,
             reserve_bytes: RESERVE_BYTES,
-        }
+        })
+    }
+
+    /// Returns the other data folders that may hold a reserve, by account: an owner has used them
+    /// and has not come to an orderly end with everything on the server.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub fn elsewhere(&self) -> Result<Vec<ReserveHolder>, StorageError> {
+        let (on, id) = (
+            self.journals.server().clone(),
+            self.keeper.folder_id.clone(),
+        );
+        let asked = async move { owners::elsewhere(&on, &id).await };
+        self.journals.server().wait(asked)
+    }
+
+    /// Takes accounts over even where another folder may hold a reserve of them. Whoever does that
+    /// halts them first of all, and then calls [`ReservedJournals::forget_elsewhere`].
+    #[must_use]
+    pub fn without_others(mut self) -> ReservedJournals {
+        self.keeper.without_others = true;
+        self
+    }
+
+    /// Forgets the other folders of an account that was taken over without them: what it lacks is
+    /// accounted for, durably.
+    ///
+    /// # Errors
+    /// `Unavailable`; the next start on another folder then asks again.
+    pub fn forget_elsewhere(&self, account_id: &str) -> Result<(), StorageError> {
+        let (on, id) = (self.journals.server().clone(), account_id.to_owned());
+        let folder_id = self.keeper.folder_id.clone();
+        let forgetting = async move { owners::forget_others(&on, &id, &folder_id).await };
+        self.journals.server().wait(forgetting)
     }
 
     /// Returns the first and last record that wait in the reserve of each account in a data folder:
@@ -85,14 +141,20 @@ impl ReservedJournals {
     ///
     /// # Errors
     /// - as [`PgJournals::open`];
+    /// - `ReserveElsewhere`: another folder may hold a reserve; nothing was changed;
     /// - `ReserveConflict`: another owner has written since the reserve was left;
     /// - `Full` without space for a reserve; `Damaged`, `NewerVersion` of the reserve.
     pub fn open(&self, account_id: &str) -> Result<ReservedJournal, StorageError> {
-        let server = self.journals.open(account_id)?;
+        let server = self.journals.open_with(account_id, Some(&self.keeper))?;
         let (reserve, left) = ReserveFile::open(&self.dir, account_id, self.reserve_bytes)?;
         let head = server.head();
         let mut journal = ReservedJournal {
             largest_frame: MAX_FRAME_BYTES.min(self.reserve_bytes as usize),
+            patience: match account_id {
+                AUDIT_JOURNAL => AUDIT_PATIENCE,
+                _ => PATIENCE,
+            },
+            folder_id: self.keeper.folder_id.clone(),
             server,
             reserve,
             head,
@@ -101,6 +163,7 @@ impl ReservedJournals {
             kept: VecDeque::new(),
             sent: None,
             away_since: None,
+            slow_at: None,
             exhausted: false,
             broken: None,
         };
@@ -141,6 +204,10 @@ pub struct ReservedJournal {
     /// Its head is what the server is known to have.
     server: PgJournal,
     reserve: ReserveFile,
+    /// Of the data folder with the reserve.
+    folder_id: String,
+    /// How long a commit waits for the server.
+    patience: Duration,
     largest_frame: usize,
     /// The end of what is durable, on the server or here.
     head: Head,
@@ -152,6 +219,8 @@ pub struct ReservedJournal {
     sent: Option<Sent>,
     /// Since when the server is away; `None` while it answers.
     away_since: Option<Instant>,
+    /// When it last answered, and then had no answer to the rest in time.
+    slow_at: Option<Instant>,
     /// A unit did not fit into the reserve: nothing is taken until the server is back.
     exhausted: bool,
     broken: Option<StorageError>,
@@ -164,6 +233,35 @@ impl fmt::Debug for ReservedJournal {
             .field("head", &self.head)
             .field("kept", &self.kept.len())
             .finish_non_exhaustive()
+    }
+}
+
+impl Drop for ReservedJournal {
+    fn drop(&mut self) {
+        if self.away_since.is_some() && self.broken.is_none() {
+            // A server that is slow, or just back, may have everything a moment later.
+            let drained = self.drain(PATIENCE, PATIENCE);
+            let _ = self.note(drained);
+        }
+        // What was acknowledged here alone is said to be here. Else any folder does for the next owner.
+        if self.away_since.is_some() || self.broken.is_some() || !self.kept.is_empty() {
+            return;
+        }
+        let (server, id) = (self.server.server(), self.server.account_id().to_owned());
+        let is_empty = owners::is_empty(
+            server.clone(),
+            id,
+            self.folder_id.clone(),
+            self.server.epoch() as i64,
+        );
+        if let Err(error) = server.wait_for(PATIENCE, is_empty) {
+            tracing::warn!(
+                account_id = self.server.account_id(),
+                %error,
+                "the database could not be told that this folder's reserve is empty: the next start \
+                 is expected on this folder"
+            );
+        }
     }
 }
 
@@ -230,7 +328,7 @@ impl ReservedJournal {
     fn store_on_server(&mut self, frame: &Kept) -> Result<bool, StorageError> {
         let trouble = match self.server.hand_over(frame.after, rows([frame])) {
             Err(trouble) => trouble,
-            Ok(outcome) => match outcome.recv_timeout(PATIENCE) {
+            Ok(outcome) => match outcome.recv_timeout(self.patience) {
                 Ok(Ok(())) => {
                     self.server.stored(frame.after);
                     return Ok(true);
@@ -244,7 +342,7 @@ impl ReservedJournal {
                         outcome,
                     });
                     let server = self.server.server();
-                    server.unavailable("a commit has no answer within a second")
+                    server.unavailable("a commit has no answer in time")
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     self.server.server().unavailable("the writer has ended")
@@ -368,10 +466,11 @@ impl Journal for ReservedJournal {
         if self.away_since.is_none() {
             return JournalState::Ready;
         }
-        let bytes_left = self.reserve.left_bytes();
-        if self.exhausted || bytes_left < FrameBuilder::empty_length() as u64 {
+        // That it is away was told before anything can have been refused for want of room.
+        if self.exhausted {
             return JournalState::Full;
         }
+        let bytes_left = self.reserve.left_bytes();
         JournalState::Away { bytes_left }
     }
 

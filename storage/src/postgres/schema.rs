@@ -27,6 +27,10 @@ const STEPS: &[(&str, &str)] = &[
         "V4__journal_base",
         include_str!("../../migrations/0004_journal_base.sql"),
     ),
+    (
+        "V5__journal_reserve",
+        include_str!("../../migrations/0005_journal_reserve.sql"),
+    ),
 ];
 
 /// The advisory lock that two migrations at once meet at. Any constant does.

@@ -1,6 +1,7 @@
 //! Whose a database is, and the PostgreSQL schemas that keep runs in one database apart.
 
-use super::locks::{Locks, SPACE};
+use super::locks::{Guard, Locks, SPACE};
+use super::schema;
 use super::server::PgServer;
 use crate::StorageError;
 use std::fmt;
@@ -37,14 +38,19 @@ impl PgServer {
     /// Takes the database, or its space, for this process.
     ///
     /// # Errors
-    /// `Locked` while another process has it; `Unavailable`.
+    /// `Locked` while another process has it; `Setting`, `NewerVersion` of the schema;
+    /// `Unavailable`.
     pub fn claim(&self) -> Result<Claim, StorageError> {
         let on = self.clone();
         let locks = self.wait(async move {
-            let locks = Locks::on(&on, on.connection().await?);
+            let client = on.connection().await?;
+            schema::check(&on, &client).await?;
+            let locks = Locks::on(&on, client);
             let begun = Instant::now();
             loop {
                 if locks.take(WHOLE).await? {
+                    let claims = count_claim(&on).await?;
+                    locks.guard(WHOLE, Guard::Claims(claims)).await;
                     return Ok(locks);
                 }
                 if begun.elapsed() > ENDING {
@@ -115,6 +121,13 @@ pub(super) async fn make(server: &PgServer, client: &Client) -> Result<(), Stora
         server.execute(client, &make, &[]).await?;
     }
     Ok(())
+}
+
+/// Counts that this process has taken the database, and returns how many have by now.
+async fn count_claim(server: &PgServer) -> Result<i64, StorageError> {
+    let client = server.shared().await?;
+    let count = "UPDATE journal_database SET claims = claims + 1 RETURNING claims";
+    Ok(server.query_one(&client, count, &[]).await?.get(0))
 }
 
 async fn holder(server: &PgServer, client: &Client) -> Result<String, StorageError> {

@@ -327,3 +327,48 @@ fn many_who_ask_a_server_that_is_away_wait_no_longer_than_one() {
     postgres.resume();
     assert_eq!(records.get("starts", "paper").expect("it is back"), None);
 }
+
+/// Opens what another process has, once its connection is lost and its lock is free.
+fn open_once_free(journals: &PgJournals) -> PgJournal {
+    let begun = Instant::now();
+    loop {
+        match journals.open("paper") {
+            Ok(journal) => return journal,
+            Err(StorageError::Locked { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "it is locked");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn an_idle_owner_that_was_taken_over_does_not_take_its_locks_again() {
+    let Some(postgres) = here(Postgres::start()) else {
+        return;
+    };
+    let proxy = Proxy::start(postgres.port()).expect("a proxy starts");
+    let cut_off = connect(&through(&proxy, &postgres));
+    let _claim = cut_off.claim().expect("it is free");
+    let journals = PgJournals::new(&cut_off).expect("the tables are there");
+    let _idle = journals.open("paper").expect("it opens");
+    proxy.set_refusing(true);
+    proxy.cut();
+    let other = connect(&postgres.url());
+    let claim = other
+        .claim()
+        .expect("it is free once the connection is lost");
+    let others = PgJournals::new(&other).expect("the tables are there");
+    drop((open_once_free(&others), claim));
+    // The first is back, and looks after its locks.
+    proxy.set_refusing(false);
+    let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted";
+    let until = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < until {
+        let held = postgres.query("apex", held).expect("it answers");
+        assert_eq!(held, "0", "a lock was taken again");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    other.claim().expect("it is free");
+    others.open("paper").expect("it is free");
+}

@@ -2,9 +2,10 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 #[derive(Debug, Default)]
 struct Wires {
@@ -16,6 +17,8 @@ struct Wires {
     /// What is asked with this in it is answered so, and never reaches the server.
     refusal: Mutex<Option<(&'static [u8], Vec<u8>)>>,
     cuts: AtomicUsize,
+    /// By how much the server's answers come late.
+    delay_ms: AtomicU64,
     ended: AtomicBool,
 }
 
@@ -85,6 +88,14 @@ impl Proxy {
         self.wires.refuse.store(refusing, Ordering::SeqCst);
     }
 
+    /// Lets each answer of the server come so much later; whole milliseconds.
+    pub fn delay_answers(&self, by: Duration) {
+        // A test's delay fits.
+        self.wires
+            .delay_ms
+            .store(by.as_millis() as u64, Ordering::SeqCst);
+    }
+
     /// Returns how many answers were swallowed.
     pub fn swallowed(&self) -> usize {
         self.wires.cuts.load(Ordering::SeqCst)
@@ -126,6 +137,10 @@ fn connect(wires: &Arc<Wires>, client: TcpStream, to: u16) -> io::Result<()> {
     let of_server = wires.clone();
     thread::spawn(move || {
         forward(server, client, |_| {
+            let late = Duration::from_millis(of_server.delay_ms.load(Ordering::SeqCst));
+            if !late.is_zero() {
+                thread::sleep(late);
+            }
             let down = |left: usize| left.checked_sub(1);
             let left = of_server
                 .swallow

@@ -12,7 +12,9 @@ impl Shell {
         self.sending.go_on(venue, &mut self.kill_switch);
         let waited = self.sending.len();
         let mut not_sent = 0_u64;
-        while let Some(held) = self.outbox.pop_ready() {
+        let mut kept_back = 0_u64;
+        while let Some(mut held) = self.outbox.pop_ready() {
+            kept_back += self.keep_back(&mut held.commands);
             not_sent += self.send(held.commands, held.kills);
             match held.answer {
                 // A caller that has gone away in the meantime can ask by its id.
@@ -30,6 +32,13 @@ impl Shell {
                 let _ = self.args.events.try_publish_batch(&held.events);
             }
         }
+        if kept_back > 0 {
+            tracing::warn!(
+                account_id = %self.account_id, kept_back,
+                "orders that the account made by itself wait for the journal's server: another owner may \
+                 have the account, and do the same"
+            );
+        }
         let waits = self.sending.len();
         if not_sent > 0 || waits > waited {
             let account_id = &self.account_id;
@@ -39,6 +48,25 @@ impl Shell {
                 tracing::info!(%account_id, not_sent, "no venue session yet: the orders are asked for once it stands");
             }
         }
+    }
+
+    /// Takes the new orders out that must not leave while the journal's server is away, and returns how
+    /// many these are. Their intents are in the reserve alone: only once the server has them is it
+    /// known that nobody else owns the account. The account asks the venue about them like about any
+    /// that was lost on its way, hears that it never had them, and sends them once it may.
+    fn keep_back(&self, commands: &mut Vec<VenueCommand>) -> u64 {
+        if !self.server_away {
+            return 0;
+        }
+        let before = commands.len();
+        commands.retain(|command| match command {
+            VenueCommand::New(order) => self.args.account.may_leave_away(order),
+            VenueCommand::Amend { .. }
+            | VenueCommand::Cancel { .. }
+            | VenueCommand::CancelForeign { .. }
+            | VenueCommand::Query { .. } => true,
+        });
+        (before - commands.len()) as u64
     }
 
     /// Returns true while cancels wait for room in the venue's session.

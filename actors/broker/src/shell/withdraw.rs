@@ -3,12 +3,14 @@
 //! A new order may leave only once its intent is on the server: one that is durable in the reserve
 //! alone would be unknown to whoever takes the account over. So the orders and amends of callers
 //! that wait here are taken back. None of them has left, which is proof enough to end each as the
-//! venue's own refusal would: in events, behind the intent that they end. Cancels, what the account
-//! sends by itself (a stop that triggers, a closing order) and answers to questions go on.
+//! venue's own refusal would: in events, behind the intent that they end. So are the orders of
+//! closings, which are decided again a second later, now with orders that nobody can double. What
+//! else the account sends by itself (a stop that triggers, a leg of a list) is kept back as it is,
+//! see `release.rs`. Cancels and answers to questions go on.
 
 use super::{Answer, Held, Shell};
 use apex_bus::message::CommandError;
-use apex_domain::account::{AccountInput, Reply};
+use apex_domain::account::{Account, AccountInput, Reply};
 use apex_domain::order::{Order, OrderKey, OrderStatus};
 use apex_domain::risk::ReasonCode;
 use apex_domain::venue::{EndReason, RejectReason, VenueCommand, VenueEnd, VenueReport};
@@ -21,7 +23,7 @@ const WHY: &str = "not sent: the journal's database server stopped answering";
 /// What was taken back.
 #[derive(Default)]
 struct Withdrawn {
-    /// Orders of callers that are new, sent or not.
+    /// Orders of callers that are new, to be sent or to wait here.
     orders: BTreeSet<ClientOrderId>,
     /// What would have left for a new order.
     new: BTreeSet<ClientOrderId>,
@@ -36,11 +38,15 @@ impl Shell {
         for held in self.outbox.iter_mut().filter(|held| held.adds) {
             back.take(held);
         }
+        let account = &self.args.account;
+        for held in self.outbox.iter_mut().filter(|held| !held.adds) {
+            back.take_closing(held, account);
+        }
         for held in self.outbox.iter_mut() {
             back.correct(held);
         }
         let (orders, amends) = (back.orders.len(), back.amended.len());
-        if orders + amends == 0 {
+        if orders + amends + back.new.len() == 0 {
             return;
         }
         tracing::warn!(
@@ -119,6 +125,17 @@ impl Withdrawn {
         if amends || self.new.len() > new {
             *answer = Err(CommandError::NotSent);
         }
+    }
+
+    /// Takes back the orders of closings: they were not made for two owners.
+    fn take_closing(&mut self, held: &mut Held, account: &Account) {
+        held.commands.retain(|command| match command {
+            VenueCommand::New(order) if account.closes(&order.client_order_id) => {
+                self.new.insert(order.client_order_id.clone());
+                false
+            }
+            _ => true,
+        });
     }
 
     /// Brings what was decided behind that in line: the same request again was answered from the

@@ -20,7 +20,7 @@ use apex_domain::order::{
     AmendOrder, Order, OrderKey, OrderStatus, OrderTerms, OrderType, SubmitOrder, TimeInForce,
 };
 use apex_domain::risk::{MarketView, ReasonCode, TradingState};
-use apex_domain::venue::{VenueCommand, VenueReport};
+use apex_domain::venue::{NewOrder, VenueCommand, VenueReport};
 use apex_domain::{
     AccountId, ClientOrderId, Currency, Price, Quantity, RequestId, StrategyId, UnixNanos,
     VenueOrderId,
@@ -82,6 +82,16 @@ impl HandVenue {
     /// What was taken, for example `cancel a`.
     pub fn sent(&self) -> Vec<String> {
         self.0.lock().unwrap().0.iter().map(name).collect()
+    }
+
+    /// New orders that were taken.
+    pub fn news(&self) -> Vec<NewOrder> {
+        let state = self.0.lock().unwrap();
+        let news = state.0.iter().filter_map(|command| match command {
+            VenueCommand::New(order) => Some(order.clone()),
+            _ => None,
+        });
+        news.collect()
     }
 
     /// Takes nothing from here on, or again.

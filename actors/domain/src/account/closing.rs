@@ -80,7 +80,7 @@ pub(super) struct Attempts {
 pub(super) struct Target {
     pub instrument_id: InstrumentId,
     strategy_id: StrategyId,
-    side: PositionSide,
+    pub side: PositionSide,
     pub quantity: i64,
 }
 
@@ -252,9 +252,14 @@ impl Account {
                 gave_up = true;
             } else if barren.is_some_and(|barren| step.now.since(barren.last_at) < RETRY_NS) {
                 waits = true;
-            } else if let Some(size) = self.closable_size(&target, &mut coins)
-                && let Some(request) = self.closing_order(closing, &mut number, &target, size)
-            {
+            } else if let Some(size) = self.closable_size(&target, &mut coins) {
+                let Some(size) = self.size_now(&target, size) else {
+                    waits = true;
+                    continue;
+                };
+                let Some(request) = self.closing_order(closing, &mut number, &target, size) else {
+                    continue;
+                };
                 let market = self.reference_of(&target.instrument_id);
                 // A denied one counts as an attempt.
                 self.take_acceptable(step, Box::new(request), market);
@@ -323,8 +328,9 @@ impl Account {
             limit_price: None,
             time_in_force: TimeInForce::Ioc,
             post_only: false,
-            // The position of all strategies together may be smaller, or the other way round.
-            reduce_only: false,
+            // The position of all strategies together may be smaller, or the other way round. While
+            // another owner may close as well, its size is no more than that.
+            reduce_only: self.asked.away,
             tags: String::new(),
             misfit: None,
             terms: OrderTerms {

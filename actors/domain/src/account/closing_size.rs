@@ -36,6 +36,25 @@ impl Account {
         Some(Quantity(size))
     }
 
+    /// Returns how much of `size` may be closed now. While the journal's server is away another owner
+    /// may close as well, and two must not turn the position: then it is what brings the position
+    /// that the venue has nearer to zero, where the venue holds an order to that. `None` where that is
+    /// less than it takes, or it does not: that part waits.
+    pub(super) fn size_now(&self, target: &Target, size: Quantity) -> Option<Quantity> {
+        if !self.asked.away {
+            return Some(size);
+        }
+        let instrument = self.instruments.get(&target.instrument_id)?;
+        let net = self.position_of(&target.instrument_id, target.side);
+        let open = match (target.quantity > 0) == (net.quantity > 0) {
+            true => i64::try_from(net.quantity.unsigned_abs()).unwrap_or(i64::MAX),
+            false => 0,
+        };
+        let size = Quantity(size.0.min(open));
+        let is_held = !instrument.rules.lacks.reduce_only;
+        (is_held && size.0 > 0 && size.0 >= self.smallest_size(instrument)).then_some(size)
+    }
+
     /// As for every other sell.
     fn needs_coins(&self, instrument: &Instrument) -> bool {
         instrument.kind == InstrumentKind::Spot

@@ -2,9 +2,9 @@
 //!
 //! A venue may lack an order type or a time in force; the account then holds the order and does
 //! it itself. Everything that such an order has come to is an event, so that a restart finds a
-//! trailing stop where it was. While trading is halted, or before the account agrees with its
-//! venue, nothing leaves: the order keeps waiting, and looks at the market again when trading
-//! goes on.
+//! trailing stop where it was. While trading is halted, while the journal's server is away, and
+//! before the account agrees with its venue, nothing leaves: the order keeps waiting, and looks at
+//! the market again when trading goes on.
 
 use super::machine::{Account, Step};
 use crate::event::Event;
@@ -42,10 +42,11 @@ impl Account {
         }
     }
 
-    /// Returns true when what waits here may leave: trading is not halted, and what the account
-    /// believes to hold is what its venue says.
+    /// Returns true when what waits here may leave: trading is not halted, what the account believes
+    /// to hold is what its venue says, and nobody else can own the account.
     pub(super) fn may_send(&self) -> bool {
-        self.trading_state != TradingState::Halted && self.is_reconciled()
+        let is_halted = self.trading_state == TradingState::Halted;
+        !is_halted && !self.asked.away && self.is_reconciled()
     }
 
     /// Shows the market to an order that is held here.

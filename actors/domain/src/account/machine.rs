@@ -11,7 +11,7 @@ use super::strangers::Strangers;
 use super::types::{AccountInput, Effects, ExecutionRecord, Refusal, Reply};
 use crate::event::{AccountMode, Event, PositionMode, Recorded};
 use crate::hash;
-use crate::id::{AccountId, Currency, ExecId, InstrumentId, OrderId, VenueOrderId};
+use crate::id::{AccountId, ClientOrderId, Currency, ExecId, InstrumentId, OrderId, VenueOrderId};
 use crate::instrument::Instrument;
 use crate::money::Money;
 use crate::number::Decimal;
@@ -22,6 +22,7 @@ use crate::reconcile::Reconciler;
 use crate::risk::platform::PlatformShare;
 use crate::risk::{Limits, TradingState};
 use crate::time::UnixNanos;
+use crate::venue::NewOrder;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -111,6 +112,10 @@ pub(super) struct Asked {
     pub losses: bool,
     /// The journal has little room left, see [`Account::set_sparing`].
     pub sparing: bool,
+    /// The journal's server is away, see [`Account::set_away`].
+    pub away: bool,
+    /// It is back since the last tick: what waited for it is looked at.
+    pub look_again: bool,
     /// When the session was last lost: an earlier one may have repeated something up to then.
     pub lost: UnixNanos,
 }
@@ -150,6 +155,28 @@ impl Account {
     /// trailing stop that waits here stands still, and the highest equity is not moved up.
     pub fn set_sparing(&mut self, sparing: bool) {
         self.asked.sparing = sparing;
+    }
+
+    /// States whether the journal's server is away, so that another owner may have the account by
+    /// now and do the same. What waits here then waits on: a stop whose price comes, a leg of a list,
+    /// the next part of an iceberg, an order that its venue never had. A closing goes on with orders
+    /// that its venue holds to the position, whoever else sends one. Once the server is back, what
+    /// waited is decided by the market of then.
+    pub fn set_away(&mut self, away: bool) {
+        self.asked.look_again |= self.asked.away && !away;
+        self.asked.away = away;
+    }
+
+    /// Returns true for a new order that may leave while the journal's server is away: one by which a
+    /// closing brings a position nearer to zero, and never beyond it.
+    pub fn may_leave_away(&self, order: &NewOrder) -> bool {
+        order.reduce_only && self.closes(&order.client_order_id)
+    }
+
+    /// Returns true for the id of an order that a closing under way has made.
+    pub fn closes(&self, client_order_id: &ClientOrderId) -> bool {
+        let index = self.orders.find_client(client_order_id);
+        index.is_some_and(|index| self.is_closing_order(self.orders.get(index)))
     }
 
     /// Decides on `input` at `now` and folds what it decided. `effects` is cleared first and

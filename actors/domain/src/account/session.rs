@@ -26,6 +26,10 @@ impl Account {
         }
         self.asked = Asked {
             lost: step.now,
+            // Of the journal, not of the venue.
+            sparing: self.asked.sparing,
+            away: self.asked.away,
+            look_again: self.asked.look_again,
             ..Asked::default()
         };
     }
@@ -69,6 +73,9 @@ impl Account {
         self.repeat_foreign_cancels(step);
         self.check_losses(step);
         // Behind the limits: what they stop must not leave first.
+        if std::mem::take(&mut self.asked.look_again) && self.may_send() {
+            self.drive_waiting(step, None);
+        }
         self.leave_on_time(step);
         self.drive_short(step, 0);
     }

@@ -120,7 +120,7 @@ impl Account {
                 ReasonCode::ExecutionBusted,
                 now,
             );
-        } else if self.trading_state == TradingState::Active && self.is_reconciled() {
+        } else if self.trading_state == TradingState::Active && self.may_send() {
             self.slice(step, index);
             self.send(step, index);
         }

@@ -32,8 +32,18 @@ fn start(root: &Path) -> Result<u64, NodeError> {
     let records = EmbeddedRecords::open(&dir)?;
     let opening = opening();
     let account = recover_account(&journals(&dir), &opening.account_id)?;
-    let account = account.prepare(&opening, &records)?;
+    let account = account.prepare(&opening, &records, None)?;
     Ok(account.account.sequence())
+}
+
+/// As [`start`], of an account that was taken over without the reserve of another folder.
+fn start_lacking(root: &Path, lacks: &str) -> Account {
+    let dir = DataDir::open(root).unwrap();
+    let records = EmbeddedRecords::open(&dir).unwrap();
+    let opening = opening();
+    let account = recover_account(&journals(&dir), &opening.account_id).unwrap();
+    let lacks = Some(lacks.to_owned());
+    account.prepare(&opening, &records, lacks).unwrap().account
 }
 
 fn opened(root: &Path) -> Account {
@@ -186,4 +196,17 @@ async fn a_run_that_stops_notes_how_far_its_journal_is_durable() {
         .last_sequence;
     assert!(last > opened, "{last} after {opened}");
     assert_eq!(starts::durable_in(root, "paper").unwrap(), last);
+}
+
+#[test]
+fn an_account_of_which_something_may_be_missing_starts_halted_and_stays_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    // One that is new lacks nothing.
+    let new = start_lacking(root, "a reserve elsewhere");
+    assert_eq!(new.trading_state(), TradingState::Active);
+    let taken_over = start_lacking(root, "a reserve elsewhere");
+    assert_eq!(taken_over.trading_state(), TradingState::Halted);
+    start(root).unwrap();
+    assert_eq!(opened(root).trading_state(), TradingState::Halted);
 }

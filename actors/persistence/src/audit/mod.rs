@@ -4,7 +4,8 @@
 //! Unlike the journal of an account, an audit that fails does not end the process: the kill switch has
 //! to work then too. What was handed over stays in memory, the journal is opened anew twice a second,
 //! which finds out what is durable, and the rest is written again. Until then [`Audit::ready`] says
-//! so, and the gateway refuses what may be refused.
+//! so, and the gateway refuses what may be refused. One that another process has taken over is that
+//! one's: it is not opened again, and what waits is counted as lost.
 
 mod checkpoints;
 #[cfg(test)]
@@ -77,6 +78,7 @@ struct Entry {
 #[derive(Debug, Default)]
 struct Shared {
     lost: AtomicU64,
+    early: AtomicU64,
     waiting: AtomicU64,
     state: Mutex<State>,
 }
@@ -148,31 +150,32 @@ impl fmt::Debug for AuditWriter {
 }
 
 impl AuditWriter {
-    /// Opens the audit, with an unfinished last write cut off, writes `begin` as its next record, and
-    /// returns when that is durable, with the audit's id.
+    /// Opens the audit, with an unfinished last write cut off, writes `begin`, at least one, as its next
+    /// records, and returns when they are durable, with the audit's id.
     ///
     /// # Errors
     /// As [`AuditLog::open`]: an audit that is damaged is not written on.
     pub fn start(
         store: AuditStore,
-        begin: &AuditRecord,
+        begin: &[AuditRecord],
     ) -> Result<(AuditWriter, String), StorageError> {
-        AuditWriter::start_checked(store, |_| Ok(begin.clone()))
+        AuditWriter::start_checked(store, |_| Ok(begin.to_vec()))
     }
 
     /// As [`AuditWriter::start`], with a look at what was found: `begin` gets the id of the audit that
-    /// is there, `None` of an empty one, and returns its next record or refuses it. Nothing was
+    /// is there, `None` of an empty one, and returns its next records or refuses it. Nothing was
     /// written then.
     ///
     /// # Errors
     /// Those of `begin` too.
     pub fn start_checked<E: From<StorageError>>(
         mut store: AuditStore,
-        begin: impl FnOnce(Option<&str>) -> Result<AuditRecord, E>,
+        begin: impl FnOnce(Option<&str>) -> Result<Vec<AuditRecord>, E>,
     ) -> Result<(AuditWriter, String), E> {
         let mut log = AuditLog::open(&*store.journals)?;
-        let begin = begin(log.audit_id())?;
-        log.append(&begin.encode())?;
+        for record in begin(log.audit_id())? {
+            log.append(&record.encode())?;
+        }
         log.commit()?;
         // It has a record now.
         let audit_id = log.checkpoint().map(|it| it.audit_id).unwrap_or_default();
@@ -241,10 +244,15 @@ impl Audit for AuditWriter {
         self.shared.lost.fetch_add(1, Ordering::Relaxed);
     }
 
+    fn early(&self) {
+        self.shared.early.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn figures(&self) -> AuditFigures {
         let figures = self.shared.state().figures.clone();
         AuditFigures {
             lost: self.shared.lost.load(Ordering::Relaxed),
+            early: self.shared.early.load(Ordering::Relaxed),
             waiting: self.shared.waiting.load(Ordering::Relaxed),
             ..figures
         }

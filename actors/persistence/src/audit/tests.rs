@@ -1,5 +1,7 @@
 use super::*;
 use apex_domain::UnixNanos;
+use apex_storage::postgres::{PgJournals, PgServer, ServerOptions, migrate};
+use apex_storage::testkit::{Postgres, here};
 use apex_storage::{FolderObjects, MemoryStore};
 use std::time::{Duration, Instant};
 
@@ -40,7 +42,7 @@ impl Bench {
     }
 
     fn start(&self) -> (AuditWriter, String) {
-        AuditWriter::start(self.store(None), &note("begin")).unwrap()
+        AuditWriter::start(self.store(None), &[note("begin")]).unwrap()
     }
 }
 
@@ -164,4 +166,65 @@ fn a_full_disk_is_told_and_its_reserve_is_used() {
     // It looks by itself: nothing is handed over while it says no.
     until("the space", || audit.ready() == Ok(()));
     assert!(wait(audit.append(note("with space")).unwrap()));
+}
+
+#[test]
+fn what_another_owner_wrote_in_its_place_does_not_make_a_record_durable() {
+    let bench = Bench::new();
+    let (audit, _) = bench.start();
+    bench.journals.fail_next_sync();
+    let ticket = audit.append(note("kept")).unwrap();
+    // Another process has it when it is opened anew, writes, and ends.
+    let mut other = None;
+    until("the other writer", || {
+        other = AuditLog::open(&bench.journals).ok();
+        other.is_some() || audit.figures().durable > 1
+    });
+    let Some(mut log) = other else {
+        // It was faster than this thread, which shows the same as a test above.
+        return;
+    };
+    log.append(&note("other").encode()).unwrap();
+    assert_eq!(log.commit().unwrap(), 2);
+    drop(log);
+    assert!(wait(ticket), "it is written behind that");
+    assert_eq!(
+        details(audit.read(1, 9).unwrap()),
+        ["begin", "other", "kept"]
+    );
+    assert!(wait(audit.append(note("after")).unwrap()));
+    until("the figures", || audit.figures().durable == 4);
+    assert_eq!(audit.figures().waiting, 0);
+    assert_eq!(audit.check().unwrap().first_bad, None);
+}
+
+#[test]
+fn an_audit_that_was_taken_over_is_left_to_its_owner() {
+    let Some(postgres) = here(Postgres::start()) else {
+        return;
+    };
+    let journals = || {
+        let options = ServerOptions::new("APEX_DATABASE_URL", &postgres.url());
+        let server = PgServer::connect(options).unwrap();
+        migrate(&server).unwrap();
+        PgJournals::new(&server).unwrap()
+    };
+    let bench = Bench::new();
+    let store = AuditStore {
+        journals: Arc::new(journals()),
+        ..bench.store(None)
+    };
+    let (audit, _) = AuditWriter::start(store, &[note("begin")]).unwrap();
+    let others = journals();
+    drop(others.take_over(AUDIT_JOURNAL).unwrap());
+    let epoch = "SELECT epoch FROM journal_account";
+    let ticket = audit.append(note("too late")).unwrap();
+    assert!(!wait(ticket), "it is not durable, and nobody waits for it");
+    until("the trouble to be told", || audit.ready().is_err());
+    let told = audit.ready().unwrap_err().to_string();
+    assert!(told.contains("another owner"), "{told}");
+    let ticket = audit.append(note("later still")).unwrap();
+    assert!(!wait(ticket));
+    assert_eq!((audit.figures().lost, audit.figures().waiting), (2, 0));
+    assert_eq!(postgres.query("apex", epoch).unwrap(), "2");
 }

@@ -3,7 +3,7 @@
 use super::checkpoints::Keeper;
 use super::{AuditStore, Entry, Queue, Shared, Work};
 use apex_bus::audit::AuditError;
-use apex_storage::audit::AuditLog;
+use apex_storage::audit::{AuditLog, content};
 use apex_storage::{JournalState, StorageError};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub(super) struct Running {
     /// Sequence of the first of the backlog, as it was given out.
     first: u64,
     has_space: bool,
+    /// Another process has taken the audit over: nothing is written here any more.
+    is_fenced: bool,
     is_stopping: bool,
 }
 
@@ -51,6 +53,7 @@ impl Running {
             backlog: VecDeque::new(),
             staged: 0,
             has_space: true,
+            is_fenced: false,
             is_stopping: false,
         }
     }
@@ -102,7 +105,12 @@ impl Running {
 
     fn take(&mut self, work: Work) {
         match work {
-            Work::Record(entry) => self.backlog.push_back(entry),
+            Work::Record(entry) => {
+                self.backlog.push_back(entry);
+                if self.is_fenced {
+                    self.give_up();
+                }
+            }
             Work::Read { from, answer } => {
                 let outcome = match &self.log {
                     Some(log) => log.read_from(from),
@@ -117,7 +125,7 @@ impl Running {
 
     /// Makes the backlog durable as far as that can be done now.
     fn write(&mut self) {
-        if self.log.is_none() {
+        if self.log.is_none() && !self.is_fenced {
             self.reopen();
         }
         let mut is_over = false;
@@ -132,6 +140,11 @@ impl Running {
                 // Nobody knows what of the batch is there: opening it anew finds out.
                 self.log = None;
                 self.staged = 0;
+                if matches!(error, StorageError::Fenced { .. }) {
+                    // Opening it anew would take it from its owner.
+                    self.is_fenced = true;
+                    self.give_up();
+                }
                 let error = AuditError::Down(error.to_string());
                 self.shared.set_error(Some(error));
             }
@@ -194,12 +207,25 @@ impl Running {
         self.shared.state().figures.durable = durable;
     }
 
+    /// Counts what waits as lost: who waits for it hears that it is not durable.
+    fn give_up(&mut self) {
+        let left = self.backlog.len() as u64;
+        self.backlog.clear();
+        self.shared.waiting.fetch_sub(left, Ordering::Relaxed);
+        self.shared.lost.fetch_add(left, Ordering::Relaxed);
+    }
+
     /// Opens the journal again and finds out what of the backlog is there.
     fn reopen(&mut self) {
-        match AuditLog::open(&*self.store.journals) {
-            Ok(log) => {
+        let opened = AuditLog::open(&*self.store.journals);
+        let opened = opened.and_then(|log| Ok((self.last_stored(&log)?, log)));
+        match opened {
+            Ok((stored, log)) => {
+                self.settle(stored);
+                // Others may have written in its place, and behind it.
                 let durable = log.durable();
-                self.settle(durable);
+                self.first = durable + 1;
+                self.shared.state().figures.durable = durable;
                 self.log = Some(log);
                 self.shared.set_error(None);
             }
@@ -208,6 +234,27 @@ impl Running {
                     .set_error(Some(AuditError::Down(error.to_string())));
             }
         }
+    }
+}
+
+impl Running {
+    /// Returns the sequence up to which a journal has what was handed over, by what its records say: at
+    /// the same place another owner may have written something else meanwhile.
+    ///
+    /// Errors: those of reading it.
+    fn last_stored(&self, log: &AuditLog) -> Result<u64, StorageError> {
+        let mut last = self.first - 1;
+        if log.durable() <= last {
+            return Ok(last);
+        }
+        let found = log.read_from(self.first)?;
+        for (entry, record) in self.backlog.iter().zip(found) {
+            if content(&record?)? != entry.content {
+                break;
+            }
+            last += 1;
+        }
+        Ok(last)
     }
 }
 

@@ -101,7 +101,7 @@ fn in_database(postgres: &Postgres, root: &Path) -> ReservedJournals {
         .unwrap()
         .with_sizes(1_024, 8 * 1_024);
     let journals = journals.with_objects(own_objects(root).unwrap());
-    ReservedJournals::new(journals, &DataDir::open(&root.join("data")).unwrap())
+    ReservedJournals::new(journals, &DataDir::open(&root.join("data")).unwrap()).unwrap()
 }
 
 #[test]

@@ -134,3 +134,22 @@ fn a_record_that_does_not_follow_is_refused_with_its_place() {
         "{error}"
     );
 }
+
+#[test]
+fn a_newest_snapshot_that_cannot_be_read_gives_way_to_the_one_before_it() {
+    let scripted = Scripted::with_orders(5);
+    let last = scripted.events.len() as u64;
+    let older = last / 2;
+    let mut before = Account::new();
+    for recorded in &scripted.events[..older as usize] {
+        before.fold(recorded).unwrap();
+    }
+    for newest in [&b"x"[..], &before.snapshot()] {
+        let mut journal = scripted.journal();
+        journal.snapshot_write(older, &before.snapshot()).unwrap();
+        journal.snapshot_write(last, newest).unwrap();
+        let recovered = recover(&journal).unwrap();
+        assert_eq!(recovered.account, scripted.account);
+        assert_eq!(recovered.records, last - older, "no more than since then");
+    }
+}

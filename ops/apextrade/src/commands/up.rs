@@ -11,6 +11,7 @@ use apex_node::replay::pace::{Pause, Speed};
 use apex_node::replay::summary::Summary;
 use apex_node::replay::{self, Controls, ReplayRun};
 use apex_node::sim;
+use apex_node::stores::ServerSettings;
 use apex_node::up::{NodeOptions, token_file};
 use apex_venues::sim::load_instruments;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -43,7 +44,10 @@ pub fn run(args: UpArgs, settings: &Settings) -> Result<ExitCode> {
         };
         let options = NodeOptions {
             data_dir,
-            servers: settings.servers.clone(),
+            servers: ServerSettings {
+                take_over_without_reserve: args.take_over_without_reserve,
+                ..settings.servers.clone()
+            },
             listen,
             record: settings.record,
             new_audit: args.new_audit,

@@ -49,7 +49,7 @@ fn a_reserve_is_in_it_as_long_as_the_database_lacks_it() {
     let to = world.another("merged");
     world.bring_back(&to, "merged").unwrap();
     let dir = DataDir::open(&world.path("merged")).unwrap();
-    let merged = ReservedJournals::new(PgJournals::new(&to).unwrap(), &dir);
+    let merged = ReservedJournals::new(PgJournals::new(&to).unwrap(), &dir).unwrap();
     assert_eq!(merged.open("paper").unwrap().head(), end);
 
     // The same record comes to the database, and what was left here is behind it.
@@ -61,6 +61,6 @@ fn a_reserve_is_in_it_as_long_as_the_database_lacks_it() {
     let to = world.another("passed");
     world.bring_back(&to, "passed").unwrap();
     let dir = DataDir::open(&world.path("passed")).unwrap();
-    let passed = ReservedJournals::new(PgJournals::new(&to).unwrap(), &dir);
+    let passed = ReservedJournals::new(PgJournals::new(&to).unwrap(), &dir).unwrap();
     assert_eq!(passed.open("paper").unwrap().head().sequence, 8);
 }

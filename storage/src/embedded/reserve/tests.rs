@@ -154,3 +154,25 @@ fn damage_is_refused_with_its_place() {
         "{error}"
     );
 }
+
+#[test]
+fn one_that_cannot_be_made_anew_for_want_of_space_has_no_room() {
+    let disk = SimDisk::new();
+    let (mut reserve, _) = open(&disk).expect("a new reserve");
+    assert_eq!(fill(&mut reserve, 3), 3);
+    drop(reserve);
+    // Another build has a larger one, and the disk is full by now.
+    disk.set_capacity(Some(disk.used_bytes()));
+    let dir = DataDir::on_disk(Arc::new(disk.clone()), Path::new("/data"));
+    let opened = ReserveFile::open(&dir, "paper", 2 * BYTES);
+    let (mut reserve, left) = opened.expect("what was left is used first");
+    assert_eq!(sequences(&left), [5, 6, 7]);
+    reserve.clear().expect("it is emptied");
+    assert_eq!(reserve.left_bytes(), 0);
+    let (before, bytes) = following(1).swap_remove(0);
+    let refused = reserve.append(&before, &bytes);
+    assert!(
+        matches!(refused, Err(StorageError::Full { .. })),
+        "{refused:?}"
+    );
+}

@@ -388,7 +388,8 @@ fn a_cut_whose_answer_is_lost_is_sound_either_way() {
     let through = format!(":{}/", proxy.port());
     let journals = bench.on(&bench.postgres.url().replace(&direct, &through));
     let dir = DataDir::open(&bench.folder.path().join("data")).expect("a free folder");
-    let mut journal = ReservedJournals::new(journals, &dir).open("paper").unwrap();
+    let journal = ReservedJournals::new(journals, &dir).unwrap();
+    let mut journal = journal.open("paper").unwrap();
     grow(&mut journal);
     let connections = || bench.query("SELECT count(*) FROM pg_stat_activity");
     let before = connections();

@@ -169,7 +169,7 @@ fn a_refused_account_is_told_at_once_and_goes_on_when_it_is_mended() {
     refuse(&postgres, "journal_frame");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let dir = DataDir::open(folder.path()).expect("a free folder");
-    let reserved = ReservedJournals::new(journals.clone(), &dir);
+    let reserved = ReservedJournals::new(journals.clone(), &dir).unwrap();
     let open = |id: &str| -> Box<dyn Journal> {
         match id {
             "bad-reserved" => Box::new(reserved.open(id).expect("it opens")),

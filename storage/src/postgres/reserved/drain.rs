@@ -1,24 +1,38 @@
 //! From the reserve to the server, in order and once.
 
 use super::super::group::Row;
-use super::{ReservedJournal, Sent};
+use super::{PATIENCE, ReservedJournal, Sent};
 use crate::StorageError;
 use crate::embedded::{Header, Kept, Left};
 use crate::port::journal::{Head, Journal};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-/// What is sent to the server at once. A frame is never larger.
+/// What is sent to the server at once, and at least one frame.
 const SENT_BYTES: usize = 1 << 20;
+
+/// How long one look at a server that is back may take from the account's commits, besides the one
+/// send that is the last.
+pub(super) const DRAINING: Duration = Duration::from_millis(100);
+
+/// For how long the last send is not waited for again, once it had no answer in time: a server that
+/// takes longer than a commit may wait holds up a tenth of them at most.
+const SLOW: Duration = Duration::from_secs(10);
 
 impl ReservedJournal {
     /// Looks what the server has taken, and sends what follows. Waits `first` for what is under
-    /// way, and up to `budget` in all once the server has answered.
+    /// way, and up to `budget` in all once the server has answered. With what it then sends last it
+    /// waits as long as a commit does: a slow server that takes commits would otherwise never have
+    /// everything, since more comes between two looks.
     pub(super) fn drain(&mut self, first: Duration, budget: Duration) -> Result<(), StorageError> {
         let until = Instant::now() + budget;
-        let mut wait = first;
+        let (mut wait, mut has_answered) = (first, false);
         loop {
             if let Some(sent) = &self.sent {
+                let is_last = has_answered && sent.frames == self.kept.len() && !self.was_slow();
+                if is_last {
+                    wait = wait.max(PATIENCE);
+                }
                 match sent.outcome.recv_timeout(wait) {
                     Ok(Ok(())) => self.taken(),
                     // It is asked again at the next look: the head says what it has.
@@ -28,8 +42,14 @@ impl ReservedJournal {
                         return Ok(());
                     }
                     Ok(Err(error)) => return Err(error),
-                    Err(RecvTimeoutError::Timeout) => return Ok(()),
+                    Err(RecvTimeoutError::Timeout) => {
+                        if is_last {
+                            self.slow_at = Some(Instant::now());
+                        }
+                        return Ok(());
+                    }
                 }
+                has_answered = true;
                 wait = until.saturating_duration_since(Instant::now());
             }
             if self.kept.is_empty() {
@@ -41,6 +61,10 @@ impl ReservedJournal {
         }
     }
 
+    fn was_slow(&self) -> bool {
+        self.slow_at.is_some_and(|at| at.elapsed() < SLOW)
+    }
+
     /// The server has what was sent.
     fn taken(&mut self) {
         if let Some(sent) = self.sent.take() {
@@ -49,15 +73,16 @@ impl ReservedJournal {
         }
     }
 
-    /// Sends the oldest frames. Returns false with too much waiting for the writers: it is tried
-    /// again at the next look.
+    /// Sends the oldest frames. Returns false where nothing is under way: there is nothing to send,
+    /// or too much waits for the writers. It is tried again at the next look.
     fn send(&mut self) -> bool {
         let mut bytes = 0;
+        // The first goes however large it is.
         let fits = |kept: &&Kept| {
+            let fits = bytes == 0 || bytes + kept.frame.len() <= SENT_BYTES;
             bytes += kept.frame.len();
-            bytes <= SENT_BYTES
+            fits
         };
-        // A frame is never larger than that alone.
         let chunk: Vec<&Kept> = self.kept.iter().take_while(fits).collect();
         let Some(last) = chunk.last() else {
             return false;
@@ -75,7 +100,7 @@ impl ReservedJournal {
     /// The server has everything: what comes next goes there alone.
     fn come_back(&mut self) -> Result<(), StorageError> {
         self.reserve.clear()?;
-        self.exhausted = false;
+        (self.exhausted, self.slow_at) = (false, None);
         if let Some(since) = self.away_since.take() {
             tracing::warn!(
                 account_id = self.server.account_id(),

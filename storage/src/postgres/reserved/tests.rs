@@ -57,7 +57,8 @@ impl Bench {
     fn journals(&self) -> ReservedJournals {
         let server = self.connect(&self.url());
         let journals = PgJournals::new(&server).expect("the tables are there");
-        ReservedJournals::new(journals, &self.dir).with_reserve_bytes(self.reserve_bytes)
+        let reserved = ReservedJournals::new(journals, &self.dir).expect("its own database");
+        reserved.with_reserve_bytes(self.reserve_bytes)
     }
 
     fn open(&self) -> ReservedJournal {
@@ -107,6 +108,16 @@ fn commit(journal: &mut ReservedJournal, sequence: u64) -> Duration {
     journal.append(&units).expect("it is taken");
     assert_eq!(journal.commit().expect("it is durable").0, sequence);
     begun.elapsed()
+}
+
+/// A start on another data folder, through a wire of its own.
+fn on_another_folder(bench: &Bench) -> (TempDir, ReservedJournals) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = bench.connect(&bench.postgres.url());
+    let journals = PgJournals::new(&server).expect("the tables are there");
+    let dir = DataDir::open(folder.path()).expect("a free folder");
+    let reserved = ReservedJournals::new(journals, &dir).expect("it has no reserve");
+    (folder, reserved.with_reserve_bytes(bench.reserve_bytes))
 }
 
 fn is_away(journal: &ReservedJournal) -> bool {
@@ -439,3 +450,6 @@ fn a_reserve_that_is_full_takes_nothing_until_the_server_is_back() {
     drop(journal);
     bench.holds(sequence + 1);
 }
+
+mod elsewhere;
+mod slow;

@@ -18,7 +18,7 @@ fn the_schema_is_made_once_whoever_starts_and_however_often() {
     let early = PgJournals::new(&on).expect_err("there are no tables");
     assert_eq!(
         early.to_string(),
-        "APEX_DATABASE_URL names a database with schema version 0, and this build needs 4: run \
+        "APEX_DATABASE_URL names a database with schema version 0, and this build needs 5: run \
          `apextrade migrate`"
     );
     let url = postgres.url();
@@ -34,9 +34,24 @@ fn the_schema_is_made_once_whoever_starts_and_however_often() {
         .collect();
     taken.sort();
     assert_eq!(taken[0], Vec::<String>::new());
-    assert_eq!(taken[1], ["journal", "records", "series", "journal_base"]);
+    let steps = [
+        "journal",
+        "records",
+        "series",
+        "journal_base",
+        "journal_reserve",
+    ];
+    assert_eq!(taken[1], steps);
     assert_eq!(migrate(&on).expect("again"), Vec::<String>::new());
     PgJournals::new(&on).expect("the tables are there");
+}
+
+#[test]
+fn steps_are_numbered_without_a_gap() {
+    // One that fills a gap later would never be taken where the last one was.
+    for (place, (name, _)) in STEPS.iter().enumerate() {
+        assert!(name.starts_with(&format!("V{}__", place + 1)), "{name}");
+    }
 }
 
 #[test]
@@ -99,12 +114,13 @@ fn a_database_of_schema_3_is_refused_until_it_is_migrated_and_keeps_its_journals
         let error = refused.expect_err("it is older");
         assert_eq!(
             error.to_string(),
-            "APEX_DATABASE_URL names a database with schema version 3, and this build needs 4: \
+            "APEX_DATABASE_URL names a database with schema version 3, and this build needs 5: \
              run `apextrade migrate`"
         );
     }
-    assert_eq!(migrate(&on).expect("it migrates"), ["journal_base"]);
-    assert_eq!(schema_version(&on).expect("it is new"), 4);
+    let steps = ["journal_base", "journal_reserve"];
+    assert_eq!(migrate(&on).expect("it migrates"), steps);
+    assert_eq!(schema_version(&on).expect("it is new"), 6);
     let journal = PgJournals::new(&on).expect("the tables are there");
     let journal = journal.open("paper").expect("it opens");
     assert_eq!((journal.epoch(), journal.head().sequence), (8, 0));

@@ -3,7 +3,7 @@
 use super::machine::{Account, Step};
 use super::types::{Refusal, Reply};
 use crate::event::{Event, Hold};
-use crate::id::OrderId;
+use crate::id::{InstrumentId, OrderId};
 use crate::instrument::Instrument;
 use crate::number::{Decimal, Price, Quantity};
 use crate::order::entry::OrderEntry;
@@ -361,8 +361,12 @@ impl Account {
     /// Returns the position that an order adds to or reduces: the one of its side where it names
     /// one, else that of the instrument.
     pub(super) fn position_meant(&self, request: &SubmitOrder) -> NetPosition {
-        let id = &request.instrument_id;
-        match request.terms.position_side {
+        self.position_of(&request.instrument_id, request.terms.position_side)
+    }
+
+    /// Returns the position of an instrument, or of one side of it.
+    pub(super) fn position_of(&self, id: &InstrumentId, side: PositionSide) -> NetPosition {
+        match side {
             PositionSide::Net => self.portfolio.net(id),
             // Sums of positions that are held fit, as each of them was booked into their total.
             side => self.portfolio.net_of_side(id, side).unwrap_or_default(),

@@ -261,7 +261,8 @@ impl Account {
         } else if stopped {
             // What has not reached the venue yet is new to it.
             self.end_not_there(step, index, ReasonCode::CanceledByRisk, ts_event);
-        } else {
+        } else if !self.asked.away {
+            // While it may not leave it stays as it is, and is asked for again.
             self.send_again(step, index);
         }
     }

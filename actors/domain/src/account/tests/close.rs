@@ -11,6 +11,7 @@ use crate::time::NANOS_PER_SECOND;
 use crate::venue::VenueCommand;
 use crate::{StrategyId, UnixNanos};
 
+mod away;
 mod bounds;
 mod dust;
 mod halved;

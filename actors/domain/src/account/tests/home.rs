@@ -6,11 +6,15 @@ use crate::event::Hold;
 use crate::instrument::{Instrument, InstrumentRules, Lacks, PriceBand};
 use crate::market::Side;
 use crate::number::{Price, Quantity};
-use crate::order::{OrderStatus, OrderTerms, OrderType, SubmitOrder, TimeInForce, TrailingOffset};
+use crate::order::{
+    Contingency, OrderStatus, OrderTerms, OrderType, ReleaseRule, SubmitList, SubmitOrder,
+    TimeInForce, TrailingOffset,
+};
 use crate::risk::{MarketView, ReasonCode, TradingState};
 use crate::time::{NANOS_PER_DAY, NANOS_PER_SECOND, UnixNanos};
 use crate::venue::{VenueCommand, VenueReport};
 
+mod away;
 mod own;
 mod trailing;
 

@@ -22,7 +22,8 @@ pub(super) fn trading_state(q: &Question<'_>) -> Result<(), Denial> {
 }
 
 pub(super) fn reduce_only(q: &Question<'_>) -> Result<(), Denial> {
-    if q.reduce_only && q.passes_zero() && !q.is_only_smaller() {
+    // The size of a closing's order is that of what is there.
+    if q.reduce_only && !q.closing && q.passes_zero() && !q.is_only_smaller() {
         return Err(deny(
             ReasonCode::ReduceOnly,
             format!(

@@ -1,0 +1,83 @@
+//! What waits here while the journal's server is away.
+
+use super::*;
+use crate::account::session::NO_ANSWER_NS;
+
+fn a_stop() -> World {
+    let mut world = bare();
+    world.last(10_000);
+    world.submit(conditional("s", OrderType::Stop, Side::Buy, 10_100));
+    world
+}
+
+#[test]
+fn a_stop_waits_for_the_server_and_looks_at_the_market_of_then() {
+    let mut world = a_stop();
+    world.account.set_away(true);
+    world.last(10_200);
+    assert_eq!((world.events().len(), world.left_as()), (0, None));
+    // What the venue's session does is another matter.
+    world.apply(AccountInput::SessionLost {
+        reason_code: ReasonCode::NoAnswer,
+    });
+    world.apply(AccountInput::SessionReady);
+    world.last(10_200);
+    assert_eq!(world.left_as(), None);
+    world.account.set_away(false);
+    world.last(10_050);
+    assert_eq!(world.left_as(), None, "its price has gone again");
+    world.last(10_100);
+    assert_eq!(world.left_as(), Some(OrderType::Market));
+    world.assert_recovers();
+}
+
+#[test]
+fn one_that_left_in_vain_is_sent_again_once_the_server_is_back() {
+    let mut world = a_stop();
+    world.last(10_100);
+    assert_eq!(world.left_as(), Some(OrderType::Market));
+    // The shell has kept it back, since the server is found to be away.
+    world.account.set_away(true);
+    for _ in 0..3 {
+        let later = UnixNanos(world.now.0 + 2 * NO_ANSWER_NS);
+        world.tick_at(later);
+        assert!(matches!(world.commands(), [VenueCommand::Query { .. }]));
+        world.not_found("s", true);
+        assert_eq!(world.left_as(), None);
+        assert!(!world.state("s").is_terminal());
+    }
+    world.account.set_away(false);
+    world.not_found("s", true);
+    assert_eq!(world.left_as(), Some(OrderType::Market));
+    world.assert_recovers();
+}
+
+#[test]
+fn a_leg_that_waits_for_its_entry_leaves_with_the_first_tick_behind_it() {
+    let mut world = World::small();
+    let list = SubmitList {
+        list_id: crate::id::OrderListId::new("l").unwrap(),
+        contingency: Contingency::Oto,
+        release: ReleaseRule::Full,
+        cascade: true,
+        orders: vec![
+            limit("entry", PERP, Side::Buy, 10, 10_000),
+            limit("leg", PERP, Side::Sell, 10, 11_000),
+        ],
+    };
+    world.apply(AccountInput::SubmitList {
+        list: Box::new(list),
+        markets: Default::default(),
+    });
+    world.accept("entry");
+    world.account.set_away(true);
+    world.fill("entry", "x", 10, 10_000);
+    assert_eq!(world.left_as(), None);
+    let now = world.now;
+    world.tick_at(now);
+    assert_eq!(world.left_as(), None);
+    world.account.set_away(false);
+    world.tick_at(now);
+    assert_eq!(world.left_as(), Some(OrderType::Limit));
+    world.assert_recovers();
+}

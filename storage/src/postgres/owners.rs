@@ -1,0 +1,155 @@
+//! Who owns an account's journal, and which data folders may hold a reserve of it.
+//!
+//! An owner with a reserve says so in the statement by which it becomes the owner, and takes that
+//! back at its end, once the server has everything. So a start on another folder knows of what it
+//! may lack even where nobody could say it any more.
+
+use super::read::chain_of_row;
+use super::server::{Parameters, PgServer};
+use crate::StorageError;
+use crate::embedded::genesis;
+use crate::error::ReserveHolder;
+use crate::port::journal::Head;
+use tokio_postgres::{Client, Row};
+
+/// The data folder in which an owner keeps its reserve.
+#[derive(Debug, Clone)]
+pub(super) struct Keeper {
+    pub folder_id: String,
+    /// Its host and path, for people.
+    pub folder: String,
+    /// Become the owner even where another folder may hold a reserve.
+    pub without_others: bool,
+}
+
+/// Becomes the owner of an account whoever had it, and returns the new epoch and the journal's end.
+///
+/// Errors: `ReserveElsewhere` when another folder may hold a reserve and `keeper` heeds that: nothing
+/// is changed then. `Unavailable`, `Damaged`.
+pub(super) async fn take(
+    on: &PgServer,
+    client: &Client,
+    account_id: &str,
+    keeper: Option<&Keeper>,
+) -> Result<(i64, Head), StorageError> {
+    // One statement: an owner that is refused must not have stopped the one before.
+    let take = "
+        WITH elsewhere AS (
+            SELECT FROM journal_reserve
+            WHERE account_id = $1 AND folder_id <> $4::text AND NOT $6
+        ), taken AS (
+            INSERT INTO journal_account AS account (account_id, epoch, sequence, chain, owner)
+            SELECT $1, 1, 0, $2, $3 WHERE NOT EXISTS (SELECT FROM elsewhere)
+            ON CONFLICT (account_id) DO UPDATE
+            SET epoch = account.epoch + 1, owner = excluded.owner, opened_at = now()
+            RETURNING epoch, sequence, chain
+        ), said AS (
+            INSERT INTO journal_reserve (account_id, folder_id, folder, epoch)
+            SELECT $1, $4, $5, epoch FROM taken WHERE $4 IS NOT NULL
+            ON CONFLICT (account_id, folder_id) DO UPDATE
+            SET folder = excluded.folder, epoch = excluded.epoch, opened_at = now()
+        )
+        SELECT epoch, sequence, chain FROM taken";
+    let owner = format!("process {}", std::process::id());
+    let empty = genesis(account_id);
+    let folder_id = keeper.map(|keeper| keeper.folder_id.as_str());
+    let folder = keeper.map(|keeper| keeper.folder.as_str());
+    let without_others = keeper.is_none_or(|keeper| keeper.without_others);
+    let parameters: Parameters<'_> = &[
+        &account_id,
+        &&empty.0[..],
+        &owner,
+        &folder_id,
+        &folder,
+        &without_others,
+    ];
+    if let Some(row) = on.query_opt(client, take, parameters).await? {
+        let (epoch, sequence, chain): (i64, i64, Vec<u8>) = (row.get(0), row.get(1), row.get(2));
+        return Ok((epoch, chain_of_row(account_id, sequence, &chain)?));
+    }
+    let asked = format!("{HOLDERS} WHERE account_id = $1 AND folder_id <> $2 ORDER BY folder_id");
+    let parameters: Parameters<'_> = &[&account_id, &folder_id.unwrap_or_default()];
+    let rows = on.query(client, &asked, parameters).await?;
+    let holders = rows.iter().map(holder).collect();
+    Err(StorageError::ReserveElsewhere { holders })
+}
+
+/// Returns who opened an account last, for people.
+///
+/// Errors: `Unavailable`.
+pub(super) async fn name(on: &PgServer, account_id: &str) -> Result<String, StorageError> {
+    let client = on.shared().await?;
+    let asked = "SELECT owner FROM journal_account WHERE account_id = $1";
+    let row = on.query_opt(&client, asked, &[&account_id]).await?;
+    Ok(row.map_or_else(|| "another process".to_owned(), |row| row.get(0)))
+}
+
+/// Returns the other data folders that may hold a reserve, by account.
+///
+/// Errors: `Unavailable`.
+pub(super) async fn elsewhere(
+    on: &PgServer,
+    folder_id: &str,
+) -> Result<Vec<ReserveHolder>, StorageError> {
+    let client = on.shared().await?;
+    let asked =
+        format!("{HOLDERS} WHERE folder_id <> $1 ORDER BY account_id COLLATE \"C\", folder_id");
+    let rows = on.query(&client, &asked, &[&folder_id]).await?;
+    Ok(rows.iter().map(holder).collect())
+}
+
+const HOLDERS: &str = "SELECT account_id, folder, epoch, to_char(opened_at AT TIME ZONE 'UTC', \
+                       'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM journal_reserve";
+
+fn holder(row: &Row) -> ReserveHolder {
+    ReserveHolder {
+        account_id: row.get(0),
+        folder: row.get(1),
+        epoch: row.get::<_, i64>(2) as u64,
+        since: row.get(3),
+    }
+}
+
+/// Forgets other folders that may hold a reserve of an account that this folder's owner has taken
+/// over without it. Those of a later owner stay.
+///
+/// Errors: `Unavailable`.
+pub(super) async fn forget_others(
+    on: &PgServer,
+    account_id: &str,
+    folder_id: &str,
+) -> Result<(), StorageError> {
+    let client = on.shared().await?;
+    let forget = "DELETE FROM journal_reserve AS other USING journal_reserve AS own \
+                  WHERE own.account_id = $1 AND own.folder_id = $2 AND other.account_id = $1 \
+                  AND other.folder_id <> $2 AND other.epoch < own.epoch";
+    on.execute(&client, forget, &[&account_id, &folder_id])
+        .await?;
+    Ok(())
+}
+
+/// Takes back that this folder may hold a reserve, at the end of its owner of this epoch.
+///
+/// Errors: `Unavailable`.
+pub(super) async fn is_empty(
+    on: PgServer,
+    account_id: String,
+    folder_id: String,
+    epoch: i64,
+) -> Result<(), StorageError> {
+    let client = on.shared().await?;
+    let forget = "DELETE FROM journal_reserve \
+                  WHERE account_id = $1 AND folder_id = $2 AND epoch = $3";
+    on.execute(&client, forget, &[&account_id, &folder_id, &epoch])
+        .await?;
+    Ok(())
+}
+
+/// Returns which database this is: an id that it got with its tables.
+///
+/// Errors: `Unavailable`.
+pub(super) async fn database_id(on: PgServer) -> Result<String, StorageError> {
+    let client = on.shared().await?;
+    let asked = "SELECT database_id::text FROM journal_database";
+    Ok(on.query_one(&client, asked, &[]).await?.get(0))
+}
