@@ -1,11 +1,4 @@
 //! Old segments in a store of objects: power cuts at every operation, damage at both places.
-
-use std::collections::BTreeMap;
-use std::io::Read;
-use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
 use super::crash_tests::{ACCOUNT, ROOT, record, unit};
 use super::data_dir::snapshot_folder;
 use super::{DataDir, EmbeddedJournal, Options, Preallocation, base_path, journal_folder};
@@ -14,6 +7,11 @@ use crate::disk::{Crash, Disk, Open, SimDisk};
 use crate::port::journal::{Class, Journal, JournalError, RecordRef};
 use crate::port::objects::{ContentHash, ObjectInfo, ObjectKey, Objects};
 use crate::verify::{VerifyReport, verify_on};
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// A store in memory, which may be down.
 #[derive(Default)]

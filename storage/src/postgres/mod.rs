@@ -41,6 +41,7 @@ mod snapshots;
 mod space;
 #[cfg(test)]
 mod tests;
+mod url;
 
 pub use closing::{KEPT_BYTES, SEGMENT_BYTES};
 pub(crate) use dump::{Base, DayOfStream, Dump, day_sql, each_row};

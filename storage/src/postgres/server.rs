@@ -1,16 +1,13 @@
 //! One PostgreSQL server: how it is reached, and whether it may be trusted with money.
 
+use super::url::{name_of, parse, tls_of};
 use crate::StorageError;
 use crate::blocking::Waiter;
-use crate::tls;
-use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
-use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Row, Socket, ToStatement};
@@ -421,82 +418,6 @@ pub(super) fn refusal(error: &tokio_postgres::Error) -> Option<String> {
     let code = error.as_db_error()?.code().code();
     let is_own = OWN_REASONS.iter().any(|class| code.starts_with(class));
     is_own.then(|| text(error))
-}
-
-fn parse(options: &ServerOptions) -> Result<Config, StorageError> {
-    let setting = |detail: String| StorageError::Setting {
-        variable: options.variable,
-        detail,
-    };
-    let mut config = Config::from_str(&understood(&options.url)).map_err(|error| {
-        // Its text names options and their form, never a value of ours.
-        setting(format!(
-            "is no PostgreSQL URL ({}): give postgres://user:password@host:port/database",
-            text(&error)
-        ))
-    })?;
-    if config.get_hosts().is_empty() {
-        return Err(setting(
-            "names no host: give postgres://user:password@host:port/database".to_owned(),
-        ));
-    }
-    // A node whose machine went away holds its locks until the server notices: within half a minute.
-    let mut more = String::from(
-        "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=4",
-    );
-    if let Some(space) = options.space {
-        more.push_str(" -c search_path=");
-        more.push_str(space);
-    }
-    let given = config.get_options().unwrap_or_default();
-    let words = format!("{given} {more}");
-    config
-        .options(words.trim())
-        .application_name("apextrade")
-        .connect_timeout(options.timeout);
-    Ok(config)
-}
-
-/// Other clients say `verify-full` for what is the only kind of `require` here.
-fn understood(url: &str) -> Cow<'_, str> {
-    match url.split_once('?') {
-        Some((place, words)) if words.contains("sslmode=verify-") => {
-            let words = words.replace("sslmode=verify-full", "sslmode=require");
-            let words = words.replace("sslmode=verify-ca", "sslmode=require");
-            Cow::Owned(format!("{place}?{words}"))
-        }
-        _ => Cow::Borrowed(url),
-    }
-}
-
-/// Returns how TLS is spoken where the URL asks for it. The certificate must then be one that is
-/// trusted, and of that host. Where the URL does not, it is not tried either: a certificate that
-/// nobody looked at protects from nobody.
-///
-/// Errors: `Setting`.
-fn tls_of(
-    options: &ServerOptions,
-    config: &Config,
-) -> Result<Option<MakeRustlsConnect>, StorageError> {
-    if config.get_ssl_mode() != SslMode::Require {
-        return Ok(None);
-    }
-    let trusting = tls::trusting().map_err(|error| StorageError::Setting {
-        variable: options.variable,
-        detail: format!("asks for TLS (sslmode=require), and {error}"),
-    })?;
-    Ok(Some(MakeRustlsConnect::new(trusting)))
-}
-
-fn name_of(config: &Config) -> String {
-    let host = match config.get_hosts().first() {
-        Some(Host::Tcp(host)) => host.clone(),
-        Some(Host::Unix(path)) => path.display().to_string(),
-        None => "localhost".to_owned(),
-    };
-    let port = config.get_ports().first().copied().unwrap_or(5_432);
-    let user = config.get_user().unwrap_or_default();
-    format!("{host}:{port}/{}", config.get_dbname().unwrap_or(user))
 }
 
 /// Returns what the server or the system said, with its causes: the library's own text names only
