@@ -37,10 +37,10 @@ use std::sync::Arc;
 
 pub use audit::audit_suite;
 #[cfg(test)]
-#[cfg(test)]
 pub(crate) use clocked::{At, at};
 pub use closing::closing_suite;
 pub use hot::hot_suite;
+#[cfg(test)]
 pub(crate) use hot::until;
 pub use journal::journal_suite;
 pub use journals::journals_suite;
