@@ -25,7 +25,10 @@ def checks(done):
 
 
 @pytest.mark.parametrize("command", ["up", "doctor", "verify", "backup"])
-def test_keys_in_the_endpoint_are_refused_and_never_shown(command, cli, s3, data_dir):
+def test_keys_in_the_endpoint_are_refused_and_never_shown(
+        command, cli, s3, data_dir, make_server):
+    # A folder without an account's journal is refused before the bucket is asked.
+    assert make_server("up", data_dir=data_dir).start().stop() == 0
     env = {**s3.settings, "APEX_S3_ENDPOINT": f"http://grace:hush-hush@127.0.0.1:{s3.port}"}
     words = {"up": ["up", "--listen", "127.0.0.1:0"], "doctor": ["doctor", "--json"],
              "verify": ["verify"], "backup": ["backup", "--to", "s3"]}[command]
