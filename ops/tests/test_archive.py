@@ -233,7 +233,7 @@ def test_rows_that_can_hardly_be_meant_are_told_and_stop_a_strict_import(run, tm
     good.write_text("symbol,ts_ns,price,size\nC.X,1,2.5,1\n")
     done = run("import", good, path, "--strict")
     assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
-    assert "6 doubtful" in done.stderr and "1 bad" in done.stderr, done.stderr
+    assert "2 that contradict" in done.stderr and "1 bad" in done.stderr, done.stderr
     for line in range(3, 10):
         assert f"line {line} " in done.stdout, done.stdout
     assert not (tmp_path / "data" / "archive").exists()
@@ -245,8 +245,35 @@ def test_rows_that_can_hardly_be_meant_are_told_and_stop_a_strict_import(run, tm
     report = imported(run, good, path)
     assert [file["imported"] for file in report["files"]] == [True, True]
     assert (report["doubtful_rows"], report["bad_rows"]) == (6, 1)
+    assert report["contradicting_rows"] == 2
     assert [row["line"] for row in report["files"][1]["doubtful"]] == [3, 4, 5, 6, 7, 8]
     assert all(row["reason"] for row in report["files"][1]["doubtful"])
+
+
+LEGAL = {
+    "newest first": """B.X,2024-01-04T00:02:00Z,5,6,4,5
+B.X,2024-01-04T00:01:00Z,5,6,4,5
+B.X,2024-01-04T00:00:00Z,5,6,4,5
+""",
+    "a price below zero": """B.X,2020-04-20T00:00:00Z,5,6,0,1
+B.X,2020-04-20T00:01:00Z,1,1,-37.5,-37.5
+B.X,2020-04-20T00:02:00Z,-37.5,2,-40,1
+""",
+    "the hour that clocks go back": """B.X,2024-10-27T01:58:00Z,5,6,4,5
+B.X,2024-10-27T01:59:00Z,5,6,4,5
+B.X,2024-10-27T01:59:00Z,5,7,4,6
+B.X,2024-10-27T02:00:00Z,5,6,4,5
+""",
+}
+
+
+@pytest.mark.parametrize("what", LEGAL)
+def test_a_strict_import_takes_what_markets_do(run, tmp_path, what):
+    path = tmp_path / "bars.csv"
+    path.write_text("symbol,ts,open,high,low,close\n" + LEGAL[what])
+    report = imported(run, path, "--strict")
+    assert report["files"][0]["imported"] and report["rows"] == LEGAL[what].count("\n"), report
+    assert report["doubtful_rows"] > 0 == report["contradicting_rows"], report
 
 
 def test_an_export_says_what_cannot_be_meant(run, tmp_path):

@@ -237,6 +237,8 @@ def test_what_a_lost_machine_takes_with_it(make_server, venue, archive, took, ca
         check_holdings(client, truth, cash)
         if way == "streamed":
             assert not lost, sorted(lost)
+        else:
+            assert lost & set(truth.taken), "the venue has orders that went with the machine"
         # None of them leaves a second time.
         for name in sorted(lost & set(truth.taken))[:20]:
             assert reason_of(refused(client, resting(name, at))) == "CLIENT_ORDER_ID_REUSED"

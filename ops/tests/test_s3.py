@@ -25,7 +25,10 @@ def checks(done):
 
 
 @pytest.mark.parametrize("command", ["up", "doctor", "verify", "backup"])
-def test_keys_in_the_endpoint_are_refused_and_never_shown(command, cli, s3, data_dir):
+def test_keys_in_the_endpoint_are_refused_and_never_shown(
+        command, cli, s3, data_dir, make_server):
+    # A folder without an account's journal is refused before the bucket is asked.
+    assert make_server("up", data_dir=data_dir).start().stop() == 0
     env = {**s3.settings, "APEX_S3_ENDPOINT": f"http://grace:hush-hush@127.0.0.1:{s3.port}"}
     words = {"up": ["up", "--listen", "127.0.0.1:0"], "doctor": ["doctor", "--json"],
              "verify": ["verify"], "backup": ["backup", "--to", "s3"]}[command]
@@ -83,3 +86,15 @@ def test_doctor_tries_what_may_be_done_in_the_bucket(cli, s3, tmp_path):
     assert not found["ok"] and "APEX_S3_ENDPOINT" in found["detail"], found
     done = cli("doctor", "--json", "--data-dir", tmp_path / "none", check=False)
     assert checks(done)["s3"]["ok"] and "not set" in checks(done)["s3"]["detail"]
+
+
+def test_a_bucket_that_is_away_is_told_on_its_own_line(cli, make_server, s3):
+    server = make_server("up", env=s3.settings).start()
+    assert server.stop() == 0
+    s3.kill()
+    env = {**s3.settings, "APEX_LISTEN": f"127.0.0.1:{apexlib.free_port()}"}
+    done = cli("doctor", "--json", "--data-dir", server.data_dir, check=False, env=env)
+    found = checks(done)
+    assert done.returncode == 1 and not found["s3"]["ok"], found
+    assert [name for name, check in found.items() if not check["ok"]] == ["s3"], found
+    assert "see s3" in found["journal"]["detail"] and "see s3" in found["audit"]["detail"], found

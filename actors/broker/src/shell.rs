@@ -333,6 +333,9 @@ impl Shell {
             AccountQuery::Reconciliation => {
                 AccountAnswer::Reconciliation(Box::new(query::reconciliation(account)))
             }
+            AccountQuery::StrangersIds { prefix } => {
+                AccountAnswer::StrangersIds(account.strangers_ids(prefix))
+            }
             AccountQuery::Closing(request_id) => {
                 AccountAnswer::Closing(query::closing(account, request_id).map(Box::new))
             }

@@ -14,7 +14,7 @@ use apex_domain::account::{Account, ExecutionRecord, Preview, Reply};
 use apex_domain::event::Recorded;
 use apex_domain::order::{Order, OrderKey, SubmitOrder};
 use apex_domain::risk::platform::ShareOffer;
-use apex_domain::{AccountId, RequestId, UnixNanos};
+use apex_domain::{AccountId, ClientOrderId, RequestId, UnixNanos};
 use ractor::rpc::CallResult;
 use ractor::{ActorRef, RpcReplyPort};
 use std::fmt;
@@ -157,6 +157,17 @@ impl AccountHandle {
     ) -> Result<Option<ClosingAnswer>, CommandError> {
         match self.query(AccountQuery::Closing(request_id)).await? {
             AccountAnswer::Closing(answer) => Ok(answer.map(|answer| *answer)),
+            _ => Err(CommandError::Stopped),
+        }
+    }
+
+    /// Returns the ids that the venue has from orders that the account does not know, as far as they
+    /// begin with `prefix`: no order may get one of them.
+    ///
+    /// Errors: `Timeout`, `Stopped`.
+    pub async fn strangers_ids(&self, prefix: String) -> Result<Vec<ClientOrderId>, CommandError> {
+        match self.query(AccountQuery::StrangersIds { prefix }).await? {
+            AccountAnswer::StrangersIds(ids) => Ok(ids),
             _ => Err(CommandError::Stopped),
         }
     }

@@ -93,6 +93,7 @@ pub fn start(
     if known.is_none_or(|(id, place)| format!("{id} {place}") != mark) {
         stores.marks.set(MARK, &mark)?;
     }
+    gone::note_kept(&*stores.records, &id)?;
     Ok(writer)
 }
 
@@ -111,9 +112,8 @@ fn missing(
         (_, Some(_)) => None,
         (Some(known), None) => Some(format!("audit {known} was begun here and is gone")),
         (None, None) => {
-            let accounts = stores.journals.accounts()?;
-            let own = Some(&*stores.objects);
-            gone::traces(&stores.marks, &accounts, own, bucket)?.map(|gone| gone.reason)
+            let (kept, own) = (gone::kept(&*stores.records)?, Some(&*stores.objects));
+            gone::traces(&stores.marks, kept.as_deref(), own, bucket)?.map(|gone| gone.reason)
         }
     })
 }
@@ -210,12 +210,12 @@ pub fn verify(
         },
     )?;
     if noted.is_none() && report.records == 0 && report.first_bad.is_none() {
-        let accounts = match database {
-            Some(database) => database.journals.accounts()?,
-            None => apex_storage::accounts(root)?,
+        let kept = match database {
+            Some(database) => gone::kept(&database.records)?,
+            None => gone::kept_in(&marks)?,
         };
         let (own, bucket) = (objects_if_any(root), bucket(servers)?);
-        let found = gone::traces(&marks, &accounts, own.as_deref(), bucket.as_deref())?;
+        let found = gone::traces(&marks, kept.as_deref(), own.as_deref(), bucket.as_deref())?;
         return Ok(found.map(of_gone));
     }
     Ok(Some(verification(report, not_compared)))

@@ -319,6 +319,9 @@ impl TestState {
                         .collect(),
                 }))
             }
+            AccountQuery::StrangersIds { prefix } => {
+                AccountAnswer::StrangersIds(account.strangers_ids(prefix))
+            }
             AccountQuery::Closing(request_id) => {
                 let answer = account.closing(request_id).map(|state| ClosingAnswer {
                     positions: account

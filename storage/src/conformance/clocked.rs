@@ -4,7 +4,7 @@ use crate::StorageError;
 use crate::port::records::{Change, Entries, Page, Records};
 
 /// A store whose clock stands.
-pub(super) struct At<'a> {
+pub(crate) struct At<'a> {
     pub records: &'a dyn Records,
     pub now_ns: i64,
     /// What others do between the last look and a change.
@@ -12,7 +12,7 @@ pub(super) struct At<'a> {
 }
 
 /// Returns a store as it is at a time.
-pub(super) fn at(records: &dyn Records, now_ns: i64) -> At<'_> {
+pub(crate) fn at(records: &dyn Records, now_ns: i64) -> At<'_> {
     At {
         records,
         now_ns,

@@ -36,6 +36,8 @@ use crate::port::series::Series;
 use std::sync::Arc;
 
 pub use audit::audit_suite;
+#[cfg(test)]
+pub(crate) use clocked::{At, at};
 pub use closing::closing_suite;
 pub use hot::hot_suite;
 #[cfg(test)]

@@ -152,7 +152,7 @@ fn store_clock(backend: &dyn RecordsBackend) {
     assert_eq!(claim(), None, "the other is not due by that clock");
 }
 
-/// Makes jobs and firings, each due at 100 times its number; those with an odd one have ended.
+/// Makes jobs and firings, each due at 100 times its number; those with an odd one ended then.
 fn work(records: &dyn Records, count: i64) {
     let schedule = Schedule {
         schedule_id: "hourly".to_owned(),
@@ -182,7 +182,10 @@ fn work(records: &dyn Records, count: i64) {
         let found = records::find::<Job>(records, &one.job_id).expect("it can be read");
         let found = found.expect("it is there");
         if number % 2 == 1 {
-            let canceled = found.value.canceled("not wanted").expect("it waits");
+            let canceled = found
+                .value
+                .canceled(due_ns, "not wanted")
+                .expect("it waits");
             records::update_job(records, &found, &canceled).expect("nobody has it");
         }
     }
@@ -213,19 +216,17 @@ fn pruned(backend: &dyn RecordsBackend) {
     assert_eq!(kept(&*records, "schedule/"), ["hourly"]);
     let due = records::due_jobs(&*records, "batch", i64::MAX, 99).expect("it can be read");
     assert_eq!(due.len(), 5, "{due:?}");
-    let done = running.value.done(1, None).expect("it runs");
+    let done = running.value.done(1, 701, None).expect("it runs");
     records::update_job(&*records, &running, &done).expect("nobody else has it");
     let again = Job {
         unique_key: Some("key-3".to_owned()),
         ..job("again", 900)
     };
     records::add_job(&*records, &again).expect("its key is free again");
-    let removed = records::prune(&*records, 701).expect("it can be done");
-    assert_eq!(
-        (removed.jobs, removed.firings),
-        (1, 0),
-        "what has ended since"
-    );
+    let none = records::prune(&*records, 701).expect("it can be done");
+    assert_eq!(none, Pruned::default(), "due before, ended since");
+    let removed = records::prune(&*records, 702).expect("it can be done");
+    assert_eq!((removed.jobs, removed.firings), (1, 0));
 }
 
 fn pruned_at_once(backend: &dyn RecordsBackend) {

@@ -240,6 +240,7 @@ pub(crate) fn job(job_id: &str, due_ns: i64) -> Job {
         epoch: 0,
         result_key: None,
         reason: None,
+        ended_ns: None,
     }
 }
 
@@ -333,7 +334,10 @@ fn begun_once(backend: &dyn RecordsBackend) {
         {
             assert_eq!((claimed.value.attempt, claimed.value.epoch), (1, 1));
             mine.push(claimed.value.job_id.clone());
-            let done = claimed.value.done(1, Some("results/1")).expect("it runs");
+            let done = claimed
+                .value
+                .done(1, 0, Some("results/1"))
+                .expect("it runs");
             records::update_job(records, &claimed, &done).expect("nobody else has it");
         }
         mine
@@ -359,7 +363,10 @@ fn lost_run(backend: &dyn RecordsBackend) {
     let second = claim("b", 160).expect("its lease has ended");
     assert_eq!((second.value.attempt, second.value.epoch), (2, 2));
     let before = everything(&*records);
-    let late = first.value.done(1, Some("results/a")).expect("as it knows");
+    let late = first
+        .value
+        .done(1, 0, Some("results/a"))
+        .expect("as it knows");
     let outcome = records::update_job(&*records, &first, &late);
     assert!(
         matches!(outcome, Err(StorageError::Conflict { .. })),
@@ -368,16 +375,16 @@ fn lost_run(backend: &dyn RecordsBackend) {
     // Nor after it has read again.
     let found = records::find::<Job>(&*records, "one").expect("it can be read");
     let found = found.expect("it is there");
-    assert_eq!(found.value.done(1, None), None);
-    assert_eq!(found.value.failed(1, "late", Some(0)), None);
+    assert_eq!(found.value.done(1, 0, None), None);
+    assert_eq!(found.value.failed(1, 0, "late", Some(0)), None);
     assert_eq!(everything(&*records), before, "nothing was written");
     let failed = second
         .value
-        .failed(2, "no space", Some(900))
+        .failed(2, 0, "no space", Some(900))
         .expect("it runs");
     let failed = records::update_job(&*records, &second, &failed).expect("nobody has it");
     assert_eq!(claim("a", 899), None, "not before it is due again");
-    let canceled = failed.value.canceled("not wanted").expect("it waits");
+    let canceled = failed.value.canceled(0, "not wanted").expect("it waits");
     records::update_job(&*records, &failed, &canceled).expect("nobody has it");
     assert_eq!(claim("a", i64::MAX), None);
 }

@@ -6,6 +6,7 @@ use crate::StorageError;
 use crate::port::records::{Change, Records};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::time::{Duration, Instant};
 
 /// Looks again at an assignment that its owner renewed at the same moment, to renew it or to give it
 /// back. Renewals are seconds apart, so a second one in a row is rare.
@@ -112,6 +113,9 @@ pub struct Hold {
     pub epoch: u64,
     /// The lease as it was last known here.
     pub lease: Lease,
+    /// Where its time ends by the clock of this process that nobody sets. It was begun before the
+    /// store was asked for its time, so it is never later than the lease's end there.
+    pub until: Instant,
 }
 
 /// Returns an assignment; `None` when nobody ever had it.
@@ -136,6 +140,7 @@ pub fn claim(
 ) -> Result<Hold, AssignmentError> {
     let key = what.to_string();
     let found = find::<Assignment>(records, &key)?;
+    let begun = Instant::now();
     // Behind the look: what it found may have been renewed until then, and not since.
     let now_ns = records.now_ns()?;
     let current = found.as_ref().map(|found| &found.value.lease);
@@ -154,7 +159,13 @@ pub fn claim(
         node: node.to_owned(),
         epoch: lease.epoch,
         lease,
+        until: end_of(begun, length_ns),
     })
+}
+
+fn end_of(begun: Instant, length_ns: i64) -> Instant {
+    let length = Duration::from_nanos(u64::try_from(length_ns).unwrap_or(0));
+    begun.checked_add(length).unwrap_or(begun)
 }
 
 impl Hold {
@@ -164,11 +175,19 @@ impl Hold {
     /// `Fenced`; `Storage`.
     pub fn renew(&mut self, records: &dyn Records, length_ns: i64) -> Result<(), AssignmentError> {
         let (node, epoch) = (self.node.clone(), self.epoch);
+        let begun = Instant::now();
         let now_ns = records.now_ns()?;
         self.lease = self.update(records, |lease| {
             lease.renew(&node, epoch, now_ns, length_ns)
         })?;
+        self.until = self.until.max(end_of(begun, length_ns));
         Ok(())
+    }
+
+    /// Returns whether the owner may still do what no store can refuse at `now`: while the time left is
+    /// more than `margin`. Clocks that are set, here or at the store, change nothing of it.
+    pub fn is_safe(&self, now: Instant, margin: Duration) -> bool {
+        now.checked_add(margin).is_some_and(|end| end < self.until)
     }
 
     /// Gives it back, so that another need not wait.

@@ -41,6 +41,10 @@ pub struct Job {
     pub result_key: Option<String>,
     /// Why it failed last, or was canceled.
     pub reason: Option<String>,
+    /// When it was done, given up or canceled, in nanoseconds since 1970 by the store's clock; `None`
+    /// before, and of one that an older build ended.
+    #[serde(default)]
+    pub ended_ns: Option<i64>,
 }
 
 /// How far a job is.
@@ -97,36 +101,45 @@ impl Job {
         })
     }
 
-    /// Returns the job done; `None` when this epoch does not run it.
-    pub fn done(&self, epoch: u64, result_key: Option<&str>) -> Option<Job> {
+    /// Returns the job done at the store's time `now_ns`; `None` when this epoch does not run it.
+    pub fn done(&self, epoch: u64, now_ns: i64, result_key: Option<&str>) -> Option<Job> {
         self.run_of(epoch)?;
         Some(Job {
             state: JobState::Done,
             result_key: result_key.map(str::to_owned),
             reason: None,
+            ended_ns: Some(now_ns),
             ..self.clone()
         })
     }
 
-    /// Returns the job failed, to be begun again at `again_ns` or given up; `None` when this epoch
-    /// does not run it.
-    pub fn failed(&self, epoch: u64, reason: &str, again_ns: Option<i64>) -> Option<Job> {
+    /// Returns the job failed at the store's time `now_ns`, to be begun again at `again_ns` or given
+    /// up; `None` when this epoch does not run it.
+    pub fn failed(
+        &self,
+        epoch: u64,
+        now_ns: i64,
+        reason: &str,
+        again_ns: Option<i64>,
+    ) -> Option<Job> {
         self.run_of(epoch)?;
         Some(Job {
             state: again_ns.map_or(JobState::Failed, |_| JobState::Ready),
             due_ns: again_ns.unwrap_or(self.due_ns),
             reason: Some(reason.to_owned()),
+            ended_ns: again_ns.is_none().then_some(now_ns),
             ..self.clone()
         })
     }
 
-    /// Returns the job canceled, also while it runs: its run is refused from then on. `None` when it
-    /// has ended.
-    pub fn canceled(&self, reason: &str) -> Option<Job> {
+    /// Returns the job canceled at the store's time `now_ns`, also while it runs: its run is refused
+    /// from then on. `None` when it has ended.
+    pub fn canceled(&self, now_ns: i64, reason: &str) -> Option<Job> {
         self.waits_until()?;
         Some(Job {
             state: JobState::Canceled,
             reason: Some(reason.to_owned()),
+            ended_ns: Some(now_ns),
             ..self.clone()
         })
     }
@@ -150,6 +163,12 @@ impl Job {
         self.waits_until().is_none()
     }
 
+    /// Returns true for one that ended before `before_ns`; where the time of its end is not known, that
+    /// it was due at counts.
+    pub fn has_ended_before(&self, before_ns: i64) -> bool {
+        self.has_ended() && self.ended_ns.unwrap_or(self.due_ns) < before_ns
+    }
+
     /// Returns the change that frees its unique key, where it has one.
     pub(super) fn freeing_key(&self) -> Option<Change> {
         let key = format!("key/{}", self.unique_key.as_ref()?);
@@ -170,7 +189,8 @@ impl Job {
 impl Kept for Job {
     const TABLE: &'static str = TABLE;
     const PREFIX: &'static str = "job/";
-    const VERSION: u16 = 1;
+    /// 2 has the time of its end.
+    const VERSION: u16 = 2;
 
     fn key(&self) -> String {
         self.job_id.clone()

@@ -13,8 +13,8 @@ pub struct Pruned {
     pub firings: usize,
 }
 
-/// Removes jobs that have ended (done, failed for good, canceled) and firings, of both those that
-/// were due before `before_ns`, in nanoseconds since 1970. Jobs that wait or run stay however old
+/// Removes jobs that ended (done, failed for good, canceled) before `before_ns`, in nanoseconds since
+/// 1970, and firings that were due before it. Jobs that wait or run stay however old
 /// they are, and so do schedules: what was seen to is not due again without its firing either. The
 /// unique key of a removed job is free again. Beside nodes that work, and other callers of it.
 ///
@@ -26,7 +26,7 @@ pub struct Pruned {
 /// [`Records::change`] except `Conflict`.
 pub fn prune(records: &dyn Records, before_ns: i64) -> Result<Pruned, StorageError> {
     let jobs = each::<Job>(records, |job| {
-        (job.has_ended() && job.due_ns < before_ns).then(|| job.freeing_key())
+        job.has_ended_before(before_ns).then(|| job.freeing_key())
     })?;
     let firings = each::<Firing>(records, |firing| {
         (firing.due_ns < before_ns).then_some(None)

@@ -2,40 +2,51 @@
 
 use super::*;
 use crate::MemoryRecords;
-use crate::conformance::job;
+use crate::conformance::{At, at, job};
 use apex_domain::risk::Limits;
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_job_goes_from_state_to_state_by_its_own_run_alone() {
     let ready = job("one", 50);
     assert_eq!(ready.begun("a", 49, 100), None, "not due");
-    assert_eq!(ready.done(0, None), None, "nobody runs it");
+    assert_eq!(ready.done(0, 60, None), None, "nobody runs it");
     assert_eq!(ready.renewed(0, 60, 100), None);
-    assert_eq!(ready.failed(0, "why", None), None);
+    assert_eq!(ready.failed(0, 60, "why", None), None);
     let running = ready.begun("a", 50, 100).expect("it is due");
     assert_eq!(running.begun("b", 149, 100), None, "it runs");
     for epoch in [0, 2] {
-        assert_eq!(running.done(epoch, None), None);
+        assert_eq!(running.done(epoch, 60, None), None);
         assert_eq!(running.renewed(epoch, 60, 100), None);
-        assert_eq!(running.failed(epoch, "why", None), None);
+        assert_eq!(running.failed(epoch, 60, "why", None), None);
     }
     let shorter = running.renewed(1, 10, 100).expect("it runs");
     assert_eq!(
         shorter, running,
         "a clock that went back takes no time away"
     );
-    let failed = running.failed(1, "no space", Some(300)).expect("it runs");
+    let failed = running
+        .failed(1, 60, "no space", Some(300))
+        .expect("it runs");
     assert_eq!((&failed.state, failed.due_ns), (&JobState::Ready, 300));
+    assert!(failed.ended_ns.is_none() && !failed.has_ended_before(i64::MAX));
     let ended = [
-        running.done(1, Some("results/1")),
-        running.failed(1, "for good", None),
-        running.canceled("not wanted"),
-        ready.canceled("not wanted"),
+        running.done(1, 60, Some("results/1")),
+        running.failed(1, 60, "for good", None),
+        running.canceled(60, "not wanted"),
+        ready.canceled(60, "not wanted"),
     ];
     for job in ended.map(|job| job.expect("it may end")) {
         assert_eq!(job.begun("b", i64::MAX, 100), None, "{job:?}");
-        assert_eq!(job.done(job.epoch, None), None, "{job:?}");
-        assert_eq!(job.canceled("again"), None, "{job:?}");
+        assert_eq!(job.ended_ns, Some(60), "{job:?}");
+        assert!(job.has_ended_before(61) && !job.has_ended_before(60));
+        let of_older_build = Job {
+            ended_ns: None,
+            ..job.clone()
+        };
+        assert!(of_older_build.has_ended_before(51) && !of_older_build.has_ended_before(50));
+        assert_eq!(job.done(job.epoch, 61, None), None, "{job:?}");
+        assert_eq!(job.canceled(61, "again"), None, "{job:?}");
     }
     let worn = Job {
         epoch: u64::MAX,
@@ -179,4 +190,34 @@ fn accounts_are_kept_with_what_is_asked_of_them() {
     assert_eq!(left.len(), 1);
     let left = page::<AccountLimits>(&records, None, 9).expect("it can be read");
     assert!(left.is_empty());
+}
+
+#[test]
+fn an_owner_is_safe_for_the_length_of_its_lease_whatever_the_clock_of_the_store() {
+    const LENGTH: Duration = Duration::from_secs(60);
+    let length_ns = LENGTH.as_nanos() as i64;
+    let (memory, told) = (MemoryRecords::new(), std::sync::Mutex::new(Instant::now()));
+    let tell = || *told.lock().expect("nobody panicked") = Instant::now();
+    let told = || *told.lock().expect("nobody panicked");
+    // Its clock is years from the machine's.
+    let records = At {
+        before_change: &tell,
+        ..at(&memory, i64::MAX / 2)
+    };
+    let before = Instant::now();
+    let what = Assigned::Feed("sim".to_owned());
+    let mut hold = claim(&records, &what, "a", length_ns).expect("it is free");
+    assert!(before + LENGTH <= hold.until && hold.until <= told() + LENGTH);
+    let margin = Duration::from_secs(10);
+    let last = hold.until - margin;
+    assert!(!hold.is_safe(last, margin));
+    assert!(hold.is_safe(last - Duration::from_nanos(1), margin));
+    assert!(!hold.is_safe(last, Duration::MAX));
+
+    let until = hold.until;
+    hold.renew(&records, length_ns).expect("it is the owner");
+    assert!(until <= hold.until && hold.until <= told() + LENGTH);
+    let until = hold.until;
+    hold.renew(&records, 0).expect("it is the owner");
+    assert_eq!(hold.until, until, "no time is lost");
 }

@@ -1,7 +1,7 @@
 //! rusoto's requests over hyper 1 and rustls.
 
 use super::address::setting;
-use super::silence::{Signs, heard, sliced};
+use super::silence::{Signs, heard, is_work, sliced};
 use crate::StorageError;
 use crate::tls;
 use bytes::Bytes;
@@ -78,15 +78,31 @@ impl DispatchSignedRequest for Dispatcher {
         let (client, timeout) = (self.client.clone(), timeout.unwrap_or(self.timeout));
         let endpoint = self.endpoint.clone();
         Box::pin(async move {
-            let signs = Signs::new();
+            let (content, to_take) = content_bytes(&request);
+            let signs = Signs::new(to_take, is_work(request.method(), content));
             let sent = async {
                 let request = translate(request, &signs).map_err(|error| failed(&*error))?;
                 let answer = client.request(request).await;
                 answer.map_err(|error| failed(&error))
             };
             let answer = signs.wait(&endpoint, timeout, sent).await;
-            respond(answer.map_err(HttpDispatchError::new)??, timeout)
+            let answer = answer.map_err(HttpDispatchError::new)??;
+            respond(answer, signs.patience(timeout))
         })
+    }
+}
+
+/// Returns how much content a request has, and how much of it is told as the server takes it.
+fn content_bytes(request: &SignedRequest) -> (u64, u64) {
+    match &request.payload {
+        None => (0, 0),
+        Some(SignedRequestPayload::Buffer(bytes)) => (bytes.len() as u64, 0),
+        Some(SignedRequestPayload::Stream(_)) => {
+            let length = request.headers().get("content-length");
+            let length = length.and_then(|values| std::str::from_utf8(values.first()?).ok());
+            let length = length.and_then(|text| text.parse().ok()).unwrap_or(0);
+            (length, length)
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 mod address;
 mod dispatch;
 mod errors;
-mod probe;
+pub(crate) mod probe;
 mod requests;
 mod silence;
 mod spool;
@@ -55,7 +55,7 @@ pub struct S3Options {
     pub access_key: String,
     pub secret_key: String,
     /// How long the server may give no sign of life: no byte taken of a request, none sent of an
-    /// answer. One that stays silent is asked twice.
+    /// answer. One that stays silent is asked twice. The answer to much content may take a minute.
     pub timeout: Duration,
 }
 

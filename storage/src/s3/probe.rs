@@ -2,12 +2,17 @@
 
 use super::S3Objects;
 use crate::StorageError;
-use crate::port::objects::{ObjectKey, Objects};
+use crate::port::objects::{ObjectKey, Objects, damaged};
+use std::hash::{BuildHasher, RandomState};
+
+/// Below the prefix of the audit's checkpoints: keys that may do no more than the platform needs are
+/// let in there.
+pub(crate) const PROBES: &str = "audit/doctor/";
 
 const CONTENT: &[u8] = b"written by `apextrade doctor`, which takes it away again\n";
 
 impl S3Objects {
-    /// Writes, reads, lists and deletes one small object under `doctor/`. Returns why it could not be
+    /// Writes, reads, lists and deletes one small object under [`PROBES`], whose name no other has. Returns why it could not be
     /// deleted, where that is so: it is left then, and a bucket from which nothing can be deleted is
     /// what checkpoints of an audit want.
     ///
@@ -15,7 +20,8 @@ impl S3Objects {
     /// `Unavailable`, whose text says what could not be done; `Damaged` where something else came
     /// back.
     pub fn probe(&self) -> Result<Option<StorageError>, StorageError> {
-        let key = ObjectKey::new(&format!("doctor/{}", std::process::id()))?;
+        // Random: in two containers both processes have the number 1.
+        let key = ObjectKey::new(&format!("{PROBES}{:016x}", RandomState::new().hash_one(())))?;
         let doing = |what: &str, error: StorageError| match error {
             StorageError::Unavailable {
                 server,
@@ -32,14 +38,15 @@ impl S3Objects {
             .map_err(|error| doing("cannot write", error))?;
         let read = self.get(&key).map_err(|error| doing("cannot read", error));
         let listed = self
-            .list("doctor/", None, 1)
+            .list(PROBES, None, 1)
             .map_err(|error| doing("cannot list", error));
         // Also where it could not be read: nothing is to be left.
         let deleted = self
             .delete(&key)
             .map_err(|error| doing("cannot delete", error));
-        read?;
-        listed?;
+        if read?.as_deref() != Some(CONTENT) || listed?.is_empty() {
+            return Err(damaged(&key));
+        }
         Ok(deleted.err())
     }
 }

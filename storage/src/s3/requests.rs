@@ -2,7 +2,7 @@
 
 use super::errors::{retry, unavailable};
 use super::spool::Spool;
-use super::{S3Objects, md5, metadata};
+use super::{S3Objects, hash_in, md5, metadata};
 use crate::StorageError;
 use crate::port::objects::{ContentHash, ObjectKey};
 use bytes::Bytes;
@@ -96,7 +96,7 @@ impl S3Objects {
     ) -> Result<(), StorageError> {
         let upload = self.begin(key, hash)?;
         let sent = self.send_parts(key, &upload, spool);
-        let finished = sent.and_then(|parts| self.finish(key, &upload, parts));
+        let finished = sent.and_then(|parts| self.finish(key, &upload, parts, hash));
         if finished.is_err() {
             // The server's own rules remove what this cannot.
             let _ = self.abort(key, &upload);
@@ -154,14 +154,17 @@ impl S3Objects {
         Ok(parts)
     }
 
+    /// Makes an object of the parts. Where the answer to that was lost, the upload is gone when it is
+    /// asked for again, and the object is there, with its hash.
     pub(super) fn finish(
         &self,
         key: &ObjectKey,
         upload: &str,
         parts: Vec<CompletedPart>,
+        hash: ContentHash,
     ) -> Result<(), StorageError> {
         let (name, upload_id) = (key.to_string(), upload.to_owned());
-        self.demand(move |this| {
+        let finished = self.ask(move |this| {
             let request = CompleteMultipartUploadRequest {
                 bucket: this.options.bucket.clone(),
                 key: name.clone(),
@@ -177,7 +180,16 @@ impl S3Objects {
                     .await
                     .map(drop)
             }
-        })
+        })?;
+        if finished.is_some() {
+            return Ok(());
+        }
+        let stored = self.head(key)?.and_then(|head| hash_in(&head.metadata?));
+        if stored == Some(hash) {
+            return Ok(());
+        }
+        let detail = format!("the upload of {key} is gone, and the object is not what was sent");
+        Err(unavailable(&self.name(), &detail))
     }
 
     pub(super) fn abort(&self, key: &ObjectKey, upload: &str) -> Result<(), StorageError> {

@@ -19,25 +19,55 @@ const SLICE: usize = 64 * 1024;
 /// After so long the log says what is waited for; the error comes when the whole patience is over.
 const TELL: Duration = Duration::from_secs(5);
 
+/// How long the answer to a request with much content may take, from its last byte on: what the
+/// system took of it may still be on its way, and a busy server writes it down first.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// Content of so many bytes is much.
+const MUCH: u64 = 1 << 20;
+
+/// Returns true for a request whose answer takes more than a moment: one with much content, and one
+/// that has an object made of parts that are there.
+pub(super) fn is_work(method: &str, content_bytes: u64) -> bool {
+    content_bytes >= MUCH || (method == "POST" && content_bytes > 0)
+}
+
 fn silent(patience: Duration) -> String {
     format!("{SILENT} for {} s", patience.as_secs_f32())
 }
 
-/// When the server was last heard of.
+/// When the server was last heard of, and how much of the request it has still to take.
 #[derive(Clone, Debug)]
-pub(super) struct Signs(Arc<Mutex<Instant>>);
+pub(super) struct Signs {
+    last: Arc<Mutex<(Instant, u64)>>,
+    is_work: bool,
+}
 
 impl Signs {
-    pub fn new() -> Signs {
-        Signs(Arc::new(Mutex::new(Instant::now())))
+    /// Those of a request with so much content; see [`is_work`].
+    pub fn new(content_bytes: u64, is_work: bool) -> Signs {
+        Signs {
+            last: Arc::new(Mutex::new((Instant::now(), content_bytes))),
+            is_work,
+        }
     }
 
-    fn note(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    /// Notes that the server took so many bytes.
+    fn note(&self, bytes: u64) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = (Instant::now(), last.1.saturating_sub(bytes));
     }
 
-    fn last(&self) -> Instant {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last(&self) -> (Instant, u64) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long it may be silent now: longer once it has all of what it has to work on.
+    pub fn patience(&self, patience: Duration) -> Duration {
+        match self.last() {
+            (_, 0) if self.is_work => patience.max(ANSWER),
+            _ => patience,
+        }
     }
 
     /// Waits for a future as long as there are signs, and for `patience` without any.
@@ -52,7 +82,7 @@ impl Signs {
         let mut future = std::pin::pin!(future);
         let mut is_told = false;
         loop {
-            let quiet = self.last().elapsed();
+            let (quiet, patience) = (self.last().0.elapsed(), self.patience(patience));
             if quiet >= patience {
                 return Err(silent(patience));
             }
@@ -95,7 +125,7 @@ pub(super) fn sliced(
             futures::stream::iter(slices)
         })
         .try_flatten()
-        .inspect(move |_| signs.note())
+        .inspect_ok(move |bytes| signs.note(bytes.len() as u64))
 }
 
 /// An answer's content, which ends with an error where nothing of it comes for `patience`.
@@ -114,4 +144,40 @@ pub(super) fn heard(
             Err(_) => Some((Err(io::Error::other(silent(patience))), (content, true))),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(15);
+
+    #[tokio::test]
+    async fn a_server_that_has_all_of_a_large_request_gets_time_for_its_answer() {
+        let bytes = 3 * SLICE as u64;
+        let signs = Signs::new(bytes, true);
+        let whole = Bytes::from(vec![0; bytes as usize]);
+        let mut slices = Box::pin(sliced(futures::stream::iter([Ok(whole)]), &signs));
+        let mut patience = vec![signs.patience(PATIENCE)];
+        while slices.next().await.is_some() {
+            patience.push(signs.patience(PATIENCE));
+        }
+        assert_eq!(patience, [PATIENCE, PATIENCE, PATIENCE, ANSWER]);
+        assert_eq!(signs.patience(ANSWER * 2), ANSWER * 2);
+        assert_eq!(Signs::new(0, false).patience(PATIENCE), PATIENCE);
+    }
+
+    #[test]
+    fn large_content_and_the_end_of_an_upload_are_work() {
+        let cases = [
+            ("PUT", MUCH, true),
+            ("PUT", MUCH - 1, false),
+            ("POST", 200, true),
+            ("POST", 0, false),
+            ("GET", 0, false),
+        ];
+        for (method, bytes, expected) in cases {
+            assert_eq!(is_work(method, bytes), expected, "{method} {bytes}");
+        }
+    }
 }

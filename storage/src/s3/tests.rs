@@ -198,6 +198,41 @@ fn an_answer_that_stops_in_its_middle_is_given_up_too() {
     assert!(error.to_string().contains("no sign of life"), "{error}");
 }
 
+/// Answers each request with the next of `answers`, each on a connection of its own.
+fn answering(answers: Vec<String>) -> String {
+    let (listener, endpoint) = silent_server();
+    std::thread::spawn(move || {
+        for (answer, stream) in answers.iter().zip(listener.incoming()) {
+            let Ok(mut stream) = stream else { return };
+            let mut request = [0_u8; 4096];
+            let _ = std::io::Read::read(&mut stream, &mut request);
+            let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
+        }
+    });
+    endpoint
+}
+
+#[test]
+fn an_upload_whose_last_answer_was_lost_is_known_by_its_hash() {
+    let (sent, other) = (ContentHash([7; 32]), ContentHash([8; 32]));
+    let answer = |status: &str, more: &str| {
+        format!("HTTP/1.1 {status}\r\n{more}content-length: 0\r\nconnection: close\r\n\r\n")
+    };
+    let found = |hash: ContentHash| answer("200 OK", &format!("x-amz-meta-sha256: {hash}\r\n"));
+    let gone = answer("404 Not Found", "");
+    for (head, is_there) in [
+        (found(sent), true),
+        (found(other), false),
+        (answer("200 OK", ""), false),
+        (gone.clone(), false),
+    ] {
+        let endpoint = answering(vec![answer("200 OK", ""), gone.clone(), head.clone()]);
+        let objects = S3Objects::connect(options(&endpoint, "x")).expect("it connects");
+        let finished = objects.finish(&key("a"), "1", Vec::new(), sent);
+        assert_eq!(finished.is_ok(), is_there, "{head}: {finished:?}");
+    }
+}
+
 #[test]
 fn keys_that_are_refused_are_named_by_their_variables() {
     let (listener, endpoint) = silent_server();
@@ -229,6 +264,23 @@ fn a_probe_leaves_nothing() {
     assert!(kept.is_none(), "{kept:?}");
     let left = objects.list("", None, 10).expect("they can be listed");
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// Another process takes the object away in between, or the server forgets it.
+#[test]
+fn a_probe_that_reads_nothing_back_fails() {
+    let empty = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let gone = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let list = "<ListBucketResult></ListBucketResult>";
+    let list = format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{list}",
+        list.len()
+    );
+    let answers = [empty, empty, gone, &list, gone].map(str::to_owned);
+    let endpoint = answering(answers.to_vec());
+    let objects = S3Objects::connect(options(&endpoint, "x")).expect("it connects");
+    let error = objects.probe().expect_err("nothing came back");
+    assert!(error.to_string().contains(probe::PROBES), "{error}");
 }
 
 #[test]

@@ -12,7 +12,8 @@ use apex_domain::risk::platform::ShareOffer;
 use apex_domain::risk::{Limits, MarketView, ReasonCode, TradingState};
 use apex_domain::venue::VenueReport;
 use apex_domain::{
-    AccountId, Currency, Instrument, InstrumentId, Money, RequestId, StrategyId, UnixNanos,
+    AccountId, ClientOrderId, Currency, Instrument, InstrumentId, Money, RequestId, StrategyId,
+    UnixNanos,
 };
 use ractor::RpcReplyPort;
 use std::collections::{BTreeMap, VecDeque};
@@ -238,6 +239,10 @@ pub enum AccountQuery {
     Reconciliation,
     /// How the closing of positions stands that a request began.
     Closing(RequestId),
+    /// Ids of orders at the venue that the account does not know, which begin so.
+    StrangersIds {
+        prefix: String,
+    },
 }
 
 /// The answer to an [`AccountQuery`], of the same name.
@@ -258,6 +263,7 @@ pub enum AccountAnswer {
     Reconciliation(Box<ReconcileState>),
     /// `None` for a request that closes nothing, or is forgotten.
     Closing(Option<Box<ClosingAnswer>>),
+    StrangersIds(Vec<ClientOrderId>),
 }
 
 /// How an account stands with its venue.

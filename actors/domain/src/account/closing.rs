@@ -14,6 +14,7 @@ use crate::number::Quantity;
 use crate::order::entry::OrderEntry;
 use crate::order::store::OrderIndex;
 use crate::order::{Order, OrderTerms, OrderType, PositionSide, SubmitOrder, TimeInForce};
+use crate::reconcile::MAX_STANDING;
 use crate::risk::ReasonCode;
 use crate::time::{NANOS_PER_SECOND, UnixNanos};
 use serde::{Deserialize, Serialize};
@@ -140,25 +141,36 @@ impl Account {
             Some(ended) => &ended.closing,
             None => under_way.find(|closing| closing.taken == taken)?,
         };
-        let mut orders = Vec::new();
-        let ids = (0..).map_while(|number| closing.order_id(number));
-        // Every id up to the last one is somebody's, here or at the venue.
-        let known = ids.map_while(|id| {
-            let here = self.orders.find_client(&id);
-            (here.is_some() || self.is_strangers_id(&id)).then_some(here)
-        });
-        for index in known.flatten() {
-            let entry = self.orders.get(index);
-            if closing.owns(&entry.order.request.client_order_id, entry.created) {
-                orders.push(entry.order.clone());
-            }
-        }
+        let orders = self.orders_of(closing);
         Some(ClosingState {
             taken,
             scope: closing.scope.clone(),
             ended: ended.map(|ended| (ended.outcome, ended.sequence, ended.ts)),
             orders,
         })
+    }
+
+    /// Returns a closing's own orders, oldest first. Their numbers have gaps: ids that were at the
+    /// venue when a round left, and of which nothing may be known any more once their orders there
+    /// have ended. What works there at a time is bounded, and so is the look through the numbers.
+    fn orders_of(&self, closing: &Closing) -> Vec<Order> {
+        let count = closing.orders as usize;
+        let (mut orders, mut gaps) = (Vec::new(), 0);
+        let mut ids = (0..).map_while(|number| closing.order_id(number));
+        while orders.len() < count
+            && gaps <= MAX_STANDING + count
+            && let Some(id) = ids.next()
+        {
+            let Some(index) = self.orders.find_client(&id) else {
+                gaps += usize::from(!self.strangers.has_traded(&id));
+                continue;
+            };
+            let entry = self.orders.get(index);
+            if closing.owns(&entry.order.request.client_order_id, entry.created) {
+                orders.push(entry.order.clone());
+            }
+        }
+        orders
     }
 
     pub(super) fn fold_close_ended(

@@ -32,6 +32,11 @@ impl Strangers {
     pub fn traded(&mut self, client_order_id: &ClientOrderId) {
         self.traded.insert(client_order_id.clone());
     }
+
+    /// Returns true for the id of such an execution.
+    pub fn has_traded(&self, client_order_id: &ClientOrderId) -> bool {
+        self.traded.contains(client_order_id)
+    }
 }
 
 impl Account {
@@ -41,7 +46,18 @@ impl Account {
         let works = |order: &crate::reconcile::VenueOpenOrder| {
             order.client_order_id.as_ref() == Some(client_order_id)
         };
-        self.strangers.traded.contains(client_order_id)
+        self.strangers.has_traded(client_order_id)
             || self.reconciler.external_orders().iter().any(works)
+    }
+
+    /// Returns the ids of such orders that begin so: whoever makes ids by counting goes on behind
+    /// them.
+    pub fn strangers_ids(&self, prefix: &str) -> Vec<ClientOrderId> {
+        let working = self.reconciler.external_orders().iter();
+        let working = working.filter_map(|order| order.client_order_id.as_ref());
+        let ids = self.strangers.traded.iter().chain(working);
+        ids.filter(|id| id.as_str().starts_with(prefix))
+            .cloned()
+            .collect()
     }
 }

@@ -10,9 +10,9 @@ use super::wants::Wants;
 use apex_bus::clock::Clock;
 use apex_bus::handle::{AccountHandle, EventHistory, Platform, RunMode};
 use apex_bus::message::{AccountCommand, AccountEvent, AccountSummary, CommandError};
-use apex_domain::UnixNanos;
 use apex_domain::account::Reply;
 use apex_domain::order::Order;
+use apex_domain::{ClientOrderId, UnixNanos};
 use apex_proto::FieldErrors;
 use apex_proto::v1::{self, SessionEndKind};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr};
@@ -79,6 +79,8 @@ impl fmt::Debug for SessionArgs {
 pub struct Start {
     pub summary: AccountSummary,
     pub orders: Vec<Order>,
+    /// Of the strategy's form, known to the venue and not to the account.
+    pub strangers: Vec<ClientOrderId>,
     pub state: Vec<u8>,
 }
 
@@ -325,6 +327,7 @@ impl State {
         Some(Input::Loaded(Box::new(Loaded {
             summary: start.summary,
             orders: start.orders,
+            strangers: start.strangers,
             since,
             state: start.state,
         })))

@@ -10,6 +10,9 @@ use apex_domain::{ClientOrderId, Instrument, InstrumentId, OrderListId, Strategy
 use apex_strategy::ledger::{lists, order_number, order_prefix};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Ids of orders have so many digits behind the strategy's name at the most, by counting.
+const MAX_COUNTED: u64 = 999_999_999;
+
 /// One strategy's share of an account, kept up to date from the account's events.
 ///
 /// Each event of an order comes with the order as it stood after it, so working orders are taken
@@ -174,6 +177,9 @@ impl Holdings {
         {
             self.move_position(execution, execution.side.sign() * execution.last_quantity.0);
         }
+        if let Event::ExternalFilled { execution } = &recorded.event {
+            self.note_stranger(&execution.client_order_id);
+        }
         let own = |order: &&std::sync::Arc<Order>| order.request.strategy_id == self.strategy_id;
         let Some(order) = event.order.as_ref().filter(own) else {
             return false;
@@ -320,6 +326,16 @@ impl Holdings {
         ClientOrderId::new(&format!("{prefix}-{}", self.last_number))
             // At most 25 characters, a dash and, up to ten thousand million orders, 10 digits.
             .expect("prefix and number are an id")
+    }
+
+    /// Counts from behind an id that the venue has from an order that the account does not know: with
+    /// each one in the way an order of the strategy would be refused. Numbers that nobody comes to by
+    /// counting are passed over.
+    pub fn note_stranger(&mut self, id: &ClientOrderId) {
+        let number = order_number(&self.strategy_id, id);
+        if number.is_some_and(|number| number <= MAX_COUNTED) {
+            self.note_number(id);
+        }
     }
 
     fn note_number(&mut self, id: &ClientOrderId) {

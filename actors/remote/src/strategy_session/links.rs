@@ -7,6 +7,7 @@ use apex_bus::message::{AccountCommand, CommandError, OrderFilter, Page, Urgency
 use apex_domain::account::Reply;
 use apex_domain::order::{Order, OrderKey};
 use apex_proto::v1;
+use apex_strategy::ledger::order_prefix;
 use futures::StreamExt;
 use ractor::{ActorRef, ActorStatus};
 use std::sync::Arc;
@@ -158,6 +159,9 @@ async fn read_start(
     let summary = account.summary().await.map_err(|error| error.to_string())?;
     let mut orders = pages(account, owner, true).await?;
     orders.extend(pages(account, owner, false).await?);
+    let prefix = format!("{}-", order_prefix(&owner.strategy_id));
+    let strangers = account.strangers_ids(prefix).await;
+    let strangers = strangers.map_err(|error| error.to_string())?;
     let owner = owner.clone();
     let state = tokio::task::spawn_blocking(move || store.load(&owner))
         .await
@@ -165,6 +169,7 @@ async fn read_start(
     Ok(Start {
         summary,
         orders,
+        strangers,
         state,
     })
 }

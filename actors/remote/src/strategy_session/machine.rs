@@ -62,6 +62,8 @@ pub struct Loaded {
     pub summary: AccountSummary,
     /// The strategy's working orders and its newest ones, as they stood after `summary`.
     pub orders: Vec<Order>,
+    /// Ids of the strategy's form that the venue has from orders that the account does not know.
+    pub strangers: Vec<ClientOrderId>,
     /// All of the account's events since `summary` that are known.
     pub since: Vec<AccountEvent>,
     pub state: Vec<u8>,
@@ -235,6 +237,9 @@ impl Session {
     fn begin(&mut self, now: UnixNanos, loaded: Loaded, effects: &mut Vec<Effect>) {
         let strategy_id = self.setup.owner.strategy_id.clone();
         self.holdings = Holdings::new(strategy_id, &loaded.summary, loaded.orders);
+        for id in &loaded.strangers {
+            self.holdings.note_stranger(id);
+        }
         for event in &loaded.since {
             self.holdings.fold(event, |id| self.hub.instrument(id));
         }

@@ -22,6 +22,14 @@ pub enum RowDoubt {
     OutOfOrder,
 }
 
+impl RowDoubt {
+    /// Returns true for a row that no market can have meant. What else is doubtful is legal: exports
+    /// with the newest row first, prices of zero and less, the hour that clocks go back.
+    pub fn contradicts(&self) -> bool {
+        matches!(self, RowDoubt::High | RowDoubt::Low)
+    }
+}
+
 /// Open, high, low and close stand so behind each other.
 const BAR: usize = 4;
 

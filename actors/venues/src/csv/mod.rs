@@ -125,6 +125,8 @@ impl BadRows {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DoubtfulRows {
     pub count: u64,
+    /// Those among them that contradict themselves.
+    pub contradictions: u64,
     /// The first [`BAD_ROWS_KEPT`] of them, with their lines, counted as those of [`BadRow`].
     pub first: Vec<(u64, RowDoubt)>,
 }
@@ -132,6 +134,7 @@ pub struct DoubtfulRows {
 impl DoubtfulRows {
     fn add(&mut self, line: u64, doubt: RowDoubt) {
         self.count += 1;
+        self.contradictions += u64::from(doubt.contradicts());
         if self.first.len() < BAD_ROWS_KEPT {
             self.first.push((line, doubt));
         }

@@ -21,7 +21,7 @@ pub struct ImportArgs {
     /// Say what was recognised, show the first rows, and import nothing.
     #[arg(long)]
     pub preview: bool,
-    /// Import nothing of any file when one row of one file is bad.
+    /// Import nothing of any file when one row of one file is bad or contradicts itself.
     #[arg(long)]
     pub strict: bool,
     #[command(flatten)]

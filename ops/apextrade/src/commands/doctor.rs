@@ -10,7 +10,7 @@ use anyhow::Result;
 use apex_node::NodeError;
 use apex_node::stores::{self, ServerSettings};
 use apex_node::verify::{Verification, verify};
-use apex_storage::AUDIT_JOURNAL;
+use apex_storage::{AUDIT_JOURNAL, StorageError};
 use serde::Serialize;
 use std::path::Path;
 use std::process::ExitCode;
@@ -98,12 +98,30 @@ fn verified(data_dir: &Path, servers: &ServerSettings) -> Found {
     data_dir.exists().then(|| verify(data_dir, servers))
 }
 
+/// Returns true for what the line of the bucket tells: neither journals nor audit are at fault.
+fn is_of_bucket(error: &NodeError) -> bool {
+    let NodeError::Storage(source) = error else {
+        return false;
+    };
+    match source {
+        StorageError::Unavailable { variable, .. } | StorageError::Setting { variable, .. } => {
+            variable.starts_with("APEX_S3_")
+        }
+        _ => false,
+    }
+}
+
+const BUCKET_AWAY: &str = "not looked at: the bucket cannot be used, see s3";
+
 fn journal(found: &Found) -> Check {
     const NAME: &str = "journal";
     let found = match found {
         // Before a first start.
         None | Some(Err(NodeError::NoJournal { .. })) => {
             return Check::good(NAME, "none yet".to_owned());
+        }
+        Some(Err(error)) if is_of_bucket(error) => {
+            return Check::good(NAME, BUCKET_AWAY.to_owned());
         }
         Some(Err(error)) => return Check::failed(NAME, error),
         Some(Ok(found)) => found,
@@ -126,6 +144,9 @@ fn audit(found: &Found) -> Check {
     const NAME: &str = "audit";
     let found = match found {
         None => return Check::good(NAME, "none yet".to_owned()),
+        Some(Err(error)) if is_of_bucket(error) => {
+            return Check::good(NAME, BUCKET_AWAY.to_owned());
+        }
         Some(Err(_)) => {
             return Check::good(
                 NAME,

@@ -15,7 +15,7 @@ fn venue_id(text: &str) -> VenueOrderId {
 }
 
 /// The venue's list: `v-x` is the order with the client order id `x`, `v-` one without.
-fn list(world: &mut World, clients: &[&str]) {
+pub(super) fn list(world: &mut World, clients: &[&str]) {
     let rows = clients.iter().map(|client| VenueOpenOrder {
         client_order_id: (!client.is_empty()).then(|| cid(client)),
         venue_order_id: venue_id(&format!("v-{client}")),

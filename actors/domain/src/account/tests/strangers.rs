@@ -1,12 +1,14 @@
 //! A journal that was brought back to an earlier time, and a venue that was not: the venue tells of
 //! orders that the account does not know, and no order of its own gets one of their ids.
 
+use super::foreign::list;
 use super::support::*;
 use crate::account::{Account, AccountInput, Refusal};
 use crate::event::{CloseScope, Event};
 use crate::id::ClientOrderId;
 use crate::market::Side;
 use crate::order::OrderStatus;
+use crate::reconcile::ReconcileSettings;
 use crate::risk::TradingState;
 use crate::venue::{VenueCommand, VenueReport};
 
@@ -96,4 +98,43 @@ fn a_closing_passes_over_ids_that_the_venue_knows() {
     let closing = world.account.closing(&request_id("close")).expect("known");
     assert_eq!(closing.orders.len(), 1, "{closing:?}");
     world.assert_recovers();
+}
+
+/// The venue works orders of which the account knows nothing, under the first two ids of a closing,
+/// and they end there without a trade.
+#[test]
+fn the_orders_of_a_closing_are_found_behind_ids_that_nobody_knows_any_more() {
+    let mut world = brought_back("ema-7");
+    let settings = Box::new(ReconcileSettings::default());
+    world.apply(AccountInput::RequireReconciliation { settings });
+    list(&mut world, &[]);
+    resume(&mut world);
+    // Any of the next commands may be that of the closing.
+    let now = world.account.sequence();
+    let ids = (now..now + 6).flat_map(|taken| [format!("C{taken}-0"), format!("C{taken}-1")]);
+    let ids: Vec<String> = ids.collect();
+    list(
+        &mut world,
+        &ids.iter().map(String::as_str).collect::<Vec<_>>(),
+    );
+    assert_eq!(
+        world.account.strangers_ids("C"),
+        ids.iter().map(|id| cid(id)).collect::<Vec<_>>()
+    );
+    assert_eq!(world.account.strangers_ids("ema-"), [cid("ema-7")]);
+    world.apply(AccountInput::Close {
+        scope: CloseScope::default(),
+        request_id: Some(request_id("close")),
+    });
+    let [closing] = new_orders(&world).try_into().expect("one position");
+    assert!(closing.as_str().ends_with("-2"), "{closing}");
+
+    list(&mut world, &[]);
+    let restored = Account::restore(&world.account.snapshot()).expect("it was written here");
+    for account in [&world.account, &restored] {
+        let state = account.closing(&request_id("close")).expect("known");
+        let orders = state.orders.iter();
+        let orders: Vec<_> = orders.map(|it| &it.request.client_order_id).collect();
+        assert_eq!(orders, [&closing]);
+    }
 }

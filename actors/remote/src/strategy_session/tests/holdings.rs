@@ -7,7 +7,7 @@ use crate::strategy_session::machine::Input;
 use apex_bus::message::AccountEvent;
 use apex_domain::event::{Event, Recorded};
 use apex_domain::market::Side;
-use apex_domain::{Currency, Money, UnixNanos};
+use apex_domain::{ClientOrderId, Currency, Money, UnixNanos};
 use std::sync::Arc;
 
 fn split(numerator: u32, denominator: u32, sequence: u64) -> AccountEvent {
@@ -17,6 +17,10 @@ fn split(numerator: u32, denominator: u32, sequence: u64) -> AccountEvent {
         numerator,
         denominator,
     };
+    told(event, sequence)
+}
+
+fn told(event: Event, sequence: u64) -> AccountEvent {
     AccountEvent {
         account_id: owner().account_id,
         recorded: Arc::new(Recorded {
@@ -80,4 +84,32 @@ fn a_fee_in_the_asset_leaves_so_much_less_to_sell() {
     run.apply(Input::Happened(vec![fill]));
     let order = submitted(&run.target("0"));
     assert_eq!((order.side, order.quantity.0), (Side::Sell, 999));
+}
+
+#[test]
+fn ids_are_counted_from_behind_those_of_orders_that_the_account_does_not_know() {
+    let name = |number: &str| {
+        let id = format!("{}-{number}", owner().strategy_id);
+        ClientOrderId::new(&id).unwrap()
+    };
+    // One that nobody comes to by counting, and one of another strategy, are in nobody's way.
+    let other = ClientOrderId::new("another-77").unwrap();
+    let strangers = vec![name("7"), name("5"), name("18446744073709551615"), other];
+    let mut run = Run::behind(strangers);
+    assert_eq!(run.last_order_number, 7);
+    let order = submitted(&run.target("1"));
+    assert_eq!(order.client_order_id, name("8"));
+
+    // The venue tells of one more while the session is on.
+    let Happening::Account(fill) = filled(&order, 1_000, 11) else {
+        panic!("a fill is an event of the account");
+    };
+    let Event::OrderFilled { mut execution, .. } = fill.recorded.event.clone() else {
+        panic!("it is a fill");
+    };
+    execution.client_order_id = name("11");
+    let event = Event::ExternalFilled { execution };
+    let mut run = Run::behind(vec![name("7")]);
+    run.apply(Input::Happened(vec![Happening::Account(told(event, 11))]));
+    assert_eq!(submitted(&run.target("1")).client_order_id, name("12"));
 }

@@ -17,8 +17,8 @@ use apex_domain::portfolio::{Attribution, Holder, Position};
 use apex_domain::risk::{Limits, MarketRef, TradingState};
 use apex_domain::venue::Execution;
 use apex_domain::{
-    AccountId, Currency, ExecId, Instrument, InstrumentId, Money, OrderId, Price, Quantity, Rate,
-    StrategyId, UnixNanos,
+    AccountId, ClientOrderId, Currency, ExecId, Instrument, InstrumentId, Money, OrderId, Price,
+    Quantity, Rate, StrategyId, UnixNanos,
 };
 use apex_proto::v1::strategy_command::Command;
 use apex_proto::v1::strategy_request::Message as Request;
@@ -110,19 +110,31 @@ pub struct Run {
     pub session: Session,
     pub now: UnixNanos,
     pub command_id: u64,
+    /// As the strategy was told.
+    pub last_order_number: u64,
 }
 
 impl Run {
     pub fn new(quantity: i64, orders: Vec<Order>, cancel_on_disconnect: bool) -> Run {
-        Run::begin(quantity, orders, cancel_on_disconnect, false)
+        Run::begin(quantity, (orders, Vec::new()), cancel_on_disconnect, false)
     }
 
     /// One that asked for the whole account, and holds nothing.
     pub fn seeing_the_account() -> Run {
-        Run::begin(0, Vec::new(), false, true)
+        Run::begin(0, (Vec::new(), Vec::new()), false, true)
     }
 
-    fn begin(quantity: i64, orders: Vec<Order>, cancel_on_disconnect: bool, account: bool) -> Run {
+    /// One whose venue has orders with these ids, of which the account knows nothing.
+    pub fn behind(strangers: Vec<ClientOrderId>) -> Run {
+        Run::begin(0, (Vec::new(), strangers), false, false)
+    }
+
+    fn begin(
+        quantity: i64,
+        (orders, strangers): (Vec<Order>, Vec<ClientOrderId>),
+        cancel_on_disconnect: bool,
+        account: bool,
+    ) -> Run {
         let hub = MarketHub::new();
         hub.define(instrument()).unwrap();
         let wants = Wants::read(&[v1::StrategySubscription {
@@ -151,10 +163,12 @@ impl Run {
             session: Session::new(now, setup, hub),
             now,
             command_id: 0,
+            last_order_number: 0,
         };
         let effects = run.apply(Input::Loaded(Box::new(Loaded {
             summary: summary(quantity),
             orders,
+            strangers,
             since: Vec::new(),
             state: b"kept".to_vec(),
         })));
@@ -163,6 +177,7 @@ impl Run {
         };
         assert_eq!(welcome.state, b"kept");
         assert_eq!(welcome.account.is_some(), account);
+        run.last_order_number = welcome.last_order_number;
         run
     }
 

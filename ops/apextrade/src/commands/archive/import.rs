@@ -85,11 +85,11 @@ fn flaw(report: &Report, strict: bool) -> Option<String> {
         .iter()
         .filter(|file| file.error.is_some())
         .collect();
-    let (bad, doubtful) = (report.bad_rows, report.doubtful_rows);
+    let (bad, contradicting) = (report.bad_rows, report.contradicting_rows);
     if strict && report.files.iter().any(FileReport::is_flawed) {
         let (files, all) = (failed.len(), report.files.len());
         return Some(format!(
-            "nothing was imported: {bad} bad rows, {doubtful} doubtful ones, and {files} of {all} \
+            "nothing was imported: {bad} bad rows, {contradicting} that contradict themselves, and {files} of {all} \
              files that cannot be imported; mend them, or leave --strict out"
         ));
     }

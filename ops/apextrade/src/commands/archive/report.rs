@@ -26,6 +26,8 @@ pub struct Report {
     pub bad_rows: u64,
     /// Good rows that can hardly be meant so.
     pub doubtful_rows: u64,
+    /// Those among them that contradict themselves.
+    pub contradicting_rows: u64,
     /// Were new to the archive.
     pub stored: u64,
     /// Were there before.
@@ -43,7 +45,9 @@ pub struct FileReport {
     /// The first of them.
     pub bad: Vec<BadReport>,
     pub doubtful_rows: u64,
-    /// The first of them.
+    /// Those among them that contradict themselves: they keep an import with `--strict` out.
+    pub contradicting_rows: u64,
+    /// The first of the doubtful ones.
     pub doubtful: Vec<BadReport>,
     /// True when its good rows are in the archive now; of a preview false.
     pub imported: bool,
@@ -87,6 +91,7 @@ impl FileReport {
             bad_rows: source.bad_count,
             bad: source.bad.iter().map(report).collect(),
             doubtful_rows: source.doubtful_count,
+            contradicting_rows: source.contradictions,
             doubtful: source.doubtful.iter().map(report).collect(),
             imported: false,
             contents: Vec::new(),
@@ -104,6 +109,7 @@ impl FileReport {
             bad_rows: 0,
             bad: Vec::new(),
             doubtful_rows: 0,
+            contradicting_rows: 0,
             doubtful: Vec::new(),
             imported: false,
             contents: Vec::new(),
@@ -114,7 +120,7 @@ impl FileReport {
 
     /// Returns whether anything of it keeps an import with `--strict` out.
     pub fn is_flawed(&self) -> bool {
-        self.error.is_some() || self.bad_rows > 0 || self.doubtful_rows > 0
+        self.error.is_some() || self.bad_rows > 0 || self.contradicting_rows > 0
     }
 
     fn print(&self, end: &End) {
@@ -219,6 +225,7 @@ impl Report {
         self.rows += file.rows;
         self.bad_rows += file.bad_rows;
         self.doubtful_rows += file.doubtful_rows;
+        self.contradicting_rows += file.contradicting_rows;
         for content in &file.contents {
             self.stored += content.stored;
             self.repeated += content.repeated;

@@ -48,6 +48,8 @@ pub struct Source {
     pub bad: Vec<Bad>,
     /// Rows that are there although they can hardly be meant so.
     pub doubtful_count: u64,
+    /// Those among them that contradict themselves.
+    pub contradictions: u64,
     pub doubtful: Vec<Bad>,
     pub notes: Vec<String>,
 }
@@ -83,6 +85,7 @@ pub fn load(path: &Path, choice: &Choice<'_>) -> Result<Source> {
         bad_count: loaded.bad_rows.count,
         bad: Vec::new(),
         doubtful_count: loaded.doubtful.count,
+        contradictions: loaded.doubtful.contradictions,
         doubtful: Vec::new(),
         notes: [loaded.assumptions.clone(), loaded.warnings.clone()].concat(),
     };
@@ -132,6 +135,7 @@ fn ours(path: &Path, head: Head, choice: &Choice<'_>) -> Result<Source> {
         bad_count: 0,
         bad: Vec::new(),
         doubtful_count: 0,
+        contradictions: 0,
         doubtful: Vec::new(),
         notes: Vec::new(),
     })
@@ -296,6 +300,7 @@ mod tests {
         assert_eq!(found.bad[0].line, Some(9));
         let told: Vec<_> = found.doubtful.iter().map(|row| row.line).collect();
         assert_eq!(told, [3, 4, 5, 6, 7, 8].map(Some));
+        assert_eq!(found.contradictions, 2);
         let reasons: Vec<_> = found.doubtful.iter().map(|row| &*row.reason).collect();
         assert!(reasons[0].contains("high below"), "{reasons:?}");
         assert!(reasons[1].contains("low above"), "{reasons:?}");
