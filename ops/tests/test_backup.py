@@ -152,3 +152,34 @@ def test_backups_are_listed_and_a_damaged_one_says_what_to_do(cli, server, data_
     missing = cli("backup", "list", "--to", tmp_path / "mistyped", check=False)
     assert missing.returncode == 1 and "no backup" in missing.stderr
     assert not (tmp_path / "mistyped").exists()
+
+
+def test_a_check_reads_every_part_and_names_the_damaged(cli, server, data_dir, tmp_path):
+    store = tmp_path / "store"
+    first, second = (take(cli, data_dir, store)["backup"] for _ in range(2))
+    sound = cli("backup", "check", "--to", store, "--json").json
+    assert sound["ok"] and sound["backup"] == second and sound["damaged"] == []
+    assert 0 < sound["parts"] <= len(parts(store)) and sound["bytes"] > 0
+    # As somebody who changed the store's own hash along; the length is the same.
+    part = max(parts(store), key=lambda one: one.stat().st_size)
+    content = bytearray(part.read_bytes())
+    content[0] ^= 1
+    part.write_bytes(content)
+    hashed = store / "hashes" / "backup" / "blobs" / part.name
+    hashed.write_text(hashlib.sha256(content).hexdigest() + "\n")
+    for backup in (first, second):
+        bad = cli("backup", "check", "--to", store, "--backup", backup, "--json", check=False)
+        assert bad.returncode == 1, bad.stdout
+        named, = bad.json["damaged"]
+        assert part.name in named and backup in named and not bad.json["ok"]
+    refused = cli("restore", "--from", store, "--data-dir", tmp_path / "new", check=False)
+    assert refused.returncode == 1 and part.name in refused.stderr, refused.stderr
+    # Without the part the next backup stores it again.
+    part.unlink()
+    hashed.unlink()
+    server.stop()
+    again = take(cli, data_dir, store)
+    assert again["copied_bytes"] > 0
+    assert cli("backup", "check", "--to", store, "--json").json["ok"]
+    missing = cli("backup", "check", "--to", tmp_path / "mistyped", check=False)
+    assert missing.returncode == 1 and "no backup" in missing.stderr

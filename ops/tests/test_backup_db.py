@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 
+import grpc
 import pytest
 
 import apexlib
@@ -26,6 +27,12 @@ CREATE FUNCTION slow() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
     END IF;
 END $$;
 CREATE EVENT TRIGGER slow ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION slow();
+"""
+
+# A restore waits behind all of its rows: with the first mark of a database that it takes away.
+SLOW_END = """
+CREATE FUNCTION slow() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(300); END $$;
+CREATE EVENT TRIGGER slow ON ddl_command_start WHEN TAG IN ('DROP TABLE') EXECUTE FUNCTION slow();
 """
 
 
@@ -116,8 +123,8 @@ def test_a_running_platform_is_backed_up_and_goes_on_from_other_databases(
     with Orders(server, at) as orders:
         before = list(orders.answered)
         running = take()
-    to, _ = restore("under_load", running)
-    known, grown = (set(one.rows("journal_frame").splitlines()) for one in (to, source))
+    under_load, loaded = restore("under_load", running)
+    known, grown = (set(one.rows("journal_frame").splitlines()) for one in (under_load, source))
     assert known and known <= grown
 
     with server.grpc() as client:
@@ -146,6 +153,21 @@ def test_a_running_platform_is_backed_up_and_goes_on_from_other_databases(
         client.call("OrderService", "SubmitOrder", order("there", BTC, "BUY", at.quantity))
         trading.when_order(client, "there", "ORDER_STATUS_FILLED")
     assert there.stop() == 0
+
+    # What was answered before the backup under load began is in it: as of then, so that what the venue
+    # tells at the start does not count.
+    early = make_server("up", "--venue", venue.address, env=under_load.env, data_dir=loaded).start()
+    with early.grpc() as client:
+        for name in before:
+            found = client.call("OrderService", "GetOrder", {
+                "account_id": ACCOUNT, "client_order_id": name, "as_of_ns": running["begun_ns"]})
+            assert found["client_order_id"] == name
+        with pytest.raises(grpc.RpcError) as later:
+            client.call("OrderService", "GetOrder", {
+                "account_id": ACCOUNT, "client_order_id": orders.answered[-1],
+                "as_of_ns": running["begun_ns"]})
+        assert later.value.code() == grpc.StatusCode.NOT_FOUND
+    assert early.stop() == 0
     listed = cli("backup", "list", "--to", place, "--json").json["backups"]
     assert [one["backup"] for one in listed] == [one["backup"] for one in (running, stopped, again)]
     for one in listed:
@@ -165,20 +187,26 @@ def filled(make_server, source, cli, place):
     return server
 
 
+@pytest.mark.parametrize(("which", "slow", "waits", "is_filled"), [
+    (0, SLOW, "COPY journal_account%", False),
+    (1, SLOW_END, "DROP TABLE restore_unfinished%", True),
+], ids=["before the last rows", "behind the last rows"])
 def test_nothing_starts_on_what_a_killed_restore_left(
-        make_server, source, postgres, binary, cli, tmp_path):
+        make_server, source, postgres, binary, cli, tmp_path, which, slow, waits, is_filled):
     place, folder = tmp_path / "place", tmp_path / "half"
     filled(make_server, source, cli, place)
     half = Databases(postgres, "half")
-    postgres.query(SLOW, half.names[0])
+    postgres.query(slow, half.names[which])
     restoring = subprocess.Popen(
         [binary, "restore", "--from", place, "--data-dir", folder],
         env=apexlib.environment(half.env), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     apexlib.until("the last table", lambda: postgres.query(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' "
-        "AND query LIKE 'COPY journal_account%'", "postgres") == "1", 60)
+        f"AND query LIKE '{waits}'", "postgres") == "1", 60)
     os.kill(restoring.pid, signal.SIGKILL)
     restoring.wait(30)
+    assert bool(half.rows("journal_frame")) == is_filled
+    assert not is_filled or half.rows("journal_frame") == source.rows("journal_frame")
 
     for data_dir in (folder, tmp_path / "another"):
         data_dir.mkdir(exist_ok=True)
@@ -239,3 +267,81 @@ def test_a_wrong_setting_is_named_and_no_secret_is_told(
         nothing = cli(*command, "--data-dir", fresh, env=empty, check=False)
         assert nothing.returncode == 1, nothing.stdout
     assert "has no journal of an account" in nothing.stderr, nothing.stderr
+
+
+def test_a_folder_is_backed_up_with_its_own_database_alone(
+        make_server, source, postgres, cli, tmp_path):
+    place, never = tmp_path / "place", tmp_path / "never"
+    server = filled(make_server, source, cli, place)
+    another = Databases(postgres, "another")
+    other = make_server("up", env=another.env, data_dir=tmp_path / "of-another").start()
+    assert other.stop() == 0
+    never.mkdir()
+    name = source.env["APEX_DATABASE_URL"].split("@")[1]
+    for folder, used in ((other.data_dir, another.env["APEX_DATABASE_URL"].split("@")[1]),
+                         (never, "never used with a database")):
+        refused = cli("backup", "--to", place, "--data-dir", folder, env=source.env, check=False)
+        assert refused.returncode == 1, refused.stdout
+        assert used in refused.stderr and name in refused.stderr, refused.stderr
+        assert "--data-dir" in refused.stderr and "APEX_DATABASE_URL" in refused.stderr
+    assert len(cli("backup", "list", "--to", place, "--json").json["backups"]) == 1
+    cli("backup", "--to", place, "--data-dir", server.data_dir, env=source.env)
+
+
+def test_the_folder_of_the_venue_is_backed_up_without_the_databases(
+        make_server, venue, source, cli, tmp_path):
+    place, of_venue = tmp_path / "place", tmp_path / "of-venue"
+    server = filled(make_server, source, cli, place)
+    assert (venue.data_dir / "venue.jsonl").is_file()
+    taken = cli("backup", "--to", of_venue, "--data-dir", venue.data_dir, "--json",
+                env=source.env).json
+    assert taken["accounts"] == []
+    listed = cli("backup", "list", "--to", of_venue, "--json").json["backups"]
+    assert [(one["kind"], one["schema"]) for one in listed] == [("folder", None)]
+    restored = tmp_path / "venue-again"
+    cli("restore", "--from", of_venue, "--data-dir", restored, env=source.env)
+    assert (restored / "venue.jsonl").is_file()
+    assert (server.data_dir / "database").is_file()
+
+
+def test_migrate_takes_the_database_of_series_too(postgres, cli):
+    pair = Databases(postgres, "old")
+    steps = cli("migrate", "--json", env=pair.env).json["steps"]
+    of_series = [step for step in steps if step.endswith(" of time series")]
+    assert len(of_series) == len(steps) // 2 > 0, steps
+    assert pair.rows("refinery_schema_history", 1)
+    assert cli("migrate", "--json", env=pair.env).json["steps"] == []
+    alone = Databases(postgres, "alone").env
+    steps = cli("migrate", "--json", env={"APEX_TIMESCALE_URL": alone["APEX_TIMESCALE_URL"]}).json
+    assert steps["steps"] == of_series
+
+
+def test_series_are_left_out_of_no_backup_by_a_setting_that_was_lost(
+        make_server, source, postgres, cli, tmp_path):
+    place = tmp_path / "place"
+    server = filled(make_server, source, cli, place)
+    journals, series = (source.env[key].split("@")[1]
+                        for key in ("APEX_DATABASE_URL", "APEX_TIMESCALE_URL"))
+    another = Databases(postgres, "another").env["APEX_TIMESCALE_URL"]
+    without = {"APEX_DATABASE_URL": source.env["APEX_DATABASE_URL"]}
+    for env, named in ((without, journals),
+                       ({**without, "APEX_TIMESCALE_URL": another}, another.split("@")[1])):
+        refused = cli("backup", "--to", place, "--data-dir", server.data_dir, env=env, check=False)
+        assert refused.returncode == 1, refused.stdout
+        for said in (series, named, "APEX_TIMESCALE_URL"):
+            assert said in refused.stderr, refused.stderr
+    taken = cli("backup", "--to", place, "--data-dir", server.data_dir, "--json",
+                env=source.env).json
+    said = [(one["holds"], one["name"]) for one in taken["databases"]]
+    assert said == [("journals", journals), ("series", series)]
+    assert taken["databases"][0]["rows"] > 5
+
+    # A database that the backup has nothing for is empty as well, and what came back says where it is.
+    to = Databases(postgres, "target")
+    postgres.query("CREATE TABLE mine (a int)", to.names[1])
+    folder = tmp_path / "restored"
+    refused = cli("restore", "--from", place, "--data-dir", folder, env=to.env, check=False)
+    assert refused.returncode == 1 and "APEX_TIMESCALE_URL" in refused.stderr, refused.stderr
+    postgres.query("DROP TABLE mine", to.names[1])
+    cli("restore", "--from", place, "--data-dir", folder, env=to.env)
+    cli("backup", "--to", tmp_path / "of-restored", "--data-dir", folder, env=to.env)

@@ -322,6 +322,27 @@ pub enum StorageError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A server answers, and gives or takes nothing of a large table for long. See what it does, or what it
+    /// waits for, and try again.
+    #[error(
+        "{server} answers, and for {seconds} s nothing came of a large table: see in pg_stat_activity \
+         whether it waits for a lock or reads, give it time or a faster disk, and run it again"
+    )]
+    TooSlow {
+        /// The server.
+        server: String,
+        /// How long nothing came.
+        seconds: u64,
+    },
+    /// A backup, or a removal of old ones, stood still for so long that another one may have removed what
+    /// it counts on. Earlier backups stand; run it again.
+    #[error(
+        "it stood still for too long, and its mark {mark} may have counted as that of nobody: run it again"
+    )]
+    StalledWriter {
+        /// The object of the store.
+        mark: String,
+    },
     /// There is nothing there.
     #[error("no journal in \"{}\"", path.display())]
     NotFound {

@@ -8,17 +8,20 @@ use crate::NodeError;
 use crate::marks::Marks;
 use crate::replay::archive;
 use crate::stores::{self, DATABASE_URL, ServerSettings, TIMESCALE_URL};
-use crate::verify::{Verification, verify};
+use crate::verify::{Verification, verify_restored};
 use apex_domain::account::Account;
 use apex_persistence::{RecoverError, recover};
-use apex_storage::backup::{Copied, Manifest, Source, Targets, UNFINISHED};
+use apex_storage::backup::{Copied, Holds, Manifest, Source, Targets, UNFINISHED};
 pub use apex_storage::backup::{Progress, Step};
 use apex_storage::postgres::{PgServer, ServerOptions, schema_version};
 pub use apex_storage::s3::S3Options;
 use apex_storage::{FolderObjects, RecordRef, StorageError, backup};
 use apex_venues::sim::journal;
 pub use place::Place;
-pub use report::{AccountEnd, BackupReport, ListReport, ListedBackup, PruneReport, RestoreReport};
+pub use report::{
+    AccountEnd, BackupReport, CheckReport, DatabaseRows, ListReport, ListedBackup, PruneReport,
+    RestoreReport,
+};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -58,9 +61,13 @@ pub fn take(
     progress: Progress<'_>,
 ) -> Result<BackupReport, NodeError> {
     place.refuse_inside(data_dir)?;
+    let files = ServerSettings::default();
+    // The venue keeps nothing in the databases, which are of what trades there.
+    let servers = if is_venue(data_dir)? { &files } else { servers };
     stores::check_place(data_dir, servers)?;
     let databases = Databases::connect(servers)?;
     refuse_without(data_dir, &databases)?;
+    stores::check_series(data_dir, databases.series.as_ref().map(PgServer::name))?;
     let moved = match databases.journals {
         Some(_) => stores::bucket(servers)?,
         None => None,
@@ -91,8 +98,15 @@ pub fn take(
         copied_bytes: taken.copied_bytes,
         known_bytes: taken.known_bytes,
         accounts: manifest.journals.iter().map(AccountEnd::from).collect(),
+        databases: manifest.contents().map(DatabaseRows::from).collect(),
         state_hash: manifest.state_hash.clone(),
     })
+}
+
+/// Returns whether a folder is the one of the simulated venue.
+fn is_venue(data_dir: &Path) -> Result<bool, NodeError> {
+    let has_journal = data_dir.join(journal::FILE_NAME).is_file();
+    Ok(has_journal && stores::noted_place(data_dir)?.is_none())
 }
 
 /// Returns the database of series, where it was ever used for them.
@@ -134,7 +148,25 @@ fn refuse_without(data_dir: &Path, databases: &Databases) -> Result<(), NodeErro
     if schema_version(server)? == 0 {
         return Err(NodeError::no_journal_in_database(server.name()));
     }
-    Ok(())
+    refuse_other_folder(data_dir, server)
+}
+
+/// Refuses a folder that was not used with a database: its token, reserves and checkpoints would be
+/// those of another platform.
+fn refuse_other_folder(data_dir: &Path, server: &PgServer) -> Result<(), NodeError> {
+    let noted = stores::noted_place(data_dir)?;
+    let used = match noted.as_deref() {
+        Some(noted) if noted == server.name() => return Ok(()),
+        Some(noted) => format!("was used with the database {noted}"),
+        None => "was never used with a database".to_owned(),
+    };
+    Err(NodeError::Usage(format!(
+        "data folder \"{}\" {used}, and {DATABASE_URL} names {}: pass the --data-dir that `apextrade \
+         up` uses with it and the same {DATABASE_URL}; where the database was moved, start `up` on it \
+         once",
+        data_dir.display(),
+        server.name()
+    )))
 }
 
 /// Refuses a database without an account before its backup is there.
@@ -159,7 +191,8 @@ fn refuse_empty(
 /// state that were backed up.
 ///
 /// Errors: `Usage` when there is no such backup, or it has no journal; `Storage`, also when a place is
-/// not empty or of another kind than the backup; `NotAsBackedUp`.
+/// not empty or of another kind than the backup; `NotAsBackedUp`. After an error nothing starts on what
+/// is there.
 pub fn restore(
     place: &Place,
     id: Option<&str>,
@@ -180,44 +213,49 @@ pub fn restore(
             found.id
         )));
     }
-    let databases = Databases::connect(servers)?;
+    let files = ServerSettings::default();
+    let is_venue_alone = is_venue && manifest.journals.is_empty();
+    let databases = Databases::connect(if is_venue_alone { &files } else { servers })?;
     let targets = Targets {
         journals: databases.journals.as_ref(),
         series: databases.series.as_ref(),
     };
-    backup::restore(&*objects, &found, to, &targets, progress)?;
+    let restoring = backup::restore(&*objects, &found, to, &targets, progress)?;
     let accounts: Vec<_> = manifest.journals.iter().map(AccountEnd::from).collect();
-    let state_hash = match is_venue && accounts.is_empty() {
+    let state_hash = match is_venue_alone {
         // The venue checks its own journal when it starts.
         true => manifest.state_hash.clone(),
-        false => check(manifest, &accounts, to, servers, &databases)?,
+        false => compared(manifest, &accounts, to, restoring.journals())?,
     };
+    if manifest.contents().any(|of| of.holds == Holds::Series) {
+        stores::note_series(to, databases.series.as_ref().map(PgServer::name))?;
+    }
+    restoring.finish()?;
     Ok(RestoreReport {
         backup: found.id.clone(),
         begun_ns: manifest.begun_ns,
         seconds: begun.elapsed().as_secs_f64(),
         bytes: manifest.bytes(),
         accounts,
+        databases: manifest.contents().map(DatabaseRows::from).collect(),
         state_hash,
     })
 }
 
 /// Compares what was restored with what was backed up, and returns its state hash.
-fn check(
+fn compared(
     manifest: &Manifest,
     accounts: &[AccountEnd],
     to: &Path,
-    servers: &ServerSettings,
-    databases: &Databases,
+    journals: Option<&PgServer>,
 ) -> Result<String, NodeError> {
-    let mut of = ServerSettings::default();
-    if let Some(server) = &databases.journals {
+    if let Some(server) = journals {
         stores::note_place(to, server.name())?;
-        of.database_url.clone_from(&servers.database_url);
     }
     // Without the bucket: all records are in the database again, and what was audited since is gone,
     // which checkpoints there would show as damage.
-    let restored = verify(to, &of)?;
+    let looking = journals.map(stores::look_at).transpose()?;
+    let restored = verify_restored(to, looking)?;
     compare(&restored, accounts, &manifest.state_hash)?;
     Ok(restored.state_hash)
 }
@@ -227,9 +265,32 @@ fn check(
 /// Errors: `Usage` when there is no such folder; `Storage`.
 pub fn list(place: &Place) -> Result<ListReport, NodeError> {
     refuse_missing(place, None)?;
-    let listed = backup::list(&*place.look()?)?;
-    let backups = listed.into_iter().map(ListedBackup::from).collect();
+    let mut backups = Vec::new();
+    backup::list(&*place.look()?, &mut |listed| {
+        backups.push(ListedBackup::from(listed));
+    })?;
     Ok(ListReport { backups })
+}
+
+/// Reads every part of a backup, the newest without an id, against its hash.
+///
+/// Errors: `Usage` when there is no such backup; `Storage`. That a part is damaged is none.
+pub fn check(
+    place: &Place,
+    id: Option<&str>,
+    progress: Progress<'_>,
+) -> Result<CheckReport, NodeError> {
+    refuse_missing(place, id)?;
+    let objects = place.look()?;
+    let found = backup::find(&*objects, id)?.ok_or_else(|| none_there(place, id))?;
+    let checked = backup::check_parts(&*objects, &found, progress)?;
+    Ok(CheckReport {
+        ok: checked.damaged.is_empty(),
+        backup: found.id,
+        parts: checked.parts,
+        bytes: checked.bytes,
+        damaged: checked.damaged,
+    })
 }
 
 /// Keeps the newest `keep` backups of a place, one at least, and removes the others.

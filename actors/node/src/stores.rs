@@ -23,8 +23,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod journal;
+mod place;
 
 pub use journal::JournalSettings;
+pub(crate) use place::{check_place, check_series, note_place, note_series, noted_place};
 
 /// The setting that names the database.
 pub const DATABASE_URL: &str = "APEX_DATABASE_URL";
@@ -34,10 +36,6 @@ pub const TIMESCALE_URL: &str = "APEX_TIMESCALE_URL";
 
 /// The setting that names the server of hot values.
 pub const REDIS_URL: &str = "APEX_REDIS_URL";
-
-/// Says in a data folder which database its accounts are in; there is none where they are in the
-/// folder itself. A setting that was lost must not start an account anew.
-const PLACE: &str = "database";
 
 /// Where replays are in a database, apart from what trades: the accounts have the same ids.
 const REPLAYS: &str = "apextrade_replay";
@@ -187,7 +185,7 @@ impl Stores {
         let mut stores = match &servers.database_url {
             Some(url) => {
                 let stores = Stores::in_database(dir, url, servers, purpose)?;
-                Marks::in_folder(dir.root()).set(PLACE, stores.database().unwrap_or_default())?;
+                note_place(dir.root(), stores.database().unwrap_or_default())?;
                 stores
             }
             None => Stores::in_folder(dir, servers.journal, purpose)?,
@@ -303,10 +301,12 @@ impl Stores {
             }
             (None, database) => database.clone(),
         };
-        Ok(match server {
-            Some(server) => Arc::new(PgSeries::open(&server)?),
+        let series: Arc<dyn Series> = match &server {
+            Some(server) => Arc::new(PgSeries::open(server)?),
             None => Arc::new(EmbeddedSeries::open(dir)?),
-        })
+        };
+        note_series(dir.root(), server.as_ref().map(PgServer::name))?;
+        Ok(series)
     }
 
     /// Returns what may be missing of an account since it was taken over without the reserve of another
@@ -383,34 +383,6 @@ pub fn recorded(root: &Path, servers: &ServerSettings) -> Result<Arc<dyn Series>
     Ok(Arc::new(EmbeddedSeries::open(&DataDir::open(root)?)?))
 }
 
-/// Refuses a folder whose accounts are not where the settings say.
-///
-/// Errors: `Usage`, which says what to do; `Mark`, `Storage`.
-pub(crate) fn check_place(root: &Path, servers: &ServerSettings) -> Result<(), NodeError> {
-    let place = Marks::in_folder(root).get(PLACE)?;
-    let refused = match (&servers.database_url, place) {
-        (None, Some(place)) => format!(
-            "are in the database {place}, and {DATABASE_URL} is not set: set it, or pass another \
-             --data-dir"
-        ),
-        (Some(_), None) if !apex_storage::accounts(root)?.is_empty() => format!(
-            "are in the folder, and {DATABASE_URL} is set: unset it, or pass another --data-dir"
-        ),
-        _ => return Ok(()),
-    };
-    let folder = root.display();
-    Err(NodeError::Usage(format!(
-        "the accounts of data folder \"{folder}\" {refused}"
-    )))
-}
-
-/// Notes in a data folder which database its accounts are in.
-///
-/// Errors: `Archive`.
-pub(crate) fn note_place(root: &Path, name: &str) -> Result<(), NodeError> {
-    Marks::in_folder(root).set(PLACE, name)
-}
-
 /// Renames the space of a finished replay and makes an empty one, with the same callers: the
 /// tokens of a data folder outlive its replays.
 fn put_aside(server: &PgServer, records: &dyn Records) -> Result<(), NodeError> {
@@ -455,6 +427,17 @@ pub fn look(root: &Path, servers: &ServerSettings) -> Result<Option<Looking>, No
         journals: journals_in(&server, bucket.as_ref())?,
         records: PgRecords::new(&server)?,
     }))
+}
+
+/// Opens the journals of a database that is being restored, to be compared.
+///
+/// # Errors
+/// `Storage`.
+pub(crate) fn look_at(server: &PgServer) -> Result<Looking, NodeError> {
+    Ok(Looking {
+        journals: journals_in(server, None)?,
+        records: PgRecords::new(server)?,
+    })
 }
 
 /// Looks whether a database can be used, and returns what is to be said of it.
@@ -519,6 +502,18 @@ pub fn check_bucket(options: &S3Options) -> Result<BucketFacts, NodeError> {
 pub struct Looking {
     pub journals: PgJournals,
     pub records: PgRecords,
+}
+
+/// Brings a database of time series up to what this build needs. Returns the steps that were taken;
+/// none when it was so already.
+///
+/// # Errors
+/// `Storage`; the steps before stay.
+pub fn migrate_series(url: &str) -> Result<Vec<String>, NodeError> {
+    let server = PgServer::connect(ServerOptions::new(TIMESCALE_URL, url))?;
+    let taken = apex_storage::postgres::migrate(&server)?;
+    let named = taken.iter().map(|step| format!("{step} of time series"));
+    Ok(named.collect())
 }
 
 /// Brings a database up to what this build needs, with its replays where it has some. Returns the

@@ -64,7 +64,22 @@ pub fn verify(data_dir: &Path, servers: &ServerSettings) -> Result<Verification,
         let path = data_dir.to_owned();
         return Err(StorageError::UnfinishedRestore { path }.into());
     }
-    let database = stores::look(data_dir, servers)?;
+    check(data_dir, servers, stores::look(data_dir, servers)?)
+}
+
+/// As [`verify`], of what a restore that is under way has brought, without a bucket.
+pub(crate) fn verify_restored(
+    data_dir: &Path,
+    database: Option<Looking>,
+) -> Result<Verification, NodeError> {
+    check(data_dir, &ServerSettings::default(), database)
+}
+
+fn check(
+    data_dir: &Path,
+    servers: &ServerSettings,
+    database: Option<Looking>,
+) -> Result<Verification, NodeError> {
     let place = match &database {
         Some(database) => NodeError::no_journal_in_database(database.journals.name()),
         None => NodeError::no_journal_in_folder(data_dir),

@@ -34,7 +34,7 @@ pub(super) struct Blobs<'a> {
     /// Stored parts and their lengths: one of another length was damaged there.
     known: BTreeMap<String, u64>,
     pub(super) counts: Counts,
-    writing: Writing<'a>,
+    pub(super) writing: Writing<'a>,
     what: String,
     progress: Progress<'a>,
 }

@@ -24,7 +24,8 @@ pub enum Holds {
 }
 
 impl Holds {
-    fn word(self) -> &'static str {
+    /// Returns `journals` or `series`.
+    pub fn word(self) -> &'static str {
         match self {
             Holds::Journals => "journals",
             Holds::Series => "series",
@@ -222,11 +223,16 @@ impl DatabaseCopy {
         self.parts().map(|part| part.bytes).sum()
     }
 
+    pub(super) fn rows(&self) -> u64 {
+        let slices = self.tables.iter().flat_map(|table| &table.slices);
+        slices.map(|slice| slice.rows).sum()
+    }
+
     pub(super) fn hashes(&self) -> impl Iterator<Item = ContentHash> {
         self.parts().map(|part| part.hash)
     }
 
-    fn parts(&self) -> impl Iterator<Item = &RowsPart> {
+    pub(super) fn parts(&self) -> impl Iterator<Item = &RowsPart> {
         let slices = self.tables.iter().flat_map(|table| &table.slices);
         slices.flat_map(|slice| &slice.parts)
     }

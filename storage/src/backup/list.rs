@@ -13,12 +13,12 @@ pub struct Listed {
     pub manifest: Result<Manifest, StorageError>,
 }
 
-/// Returns the backups of a store, oldest first.
+/// Shows the backups of a store, oldest first, one after the other: the list of a large one has many
+/// megabytes.
 ///
 /// # Errors
 /// What the store cannot do; that one of them is damaged is none.
-pub fn list(objects: &dyn Objects) -> Result<Vec<Listed>, StorageError> {
-    let mut listed = Vec::new();
+pub fn list(objects: &dyn Objects, each: &mut dyn FnMut(Listed)) -> Result<(), StorageError> {
     let mut last: Option<ObjectKey> = None;
     loop {
         let page = objects.list(MANIFESTS, last.as_ref(), PAGE)?;
@@ -28,11 +28,11 @@ pub fn list(objects: &dyn Objects) -> Result<Vec<Listed>, StorageError> {
             // One that was removed meanwhile is none.
             if let Some(manifest) = read(objects, &info.key).transpose() {
                 let id = id_of(&info.key);
-                listed.push(Listed { id, manifest });
+                each(Listed { id, manifest });
             }
         }
         if is_last {
-            return Ok(listed);
+            return Ok(());
         }
     }
 }

@@ -6,7 +6,7 @@ use super::restore::Reading;
 use super::tables::PLAIN;
 use crate::error::StorageError;
 use crate::port::series::Series;
-use crate::postgres::{Layout, Load, PgServer, check_empty, newest_schema};
+use crate::postgres::{Layout, Load, Loaded, PgServer, check_empty, newest_schema};
 
 /// Where a backup is brought back to, as the settings say.
 #[derive(Clone, Copy, Debug, Default)]
@@ -79,19 +79,38 @@ pub(super) fn check(id: &str, manifest: &Manifest, to: &Targets<'_>) -> Result<(
     }
 }
 
-/// Refuses databases that are not empty, before anything is touched.
+/// Refuses databases that are not empty, before anything is touched: also one that the backup has
+/// nothing for, since the platform goes on in it.
 ///
 /// Errors: `NotEmptyDatabase`, `UnfinishedDatabase`, `Unavailable`.
-pub(super) fn check_targets(manifest: &Manifest, to: &Targets<'_>) -> Result<(), StorageError> {
-    let of = [(Holds::Journals, to.journals), (Holds::Series, to.series)];
-    let used = of
-        .into_iter()
-        .filter(|(holds, _)| manifest.database(*holds).is_some());
-    used.filter_map(|(_, server)| server)
-        .try_for_each(check_empty)
+pub(super) fn check_targets(to: &Targets<'_>) -> Result<(), StorageError> {
+    let both = [to.journals, to.series];
+    both.into_iter().flatten().try_for_each(check_empty)
 }
 
-/// Brings all rows back.
+/// Databases that have everything, and are marked as unfinished still.
+#[derive(Debug, Default)]
+pub(super) struct Filled {
+    /// The one of series, where it is another one.
+    series: Option<Loaded>,
+    journals: Option<Loaded>,
+}
+
+impl Filled {
+    pub(super) fn journals(&self) -> Option<&PgServer> {
+        self.journals.as_ref().map(Loaded::server)
+    }
+
+    /// Takes the marks away, that of the journals last: with them the platform starts.
+    ///
+    /// Errors: `Unavailable`.
+    pub(super) fn unmark(self) -> Result<(), StorageError> {
+        let both = [self.series, self.journals];
+        both.into_iter().flatten().try_for_each(Loaded::unmark)
+    }
+}
+
+/// Brings all rows back, with their indexes and roll-ups; the marks stay.
 ///
 /// Errors: `NotEmptyDatabase`, `UnfinishedDatabase`, with nothing changed where that is so;
 /// `DamagedBackup`; of the databases and the store. After an error no start uses what was begun.
@@ -99,7 +118,7 @@ pub(super) fn load(
     reading: &Reading<'_>,
     manifest: &Manifest,
     to: &Targets<'_>,
-) -> Result<(), StorageError> {
+) -> Result<Filled, StorageError> {
     let journals = manifest.database(Holds::Journals).zip(to.journals);
     let series = manifest.database(Holds::Series).zip(to.series);
     let is_one = match (journals, series) {
@@ -119,21 +138,20 @@ pub(super) fn load(
     if let (Some((copy, _)), Some(load)) = (journals, &of_journals) {
         Loading { reading, load }.tables(copy)?;
     }
-    // Journals last: with them the platform starts.
-    let mut finished = Vec::new();
-    for load in [of_series, of_journals].into_iter().flatten() {
-        finished.extend(load.finish()?);
-    }
-    for store in finished {
-        if let Some((copy, _)) = series {
-            // What is cut off here is made by the platform.
+    let settle = |load: Load| -> Result<Loaded, StorageError> {
+        let (loaded, store) = load.finish()?;
+        if let (Some(store), Some((copy, _))) = (store, series) {
             store.close_days(&reading.closed_days(copy)?)?;
             if !is_rolled {
                 store.roll_up()?;
             }
         }
-    }
-    Ok(())
+        Ok(loaded)
+    };
+    Ok(Filled {
+        series: of_series.map(settle).transpose()?,
+        journals: of_journals.map(settle).transpose()?,
+    })
 }
 
 /// A database that is filled.

@@ -41,6 +41,16 @@ pub struct JournalEnd {
     pub chain: String,
 }
 
+/// What a backup has of a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contents<'m> {
+    pub holds: super::Holds,
+    /// `host:port/database` that it was taken of.
+    pub name: &'m str,
+    /// Of all its tables.
+    pub rows: u64,
+}
+
 /// One backup.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Manifest {
@@ -79,8 +89,25 @@ impl Manifest {
         self.databases.iter().map(|it| it.schema).max()
     }
 
+    /// Returns what it has of databases.
+    pub fn contents(&self) -> impl Iterator<Item = Contents<'_>> {
+        self.databases.iter().map(|of| Contents {
+            holds: of.holds,
+            name: &of.name,
+            rows: of.rows(),
+        })
+    }
+
     pub(super) fn database(&self, holds: super::Holds) -> Option<&DatabaseCopy> {
         self.databases.iter().find(|it| it.holds == holds)
+    }
+
+    /// Returns the hashes and lengths in bytes of the parts that it names, some more than once.
+    pub(super) fn parts(&self) -> impl Iterator<Item = ([u8; 32], u64)> {
+        let parts = self.files.iter().flat_map(|file| &file.parts);
+        let rows = self.databases.iter().flat_map(DatabaseCopy::parts);
+        let rows = rows.map(|part| (part.hash.0, part.bytes));
+        parts.map(|part| (part.hash.0, part.bytes)).chain(rows)
     }
 
     /// Returns the hashes of the parts that it names.

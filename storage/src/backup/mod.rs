@@ -38,9 +38,9 @@ pub use blobs::{Progress, Step};
 pub use databases::Holds;
 pub use list::{Listed, list};
 pub use load::Targets;
-pub use manifest::{JournalEnd, Manifest};
+pub use manifest::{Contents, JournalEnd, Manifest};
 pub use prune::{Pruned, YOUNG, prune};
-pub use restore::{Restored, UNFINISHED, find, restore};
+pub use restore::{Checked, Restored, Restoring, UNFINISHED, check_parts, find, restore};
 pub use take::{Copied, Source, Taken, copy};
 pub use writers::refuse_writers;
 

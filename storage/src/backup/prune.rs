@@ -143,7 +143,9 @@ mod tests {
         fn restored(&self, to: &str) -> [String; 2] {
             let to = self.folder.path().join(to);
             let found = find(&self.objects, None).unwrap().unwrap();
-            restore(&self.objects, &found, &to, &Targets::default(), &|_| {}).unwrap();
+            let targets = Targets::default();
+            let restoring = restore(&self.objects, &found, &to, &targets, &|_| {}).unwrap();
+            restoring.finish().unwrap();
             ["one", "two"].map(|name| fs::read_to_string(to.join(name)).unwrap())
         }
 
@@ -209,6 +211,24 @@ mod tests {
         assert!(matches!(refused, StorageError::Locked { .. }), "{refused}");
         drop(removing);
         assert_eq!(world.prune(1).unwrap().removed.len(), 2);
+    }
+
+    #[test]
+    fn a_backup_whose_mark_counted_as_that_of_nobody_is_none() {
+        let world = World::new();
+        let first = world.take(1, ["a", "x"]);
+        let data = world.folder.path().join("data");
+        let under_way = copy(&Source::folder(&data), &world.objects, 3, &mut |_, _| {}).unwrap();
+        let mark = world.objects.list("backup/writers/", None, 1).unwrap();
+        world.objects.delete(&mark[0].key).unwrap();
+        world.prune(1).unwrap();
+        let refused = under_way.finish("").unwrap_err();
+        assert!(
+            matches!(refused, StorageError::StalledWriter { .. }),
+            "{refused}"
+        );
+        let newest = find(&world.objects, None).unwrap().unwrap();
+        assert_eq!(newest.id, first.id);
     }
 
     #[test]

@@ -1,20 +1,21 @@
 //! Brings a backup into an empty folder, and into empty databases.
 
+use sha2::{Digest, Sha256};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::blobs::{Progress, Step};
 use super::databases::{DAYS, DatabaseCopy, TableCopy};
 use super::list::{id_of, read};
-use super::load::{self, Targets};
+use super::load::{self, Filled, Targets};
 use super::manifest::{FileCopy, Manifest};
 use super::{MANIFESTS, PAGE, blob_key, damaged};
 use crate::StorageError;
 use crate::disk::{Disk, DiskFile, Open, RealDisk, write_all};
 use crate::port::objects::{ContentHash, ObjectKey, Objects};
-use crate::postgres::each_row;
+use crate::postgres::{PgServer, each_row};
 
 /// Stands in a folder as long as its restore is under way: nothing starts on it.
 pub const UNFINISHED: &str = "restore.unfinished";
@@ -24,6 +25,36 @@ pub const UNFINISHED: &str = "restore.unfinished";
 pub struct Restored {
     pub id: String,
     pub manifest: Manifest,
+}
+
+/// A restore that has brought everything, and whose places are refused by every start until it is
+/// finished: whoever began it compares what is there before.
+#[derive(Debug)]
+#[must_use = "nothing starts on what was restored until it is finished"]
+pub struct Restoring {
+    marker: PathBuf,
+    filled: Filled,
+}
+
+impl Restoring {
+    /// Returns the database of journals, to be read by whoever restores alone; `None` where they are
+    /// in the folder.
+    pub fn journals(&self) -> Option<&PgServer> {
+        self.filled.journals()
+    }
+
+    /// Lets starts have what was restored: the folder first, the database of journals last.
+    ///
+    /// # Errors
+    /// Of the folder, `Unavailable` of a database: what still has its mark is refused.
+    pub fn finish(self) -> Result<(), StorageError> {
+        let folder = self.marker.parent().unwrap_or(&self.marker);
+        let unmarked = RealDisk
+            .remove(&self.marker)
+            .and_then(|()| RealDisk.sync_folder(folder));
+        unmarked.map_err(|e| StorageError::io("remove", &self.marker, e))?;
+        self.filled.unmark()
+    }
 }
 
 /// Finds a backup by its id, or the newest one; `None` when there is none.
@@ -59,7 +90,7 @@ fn newest(objects: &dyn Objects) -> Result<Option<ObjectKey>, StorageError> {
 }
 
 /// Writes the files of a backup into a folder that is empty or not there, durably, and its rows into
-/// databases that are empty.
+/// databases that are empty. Nothing starts on them until [`Restoring::finish`].
 ///
 /// # Errors
 /// - `NotEmpty`, `NotEmptyDatabase`, `UnfinishedDatabase`: nothing was touched;
@@ -74,11 +105,11 @@ pub fn restore(
     data_dir: &Path,
     to: &Targets<'_>,
     progress: Progress<'_>,
-) -> Result<(), StorageError> {
+) -> Result<Restoring, StorageError> {
     let disk = RealDisk;
     load::check(&backup.id, &backup.manifest, to)?;
     refuse_what_is_there(data_dir)?;
-    load::check_targets(&backup.manifest, to)?;
+    load::check_targets(to)?;
     let failed = |action, path: &Path, error| StorageError::io(action, path, error);
     disk.create_folder(data_dir)
         .map_err(|e| failed("create folder", data_dir, e))?;
@@ -96,11 +127,49 @@ pub fn restore(
     for file in &backup.manifest.files {
         write_file(&disk, &reading, file, &data_dir.join(&file.path))?;
     }
-    load::load(&reading, &backup.manifest, to)?;
-    let unmarked = disk
-        .remove(&marker)
-        .and_then(|()| disk.sync_folder(data_dir));
-    unmarked.map_err(|e| failed("remove", &marker, e))
+    let filled = load::load(&reading, &backup.manifest, to)?;
+    Ok(Restoring { marker, filled })
+}
+
+/// What a check of a backup has found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Parts that it names, each once, and their bytes.
+    pub parts: u64,
+    pub bytes: u64,
+    /// What is wrong, for people: each names a part.
+    pub damaged: Vec<String>,
+}
+
+/// Reads every part of a backup against its length and hash, and changes nothing.
+///
+/// # Errors
+/// What the store cannot do; that a part is damaged is none.
+pub fn check_parts(
+    objects: &dyn Objects,
+    backup: &Restored,
+    progress: Progress<'_>,
+) -> Result<Checked, StorageError> {
+    let reading = Reading {
+        objects,
+        backup: &backup.id,
+        bytes: Cell::new(0),
+        progress,
+    };
+    let mut checked = Checked::default();
+    let parts: BTreeMap<_, _> = backup.manifest.parts().collect();
+    for (hash, bytes) in parts {
+        checked.parts += 1;
+        checked.bytes += bytes;
+        match reading.part(&ContentHash(hash), bytes, "parts") {
+            Ok(_) => {}
+            Err(error @ StorageError::DamagedBackup { .. }) => {
+                checked.damaged.push(error.to_string());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(checked)
 }
 
 /// The parts of a backup that is read.
@@ -131,6 +200,9 @@ impl Reading<'_> {
         };
         if content.len() as u64 != bytes {
             return bad("has another length");
+        }
+        if ContentHash(Sha256::digest(&content).into()) != *hash {
+            return bad("is not what was stored");
         }
         self.bytes.set(self.bytes.get() + bytes);
         (self.progress)(&Step {

@@ -174,10 +174,20 @@ impl<'d, 'b, 'a> Tables<'d, 'b, 'a> {
 
     /// Copies rows of series by the day. Such a row is never changed, and each that comes has a higher
     /// sequence than all of its stream had before; days go as a whole. So within one history of a
-    /// database, a day that has as many rows of each stream as it had, up to the same sequence, has the
-    /// same ones.
+    /// database, a day in the same files of the server that has as many rows of each stream as it had, up
+    /// to the same sequence, has the same ones.
     fn days(&mut self, table: &Table, time: &str) -> Result<Vec<Slice>, StorageError> {
-        let states = day_states(&self.dump.days(table.name, time)?);
+        let files = self.dump.day_files(table.name)?;
+        let mut streams = Vec::new();
+        if files.is_empty() {
+            streams = self.dump.days(table.name, time)?;
+        }
+        // One by one: a large table takes long to count, and the writer shows that it lives.
+        for (partition, _) in files.values() {
+            self.blobs.writing.go_on()?;
+            streams.extend(self.dump.days(partition, time)?);
+        }
+        let states = day_states(&streams, &files);
         let mut slices = Vec::new();
         for (day, (rows, state)) in states {
             let state = self.dump.lineage().map(|_| state);
@@ -256,11 +266,18 @@ fn changing_day(day: i64) -> SliceOf {
     SliceOf::Day { day, state: None }
 }
 
-/// Returns how many rows each day has, and a hash over what it has of each stream.
-fn day_states(streams: &[DayOfStream]) -> BTreeMap<i64, (u64, ContentHash)> {
+/// Returns how many rows each day has, and a hash over the files that it is in and what it has of each
+/// stream.
+fn day_states(
+    streams: &[DayOfStream],
+    files: &BTreeMap<i64, (String, String)>,
+) -> BTreeMap<i64, (u64, ContentHash)> {
     let mut states: BTreeMap<i64, (u64, Sha256)> = BTreeMap::new();
     for of in streams {
-        let (rows, hash) = states.entry(of.day).or_default();
+        let (rows, hash) = states.entry(of.day).or_insert_with(|| {
+            let file = files.get(&of.day).map_or("", |(_, file)| file.as_str());
+            (0, Sha256::new_with_prefix(file))
+        });
         *rows += of.rows;
         for number in [of.stream_no, of.rows.cast_signed(), of.last_sequence] {
             hash.update(number.to_le_bytes());

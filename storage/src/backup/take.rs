@@ -166,10 +166,14 @@ fn databases<'a>(
         journals = Some((server, dump));
     }
     if let Some(server) = source.series {
-        // The same database is looked at once.
+        // The same database is looked at once; another one keeps no old versions for this one.
         let dump = match journals {
             Some((other, dump)) if server.is_same(other)? => dump,
-            _ => Dump::begin(server)?,
+            Some((_, dump)) => {
+                dump.end()?;
+                Dump::begin(server)?
+            }
+            None => Dump::begin(server)?,
         };
         let mut tables = Tables::new(&dump, &mut files.blobs, earlier.database(Holds::Series));
         manifest.databases.extend(tables.series()?);
@@ -186,12 +190,14 @@ impl Copied<'_> {
     /// Stores the manifest: from now on the backup is there.
     ///
     /// # Errors
-    /// Those of [`Objects::put`]; the copied parts serve the next attempt.
+    /// `StalledWriter` when parts of it may have been removed meanwhile; those of [`Objects::put`]; the
+    /// copied parts serve the next attempt.
     pub fn finish(mut self, state_hash: &str) -> Result<Taken, StorageError> {
         state_hash.clone_into(&mut self.manifest.state_hash);
         let id = format!("{:020}", self.manifest.begun_ns);
         let key = ObjectKey::new(&format!("{MANIFESTS}{id}"))?;
         let text = self.manifest.write();
+        self.blobs.writing.confirm()?;
         self.blobs.objects.put(&key, &mut text.as_bytes())?;
         let counts = self.blobs.counts;
         Ok(Taken {

@@ -86,7 +86,7 @@ impl World {
 
     fn bring_back(&self, id: Option<&str>, to: &Path) -> Result<Restored, StorageError> {
         let found = find(&*self.objects, id)?.expect("there is a backup");
-        restore(&*self.objects, &found, to, &Targets::default(), &|_| {})?;
+        restore(&*self.objects, &found, to, &Targets::default(), &|_| {})?.finish()?;
         Ok(found)
     }
 }
@@ -248,7 +248,8 @@ fn backups_are_listed_with_what_they_are_of_and_a_damaged_one_by_its_error() {
     world.take(2);
     let key = ObjectKey::new(&format!("{MANIFESTS}{:020}", 2)).unwrap();
     world.objects.put(&key, &mut &b"no list"[..]).unwrap();
-    let listed = list(&*world.objects).unwrap();
+    let mut listed = Vec::new();
+    list(&*world.objects, &mut |one| listed.push(one)).unwrap();
     let ids: Vec<&str> = listed.iter().map(|one| one.id.as_str()).collect();
     assert_eq!(ids, [format!("{:020}", 1), format!("{:020}", 2)]);
     let manifest = listed[0].manifest.as_ref().unwrap();

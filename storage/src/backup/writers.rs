@@ -20,11 +20,16 @@ const RENEWED: Duration = Duration::from_secs(60);
 /// Age at which a mark is of nobody: many times that, since a store may be slow.
 const OLD_SECONDS: i64 = 15 * 60;
 
+/// Age at which its own writer gives it up: before others do, whose clocks may differ.
+const LOST: Duration = Duration::from_secs(14 * 60);
+
 /// The mark of a writer, removed when it is dropped.
 pub(super) struct Writing<'a> {
     objects: &'a dyn Objects,
     key: ObjectKey,
     renewed: Instant,
+    /// The same by the clock, which goes on while the machine sleeps.
+    renewed_at: SystemTime,
 }
 
 impl Drop for Writing<'_> {
@@ -59,6 +64,7 @@ impl<'a> Writing<'a> {
             objects,
             key,
             renewed: Instant::now(),
+            renewed_at: SystemTime::now(),
         };
         writing.put()?;
         refuse(objects, other, Some(&writing.key))?;
@@ -70,12 +76,42 @@ impl<'a> Writing<'a> {
     }
 
     /// Says that the writer lives.
+    ///
+    /// Errors: `StalledWriter` when it did not for so long that it counted as dead; of the store.
     pub(super) fn go_on(&mut self) -> Result<(), StorageError> {
+        self.refuse_stalled()?;
         if self.renewed.elapsed() >= RENEWED {
             self.put()?;
             self.renewed = Instant::now();
+            self.renewed_at = SystemTime::now();
         }
         Ok(())
+    }
+
+    /// Checks that nobody could take this writer for dead so far.
+    ///
+    /// Errors: `StalledWriter`; of the store.
+    pub(super) fn confirm(&self) -> Result<(), StorageError> {
+        self.refuse_stalled()?;
+        let found = self.objects.list(self.key.as_str(), None, 1)?;
+        match found.first() {
+            Some(info) if info.key == self.key => Ok(()),
+            _ => Err(self.stalled()),
+        }
+    }
+
+    fn refuse_stalled(&self) -> Result<(), StorageError> {
+        let by_clock = self.renewed_at.elapsed().unwrap_or_default();
+        match self.renewed.elapsed().max(by_clock) < LOST {
+            true => Ok(()),
+            false => Err(self.stalled()),
+        }
+    }
+
+    fn stalled(&self) -> StorageError {
+        StorageError::StalledWriter {
+            mark: self.key.to_string(),
+        }
     }
 }
 
@@ -112,4 +148,36 @@ fn refuse(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FolderObjects;
+
+    #[test]
+    fn a_writer_that_stood_still_or_lost_its_mark_gives_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = FolderObjects::open(&folder.path().join("store")).unwrap();
+        let mut writing = Writing::backup(&objects).unwrap();
+        writing.go_on().unwrap();
+        writing.confirm().unwrap();
+        // As a machine that slept, or a statement that took so long.
+        writing.renewed_at -= LOST;
+        for refused in [writing.go_on(), writing.confirm()] {
+            let refused = refused.unwrap_err();
+            assert!(
+                matches!(refused, StorageError::StalledWriter { .. }),
+                "{refused}"
+            );
+        }
+        writing.renewed_at = SystemTime::now();
+        writing.go_on().unwrap();
+        assert!(objects.delete(&writing.key).unwrap());
+        let refused = writing.confirm().unwrap_err();
+        assert!(
+            matches!(refused, StorageError::StalledWriter { .. }),
+            "{refused}"
+        );
+    }
 }

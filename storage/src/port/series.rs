@@ -305,7 +305,8 @@ pub trait Series: Send + Sync {
     fn maintain(&self, now: UnixNanos) -> Result<(), StorageError>;
 
     /// Forgets the days that end at or before a time, of all instruments, and returns how many.
-    /// Sequences go on, and a repeat of what was forgotten is still one.
+    /// Sequences go on, and a repeat of what was forgotten is still one. What somebody reads for long,
+    /// as a backup does, may stay until a later call: call it some times a day.
     ///
     /// # Errors
     /// As said above; trying again goes on.

@@ -1,8 +1,9 @@
 //! Brings rows into an empty database, all of them or none.
 //!
 //! A mark is set first, by itself; then come the tables, and the partitions of the days that are
-//! needed. All rows go in one transaction, which takes the mark away: wherever it is cut off, the
-//! mark stands, and nothing starts on the database.
+//! needed. All rows go in one transaction; indexes and roll-ups come behind it. The mark is taken away
+//! by itself, when everything else of the restore is there and was compared: wherever it is cut off,
+//! the mark stands, and nothing starts on the database.
 
 use super::dump::PATIENCE;
 use super::schema::{self, RESTORING};
@@ -91,7 +92,7 @@ impl Load {
         let (on, client) = (self.server.clone(), self.client.clone());
         let sink = self.server.wait(async move {
             let begun = client.copy_in::<_, Bytes>(copy.as_str());
-            on.within_time(PATIENCE, begun).await
+            on.within_patience(PATIENCE, begun).await
         })?;
         let mut copy = CopyIn {
             server: self.server.clone(),
@@ -113,26 +114,53 @@ impl Load {
         )
     }
 
-    /// Makes everything durable and takes the mark away.
+    /// Makes all rows durable; the mark stays. Returns what uses the marked database, and its series
+    /// where it has some.
     ///
     /// # Errors
-    /// `Unavailable`: what is there is marked, or it is whole.
-    pub fn finish(self) -> Result<Option<PgSeries>, StorageError> {
+    /// `Unavailable`: what is there is marked.
+    pub fn finish(self) -> Result<(Loaded, Option<PgSeries>), StorageError> {
         for (table, column) in NUMBERS {
             self.run(&format!(
                 "SELECT setval(pg_get_serial_sequence('{table}', '{column}'), \
                  coalesce(max({column}), 1), max({column}) IS NOT NULL) FROM {table}"
             ))?;
         }
-        self.run(&format!("DROP TABLE {RESTORING}; COMMIT"))?;
-        Ok(self.series)
+        self.run("COMMIT")?;
+        Ok((Loaded(self.server), self.series))
     }
 
     /// Runs statements however long they take, within patience.
     fn run(&self, sql: &str) -> Result<(), StorageError> {
         let (on, client, sql) = (self.server.clone(), self.client.clone(), sql.to_owned());
-        self.server
-            .wait(async move { on.within_time(PATIENCE, client.batch_execute(&sql)).await })
+        self.server.wait(async move {
+            on.within_patience(PATIENCE, client.batch_execute(&sql))
+                .await
+        })
+    }
+}
+
+/// A database that has its rows and is marked still.
+#[derive(Debug)]
+pub(crate) struct Loaded(PgServer);
+
+impl Loaded {
+    /// Returns what reads it in spite of the mark.
+    pub fn server(&self) -> &PgServer {
+        &self.0
+    }
+
+    /// Takes the mark away: from now on it is started on.
+    ///
+    /// # Errors
+    /// `Unavailable`: it is marked, or it is whole.
+    pub fn unmark(self) -> Result<(), StorageError> {
+        let on = self.0.clone();
+        self.0.wait(async move {
+            let client = on.shared().await?;
+            let unmark = format!("DROP TABLE {RESTORING}");
+            on.within(client.batch_execute(&unmark)).await
+        })
     }
 }
 
@@ -151,7 +179,8 @@ impl CopyIn {
         let on = self.server.clone();
         let mut sink = self.sink;
         self.sink = self.server.wait(async move {
-            on.within_time(PATIENCE, sink.send(bytes.into())).await?;
+            on.within_patience(PATIENCE, sink.send(bytes.into()))
+                .await?;
             Ok(sink)
         })?;
         Ok(self)
@@ -165,6 +194,6 @@ impl CopyIn {
         let done = self.send(TRAILER.to_vec())?;
         let (on, mut sink) = (done.server.clone(), done.sink);
         done.server
-            .wait(async move { on.within_time(PATIENCE, sink.as_mut().finish()).await })
+            .wait(async move { on.within_patience(PATIENCE, sink.as_mut().finish()).await })
     }
 }

@@ -46,7 +46,7 @@ mod url;
 pub use closing::{KEPT_BYTES, SEGMENT_BYTES};
 pub(crate) use dump::{Base, DayOfStream, Dump, day_sql, each_row};
 pub use journal::{PgJournal, PgJournals};
-pub(crate) use load::Load;
+pub(crate) use load::{Load, Loaded};
 pub use records::PgRecords;
 pub use reserved::{ReservedJournal, ReservedJournals};
 pub(crate) use schema::{check_empty, newest as newest_schema};

@@ -18,6 +18,8 @@ pub struct BackupReport {
     /// Bytes that an earlier backup had copied.
     pub known_bytes: u64,
     pub accounts: Vec<AccountEnd>,
+    /// What of databases is in it.
+    pub databases: Vec<DatabaseRows>,
     pub state_hash: String,
 }
 
@@ -29,7 +31,21 @@ pub struct RestoreReport {
     pub seconds: f64,
     pub bytes: u64,
     pub accounts: Vec<AccountEnd>,
+    /// What of databases is in it.
+    pub databases: Vec<DatabaseRows>,
     pub state_hash: String,
+}
+
+/// A backup whose parts were read, in the form that `apextrade backup check --json` prints.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckReport {
+    pub ok: bool,
+    pub backup: String,
+    /// Parts that it names, each once, and their bytes.
+    pub parts: u64,
+    pub bytes: u64,
+    /// What is wrong, with the part that it is wrong with.
+    pub damaged: Vec<String>,
 }
 
 /// Backups that were removed, in the form that `apextrade backup prune --json` prints.
@@ -41,6 +57,26 @@ pub struct PruneReport {
     pub removed: Vec<String>,
     /// Bytes that only they had.
     pub removed_bytes: u64,
+}
+
+/// What a backup has of a database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DatabaseRows {
+    /// `journals`, with records, or `series`.
+    pub holds: &'static str,
+    /// `host:port/database` that it was taken of.
+    pub name: String,
+    pub rows: u64,
+}
+
+impl From<backup::Contents<'_>> for DatabaseRows {
+    fn from(of: backup::Contents<'_>) -> DatabaseRows {
+        DatabaseRows {
+            holds: of.holds.word(),
+            name: of.name.to_owned(),
+            rows: of.rows,
+        }
+    }
 }
 
 /// How far an account's journal goes.

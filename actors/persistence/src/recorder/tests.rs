@@ -148,7 +148,7 @@ fn a_stream_that_no_series_takes_keeps_no_other_back() {
 }
 
 #[test]
-fn days_are_forgotten_by_their_kind_once_a_day() {
+fn days_are_forgotten_by_their_kind_and_looked_for_each_hour() {
     let series = Arc::new(MemorySeries::default());
     let a = instrument("A");
     let retention = Retention { trades: 2, ..ALL };
@@ -157,14 +157,21 @@ fn days_are_forgotten_by_their_kind_once_a_day() {
         keeper.trade(&a, &trade(&a, day, day * DAY_NS));
     }
     keeper.write().unwrap();
-    Upkeep::new(series.clone(), retention)
-        .run(UnixNanos(4 * DAY_NS + 1))
-        .unwrap();
-    let left: Vec<i64> = prices(&series, &a)
-        .into_iter()
-        .map(|(_, day)| day)
-        .collect();
-    assert_eq!(left, [2, 3, 4]);
+    let mut upkeep = Upkeep::new(series.clone(), retention);
+    let left = || -> Vec<i64> {
+        let all = prices(&series, &a).into_iter();
+        all.map(|(_, day)| day).collect()
+    };
+    let begin = 4 * DAY_NS;
+    upkeep.run(UnixNanos(begin + 1)).unwrap();
+    assert_eq!(left(), [2, 3, 4]);
+    // What could not go then goes an hour later.
+    keeper.trade(&a, &trade(&a, 9, DAY_NS));
+    keeper.write().unwrap();
+    upkeep.run(UnixNanos(begin + DAY_NS / 24 - 1)).unwrap();
+    assert_eq!(left(), [9, 2, 3, 4]);
+    upkeep.run(UnixNanos(begin + DAY_NS / 24)).unwrap();
+    assert_eq!(left(), [2, 3, 4]);
 }
 
 /// A series whose next writes of trades, and listings, are carried out and answered with a failure.

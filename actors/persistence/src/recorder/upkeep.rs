@@ -6,12 +6,15 @@ use apex_storage::port::series::{DAY_NS, Kind};
 use apex_storage::{Series, StorageError};
 use std::sync::Arc;
 
+/// Hours are counted since 1970. What is in use is left as it is, and tried again the next one.
+const HOUR_NS: i64 = DAY_NS / 24;
+
 /// Brings roll-ups up to date, makes room for the days to come and forgets old ones. It needs nothing
 /// of a [`super::Keeper`] and goes on beside it, so that no row waits for a roll-up.
 pub struct Upkeep {
     series: Arc<dyn Series>,
     retention: Retention,
-    /// The day that was last settled.
+    /// The hour that days were last settled in.
     maintained: Option<i64>,
 }
 
@@ -33,14 +36,14 @@ impl Upkeep {
         }
     }
 
-    /// Brings roll-ups up to date and, once a day, makes room for the next and forgets what is older
+    /// Brings roll-ups up to date and, once an hour, makes room for the next and forgets what is older
     /// than it is kept for. Blocking.
     ///
     /// Errors: those of the series; the next call goes on.
     pub fn run(&mut self, now: UnixNanos) -> Result<(), StorageError> {
         self.series.roll_up()?;
-        let day = now.0.div_euclid(DAY_NS);
-        if self.maintained == Some(day) {
+        let (day, hour) = (now.0.div_euclid(DAY_NS), now.0.div_euclid(HOUR_NS));
+        if self.maintained == Some(hour) {
             return Ok(());
         }
         self.series.maintain(now)?;
@@ -61,7 +64,7 @@ impl Upkeep {
                 }
             }
         }
-        self.maintained = Some(day);
+        self.maintained = Some(hour);
         Ok(())
     }
 }

@@ -18,6 +18,8 @@ pub struct BackupArgs {
 pub enum BackupCommand {
     /// List the backups of a place, oldest first.
     List(BackupListArgs),
+    /// Read every part of a backup against its hash.
+    Check(BackupCheckArgs),
     /// Remove old backups, and what only they had.
     Prune(PruneArgs),
 }
@@ -27,6 +29,19 @@ pub struct BackupListArgs {
     /// Folder that holds the backups, or `s3` as for `backup`.
     #[arg(long, value_name = "FOLDER|s3")]
     pub to: String,
+    /// Print exactly one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BackupCheckArgs {
+    /// Folder that holds the backups, or `s3` as for `backup`.
+    #[arg(long, value_name = "FOLDER|s3")]
+    pub to: String,
+    /// Backup to check, as `backup` named it; without it the newest.
+    #[arg(long, value_name = "ID")]
+    pub backup: Option<String>,
     /// Print exactly one JSON object.
     #[arg(long)]
     pub json: bool,

@@ -2,10 +2,14 @@
 
 use super::client::fields;
 use super::progress::Copying;
-use crate::cli::{BackupArgs, BackupCommand, BackupListArgs, PruneArgs, RestoreArgs, TakeArgs};
+use crate::cli::{
+    BackupArgs, BackupCheckArgs, BackupCommand, BackupListArgs, PruneArgs, RestoreArgs, TakeArgs,
+};
 use crate::config::Settings;
 use anyhow::{Context, Result, bail};
-use apex_node::backup::{self, AccountEnd, BackupReport, ListedBackup, Place, PruneReport};
+use apex_node::backup::{
+    self, AccountEnd, BackupReport, DatabaseRows, ListedBackup, Place, PruneReport,
+};
 use serde::Serialize;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -21,10 +25,11 @@ struct Done {
     pruned: Option<PruneReport>,
 }
 
-/// Takes a backup of the data folder and its databases, lists them, or removes old ones.
+/// Takes a backup of the data folder and its databases, lists them, checks one, or removes old ones.
 pub fn run(args: &BackupArgs, settings: &Settings) -> Result<ExitCode> {
     match (&args.command, &args.take.to) {
         (Some(BackupCommand::List(args)), _) => list(args, settings),
+        (Some(BackupCommand::Check(args)), _) => check(args, settings),
         (Some(BackupCommand::Prune(args)), _) => prune(args, settings),
         (None, Some(to)) => take(&args.take, to, settings),
         (None, None) => bail!("there is no place to back up to: name it with --to"),
@@ -43,6 +48,7 @@ fn take(args: &TakeArgs, to: &str, settings: &Settings) -> Result<ExitCode> {
         taken.with_context(|| format!("cannot back data folder \"{}\" up", data_dir.display()))?;
     if !args.json {
         print_accounts(&taken.accounts);
+        print_databases(&taken.databases);
         crate::say!(
             "backup {} in {place}: {} of {} bytes copied in {:.2} s, state hash {}",
             taken.backup,
@@ -80,6 +86,32 @@ fn list(args: &BackupListArgs, settings: &Settings) -> Result<ExitCode> {
     let rows: Vec<Vec<String>> = found.backups.iter().map(row).collect();
     crate::output::table(&headings, &rows);
     Ok(ExitCode::SUCCESS)
+}
+
+fn check(args: &BackupCheckArgs, settings: &Settings) -> Result<ExitCode> {
+    let place = place(&args.to, settings)?;
+    let copying = Copying::begin();
+    let found = backup::check(&place, args.backup.as_deref(), &|step| copying.show(step));
+    drop(copying);
+    let found = found.with_context(|| format!("cannot check the backup in {place}"))?;
+    if args.json {
+        crate::say!("{}", serde_json::to_string(&found)?);
+    } else {
+        for damaged in &found.damaged {
+            crate::say!("{damaged}");
+        }
+        crate::say!(
+            "backup {}: {} parts with {} bytes, {} damaged",
+            found.backup,
+            found.parts,
+            found.bytes,
+            found.damaged.len()
+        );
+    }
+    Ok(match found.ok {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }
 
 fn row(listed: &ListedBackup) -> Vec<String> {
@@ -141,6 +173,7 @@ pub fn restore(args: &RestoreArgs, settings: &Settings) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     print_accounts(&restored.accounts);
+    print_databases(&restored.databases);
     crate::say!(
         "backup {} restored and verified: {} bytes in {:.2} s, state hash {}",
         restored.backup,
@@ -159,6 +192,12 @@ fn print_accounts(accounts: &[AccountEnd]) {
             account.last_sequence,
             account.chain
         );
+    }
+}
+
+fn print_databases(databases: &[DatabaseRows]) {
+    for of in databases {
+        crate::say!("{} of database {}: {} rows", of.holds, of.name, of.rows);
     }
 }
 

@@ -292,6 +292,47 @@ fn a_restore_that_did_not_end_is_started_by_nobody() {
 }
 
 #[test]
+fn what_has_all_its_rows_is_started_by_nobody_until_the_restore_is_finished() {
+    let Some(world) = World::new() else {
+        return;
+    };
+    world.fill();
+    world.take(1).unwrap();
+    let (to, to_series) = (world.another("one"), world.another("other"));
+    let targets = Targets {
+        journals: Some(&to),
+        series: Some(&to_series),
+    };
+    let found = find(&world.place, None).unwrap().unwrap();
+    let folder = world.path("two");
+    let restoring = restore(&world.place, &found, &folder, &targets, &|_| {}).unwrap();
+    // All is there, and who restores reads it.
+    assert_eq!(
+        world.rows("apex", "journal_frame"),
+        world.rows("one", "journal_frame")
+    );
+    let index = "SELECT count(*) FROM pg_class WHERE relname LIKE 'series_trade_d%_read'";
+    let indexes = |database: &str| world.postgres.query(database, index).unwrap();
+    assert_eq!(indexes("other"), indexes("apex"));
+    let journals = PgJournals::new(restoring.journals().unwrap()).unwrap();
+    assert!(journals.verify("paper", &mut |_| {}).unwrap().ok());
+    let unfinished = |refused: StorageError| {
+        let is_it = matches!(
+            refused,
+            StorageError::UnfinishedDatabase { .. } | StorageError::UnfinishedRestore { .. }
+        );
+        assert!(is_it, "{refused}");
+    };
+    unfinished(PgJournals::new(&to).map(drop).unwrap_err());
+    unfinished(PgSeries::open(&to_series).map(drop).unwrap_err());
+    unfinished(DataDir::open(&folder).map(drop).unwrap_err());
+    restoring.finish().unwrap();
+    PgJournals::new(&to).unwrap();
+    PgSeries::open(&to_series).unwrap();
+    DataDir::open(&folder).unwrap();
+}
+
+#[test]
 fn what_is_not_empty_is_left_as_it_is() {
     let Some(world) = World::new() else {
         return;

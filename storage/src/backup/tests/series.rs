@@ -2,9 +2,10 @@
 
 use super::world::{DAY, World, connect, declare, fill_series, id, trade, write};
 use super::*;
+use crate::backup::databases::{Slice, SliceOf};
 use crate::backup::manifest::Manifest;
 use crate::port::series::{DAY_NS, Kind, Series};
-use crate::postgres::{PgJournals, PgSeries, PgServer, migrate};
+use crate::postgres::{Dump, PgJournals, PgSeries, PgServer, migrate};
 use apex_domain::time::UnixNanos;
 
 /// A database of series beside that of journals.
@@ -88,6 +89,19 @@ fn two_databases_come_back_as_two_or_as_one() {
         "{refused}"
     );
     assert_eq!(world.tables("fresh"), [""; 0]);
+
+    // So does one that the backup has nothing for.
+    let data = world.path("data");
+    let source = Source {
+        journals: Some(&world.server),
+        ..Source::folder(&data)
+    };
+    world.copied(&source, 2).unwrap();
+    let refused = world.bring_back_to(&targets, "three").unwrap_err();
+    assert!(
+        refused.to_string().contains("/joined is not empty"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -142,14 +156,78 @@ fn a_day_that_was_dropped_and_written_again_is_copied_again() {
     let second = of_day(&take(&world, &server, 3));
     assert_eq!(second.rows, first.rows);
     assert_ne!(second.parts, first.parts);
-    // Another history of the same numbers is not taken for this one.
-    let to = world.another("copy");
-    migrate(&to).unwrap();
-    let copy = PgSeries::open(&to).unwrap();
-    let id = declare(&copy, "ANOTHER.SIM");
-    copy.write_trades(&id, &[trade(2, day + 1)]).unwrap();
-    let other = of_day(&take(&world, &to, 4));
-    assert_ne!(other.parts, second.parts);
+    // A partition that was made again from elsewhere, with the same numbers and other prices.
+    let replace = "CREATE TABLE other (LIKE series_trade_d20009 INCLUDING ALL); \
+                   INSERT INTO other SELECT * FROM series_trade_d20009; \
+                   UPDATE other SET price = price + 1; \
+                   DROP TABLE series_trade_d20009; \
+                   ALTER TABLE other RENAME TO series_trade_d20009; \
+                   ALTER TABLE series_trade ATTACH PARTITION series_trade_d20009 \
+                   FOR VALUES FROM ('1728777600000000000') TO ('1728864000000000000')";
+    assert_eq!(day, 1_728_777_600_000_000_000);
+    world.postgres.query("series", replace).unwrap();
+    let third = of_day(&take(&world, &server, 4));
+    assert_eq!(third.rows, second.rows);
+    assert_ne!(third.parts, second.parts);
+    assert_eq!(of_day(&take(&world, &server, 5)), third);
+}
+
+#[test]
+fn another_history_of_the_same_numbers_is_copied_again() {
+    let Some(world) = World::new() else {
+        return;
+    };
+    drop(apart(&world));
+    // All alike but for a price: a copy of a database has the numbers of its files too.
+    let left = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'series'";
+    world.postgres.query("postgres", left).unwrap();
+    let copied = "CREATE DATABASE copy TEMPLATE series";
+    world.postgres.query("postgres", copied).unwrap();
+    let server = connect(&world.postgres, "series");
+    let to = connect(&world.postgres, "copy");
+    let other = "UPDATE series_trade_d20000 SET price = price + 1";
+    world.postgres.query("copy", other).unwrap();
+    let of_day = |manifest: &Manifest| {
+        let database = manifest.database(Holds::Series).unwrap();
+        let slices = database.table("series_trade").unwrap().slices.iter();
+        let of = |slice: &&Slice| matches!(slice.of, SliceOf::Day { day: 20_000, .. });
+        slices.clone().find(of).unwrap().clone()
+    };
+    let (first, second) = (
+        of_day(&take(&world, &server, 1)),
+        of_day(&take(&world, &to, 2)),
+    );
+    // What tells days apart within one history is the same.
+    assert_eq!((&second.of, second.rows), (&first.of, first.rows));
+    assert_ne!(second.parts, first.parts);
+}
+
+#[test]
+fn the_journals_are_not_looked_at_while_series_of_another_database_are_copied() {
+    let Some(world) = World::new() else {
+        return;
+    };
+    let (series, _) = apart(&world);
+    let open = std::cell::RefCell::new(Vec::new());
+    let progress = |step: &Step<'_>| {
+        if step.what == "series_trade of day 20000" {
+            let sql = "SELECT datname FROM pg_stat_activity WHERE backend_xmin IS NOT NULL \
+                       AND application_name = 'apextrade'";
+            open.borrow_mut()
+                .push(world.postgres.query("postgres", sql).unwrap());
+        }
+    };
+    let data = world.path("data");
+    let source = Source {
+        journals: Some(&world.server),
+        series: Some(&series),
+        progress: &progress,
+        ..Source::folder(&data)
+    };
+    copy(&source, &world.place, 1, &mut |_, _| {}).unwrap();
+    let open = open.into_inner();
+    assert!(!open.is_empty());
+    assert!(open.iter().all(|of| of == "series"), "{open:?}");
 }
 
 #[test]
@@ -186,6 +264,48 @@ fn a_day_is_not_settled_under_a_backup_and_nobody_waits_for_it() {
 }
 
 #[test]
+fn days_are_not_dropped_under_a_backup_and_go_behind_it() {
+    let Some(world) = World::new() else {
+        return;
+    };
+    let series = PgSeries::open(&world.server).unwrap();
+    fill_series(&series);
+    let before = UnixNanos(DAY + DAY_NS);
+    let data = world.path("data");
+    let tried = std::cell::RefCell::new(None);
+    let progress = |step: &Step<'_>| {
+        if step.what == "series_rolled" && tried.borrow().is_none() {
+            *tried.borrow_mut() = Some(series.forget(Kind::Trades, before));
+        }
+    };
+    let source = Source {
+        series: Some(&world.server),
+        progress: &progress,
+        ..Source::folder(&data)
+    };
+    copy(&source, &world.place, 1, &mut |_, _| {}).unwrap();
+    let tried = tried.into_inner().expect("it was tried");
+    assert_eq!(tried.expect("it is no error"), 0);
+    assert_eq!(series.forget(Kind::Trades, before).unwrap(), 2);
+}
+
+#[test]
+fn a_server_that_is_busy_with_a_large_table_is_not_called_away() {
+    let Some(world) = World::new() else {
+        return;
+    };
+    let dump = Dump::begin(&world.server).unwrap();
+    let dump = dump.with_patience(Duration::from_millis(100));
+    let refused = dump.rows("SELECT 1 FROM pg_sleep(60)", &mut |_| Ok(()));
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, StorageError::TooSlow { .. }), "{refused}");
+    assert!(
+        refused.to_string().contains("pg_stat_activity"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn roll_ups_that_are_no_rows_are_made_of_the_trades() {
     let Some(world) = World::new() else {
         return;
@@ -206,7 +326,8 @@ fn roll_ups_that_are_no_rows_are_made_of_the_trades() {
         journals: Some(&to),
         series: Some(&to_series),
     };
-    restore(&world.place, &found, &world.path("two"), &targets, &|_| {}).unwrap();
+    let restoring = restore(&world.place, &found, &world.path("two"), &targets, &|_| {});
+    restoring.unwrap().finish().unwrap();
     series.roll_up().unwrap();
     assert!(!world.rows("series", "series_rolled").is_empty());
     for table in ["series_trade", "series_rolled", "series_dirty"] {

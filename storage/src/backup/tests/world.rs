@@ -106,7 +106,7 @@ impl World {
 
     pub fn bring_back_to(&self, targets: &Targets<'_>, folder: &str) -> Result<(), StorageError> {
         let found = find(&self.place, None)?.expect("there is a backup");
-        restore(&self.place, &found, &self.path(folder), targets, &|_| {})
+        restore(&self.place, &found, &self.path(folder), targets, &|_| {})?.finish()
     }
 
     /// All rows of a table, as one text.

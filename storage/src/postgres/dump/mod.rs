@@ -14,6 +14,7 @@ use crate::embedded::check_journal_name;
 use crate::port::journal::Head;
 use crate::port::series::DAY_NS;
 use futures::TryStreamExt;
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,7 @@ pub(crate) struct Dump {
     server: PgServer,
     client: Arc<Client>,
     lineage: Option<String>,
+    patience: Duration,
 }
 
 /// Where the rows of a journal begin.
@@ -79,7 +81,14 @@ impl Dump {
             server: server.clone(),
             client,
             lineage,
+            patience: PATIENCE,
         })
+    }
+
+    #[cfg(test)]
+    pub fn with_patience(mut self, patience: Duration) -> Dump {
+        self.patience = patience;
+        self
     }
 
     /// Returns the server's name.
@@ -94,25 +103,38 @@ impl Dump {
         self.lineage.as_deref()
     }
 
+    /// Ends it: the server need not keep what was changed since any longer.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub fn end(self) -> Result<(), StorageError> {
+        let on = self.server.clone();
+        let client = self.client.clone();
+        self.server
+            .wait(async move { on.within(client.batch_execute("COMMIT")).await })
+    }
+
     /// Shows the rows of a statement, and returns how many these were. It holds some of them in
     /// memory at a time.
     ///
     /// # Errors
-    /// Those of `each`; `Unavailable`, `Damaged`. Afterwards no more is read from here.
+    /// Those of `each`; `TooSlow`, `Unavailable`, `Damaged`. Afterwards no more is read from here.
     pub fn rows(
         &self,
         select: &str,
         each: &mut dyn FnMut(Tuple<'_>) -> Result<(), StorageError>,
     ) -> Result<u64, StorageError> {
         let copy = format!("COPY ({select}) TO STDOUT (FORMAT binary)");
-        let (on, client) = (self.server.clone(), self.client.clone());
+        let (on, client, patience) = (self.server.clone(), self.client.clone(), self.patience);
         let stream = self.server.wait(async move {
-            on.within_time(PATIENCE, client.copy_out(copy.as_str()))
+            on.within_patience(patience, client.copy_out(copy.as_str()))
                 .await
         })?;
         let (mut stream, mut tuples, mut count) = (Box::pin(stream), Tuples::default(), 0);
         loop {
-            let taken = self.server.wait(take(self.server.clone(), stream))?;
+            let taken = self
+                .server
+                .wait(take(self.server.clone(), stream, patience))?;
             tuples.push(&taken.bytes);
             while let Some(tuple) = tuples.next()? {
                 count += 1;
@@ -186,7 +208,30 @@ impl Dump {
         Ok(layout)
     }
 
-    /// Returns what each day of a table of series has of each stream, in order.
+    /// Returns the partition of each day of a table of series, and which files of the server it is in, as
+    /// `<table> <file>`: one that was dropped and made again is another one. Empty without partitions.
+    ///
+    /// # Errors
+    /// As [`Dump::rows`].
+    pub fn day_files(&self, table: &str) -> Result<BTreeMap<i64, (String, String)>, StorageError> {
+        let mut files = BTreeMap::new();
+        let asked = format!(
+            "SELECT relname, oid || ' ' || relfilenode FROM pg_class JOIN pg_inherits \
+             ON inhrelid = oid WHERE inhparent = '{table}'::regclass AND relkind = 'r'"
+        );
+        let prefix = format!("{table}_d");
+        self.rows(&asked, &mut |row| {
+            let name = row.text(0)?;
+            let day = name.strip_prefix(&prefix);
+            if let Some(day) = day.and_then(|day| day.replace('m', "-").parse().ok()) {
+                files.insert(day, (name.to_owned(), row.text(1)?.to_owned()));
+            }
+            Ok(())
+        })?;
+        Ok(files)
+    }
+
+    /// Returns what each day of a table of series, or of a partition of it, has of each stream, in order.
     ///
     /// # Errors
     /// As [`Dump::rows`].
@@ -221,10 +266,14 @@ struct Taken {
     stream: Option<Pin<Box<CopyOutStream>>>,
 }
 
-async fn take(on: PgServer, mut stream: Pin<Box<CopyOutStream>>) -> Result<Taken, StorageError> {
+async fn take(
+    on: PgServer,
+    mut stream: Pin<Box<CopyOutStream>>,
+    patience: Duration,
+) -> Result<Taken, StorageError> {
     let mut bytes = Vec::new();
     while bytes.len() < CHUNK_BYTES {
-        match on.within_time(PATIENCE, stream.try_next()).await? {
+        match on.within_patience(patience, stream.try_next()).await? {
             Some(more) => bytes.extend_from_slice(&more),
             None => {
                 return Ok(Taken {
@@ -258,6 +307,23 @@ async fn lineage(on: &PgServer, client: &Client) -> Result<Option<String>, Stora
 }
 
 impl PgServer {
+    /// As [`PgServer::within_time`], of work that takes as long as tables are large.
+    ///
+    /// Errors: `TooSlow` when the time is over.
+    pub(super) async fn within_patience<T>(
+        &self,
+        patience: Duration,
+        future: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StorageError> {
+        match tokio::time::timeout(patience, future).await {
+            Ok(outcome) => outcome.map_err(|error| self.failed(&error)),
+            Err(_) => Err(StorageError::TooSlow {
+                server: format!("PostgreSQL at {}", self.name()),
+                seconds: patience.as_secs(),
+            }),
+        }
+    }
+
     /// Returns whether another one is the same database, however it is named.
     ///
     /// # Errors

@@ -17,6 +17,10 @@ const AHEAD: i64 = 3;
 /// Those who make or drop days meet here. Any constant does.
 const LOCK: i64 = 0x6170_6578_6461_7973;
 
+/// How long the drop of a day waits for whoever reads it, as a backup does for long: all others wait
+/// behind meanwhile.
+const DROP_WAIT: &str = "500ms";
+
 const TABLES: [&str; 3] = ["series_trade", "series_quote", "series_bar"];
 
 fn time_of(table: &str) -> &'static str {
@@ -186,9 +190,10 @@ impl PgSeries {
             return self.drop_chunks(kind, table, cut).await;
         }
         let client = self.take().await?;
-        // Whoever reads a day may hold it for long, and all others would wait behind the drop.
-        let begin =
-            format!("BEGIN; SET LOCAL lock_timeout = '5s'; SELECT pg_advisory_xact_lock({LOCK})");
+        let begin = format!(
+            "BEGIN; SET LOCAL lock_timeout = '5s'; SELECT pg_advisory_xact_lock({LOCK}); \
+             SET LOCAL lock_timeout = '{DROP_WAIT}'"
+        );
         self.batch(&client, &begin).await?;
         let forget = "DELETE FROM series_day WHERE table_name = $1 AND day < $2 RETURNING day";
         let cut_day = i32::try_from(cut).unwrap_or(if cut < 0 { i32::MIN } else { i32::MAX });
@@ -201,7 +206,16 @@ impl PgSeries {
             let row = self.on.query_one(&client, &asked, &[]).await?;
             // A day that was made ahead and never used is no day to speak of.
             count += usize::from(row.get::<_, bool>(0));
-            self.batch(&client, &format!("DROP TABLE {name}")).await?;
+            let drop = format!("DROP TABLE {name}");
+            match client.batch_execute(&drop).await {
+                Ok(()) => {}
+                // With the connection all of it is taken back.
+                Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                    tracing::info!(table, "an old day is in use: it is dropped the next time");
+                    return Ok(0);
+                }
+                Err(error) => return Err(self.failed(&error)),
+            }
         }
         if kind == Kind::Trades {
             let until = cut.saturating_mul(DAY_NS);
