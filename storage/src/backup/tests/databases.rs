@@ -4,7 +4,7 @@ use super::world::{DAY, LEFT_OUT, World, declare, id, trade, write};
 use super::*;
 use crate::ChainHash;
 use crate::Journals;
-use crate::backup::databases::TABLES;
+use crate::backup::databases::{IDENTITY, TABLES};
 use crate::port::journals::AUDIT_JOURNAL;
 use crate::port::series::{BarRow, RollUp, Rows, Series, TimeRange};
 use crate::postgres::{
@@ -70,6 +70,10 @@ fn a_database_comes_back_row_by_row_and_goes_on() {
     let to = world.another("restored");
     world.bring_back(&to, "restored").unwrap();
     world.same_rows("apex", "restored");
+    assert_eq!(
+        world.rows("apex", IDENTITY),
+        world.rows("restored", IDENTITY)
+    );
     let token = world.path("restored/admin.token");
     assert_eq!(fs::read_to_string(token).unwrap(), "of a person");
     let left = world

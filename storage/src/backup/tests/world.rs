@@ -1,6 +1,7 @@
 //! A server with databases that are backed up.
 
 use super::*;
+use crate::backup::databases::IDENTITY;
 use crate::port::journals::AUDIT_JOURNAL;
 use crate::port::series::{BarRow, DAY_NS, Decimals, QuoteRow, Series, TradeRow};
 use crate::postgres::{PgJournals, PgRecords, PgSeries, PgServer, ServerOptions, migrate};
@@ -123,10 +124,11 @@ impl World {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// Checks that two databases have the same rows in every table that a backup has.
+    /// Checks that two databases have the same rows in every table that a backup has. Which database
+    /// it is comes with the journals: that of series alone has an identity that nobody asks for.
     pub fn same_rows(&self, one: &str, other: &str) {
         for table in self.tables(one) {
-            if !LEFT_OUT.contains(&table.as_str()) {
+            if !LEFT_OUT.contains(&table.as_str()) && table != IDENTITY {
                 let (one, other) = (self.rows(one, &table), self.rows(other, &table));
                 assert!(one == other, "{table}:\n{one}\n---\n{other}");
             }
