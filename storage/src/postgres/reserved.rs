@@ -166,10 +166,17 @@ impl ReservedJournals {
             slow_at: None,
             exhausted: false,
             broken: None,
+            keeps_mark: true,
         };
         if let Some(left) = left {
-            journal.merge(left)?;
+            let merged = journal.merge(left);
+            if let Err(StorageError::ReserveConflict { .. }) = &merged {
+                // Whoever accounted for this reserve has forgotten it, and stays right.
+                journal.keeps_mark = !journal.server.is_marked_anew();
+            }
+            merged?;
         }
+        journal.keeps_mark = false;
         Ok(journal)
     }
 }
@@ -224,6 +231,9 @@ pub struct ReservedJournal {
     /// A unit did not fit into the reserve: nothing is taken until the server is back.
     exhausted: bool,
     broken: Option<StorageError>,
+    /// What an earlier run has left is not on the server, so that the database goes on saying that
+    /// this folder holds something.
+    keeps_mark: bool,
 }
 
 impl fmt::Debug for ReservedJournal {
@@ -238,6 +248,9 @@ impl fmt::Debug for ReservedJournal {
 
 impl Drop for ReservedJournal {
     fn drop(&mut self) {
+        if self.keeps_mark {
+            return;
+        }
         if self.away_since.is_some() && self.broken.is_none() {
             // A server that is slow, or just back, may have everything a moment later.
             let drained = self.drain(PATIENCE, PATIENCE);

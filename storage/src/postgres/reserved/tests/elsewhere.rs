@@ -94,6 +94,38 @@ fn whoever_takes_over_without_the_reserve_is_the_only_owner_and_may_forget_it() 
 }
 
 #[test]
+fn a_start_that_is_refused_for_its_reserve_leaves_the_other_folders_asked() {
+    let Some(mut bench) = Bench::new() else {
+        return;
+    };
+    left_away(&mut bench);
+    // The database has lost its end, or went on without the lock.
+    let mut stranger = bench.take_over();
+    let mut units = unit(Class::Essential, 2);
+    units[0].records[0].payload = b"another decision".to_vec();
+    stranger.append(&units).expect("it is taken");
+    stranger.commit().expect("the owner writes");
+    drop(stranger);
+    let (_folder, other) = on_another_folder(&bench);
+    for _ in 0..2 {
+        let refused = bench.journals().open("paper").expect_err("it conflicts");
+        assert!(matches!(refused, StorageError::ReserveConflict { .. }));
+        let holders = other.elsewhere().expect("it answers");
+        assert_eq!(accounts(&holders), ["paper"]);
+        let refused = other.open("paper").expect_err("it lacks records 2 to 5");
+        assert!(matches!(refused, StorageError::ReserveElsewhere { .. }));
+    }
+    // Once somebody has accounted for it, the folder does not bring it up again.
+    let other = other.without_others();
+    let journal = other.open("paper").expect("it is forced");
+    other.forget_elsewhere("paper").expect("it answers");
+    drop(journal);
+    let refused = bench.journals().open("paper").expect_err("it conflicts");
+    assert!(matches!(refused, StorageError::ReserveConflict { .. }));
+    assert_eq!(other.elsewhere().expect("it answers"), []);
+}
+
+#[test]
 fn an_owner_that_was_itself_passed_over_does_not_forget_the_one_behind_it() {
     let Some(bench) = Bench::new() else {
         return;
@@ -109,7 +141,7 @@ fn an_owner_that_was_itself_passed_over_does_not_forget_the_one_behind_it() {
         let client = on.shared().await?;
         owners::take(&on, &client, &id, Some(&keeper)).await
     });
-    assert_eq!(taken.expect("it is forced").0, 2);
+    assert_eq!(taken.expect("it is forced").epoch, 2);
     bench
         .journals()
         .forget_elsewhere("paper")
