@@ -59,6 +59,7 @@ pub struct ReservedJournals {
     journals: PgJournals,
     dir: Arc<DataDir>,
     keeper: Keeper,
+    database_id: String,
     reserve_bytes: u64,
 }
 
@@ -83,6 +84,7 @@ impl ReservedJournals {
             journals,
             dir: dir.clone(),
             keeper,
+            database_id: id,
             reserve_bytes: RESERVE_BYTES,
         })
     }
@@ -175,6 +177,9 @@ impl ReservedJournals {
                 journal.keeps_mark = !journal.server.is_marked_anew();
             }
             merged?;
+            // It is of this database, as its chain shows, whether it said so or not.
+            let name = self.journals.server().name();
+            place::note(&self.dir, &self.database_id, name)?;
         }
         journal.keeps_mark = false;
         Ok(journal)
@@ -473,6 +478,10 @@ impl Journal for ReservedJournal {
 
     fn head(&self) -> Head {
         self.head
+    }
+
+    fn shared_sequence(&self) -> u64 {
+        self.server.head().sequence
     }
 
     fn state(&self) -> JournalState {

@@ -1,7 +1,7 @@
 //! From the reserve to the server, in order and once.
 
 use super::super::group::Row;
-use super::{PATIENCE, ReservedJournal, Sent};
+use super::{ReservedJournal, Sent};
 use crate::StorageError;
 use crate::embedded::{Header, Kept, Left};
 use crate::port::journal::{Head, Journal};
@@ -31,7 +31,7 @@ impl ReservedJournal {
             if let Some(sent) = &self.sent {
                 let is_last = has_answered && sent.frames == self.kept.len() && !self.was_slow();
                 if is_last {
-                    wait = wait.max(PATIENCE);
+                    wait = wait.max(self.patience);
                 }
                 match sent.outcome.recv_timeout(wait) {
                     Ok(Ok(())) => self.taken(),

@@ -194,3 +194,34 @@ fn a_reserve_of_another_database_is_refused_by_name_and_an_empty_one_moves() {
     drop(bench.open());
     bench.holds(5);
 }
+
+#[test]
+fn a_reserve_that_does_not_say_of_which_database_it_is_belongs_to_the_one_it_goes_on_in() {
+    let Some(mut bench) = Bench::new() else {
+        return;
+    };
+    let made = bench.postgres.query("postgres", "CREATE DATABASE second");
+    made.expect("it is made");
+    let second = bench.connect(&bench.postgres.url_of("second"));
+    migrate(&second).expect("the tables are made");
+    let journals = || PgJournals::new(&second).expect("the tables are there");
+    left_away(&mut bench);
+    let note = bench.dir.root().join("reserve/database");
+    std::fs::remove_file(&note).expect("as an older build has left it");
+    // It is not the other's because that came first.
+    let other = ReservedJournals::new(journals(), &bench.dir).expect("nothing tells");
+    let refused = other
+        .open("paper")
+        .expect_err("its chain does not go on there");
+    assert!(matches!(refused, StorageError::ReserveConflict { .. }));
+    assert!(!note.exists());
+    drop(bench.open());
+    bench.holds(5);
+    let asked = "SELECT database_id FROM journal_database";
+    let id = bench.postgres.query("apex", asked).expect("it answers");
+    let noted = std::fs::read_to_string(&note).expect("it says so now");
+    assert!(noted.starts_with(&id), "{noted}");
+    std::fs::write(&note, "nothing\n").expect("it is written");
+    let refused = ReservedJournals::new(journals(), &bench.dir).expect_err("it says nothing");
+    assert!(matches!(refused, StorageError::Damaged { .. }), "{refused}");
+}
