@@ -251,38 +251,6 @@ impl fmt::Debug for ReservedJournal {
     }
 }
 
-impl Drop for ReservedJournal {
-    fn drop(&mut self) {
-        if self.keeps_mark {
-            return;
-        }
-        if self.away_since.is_some() && self.broken.is_none() {
-            // A server that is slow, or just back, may have everything a moment later.
-            let drained = self.drain(PATIENCE, PATIENCE);
-            let _ = self.note(drained);
-        }
-        // What was acknowledged here alone is said to be here. Else any folder does for the next owner.
-        if self.away_since.is_some() || self.broken.is_some() || !self.kept.is_empty() {
-            return;
-        }
-        let (server, id) = (self.server.server(), self.server.account_id().to_owned());
-        let is_empty = owners::is_empty(
-            server.clone(),
-            id,
-            self.folder_id.clone(),
-            self.server.epoch() as i64,
-        );
-        if let Err(error) = server.wait_for(PATIENCE, is_empty) {
-            tracing::warn!(
-                account_id = self.server.account_id(),
-                %error,
-                "the database could not be told that this folder's reserve is empty: the next start \
-                 is expected on this folder"
-            );
-        }
-    }
-}
-
 impl ReservedJournal {
     fn usable(&self) -> Result<(), StorageError> {
         self.broken.clone().map_or(Ok(()), Err)
