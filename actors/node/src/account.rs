@@ -131,7 +131,7 @@ fn note_durable(records: &dyn Records, account_id: &AccountId, sequence: u64) {
 
 impl OpenAccount {
     /// Opens the account if it is new, and brings its instruments up to date, durably. One of which
-    /// something may be missing, as `lacks` says, is halted before anything else.
+    /// something may be missing, as `lacks` says, is halted, even where all of it is missing.
     ///
     /// Errors: [`NodeError`]; `LostEnd` when the journal is shorter than it was.
     pub fn prepare(
@@ -156,17 +156,18 @@ impl OpenAccount {
             tracing::error!(account_id = %opening.account_id, "starts halted: the runs before broke");
             self.decide_durably(opening.now, [input])?;
         }
-        if let Some(lacks) = lacks
-            && self.account.is_open()
-        {
-            tracing::error!(account_id = %opening.account_id, lacks, "starts halted: taken over without its reserve");
-            self.decide_durably(opening.now, [halted(&lacks)])?;
-        }
         if !self.account.is_open() {
             let charter = opening.charter.clone();
             let charter = charter.or_else(|| Charter::usual(&opening.instruments));
             let inputs = charter.map(|it| it.inputs(&opening.account_id, opening.mode));
             self.decide_durably(opening.now, inputs.unwrap_or_default())?;
+        }
+        // Before its instruments, and so before its first order.
+        if let Some(lacks) = lacks
+            && self.account.is_open()
+        {
+            tracing::error!(account_id = %opening.account_id, lacks, "starts halted: taken over without its reserve");
+            self.decide_durably(opening.now, [halted(&lacks)])?;
         }
         for instrument in &opening.instruments {
             let instrument = AccountInput::DefineInstrument(Box::new(instrument.clone()));

@@ -8,6 +8,7 @@ use apex_bus::accounts::Accounts;
 use apex_bus::handle::AccountHandle;
 use apex_domain::AccountId;
 use apex_persistence::{JournalHistory, starts};
+use apex_storage::AUDIT_JOURNAL;
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -131,6 +132,8 @@ pub fn recover_all(base: &Base) -> Result<Vec<Recovered>, NodeError> {
     }];
     let mut names: BTreeSet<String> = base.stores.journals.accounts()?.into_iter().collect();
     names.extend(starts::known(&*base.stores.records)?);
+    let lacking = base.stores.lacking.iter().map(|it| it.account_id.clone());
+    names.extend(lacking.filter(|name| name != AUDIT_JOURNAL));
     for name in names {
         let account_id = AccountId::new(&name).map_err(|error| {
             NodeError::Usage(format!("journal \"{name}\" is of no account: {error}"))
@@ -146,6 +149,8 @@ pub fn recover_all(base: &Base) -> Result<Vec<Recovered>, NodeError> {
             });
         } else {
             tracing::info!(%account_id, "an account was not made to its end, so there is none");
+            // The audit says of each that it was passed over.
+            base.stores.forget_lacking(&name)?;
         }
     }
     Ok(found)

@@ -55,13 +55,14 @@ async fn a_folder_that_may_lack_something_is_refused_until_it_is_forced_and_then
     // As a kill leaves it, of the account and of the audit.
     let killed = "INSERT INTO journal_reserve (account_id, folder_id, folder, epoch) \
                   VALUES ('paper', 'lost', 'host-1:/srv/lost', 2), \
-                         ('=audit', 'lost', 'host-1:/srv/lost', 2)";
+                         ('=audit', 'lost', 'host-1:/srv/lost', 2), \
+                         ('half-made', 'lost', 'host-1:/srv/lost', 2)";
     postgres.query("apex", killed).expect("it is noted");
     let refused = run(&on(1, false)).await.expect_err("it may lack something");
     let NodeError::Storage(StorageError::ReserveElsewhere { holders }) = &refused else {
         panic!("{refused}");
     };
-    assert_eq!(holders.len(), 2);
+    assert_eq!(holders.len(), 3);
     let text = refused.to_string();
     for word in ["account paper", "the audit", "host-1:/srv/lost"] {
         assert!(text.contains(word), "{word}: {text}");

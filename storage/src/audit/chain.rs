@@ -183,11 +183,13 @@ impl AuditLog {
         self.durable.0
     }
 
-    /// Returns what a checkpoint of the durable end says; `None` of an empty audit.
+    /// Returns what a checkpoint of the durable end says; `None` of an empty audit, and while the
+    /// end is in a reserve alone: whoever takes over without that would miss what it vouches for.
     pub fn checkpoint(&self) -> Option<super::Checkpoint> {
         let (sequence, link) = self.durable;
         let audit_id = self.audit_id.clone()?;
-        (sequence > 0).then_some(super::Checkpoint {
+        let is_shared = sequence <= self.journal.shared_sequence();
+        (sequence > 0 && is_shared).then_some(super::Checkpoint {
             audit_id,
             sequence,
             link,

@@ -238,6 +238,12 @@ pub trait Journal: Send {
     /// Returns the durable end.
     fn head(&self) -> Head;
 
+    /// Returns the last sequence that is where every reader of the journal finds it: before the end
+    /// while the rest is in this machine's reserve alone.
+    fn shared_sequence(&self) -> u64 {
+        self.head().sequence
+    }
+
     /// Returns whether there is space, as last seen by `append`, `commit` or `probe`.
     fn state(&self) -> JournalState;
 

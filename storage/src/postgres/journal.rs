@@ -172,10 +172,10 @@ impl PgJournals {
     ) -> Result<PgJournal, StorageError> {
         check_journal_name(account_id)?;
         let (on, id, keeper) = (self.server.clone(), account_id.to_owned(), keeper.cloned());
-        let (epoch, head, base) = self.server.wait(async move {
+        let (taken, base) = self.server.wait(async move {
             let client = on.shared().await?;
-            let (epoch, head) = owners::take(&on, &client, &id, keeper.as_ref()).await?;
-            Ok((epoch, head, base::read(&on, &client, &id).await?))
+            let taken = owners::take(&on, &client, &id, keeper.as_ref()).await?;
+            Ok((taken, base::read(&on, &client, &id).await?))
         })?;
         if base.sequence > 0 {
             if self.objects.is_none() {
@@ -192,11 +192,12 @@ impl PgJournals {
         Ok(PgJournal {
             on: self.clone(),
             account_id: account_id.to_owned(),
-            epoch,
+            epoch: taken.epoch,
+            is_marked_anew: taken.is_marked_anew,
             is_locked: false,
-            head,
+            head: taken.head,
             staged: FrameBuilder::new(),
-            staged_sequence: head.sequence,
+            staged_sequence: taken.head.sequence,
             broken: None,
         })
     }
@@ -264,6 +265,7 @@ pub struct PgJournal {
     on: PgJournals,
     account_id: String,
     epoch: i64,
+    is_marked_anew: bool,
     /// It was opened, not taken over, and gives the account's lock back.
     is_locked: bool,
     head: Head,
@@ -399,6 +401,11 @@ impl PgJournal {
     /// Takes note that the base is set: what is in front of it goes, and nobody waits for that.
     pub(super) fn passed(&self, closed: Closed) {
         self.on.remove_rows(&self.account_id, closed.base);
+    }
+
+    /// Returns true where no earlier owner's reserve was said to be in this one's folder.
+    pub(super) fn is_marked_anew(&self) -> bool {
+        self.is_marked_anew
     }
 
     pub(super) fn account_id(&self) -> &str {

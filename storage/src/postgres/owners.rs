@@ -22,7 +22,17 @@ pub(super) struct Keeper {
     pub without_others: bool,
 }
 
-/// Becomes the owner of an account whoever had it, and returns the new epoch and the journal's end.
+/// What a new owner finds.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub epoch: i64,
+    /// The journal's end.
+    pub head: Head,
+    /// Before, its folder was not said to hold a reserve.
+    pub is_marked_anew: bool,
+}
+
+/// Becomes the owner of an account whoever had it.
 ///
 /// Errors: `ReserveElsewhere` when another folder may hold a reserve and `keeper` heeds that: nothing
 /// is changed then. `Unavailable`, `Damaged`.
@@ -31,7 +41,7 @@ pub(super) async fn take(
     client: &Client,
     account_id: &str,
     keeper: Option<&Keeper>,
-) -> Result<(i64, Head), StorageError> {
+) -> Result<Taken, StorageError> {
     // One statement: an owner that is refused must not have stopped the one before.
     let take = "
         WITH elsewhere AS (
@@ -49,7 +59,9 @@ pub(super) async fn take(
             ON CONFLICT (account_id, folder_id) DO UPDATE
             SET folder = excluded.folder, epoch = excluded.epoch, opened_at = now()
         )
-        SELECT epoch, sequence, chain FROM taken";
+        SELECT epoch, sequence, chain, NOT EXISTS (
+            SELECT FROM journal_reserve WHERE account_id = $1 AND folder_id = $4::text
+        ) FROM taken";
     let owner = format!("process {}", std::process::id());
     let empty = genesis(account_id);
     let folder_id = keeper.map(|keeper| keeper.folder_id.as_str());
@@ -65,7 +77,11 @@ pub(super) async fn take(
     ];
     if let Some(row) = on.query_opt(client, take, parameters).await? {
         let (epoch, sequence, chain): (i64, i64, Vec<u8>) = (row.get(0), row.get(1), row.get(2));
-        return Ok((epoch, chain_of_row(account_id, sequence, &chain)?));
+        return Ok(Taken {
+            epoch,
+            head: chain_of_row(account_id, sequence, &chain)?,
+            is_marked_anew: row.get(3),
+        });
     }
     let asked = format!("{HOLDERS} WHERE account_id = $1 AND folder_id <> $2 ORDER BY folder_id");
     let parameters: Parameters<'_> = &[&account_id, &folder_id.unwrap_or_default()];

@@ -59,6 +59,7 @@ pub struct ReservedJournals {
     journals: PgJournals,
     dir: Arc<DataDir>,
     keeper: Keeper,
+    database_id: String,
     reserve_bytes: u64,
 }
 
@@ -83,6 +84,7 @@ impl ReservedJournals {
             journals,
             dir: dir.clone(),
             keeper,
+            database_id: id,
             reserve_bytes: RESERVE_BYTES,
         })
     }
@@ -166,10 +168,20 @@ impl ReservedJournals {
             slow_at: None,
             exhausted: false,
             broken: None,
+            keeps_mark: true,
         };
         if let Some(left) = left {
-            journal.merge(left)?;
+            let merged = journal.merge(left);
+            if let Err(StorageError::ReserveConflict { .. }) = &merged {
+                // Whoever accounted for this reserve has forgotten it, and stays right.
+                journal.keeps_mark = !journal.server.is_marked_anew();
+            }
+            merged?;
+            // It is of this database, as its chain shows, whether it said so or not.
+            let name = self.journals.server().name();
+            place::note(&self.dir, &self.database_id, name)?;
         }
+        journal.keeps_mark = false;
         Ok(journal)
     }
 }
@@ -224,6 +236,9 @@ pub struct ReservedJournal {
     /// A unit did not fit into the reserve: nothing is taken until the server is back.
     exhausted: bool,
     broken: Option<StorageError>,
+    /// What an earlier run has left is not on the server, so that the database goes on saying that
+    /// this folder holds something.
+    keeps_mark: bool,
 }
 
 impl fmt::Debug for ReservedJournal {
@@ -233,35 +248,6 @@ impl fmt::Debug for ReservedJournal {
             .field("head", &self.head)
             .field("kept", &self.kept.len())
             .finish_non_exhaustive()
-    }
-}
-
-impl Drop for ReservedJournal {
-    fn drop(&mut self) {
-        if self.away_since.is_some() && self.broken.is_none() {
-            // A server that is slow, or just back, may have everything a moment later.
-            let drained = self.drain(PATIENCE, PATIENCE);
-            let _ = self.note(drained);
-        }
-        // What was acknowledged here alone is said to be here. Else any folder does for the next owner.
-        if self.away_since.is_some() || self.broken.is_some() || !self.kept.is_empty() {
-            return;
-        }
-        let (server, id) = (self.server.server(), self.server.account_id().to_owned());
-        let is_empty = owners::is_empty(
-            server.clone(),
-            id,
-            self.folder_id.clone(),
-            self.server.epoch() as i64,
-        );
-        if let Err(error) = server.wait_for(PATIENCE, is_empty) {
-            tracing::warn!(
-                account_id = self.server.account_id(),
-                %error,
-                "the database could not be told that this folder's reserve is empty: the next start \
-                 is expected on this folder"
-            );
-        }
     }
 }
 
@@ -460,6 +446,10 @@ impl Journal for ReservedJournal {
 
     fn head(&self) -> Head {
         self.head
+    }
+
+    fn shared_sequence(&self) -> u64 {
+        self.server.head().sequence
     }
 
     fn state(&self) -> JournalState {

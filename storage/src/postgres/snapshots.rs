@@ -88,10 +88,19 @@ pub(super) async fn newest_on(
     }
 }
 
-/// Returns the whole snapshots at or below a sequence, each read when it is asked for.
-pub(super) fn newest_first(server: PgServer, account_id: String, at_most: u64) -> SnapshotIter {
-    let mut at_most = Some(at_most);
-    Box::new(std::iter::from_fn(move || {
+/// Returns the whole snapshots at or below a sequence, each but the newest read when it is asked for.
+///
+/// Errors: `Unavailable`: a server that does not answer has not said that there are none.
+pub(super) fn newest_first(
+    server: PgServer,
+    account_id: String,
+    at_most: u64,
+) -> Result<SnapshotIter, StorageError> {
+    let newest_of_all = newest(&server, &account_id, at_most)?;
+    let mut at_most = newest_of_all
+        .as_ref()
+        .and_then(|found| found.sequence.checked_sub(1));
+    let others = std::iter::from_fn(move || {
         let found = newest(&server, &account_id, at_most?).unwrap_or_else(|error| {
             // A snapshot is a short cut and never the truth: without it all is read.
             tracing::warn!(account_id, %error, "snapshots cannot be read");
@@ -101,5 +110,6 @@ pub(super) fn newest_first(server: PgServer, account_id: String, at_most: u64) -
             .as_ref()
             .and_then(|found| found.sequence.checked_sub(1));
         found
-    }))
+    });
+    Ok(Box::new(newest_of_all.into_iter().chain(others)))
 }

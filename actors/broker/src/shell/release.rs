@@ -54,13 +54,20 @@ impl Shell {
     /// many these are. Their intents are in the reserve alone: only once the server has them is it
     /// known that nobody else owns the account. The account asks the venue about them like about any
     /// that was lost on its way, hears that it never had them, and sends them once it may.
-    fn keep_back(&self, commands: &mut Vec<VenueCommand>) -> u64 {
+    fn keep_back(&mut self, commands: &mut Vec<VenueCommand>) -> u64 {
         if !self.server_away {
             return 0;
         }
         let before = commands.len();
+        let account = &mut self.args.account;
         commands.retain(|command| match command {
-            VenueCommand::New(order) => self.args.account.may_leave_away(order),
+            VenueCommand::New(order) => {
+                let may_leave = account.may_leave_away(order);
+                if !may_leave {
+                    account.kept_back(&order.client_order_id);
+                }
+                may_leave
+            }
             VenueCommand::Amend { .. }
             | VenueCommand::Cancel { .. }
             | VenueCommand::CancelForeign { .. }

@@ -15,6 +15,7 @@ use crate::id::{AccountId, ClientOrderId, Currency, ExecId, InstrumentId, OrderI
 use crate::instrument::Instrument;
 use crate::money::Money;
 use crate::number::Decimal;
+use crate::order::entry::OrderEntry;
 use crate::order::lists::Lists;
 use crate::order::store::{OrderIndex, OrderStore};
 use crate::portfolio::Portfolio;
@@ -114,6 +115,8 @@ pub(super) struct Asked {
     pub sparing: bool,
     /// The journal's server is away, see [`Account::set_away`].
     pub away: bool,
+    /// Orders that the shell kept back since it is, see [`Account::kept_back`].
+    pub kept_back: BTreeSet<OrderIndex>,
     /// It is back since the last tick: what waited for it is looked at.
     pub look_again: bool,
     /// When the session was last lost: an earlier one may have repeated something up to then.
@@ -170,7 +173,21 @@ impl Account {
     /// Returns true for a new order that may leave while the journal's server is away: one by which a
     /// closing brings a position nearer to zero, and never beyond it.
     pub fn may_leave_away(&self, order: &NewOrder) -> bool {
-        order.reduce_only && self.closes(&order.client_order_id)
+        let index = self.orders.find_client(&order.client_order_id);
+        order.reduce_only && index.is_some_and(|index| self.closes_safely(self.orders.get(index)))
+    }
+
+    /// States that a new order did not leave, since the journal's server was found to be away behind
+    /// its decision. One that had waited here leaves once the server is back, however long that is.
+    pub fn kept_back(&mut self, client_order_id: &ClientOrderId) {
+        let index = self.orders.find_client(client_order_id);
+        self.asked.kept_back.extend(index);
+    }
+
+    /// Returns true for an order of a closing that its venue holds to the position: whoever sends it
+    /// as well, no more is closed than there is.
+    pub(super) fn closes_safely(&self, entry: &OrderEntry) -> bool {
+        entry.order.request.reduce_only && self.is_closing_order(entry)
     }
 
     /// Returns true for the id of an order that a closing under way has made.

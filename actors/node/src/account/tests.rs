@@ -202,9 +202,9 @@ async fn a_run_that_stops_notes_how_far_its_journal_is_durable() {
 fn an_account_of_which_something_may_be_missing_starts_halted_and_stays_so() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
-    // One that is new lacks nothing.
+    // Even where nothing of it is here.
     let new = start_lacking(root, "a reserve elsewhere");
-    assert_eq!(new.trading_state(), TradingState::Active);
+    assert_eq!(new.trading_state(), TradingState::Halted);
     let taken_over = start_lacking(root, "a reserve elsewhere");
     assert_eq!(taken_over.trading_state(), TradingState::Halted);
     start(root).unwrap();

@@ -87,7 +87,7 @@ impl Journal for PgJournal {
     fn snapshots(&self) -> Result<SnapshotIter, StorageError> {
         self.usable()?;
         let (server, id) = (self.on.server.clone(), self.account_id.clone());
-        Ok(snapshots::newest_first(server, id, self.head.sequence))
+        snapshots::newest_first(server, id, self.head.sequence)
     }
 
     fn head(&self) -> Head {

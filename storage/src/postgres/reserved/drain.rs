@@ -1,7 +1,7 @@
 //! From the reserve to the server, in order and once.
 
 use super::super::group::Row;
-use super::{PATIENCE, ReservedJournal, Sent};
+use super::{PATIENCE, ReservedJournal, Sent, owners};
 use crate::StorageError;
 use crate::embedded::{Header, Kept, Left};
 use crate::port::journal::{Head, Journal};
@@ -31,7 +31,7 @@ impl ReservedJournal {
             if let Some(sent) = &self.sent {
                 let is_last = has_answered && sent.frames == self.kept.len() && !self.was_slow();
                 if is_last {
-                    wait = wait.max(PATIENCE);
+                    wait = wait.max(self.patience);
                 }
                 match sent.outcome.recv_timeout(wait) {
                     Ok(Ok(())) => self.taken(),
@@ -171,6 +171,38 @@ impl ReservedJournal {
         })?;
         let header = row.map(|row| Header::parse(row.get(0)));
         Ok(matches!(header, Some(Ok(header)) if header.chain == head.chain))
+    }
+}
+
+impl Drop for ReservedJournal {
+    fn drop(&mut self) {
+        if self.keeps_mark {
+            return;
+        }
+        if self.away_since.is_some() && self.broken.is_none() {
+            // A server that is slow, or just back, may have everything a moment later.
+            let drained = self.drain(PATIENCE, PATIENCE);
+            let _ = self.note(drained);
+        }
+        // What was acknowledged here alone is said to be here. Else any folder does for the next owner.
+        if self.away_since.is_some() || self.broken.is_some() || !self.kept.is_empty() {
+            return;
+        }
+        let (server, id) = (self.server.server(), self.server.account_id().to_owned());
+        let is_empty = owners::is_empty(
+            server.clone(),
+            id,
+            self.folder_id.clone(),
+            self.server.epoch() as i64,
+        );
+        if let Err(error) = server.wait_for(PATIENCE, is_empty) {
+            tracing::warn!(
+                account_id = self.server.account_id(),
+                %error,
+                "the database could not be told that this folder's reserve is empty: the next start \
+                 is expected on this folder"
+            );
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::StorageError;
 use crate::disk::{read_all, replace_file};
 use crate::embedded::{DataDir, waiting_in_reserve};
+use crate::error::{Damage, Position};
 use std::io;
 use std::path::Path;
 
@@ -19,10 +20,10 @@ pub(super) fn folder_name(root: &Path) -> String {
     }
 }
 
-/// Notes in a data folder of which database its reserves are from now on.
+/// Notes in a data folder of which database its reserves are from now on. Where an older build has
+/// left something in them without that, nothing is noted: its chain tells, see [`note`].
 ///
-/// Errors: `ReserveOfOther` while something of another database is in them. One that was left by an
-/// older build says nothing, and its chain tells.
+/// Errors: `ReserveOfOther` while something of another database is in them; `Damaged`, `Io`.
 pub(super) fn belong(dir: &DataDir, id: &str, name: &str) -> Result<(), StorageError> {
     let folder = dir.root().join("reserve");
     let path = folder.join("database");
@@ -36,18 +37,40 @@ pub(super) fn belong(dir: &DataDir, id: &str, name: &str) -> Result<(), StorageE
     if noted == now {
         return Ok(());
     }
-    let of = noted.split_once(' ').filter(|(of, _)| *of != id);
-    if let Some((of, its_name)) = of
-        && !waiting_in_reserve(dir.root())?.is_empty()
-    {
+    let of = noted.split_once(' ');
+    if of.is_none() && !noted.is_empty() {
+        return Err(StorageError::Damaged {
+            position: Position {
+                segment: path.display().to_string(),
+                offset: 0,
+                sequence: 0,
+            },
+            reason: Damage::Malformed("it does not say of which database the reserves are"),
+        });
+    }
+    let is_its_own = of.is_some_and(|(of, _)| of == id);
+    if !is_its_own && !waiting_in_reserve(dir.root())?.is_empty() {
+        let Some((of, its_name)) = of else {
+            return Ok(());
+        };
         return Err(StorageError::ReserveOfOther {
             path: folder,
             of: format!("{its_name} ({of})"),
             found: format!("{name} ({id})"),
         });
     }
+    note(dir, id, name)
+}
+
+/// Notes that the reserves of a data folder are of a database: what was in one of them goes on there.
+///
+/// Errors: `Io`.
+pub(super) fn note(dir: &DataDir, id: &str, name: &str) -> Result<(), StorageError> {
+    let folder = dir.root().join("reserve");
+    let path = folder.join("database");
+    let disk = &**dir.disk();
     disk.create_folder(&folder)
         .map_err(|e| StorageError::io("create folder", &folder, e))?;
-    replace_file(disk, &path, format!("{now}\n").as_bytes())
+    replace_file(disk, &path, format!("{id} {name}\n").as_bytes())
         .map_err(|e| StorageError::io("write", &path, e))
 }

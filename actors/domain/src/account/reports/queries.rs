@@ -261,7 +261,7 @@ impl Account {
         } else if stopped {
             // What has not reached the venue yet is new to it.
             self.end_not_there(step, index, ReasonCode::CanceledByRisk, ts_event);
-        } else if !self.asked.away {
+        } else if !self.asked.away || self.closes_safely(self.orders.get(index)) {
             // While it may not leave it stays as it is, and is asked for again.
             self.send_again(step, index);
         }
@@ -269,8 +269,10 @@ impl Account {
 
     /// Returns true for an order that was meant for the market of its moment, and that moment is
     /// over: at any price of later it would be another order. One that waited here for its price
-    /// is meant for whenever that came, and one that closes for as long as it is there to close. It
-    /// counts from when it first left: sending it again makes it no younger.
+    /// is meant for whenever that came, one that closes for as long as it is there to close, and one
+    /// that would wait here but for the second in which nobody knew that the journal's server was away
+    /// for whenever it is back. It counts from when it first left: sending it again makes it no
+    /// younger.
     fn is_too_late(&self, now: UnixNanos, index: OrderIndex) -> bool {
         let entry = self.orders.get(index);
         let request = &entry.order.request;
@@ -284,7 +286,12 @@ impl Account {
                 request.time_in_force,
                 TimeInForce::AtOpen | TimeInForce::AtClose
             );
-        at_once && !waited && !request.reduce_only && now.since(entry.meant_at) > AT_ONCE_NS
+        let waits = entry.hold.is_some() && self.asked.kept_back.contains(&index);
+        at_once
+            && !waited
+            && !waits
+            && !request.reduce_only
+            && now.since(entry.meant_at) > AT_ONCE_NS
     }
 
     /// Ends what is under way for a part that is over at the venue: an amend is too late for it,
@@ -326,6 +333,7 @@ impl Account {
             self.record(step, Event::OrderSubmitted { order_id });
             self.send(step, index);
             self.asked.at.remove(&index);
+            self.asked.kept_back.remove(&index);
         }
     }
 }

@@ -94,6 +94,38 @@ fn whoever_takes_over_without_the_reserve_is_the_only_owner_and_may_forget_it() 
 }
 
 #[test]
+fn a_start_that_is_refused_for_its_reserve_leaves_the_other_folders_asked() {
+    let Some(mut bench) = Bench::new() else {
+        return;
+    };
+    left_away(&mut bench);
+    // The database has lost its end, or went on without the lock.
+    let mut stranger = bench.take_over();
+    let mut units = unit(Class::Essential, 2);
+    units[0].records[0].payload = b"another decision".to_vec();
+    stranger.append(&units).expect("it is taken");
+    stranger.commit().expect("the owner writes");
+    drop(stranger);
+    let (_folder, other) = on_another_folder(&bench);
+    for _ in 0..2 {
+        let refused = bench.journals().open("paper").expect_err("it conflicts");
+        assert!(matches!(refused, StorageError::ReserveConflict { .. }));
+        let holders = other.elsewhere().expect("it answers");
+        assert_eq!(accounts(&holders), ["paper"]);
+        let refused = other.open("paper").expect_err("it lacks records 2 to 5");
+        assert!(matches!(refused, StorageError::ReserveElsewhere { .. }));
+    }
+    // Once somebody has accounted for it, the folder does not bring it up again.
+    let other = other.without_others();
+    let journal = other.open("paper").expect("it is forced");
+    other.forget_elsewhere("paper").expect("it answers");
+    drop(journal);
+    let refused = bench.journals().open("paper").expect_err("it conflicts");
+    assert!(matches!(refused, StorageError::ReserveConflict { .. }));
+    assert_eq!(other.elsewhere().expect("it answers"), []);
+}
+
+#[test]
 fn an_owner_that_was_itself_passed_over_does_not_forget_the_one_behind_it() {
     let Some(bench) = Bench::new() else {
         return;
@@ -109,7 +141,7 @@ fn an_owner_that_was_itself_passed_over_does_not_forget_the_one_behind_it() {
         let client = on.shared().await?;
         owners::take(&on, &client, &id, Some(&keeper)).await
     });
-    assert_eq!(taken.expect("it is forced").0, 2);
+    assert_eq!(taken.expect("it is forced").epoch, 2);
     bench
         .journals()
         .forget_elsewhere("paper")
@@ -161,4 +193,35 @@ fn a_reserve_of_another_database_is_refused_by_name_and_an_empty_one_moves() {
     assert!(matches!(refused, StorageError::ReserveOfOther { .. }));
     drop(bench.open());
     bench.holds(5);
+}
+
+#[test]
+fn a_reserve_that_does_not_say_of_which_database_it_is_belongs_to_the_one_it_goes_on_in() {
+    let Some(mut bench) = Bench::new() else {
+        return;
+    };
+    let made = bench.postgres.query("postgres", "CREATE DATABASE second");
+    made.expect("it is made");
+    let second = bench.connect(&bench.postgres.url_of("second"));
+    migrate(&second).expect("the tables are made");
+    let journals = || PgJournals::new(&second).expect("the tables are there");
+    left_away(&mut bench);
+    let note = bench.dir.root().join("reserve/database");
+    std::fs::remove_file(&note).expect("as an older build has left it");
+    // It is not the other's because that came first.
+    let other = ReservedJournals::new(journals(), &bench.dir).expect("nothing tells");
+    let refused = other
+        .open("paper")
+        .expect_err("its chain does not go on there");
+    assert!(matches!(refused, StorageError::ReserveConflict { .. }));
+    assert!(!note.exists());
+    drop(bench.open());
+    bench.holds(5);
+    let asked = "SELECT database_id FROM journal_database";
+    let id = bench.postgres.query("apex", asked).expect("it answers");
+    let noted = std::fs::read_to_string(&note).expect("it says so now");
+    assert!(noted.starts_with(&id), "{noted}");
+    std::fs::write(&note, "nothing\n").expect("it is written");
+    let refused = ReservedJournals::new(journals(), &bench.dir).expect_err("it says nothing");
+    assert!(matches!(refused, StorageError::Damaged { .. }), "{refused}");
 }

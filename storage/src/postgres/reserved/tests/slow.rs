@@ -73,3 +73,76 @@ fn the_audit_waits_less_for_a_server_than_the_kill_switch_waits_for_the_audit() 
     bench.postgres.resume();
     until_ready(&mut journal);
 }
+
+#[test]
+fn a_checkpoint_of_the_audit_vouches_for_nothing_that_is_in_the_reserve_alone() {
+    let Some(mut bench) = Bench::new() else {
+        return;
+    };
+    let mut log = crate::audit::AuditLog::open(&bench.journals()).expect("it opens");
+    log.append(b"begin").expect("it is taken");
+    assert_eq!(log.commit().expect("it is durable"), 1);
+    assert_eq!(log.checkpoint().map(|it| it.sequence), Some(1));
+    bench.postgres.pause().expect("it stops");
+    log.append(b"meanwhile").expect("it is taken");
+    assert_eq!(log.commit().expect("it is durable"), 2);
+    assert_eq!(log.checkpoint(), None);
+    bench.postgres.resume();
+    let begun = Instant::now();
+    while log.probe().expect("nothing is broken") != JournalState::Ready {
+        assert!(begun.elapsed() < LIMIT);
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    assert_eq!(log.checkpoint().map(|it| it.sequence), Some(2));
+}
+
+#[test]
+fn a_server_that_is_away_has_not_said_that_there_is_no_snapshot() {
+    let Some(bench) = Bench::new() else {
+        return;
+    };
+    let mut journal = bench.open();
+    commit(&mut journal, 1);
+    journal.snapshot_write(1, b"state").expect("it is kept");
+    assert_eq!(journal.snapshots().expect("it answers").count(), 1);
+    drop(journal);
+    let options = ServerOptions {
+        give_up: Duration::from_millis(200),
+        ..ServerOptions::new("APEX_DATABASE_URL", &bench.url())
+    };
+    let server = PgServer::connect(options).expect("the server answers");
+    let journals = PgJournals::new(&server).expect("the tables are there");
+    let journal = journals.open("paper").expect("it opens");
+    bench.proxy.set_refusing(true);
+    bench.proxy.cut();
+    let missing = journal.snapshots().map(Iterator::count);
+    assert!(
+        matches!(missing, Err(StorageError::Unavailable { .. })),
+        "{missing:?}"
+    );
+}
+
+#[test]
+fn a_look_of_the_audit_at_a_slow_server_waits_no_longer_than_its_commits_do() {
+    let Some(bench) = Bench::new() else {
+        return;
+    };
+    let mut journal = bench.journals().open(AUDIT_JOURNAL).expect("it opens");
+    commit(&mut journal, 1);
+    bench.proxy.delay_answers(Duration::from_millis(800));
+    commit(&mut journal, 2);
+    commit(&mut journal, 3);
+    assert!(is_away(&journal));
+    let (mut longest, begun) = (Duration::ZERO, Instant::now());
+    loop {
+        let look = Instant::now();
+        let state = journal.probe().expect("nothing is broken");
+        longest = longest.max(look.elapsed());
+        if state == JournalState::Ready {
+            break;
+        }
+        assert!(begun.elapsed() < LIMIT, "{journal:?}");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    assert!(longest < AT_ONCE, "{longest:?}");
+}

@@ -103,3 +103,18 @@ fn only_what_closes_and_is_held_to_its_position_may_leave_meanwhile() {
     };
     assert!(!world.account.may_leave_away(&of_others));
 }
+
+#[test]
+fn what_closes_meanwhile_and_never_reached_the_venue_is_sent_again() {
+    let mut world = two_strategies();
+    world.account.set_away(true);
+    world.apply(all());
+    end_resting(&mut world);
+    let id = news(&world)[0].split(' ').next().unwrap().to_owned();
+    // Longer than an order of its moment is good for.
+    world.now = UnixNanos(world.now.0 + 60 * NANOS_PER_SECOND);
+    world.apply(AccountInput::Tick);
+    world.not_found(&id, true);
+    assert_eq!(sent(&world), [(Side::Sell, 6, true)]);
+    world.assert_recovers();
+}

@@ -81,3 +81,49 @@ fn a_leg_that_waits_for_its_entry_leaves_with_the_first_tick_behind_it() {
     assert_eq!(world.left_as(), Some(OrderType::Limit));
     world.assert_recovers();
 }
+
+/// An entry that is filled, and its market leg, which has left just before the server was found to be
+/// away.
+fn a_market_leg_in_vain() -> World {
+    let mut world = World::small();
+    world.last(10_000);
+    let list = SubmitList {
+        list_id: crate::id::OrderListId::new("l").unwrap(),
+        contingency: Contingency::Oto,
+        release: ReleaseRule::Full,
+        cascade: true,
+        orders: vec![
+            limit("entry", PERP, Side::Buy, 10, 10_000),
+            market_order("leg", PERP, Side::Sell, 10),
+        ],
+    };
+    world.apply(AccountInput::SubmitList {
+        list: Box::new(list),
+        markets: [(id(PERP), market(9_999, 10_001, world.now))].into(),
+    });
+    world.accept("entry");
+    world.fill("entry", "x", 10, 10_000);
+    assert_eq!(world.left_as(), Some(OrderType::Market));
+    world.account.set_away(true);
+    world
+}
+
+#[test]
+fn a_leg_that_was_kept_back_leaves_however_long_the_server_was_away() {
+    for is_kept_back in [true, false] {
+        let mut world = a_market_leg_in_vain();
+        if is_kept_back {
+            world.account.kept_back(&cid("leg"));
+        }
+        world.tick_at(UnixNanos(world.now.0 + 600 * NANOS_PER_SECOND));
+        world.not_found("leg", true);
+        assert_eq!(world.left_as(), None);
+        // One that got lost on its way was meant for the market of then.
+        assert_eq!(world.state("leg").is_terminal(), !is_kept_back);
+        world.account.set_away(false);
+        world.not_found("leg", true);
+        let left = is_kept_back.then_some(OrderType::Market);
+        assert_eq!(world.left_as(), left);
+        world.assert_recovers();
+    }
+}
