@@ -56,7 +56,7 @@ async fn a_folder_that_may_lack_something_is_refused_until_it_is_forced_and_then
     let killed = "INSERT INTO journal_reserve (account_id, folder_id, folder, epoch) \
                   VALUES ('paper', 'lost', 'host-1:/srv/lost', 2), \
                          ('=audit', 'lost', 'host-1:/srv/lost', 2), \
-                         ('half-made', 'lost', 'host-1:/srv/lost', 2)";
+                         ('half-made', 'lost', 'host-1:/srv/lost', 0)";
     postgres.query("apex", killed).expect("it is noted");
     let refused = run(&on(1, false)).await.expect_err("it may lack something");
     let NodeError::Storage(StorageError::ReserveElsewhere { holders }) = &refused else {
