@@ -240,11 +240,22 @@ fn a_day_is_not_settled_under_a_backup_and_nobody_waits_for_it() {
     let later = UnixNanos(DAY + 3 * DAY_NS);
     let index = "SELECT amname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid \
                  JOIN pg_am ON pg_am.oid = relam WHERE indrelid = 'series_trade_d20001'::regclass";
+    under_a_backup(&world, || series.maintain(later)).expect("it is no error");
+    assert_eq!(world.postgres.query("apex", index).unwrap(), "brin");
+    series.maintain(later).unwrap();
+    assert_eq!(world.postgres.query("apex", index).unwrap(), "btree");
+    series
+        .write_trades(&id("ETH.SIM"), &[trade(7_000, DAY + 1)])
+        .unwrap();
+}
+
+/// Does something once while a backup reads the series.
+fn under_a_backup<T>(world: &World, act: impl Fn() -> T) -> T {
     let data = world.path("data");
-    let tried = std::cell::RefCell::new(None);
+    let done = std::cell::RefCell::new(None);
     let progress = |step: &Step<'_>| {
-        if step.what == "series_rolled" && tried.borrow().is_none() {
-            *tried.borrow_mut() = Some(series.maintain(later));
+        if step.what == "series_rolled" && done.borrow().is_none() {
+            *done.borrow_mut() = Some(act());
         }
     };
     let source = Source {
@@ -253,14 +264,7 @@ fn a_day_is_not_settled_under_a_backup_and_nobody_waits_for_it() {
         ..Source::folder(&data)
     };
     copy(&source, &world.place, 1, &mut |_, _| {}).unwrap();
-    let tried = tried.into_inner().expect("it was tried");
-    tried.expect("it is no error");
-    assert_eq!(world.postgres.query("apex", index).unwrap(), "brin");
-    series.maintain(later).unwrap();
-    assert_eq!(world.postgres.query("apex", index).unwrap(), "btree");
-    series
-        .write_trades(&id("ETH.SIM"), &[trade(7_000, DAY + 1)])
-        .unwrap();
+    done.into_inner().expect("the backup reads the series")
 }
 
 #[test]
@@ -271,21 +275,8 @@ fn days_are_not_dropped_under_a_backup_and_go_behind_it() {
     let series = PgSeries::open(&world.server).unwrap();
     fill_series(&series);
     let before = UnixNanos(DAY + DAY_NS);
-    let data = world.path("data");
-    let tried = std::cell::RefCell::new(None);
-    let progress = |step: &Step<'_>| {
-        if step.what == "series_rolled" && tried.borrow().is_none() {
-            *tried.borrow_mut() = Some(series.forget(Kind::Trades, before));
-        }
-    };
-    let source = Source {
-        series: Some(&world.server),
-        progress: &progress,
-        ..Source::folder(&data)
-    };
-    copy(&source, &world.place, 1, &mut |_, _| {}).unwrap();
-    let tried = tried.into_inner().expect("it was tried");
-    assert_eq!(tried.expect("it is no error"), 0);
+    let dropped = under_a_backup(&world, || series.forget(Kind::Trades, before));
+    assert_eq!(dropped.expect("it is no error"), 0);
     assert_eq!(series.forget(Kind::Trades, before).unwrap(), 2);
 }
 
