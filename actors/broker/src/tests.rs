@@ -10,6 +10,7 @@ mod shares;
 pub(crate) mod support;
 mod venue;
 mod watch;
+mod withdraw;
 
 use self::support::*;
 use apex_bus::message::{AccountAnswer, AccountMessage, AccountQuery, CommandError};

@@ -30,6 +30,7 @@ impl Account {
             sparing: self.asked.sparing,
             away: self.asked.away,
             look_again: self.asked.look_again,
+            kept_back: std::mem::take(&mut self.asked.kept_back),
             ..Asked::default()
         };
     }

@@ -57,6 +57,13 @@ impl Account {
         Some(&self.orders.get(index).order)
     }
 
+    /// Returns the order that the venue knows by this id: its own, or that of a part which it was
+    /// shown of it.
+    pub fn order_at_venue(&self, client_order_id: &ClientOrderId) -> Option<&Order> {
+        let index = self.orders.find_reported(client_order_id)?;
+        Some(&self.orders.get(index).order)
+    }
+
     /// Returns a list of orders as it was taken.
     pub fn list(&self, list_id: &OrderListId) -> Option<&ListDefinition> {
         self.lists.get(list_id).map(|list| &list.definition)

@@ -115,7 +115,12 @@ fn a_leg_that_was_kept_back_leaves_however_long_the_server_was_away() {
         if is_kept_back {
             world.account.kept_back(&cid("leg"));
         }
+        // The network that parts it from the server may part it from the venue as well.
+        world.apply(AccountInput::SessionLost {
+            reason_code: ReasonCode::NoAnswer,
+        });
         world.tick_at(UnixNanos(world.now.0 + 600 * NANOS_PER_SECOND));
+        world.apply(AccountInput::SessionReady);
         world.not_found("leg", true);
         assert_eq!(world.left_as(), None);
         // One that got lost on its way was meant for the market of then.
