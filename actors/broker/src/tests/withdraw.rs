@@ -3,7 +3,9 @@
 use super::support::*;
 use super::watch::{define_bare, stop, view};
 use apex_bus::message::JournalHealth::{Away, Ready};
-use apex_bus::message::{AccountAnswer, AccountCommand, AccountMessage, AccountQuery, CommandError};
+use apex_bus::message::{
+    AccountAnswer, AccountCommand, AccountMessage, AccountQuery, CommandError,
+};
 use apex_domain::account::{Outcome, Reply};
 use apex_domain::order::{
     AmendOrder, Contingency, Order, OrderStatus, ReleaseRule, SubmitList, SubmitOrder,
@@ -124,7 +126,11 @@ fn a_batch_says_of_each_order_where_it_stands() {
     assert!(shown(2).is_err());
     let why = &outcomes[1].result.as_ref().unwrap().reason;
     assert!(why.contains("not sent"), "{why}");
-    assert_eq!(desk.venue.sent(), ["new a"], "it works at the venue, and stays");
+    assert_eq!(
+        desk.venue.sent(),
+        ["new a"],
+        "it works at the venue, and stays"
+    );
     assert_eq!(desk.status("a"), OrderStatus::Accepted);
 }
 
