@@ -1,7 +1,11 @@
-//! Compiles the .proto files without protoc and writes the descriptor set beside the code.
+//! Compiles the .proto files without protoc, and writes the descriptor set and the table of policies
+//! beside the code.
 
 use prost::Message;
-use std::{env, error::Error, fs, path::PathBuf};
+use protox::prost_reflect::{
+    DescriptorPool, EnumDescriptor, MethodDescriptor, ReflectMessage, Value,
+};
+use std::{env, error::Error, fmt::Write, fs, path::PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=apextrade");
@@ -17,9 +21,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     // A folder has no order of its own; the generated code shall be the same everywhere.
     files.sort();
-    let descriptors = protox::compile(&files, ["."])?;
+    let mut compiler = protox::Compiler::new(["."])?;
+    compiler.include_imports(true).open_files(&files)?;
+    let descriptors = compiler.file_descriptor_set();
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("apextrade.bin"), descriptors.encode_to_vec())?;
+    let policies = policies(&compiler.descriptor_pool())?;
+    fs::write(out.join("policies.rs"), policies)?;
     tonic_prost_build::configure()
         // Maps in the order of their keys, so that equal messages have equal bytes.
         .btree_map(".")
@@ -30,4 +38,72 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_server(true)
         .compile_fds(descriptors)?;
     Ok(())
+}
+
+/// Writes the table of what each method needs, in order of path.
+///
+/// Errors: a method that does not say it.
+fn policies(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
+    let mut lines = Vec::new();
+    for service in pool.services() {
+        for method in service.methods() {
+            let path = format!("/{}/{}", service.full_name(), method.name());
+            let (access, recording) = policy(pool, &method)
+                .map_err(|missing| format!("{path}: {missing}, see apextrade/v1/access.proto"))?;
+            lines.push((path, access, recording));
+        }
+    }
+    lines.sort();
+    let mut table = "&[\n".to_owned();
+    for (path, access, recording) in lines {
+        writeln!(
+            table,
+            "    MethodPolicy {{ path: {path:?}, access: v1::Access::{access}, recording: v1::Recording::{recording} }},"
+        )?;
+    }
+    table.push_str("]\n");
+    Ok(table)
+}
+
+/// Returns the names of a method's access and recording in Rust.
+fn policy(
+    pool: &DescriptorPool,
+    method: &MethodDescriptor,
+) -> Result<(String, String), &'static str> {
+    const NONE: &str = "it has no option (policy): say who may call it";
+    let extension = pool
+        .get_extension_by_name("apextrade.v1.policy")
+        .ok_or("the option (policy) is not defined")?;
+    let options = method.options();
+    let policy = options.get_extension(&extension);
+    let policy = policy.as_message().ok_or(NONE)?;
+    let name = |field: &str| {
+        let descriptor = policy.descriptor().get_field_by_name(field)?;
+        let kind = descriptor.kind();
+        let number = match policy.get_field(&descriptor).as_ref() {
+            Value::EnumNumber(number) => *number,
+            _ => return None,
+        };
+        in_rust(kind.as_enum()?, number)
+    };
+    let access = name("access").ok_or(NONE)?;
+    let recording = name("recording").ok_or(NONE)?;
+    if access == "Unspecified" {
+        return Err(NONE);
+    }
+    // Whom reading is for reads; everybody else changes something.
+    let reads = access == "Read" || access == "Audit";
+    match (reads, recording == "Unspecified") {
+        (true, false) => Err("it only reads, so nothing of it is recorded"),
+        (false, true) => Err("it changes something, so its policy needs a recording"),
+        _ => Ok((access, recording)),
+    }
+}
+
+/// `ACCESS_READ` of `Access` is `Read`.
+fn in_rust(kind: &EnumDescriptor, number: i32) -> Option<String> {
+    let value = kind.get_value(number)?;
+    let word = value.name().rsplit('_').next()?;
+    let (first, rest) = word.split_at_checked(1)?;
+    Some(format!("{first}{}", rest.to_ascii_lowercase()))
 }

@@ -20,3 +20,17 @@ pub mod v1 {
 
 /// All .proto files in compiled form, for reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/apextrade.bin"));
+
+/// What a method needs of its caller, and what the audit keeps of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MethodPolicy {
+    /// `/package.Service/Method`.
+    pub path: &'static str,
+    /// Never `Unspecified`.
+    pub access: v1::Access,
+    /// `Unspecified` for a method that changes nothing.
+    pub recording: v1::Recording,
+}
+
+/// The policy of every method, as it stands next to the method, in order of path.
+pub const POLICIES: &[MethodPolicy] = include!(concat!(env!("OUT_DIR"), "/policies.rs"));

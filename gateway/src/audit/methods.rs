@@ -1,4 +1,11 @@
-//! Which calls are recorded, and what an audit that does not work means for each.
+//! Which calls are recorded, and what an audit that does not work means for each. It stands next to
+//! each method in its .proto file.
+
+use apex_proto::v1::Recording;
+use apex_proto::{MethodPolicy, POLICIES};
+
+/// What the paths of our methods begin with.
+const PACKAGE: &str = "/apextrade.v1.";
 
 /// What a call waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,31 +23,6 @@ pub(crate) enum Kind {
     Session,
 }
 
-/// The recorded methods; all others only read.
-const METHODS: &[(&str, Kind)] = &[
-    ("AccountService/AdjustCash", Kind::Setting),
-    ("AccountService/CreateAccount", Kind::Setting),
-    ("AccountService/ResetPaper", Kind::Setting),
-    ("AccountService/SetPositionMode", Kind::Setting),
-    ("AccountService/CancelForeignOrders", Kind::Essential),
-    ("AccountService/ApplySplit", Kind::Setting),
-    ("OrderService/SubmitOrder", Kind::Order),
-    ("OrderService/AmendOrder", Kind::Order),
-    ("OrderService/CancelOrder", Kind::Essential),
-    ("OrderService/ResolveOrder", Kind::Setting),
-    ("OrderService/SubmitOrderList", Kind::Order),
-    ("OrderService/CancelOrders", Kind::Essential),
-    ("OrderService/CancelAllOrders", Kind::Essential),
-    ("OrderService/ClosePosition", Kind::Essential),
-    ("OrderService/FlattenAccount", Kind::Essential),
-    ("RiskService/SetLimits", Kind::Setting),
-    ("RiskService/SetPlatformLimits", Kind::Setting),
-    ("RiskService/Halt", Kind::Essential),
-    ("RiskService/Reduce", Kind::Essential),
-    ("RiskService/Resume", Kind::Setting),
-    (SESSION, Kind::Session),
-];
-
 /// Also the action of what is commanded in a session.
 pub(crate) const SESSION: &str = "StrategyService/Connect";
 
@@ -55,20 +37,36 @@ const OWN: &[&str] = &[
 
 /// Returns every action that a record can have, as `Service/Method`.
 pub(crate) fn actions() -> impl Iterator<Item = &'static str> {
-    let methods = METHODS.iter().map(|(name, _)| *name);
+    let recorded = POLICIES.iter().filter(|method| kind(method).is_some());
+    let methods = recorded.map(|method| action(method.path));
     methods.chain(OWN.iter().copied())
 }
 
 /// Returns what is recorded of the method at `path`; `None` when it only reads.
 pub(crate) fn find(path: &str) -> Option<(&'static str, Kind)> {
-    let method = path.strip_prefix("/apextrade.v1.")?;
-    METHODS.iter().find(|(name, _)| *name == method).copied()
+    let found = POLICIES.binary_search_by_key(&path, |method| method.path);
+    let method = &POLICIES[found.ok()?];
+    Some((action(method.path), kind(method)?))
+}
+
+fn kind(method: &MethodPolicy) -> Option<Kind> {
+    match method.recording {
+        Recording::Unspecified => None,
+        Recording::Order => Some(Kind::Order),
+        Recording::Setting => Some(Kind::Setting),
+        Recording::Essential => Some(Kind::Essential),
+        Recording::Session => Some(Kind::Session),
+    }
+}
+
+/// `/apextrade.v1.Service/Method` is `Service/Method`.
+fn action(path: &'static str) -> &'static str {
+    path.strip_prefix(PACKAGE).unwrap_or(path)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::{Policy, Role, policy};
     use prost_reflect::{DescriptorPool, MessageDescriptor};
     use std::collections::BTreeSet;
 
@@ -77,18 +75,24 @@ mod tests {
     }
 
     #[test]
-    fn every_method_that_a_viewer_may_not_call_is_recorded_and_no_other() {
-        for service in pool().services() {
-            for method in service.methods() {
-                let path = format!("/{}/{}", service.full_name(), method.name());
-                let Policy::Roles(roles) = policy(&path) else {
-                    continue;
-                };
-                let reads = roles.contains(&Role::Viewer) || service.name() == "AuditService";
-                assert_eq!(find(&path).is_none(), reads, "{path}");
-            }
+    fn what_changes_something_is_recorded_and_health_is_not() {
+        assert_eq!(
+            find("/apextrade.v1.OrderService/SubmitOrder"),
+            Some(("OrderService/SubmitOrder", Kind::Order))
+        );
+        assert_eq!(
+            find(&format!("{PACKAGE}{SESSION}")),
+            Some((SESSION, Kind::Session))
+        );
+        for path in [
+            "/apextrade.v1.OrderService/GetOrder",
+            "/apextrade.v1.OrderService/NoSuchMethod",
+            "/grpc.health.v1.Health/Check",
+        ] {
+            assert_eq!(find(path), None, "{path}");
         }
-        assert_eq!(find("/grpc.health.v1.Health/Check"), None);
+        assert!(actions().any(|action| action == "RiskService/Halt"));
+        assert!(actions().all(|action| action != "OrderService/GetOrder"));
     }
 
     fn fields(message: &MessageDescriptor, seen: &mut BTreeSet<String>, found: &mut Vec<String>) {

@@ -1,6 +1,9 @@
-//! What each method needs. One line a method; a test holds it against the descriptor set.
+//! What each method needs of its caller's role. It stands next to the method in its .proto file
+//! (`option (policy)`), and the build fails for a method without it.
 
 use super::Role;
+use apex_proto::POLICIES;
+use apex_proto::v1::Access;
 
 /// What a method needs of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,138 +23,62 @@ impl Policy {
     }
 }
 
-/// Reads of what is granted.
-const READ: Policy = Policy::Roles(&[Role::Viewer, Role::Trader, Role::Risk, Role::Ops]);
-/// Orders that may add exposure.
-const TRADE: Policy = Policy::Roles(&[Role::Trader]);
-/// What only takes exposure away: nobody who is responsible should have to look for a colleague.
-const CANCEL: Policy = Policy::Roles(&[Role::Trader, Role::Risk]);
-/// A person's word in place of the venue's: those who can look there.
-const RESOLVE: Policy = Policy::Roles(&[Role::Risk, Role::Ops]);
-const RISK: Policy = Policy::Roles(&[Role::Risk]);
-/// Which accounts there are, and paper money: no real money moves by it.
-const OPS: Policy = Policy::Roles(&[Role::Ops]);
-/// Who did what: those who answer for it.
-const AUDIT: Policy = Policy::Roles(&[Role::Risk, Role::Ops]);
-const ADMIN: Policy = Policy::Roles(&[]);
-
-/// The methods, in the order of the .proto files.
-const METHODS: &[(&str, Policy)] = &[
-    ("apextrade.v1.AccountService/ListAccounts", READ),
-    ("apextrade.v1.AccountService/GetAccount", READ),
-    ("apextrade.v1.AccountService/ListPositions", READ),
-    ("apextrade.v1.AccountService/StreamAccount", READ),
-    ("apextrade.v1.AccountService/AdjustCash", ADMIN),
-    ("apextrade.v1.AccountService/CreateAccount", OPS),
-    ("apextrade.v1.AccountService/ResetPaper", OPS),
-    ("apextrade.v1.AccountService/SetPositionMode", RISK),
-    ("apextrade.v1.AccountService/GetReconciliation", READ),
-    ("apextrade.v1.AccountService/CancelForeignOrders", CANCEL),
-    ("apextrade.v1.AccountService/ApplySplit", ADMIN),
-    ("apextrade.v1.AuditService/ListAuditRecords", AUDIT),
-    ("apextrade.v1.AuditService/VerifyAudit", AUDIT),
-    ("apextrade.v1.AuthService/WhoAmI", READ),
-    ("apextrade.v1.InstrumentService/ListInstruments", READ),
-    ("apextrade.v1.InstrumentService/GetInstrument", READ),
-    ("apextrade.v1.MarketDataService/Subscribe", READ),
-    ("apextrade.v1.MarketDataService/GetBook", READ),
-    ("apextrade.v1.MarketDataService/GetOrderBook", READ),
-    ("apextrade.v1.MarketDataService/StreamOrderBook", READ),
-    ("apextrade.v1.MarketDataService/GetTrades", READ),
-    ("apextrade.v1.MarketDataService/GetQuotes", READ),
-    ("apextrade.v1.MarketDataService/GetBars", READ),
-    ("apextrade.v1.OrderService/SubmitOrder", TRADE),
-    ("apextrade.v1.OrderService/AmendOrder", TRADE),
-    ("apextrade.v1.OrderService/CancelOrder", CANCEL),
-    ("apextrade.v1.OrderService/ResolveOrder", RESOLVE),
-    ("apextrade.v1.OrderService/SubmitOrderList", TRADE),
-    ("apextrade.v1.OrderService/CancelOrders", CANCEL),
-    ("apextrade.v1.OrderService/CancelAllOrders", CANCEL),
-    ("apextrade.v1.OrderService/ClosePosition", CANCEL),
-    ("apextrade.v1.OrderService/FlattenAccount", CANCEL),
-    ("apextrade.v1.OrderService/GetClosing", READ),
-    ("apextrade.v1.OrderService/PreviewOrder", READ),
-    ("apextrade.v1.OrderService/GetOrder", READ),
-    ("apextrade.v1.OrderService/ListOrders", READ),
-    ("apextrade.v1.OrderService/ListExecutions", READ),
-    ("apextrade.v1.OrderService/StreamOrders", READ),
-    ("apextrade.v1.RiskService/GetLimits", READ),
-    ("apextrade.v1.RiskService/SetLimits", RISK),
-    ("apextrade.v1.RiskService/GetPlatformLimits", READ),
-    ("apextrade.v1.RiskService/SetPlatformLimits", RISK),
-    ("apextrade.v1.RiskService/Halt", CANCEL),
-    ("apextrade.v1.RiskService/Reduce", CANCEL),
-    ("apextrade.v1.RiskService/Resume", RISK),
-    ("apextrade.v1.RiskService/GetTradingState", READ),
-    ("apextrade.v1.RiskService/ListTradingStateChanges", READ),
-    ("apextrade.v1.StrategyService/Connect", TRADE),
-    ("apextrade.v1.SystemService/GetSystemStatus", READ),
-    ("grpc.health.v1.Health/Check", Policy::Open),
-    ("grpc.health.v1.Health/Watch", Policy::Open),
-    ("grpc.health.v1.Health/List", Policy::Open),
-    (
-        "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-        Policy::Open,
-    ),
-    (
-        "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-        Policy::Open,
-    ),
+/// Methods of the protocol itself, which have no .proto file of ours.
+const OPEN: &[&str] = &[
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/Watch",
+    "/grpc.health.v1.Health/List",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// Returns what the method at `path` (`/package.Service/Method`) needs. A method that is not in
-/// the table needs a token of any role, so that strangers do not learn what there is.
+/// Returns the roles, besides admin, that an access is for.
+const fn roles(access: Access) -> Policy {
+    Policy::Roles(match access {
+        Access::Read => &[Role::Viewer, Role::Trader, Role::Risk, Role::Ops],
+        Access::Trade => &[Role::Trader],
+        Access::Cancel => &[Role::Trader, Role::Risk],
+        Access::Resolve | Access::Audit => &[Role::Risk, Role::Ops],
+        Access::Risk => &[Role::Risk],
+        Access::Ops => &[Role::Ops],
+        // The build lets no method through that says nothing.
+        Access::Admin | Access::Unspecified => &[],
+    })
+}
+
+/// Returns what the method at `path` (`/package.Service/Method`) needs. A method that there is not
+/// needs a token of any role, so that strangers do not learn what there is.
 pub fn policy(path: &str) -> Policy {
-    let method = path.strip_prefix('/').unwrap_or(path);
-    METHODS
-        .iter()
-        .find_map(|(name, policy)| (*name == method).then_some(*policy))
-        .unwrap_or(READ)
+    if OPEN.contains(&path) {
+        return Policy::Open;
+    }
+    let found = POLICIES.binary_search_by_key(&path, |method| method.path);
+    roles(found.map_or(Access::Read, |index| POLICIES[index].access))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use prost::Message;
-    use std::collections::BTreeSet;
 
     #[test]
-    fn every_method_has_its_line_and_every_line_its_method() {
-        let set = prost_types::FileDescriptorSet::decode(apex_proto::FILE_DESCRIPTOR_SET).unwrap();
-        let mut declared = BTreeSet::new();
-        for file in &set.file {
-            for service in &file.service {
-                for method in &service.method {
-                    declared.insert(format!(
-                        "{}.{}/{}",
-                        file.package(),
-                        service.name(),
-                        method.name()
-                    ));
-                }
-            }
-        }
-        let listed: BTreeSet<String> = METHODS
-            .iter()
-            .filter(|(_, policy)| *policy != Policy::Open)
-            .map(|(name, _)| (*name).to_owned())
-            .collect();
-        assert_eq!(declared, listed);
-        assert_eq!(
-            METHODS
-                .iter()
-                .map(|(name, _)| name)
-                .collect::<BTreeSet<_>>()
-                .len(),
-            METHODS.len()
-        );
+    fn the_table_is_in_order_and_has_every_method() {
+        assert!(POLICIES.is_sorted_by(|a, b| a.path < b.path));
+        let pool = prost_reflect::DescriptorPool::decode(apex_proto::FILE_DESCRIPTOR_SET).unwrap();
+        let services = pool.services();
+        let methods: usize = services.map(|service| service.methods().count()).sum();
+        assert_eq!(POLICIES.len(), methods);
+        assert!(methods >= 49, "{methods}");
     }
 
     #[test]
     fn only_health_and_reflection_are_open() {
-        for (name, policy) in METHODS {
-            let is_open = name.starts_with("grpc.");
-            assert_eq!(*policy == Policy::Open, is_open, "{name}");
+        for method in POLICIES {
+            assert_ne!(policy(method.path), Policy::Open, "{}", method.path);
+        }
+        for path in OPEN {
+            assert!(path.starts_with("/grpc."), "{path}");
+            assert_eq!(policy(path), Policy::Open);
+            assert_ne!(policy(&path[1..]), Policy::Open, "without its slash");
         }
     }
 
