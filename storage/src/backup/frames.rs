@@ -81,7 +81,9 @@ impl Journal<'_, '_, '_> {
         let mut behind = 0;
         if let Some(base) = &base {
             let objects = moved.ok_or_else(|| elsewhere(account_id, base.head))?;
-            walk.moved(&ClosedSegments::new(objects, account_id), base)?;
+            let database_id = dump.database_id()?;
+            let closed = ClosedSegments::of_database(objects, &database_id, account_id);
+            walk.moved(&closed, base)?;
             behind = base.head.sequence;
         }
         // An account's id has no quotes.

@@ -7,6 +7,7 @@ mod tuples;
 
 use super::base;
 use super::read::chain_of_row;
+use super::owners;
 use super::schema;
 use super::server::PgServer;
 use crate::StorageError;
@@ -188,6 +189,16 @@ impl Dump {
             found = Some(Base {
                 head,
                 epoch: row.int8(0)?.to_be_bytes(),
+    /// Returns which database this is.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub fn database_id(&self) -> Result<String, StorageError> {
+        let (on, client) = (self.server.clone(), self.client.clone());
+        self.server
+            .wait(async move { owners::database_id(&on, &client).await })
+    }
+
                 moved_at: row.int8(1)?.to_be_bytes(),
             });
             Ok(())
