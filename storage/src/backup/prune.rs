@@ -244,13 +244,15 @@ mod tests {
         assert_eq!(world.restored("next"), ["a", "x"]);
     }
 
-    /// A store in which something happens just before a list of a backup is stored.
-    struct Interrupted<'w> {
+    /// A store in which something happens just before a list of a backup is stored, and whose clock is
+    /// behind.
+    struct Elsewhere<'w> {
         objects: &'w FolderObjects,
         before: &'w (dyn Fn() + Send + Sync),
+        behind_s: i64,
     }
 
-    impl Objects for Interrupted<'_> {
+    impl Objects for Elsewhere<'_> {
         fn put(
             &self,
             key: &ObjectKey,
@@ -285,7 +287,11 @@ mod tests {
             after: Option<&ObjectKey>,
             limit: usize,
         ) -> Result<Vec<ObjectInfo>, StorageError> {
-            self.objects.list(prefix, after, limit)
+            let mut listed = self.objects.list(prefix, after, limit)?;
+            listed
+                .iter_mut()
+                .for_each(|it| it.stored_at -= self.behind_s);
+            Ok(listed)
         }
 
         fn delete(&self, key: &ObjectKey) -> Result<bool, StorageError> {
@@ -311,9 +317,10 @@ mod tests {
             assert_eq!(world.age_marks(16 * 60), 1);
             world.prune(1).unwrap();
         };
-        let interrupted = Interrupted {
+        let interrupted = Elsewhere {
             objects: &world.objects,
             before: &before,
+            behind_s: 0,
         };
         fs::write(data.join("one"), "c").unwrap();
         let under_way = copy(&Source::folder(&data), &interrupted, 3, &mut |_, _| {}).unwrap();
@@ -324,6 +331,28 @@ mod tests {
         );
         let newest = find(&world.objects, None).unwrap().unwrap();
         assert_eq!(newest.id, first.id);
+    }
+
+    #[test]
+    fn ages_are_told_by_the_times_of_the_store() {
+        let world = World::new();
+        let first = world.take(1, ["a", "x"]);
+        world.take(2, ["b", "x"]);
+        let data = world.folder.path().join("data");
+        let behind = Elsewhere {
+            objects: &world.objects,
+            before: &|| {},
+            behind_s: 3_600,
+        };
+        let under_way = copy(&Source::folder(&data), &behind, 3, &mut |_, _| {}).unwrap();
+        let keep = Keep {
+            newest: 1,
+            also: None,
+        };
+        let refused = prune(&behind, keep, LATER, YOUNG).unwrap_err();
+        assert!(matches!(refused, StorageError::Locked { .. }), "{refused}");
+        under_way.finish("").unwrap();
+        assert!(find(&world.objects, Some(&first.id)).unwrap().is_some());
     }
 
     #[test]
@@ -347,7 +376,10 @@ mod tests {
         // When it began is told as it was.
         assert_eq!(taken.manifest.begun_ns, 3);
         assert_eq!(world.restored("newest"), ["new", "x"]);
-        assert_eq!(world.prune(1).unwrap().kept, [taken.id.clone()]);
+        assert_eq!(
+            world.prune(1).unwrap().kept,
+            std::slice::from_ref(&taken.id)
+        );
         let next = world.take(4, ["newer", "x"]);
         assert!(next.id > taken.id);
         assert_eq!(world.restored("again"), ["newer", "x"]);
