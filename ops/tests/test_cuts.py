@@ -56,7 +56,9 @@ class Bench:
             apexlib.until("a cut", moved, 120)
 
     def objects(self):
-        listed = self.s3.ask("GET", f"/{self.s3.bucket}?list-type=2&prefix=journals/{ACCOUNT}/")
+        database = self.postgres.query("SELECT database_id FROM journal_database").strip()
+        prefix = f"journals/{database}/{ACCOUNT}/"
+        listed = self.s3.ask("GET", f"/{self.s3.bucket}?list-type=2&prefix={prefix}")
         return [part.split("</Key>")[0] for part in listed.split("<Key>")[1:]]
 
     def verify(self, check=True):
@@ -116,6 +118,39 @@ def test_a_journal_that_was_cut_starts_with_the_same_state_and_is_checked_from_t
     with server.grpc() as client:
         bench.order(client, at)
     server.stop()
+
+
+def test_doctor_says_what_of_a_cut_journal_it_can_look_at(bench):
+    server = bench.server.start()
+    with server.grpc() as client:
+        bench.until_cut(client, trading.market(client, BTC))
+    server.stop()
+
+    def doctor(**env):
+        env = {"APEX_LISTEN": f"127.0.0.1:{apexlib.free_port()}", **env}
+        done = bench.cli("doctor", "--json", "--data-dir", server.data_dir, env=env, check=False)
+        return done.returncode, {one["name"]: one for one in done.json}
+
+    status, found = doctor(**bench.env)
+    assert status == 0 and "moved" not in found["journal"]["detail"], found
+    # A bucket that is not in the settings: nothing can read the journal, and a start would go on without.
+    without = {name: value for name, value in bench.env.items() if not name.startswith("APEX_S3_")}
+    status, found = doctor(**without)
+    assert status == 1 and not found["journal"]["ok"], found
+    assert "APEX_S3_ENDPOINT is not set" in found["journal"]["detail"], found
+    # One that is away: what is in the database is looked at.
+    bench.s3.kill()
+    status, found = doctor(**bench.env)
+    assert status == 1 and [one for one in found if not found[one]["ok"]] == ["s3"], found
+    base = bench.base()
+    for said in ("whole", f"{base} that were moved", "see s3"):
+        assert said in found["journal"]["detail"], found
+    assert "see s3" in found["audit"]["detail"], found
+    bench.postgres.query(
+        "UPDATE journal_frame SET frame = set_byte(frame, 70, get_byte(frame, 70) # 1) "
+        f"WHERE account_id = '{ACCOUNT}' AND first_sequence = {base + 1}")
+    status, found = doctor(**bench.env)
+    assert f"damaged at record {base + 1}" in found["journal"]["detail"], found
 
 
 def test_another_size_of_segments_is_refused_and_more_is_kept_at_will(bench):

@@ -371,6 +371,35 @@ def test_what_a_process_left_in_its_reserve_is_there_at_the_next_start(bench, en
     assert bench.verify()["ok"] is True
 
 
+def test_doctor_says_what_the_database_of_time_series_is(postgres, cli, make_server, tmp_path):
+    def series(**env):
+        env = {"APEX_LISTEN": f"127.0.0.1:{apexlib.free_port()}", **env}
+        told = cli("doctor", "--json", "--data-dir", tmp_path / "none yet", env=env, check=False)
+        check = next(one for one in told.json if one["name"] == "series")
+        assert check["ok"] == (told.returncode == 0), told.json
+        return check
+
+    check = series()
+    assert check["ok"] and "APEX_TIMESCALE_URL is not set" in check["detail"], check
+    env = {"APEX_TIMESCALE_URL": postgres.url}
+    check = series(**env)
+    assert check["ok"] and "is empty" in check["detail"] and "plain" in check["detail"], check
+    server = make_server("up", env=env).start()
+    apexlib.until("its tables", lambda: "plain" in postgres.query(
+        "SELECT CASE WHEN to_regclass('series_layout') IS NULL THEN 'none' ELSE 'plain' END"), 60)
+    assert server.stop() == 0
+    check = series(**env)
+    assert check["ok"] and "plain PostgreSQL, schema version" in check["detail"], check
+    postgres.set("synchronous_commit", "off")
+    check = series(**env)
+    for words in ("APEX_TIMESCALE_URL", "set synchronous_commit = on"):
+        assert not check["ok"] and words in check["detail"], check
+    postgres.set("synchronous_commit", "on")
+    postgres.kill()
+    check = series(**env)
+    assert not check["ok"] and "APEX_TIMESCALE_URL" in check["detail"], check
+
+
 @pytest.mark.parametrize("setting", ["fsync", "synchronous_commit", "full_page_writes"])
 def test_doctor_fails_on_a_database_that_may_lose_commits(postgres, cli, tmp_path, setting):
     env = {"APEX_DATABASE_URL": postgres.url}

@@ -12,10 +12,10 @@ use crate::verify::{Verification, verify_restored};
 use apex_domain::account::Account;
 use apex_persistence::{RecoverError, recover};
 use apex_storage::backup::{Copied, Holds, Manifest, Source, Targets, UNFINISHED};
-pub use apex_storage::backup::{Progress, Step};
+pub use apex_storage::backup::{Keep, Progress, Step};
 use apex_storage::postgres::{PgServer, ServerOptions, schema_version};
 pub use apex_storage::s3::S3Options;
-use apex_storage::{FolderObjects, RecordRef, StorageError, backup};
+use apex_storage::{RecordRef, StorageError, backup};
 use apex_venues::sim::journal;
 pub use place::Place;
 pub use report::{
@@ -99,6 +99,7 @@ pub fn take(
         known_bytes: taken.known_bytes,
         accounts: manifest.journals.iter().map(AccountEnd::from).collect(),
         databases: manifest.contents().map(DatabaseRows::from).collect(),
+        reserves_elsewhere: manifest.reserves_elsewhere(),
         state_hash: manifest.state_hash.clone(),
     })
 }
@@ -202,7 +203,7 @@ pub fn restore(
 ) -> Result<RestoreReport, NodeError> {
     let begun = Instant::now();
     refuse_missing(place, id)?;
-    let objects = place.open()?;
+    let objects = place.look()?;
     let found = backup::find(&*objects, id)?.ok_or_else(|| none_there(place, id))?;
     let manifest = &found.manifest;
     let is_venue = manifest.has_file(journal::FILE_NAME);
@@ -238,6 +239,7 @@ pub fn restore(
         bytes: manifest.bytes(),
         accounts,
         databases: manifest.contents().map(DatabaseRows::from).collect(),
+        reserves_elsewhere: manifest.reserves_elsewhere(),
         state_hash,
     })
 }
@@ -293,16 +295,12 @@ pub fn check(
     })
 }
 
-/// Keeps the newest `keep` backups of a place, one at least, and removes the others.
+/// Keeps some backups of a place and removes the others.
 ///
 /// Errors: `Usage` when there is no such folder; `Storage`: `Locked` while a backup is taken there,
 /// and what the place cannot do.
-pub fn prune(place: &Place, keep: usize) -> Result<PruneReport, NodeError> {
+pub fn prune(place: &Place, keep: Keep<'_>) -> Result<PruneReport, NodeError> {
     refuse_missing(place, None)?;
-    if let Place::Folder(folder) = place {
-        // To open it removes what is half written: by a backup that is being taken.
-        backup::refuse_writers(&FolderObjects::look(folder))?;
-    }
     let objects = place.open()?;
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let now_s = since.unwrap_or_default().as_secs() as i64;

@@ -26,7 +26,10 @@ mod checks;
 mod journal;
 mod place;
 
-pub use checks::{BucketFacts, check, check_bucket, check_redis, migrate, migrate_series, waiting};
+pub use checks::{
+    BucketFacts, check, check_bucket, check_redis, check_series_database, migrate, migrate_series,
+    waiting,
+};
 pub use journal::JournalSettings;
 pub(crate) use place::{check_place, check_series, note_place, note_series, noted_place};
 

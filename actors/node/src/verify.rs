@@ -10,6 +10,7 @@ use apex_storage::backup::UNFINISHED;
 use apex_storage::verify::VerifyReport;
 use apex_storage::{AUDIT_JOURNAL, Journals, RecordRef, StorageError};
 use serde::Serialize;
+use std::cell::Cell;
 use std::path::Path;
 
 /// What was found, in the form that `apextrade verify --json` prints.
@@ -65,6 +66,36 @@ pub fn verify(data_dir: &Path, servers: &ServerSettings) -> Result<Verification,
         return Err(StorageError::UnfinishedRestore { path }.into());
     }
     check(data_dir, servers, stores::look(data_dir, servers)?)
+}
+
+/// What was found without a bucket that cannot be used.
+#[derive(Clone, Debug)]
+pub struct HereAlone {
+    pub found: Verification,
+    /// Records that were moved to the bucket and not looked at.
+    pub moved: u64,
+}
+
+/// As [`verify`], of the journals of accounts and without a bucket: what was moved to it is passed over,
+/// and what follows is then checked by its chain and not folded. The audit is not looked at.
+///
+/// Errors: as [`verify`].
+pub fn verify_here(data_dir: &Path, servers: &ServerSettings) -> Result<HereAlone, NodeError> {
+    let servers = ServerSettings {
+        s3: None,
+        ..servers.clone()
+    };
+    let Some(database) = stores::look(data_dir, &servers)? else {
+        let found = verify_all(data_dir)?;
+        return Ok(HereAlone { found, moved: 0 });
+    };
+    let rows = Rows {
+        database,
+        moved: Cell::new(0),
+    };
+    let found = verify_all(&rows)?;
+    let moved = rows.moved.get();
+    Ok(HereAlone { found, moved })
 }
 
 /// As [`verify`], of what a restore that is under way has brought, without a bucket.
@@ -153,6 +184,40 @@ impl Source for Looking {
         each: &mut dyn FnMut(RecordRef<'_>),
     ) -> Result<VerifyReport, StorageError> {
         self.journals.verify(account_id, each)
+    }
+}
+
+/// A database without the records that were moved out of it.
+struct Rows {
+    database: Looking,
+    moved: Cell<u64>,
+}
+
+impl Source for Rows {
+    fn accounts(&self) -> Result<Vec<String>, StorageError> {
+        self.database.accounts()
+    }
+
+    fn durable(&self, account_id: &str) -> Result<u64, StorageError> {
+        self.database.durable(account_id)
+    }
+
+    fn check(
+        &self,
+        account_id: &str,
+        each: &mut dyn FnMut(RecordRef<'_>),
+    ) -> Result<VerifyReport, StorageError> {
+        let mut is_whole = false;
+        let mut from_first = |record: RecordRef<'_>| {
+            is_whole |= record.sequence == 1;
+            if is_whole {
+                each(record);
+            }
+        };
+        let journals = &self.database.journals;
+        let (report, moved) = journals.verify_rows(account_id, &mut from_first)?;
+        self.moved.set(self.moved.get() + moved);
+        Ok(report)
     }
 }
 

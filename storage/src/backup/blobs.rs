@@ -1,13 +1,14 @@
 //! The parts of backups: stored once each, by the hash of their content.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
 use super::writers::Writing;
-use super::{BLOBS, PAGE, blob_key};
+use super::{BLOBS, blob_key, each_object};
 use crate::error::StorageError;
-use crate::port::objects::{ContentHash, ObjectKey, Objects};
+use crate::port::objects::{ContentHash, Objects};
 
 /// How far a backup or a restore is.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +35,8 @@ pub(super) struct Blobs<'a> {
     /// Stored parts and their lengths: one of another length was damaged there.
     known: BTreeMap<String, u64>,
     pub(super) counts: Counts,
-    pub(super) writing: Writing<'a>,
+    /// Shared with who waits for long beside it.
+    pub(super) writing: Rc<Writing<'a>>,
     what: String,
     progress: Progress<'a>,
 }
@@ -45,10 +47,10 @@ impl<'a> Blobs<'a> {
         progress: Progress<'a>,
     ) -> Result<Blobs<'a>, StorageError> {
         // Before the list: what is in it is not removed from now on.
-        let writing = Writing::backup(objects)?;
+        let writing = Rc::new(Writing::backup(objects)?);
         Ok(Blobs {
             objects,
-            known: list(objects)?,
+            known: list(objects, &writing)?,
             counts: Counts::default(),
             writing,
             what: "files".to_owned(),
@@ -113,16 +115,14 @@ impl<'a> Blobs<'a> {
 }
 
 /// Returns the parts that are stored, and their lengths.
-fn list(objects: &dyn Objects) -> Result<BTreeMap<String, u64>, StorageError> {
+fn list(
+    objects: &dyn Objects,
+    writing: &Writing<'_>,
+) -> Result<BTreeMap<String, u64>, StorageError> {
     let mut known = BTreeMap::new();
-    let mut last: Option<ObjectKey> = None;
-    loop {
-        let page = objects.list(BLOBS, last.as_ref(), PAGE)?;
-        let is_last = page.len() < PAGE;
-        last = page.last().map(|info| info.key.clone());
-        known.extend(page.into_iter().map(|it| (it.key.to_string(), it.bytes)));
-        if is_last {
-            return Ok(known);
-        }
-    }
+    each_object(objects, BLOBS, &mut |info| {
+        known.insert(info.key.to_string(), info.bytes);
+        writing.go_on()
+    })?;
+    Ok(known)
 }

@@ -43,6 +43,8 @@ pub(super) enum By {
     Day(&'static str),
     /// By the day of this column, of rows that are also changed.
     ChangingDay(&'static str),
+    /// In one, but for the rows of the data folder that is backed up.
+    OtherFolders,
 }
 
 /// A table that is copied.
@@ -64,9 +66,9 @@ const fn table(holds: Holds, name: &'static str, columns: &'static str, by: By) 
 }
 
 /// In the order in which they are brought back. `journal_base` is left out: what was moved to a
-/// bucket is copied as rows. `journal_reserve` is, too: reserves come back with their folder. So are
-/// those that the steps of the schema make and fill, but for the database's identity.
-pub(super) const TABLES: [Table; 14] = [
+/// bucket is copied as rows. So are those that the steps of the schema make and fill, but for the
+/// database's identity.
+pub(super) const TABLES: [Table; 15] = [
     // Reserves in the data folder name it.
     table(
         Holds::Journals,
@@ -97,6 +99,13 @@ pub(super) const TABLES: [Table; 14] = [
         "journal_account",
         "account_id,epoch,sequence,chain,owner,opened_at",
         By::Whole("account_id"),
+    ),
+    // Those of the own folder come back with it.
+    table(
+        Holds::Journals,
+        RESERVES,
+        "account_id,folder_id,folder,epoch,opened_at",
+        By::OtherFolders,
     ),
     table(
         Holds::Series,
@@ -157,6 +166,9 @@ pub(super) const TABLES: [Table; 14] = [
 
 /// Which database it is: one row, which the steps of the schema make anew.
 pub(super) const IDENTITY: &str = "journal_database";
+
+/// Data folders that may hold a reserve of an account.
+pub(super) const RESERVES: &str = "journal_reserve";
 
 /// The partitions of plain PostgreSQL; the store makes them by itself.
 pub(super) const DAYS: &str = "series_day";

@@ -11,8 +11,8 @@ use super::blobs::Blobs;
 use super::manifest::{FileCopy, JournalEnd, Part, is_inside};
 use crate::disk::{Disk, Open, RealDisk, all_zero};
 use crate::embedded::{
-    ClosedSegments, Finding, OBJECTS, Scan, accounts_on, base_of, base_path, journal_folder,
-    objects_if_any, scan, scan_whole, snapshot_folder,
+    ClosedSegments, Finding, OBJECTS, Scan, accounts_on, base_of, base_path, changes_made,
+    journal_folder, objects_if_any, scan, scan_whole, snapshot_folder,
 };
 use crate::error::{Damage, Position, StorageError};
 use crate::port::journal::RecordRef;
@@ -94,7 +94,7 @@ impl Files<'_, '_> {
         &mut self,
         each: &mut dyn FnMut(&str, RecordRef<'_>),
     ) -> Result<Vec<JournalEnd>, StorageError> {
-        self.tree(&self.root.join("records"))?;
+        self.records()?;
         let accounts = accounts_on(&RealDisk, self.root)?;
         for account_id in &accounts {
             self.folder(&snapshot_folder(self.root, account_id))?;
@@ -104,8 +104,15 @@ impl Files<'_, '_> {
         let mut journals = Vec::new();
         for account_id in accounts {
             let found = self.journal(&account_id)?;
+            let writing = self.blobs.writing.clone();
+            let mut show = |account_id: &str, record: RecordRef<'_>| {
+                // A long one takes long. That nobody may go on is told at the end too.
+                let _ = writing.go_on();
+                each(account_id, record);
+            };
             // Again from the beginning, now that it is known how far it goes.
-            replay(self.disk, self.root, &account_id, found.head.sequence, each)?;
+            let last = found.head.sequence;
+            replay(self.disk, self.root, &account_id, last, &mut show)?;
             journals.push(JournalEnd {
                 sequence: found.head.sequence,
                 chain: found.head.chain.to_string(),
@@ -118,6 +125,29 @@ impl Files<'_, '_> {
         // Behind the journals: what a base leaves to it is there before the base is.
         self.own_objects("journals")?;
         Ok(journals)
+    }
+
+    /// Copies the tables of records, none with a part of a change over several of them: that is noted when
+    /// all of them have it, so it is copied again when a note came meanwhile.
+    fn records(&mut self) -> Result<(), StorageError> {
+        let folder = self.root.join("records");
+        let before = self.files.len();
+        let mut noted = changes_made(self.disk, &folder)?;
+        for _ in 0..LOOKS {
+            self.tree(&folder)?;
+            let now = changes_made(self.disk, &folder)?;
+            if now == noted {
+                return Ok(());
+            }
+            noted = now;
+            self.files.truncate(before);
+            std::thread::sleep(BETWEEN);
+        }
+        Err(StorageError::Locked {
+            path: folder,
+            holder: "a node that changes several of its tables without end: back it up again"
+                .to_owned(),
+        })
     }
 
     /// Copies the files of a folder and of the folders in it.
@@ -215,7 +245,9 @@ impl Files<'_, '_> {
 
     fn journal_as_it_is(&mut self, account_id: &str) -> Result<Scan, StorageError> {
         let folder = journal_folder(self.root, account_id);
-        let mut found = scan(self.disk, &folder, account_id, &mut |_| {})?;
+        let writing = self.blobs.writing.clone();
+        let mut walked = |_: RecordRef<'_>| drop(writing.go_on());
+        let mut found = scan(self.disk, &folder, account_id, &mut walked)?;
         let bad_at = |scan: &Scan| match &scan.finding {
             Some(Finding::Bad(position, _)) => Some(position.clone()),
             _ => None,
@@ -225,7 +257,7 @@ impl Files<'_, '_> {
                 break;
             };
             std::thread::sleep(BETWEEN);
-            found = scan(self.disk, &folder, account_id, &mut |_| {})?;
+            found = scan(self.disk, &folder, account_id, &mut walked)?;
             if bad_at(&found) == Some(seen) {
                 break;
             }

@@ -62,7 +62,7 @@ impl Journal<'_, '_, '_> {
     /// bucket that is not set; of the database, the bucket and the store.
     pub(super) fn copy(
         self,
-        dump: &Dump,
+        dump: &Dump<'_>,
         moved: Option<&Arc<dyn Objects>>,
     ) -> Result<Copied, StorageError> {
         let (account_id, until) = (self.account_id, self.until);
@@ -81,7 +81,9 @@ impl Journal<'_, '_, '_> {
         let mut behind = 0;
         if let Some(base) = &base {
             let objects = moved.ok_or_else(|| elsewhere(account_id, base.head))?;
-            walk.moved(&ClosedSegments::new(objects, account_id), base)?;
+            let database_id = dump.database_id()?;
+            let closed = ClosedSegments::of_database(objects, &database_id, account_id);
+            walk.moved(&closed, base)?;
             behind = base.head.sequence;
         }
         // An account's id has no quotes.
@@ -152,6 +154,7 @@ impl Walk<'_, '_, '_> {
     /// Takes a frame whose row was added.
     fn take(&mut self, header: &Header, frame: &[u8]) -> Result<(), StorageError> {
         self.rows += 1;
+        self.journal.blobs.writing.go_on()?;
         let mut body = header.body(frame).unwrap_or_default();
         while let Some(record) = next_record(&mut body) {
             (self.journal.each)(record);

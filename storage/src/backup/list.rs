@@ -1,7 +1,7 @@
 //! What backups there are.
 
 use super::manifest::Manifest;
-use super::{MANIFESTS, PAGE, damaged};
+use super::{MANIFESTS, damaged, each_object};
 use crate::error::StorageError;
 use crate::port::objects::{ObjectKey, Objects};
 
@@ -19,22 +19,14 @@ pub struct Listed {
 /// # Errors
 /// What the store cannot do; that one of them is damaged is none.
 pub fn list(objects: &dyn Objects, each: &mut dyn FnMut(Listed)) -> Result<(), StorageError> {
-    let mut last: Option<ObjectKey> = None;
-    loop {
-        let page = objects.list(MANIFESTS, last.as_ref(), PAGE)?;
-        let is_last = page.len() < PAGE;
-        last = page.last().map(|info| info.key.clone());
-        for info in page {
-            // One that was removed meanwhile is none.
-            if let Some(manifest) = read(objects, &info.key).transpose() {
-                let id = id_of(&info.key);
-                each(Listed { id, manifest });
-            }
+    each_object(objects, MANIFESTS, &mut |info| {
+        // One that was removed meanwhile is none.
+        if let Some(manifest) = read(objects, &info.key).transpose() {
+            let id = id_of(&info.key);
+            each(Listed { id, manifest });
         }
-        if is_last {
-            return Ok(());
-        }
-    }
+        Ok(())
+    })
 }
 
 /// Returns the id of a backup by the key of its list.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::damaged;
-use super::databases::DatabaseCopy;
+use super::databases::{DatabaseCopy, RESERVES};
 use crate::StorageError;
 use crate::port::objects::ContentHash;
 
@@ -96,6 +96,15 @@ impl Manifest {
             name: &of.name,
             rows: of.rows(),
         })
+    }
+
+    /// Returns how many reserves of accounts other data folders may hold, which are not in it: a start on
+    /// what is restored asks for them.
+    pub fn reserves_elsewhere(&self) -> u64 {
+        let journals = self.database(super::Holds::Journals);
+        let table = journals.and_then(|journals| journals.table(RESERVES));
+        let slices = table.map(|table| &table.slices).into_iter().flatten();
+        slices.map(|slice| slice.rows).sum()
     }
 
     pub(super) fn database(&self, holds: super::Holds) -> Option<&DatabaseCopy> {

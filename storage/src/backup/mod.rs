@@ -39,13 +39,12 @@ pub use databases::Holds;
 pub use list::{Listed, list};
 pub use load::Targets;
 pub use manifest::{Contents, JournalEnd, Manifest};
-pub use prune::{Pruned, YOUNG, prune};
+pub use prune::{Keep, Pruned, YOUNG, prune};
 pub use restore::{Checked, Restored, Restoring, UNFINISHED, check_parts, find, restore};
 pub use take::{Copied, Source, Taken, copy};
-pub use writers::refuse_writers;
 
 use crate::StorageError;
-use crate::port::objects::{ContentHash, ObjectKey};
+use crate::port::objects::{ContentHash, ObjectInfo, ObjectKey, Objects};
 
 const BLOBS: &str = "backup/blobs/";
 const MANIFESTS: &str = "backup/manifests/";
@@ -59,6 +58,24 @@ const PAGE: usize = 1_000;
 
 fn blob_key(hash: &ContentHash) -> Result<ObjectKey, StorageError> {
     ObjectKey::new(&format!("{BLOBS}{hash}"))
+}
+
+/// Shows what is stored below a name, in order.
+fn each_object(
+    objects: &dyn Objects,
+    prefix: &str,
+    each: &mut dyn FnMut(ObjectInfo) -> Result<(), StorageError>,
+) -> Result<(), StorageError> {
+    let mut last: Option<ObjectKey> = None;
+    loop {
+        let page = objects.list(prefix, last.as_ref(), PAGE)?;
+        let is_last = page.len() < PAGE;
+        last = page.last().map(|info| info.key.clone());
+        page.into_iter().try_for_each(&mut *each)?;
+        if is_last {
+            return Ok(());
+        }
+    }
 }
 
 /// The error of a backup that is not what was stored. `part` is the key of an object.

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::list::{id_of, read};
 use super::writers::Writing;
-use super::{BLOBS, MANIFESTS, PAGE, blob_key, damaged};
+use super::{BLOBS, MANIFESTS, blob_key, damaged, each_object};
 use crate::error::StorageError;
-use crate::port::objects::{ObjectInfo, ObjectKey, Objects};
+use crate::port::objects::{ObjectKey, Objects};
 
 /// Parts younger than this stay: of a backup that was cut off they serve the next attempt.
 pub const YOUNG: Duration = Duration::from_secs(6 * 3_600);
@@ -27,7 +27,16 @@ pub struct Pruned {
     pub removed_bytes: u64,
 }
 
-/// Keeps the newest `keep` backups of a store, at least one. `now_s` is the time now, in seconds
+/// Which backups stay.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep<'a> {
+    /// So many of the newest, at least one.
+    pub newest: usize,
+    /// This one in any case: who has just taken it was told that it is there.
+    pub also: Option<&'a str>,
+}
+
+/// Keeps some backups of a store and removes the others. `now_s` is the time now, in seconds
 /// since 1970; parts younger than `young` stay.
 ///
 /// # Errors
@@ -37,17 +46,20 @@ pub struct Pruned {
 /// - what the store cannot do. What is left to remove goes next time.
 pub fn prune(
     objects: &dyn Objects,
-    keep: usize,
+    keep: Keep<'_>,
     now_s: i64,
     young: Duration,
 ) -> Result<Pruned, StorageError> {
-    let mut writing = Writing::prune(objects)?;
+    let writing = Writing::prune(objects)?;
     let mut manifests: Vec<ObjectKey> = Vec::new();
-    each(objects, MANIFESTS, &mut |info| {
+    each_object(objects, MANIFESTS, &mut |info| {
         manifests.push(info.key);
         Ok(())
     })?;
-    let kept = manifests.split_off(manifests.len().saturating_sub(keep.max(1)));
+    let newest = manifests.split_off(manifests.len().saturating_sub(keep.newest.max(1)));
+    let is_kept = |key: &ObjectKey| keep.also == Some(&id_of(key));
+    let (mut kept, manifests): (Vec<_>, Vec<_>) = manifests.into_iter().partition(is_kept);
+    kept.extend(newest);
     let mut named = BTreeSet::new();
     for key in &kept {
         let manifest = read(objects, key)?;
@@ -68,7 +80,7 @@ pub fn prune(
     }
     // What is younger than that stays.
     let oldest = now_s.saturating_sub(young.as_secs() as i64);
-    each(objects, BLOBS, &mut |info| {
+    each_object(objects, BLOBS, &mut |info| {
         if info.stored_at < oldest && !named.contains(&info.key) && objects.delete(&info.key)? {
             pruned.removed_parts += 1;
             pruned.removed_bytes += info.bytes;
@@ -78,31 +90,15 @@ pub fn prune(
     Ok(pruned)
 }
 
-/// Shows what is stored below a name, in order.
-fn each(
-    objects: &dyn Objects,
-    prefix: &str,
-    each: &mut dyn FnMut(ObjectInfo) -> Result<(), StorageError>,
-) -> Result<(), StorageError> {
-    let mut last: Option<ObjectKey> = None;
-    loop {
-        let page = objects.list(prefix, last.as_ref(), PAGE)?;
-        let is_last = page.len() < PAGE;
-        last = page.last().map(|info| info.key.clone());
-        page.into_iter().try_for_each(&mut *each)?;
-        if is_last {
-            return Ok(());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::FolderObjects;
-    use crate::backup::{Source, Taken, Targets, copy, find, restore};
+    use crate::backup::writers::tests::age_marks;
+    use crate::backup::{PAGE, Source, Taken, Targets, check_parts, copy, find, restore};
+    use crate::port::objects::{ContentHash, ObjectInfo};
     use std::fs;
-    use std::path::Path;
+    use std::io::Read;
     use tempfile::TempDir;
 
     /// Behind everything that a test stores, whatever `young` is.
@@ -136,8 +132,12 @@ mod tests {
             copied.unwrap().finish("").unwrap()
         }
 
-        fn prune(&self, keep: usize) -> Result<Pruned, StorageError> {
-            prune(&self.objects, keep, LATER, YOUNG)
+        fn prune(&self, newest: usize) -> Result<Pruned, StorageError> {
+            self.prune_but(newest, None)
+        }
+
+        fn prune_but(&self, newest: usize, also: Option<&str>) -> Result<Pruned, StorageError> {
+            prune(&self.objects, Keep { newest, also }, LATER, YOUNG)
         }
 
         fn restored(&self, to: &str) -> [String; 2] {
@@ -147,6 +147,12 @@ mod tests {
             let restoring = restore(&self.objects, &found, &to, &targets, &|_| {}).unwrap();
             restoring.finish().unwrap();
             ["one", "two"].map(|name| fs::read_to_string(to.join(name)).unwrap())
+        }
+
+        /// Makes marks older, as the store tells it, and returns how many these were.
+        fn age_marks(&self, seconds: u64) -> usize {
+            let store = self.folder.path().join("store");
+            age_marks(&store, Duration::from_secs(seconds))
         }
 
         fn blobs(&self) -> usize {
@@ -185,7 +191,11 @@ mod tests {
         // As a removal that was killed behind the list leaves it.
         world.objects.delete(&key(1)).unwrap();
         let now = world.objects.list(BLOBS, None, 1).unwrap()[0].stored_at;
-        let pruned = prune(&world.objects, 1, now, YOUNG).unwrap();
+        let keep = Keep {
+            newest: 1,
+            also: None,
+        };
+        let pruned = prune(&world.objects, keep, now, YOUNG).unwrap();
         assert_eq!((pruned.removed_parts, world.blobs()), (0, 3));
         assert_eq!(world.prune(1).unwrap().removed_parts, 1);
         assert_eq!(world.restored("left"), ["b", "x"]);
@@ -214,14 +224,106 @@ mod tests {
     }
 
     #[test]
-    fn a_backup_whose_mark_counted_as_that_of_nobody_is_none() {
+    fn a_backup_that_a_removal_took_for_dead_is_none() {
         let world = World::new();
         let first = world.take(1, ["a", "x"]);
         let data = world.folder.path().join("data");
         let under_way = copy(&Source::folder(&data), &world.objects, 3, &mut |_, _| {}).unwrap();
-        let mark = world.objects.list("backup/writers/", None, 1).unwrap();
-        world.objects.delete(&mark[0].key).unwrap();
+        // It stood still, and the clocks of its machine did not tell.
+        assert_eq!(world.age_marks(16 * 60), 1);
         world.prune(1).unwrap();
+        let refused = under_way.finish("").unwrap_err();
+        assert!(
+            matches!(refused, StorageError::StalledWriter { .. }),
+            "{refused}"
+        );
+        let newest = find(&world.objects, None).unwrap().unwrap();
+        assert_eq!(newest.id, first.id);
+        // The next one is whole.
+        world.take(4, ["a", "x"]);
+        assert_eq!(world.restored("next"), ["a", "x"]);
+    }
+
+    /// A store in which something happens just before a list of a backup is stored, and whose clock is
+    /// behind.
+    struct Elsewhere<'w> {
+        objects: &'w FolderObjects,
+        before: &'w (dyn Fn() + Send + Sync),
+        behind_s: i64,
+    }
+
+    impl Objects for Elsewhere<'_> {
+        fn put(
+            &self,
+            key: &ObjectKey,
+            content: &mut dyn Read,
+        ) -> Result<ContentHash, StorageError> {
+            if key.as_str().starts_with(MANIFESTS) {
+                (self.before)();
+            }
+            self.objects.put(key, content)
+        }
+
+        fn get(&self, key: &ObjectKey) -> Result<Option<Vec<u8>>, StorageError> {
+            self.objects.get(key)
+        }
+
+        fn get_range(
+            &self,
+            key: &ObjectKey,
+            offset: u64,
+            length: u64,
+        ) -> Result<Option<Vec<u8>>, StorageError> {
+            self.objects.get_range(key, offset, length)
+        }
+
+        fn hash(&self, key: &ObjectKey) -> Result<Option<ContentHash>, StorageError> {
+            self.objects.hash(key)
+        }
+
+        fn list(
+            &self,
+            prefix: &str,
+            after: Option<&ObjectKey>,
+            limit: usize,
+        ) -> Result<Vec<ObjectInfo>, StorageError> {
+            let mut listed = self.objects.list(prefix, after, limit)?;
+            listed
+                .iter_mut()
+                .for_each(|it| it.stored_at -= self.behind_s);
+            Ok(listed)
+        }
+
+        fn delete(&self, key: &ObjectKey) -> Result<bool, StorageError> {
+            self.objects.delete(key)
+        }
+
+        fn presign(&self, key: &ObjectKey, time: Duration) -> Result<Option<String>, StorageError> {
+            self.objects.presign(key, time)
+        }
+
+        fn expire(&self, prefix: &str, days: u32) -> Result<(), StorageError> {
+            self.objects.expire(prefix, days)
+        }
+    }
+
+    #[test]
+    fn a_list_that_was_stored_behind_a_removal_is_taken_back() {
+        let world = World::new();
+        let first = world.take(1, ["a", "x"]);
+        let data = world.folder.path().join("data");
+        // The request for it takes as long as the mark lives, and a removal goes by.
+        let before = || {
+            assert_eq!(world.age_marks(16 * 60), 1);
+            world.prune(1).unwrap();
+        };
+        let interrupted = Elsewhere {
+            objects: &world.objects,
+            before: &before,
+            behind_s: 0,
+        };
+        fs::write(data.join("one"), "c").unwrap();
+        let under_way = copy(&Source::folder(&data), &interrupted, 3, &mut |_, _| {}).unwrap();
         let refused = under_way.finish("").unwrap_err();
         assert!(
             matches!(refused, StorageError::StalledWriter { .. }),
@@ -232,15 +334,69 @@ mod tests {
     }
 
     #[test]
+    fn ages_are_told_by_the_times_of_the_store() {
+        let world = World::new();
+        let first = world.take(1, ["a", "x"]);
+        world.take(2, ["b", "x"]);
+        let data = world.folder.path().join("data");
+        let behind = Elsewhere {
+            objects: &world.objects,
+            before: &|| {},
+            behind_s: 3_600,
+        };
+        let under_way = copy(&Source::folder(&data), &behind, 3, &mut |_, _| {}).unwrap();
+        let keep = Keep {
+            newest: 1,
+            also: None,
+        };
+        let refused = prune(&behind, keep, LATER, YOUNG).unwrap_err();
+        assert!(matches!(refused, StorageError::Locked { .. }), "{refused}");
+        under_way.finish("").unwrap();
+        assert!(find(&world.objects, Some(&first.id)).unwrap().is_some());
+    }
+
+    #[test]
     fn the_mark_of_a_killed_writer_grows_old() {
         let world = World::new();
         world.take(1, ["a", "x"]);
         let mark = ObjectKey::new("backup/writers/backup-1-1").unwrap();
         world.objects.put(&mark, &mut &b""[..]).unwrap();
         assert!(world.prune(1).is_err());
-        let path = world.folder.path().join("store/data").join(mark.as_str());
-        age(&path, 16 * 60);
+        world.age_marks(16 * 60);
         world.prune(1).unwrap();
+        assert_eq!(world.objects.list("backup/writers/", None, 9).unwrap(), []);
+    }
+
+    #[test]
+    fn one_that_was_taken_is_behind_those_of_a_clock_that_was_ahead() {
+        let world = World::new();
+        let tomorrow = [1_000_000, 1_000_001].map(|ns| world.take(ns, ["old", "x"]).id);
+        let taken = world.take(3, ["new", "x"]);
+        assert!(taken.id > tomorrow[1], "{taken:?}");
+        // When it began is told as it was.
+        assert_eq!(taken.manifest.begun_ns, 3);
+        assert_eq!(world.restored("newest"), ["new", "x"]);
+        assert_eq!(
+            world.prune(1).unwrap().kept,
+            std::slice::from_ref(&taken.id)
+        );
+        let next = world.take(4, ["newer", "x"]);
+        assert!(next.id > taken.id);
+        assert_eq!(world.restored("again"), ["newer", "x"]);
+    }
+
+    #[test]
+    fn one_that_was_just_taken_stays_whatever_has_come_behind() {
+        let world = World::new();
+        world.take(1, ["a", "x"]);
+        let taken = world.take(2, ["b", "x"]);
+        let other = world.take(3, ["c", "x"]);
+        let pruned = world.prune_but(1, Some(&taken.id)).unwrap();
+        assert_eq!(pruned.kept, [taken.id.clone(), other.id]);
+        assert_eq!(pruned.removed.len(), 1);
+        let there = find(&world.objects, Some(&taken.id)).unwrap().unwrap();
+        let checked = check_parts(&world.objects, &there, &|_| {}).unwrap();
+        assert_eq!(checked.damaged, [""; 0]);
     }
 
     #[test]
@@ -258,11 +414,5 @@ mod tests {
         let there = find(&world.objects, Some(&first.id)).unwrap();
         assert!(there.is_some());
         assert_eq!(world.blobs(), 3);
-    }
-
-    fn age(path: &Path, seconds: u64) {
-        let then = std::time::SystemTime::now() - Duration::from_secs(seconds);
-        let file = fs::File::options().write(true).open(path).unwrap();
-        file.set_modified(then).unwrap();
     }
 }

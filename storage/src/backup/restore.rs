@@ -11,7 +11,7 @@ use super::databases::{DAYS, DatabaseCopy, TableCopy};
 use super::list::{id_of, read};
 use super::load::{self, Filled, Targets};
 use super::manifest::{FileCopy, Manifest};
-use super::{MANIFESTS, PAGE, blob_key, damaged};
+use super::{MANIFESTS, blob_key, damaged, each_object};
 use crate::StorageError;
 use crate::disk::{Disk, DiskFile, Open, RealDisk, write_all};
 use crate::port::objects::{ContentHash, ObjectKey, Objects};
@@ -77,16 +77,14 @@ pub fn find(objects: &dyn Objects, id: Option<&str>) -> Result<Option<Restored>,
     }))
 }
 
-fn newest(objects: &dyn Objects) -> Result<Option<ObjectKey>, StorageError> {
-    let mut newest: Option<ObjectKey> = None;
-    loop {
-        let page = objects.list(MANIFESTS, newest.as_ref(), PAGE)?;
-        let is_last = page.len() < PAGE;
-        newest = page.into_iter().next_back().map(|it| it.key).or(newest);
-        if is_last {
-            return Ok(newest);
-        }
-    }
+/// Returns the key of the newest list; `None` when there is none.
+pub(super) fn newest(objects: &dyn Objects) -> Result<Option<ObjectKey>, StorageError> {
+    let mut newest = None;
+    each_object(objects, MANIFESTS, &mut |info| {
+        newest = Some(info.key);
+        Ok(())
+    })?;
+    Ok(newest)
 }
 
 /// Writes the files of a backup into a folder that is empty or not there, durably, and its rows into

@@ -24,10 +24,20 @@ pub(super) const PLAIN: &str = "plain";
 
 /// Tables on their way into a backup.
 pub(super) struct Tables<'d, 'b, 'a> {
-    dump: &'d Dump,
+    dump: &'d Dump<'d>,
     blobs: &'b mut Blobs<'a>,
     /// The same of an earlier backup, whose parts are used again.
     earlier: Option<&'d DatabaseCopy>,
+}
+
+/// What a copy of journals goes by.
+pub(super) struct JournalSource<'s> {
+    /// Where old records were moved to, if anywhere.
+    pub(super) moved: Option<&'s Arc<dyn Objects>>,
+    /// The ends of reserves, by account: whether the journal has it is asked.
+    pub(super) watched: &'s BTreeMap<String, Head>,
+    /// The data folder whose own reserves are copied with it; `None` of one that never had any.
+    pub(super) folder_id: Option<&'s str>,
 }
 
 /// The journals of a database, and what goes with them.
@@ -41,7 +51,7 @@ pub(super) struct Journals {
 
 impl<'d, 'b, 'a> Tables<'d, 'b, 'a> {
     pub(super) fn new(
-        dump: &'d Dump,
+        dump: &'d Dump<'d>,
         blobs: &'b mut Blobs<'a>,
         earlier: Option<&'d DatabaseCopy>,
     ) -> Tables<'d, 'b, 'a> {
@@ -57,8 +67,7 @@ impl<'d, 'b, 'a> Tables<'d, 'b, 'a> {
     /// Errors: as [`super::copy`].
     pub(super) fn journals(
         &mut self,
-        moved: Option<&Arc<dyn Objects>>,
-        watched: &BTreeMap<String, Head>,
+        from: &JournalSource<'_>,
         each: &mut dyn FnMut(&str, RecordRef<'_>),
     ) -> Result<Journals, StorageError> {
         let mut journals = Journals {
@@ -68,7 +77,8 @@ impl<'d, 'b, 'a> Tables<'d, 'b, 'a> {
         };
         for table in TABLES.iter().filter(|it| it.holds == Holds::Journals) {
             let slices = match table.by {
-                By::Frames => self.frames(moved, watched, each, &mut journals)?,
+                By::Frames => self.frames(from, each, &mut journals)?,
+                By::OtherFolders => vec![self.reserves_elsewhere(table, from.folder_id)?],
                 _ => self.slices(table)?,
             };
             journals.database.tables.push(copied(table, slices));
@@ -78,8 +88,7 @@ impl<'d, 'b, 'a> Tables<'d, 'b, 'a> {
 
     fn frames(
         &mut self,
-        moved: Option<&Arc<dyn Objects>>,
-        watched: &BTreeMap<String, Head>,
+        from: &JournalSource<'_>,
         each: &mut dyn FnMut(&str, RecordRef<'_>),
         journals: &mut Journals,
     ) -> Result<Vec<Slice>, StorageError> {
@@ -98,10 +107,10 @@ impl<'d, 'b, 'a> Tables<'d, 'b, 'a> {
                 until,
                 blobs: self.blobs,
                 earlier: &known,
-                watched: watched.get(&account_id).copied(),
+                watched: from.watched.get(&account_id).copied(),
                 each: &mut show,
             };
-            let copied = journal.copy(self.dump, moved)?;
+            let copied = journal.copy(self.dump, from.moved)?;
             slices.extend(copied.groups);
             if copied.passed {
                 journals.passed.insert(account_id.clone());
@@ -160,9 +169,27 @@ impl<'d, 'b, 'a> Tables<'d, 'b, 'a> {
             }
             By::Day(time) => self.days(table, time),
             By::ChangingDay(time) => self.changing_days(table, time),
-            // They are copied with a check, see `frames`.
-            By::Frames => Ok(Vec::new()),
+            // They are copied with more, see `journals`.
+            By::Frames | By::OtherFolders => Ok(Vec::new()),
         }
+    }
+
+    /// Copies which other data folders may hold a reserve: what was acknowledged there is in no backup of
+    /// this one, and a start on what is restored has to ask for it too.
+    fn reserves_elsewhere(
+        &mut self,
+        table: &Table,
+        own: Option<&str>,
+    ) -> Result<Slice, StorageError> {
+        self.blobs.begin(table.name);
+        // Hexadecimal digits.
+        let select = format!(
+            "SELECT {} FROM {} WHERE folder_id <> '{}' ORDER BY account_id, folder_id",
+            table.columns,
+            table.name,
+            own.unwrap_or_default()
+        );
+        self.slice(&select, SliceOf::Whole)
     }
 
     fn slice(&mut self, select: &str, of: SliceOf) -> Result<Slice, StorageError> {
@@ -182,9 +209,8 @@ impl<'d, 'b, 'a> Tables<'d, 'b, 'a> {
         if files.is_empty() {
             streams = self.dump.days(table.name, time)?;
         }
-        // One by one: a large table takes long to count, and the writer shows that it lives.
+        // One by one: a large table takes long to count.
         for (partition, _) in files.values() {
-            self.blobs.writing.go_on()?;
             streams.extend(self.dump.days(partition, time)?);
         }
         let states = day_states(&streams, &files);

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use super::blobs::{Blobs, Progress};
 use super::databases::Holds;
 use super::files::Files;
+use super::list::id_of;
 use super::manifest::Manifest;
 use super::reserves::{self, ReserveCopy};
-use super::tables::Tables;
-use super::{MANIFESTS, find};
+use super::restore::newest;
+use super::tables::{JournalSource, Tables};
+use super::{MANIFESTS, damaged, find};
 use crate::disk::RealDisk;
+use crate::embedded::folder_id_of;
 use crate::error::StorageError;
 use crate::port::journal::RecordRef;
 use crate::port::objects::{ObjectKey, Objects};
@@ -149,14 +152,22 @@ fn databases<'a>(
     // One that cannot be read has nothing that could be used again.
     let earlier = find(files.blobs.objects, None).ok().flatten();
     let earlier = earlier.map(|found| found.manifest).unwrap_or_default();
+    let writing = files.blobs.writing.clone();
+    let waiting = || writing.go_on();
     let mut journals = None;
     if let Some(server) = source.journals {
         // First: what goes to the server meanwhile is then in both and not in neither.
         let reserves = reserves::copy(source.data_dir, &mut files.blobs)?;
-        let dump = Dump::begin(server)?;
+        let dump = Dump::begin(server)?.while_waiting(&waiting);
         let mut tables = Tables::new(&dump, &mut files.blobs, earlier.database(Holds::Journals));
         let ends = reserves.iter().map(|it| (it.account_id.clone(), it.end));
-        let copied = tables.journals(source.moved, &ends.collect(), each)?;
+        let own = folder_id_of(source.data_dir)?;
+        let from = JournalSource {
+            moved: source.moved,
+            watched: &ends.collect(),
+            folder_id: own.as_deref(),
+        };
+        let copied = tables.journals(&from, each)?;
         manifest.journals = copied.ends;
         manifest.databases.push(copied.database);
         // What the database has already is behind its end, and a start would refuse it.
@@ -171,9 +182,9 @@ fn databases<'a>(
             Some((other, dump)) if server.is_same(other)? => dump,
             Some((_, dump)) => {
                 dump.end()?;
-                Dump::begin(server)?
+                Dump::begin(server)?.while_waiting(&waiting)
             }
-            None => Dump::begin(server)?,
+            None => Dump::begin(server)?.while_waiting(&waiting),
         };
         let mut tables = Tables::new(&dump, &mut files.blobs, earlier.database(Holds::Series));
         manifest.databases.extend(tables.series()?);
@@ -187,18 +198,30 @@ impl Copied<'_> {
         self.manifest.journals.len()
     }
 
-    /// Stores the manifest: from now on the backup is there.
+    /// Stores the manifest: from now on the backup is there. It is the newest one, also behind those
+    /// of a clock that was ahead.
     ///
     /// # Errors
-    /// `StalledWriter` when parts of it may have been removed meanwhile; those of [`Objects::put`]; the
-    /// copied parts serve the next attempt.
+    /// - `StalledWriter` when parts of it may have been removed meanwhile; the copied parts serve the next
+    ///   attempt;
+    /// - `DamagedBackup` where that is so, or the newest one has no number for an id, and the message says
+    ///   what is to be removed;
+    /// - those of the store.
     pub fn finish(mut self, state_hash: &str) -> Result<Taken, StorageError> {
         state_hash.clone_into(&mut self.manifest.state_hash);
-        let id = format!("{:020}", self.manifest.begun_ns);
-        let key = ObjectKey::new(&format!("{MANIFESTS}{id}"))?;
+        let (objects, writing) = (self.blobs.objects, &self.blobs.writing);
         let text = self.manifest.write();
-        self.blobs.writing.confirm()?;
-        self.blobs.objects.put(&key, &mut text.as_bytes())?;
+        writing.renew()?;
+        let id = next_id(objects, self.manifest.begun_ns)?;
+        let key = ObjectKey::new(&format!("{MANIFESTS}{id}"))?;
+        objects.put(&key, &mut text.as_bytes())?;
+        // Again: the request may have taken longer than a mark lives. A removal that took this writer
+        // for dead has removed its mark before it looked which lists there are.
+        if let Err(stalled) = writing.confirm() {
+            let removed = objects.delete(&key);
+            let reason = "may lack parts, and could not be taken back: remove this object";
+            return Err(removed.map_or_else(|_| damaged(&id, key.as_str(), reason), |_| stalled));
+        }
         let counts = self.blobs.counts;
         Ok(Taken {
             id,
@@ -208,4 +231,26 @@ impl Copied<'_> {
             known_bytes: counts.known_bytes,
         })
     }
+}
+
+/// Returns the id of a backup that was begun then: its time, or behind the newest one's where that is
+/// later, as one of a clock that was ahead. What is kept and what is restored go by the order of ids.
+///
+/// Errors: `DamagedBackup` where nothing comes behind the newest; of the store.
+fn next_id(objects: &dyn Objects, begun_ns: u64) -> Result<String, StorageError> {
+    /// Two that end at once behind the same one must not get the same id: of their begins, which
+    /// differ, this much is added.
+    const APART_NS: u64 = 1_000_000_000;
+    let Some(newest) = newest(objects)? else {
+        return Ok(format!("{begun_ns:020}"));
+    };
+    let last = id_of(&newest);
+    let number = last.parse::<u64>().ok().filter(|_| last.len() == 20);
+    let behind = number.and_then(|number| number.checked_add(1 + begun_ns % APART_NS));
+    let reason = "has no time for a name, and nothing comes behind it: remove this object";
+    let behind = behind.ok_or_else(|| damaged(&last, newest.as_str(), reason))?;
+    Ok(match format!("{begun_ns:020}") {
+        id if id > last => id,
+        _ => format!("{behind:020}"),
+    })
 }

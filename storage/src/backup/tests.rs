@@ -11,7 +11,7 @@ use crate::folder::FolderObjects;
 use crate::own_objects;
 use crate::port::journal::{Class, Journal, Record, Unit};
 use crate::port::objects::Objects;
-use crate::port::records::Records;
+use crate::port::records::{Change, Records};
 use crate::s3::{S3Objects, S3Options};
 use crate::testkit::{Moto, here};
 use crate::verify::verify;
@@ -134,6 +134,36 @@ fn a_folder_in_use_is_copied_to_its_last_record_and_goes_on_elsewhere() {
         journal.append(&[unit]).unwrap();
         assert_eq!(journal.commit().unwrap().0, end + 1);
     }
+}
+
+#[test]
+fn a_change_over_several_tables_is_in_it_whole_or_not() {
+    let world = World::new();
+    let set = |value: &[u8]| {
+        let changes = ["a", "b", "c"].map(|table| Change::put(table, "key", value));
+        world.records.change(&changes).unwrap();
+    };
+    set(b"old");
+    let seen = std::cell::Cell::new(0);
+    // The first file that is copied is that of the first table.
+    let progress = |_: &Step<'_>| {
+        seen.set(seen.get() + 1);
+        if seen.get() == 1 {
+            set(b"new");
+        }
+    };
+    let data = world.path("data");
+    let source = Source {
+        progress: &progress,
+        ..Source::folder(&data)
+    };
+    let copied = copy(&source, &*world.objects, 1, &mut |_, _| {}).unwrap();
+    copied.finish("00").unwrap();
+    let to = world.path("restored");
+    world.bring_back(None, &to).unwrap();
+    let records = EmbeddedRecords::open(&DataDir::open(&to).unwrap()).unwrap();
+    let values = ["a", "b", "c"].map(|table| records.get(table, "key").unwrap().unwrap());
+    assert_eq!(values, [b"new"; 3].map(|value| value.to_vec()));
 }
 
 #[test]

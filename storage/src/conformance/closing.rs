@@ -148,7 +148,7 @@ fn verified(store: &dyn Journals) -> VerifyReport {
 }
 
 fn keys(objects: &dyn Objects) -> Vec<ObjectKey> {
-    let listed = objects.list("journals/paper/", None, 1_000);
+    let listed = objects.list("journals/", None, 1_000);
     let listed = listed.expect("it is listed").into_iter();
     listed.map(|info| info.key).collect()
 }

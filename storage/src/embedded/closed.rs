@@ -1,6 +1,12 @@
 //! Closed segments in the store of objects: `journals/<account>/<first sequence>.seg`, the frames
 //! of a segment without the zeros behind them.
+//!
+//! Those of a database have its id in their keys, `journals/<database>/<account>/…`: a bucket may have
+//! those of several, with accounts of the same names. Earlier builds stored them without it, and what
+//! they have stored is read where it is. Such a segment may be one of another database. So one with the id
+//! is preferred, and whoever reads goes from one to the next by its end.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -22,6 +28,7 @@ const BLOCK: u64 = 4 << 20;
 pub(crate) struct ClosedSegments {
     objects: Arc<dyn Objects>,
     account_id: String,
+    database_id: Option<String>,
 }
 
 impl fmt::Debug for ClosedSegments {
@@ -35,6 +42,19 @@ impl ClosedSegments {
         ClosedSegments {
             objects: objects.clone(),
             account_id: account_id.to_owned(),
+            database_id: None,
+        }
+    }
+
+    /// Those of a journal in a database, which is named by its id.
+    pub(crate) fn of_database(
+        objects: &Arc<dyn Objects>,
+        database_id: &str,
+        account_id: &str,
+    ) -> ClosedSegments {
+        ClosedSegments {
+            database_id: Some(database_id.to_owned()),
+            ..ClosedSegments::new(objects, account_id)
         }
     }
 
@@ -42,43 +62,77 @@ impl ClosedSegments {
         &*self.objects
     }
 
-    fn prefix(&self) -> String {
-        format!("journals/{}/", self.account_id)
+    /// Where they are, and with a database where earlier builds have put them.
+    fn prefixes(&self) -> (String, Option<String>) {
+        let account = &self.account_id;
+        let without = format!("journals/{account}/");
+        match &self.database_id {
+            Some(database) => (format!("journals/{database}/{account}/"), Some(without)),
+            None => (without, None),
+        }
     }
 
     /// Returns the key of the segment that begins with a record.
     pub(crate) fn key(&self, first: u64) -> Result<ObjectKey, StorageError> {
-        ObjectKey::new(&format!("{}{first:020}.seg", self.prefix()))
-    }
-
-    fn name(&self, first: u64) -> SegmentName {
-        SegmentName::new(&PathBuf::from(self.prefix()), first)
+        key_in(&self.prefixes().0, first)
     }
 
     /// Returns the segments that begin at or before a record, in order. Others are on their way
-    /// here, and their folder has them still.
+    /// here, and their folder has them still. Of a database there may be some among them that are of
+    /// others: they begin in the midst of its own.
     pub(crate) fn names_up_to(&self, sequence: u64) -> Result<Vec<SegmentName>, StorageError> {
-        let mut names = Vec::new();
+        self.names_from(0, sequence)
+    }
+
+    /// As [`ClosedSegments::names_up_to`], from the segment on that holds a record.
+    pub(crate) fn names_from(
+        &self,
+        from: u64,
+        up_to: u64,
+    ) -> Result<Vec<SegmentName>, StorageError> {
+        let (prefix, without) = self.prefixes();
+        let own = self.firsts(&prefix, up_to)?;
+        let earlier = without.map(|without| self.firsts(&without, up_to));
+        let earlier = earlier.transpose()?.unwrap_or_default();
+        // The last one that begins at or before it holds it. It is not asked of one that may be of
+        // another database as long as there is an own one.
+        let holds = |firsts: &BTreeSet<u64>| firsts.range(..=from).next_back().copied();
+        let begin = holds(&own).or_else(|| holds(&earlier)).unwrap_or_default();
+        let folder = PathBuf::from(prefix);
+        let all = own.union(&earlier).filter(|first| **first >= begin);
+        Ok(all.map(|first| SegmentName::new(&folder, *first)).collect())
+    }
+
+    /// Returns where the segments under a name begin, up to a record.
+    fn firsts(&self, prefix: &str, up_to: u64) -> Result<BTreeSet<u64>, StorageError> {
+        let mut firsts = BTreeSet::new();
         let mut after = None;
         loop {
-            let page = self.objects.list(&self.prefix(), after.as_ref(), PAGE)?;
+            let page = self.objects.list(prefix, after.as_ref(), PAGE)?;
             for info in &page {
-                let first = info.key.as_str().strip_prefix(&self.prefix());
+                let first = info.key.as_str().strip_prefix(prefix);
                 let first = first.and_then(|name| name.strip_suffix(".seg")?.parse().ok());
-                if let Some(first) = first.filter(|first| *first <= sequence) {
-                    names.push(self.name(first));
-                }
+                firsts.extend(first.filter(|first: &u64| *first <= up_to));
             }
             match page.last() {
                 Some(last) if page.len() == PAGE => after = Some(last.key.clone()),
-                _ => return Ok(names),
+                _ => return Ok(firsts),
             }
         }
     }
 
     /// Opens the segment that begins with a record; `None` when there is none.
     pub(crate) fn open(&self, first: u64) -> Result<Option<SegmentReader>, StorageError> {
-        let key = self.key(first)?;
+        let (prefix, without) = self.prefixes();
+        let found = self.open_in(&prefix, first)?;
+        match (found, without) {
+            (None, Some(without)) => self.open_in(&without, first),
+            (found, _) => Ok(found),
+        }
+    }
+
+    fn open_in(&self, prefix: &str, first: u64) -> Result<Option<SegmentReader>, StorageError> {
+        let key = key_in(prefix, first)?;
         let info = self.objects.list(key.as_str(), None, 1)?.pop();
         let Some(info) = info.filter(|info| info.key == key) else {
             return Ok(None);
@@ -89,8 +143,13 @@ impl ClosedSegments {
             bytes: info.bytes,
             block: Mutex::default(),
         };
-        SegmentReader::of(Box::new(file), &self.name(first).path).map(Some)
+        let name = SegmentName::new(&PathBuf::from(prefix), first);
+        SegmentReader::of(Box::new(file), &name.path).map(Some)
     }
+}
+
+fn key_in(prefix: &str, first: u64) -> Result<ObjectKey, StorageError> {
+    ObjectKey::new(&format!("{prefix}{first:020}.seg"))
 }
 
 /// An object that is read like a file.

@@ -3,12 +3,16 @@
 //! ```text
 //! data/     the objects, each under its key: other programs may read them in place
 //! hashes/   under the same key, what the content hashes to
-//! making/   what is being written; emptied when the store is opened
+//! making/   what is being written; what is old there goes when the store is opened
 //! ```
 //!
 //! An object is written aside, synced, and renamed. Its hash is stored before it: in between, both
 //! the old one's and the new one's hash are there, and whichever content a crash leaves is known.
 //! A key cannot be the folder of another one here.
+//!
+//! Several processes may store at once, as two backups do: nobody touches what another one is writing.
+//! Where they store the same key it holds what one of them stored, and its hash may then be that of the
+//! other: so they may only where content goes by its hash.
 
 mod files;
 #[cfg(test)]
@@ -22,18 +26,20 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Bytes read and written at a time.
 const BLOCK: usize = 256 * 1024;
 
-/// Objects in a folder, whose process they belong to alone.
+/// Age of a file in `making` that nobody writes any more: each is written at once, and the slowest
+/// store takes a block in less.
+const LEFT: Duration = Duration::from_secs(3_600);
+
+/// Objects in a folder.
 #[derive(Debug)]
 pub struct FolderObjects {
     root: PathBuf,
-    made: AtomicU64,
     /// One at a time between an object's hash and its rename.
     renaming: Mutex<()>,
 }
@@ -50,7 +56,7 @@ impl FolderObjects {
                 make_folder(root, Path::new(folder))?;
             }
             for left in fs::read_dir(&making)? {
-                fs::remove_file(left?.path())?;
+                remove_left(&left?.path())?;
             }
             Ok(())
         };
@@ -63,7 +69,6 @@ impl FolderObjects {
     pub fn look(root: &Path) -> FolderObjects {
         FolderObjects {
             root: root.to_owned(),
-            made: AtomicU64::new(0),
             renaming: Mutex::new(()),
         }
     }
@@ -76,9 +81,10 @@ impl FolderObjects {
         self.root.join("hashes").join(key.as_str())
     }
 
-    fn new_file(&self) -> PathBuf {
-        let number = self.made.fetch_add(1, Ordering::Relaxed);
-        self.root.join("making").join(number.to_string())
+    /// Returns a name that no other process uses.
+    fn new_file(&self) -> io::Result<PathBuf> {
+        let number = getrandom::u64().map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(self.root.join("making").join(format!("{number:016x}")))
     }
 
     /// Opens an object's file; `None` when there is none.
@@ -113,10 +119,14 @@ impl FolderObjects {
         let old = fs::read_to_string(&hash_path).unwrap_or_default();
         let old = old.lines().find(|line| *line != hash.to_string());
         let both = format!("{hash}\n{}\n", old.unwrap_or_default());
-        replace(&hash_path, &self.new_file(), both.as_bytes())?;
+        replace(&hash_path, &self.new_file()?, both.as_bytes())?;
         fs::rename(from, &path)?;
         sync_folder(path.parent().unwrap_or(&self.root))?;
-        replace(&hash_path, &self.new_file(), format!("{hash}\n").as_bytes())
+        replace(
+            &hash_path,
+            &self.new_file()?,
+            format!("{hash}\n").as_bytes(),
+        )
     }
 
     fn info(&self, key: ObjectKey) -> Result<Option<ObjectInfo>, StorageError> {
@@ -138,18 +148,20 @@ impl FolderObjects {
 
 impl Objects for FolderObjects {
     fn put(&self, key: &ObjectKey, content: &mut dyn Read) -> Result<ContentHash, StorageError> {
-        let making = self.new_file();
-        let mut stored = || {
-            let hash = copy(content, &making)?;
-            self.place(key, &making, hash)?;
-            Ok(hash)
+        let mut stored = || -> io::Result<ContentHash> {
+            let making = self.new_file()?;
+            let file = File::create_new(&making)?;
+            let stored = copy(content, file).and_then(|hash| {
+                self.place(key, &making, hash)?;
+                Ok(hash)
+            });
+            if stored.is_err() {
+                // What is left of it is removed when the store is opened again, some time.
+                let _ = fs::remove_file(&making);
+            }
+            stored
         };
-        let stored: io::Result<ContentHash> = stored();
-        stored.map_err(|error| {
-            // What is left of it is removed when the store is opened again.
-            let _ = fs::remove_file(&making);
-            StorageError::io("store", &self.path(key), error)
-        })
+        stored().map_err(|error| StorageError::io("store", &self.path(key), error))
     }
 
     fn get(&self, key: &ObjectKey) -> Result<Option<Vec<u8>>, StorageError> {
@@ -263,9 +275,25 @@ impl Objects for FolderObjects {
     }
 }
 
+/// Removes what a process that ended has left half written.
+fn remove_left(path: &Path) -> io::Result<()> {
+    let written = match fs::metadata(path) {
+        Ok(found) => found.modified()?,
+        // Its writer was done with it.
+        Err(error) if is_absent(&error) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if written.elapsed().unwrap_or_default() < LEFT {
+        return Ok(());
+    }
+    match fs::remove_file(path) {
+        Err(error) if !is_absent(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Copies content into a new file, durably, and returns its hash.
-fn copy(content: &mut dyn Read, to: &Path) -> io::Result<ContentHash> {
-    let mut file = File::create_new(to)?;
+fn copy(content: &mut dyn Read, mut file: File) -> io::Result<ContentHash> {
     let mut hash = Sha256::new();
     let mut block = vec![0; BLOCK];
     loop {

@@ -18,9 +18,47 @@ fn what_a_crash_left_half_written_is_no_object_and_goes_away() {
     let half = folder.path().join("making/7");
     fs::write(&half, b"half").expect("a file");
     drop(store);
+    // Another process may be writing it just now.
+    let store = FolderObjects::open(folder.path()).expect("it opens");
+    assert!(half.exists());
+    let then = SystemTime::now() - LEFT;
+    let file = File::options().write(true).open(&half).expect("it stays");
+    file.set_modified(then).expect("its time is set");
+    drop(store);
     let store = FolderObjects::open(folder.path()).expect("it opens");
     assert!(!half.exists());
     assert_eq!(store.list("", None, 10).expect("a list"), []);
+}
+
+/// Content that does something while it is read.
+struct During<'c, F: FnMut()>(&'c [u8], F);
+
+impl<F: FnMut()> Read for During<'_, F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (self.1)();
+        self.0.read(buffer)
+    }
+}
+
+#[test]
+fn processes_that_store_at_once_leave_each_other_alone() {
+    let (store, folder) = store();
+    // As another process, which opens it and stores in the midst of this one.
+    let mut number = 0;
+    let mut content = During(b"one", || {
+        let other = FolderObjects::open(folder.path()).expect("it opens");
+        number += 1;
+        let key = key(&format!("other/{number}"));
+        other.put(&key, &mut &b"two"[..]).expect("it is stored");
+    });
+    store.put(&key("a"), &mut content).expect("it is stored");
+    assert_eq!(number, 2);
+    assert_eq!(store.get(&key("a")).unwrap().unwrap(), b"one");
+    assert_eq!(store.get(&key("other/2")).unwrap().unwrap(), b"two");
+    assert_eq!(
+        fs::read_dir(folder.path().join("making")).unwrap().count(),
+        0
+    );
 }
 
 #[test]

@@ -24,6 +24,7 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct PgJournals {
     server: PgServer,
+    database_id: String,
     group: Group,
     /// Of the accounts that are open here.
     locks: Locks,
@@ -54,14 +55,16 @@ impl PgJournals {
     /// `Setting` when the schema is older than this build needs, `NewerVersion`, `Unavailable`.
     pub fn new(server: &PgServer) -> Result<PgJournals, StorageError> {
         let on = server.clone();
-        let locks = server.wait(async move {
+        let (locks, database_id) = server.wait(async move {
             let client = on.connection().await?;
             schema::check(&on, &client).await?;
-            Ok(client)
+            let database_id = owners::database_id(&on, &client).await?;
+            Ok((client, database_id))
         })?;
         Ok(PgJournals {
             group: Group::start(server),
             server: server.clone(),
+            database_id,
             locks: Locks::on(server, locks),
             open: Arc::default(),
             objects: None,
@@ -72,8 +75,13 @@ impl PgJournals {
         })
     }
 
-    /// Moves old batches to a store of objects, and finds those that were moved there. The store is
-    /// this database's alone: accounts of others have the same names.
+    /// Returns which database this is: an id that it got with its tables.
+    pub(super) fn database_id(&self) -> &str {
+        &self.database_id
+    }
+
+    /// Moves old batches to a store of objects, and finds those that were moved there. Their keys have
+    /// the id of this database: accounts of others have the same names.
     #[must_use]
     pub fn with_objects(self, objects: Arc<dyn Objects>) -> PgJournals {
         PgJournals {
@@ -97,7 +105,12 @@ impl PgJournals {
     /// Returns where an account's old batches are, if anywhere.
     pub(super) fn closed(&self, account_id: &str) -> Option<ClosedSegments> {
         let objects = self.objects.as_ref()?;
-        Some(ClosedSegments::new(objects, account_id))
+        let database_id = &self.database_id;
+        Some(ClosedSegments::of_database(
+            objects,
+            database_id,
+            account_id,
+        ))
     }
 
     /// Opens an account's journal, or makes an empty one, and becomes its owner.

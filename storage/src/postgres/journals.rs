@@ -29,57 +29,88 @@ impl Journals for PgJournals {
         account_id: &str,
         each: &mut dyn FnMut(RecordRef<'_>),
     ) -> Result<VerifyReport, StorageError> {
-        check_journal_name(account_id)?;
-        let Some((head, snapshot)) = self.ends(account_id)? else {
-            let path = format!("{}/{account_id}", self.server().name()).into();
-            return Err(StorageError::NotFound { path });
-        };
-        let mut report = VerifyReport {
-            records: 0,
-            frames: 0,
-            // A batch is one row, which is there or is not.
-            torn_tail_bytes: 0,
-            head,
-            first_bad: None,
-        };
+        let (head, snapshot) = self.ends_of(account_id)?;
         let closed = self.closed(account_id);
-        let mut frames = Frames::open(self.server(), closed, account_id, 1, head);
-        loop {
-            match frames.next_batch() {
-                Ok(Some(records)) => {
-                    report.frames += 1;
-                    report.records += records.len() as u64;
-                    for record in &records {
-                        each(record.borrowed());
-                    }
-                }
-                Ok(None) => break,
-                Err(StorageError::Damaged { position, reason }) => {
-                    report.head = frames.read_to();
-                    report.first_bad = Some(FirstBad {
-                        segment: position.segment,
-                        offset: position.offset,
-                        sequence: position.sequence,
-                        reason: reason.to_string(),
-                    });
-                    return Ok(report);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        report.first_bad = snapshot
-            .filter(|snapshot| *snapshot > head.sequence)
-            .map(|snapshot| FirstBad {
-                segment: String::new(),
-                offset: 0,
-                sequence: head.sequence + 1,
-                reason: crate::Damage::EndsBeforeSnapshot { snapshot }.to_string(),
-            });
-        Ok(report)
+        let frames = Frames::open(self.server(), closed, account_id, 1, head);
+        checked(frames, head, snapshot, each)
     }
 }
 
+/// Reads a journal to its end.
+fn checked(
+    mut frames: Frames,
+    head: Head,
+    snapshot: Option<u64>,
+    each: &mut dyn FnMut(RecordRef<'_>),
+) -> Result<VerifyReport, StorageError> {
+    let mut report = VerifyReport {
+        records: 0,
+        frames: 0,
+        // A batch is one row, which is there or is not.
+        torn_tail_bytes: 0,
+        head,
+        first_bad: None,
+    };
+    loop {
+        match frames.next_batch() {
+            Ok(Some(records)) => {
+                report.frames += 1;
+                report.records += records.len() as u64;
+                for record in &records {
+                    each(record.borrowed());
+                }
+            }
+            Ok(None) => break,
+            Err(StorageError::Damaged { position, reason }) => {
+                report.head = frames.read_to();
+                report.first_bad = Some(FirstBad {
+                    segment: position.segment,
+                    offset: position.offset,
+                    sequence: position.sequence,
+                    reason: reason.to_string(),
+                });
+                return Ok(report);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    report.first_bad = snapshot
+        .filter(|snapshot| *snapshot > head.sequence)
+        .map(|snapshot| FirstBad {
+            segment: String::new(),
+            offset: 0,
+            sequence: head.sequence + 1,
+            reason: crate::Damage::EndsBeforeSnapshot { snapshot }.to_string(),
+        });
+    Ok(report)
+}
+
 impl PgJournals {
+    /// As [`Journals::verify`], of what is in the database alone, with its chain from there on. Returns the
+    /// number of records that were moved away and not looked at.
+    ///
+    /// # Errors
+    /// Those of [`Journals::verify`].
+    pub fn verify_rows(
+        &self,
+        account_id: &str,
+        each: &mut dyn FnMut(RecordRef<'_>),
+    ) -> Result<(VerifyReport, u64), StorageError> {
+        let (head, snapshot) = self.ends_of(account_id)?;
+        let frames = Frames::of_rows(self.server(), account_id, head);
+        let report = checked(frames, head, snapshot, each)?;
+        let found = report.first_bad.is_none().then_some(report.records);
+        Ok((report, head.sequence - found.unwrap_or(head.sequence)))
+    }
+
+    fn ends_of(&self, account_id: &str) -> Result<(Head, Option<u64>), StorageError> {
+        check_journal_name(account_id)?;
+        let ends = self.ends(account_id)?;
+        ends.ok_or_else(|| StorageError::NotFound {
+            path: format!("{}/{account_id}", self.server().name()).into(),
+        })
+    }
+
     /// Returns the durable end of an account and the sequence of its newest snapshot, as of one
     /// moment; `None` without such an account.
     fn ends(&self, account_id: &str) -> Result<Option<(Head, Option<u64>)>, StorageError> {

@@ -51,6 +51,6 @@ pub use records::PgRecords;
 pub use reserved::{ReservedJournal, ReservedJournals};
 pub(crate) use schema::{check_empty, newest as newest_schema};
 pub use schema::{migrate, migrate_empty, schema_version};
-pub use series::{Layout, PgSeries};
+pub use series::{Layout, PgSeries, layout_of};
 pub use server::{PgServer, ServerOptions};
 pub use space::Claim;

@@ -164,8 +164,7 @@ pub(super) async fn is_empty(
 /// Returns which database this is: an id that it got with its tables.
 ///
 /// Errors: `Unavailable`.
-pub(super) async fn database_id(on: PgServer) -> Result<String, StorageError> {
-    let client = on.shared().await?;
+pub(super) async fn database_id(on: &PgServer, client: &Client) -> Result<String, StorageError> {
     let asked = "SELECT database_id::text FROM journal_database";
-    Ok(on.query_one(&client, asked, &[]).await?.get(0))
+    Ok(on.query_one(client, asked, &[]).await?.get(0))
 }

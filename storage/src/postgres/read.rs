@@ -34,6 +34,8 @@ pub(super) struct Frames {
     /// than the journal.
     read_to: Option<Head>,
     until: Head,
+    /// What was moved away is passed over.
+    rows_alone: bool,
     source: Source,
 }
 
@@ -65,7 +67,16 @@ impl Frames {
             from,
             read_to: (from <= 1).then(|| beginning(account_id)),
             until: head,
+            rows_alone: false,
             source: rows(server, account_id, from, head.sequence),
+        }
+    }
+
+    /// Begins to read where the rows begin, wherever that is.
+    pub fn of_rows(server: &PgServer, account_id: &str, head: Head) -> Frames {
+        Frames {
+            rows_alone: true,
+            ..Frames::open(server, None, account_id, 1, head)
         }
     }
 
@@ -136,6 +147,10 @@ impl Frames {
     /// Goes to the objects where the rows begin later.
     fn begin(&mut self, base: Head) -> Result<(), StorageError> {
         let next = self.expected();
+        if self.rows_alone {
+            self.read_to = Some(base);
+            return Ok(());
+        }
         if base.sequence >= next {
             let closed = self.closed.clone().ok_or_else(|| self.elsewhere(base))?;
             self.source = Source::Objects(Box::new(Past::open(closed, next, base)?));
@@ -255,6 +270,8 @@ async fn stream(
     let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
     on.within(client.batch_execute(begin)).await?;
     let base = base::read(on, &client, account_id).await?;
+    // What is in front of it nobody reads.
+    let first = first.max(base.sequence as i64 + 1);
     let asked = "SELECT frame FROM journal_frame WHERE account_id = $1 \
                  AND last_sequence >= $2 AND last_sequence <= $3 ORDER BY last_sequence";
     let statement = on.within(client.prepare(asked)).await?;

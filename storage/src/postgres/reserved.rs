@@ -77,9 +77,8 @@ impl ReservedJournals {
             folder: place::folder_name(dir.root()),
             without_others: false,
         };
-        let server = journals.server();
-        let id = server.wait(owners::database_id(server.clone()))?;
-        place::belong(dir, &id, server.name())?;
+        let id = journals.database_id().to_owned();
+        place::belong(dir, &id, journals.server().name())?;
         Ok(ReservedJournals {
             journals,
             dir: dir.clone(),

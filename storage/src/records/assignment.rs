@@ -1,12 +1,12 @@
 //! Which node runs a feed, an account or a strategy.
 
 use super::lease::{Lease, Refusal};
-use super::{Changing, Found, Kept, check_name, encode, find, insert, key_of, replace};
+use super::{Changing, Found, Kept, Moment, check_name, encode, find, insert, key_of, replace};
 use crate::StorageError;
 use crate::port::records::{Change, Records};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Looks again at an assignment that its owner renewed at the same moment, to renew it or to give it
 /// back. Renewals are seconds apart, so a second one in a row is rare.
@@ -113,9 +113,9 @@ pub struct Hold {
     pub epoch: u64,
     /// The lease as it was last known here.
     pub lease: Lease,
-    /// Where its time ends by the clock of this process that nobody sets. It was begun before the
-    /// store was asked for its time, so it is never later than the lease's end there.
-    pub until: Instant,
+    /// Where its time ends by the clocks of this machine. It was begun before the store was asked for its
+    /// time, so it is never later than the lease's end there.
+    pub until: Moment,
 }
 
 /// Returns an assignment; `None` when nobody ever had it.
@@ -140,7 +140,7 @@ pub fn claim(
 ) -> Result<Hold, AssignmentError> {
     let key = what.to_string();
     let found = find::<Assignment>(records, &key)?;
-    let begun = Instant::now();
+    let begun = Moment::now();
     // Behind the look: what it found may have been renewed until then, and not since.
     let now_ns = records.now_ns()?;
     let current = found.as_ref().map(|found| &found.value.lease);
@@ -163,9 +163,9 @@ pub fn claim(
     })
 }
 
-fn end_of(begun: Instant, length_ns: i64) -> Instant {
+fn end_of(begun: Moment, length_ns: i64) -> Moment {
     let length = Duration::from_nanos(u64::try_from(length_ns).unwrap_or(0));
-    begun.checked_add(length).unwrap_or(begun)
+    begun.after(length).unwrap_or(begun)
 }
 
 impl Hold {
@@ -175,19 +175,25 @@ impl Hold {
     /// `Fenced`; `Storage`.
     pub fn renew(&mut self, records: &dyn Records, length_ns: i64) -> Result<(), AssignmentError> {
         let (node, epoch) = (self.node.clone(), self.epoch);
-        let begun = Instant::now();
+        let begun = Moment::now();
         let now_ns = records.now_ns()?;
         self.lease = self.update(records, |lease| {
             lease.renew(&node, epoch, now_ns, length_ns)
         })?;
-        self.until = self.until.max(end_of(begun, length_ns));
+        // As a pair: the other clock may have been set meanwhile.
+        let until = end_of(begun, length_ns);
+        if until.steady > self.until.steady {
+            self.until = until;
+        }
         Ok(())
     }
 
     /// Returns whether the owner may still do what no store can refuse at `now`: while the time left is
-    /// more than `margin`. Clocks that are set, here or at the store, change nothing of it.
-    pub fn is_safe(&self, now: Instant, margin: Duration) -> bool {
-        now.checked_add(margin).is_some_and(|end| end < self.until)
+    /// more than `margin`, also behind a sleep of the machine. The store's clock, which may be set, has no
+    /// part in it; this machine's own, set ahead, ends it early.
+    pub fn is_safe(&self, now: Moment, margin: Duration) -> bool {
+        now.after(margin)
+            .is_some_and(|end| end.is_before(self.until))
     }
 
     /// Gives it back, so that another need not wait.

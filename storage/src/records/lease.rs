@@ -4,8 +4,8 @@
 //! its epoch is the owner's or stale, whatever any clock says. The **time** of a lease only says when
 //! another may claim, by the clock of the store ([`crate::Records::now_ns`]): a database's is one for
 //! all nodes. What no store can refuse, such as a request to a venue, an owner sends only while
-//! [`super::Hold::is_safe`], by a clock of its own that nobody sets, with a margin larger than the
-//! store's clock can be moved.
+//! [`super::Hold::is_safe`], by clocks of its own machine ([`super::Moment`]), with a margin larger than
+//! the store's clock can be moved.
 
 use serde::{Deserialize, Serialize};
 

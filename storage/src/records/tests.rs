@@ -4,7 +4,7 @@ use super::*;
 use crate::MemoryRecords;
 use crate::conformance::{At, at, job};
 use apex_domain::risk::Limits;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[test]
 fn a_job_goes_from_state_to_state_by_its_own_run_alone() {
@@ -196,27 +196,44 @@ fn accounts_are_kept_with_what_is_asked_of_them() {
 fn an_owner_is_safe_for_the_length_of_its_lease_whatever_the_clock_of_the_store() {
     const LENGTH: Duration = Duration::from_secs(60);
     let length_ns = LENGTH.as_nanos() as i64;
-    let (memory, told) = (MemoryRecords::new(), std::sync::Mutex::new(Instant::now()));
-    let tell = || *told.lock().expect("nobody panicked") = Instant::now();
+    let (memory, told) = (MemoryRecords::new(), std::sync::Mutex::new(Moment::now()));
+    let tell = || *told.lock().expect("nobody panicked") = Moment::now();
     let told = || *told.lock().expect("nobody panicked");
     // Its clock is years from the machine's.
     let records = At {
         before_change: &tell,
         ..at(&memory, i64::MAX / 2)
     };
-    let before = Instant::now();
+    let before = Moment::now();
     let what = Assigned::Feed("sim".to_owned());
     let mut hold = claim(&records, &what, "a", length_ns).expect("it is free");
-    assert!(before + LENGTH <= hold.until && hold.until <= told() + LENGTH);
+    let is_bounded = |hold: &Hold| hold.until.steady <= told().steady + LENGTH;
+    assert!(before.steady + LENGTH <= hold.until.steady && is_bounded(&hold));
     let margin = Duration::from_secs(10);
-    let last = hold.until - margin;
+    let ahead = |by: Duration| Moment {
+        steady: hold.until.steady - margin - by,
+        clock: hold.until.clock - margin - by,
+    };
+    let (last, safe) = (ahead(Duration::ZERO), ahead(Duration::from_micros(1)));
     assert!(!hold.is_safe(last, margin));
-    assert!(hold.is_safe(last - Duration::from_nanos(1), margin));
-    assert!(!hold.is_safe(last, Duration::MAX));
+    assert!(hold.is_safe(safe, margin));
+    assert!(!hold.is_safe(safe, Duration::MAX));
+    // A machine that slept: the one clock stood still, and another may be the owner by now.
+    let slept = Moment {
+        clock: safe.clock + LENGTH,
+        ..safe
+    };
+    assert!(!hold.is_safe(slept, margin));
+    // One whose clock was set back has no more time for it.
+    let set_back = Moment {
+        clock: last.clock - LENGTH,
+        ..last
+    };
+    assert!(!hold.is_safe(set_back, margin));
 
     let until = hold.until;
     hold.renew(&records, length_ns).expect("it is the owner");
-    assert!(until <= hold.until && hold.until <= told() + LENGTH);
+    assert!(until.steady <= hold.until.steady && is_bounded(&hold));
     let until = hold.until;
     hold.renew(&records, 0).expect("it is the owner");
     assert_eq!(hold.until, until, "no time is lost");

@@ -154,8 +154,10 @@ impl S3Objects {
         Ok(parts)
     }
 
-    /// Makes an object of the parts. Where the answer to that was lost, the upload is gone when it is
-    /// asked for again, and the object is there, with its hash.
+    /// Makes an object of the parts, and looks whether it is there with its hash. Where the answer to that
+    /// was lost, the upload is gone when it is asked for again. And an answer that says "done" may be
+    /// none: S3 begins it before it is done, and tells of an error in what follows
+    /// (CompleteMultipartUpload, "200 OK" with an `Error` in the body).
     pub(super) fn finish(
         &self,
         key: &ObjectKey,
@@ -181,14 +183,14 @@ impl S3Objects {
                     .map(drop)
             }
         })?;
-        if finished.is_some() {
-            return Ok(());
-        }
         let stored = self.head(key)?.and_then(|head| hash_in(&head.metadata?));
         if stored == Some(hash) {
             return Ok(());
         }
-        let detail = format!("the upload of {key} is gone, and the object is not what was sent");
+        let detail = match finished {
+            Some(()) => format!("it took the upload of {key}, and the object is not what was sent"),
+            None => format!("the upload of {key} is gone, and the object is not what was sent"),
+        };
         Err(unavailable(&self.name(), &detail))
     }
 

@@ -234,6 +234,35 @@ fn an_upload_whose_last_answer_was_lost_is_known_by_its_hash() {
 }
 
 #[test]
+fn an_upload_that_is_done_in_words_alone_is_not_taken_for_stored() {
+    let sent = ContentHash([7; 32]);
+    let answer = |more: &str, body: &str| {
+        let length = body.len();
+        format!(
+            "HTTP/1.1 200 OK\r\n{more}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        )
+    };
+    let error = "<?xml version=\"1.0\"?><Error><Code>InternalError</Code>\
+                 <Message>We encountered an internal error.</Message></Error>";
+    let done = "<CompleteMultipartUploadResult><ETag>1</ETag></CompleteMultipartUploadResult>";
+    let there = answer(&format!("x-amz-meta-sha256: {sent}\r\n"), "");
+    let gone = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    for (body, head, is_there) in [
+        (error, gone, false),
+        ("", gone, false),
+        (done, gone, false),
+        (error, &there, true),
+        (done, &there, true),
+    ] {
+        let answers = vec![answer("", ""), answer("", body), head.to_owned()];
+        let endpoint = answering(answers);
+        let objects = S3Objects::connect(options(&endpoint, "x")).expect("it connects");
+        let finished = objects.finish(&key("a"), "1", Vec::new(), sent);
+        assert_eq!(finished.is_ok(), is_there, "{body} {head}: {finished:?}");
+    }
+}
+
+#[test]
 fn keys_that_are_refused_are_named_by_their_variables() {
     let (listener, endpoint) = silent_server();
     std::thread::spawn(move || {

@@ -20,6 +20,9 @@ pub struct BackupReport {
     pub accounts: Vec<AccountEnd>,
     /// What of databases is in it.
     pub databases: Vec<DatabaseRows>,
+    /// Reserves that other data folders may hold and that are not in it: a start on what is restored
+    /// asks for them.
+    pub reserves_elsewhere: u64,
     pub state_hash: String,
 }
 
@@ -33,6 +36,9 @@ pub struct RestoreReport {
     pub accounts: Vec<AccountEnd>,
     /// What of databases is in it.
     pub databases: Vec<DatabaseRows>,
+    /// Reserves that other data folders may hold and that are not in it: a start on what is restored
+    /// asks for them.
+    pub reserves_elsewhere: u64,
     pub state_hash: String,
 }
 

@@ -2,7 +2,9 @@
 
 use super::{DATABASE_URL, REPLAYS, ServerFacts, TIMESCALE_URL};
 use crate::NodeError;
-use apex_storage::postgres::{PgServer, ReservedJournals, ServerOptions, schema_version};
+use apex_storage::postgres::{
+    Layout, PgServer, ReservedJournals, ServerOptions, layout_of, schema_version,
+};
 use apex_storage::redis;
 use apex_storage::s3::{S3Objects, S3Options};
 use std::path::Path;
@@ -17,6 +19,23 @@ pub fn check(url: &str) -> Result<String, NodeError> {
     Ok(match schema_version(&server)? {
         0 => format!("{name} is empty: the first start makes its tables"),
         version => format!("{name} answers, schema version {version}"),
+    })
+}
+
+/// Looks whether a database of time series can be used, and returns what is to be said of it.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_series_database(url: &str) -> Result<String, NodeError> {
+    let server = PgServer::connect(ServerOptions::new(TIMESCALE_URL, url))?;
+    let (name, version) = (server.name(), schema_version(&server)?);
+    let layout = match layout_of(&server)? {
+        Layout::Timescale => "TimescaleDB",
+        Layout::Plain => "plain PostgreSQL",
+    };
+    Ok(match version {
+        0 => format!("{name} is empty: the first start makes its tables, for {layout}"),
+        version => format!("{name} answers, {layout}, schema version {version}"),
     })
 }
 

@@ -8,7 +8,7 @@ use crate::cli::{
 use crate::config::Settings;
 use anyhow::{Context, Result, bail};
 use apex_node::backup::{
-    self, AccountEnd, BackupReport, DatabaseRows, ListedBackup, Place, PruneReport,
+    self, AccountEnd, BackupReport, DatabaseRows, Keep, ListedBackup, Place, PruneReport,
 };
 use serde::Serialize;
 use std::num::NonZeroUsize;
@@ -49,6 +49,7 @@ fn take(args: &TakeArgs, to: &str, settings: &Settings) -> Result<ExitCode> {
     if !args.json {
         print_accounts(&taken.accounts);
         print_databases(&taken.databases);
+        print_reserves(taken.reserves_elsewhere);
         crate::say!(
             "backup {} in {place}: {} of {} bytes copied in {:.2} s, state hash {}",
             taken.backup,
@@ -59,7 +60,8 @@ fn take(args: &TakeArgs, to: &str, settings: &Settings) -> Result<ExitCode> {
         );
     }
     // The backup stands, whatever becomes of the older ones.
-    let pruned = args.keep.map(|keep| pruned(&place, keep)).transpose();
+    let also = Some(taken.backup.as_str());
+    let pruned = args.keep.map(|keep| pruned(&place, keep, also)).transpose();
     let pruned = pruned.with_context(|| format!("backup {} was taken", taken.backup))?;
     if args.json {
         crate::say!("{}", serde_json::to_string(&Done { taken, pruned })?);
@@ -136,7 +138,7 @@ fn row(listed: &ListedBackup) -> Vec<String> {
 }
 
 fn prune(args: &PruneArgs, settings: &Settings) -> Result<ExitCode> {
-    let pruned = pruned(&place(&args.to, settings)?, args.keep)?;
+    let pruned = pruned(&place(&args.to, settings)?, args.keep, None)?;
     if args.json {
         crate::say!("{}", serde_json::to_string(&pruned)?);
     } else {
@@ -145,8 +147,9 @@ fn prune(args: &PruneArgs, settings: &Settings) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn pruned(place: &Place, keep: NonZeroUsize) -> Result<PruneReport> {
-    backup::prune(place, keep.get())
+fn pruned(place: &Place, newest: NonZeroUsize, also: Option<&str>) -> Result<PruneReport> {
+    let newest = newest.get();
+    backup::prune(place, Keep { newest, also })
         .with_context(|| format!("cannot remove old backups in {place}"))
 }
 
@@ -174,6 +177,7 @@ pub fn restore(args: &RestoreArgs, settings: &Settings) -> Result<ExitCode> {
     }
     print_accounts(&restored.accounts);
     print_databases(&restored.databases);
+    print_reserves(restored.reserves_elsewhere);
     crate::say!(
         "backup {} restored and verified: {} bytes in {:.2} s, state hash {}",
         restored.backup,
@@ -198,6 +202,16 @@ fn print_accounts(accounts: &[AccountEnd]) {
 fn print_databases(databases: &[DatabaseRows]) {
     for of in databases {
         crate::say!("{} of database {}: {} rows", of.holds, of.name, of.rows);
+    }
+}
+
+/// They are not in the backup, and whoever starts on it should not learn of them only then.
+fn print_reserves(elsewhere: u64) {
+    if elsewhere > 0 {
+        crate::say!(
+            "{elsewhere} reserves of accounts may be in other data folders and are not in it: a start on \
+             what is restored asks for them"
+        );
     }
 }
 

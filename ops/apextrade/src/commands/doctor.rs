@@ -9,7 +9,7 @@ use crate::output::table;
 use anyhow::Result;
 use apex_node::NodeError;
 use apex_node::stores::{self, ServerSettings};
-use apex_node::verify::{Verification, verify};
+use apex_node::verify::{Verification, verify, verify_here};
 use apex_storage::{AUDIT_JOURNAL, StorageError};
 use serde::Serialize;
 use std::path::Path;
@@ -55,13 +55,18 @@ impl Check {
 pub fn run(args: &DoctorArgs, settings: &Settings) -> Result<ExitCode> {
     let data_dir = args.data.data_dir.as_ref().unwrap_or(&settings.data_dir);
     let (servers, found) = (&settings.servers, verified(data_dir, &settings.servers));
+    let is_away = matches!(&found, Some(Err(error)) if is_of_bucket(error, servers));
     let checks = [
         local::data_folder(data_dir),
         servers::database(servers),
+        servers::series(servers),
         servers::redis(servers),
         servers::bucket(servers),
-        journal(&found),
-        audit(&found),
+        match is_away {
+            true => journal_here(data_dir, servers),
+            false => journal(&found),
+        },
+        audit(&found, is_away),
         reserve(data_dir),
         local::token(data_dir),
         local::gateway(&settings.listen),
@@ -98,8 +103,12 @@ fn verified(data_dir: &Path, servers: &ServerSettings) -> Found {
     data_dir.exists().then(|| verify(data_dir, servers))
 }
 
-/// Returns true for what the line of the bucket tells: neither journals nor audit are at fault.
-fn is_of_bucket(error: &NodeError) -> bool {
+/// Returns true for what the line of the bucket tells: neither journals nor audit are at fault. Without a
+/// bucket in the settings it tells nothing, and that one is missing is the journals' fault.
+fn is_of_bucket(error: &NodeError, servers: &ServerSettings) -> bool {
+    if servers.s3.is_none() {
+        return false;
+    }
     let NodeError::Storage(source) = error else {
         return false;
     };
@@ -111,7 +120,24 @@ fn is_of_bucket(error: &NodeError) -> bool {
     }
 }
 
-const BUCKET_AWAY: &str = "not looked at: the bucket cannot be used, see s3";
+/// What is here without the bucket.
+fn journal_here(data_dir: &Path, servers: &ServerSettings) -> Check {
+    let here = match verify_here(data_dir, servers) {
+        Ok(here) if here.found.accounts.is_empty() && here.found.first_bad.is_none() => {
+            return journal(&None);
+        }
+        Ok(here) => here,
+        Err(error) => return journal(&Some(Err(error))),
+    };
+    let mut check = journal(&Some(Ok(here.found)));
+    if here.moved > 0 {
+        let moved = here.moved;
+        check.detail.push_str(&format!(
+            "; {moved} that were moved to the bucket not looked at, see s3"
+        ));
+    }
+    check
+}
 
 fn journal(found: &Found) -> Check {
     const NAME: &str = "journal";
@@ -119,9 +145,6 @@ fn journal(found: &Found) -> Check {
         // Before a first start.
         None | Some(Err(NodeError::NoJournal { .. })) => {
             return Check::good(NAME, "none yet".to_owned());
-        }
-        Some(Err(error)) if is_of_bucket(error) => {
-            return Check::good(NAME, BUCKET_AWAY.to_owned());
         }
         Some(Err(error)) => return Check::failed(NAME, error),
         Some(Ok(found)) => found,
@@ -140,12 +163,13 @@ fn journal(found: &Found) -> Check {
     }
 }
 
-fn audit(found: &Found) -> Check {
+fn audit(found: &Found, is_away: bool) -> Check {
     const NAME: &str = "audit";
     let found = match found {
         None => return Check::good(NAME, "none yet".to_owned()),
-        Some(Err(error)) if is_of_bucket(error) => {
-            return Check::good(NAME, BUCKET_AWAY.to_owned());
+        Some(Err(_)) if is_away => {
+            let detail = "not looked at: the bucket cannot be used, see s3";
+            return Check::good(NAME, detail.to_owned());
         }
         Some(Err(_)) => {
             return Check::good(

@@ -241,7 +241,11 @@ fn a_second_backup_copies_only_what_is_new() {
         "{third:?} {first:?}"
     );
     // It needs nothing of those before.
-    let pruned = prune(&world.place, 1, i64::MAX / 2, Duration::ZERO).unwrap();
+    let keep = Keep {
+        newest: 1,
+        also: None,
+    };
+    let pruned = prune(&world.place, keep, i64::MAX / 2, Duration::ZERO).unwrap();
     assert_eq!(pruned.removed.len(), 2);
     assert!(pruned.removed_parts > 0);
     let to = world.another("third");

@@ -4,7 +4,7 @@ use super::world::{World, write};
 use super::*;
 use crate::embedded::{FrameBuilder, ReserveFile};
 use crate::port::journal::Head;
-use crate::postgres::{PgJournals, ReservedJournals};
+use crate::postgres::{PgJournals, PgServer, ReservedJournals};
 use std::sync::Arc;
 
 const RESERVE_BYTES: u64 = 64 << 10;
@@ -24,6 +24,51 @@ fn leave(dir: &Arc<DataDir>, before: Head) -> Head {
     let (bytes, sequence, chain) = frame.seal(&before.chain);
     reserve.append(&before, bytes).unwrap();
     Head { sequence, chain }
+}
+
+/// A database that ran on one folder, then on another whose host is gone: the backup of the first one, its
+/// restore, and the start on it, which is asked for the other's reserve.
+#[test]
+fn a_reserve_in_another_folder_is_asked_for_on_what_is_restored() {
+    let Some(world) = World::new() else {
+        return;
+    };
+    let start = |server: &PgServer, folder: &str| {
+        let dir = DataDir::open(&world.path(folder)).unwrap();
+        let journals = ReservedJournals::new(PgJournals::new(server).unwrap(), &dir).unwrap();
+        (journals, dir)
+    };
+    let (first, dir) = start(&world.server, "data");
+    write(&mut first.open("paper").unwrap(), 3);
+    drop((first, dir));
+    let (second, dir) = start(&world.server, "gone");
+    let mut journal = second.open("paper").unwrap();
+    write(&mut journal, 2);
+    // Its row stays for as long as it runs, and behind a kill.
+    let rows = world.rows("apex", "journal_reserve");
+    assert_eq!(rows.lines().count(), 1, "{rows}");
+    let (taken, _) = world.take(1).unwrap();
+    assert_eq!(taken.manifest.reserves_elsewhere(), 1);
+    let to = world.another("restored");
+    world.bring_back(&to, "restored").unwrap();
+    assert_eq!(world.rows("restored", "journal_reserve"), rows);
+    let (anew, _dir) = start(&to, "restored");
+    let refused = anew.open("paper").map(drop).unwrap_err();
+    assert!(
+        matches!(refused, StorageError::ReserveElsewhere { .. }),
+        "{refused}"
+    );
+    assert_eq!(anew.elsewhere().unwrap().len(), 1);
+
+    // A backup of the folder that has it says nothing of it: it is in it, with the folder.
+    let gone = world.path("gone");
+    let source = Source {
+        journals: Some(&world.server),
+        ..Source::folder(&gone)
+    };
+    let (taken, _) = world.copied(&source, 2).unwrap();
+    assert_eq!(taken.manifest.reserves_elsewhere(), 0);
+    drop((journal, second, dir));
 }
 
 #[test]

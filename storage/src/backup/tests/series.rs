@@ -251,14 +251,20 @@ fn a_day_is_not_settled_under_a_backup_and_nobody_waits_for_it() {
 
 /// Does something once while a backup reads the series.
 fn under_a_backup<T>(world: &World, act: impl Fn() -> T) -> T {
+    when_it_reads(world, "series_rolled", act)
+}
+
+/// Does something once while a backup of journals and series reads a table.
+fn when_it_reads<T>(world: &World, table: &str, act: impl Fn() -> T) -> T {
     let data = world.path("data");
     let done = std::cell::RefCell::new(None);
     let progress = |step: &Step<'_>| {
-        if step.what == "series_rolled" && done.borrow().is_none() {
+        if step.what == table && done.borrow().is_none() {
             *done.borrow_mut() = Some(act());
         }
     };
     let source = Source {
+        journals: Some(&world.server),
         series: Some(&world.server),
         progress: &progress,
         ..Source::folder(&data)
@@ -281,12 +287,52 @@ fn days_are_not_dropped_under_a_backup_and_go_behind_it() {
 }
 
 #[test]
+fn a_day_is_not_dropped_either_before_a_backup_has_come_to_it() {
+    let Some(world) = World::new() else {
+        return;
+    };
+    world.fill();
+    let series = PgSeries::open(&world.server).unwrap();
+    let before = UnixNanos(DAY + DAY_NS);
+    // Journals come first, and the days are seen as of the same moment.
+    let dropped = when_it_reads(&world, "record", || series.forget(Kind::Trades, before));
+    assert_eq!(dropped.expect("it is no error"), 0);
+    assert_eq!(series.forget(Kind::Trades, before).unwrap(), 2);
+}
+
+#[test]
+fn whoever_waits_for_a_long_table_shows_that_it_lives() {
+    let Some(world) = World::new() else {
+        return;
+    };
+    let calls = std::cell::Cell::new(0);
+    let waiting = || {
+        calls.set(calls.get() + 1);
+        let mark = "backup/writers/backup-1".to_owned();
+        // Ends a wait that has no end otherwise.
+        match calls.get() {
+            ..5 => Ok(()),
+            _ => Err(StorageError::StalledWriter { mark }),
+        }
+    };
+    let dump = Dump::begin(&world.server).unwrap().while_waiting(&waiting);
+    let dump = dump.with_piece(Duration::from_millis(10));
+    let refused = dump.rows("SELECT 1 FROM pg_sleep(600)", &mut |_| Ok(()));
+    let refused = refused.unwrap_err();
+    assert!(
+        matches!(refused, StorageError::StalledWriter { .. }),
+        "{refused}"
+    );
+}
+
+#[test]
 fn a_server_that_is_busy_with_a_large_table_is_not_called_away() {
     let Some(world) = World::new() else {
         return;
     };
     let dump = Dump::begin(&world.server).unwrap();
     let dump = dump.with_patience(Duration::from_millis(100));
+    let dump = dump.with_piece(Duration::from_millis(30));
     let refused = dump.rows("SELECT 1 FROM pg_sleep(60)", &mut |_| Ok(()));
     let refused = refused.unwrap_err();
     assert!(matches!(refused, StorageError::TooSlow { .. }), "{refused}");

@@ -16,10 +16,9 @@ pub(super) const DAY: i64 = 20_000 * DAY_NS;
 
 /// Left out of a backup: the steps of the schema make and fill them, what they say of moved segments
 /// is no longer so, or they are parts of another table.
-pub(super) const LEFT_OUT: [&str; 5] = [
+pub(super) const LEFT_OUT: [&str; 4] = [
     "apextrade_schema",
     "journal_base",
-    "journal_reserve",
     "refinery_schema_history",
     "series_layout",
 ];

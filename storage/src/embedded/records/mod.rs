@@ -188,6 +188,18 @@ pub fn read_record(root: &Path, table: &str, key: &str) -> Result<Option<Vec<u8>
     Ok(rows.remove(key))
 }
 
+/// Returns what the folder of records, which may be in use, has noted of changes over several tables:
+/// while it stays the same no such change was made.
+///
+/// Errors: `Io`.
+pub(crate) fn changes_made(disk: &dyn Disk, folder: &Path) -> Result<Vec<u8>, StorageError> {
+    let path = folder.join(MADE);
+    match read_all(disk, &path, MAX_FILE_BYTES) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read.map_err(|error| StorageError::io("read", &path, error)),
+    }
+}
+
 impl Drop for EmbeddedRecords {
     fn drop(&mut self) {
         self.dir.release(CLAIM);

@@ -105,7 +105,9 @@ fn a_cut_of_16_mib_holds_up_no_commit() {
     }
     let removing = begun.elapsed();
     during.sort();
-    let kept = folder.path().join("data/journals/paper");
+    let id = postgres.query("apex", "SELECT database_id FROM journal_database");
+    let kept = format!("data/journals/{}/paper", id.expect("it answers"));
+    let kept = folder.path().join(kept);
     let moved: u64 = std::fs::read_dir(kept)
         .expect("segments")
         .map(|file| file.and_then(|file| file.metadata()).expect("one").len())

@@ -1,11 +1,13 @@
 //! Reads all that a database has, as of one moment, while others go on writing to it.
 //!
 //! One transaction that only reads (REPEATABLE READ): every statement of it sees the same commits.
-//! It locks nobody out but who drops a table or an index; those do not wait for long.
+//! It locks nobody out but who drops a table or an index; those do not wait for long. Days of series
+//! are held from the begin on, so that those that are seen can be read.
 
 mod tuples;
 
 use super::base;
+use super::owners;
 use super::read::chain_of_row;
 use super::schema;
 use super::server::PgServer;
@@ -29,6 +31,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 /// Bytes that are taken from the server at a time.
 const CHUNK_BYTES: usize = 256 * 1024;
 
+/// How long they are waited for at a time: then whoever has to show that it lives does.
+const PIECE: Duration = Duration::from_secs(20);
+
 /// Statements may take what they take, and so may the pauses between them; rows come in the order
 /// in which they are stored, so that what is old stays in front.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; \
@@ -37,12 +42,20 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; \
                      SET LOCAL synchronize_seqscans = off; \
                      SET LOCAL max_parallel_workers_per_gather = 0";
 
+/// Names the tables of series that a database has; their days are parts of them.
+const DAYS_SQL: &str = "SELECT string_agg(name, ', ') \
+                        FROM unnest(ARRAY['series_trade', 'series_quote', 'series_bar']) AS name \
+                        WHERE to_regclass(name) IS NOT NULL";
+
 /// A database as of one moment.
-pub(crate) struct Dump {
+pub(crate) struct Dump<'w> {
     server: PgServer,
     client: Arc<Client>,
     lineage: Option<String>,
     patience: Duration,
+    piece: Duration,
+    /// Is called again and again while rows are read and waited for.
+    waiting: &'w dyn Fn() -> Result<(), StorageError>,
 }
 
 /// Where the rows of a journal begin.
@@ -61,17 +74,24 @@ pub(crate) struct DayOfStream {
     pub last_sequence: i64,
 }
 
-impl Dump {
+impl<'w> Dump<'w> {
     /// Begins with a database whose schema is that of this build.
     ///
     /// # Errors
     /// `Setting` when the schema is older, `NewerVersion` when it is newer: it may hold what is
     /// not known here; `UnfinishedDatabase`; `Unavailable`.
-    pub fn begin(server: &PgServer) -> Result<Dump, StorageError> {
+    pub fn begin(server: &PgServer) -> Result<Dump<'w>, StorageError> {
         let on = server.clone();
         let (client, lineage) = server.wait(async move {
             let client = on.connection().await?;
-            on.within(client.batch_execute(BEGIN)).await?;
+            let tables = on.query_one(&client, DAYS_SQL, &[]).await?;
+            let mut begin = BEGIN.to_owned();
+            if let Some(tables) = tables.get::<_, Option<String>>(0) {
+                // With their days, and before the moment is fixed: one that is dropped behind it would be
+                // seen and could not be read. The server refuses the drop meanwhile.
+                begin.push_str(&format!("; LOCK TABLE {tables} IN ACCESS SHARE MODE"));
+            }
+            on.within(client.batch_execute(&begin)).await?;
             // With the first of these the moment is fixed.
             schema::check_same(&on, &client).await?;
             let lineage = lineage(&on, &client).await?;
@@ -82,12 +102,26 @@ impl Dump {
             client,
             lineage,
             patience: PATIENCE,
+            piece: PIECE,
+            waiting: &|| Ok(()),
         })
     }
 
+    /// Has something called every few seconds while rows are read or waited for. Its error ends that.
+    #[must_use]
+    pub fn while_waiting(self, waiting: &'w dyn Fn() -> Result<(), StorageError>) -> Dump<'w> {
+        Dump { waiting, ..self }
+    }
+
     #[cfg(test)]
-    pub fn with_patience(mut self, patience: Duration) -> Dump {
+    pub fn with_patience(mut self, patience: Duration) -> Dump<'w> {
         self.patience = patience;
+        self
+    }
+
+    #[cfg(test)]
+    pub fn with_piece(mut self, piece: Duration) -> Dump<'w> {
+        self.piece = piece;
         self
     }
 
@@ -118,34 +152,51 @@ impl Dump {
     /// memory at a time.
     ///
     /// # Errors
-    /// Those of `each`; `TooSlow`, `Unavailable`, `Damaged`. Afterwards no more is read from here.
+    /// Those of `each` and of what is called meanwhile; `TooSlow`, `Unavailable`, `Damaged`. Afterwards no
+    /// more is read from here.
     pub fn rows(
         &self,
         select: &str,
         each: &mut dyn FnMut(Tuple<'_>) -> Result<(), StorageError>,
     ) -> Result<u64, StorageError> {
         let copy = format!("COPY ({select}) TO STDOUT (FORMAT binary)");
-        let (on, client, patience) = (self.server.clone(), self.client.clone(), self.patience);
-        let stream = self.server.wait(async move {
-            on.within_patience(patience, client.copy_out(copy.as_str()))
-                .await
-        })?;
-        let (mut stream, mut tuples, mut count) = (Box::pin(stream), Tuples::default(), 0);
+        let (client, patience) = (self.client.clone(), self.patience);
+        let mut source = Source::Asked(Box::pin(async move { client.copy_out(&copy).await }));
+        let (mut tuples, mut count) = (Tuples::default(), 0);
+        let mut waited = Duration::ZERO;
         loop {
-            let taken = self
-                .server
-                .wait(take(self.server.clone(), stream, patience))?;
+            let piece = self.piece.min(patience.saturating_sub(waited));
+            let taken = take(self.server.clone(), source, piece);
+            let taken = self.server.wait(taken)?;
+            match taken.bytes.is_empty() {
+                true => waited += piece,
+                false => waited = Duration::ZERO,
+            }
+            if waited >= patience && taken.source.is_some() {
+                return Err(self.server.too_slow(patience));
+            }
+            (self.waiting)()?;
             tuples.push(&taken.bytes);
             while let Some(tuple) = tuples.next()? {
                 count += 1;
                 each(tuple)?;
             }
-            match taken.stream {
-                Some(rest) => stream = rest,
+            match taken.source {
+                Some(rest) => source = rest,
                 None if tuples.ended() => return Ok(count),
                 None => return Err(self.server.unavailable("a copy ended before its last row")),
             }
         }
+    }
+
+    /// Returns which database this is.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub fn database_id(&self) -> Result<String, StorageError> {
+        let (on, client) = (self.server.clone(), self.client.clone());
+        self.server
+            .wait(async move { owners::database_id(&on, &client).await })
     }
 
     /// Returns the ends of all journals, that of the audit too, by account.
@@ -260,32 +311,52 @@ pub(crate) fn day_sql(time: &str) -> String {
     format!("(({time} - (({time} % {DAY_NS}) + {DAY_NS}) % {DAY_NS}) / {DAY_NS})")
 }
 
+/// Where rows come from.
+enum Source {
+    /// The server answers with the first rows, before which it may have to read or to sort a large table.
+    Asked(Pin<Box<dyn Future<Output = Result<CopyOutStream, tokio_postgres::Error>> + Send>>),
+    Rows(Pin<Box<CopyOutStream>>),
+}
+
 /// What has come, and what is left unless that was all.
 struct Taken {
     bytes: Vec<u8>,
-    stream: Option<Pin<Box<CopyOutStream>>>,
+    source: Option<Source>,
 }
 
-async fn take(
-    on: PgServer,
-    mut stream: Pin<Box<CopyOutStream>>,
-    patience: Duration,
-) -> Result<Taken, StorageError> {
+/// Takes what comes within a piece of time, which may be nothing.
+async fn take(on: PgServer, mut source: Source, piece: Duration) -> Result<Taken, StorageError> {
+    let end = tokio::time::Instant::now() + piece;
     let mut bytes = Vec::new();
-    while bytes.len() < CHUNK_BYTES {
-        match on.within_patience(patience, stream.try_next()).await? {
-            Some(more) => bytes.extend_from_slice(&more),
-            None => {
+    let mut stream = match source {
+        Source::Rows(stream) => stream,
+        Source::Asked(ref mut asked) => match tokio::time::timeout_at(end, asked).await {
+            Ok(stream) => Box::pin(stream.map_err(|error| on.failed(&error))?),
+            Err(_) => {
                 return Ok(Taken {
                     bytes,
-                    stream: None,
+                    source: Some(source),
+                });
+            }
+        },
+    };
+    while bytes.len() < CHUNK_BYTES {
+        let next = tokio::time::timeout_at(end, stream.try_next());
+        match next.await {
+            Err(_) => break,
+            Ok(Err(error)) => return Err(on.failed(&error)),
+            Ok(Ok(Some(more))) => bytes.extend_from_slice(&more),
+            Ok(Ok(None)) => {
+                return Ok(Taken {
+                    bytes,
+                    source: None,
                 });
             }
         }
     }
     Ok(Taken {
         bytes,
-        stream: Some(stream),
+        source: Some(Source::Rows(stream)),
     })
 }
 
@@ -317,10 +388,14 @@ impl PgServer {
     ) -> Result<T, StorageError> {
         match tokio::time::timeout(patience, future).await {
             Ok(outcome) => outcome.map_err(|error| self.failed(&error)),
-            Err(_) => Err(StorageError::TooSlow {
-                server: format!("PostgreSQL at {}", self.name()),
-                seconds: patience.as_secs(),
-            }),
+            Err(_) => Err(self.too_slow(patience)),
+        }
+    }
+
+    fn too_slow(&self, patience: Duration) -> StorageError {
+        StorageError::TooSlow {
+            server: format!("PostgreSQL at {}", self.name()),
+            seconds: patience.as_secs(),
         }
     }
 

@@ -21,10 +21,7 @@ impl Past {
     ///
     /// Errors: of the store.
     pub fn open(closed: ClosedSegments, from: u64, base: Head) -> Result<Past, StorageError> {
-        let mut names = closed.names_up_to(base.sequence)?;
-        // The last one that begins at or before it holds it.
-        let before = names.partition_point(|name| name.first <= from);
-        names.drain(..before.saturating_sub(1));
+        let mut names = closed.names_from(from, base.sequence)?;
         names.reverse();
         Ok(Past {
             closed,
@@ -90,7 +87,11 @@ impl Past {
         from: u64,
     ) -> Result<(SegmentName, SegmentReader), StorageError> {
         let expected = read_to.map_or(from.max(1), |at| at.sequence + 1);
-        let found = self.names.pop();
+        let mut found = self.names.pop();
+        // What begins in the midst of what was read is of another database.
+        while read_to.is_some() && found.as_ref().is_some_and(|it| it.first < expected) {
+            found = self.names.pop();
+        }
         let follows = |name: &SegmentName| match read_to {
             Some(_) => name.first == expected,
             None => name.first <= expected,

@@ -23,7 +23,7 @@ use crate::port::series::{
 use apex_domain::id::InstrumentId;
 use apex_domain::market::BarSpec;
 use apex_domain::time::UnixNanos;
-pub use layout::Layout;
+pub use layout::{Layout, layout_of};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -133,20 +133,21 @@ impl PgSeries {
     }
 
     /// Has the continuous aggregates made again around some marks. What is late is in the
-    /// extension's own log; the marks only tell where to look.
+    /// extension's own log; the marks only tell where to look, and nothing else does. So they go behind
+    /// it, as on plain PostgreSQL: a refresh commits by itself and may not be part of a transaction.
     async fn refresh_some(&self, client: &Client) -> Result<i64, StorageError> {
-        let take = "WITH marks AS MATERIALIZED (SELECT stream_no, minute_ns FROM series_dirty \
-                    ORDER BY minute_ns LIMIT $1 FOR UPDATE) \
-                    DELETE FROM series_dirty USING marks \
-                    WHERE series_dirty.stream_no = marks.stream_no \
-                    AND series_dirty.minute_ns = marks.minute_ns RETURNING marks.minute_ns";
+        let take = "SELECT stream_no, minute_ns, xmin::text::int8 FROM series_dirty \
+                    ORDER BY minute_ns LIMIT $1";
         let rows = client.query(take, &[&MARKS]).await;
         let rows = rows.map_err(|error| self.failed(&error))?;
-        let mut marks: Vec<(i32, i64)> = rows.iter().map(|row| (0, row.get(0))).collect();
-        marks.sort_unstable();
-        for (_, from, to) in spans(&marks) {
+        let marks: Vec<(i32, i64)> = rows.iter().map(|r| (r.get(0), r.get(1))).collect();
+        let seen: Vec<i64> = rows.iter().map(|row| row.get(2)).collect();
+        // An aggregate is of all streams.
+        let minutes: Vec<(i32, i64)> = marks.iter().map(|(_, minute)| (0, *minute)).collect();
+        for (_, from, to) in spans(&minutes) {
             self.refresh(client, from, to).await?;
         }
+        self.take_off(client, &marks, &seen).await?;
         Ok(marks.len() as i64)
     }
 

@@ -200,3 +200,48 @@ fn rows_do_not_wait_for_a_roll_up_and_what_it_did_not_see_stays_marked() {
     assert_eq!(asked(&postgres, count), "2");
     assert_eq!(asked(&postgres, "SELECT count(*) FROM series_dirty"), "0");
 }
+
+#[test]
+fn marks_of_a_refresh_that_failed_stay_and_so_do_those_that_were_touched_meanwhile() {
+    let Some(postgres) = here(Postgres::start()) else {
+        return;
+    };
+    let (mut series, id) = open(&postgres);
+    if series.layout() == Layout::Timescale {
+        return;
+    }
+    series.write_trades(&id, &[trade(1, DAY)]).expect("stored");
+    // What the extension would be asked, on a server without it.
+    series.layout = Layout::Timescale;
+    let refresh = |body: &str| {
+        asked(
+            &postgres,
+            &format!(
+                "CREATE OR REPLACE PROCEDURE \
+                 refresh_continuous_aggregate(name text, begins int8, ends int8) \
+                 LANGUAGE plpgsql AS $$ BEGIN {body} END $$"
+            ),
+        );
+    };
+    let marks = || asked(&postgres, "SELECT count(*) FROM series_dirty");
+    refresh("RAISE EXCEPTION 'no space left'; ");
+    let error = series.roll_up().expect_err("nothing is made");
+    assert!(error.to_string().contains("no space left"), "{error}");
+    assert_eq!(marks(), "1");
+    refresh("UPDATE series_dirty SET minute_ns = minute_ns; ");
+    series.roll_up().expect("it is made");
+    assert_eq!(marks(), "1");
+    asked(
+        &postgres,
+        "CREATE TABLE refreshed (name text, begins int8, ends int8)",
+    );
+    refresh("INSERT INTO refreshed VALUES (name, begins, ends); ");
+    series.roll_up().expect("it is made");
+    assert_eq!(marks(), "0");
+    let of_a_minute = "SELECT name, ends - begins FROM refreshed WHERE name LIKE '%1m'";
+    assert_eq!(
+        asked(&postgres, of_a_minute),
+        "series_rolled_1m|60000000000"
+    );
+    assert_eq!(asked(&postgres, "SELECT count(*) FROM refreshed"), "4");
+}

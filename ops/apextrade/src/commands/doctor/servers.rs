@@ -1,7 +1,9 @@
 //! What the servers say that are set.
 
 use super::Check;
-use apex_node::stores::{self, DATABASE_URL, REDIS_URL, ServerFacts, ServerSettings};
+use apex_node::stores::{
+    self, DATABASE_URL, REDIS_URL, ServerFacts, ServerSettings, TIMESCALE_URL,
+};
 
 pub(super) fn database(servers: &ServerSettings) -> Check {
     const NAME: &str = "database";
@@ -12,6 +14,22 @@ pub(super) fn database(servers: &ServerSettings) -> Check {
         );
     };
     match stores::check(url) {
+        Ok(detail) => Check::good(NAME, detail),
+        Err(error) => Check::failed(NAME, &error),
+    }
+}
+
+pub(super) fn series(servers: &ServerSettings) -> Check {
+    const NAME: &str = "series";
+    let Some(url) = &servers.timescale_url else {
+        let place = match servers.database_url {
+            Some(_) => "in the database of the journals",
+            None => "in the data folder",
+        };
+        let detail = format!("{TIMESCALE_URL} is not set: time series are {place}");
+        return Check::good(NAME, detail);
+    };
+    match stores::check_series_database(url) {
         Ok(detail) => Check::good(NAME, detail),
         Err(error) => Check::failed(NAME, &error),
     }
