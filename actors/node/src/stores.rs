@@ -292,6 +292,8 @@ impl Stores {
     /// `Storage`.
     pub fn series(
         &self,
+        // Nothing has refused this start: whoever had the database before does not take it again.
+        claim.confirm()?;
         dir: &Arc<DataDir>,
         servers: &ServerSettings,
     ) -> Result<Arc<dyn Series>, NodeError> {
