@@ -18,11 +18,12 @@
 use super::journal::{PgJournal, PgJournals};
 use super::owners::{self, Keeper};
 use crate::StorageError;
+use super::snapshots;
 use crate::embedded::{FrameBuilder, Kept, MAX_FRAME_BYTES, ReserveFile, waiting_in_reserve};
 use crate::error::ReserveHolder;
 use crate::port::journal::{
-    Class, Closed, ClosingJob, DurableSequence, Head, Journal, JournalState, RecordIter, RecordRef,
-    Snapshot, SnapshotIter, Unit,
+    Class, Closed, ClosingJob, CuttingJob, DurableSequence, Head, Journal, JournalState,
+    RecordIter, RecordRef, Snapshot, SnapshotIter, SnapshotJob, Unit,
 };
 use crate::port::journals::{AUDIT_JOURNAL, Journals};
 use crate::verify::VerifyReport;
@@ -311,6 +312,22 @@ impl ReservedJournal {
     }
 
     /// Returns false when the server gave no answer in time: it may or may not store the frame.
+    /// Checks that a snapshot can be stored on the server.
+    fn check_snapshot(&self, sequence: u64) -> Result<(), StorageError> {
+        self.usable()?;
+        let durable = self.head.sequence;
+        if sequence > durable {
+            return Err(StorageError::SnapshotAhead {
+                snapshot: sequence,
+                durable,
+            });
+        }
+        match self.away_since {
+            Some(_) => Err(snapshots::not_kept(&self.server.place(), self.away())),
+            None => Ok(()),
+        }
+    }
+
     fn store_on_server(&mut self, frame: &Kept) -> Result<bool, StorageError> {
         let trouble = match self.server.hand_over(frame.after, rows([frame])) {
             Err(trouble) => trouble,
@@ -383,6 +400,10 @@ impl Journal for ReservedJournal {
         let on_server = self.server.head().sequence;
         if self.away_since.is_some() && sequence <= on_server && on_server > 0 {
             return Err(self.away());
+    fn cutting(&self) -> Option<CuttingJob> {
+        Some(self.server.cutting_job())
+    }
+
         }
         let here: Vec<Record> = self
             .kept
@@ -418,20 +439,25 @@ impl Journal for ReservedJournal {
     }
 
     fn snapshot_write(&mut self, sequence: u64, bytes: &[u8]) -> Result<(), StorageError> {
-        self.usable()?;
-        let durable = self.head.sequence;
-        if sequence > durable {
-            return Err(StorageError::SnapshotAhead {
-                snapshot: sequence,
-                durable,
-            });
-        }
-        if self.away_since.is_some() {
-            return self.server.of_snapshot(Err(self.away()));
-        }
+        self.check_snapshot(sequence)?;
         let storing = self.server.storing_snapshot(sequence, bytes);
-        let outcome = self.server.server().wait_for(PATIENCE, storing);
-        self.server.of_snapshot(outcome)
+        let stored = self.server.server().wait_for(PATIENCE, storing);
+        stored.map_err(|error| snapshots::not_kept(&self.server.place(), error))
+    }
+
+    fn snapshot_job(
+        &mut self,
+        sequence: u64,
+        bytes: Vec<u8>,
+    ) -> Result<Option<SnapshotJob>, StorageError> {
+        self.check_snapshot(sequence)?;
+        // A large state takes longer than a commit may wait behind it.
+        let storing = self.server.storing_snapshot(sequence, &bytes);
+        let (server, place) = (self.server.server().clone(), self.server.place());
+        Ok(Some(Box::new(move || {
+            let stored = server.wait(storing);
+            stored.map_err(|error| snapshots::not_kept(&place, error))
+        })))
     }
 
     fn snapshot_latest(&self) -> Result<Option<Snapshot>, StorageError> {
