@@ -131,6 +131,7 @@ impl Committer {
             Ok(durable) => {
                 self.tell_away();
                 self.notices.durable(durable.0);
+                self.notices.shared(self.journal.shared_sequence());
             }
             Err(error) => self.notices.failed(&error),
         }
@@ -228,6 +229,7 @@ impl Committer {
         if let Err(error) = self.journal.probe() {
             self.notices.failed(&error);
         }
+        self.notices.shared(self.journal.shared_sequence());
         // The server may be back without a commit, and away again at the next one: that is told anew.
         self.told_away &= matches!(self.journal.state(), JournalState::Away { .. });
     }

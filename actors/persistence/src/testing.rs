@@ -59,6 +59,8 @@ impl Notices for Listener {
         self.tell(Notice::Durable(sequence));
     }
 
+    fn shared(&self, _: u64) {}
+
     fn health(&self, health: JournalHealth) {
         self.tell(Notice::Health(health));
     }
@@ -103,11 +105,11 @@ struct Watching {
     probes: usize,
     always_batch_full: bool,
     away: bool,
-    panics: bool,
-    /// Tells of a commit that begins, and lets it go on when the other end says so.
     /// Snapshots are stored beside the commits, each when the other end says so.
     stores: Option<Arc<Mutex<Receiver<()>>>>,
     closings: usize,
+    panics: bool,
+    /// Tells of a commit that begins, and lets it go on when the other end says so.
     gate: Option<(Sender<()>, Receiver<()>)>,
 }
 
@@ -133,8 +135,6 @@ impl Watch {
         self.0.lock().unwrap().panics = true;
     }
 
-    /// Holds each commit up: it tells the returned receiver, and waits for the returned sender.
-    /// Dropping both lets all through.
     /// From now on each snapshot is stored when the returned sender says so, or fails without it.
     pub fn slow_snapshots(&self) -> Sender<()> {
         let (go, goes) = channel();
@@ -147,6 +147,8 @@ impl Watch {
         self.0.lock().unwrap().closings
     }
 
+    /// Holds each commit up: it tells the returned receiver, and waits for the returned sender.
+    /// Dropping both lets all through.
     pub fn gate(&self) -> (Receiver<()>, Sender<()>) {
         let (begins, begun) = channel();
         let (go, goes) = channel();
@@ -212,8 +214,6 @@ impl Journal for Watched {
         self.journal.snapshot_write(sequence, bytes)
     }
 
-    fn snapshot_latest(&self) -> Result<Option<Snapshot>, JournalError> {
-        self.journal.snapshot_latest()
     fn snapshot_job(
         &mut self,
         sequence: u64,
@@ -237,6 +237,8 @@ impl Journal for Watched {
         Ok(None)
     }
 
+    fn snapshot_latest(&self) -> Result<Option<Snapshot>, JournalError> {
+        self.journal.snapshot_latest()
     }
 
     fn snapshots(&self) -> Result<SnapshotIter, JournalError> {

@@ -33,6 +33,9 @@ const LAST_SNAPSHOT: Duration = Duration::from_secs(1);
 pub trait Notices: Send {
     /// Everything up to `sequence` is durable.
     fn durable(&self, sequence: u64);
+    /// Every reader of the journal finds what is up to `sequence`: the rest is in this machine's
+    /// reserve alone.
+    fn shared(&self, sequence: u64);
     /// How the journal stands. Told at each change, and again at each probe while it is not
     /// `Ready`, so that a listener that came late hears of it as well.
     fn health(&self, health: JournalHealth);
@@ -146,10 +149,10 @@ impl Writer {
             committer: Committer::new(journal, notices),
             work: work_queue,
             requests: request_queue,
+            storing: None,
             closing: None,
             health: JournalHealth::Ready,
             probe_interval,
-            storing: None,
             probed: None,
         };
         let thread = std::thread::Builder::new()
@@ -183,11 +186,11 @@ struct Running {
     committer: Committer,
     work: Receiver<Work>,
     requests: Receiver<Request>,
+    /// A snapshot that is being stored on a thread, which says what became of it.
+    storing: Option<(u64, Receiver<Result<(), JournalError>>)>,
     /// What the thread says that stores old records as objects, while there is one.
     closing: Option<Receiver<Result<Moved, JournalError>>>,
     /// As last told.
-    /// A snapshot that is being stored on a thread, which says what became of it.
-    storing: Option<(u64, Receiver<Result<(), JournalError>>)>,
     health: JournalHealth,
     probe_interval: Duration,
     probed: Option<Instant>,
@@ -208,10 +211,10 @@ impl Running {
             let probed = self.probe_when_due();
             self.committer.write();
             self.tell_health(probed);
+            self.take_stored();
             self.take_closed();
             if self.answer_requests() == Then::Stop {
                 then = Then::Stop;
-            self.take_stored();
             }
             if then == Then::Stop {
                 return self.finish();
@@ -262,9 +265,6 @@ impl Running {
         }
     }
 
-    /// Has what the snapshots made needless stored elsewhere, beside everything else. What fails is
-    /// tried again at the next snapshot; when the journal ends meanwhile, by the next start.
-    fn close_old(&mut self) {
     /// Has a snapshot stored. One at a time: while a server takes long for it the next is left out.
     fn snapshot(&mut self, sequence: u64, bytes: Vec<u8>) {
         if self.storing.is_some() {
@@ -306,6 +306,9 @@ impl Running {
         }
     }
 
+    /// Has what the snapshots made needless stored elsewhere, beside everything else. What fails is
+    /// tried again at the next snapshot; when the journal ends meanwhile, by the next start.
+    fn close_old(&mut self) {
         if self.closing.is_none()
             && let Some(closing) = self.committer.closing()
         {
@@ -382,9 +385,6 @@ impl Running {
                 break;
             }
         }
-    }
-}
-
         // What it says does not matter any more, but that it is there at the next start.
         if let Some((sequence, outcome)) = self.storing.take()
             && let Ok(Err(error)) = outcome.recv_timeout(LAST_SNAPSHOT)
@@ -410,5 +410,8 @@ fn beside<T: Send + 'static>(
             tracing::warn!(thread = name, %error, "no thread for the journal, going on without");
             None
         }
+    }
+}
+
 #[cfg(test)]
 mod tests;
