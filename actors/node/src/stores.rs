@@ -8,7 +8,7 @@ use crate::replay::archive;
 use apex_broker::SNAPSHOT_EVENTS;
 use apex_storage::postgres::{
     Claim, PgJournals, PgRecords, PgSeries, PgServer, ReservedJournals, ServerOptions,
-    migrate_empty,
+    UnnotedOwner, migrate_empty,
 };
 use apex_storage::redis::RedisHot;
 pub use apex_storage::redis::ServerFacts;
@@ -152,6 +152,8 @@ pub struct Stores {
     /// The same journals, where they have reserves.
     reserved: Option<ReservedJournals>,
     database: Option<PgServer>,
+    /// Owners of an older build, of whose reserve nothing was noted.
+    pub unnoted: Vec<UnnotedOwner>,
     _claim: Option<Arc<Claim>>,
 }
 
@@ -219,6 +221,7 @@ impl Stores {
             reserved: None,
             database: None,
             _claim: None,
+            unnoted: Vec::new(),
         })
     }
 
@@ -250,15 +253,19 @@ impl Stores {
         let open = || -> Result<Stores, NodeError> {
             let records: Arc<dyn Records> = Arc::new(PgRecords::new(&server)?);
             let journals = journals_in(&server, bucket.as_ref())?;
-            let (journals, reserved, lacking) = match purpose {
+            let (journals, reserves) = match purpose {
                 Purpose::Live => {
                     let journals = journal::sized(journals, &*records, servers.journal)?;
-                    let (reserved, lacking) = with_reserves(&journals, dir, servers)?;
-                    (journals, Some(reserved), lacking)
+                    let reserves = with_reserves(&journals, dir, servers)?;
+                    (journals, Some(reserves))
                 }
                 // Nothing of a replay moves, and it waits instead: with orders refused it would come
                 // to another end.
-                Purpose::Replay => (journals, None, Vec::new()),
+                Purpose::Replay => (journals, None),
+            };
+            let (reserved, lacking, unnoted) = match reserves {
+                Some(it) => (Some(it.journals), it.lacking, it.unnoted),
+                None => Default::default(),
             };
             Ok(Stores {
                 journals: match reserved.clone() {
@@ -269,6 +276,7 @@ impl Stores {
                 reserved,
                 objects: objects.clone(),
                 marks: Marks::in_records(dir.root(), records.clone()),
+                unnoted,
                 records,
                 hot: None,
                 snapshot_events: SNAPSHOT_EVENTS,
@@ -284,6 +292,8 @@ impl Stores {
         stores._claim = Some(Arc::new(claim));
         Ok(stores)
     }
+        // Nothing has refused this start: whoever had the database before does not take it again.
+        claim.confirm()?;
 
     /// Opens the time series: on the server that is set for them, else where the journals are. An
     /// empty database gets its tables.
@@ -292,8 +302,6 @@ impl Stores {
     /// `Storage`.
     pub fn series(
         &self,
-        // Nothing has refused this start: whoever had the database before does not take it again.
-        claim.confirm()?;
         dir: &Arc<DataDir>,
         servers: &ServerSettings,
     ) -> Result<Arc<dyn Series>, NodeError> {
@@ -340,26 +348,41 @@ impl Stores {
     }
 }
 
-/// Gives journals their reserves in a data folder, and returns what other folders may have of them.
+/// Journals with their reserves in a data folder.
+struct WithReserves {
+    journals: ReservedJournals,
+    lacking: Vec<ReserveHolder>,
+    unnoted: Vec<UnnotedOwner>,
+}
+
+/// Gives journals their reserves in a data folder, and looks what other folders may have of them.
 ///
 /// Errors: `Storage`: `ReserveElsewhere` unless that was asked for.
 fn with_reserves(
     journals: &PgJournals,
     dir: &Arc<DataDir>,
     servers: &ServerSettings,
-) -> Result<(ReservedJournals, Vec<ReserveHolder>), NodeError> {
-    let reserved = ReservedJournals::new(journals.clone(), dir)?;
+) -> Result<WithReserves, NodeError> {
+    let mut reserved = ReservedJournals::new(journals.clone(), dir)?;
     let holders = reserved.elsewhere()?;
-    if holders.is_empty() {
-        return Ok((reserved, holders));
+    if !holders.is_empty() {
+        if !servers.take_over_without_reserve {
+            return Err(StorageError::ReserveElsewhere { holders }.into());
+        }
+        for holder in &holders {
+            tracing::error!(%holder, "taken over without a reserve: what was acknowledged there may be missing");
+        }
+        reserved = reserved.without_others()?;
     }
-    if !servers.take_over_without_reserve {
-        return Err(StorageError::ReserveElsewhere { holders }.into());
+    let unnoted = reserved.unnoted()?;
+    for owner in &unnoted {
+        tracing::warn!(%owner, "nothing tells where a reserve may be: look at `apextrade doctor` there");
     }
-    for holder in &holders {
-        tracing::error!(%holder, "taken over without a reserve: what was acknowledged there may be missing");
-    }
-    Ok((reserved.without_others(), holders))
+    Ok(WithReserves {
+        journals: reserved,
+        lacking: holders,
+        unnoted,
+    })
 }
 
 /// Opens the time series that are recorded, without a node: on the server that is set for them, else

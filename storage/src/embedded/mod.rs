@@ -62,6 +62,7 @@ pub use series::EmbeddedSeries;
 pub(crate) use base::{check_sum as base_check_sum, of as base_of, path as base_path};
 pub(crate) use closed::ClosedSegments;
 pub(crate) use data_dir::{accounts_on, check_journal_name, journal_folder, snapshot_folder};
+pub(crate) use folder_id::folder_id_of;
 pub(crate) use frame::{FrameBuilder, Header, MAX_FRAME_BYTES, VERSION, genesis, next_record};
 pub(crate) use read::{SegmentName, SegmentReader};
 pub(crate) use reserve::{
