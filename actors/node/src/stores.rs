@@ -26,7 +26,10 @@ mod checks;
 mod journal;
 mod place;
 
-pub use checks::{BucketFacts, check, check_bucket, check_redis, migrate, migrate_series, waiting};
+pub use checks::{
+    BucketFacts, OtherReserves, check, check_bucket, check_redis, migrate, migrate_series,
+    other_reserves, waiting,
+};
 pub use journal::JournalSettings;
 pub(crate) use place::{check_place, check_series, note_place, note_series, noted_place};
 
@@ -149,11 +152,11 @@ pub struct Stores {
     pub snapshot_events: u64,
     /// What may be missing of accounts that were taken over without the reserve of another folder.
     pub lacking: Vec<ReserveHolder>,
+    /// Owners of an older build, of whose reserve nothing was noted.
+    pub unnoted: Vec<UnnotedOwner>,
     /// The same journals, where they have reserves.
     reserved: Option<ReservedJournals>,
     database: Option<PgServer>,
-    /// Owners of an older build, of whose reserve nothing was noted.
-    pub unnoted: Vec<UnnotedOwner>,
     _claim: Option<Arc<Claim>>,
 }
 
@@ -218,10 +221,10 @@ impl Stores {
             hot: None,
             snapshot_events: SNAPSHOT_EVENTS,
             lacking: Vec::new(),
+            unnoted: Vec::new(),
             reserved: None,
             database: None,
             _claim: None,
-            unnoted: Vec::new(),
         })
     }
 
@@ -273,10 +276,10 @@ impl Stores {
                     None => Arc::new(journals),
                 },
                 lacking,
+                unnoted,
                 reserved,
                 objects: objects.clone(),
                 marks: Marks::in_records(dir.root(), records.clone()),
-                unnoted,
                 records,
                 hot: None,
                 snapshot_events: SNAPSHOT_EVENTS,
@@ -289,11 +292,11 @@ impl Stores {
             put_aside(&server, &*stores.records)?;
             stores = open()?;
         }
+        // Nothing has refused this start: whoever had the database before does not take it again.
+        claim.confirm()?;
         stores._claim = Some(Arc::new(claim));
         Ok(stores)
     }
-        // Nothing has refused this start: whoever had the database before does not take it again.
-        claim.confirm()?;
 
     /// Opens the time series: on the server that is set for them, else where the journals are. An
     /// empty database gets its tables.
