@@ -2,6 +2,7 @@
 was away is neither forgotten nor passed over in silence."""
 
 import json
+import shutil
 
 import grpc
 import pytest
@@ -52,6 +53,13 @@ def test_another_folder_is_refused_and_forced_it_starts_halted(start, postgres, 
                   "nothing was changed", FORCE):
         assert words in text, text
     assert postgres.query(epochs) == before
+    # The same is told before a start, on either folder.
+    env = {"APEX_DATABASE_URL": postgres.url}
+    for data_dir, words in ((second.data_dir, f'{first.data_dir}" may hold a reserve of'),
+                            (first.data_dir, "of account paper are in the data folder alone")):
+        told = cli("doctor", "--json", "--data-dir", data_dir, env=env, check=False)
+        check = next(one for one in told.json if one["name"] == "reserve")
+        assert not check["ok"] and words in check["detail"] and check["fix"], check
 
     forced = start(FORCE, data_dir=second.data_dir).start()
     with forced.grpc() as client:
@@ -76,8 +84,29 @@ def test_another_folder_is_refused_and_forced_it_starts_halted(start, postgres, 
         assert trading.account(client)["trading_state"] == "TRADING_STATE_HALTED"
     third.stop()
     verified = cli("verify", "--json", "--data-dir", third.data_dir,
-                   env={"APEX_DATABASE_URL": postgres.url})
+                   env=env)
     assert verified.json["ok"] is True
+    # Moved away, what was accounted for is asked for no more.
+    for name in ("paper", "=audit"):
+        shutil.move(first.data_dir / "reserve" / name, first.data_dir / f"{name} moved away")
+    first.start()
+    with first.grpc() as client:
+        assert trading.account(client)["trading_state"] == "TRADING_STATE_HALTED"
+
+
+def test_a_reserve_that_was_moved_away_is_asked_for_and_forced_the_account_is_halted(
+        start, postgres):
+    first = start().start()
+    halted_while_away(first, postgres)
+    shutil.move(first.data_dir / "reserve" / ACCOUNT, first.data_dir / "moved away")
+    with pytest.raises(AssertionError, match=f"reserve/{ACCOUNT}, moved away"):
+        first.start()
+    forced = start(FORCE, data_dir=first.data_dir).start()
+    with forced.grpc() as client:
+        assert trading.account(client)["trading_state"] == "TRADING_STATE_HALTED"
+        changes = trading.pages(client, "RiskService", "ListTradingStateChanges", "changes",
+                                {"account_id": ACCOUNT})
+        assert any("moved away" in one["reason"] for one in changes), changes
 
 
 def test_the_folder_with_the_reserve_goes_on_and_an_orderly_end_lets_any_folder(start, postgres):

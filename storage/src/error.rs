@@ -199,12 +199,12 @@ pub enum StorageError {
         found: u64,
     },
     /// A reserve was left from a time when the server was away, and the account was written by
-    /// another owner since. Which of the two is right is for a person to say: look at both, and
-    /// move the reserve's folder away to go on with what the server has.
+    /// another owner since, or its database ends before the reserve. Which of the two is right is for
+    /// a person to say: look at both, and move the reserve's folder away to go on with what the
+    /// server has. What was acknowledged on the reserve is missing then.
     #[error(
-        "the reserve \"{}\" of account {account_id} holds records {first} to {last}, but its \
-         database was written by another owner since and ends at record {server_at}",
-        path.display()
+        "the reserve \"{}\" of account {account_id} holds records {first} to {last}, but {}",
+        path.display(), conflict(*first, *server_at)
     )]
     ReserveConflict {
         /// The reserve's folder.
@@ -349,6 +349,16 @@ pub enum StorageError {
         /// The folder looked in.
         path: PathBuf,
     },
+}
+
+/// Says why a reserve does not go on from where its database ends.
+fn conflict(first: u64, server_at: u64) -> String {
+    if server_at + 1 < first {
+        return format!(
+            "its database ends at record {server_at}, before that: it was brought back to an earlier time"
+        );
+    }
+    format!("its database was written by another owner since and ends at record {server_at}")
 }
 
 /// A data folder that may hold a reserve of an account.

@@ -48,8 +48,8 @@ pub use memory::{MemoryHot, MemoryJournal, MemoryRecords, MemorySeries, MemorySt
 pub use outage::{Lasting, Outage};
 pub use port::hot::{Hot, HotHealth, Signal, Signals, Wakes};
 pub use port::journal::{
-    ChainHash, Class, Closed, ClosingJob, DurableSequence, Head, Journal, JournalError,
-    JournalState, Record, RecordIter, RecordRef, Snapshot, SnapshotIter, Unit,
+    ChainHash, Class, Closed, ClosingJob, CuttingJob, DurableSequence, Head, Journal, JournalError,
+    JournalState, Record, RecordIter, RecordRef, Snapshot, SnapshotIter, SnapshotJob, Unit,
 };
 pub use port::journals::{AUDIT_JOURNAL, Journals};
 pub use port::objects::{ContentHash, ObjectInfo, ObjectKey, Objects};

@@ -44,7 +44,8 @@ pub struct AccountRuntime {
     pub actor: ActorRef<AccountMessage>,
     pub journal: JournalQueue,
     writer: Writer,
-    durable: Arc<AtomicU64>,
+    /// How far the journal is where every start finds it.
+    shared: Arc<AtomicU64>,
     records: Arc<dyn Records>,
 }
 
@@ -131,9 +132,10 @@ fn note_durable(records: &dyn Records, account_id: &AccountId, sequence: u64) {
 
 impl OpenAccount {
     /// Opens the account if it is new, and brings its instruments up to date, durably. One of which
-    /// something may be missing, as `lacks` says, is halted, even where all of it is missing.
+    /// something may be missing, as `lacks` says, is halted, even where all of it is missing; that its
+    /// journal is shorter than it was is a part of that.
     ///
-    /// Errors: [`NodeError`]; `LostEnd` when the journal is shorter than it was.
+    /// Errors: [`NodeError`]; `LostEnd` when the journal is shorter than it was, and nothing says why.
     pub fn prepare(
         mut self,
         opening: &Opening,
@@ -142,13 +144,20 @@ impl OpenAccount {
     ) -> Result<OpenAccount, NodeError> {
         let id = opening.account_id.as_str();
         let (ends_at, durable) = (self.account.sequence(), starts::durable(records, id)?);
-        if ends_at < durable {
-            return Err(NodeError::LostEnd {
-                account_id: opening.account_id.clone(),
-                ends_at,
-                durable,
-            });
-        }
+        let is_short = ends_at < durable;
+        let lacks = match lacks {
+            None if is_short => {
+                return Err(NodeError::LostEnd {
+                    account_id: opening.account_id.clone(),
+                    ends_at,
+                    durable,
+                });
+            }
+            Some(lacks) if is_short => Some(format!(
+                "{lacks}; its journal ends at sequence {ends_at}, but {durable} was durable"
+            )),
+            lacks => lacks,
+        };
         let start = starts::begin(records, id, ends_at)?;
         if let Some(input) = start.input()
             && self.account.is_open()
@@ -173,7 +182,13 @@ impl OpenAccount {
             let instrument = AccountInput::DefineInstrument(Box::new(instrument.clone()));
             self.decide_durably(opening.now, [instrument])?;
         }
-        note_durable(records, &opening.account_id, self.account.sequence());
+        let shared = self.journal.shared_sequence();
+        if is_short {
+            // What is missing is accounted for. An error, since the next start would refuse it else.
+            starts::note_end(records, id, shared)?;
+        } else {
+            note_durable(records, &opening.account_id, shared);
+        }
         Ok(self)
     }
 
@@ -264,12 +279,11 @@ impl OpenAccount {
             }
         }
         let address = Arc::new(OnceLock::new());
-        // All that was read and decided so far is durable.
-        let durable = Arc::new(AtomicU64::new(self.account.sequence()));
+        let shared = Arc::new(AtomicU64::new(self.journal.shared_sequence()));
         let notices = ToAccount {
             account_id: account_id.clone(),
             address: address.clone(),
-            durable: durable.clone(),
+            shared: shared.clone(),
         };
         let writer = Writer::start(self.journal, Box::new(notices)).map_err(NodeError::Thread)?;
         let args = AccountArgs {
@@ -302,7 +316,7 @@ impl OpenAccount {
             actor,
             journal: writer.queue(),
             writer,
-            durable,
+            shared,
             records: around.records,
         })
     }
@@ -339,10 +353,11 @@ impl AccountRuntime {
         let _ = self.actor.drain_and_wait(None).await;
         // Joining waits for the disk, which does not belong on the runtime's threads.
         let account_id = self.handle.account_id().clone();
-        let (writer, durable, records) = (self.writer, self.durable, self.records);
+        let (writer, shared, records) = (self.writer, self.shared, self.records);
         let end = move || {
             writer.stop();
-            let sequence = durable.load(Ordering::Acquire);
+            // Not what is in this folder's reserve alone: a start elsewhere would be held to it.
+            let sequence = shared.load(Ordering::Acquire);
             note_durable(&*records, &account_id, sequence);
         };
         let _ = tokio::task::spawn_blocking(end).await;
@@ -365,7 +380,7 @@ impl apex_broker::Journal for Queue {
 struct ToAccount {
     account_id: AccountId,
     address: Arc<OnceLock<ActorRef<AccountMessage>>>,
-    durable: Arc<AtomicU64>,
+    shared: Arc<AtomicU64>,
 }
 
 impl ToAccount {
@@ -379,8 +394,11 @@ impl ToAccount {
 
 impl Notices for ToAccount {
     fn durable(&self, sequence: u64) {
-        self.durable.store(sequence, Ordering::Release);
         self.cast(AccountMessage::Durable { sequence });
+    }
+
+    fn shared(&self, sequence: u64) {
+        self.shared.store(sequence, Ordering::Release);
     }
 
     fn health(&self, health: JournalHealth) {

@@ -69,6 +69,8 @@ pub fn start(
         note(clock, action, holder.to_string())
     });
     begin.extend(taken_over);
+    let unnoted = stores.unnoted.iter();
+    begin.extend(unnoted.map(|owner| note(clock, "Node/ReserveNotNoted", owner.to_string())));
     let (writer, id) = AuditWriter::start_checked(store, |found| {
         let missing = missing(stores, bucket.as_deref(), known_id, found)?;
         match (missing, anew) {

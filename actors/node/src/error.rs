@@ -148,13 +148,15 @@ pub(crate) fn storage_advice(source: &StorageError) -> Option<&'static str> {
              (--backup) into an empty place",
         ),
         StorageError::ReserveConflict { .. } => Some(
-            "nothing was changed: if the database is right, move that folder away and compare the \
-             account with its venue; else stop the other owner and restore the database",
+            "nothing was changed: if the database is right, move that folder away, and start with \
+             `apextrade up --take-over-without-reserve`, which halts the account, since what was \
+             acknowledged on the reserve is missing: compare it with its venue; else stop the other \
+             owner, or bring the database back to a later time",
         ),
         StorageError::ReserveElsewhere { .. } => Some(
-            "nothing was changed: start on that data folder, which brings its reserve to the database; \
-             if it is lost, and its process has ended, `apextrade up --take-over-without-reserve` \
-             starts here with these accounts halted",
+            "nothing was changed: start on that data folder, which brings its reserve to the database, \
+             or put back what was moved away; if it is lost, and its process has ended, `apextrade up \
+             --take-over-without-reserve` starts here with these accounts halted",
         ),
         StorageError::ReserveOfOther { .. } => Some(
             "nothing was changed: set the database that it belongs to, or move that folder away if \

@@ -148,10 +148,25 @@ pub fn recover_all(base: &Base) -> Result<Vec<Recovered>, NodeError> {
                 account,
             });
         } else {
-            tracing::info!(%account_id, "an account was not made to its end, so there is none");
+            not_made(base, &account_id);
             // The audit says of each that it was passed over.
             base.stores.forget_lacking(&name)?;
         }
     }
     Ok(found)
+}
+
+/// Says that an account has no events. Its maker was answered once they were durable: where that was in
+/// a reserve which this start passes over, the account is missing, not unfinished.
+fn not_made(base: &Base, account_id: &AccountId) {
+    let Some(lacks) = base.stores.lacks(account_id.as_str()) else {
+        tracing::info!(%account_id, "an account was not made to its end, so there is none");
+        return;
+    };
+    let detail = format!(
+        "account {account_id} is not run: it was not made to its end, or its making is in the reserve \
+         that this start was forced to pass over: {lacks}; make it again if it is missed"
+    );
+    tracing::warn!("{detail}");
+    base.note("Node/AccountNotFound", detail);
 }

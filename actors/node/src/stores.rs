@@ -8,7 +8,7 @@ use crate::replay::archive;
 use apex_broker::SNAPSHOT_EVENTS;
 use apex_storage::postgres::{
     Claim, PgJournals, PgRecords, PgSeries, PgServer, ReservedJournals, ServerOptions,
-    migrate_empty,
+    UnnotedOwner, migrate_empty,
 };
 use apex_storage::redis::RedisHot;
 pub use apex_storage::redis::ServerFacts;
@@ -27,8 +27,8 @@ mod journal;
 mod place;
 
 pub use checks::{
-    BucketFacts, check, check_bucket, check_redis, check_series_database, migrate, migrate_series,
-    waiting,
+    BucketFacts, OtherReserves, check, check_bucket, check_redis, check_series_database, migrate,
+    migrate_series, other_reserves, waiting,
 };
 pub use journal::JournalSettings;
 pub(crate) use place::{check_place, check_series, note_place, note_series, noted_place};
@@ -152,6 +152,8 @@ pub struct Stores {
     pub snapshot_events: u64,
     /// What may be missing of accounts that were taken over without the reserve of another folder.
     pub lacking: Vec<ReserveHolder>,
+    /// Owners of an older build, of whose reserve nothing was noted.
+    pub unnoted: Vec<UnnotedOwner>,
     /// The same journals, where they have reserves.
     reserved: Option<ReservedJournals>,
     database: Option<PgServer>,
@@ -219,6 +221,7 @@ impl Stores {
             hot: None,
             snapshot_events: SNAPSHOT_EVENTS,
             lacking: Vec::new(),
+            unnoted: Vec::new(),
             reserved: None,
             database: None,
             _claim: None,
@@ -253,15 +256,19 @@ impl Stores {
         let open = || -> Result<Stores, NodeError> {
             let records: Arc<dyn Records> = Arc::new(PgRecords::new(&server)?);
             let journals = journals_in(&server, bucket.as_ref())?;
-            let (journals, reserved, lacking) = match purpose {
+            let (journals, reserves) = match purpose {
                 Purpose::Live => {
                     let journals = journal::sized(journals, &*records, servers.journal)?;
-                    let (reserved, lacking) = with_reserves(&journals, dir, servers)?;
-                    (journals, Some(reserved), lacking)
+                    let reserves = with_reserves(&journals, dir, servers)?;
+                    (journals, Some(reserves))
                 }
                 // Nothing of a replay moves, and it waits instead: with orders refused it would come
                 // to another end.
-                Purpose::Replay => (journals, None, Vec::new()),
+                Purpose::Replay => (journals, None),
+            };
+            let (reserved, lacking, unnoted) = match reserves {
+                Some(it) => (Some(it.journals), it.lacking, it.unnoted),
+                None => Default::default(),
             };
             Ok(Stores {
                 journals: match reserved.clone() {
@@ -269,6 +276,7 @@ impl Stores {
                     None => Arc::new(journals),
                 },
                 lacking,
+                unnoted,
                 reserved,
                 objects: objects.clone(),
                 marks: Marks::in_records(dir.root(), records.clone()),
@@ -284,6 +292,8 @@ impl Stores {
             put_aside(&server, &*stores.records)?;
             stores = open()?;
         }
+        // Nothing has refused this start: whoever had the database before does not take it again.
+        claim.confirm()?;
         stores._claim = Some(Arc::new(claim));
         Ok(stores)
     }
@@ -341,26 +351,41 @@ impl Stores {
     }
 }
 
-/// Gives journals their reserves in a data folder, and returns what other folders may have of them.
+/// Journals with their reserves in a data folder.
+struct WithReserves {
+    journals: ReservedJournals,
+    lacking: Vec<ReserveHolder>,
+    unnoted: Vec<UnnotedOwner>,
+}
+
+/// Gives journals their reserves in a data folder, and looks what other folders may have of them.
 ///
 /// Errors: `Storage`: `ReserveElsewhere` unless that was asked for.
 fn with_reserves(
     journals: &PgJournals,
     dir: &Arc<DataDir>,
     servers: &ServerSettings,
-) -> Result<(ReservedJournals, Vec<ReserveHolder>), NodeError> {
-    let reserved = ReservedJournals::new(journals.clone(), dir)?;
+) -> Result<WithReserves, NodeError> {
+    let mut reserved = ReservedJournals::new(journals.clone(), dir)?;
     let holders = reserved.elsewhere()?;
-    if holders.is_empty() {
-        return Ok((reserved, holders));
+    if !holders.is_empty() {
+        if !servers.take_over_without_reserve {
+            return Err(StorageError::ReserveElsewhere { holders }.into());
+        }
+        for holder in &holders {
+            tracing::error!(%holder, "taken over without a reserve: what was acknowledged there may be missing");
+        }
+        reserved = reserved.without_others()?;
     }
-    if !servers.take_over_without_reserve {
-        return Err(StorageError::ReserveElsewhere { holders }.into());
+    let unnoted = reserved.unnoted()?;
+    for owner in &unnoted {
+        tracing::warn!(%owner, "nothing tells where a reserve may be: look at `apextrade doctor` there");
     }
-    for holder in &holders {
-        tracing::error!(%holder, "taken over without a reserve: what was acknowledged there may be missing");
-    }
-    Ok((reserved.without_others(), holders))
+    Ok(WithReserves {
+        journals: reserved,
+        lacking: holders,
+        unnoted,
+    })
 }
 
 /// Opens the time series that are recorded, without a node: on the server that is set for them, else

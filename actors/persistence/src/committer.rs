@@ -3,8 +3,8 @@
 use crate::writer::Notices;
 use apex_bus::message::JournalHealth;
 use apex_storage::{
-    Class, Closed, ClosingJob, Journal, JournalError, JournalState, Lasting, Outage, Record,
-    RecordIter, SnapshotIter, Unit,
+    Class, Closed, ClosingJob, CuttingJob, Journal, JournalError, JournalState, Lasting, Outage,
+    Record, RecordIter, SnapshotIter, SnapshotJob, Unit,
 };
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -18,6 +18,42 @@ pub(crate) struct Committer {
     told_away: bool,
     /// Of moving old records away.
     closing_outage: Outage,
+}
+
+/// What became of a snapshot.
+pub(crate) enum Snapshot {
+    Kept,
+    /// It is to be stored beside the commits.
+    Begun(SnapshotJob),
+    None,
+}
+
+/// The work of moving old records.
+pub(crate) struct Closing {
+    job: ClosingJob,
+    cut: Option<CuttingJob>,
+}
+
+/// How far that work came on a thread of its own.
+pub(crate) enum Moved {
+    Nothing,
+    /// It is to be cut off.
+    Stored(Closed),
+    /// Up to this sequence, and it is cut off.
+    Cut(u64),
+}
+
+impl Closing {
+    pub fn run(self) -> Result<Moved, JournalError> {
+        let Some(closed) = (self.job)()? else {
+            return Ok(Moved::Nothing);
+        };
+        let Some(cut) = self.cut else {
+            return Ok(Moved::Stored(closed));
+        };
+        cut(closed)?;
+        Ok(Moved::Cut(closed.sequence()))
+    }
 }
 
 impl Committer {
@@ -95,6 +131,7 @@ impl Committer {
             Ok(durable) => {
                 self.tell_away();
                 self.notices.durable(durable.0);
+                self.notices.shared(self.journal.shared_sequence());
             }
             Err(error) => self.notices.failed(&error),
         }
@@ -110,24 +147,36 @@ impl Committer {
         self.told_away = is_away;
     }
 
-    /// Keeps a snapshot, once all that was decided before it is durable, and returns whether it is
-    /// kept. Without space for that there is none: the next one will do.
-    pub fn snapshot(&mut self, sequence: u64, bytes: &[u8]) -> bool {
+    /// Keeps a snapshot, once all that was decided before it is durable. Without space for that there
+    /// is none: the next one will do.
+    pub fn snapshot(&mut self, sequence: u64, bytes: Vec<u8>) -> Snapshot {
         self.write();
-        match self.journal.snapshot_write(sequence, bytes) {
-            Ok(()) => true,
-            Err(error) if error.must_abort() => self.notices.failed(&error),
+        match self.journal.snapshot_job(sequence, bytes) {
+            Ok(None) => Snapshot::Kept,
+            Ok(Some(job)) => Snapshot::Begun(job),
             Err(error) => {
-                tracing::warn!(sequence, %error, "snapshot not written, going on");
-                false
+                self.not_kept(sequence, &error);
+                Snapshot::None
             }
         }
     }
 
-    /// Returns the work of moving what no start needs any more, if there is some.
-    pub fn closing(&mut self) -> Option<ClosingJob> {
+    /// Takes note of a snapshot that could not be stored.
+    pub fn not_kept(&self, sequence: u64, error: &JournalError) {
+        if error.must_abort() {
+            self.notices.failed(error);
+        }
+        tracing::warn!(sequence, %error, "snapshot not written, going on");
+    }
+
+    /// Returns the work of moving what no start needs any more, if there is some: storing it
+    /// elsewhere, and the cut where that does not need this thread.
+    pub fn closing(&mut self) -> Option<Closing> {
         match self.journal.closing() {
-            Ok(job) => job,
+            Ok(job) => Some(Closing {
+                job: job?,
+                cut: self.journal.cutting(),
+            }),
             Err(error) if error.must_abort() => self.notices.failed(&error),
             Err(error) => {
                 self.stays(&error);
@@ -148,13 +197,11 @@ impl Committer {
     }
 
     /// Leaves what was moved to the store of objects.
-    pub fn cut(&mut self, stored: Result<Option<Closed>, JournalError>) {
-        let cut = stored.and_then(|closed| {
-            let Some(closed) = closed else {
-                return Ok(None);
-            };
-            self.journal.cut(closed)?;
-            Ok(Some(closed.sequence()))
+    pub fn cut(&mut self, moved: Result<Moved, JournalError>) {
+        let cut = moved.and_then(|moved| match moved {
+            Moved::Nothing => Ok(None),
+            Moved::Stored(closed) => self.journal.cut(closed).map(|()| Some(closed.sequence())),
+            Moved::Cut(sequence) => Ok(Some(sequence)),
         });
         match cut {
             Ok(None) => {}
@@ -182,6 +229,7 @@ impl Committer {
         if let Err(error) = self.journal.probe() {
             self.notices.failed(&error);
         }
+        self.notices.shared(self.journal.shared_sequence());
         // The server may be back without a commit, and away again at the next one: that is told anew.
         self.told_away &= matches!(self.journal.state(), JournalState::Away { .. });
     }

@@ -11,7 +11,8 @@
 //!
 //! The note also says how far the journal was durable when it was last written, at the end of a
 //! start and of a run. It lies outside of the journal, so a journal that ends before it has lost its
-//! end, which its own files cannot show: cut at a whole record it reads as a shorter one.
+//! end, which its own files cannot show: cut at a whole record it reads as a shorter one. What is in
+//! the reserve of one data folder alone does not count: a start on another one cannot have it.
 
 use apex_domain::account::AccountInput;
 use apex_domain::risk::TradingState;
@@ -138,8 +139,8 @@ pub fn note_abort(records: &dyn Records, account_id: &str) -> Result<(), Storage
     records.put(TABLE, account_id, &aborted.encode())
 }
 
-/// Notes that the journal is durable up to `sequence`. Call it at the end of a start, with what the
-/// start itself decided, and at the end of a run.
+/// Notes that the journal is durable up to `sequence`, where every start finds it. Call it at the end
+/// of a start, with what the start itself decided, and at the end of a run.
 ///
 /// Errors: those of [`Records::get`] and [`Records::put`]; the note before then stands.
 pub fn note_durable(
@@ -151,6 +152,22 @@ pub fn note_durable(
     let noted = Entry {
         durable: last.durable.max(sequence),
         ..last
+    };
+    records.put(TABLE, account_id, &noted.encode())
+}
+
+/// Notes that the journal ends at `sequence`, also where more was durable before. Call it once what is
+/// missing is accounted for, durably: until then each start is to hear of it.
+///
+/// Errors: those of [`Records::get`] and [`Records::put`]; the next start then hears of it again.
+pub fn note_end(
+    records: &dyn Records,
+    account_id: &str,
+    sequence: u64,
+) -> Result<(), StorageError> {
+    let noted = Entry {
+        durable: sequence,
+        ..last_run(records, account_id)?
     };
     records.put(TABLE, account_id, &noted.encode())
 }
@@ -345,6 +362,9 @@ mod tests {
         begin(&records, "paper", 8).unwrap();
         note_durable(&records, "paper", 8).unwrap();
         assert_eq!(noted(), 9);
+        // Unless what is missing is accounted for.
+        note_end(&records, "paper", 8).unwrap();
+        assert_eq!(noted(), 8);
         forget(&records, "paper").unwrap();
         assert_eq!(noted(), 0);
     }

@@ -11,8 +11,8 @@ use apex_domain::risk::MarketRef;
 use apex_domain::venue::VenueReport;
 use apex_domain::{AccountId, ClientOrderId, Currency, Price, StrategyId, UnixNanos, VenueOrderId};
 use apex_storage::{
-    Class, DurableSequence, Head, Journal, JournalError, JournalState, MemoryJournal, MemoryStore,
-    Record, RecordIter, Snapshot, SnapshotIter, Unit,
+    Class, ClosingJob, DurableSequence, Head, Journal, JournalError, JournalState, MemoryJournal,
+    MemoryStore, Record, RecordIter, Snapshot, SnapshotIter, SnapshotJob, Unit,
 };
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -59,6 +59,8 @@ impl Notices for Listener {
         self.tell(Notice::Durable(sequence));
     }
 
+    fn shared(&self, _: u64) {}
+
     fn health(&self, health: JournalHealth) {
         self.tell(Notice::Health(health));
     }
@@ -103,6 +105,9 @@ struct Watching {
     probes: usize,
     always_batch_full: bool,
     away: bool,
+    /// Snapshots are stored beside the commits, each when the other end says so.
+    stores: Option<Arc<Mutex<Receiver<()>>>>,
+    closings: usize,
     panics: bool,
     /// Tells of a commit that begins, and lets it go on when the other end says so.
     gate: Option<(Sender<()>, Receiver<()>)>,
@@ -128,6 +133,18 @@ impl Watch {
 
     pub fn panics(&self) {
         self.0.lock().unwrap().panics = true;
+    }
+
+    /// From now on each snapshot is stored when the returned sender says so, or fails without it.
+    pub fn slow_snapshots(&self) -> Sender<()> {
+        let (go, goes) = channel();
+        self.0.lock().unwrap().stores = Some(Arc::new(Mutex::new(goes)));
+        go
+    }
+
+    /// How often it was asked for work of moving old records.
+    pub fn closings(&self) -> usize {
+        self.0.lock().unwrap().closings
     }
 
     /// Holds each commit up: it tells the returned receiver, and waits for the returned sender.
@@ -195,6 +212,29 @@ impl Journal for Watched {
 
     fn snapshot_write(&mut self, sequence: u64, bytes: &[u8]) -> Result<(), JournalError> {
         self.journal.snapshot_write(sequence, bytes)
+    }
+
+    fn snapshot_job(
+        &mut self,
+        sequence: u64,
+        bytes: Vec<u8>,
+    ) -> Result<Option<SnapshotJob>, JournalError> {
+        self.snapshot_write(sequence, &bytes)?;
+        let stores = self.watch.0.lock().unwrap().stores.clone();
+        Ok(stores.map(|goes| -> SnapshotJob {
+            Box::new(move || {
+                let goes = goes.lock().unwrap().recv();
+                goes.map_err(|error| JournalError::SnapshotFailed {
+                    path: "paper".into(),
+                    source: Arc::new(std::io::Error::other(error)),
+                })
+            })
+        }))
+    }
+
+    fn closing(&self) -> Result<Option<ClosingJob>, JournalError> {
+        self.watch.0.lock().unwrap().closings += 1;
+        Ok(None)
     }
 
     fn snapshot_latest(&self) -> Result<Option<Snapshot>, JournalError> {

@@ -1,9 +1,9 @@
 //! The journal's writer thread: group commit behind a bounded queue.
 
-use crate::committer::Committer;
+use crate::committer::{Committer, Moved, Snapshot};
 use apex_bus::message::JournalHealth;
 use apex_bus::supervision::{Abort, abort_process};
-use apex_storage::{Closed, Journal, JournalError, Record, RecordIter, SnapshotIter};
+use apex_storage::{Journal, JournalError, Record, RecordIter, SnapshotIter};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
@@ -25,10 +25,17 @@ const BATCH: usize = 4_096;
 /// How often a full disk is looked at again.
 const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 
+/// How long a stop waits for a snapshot that is being stored: as long as for a commit. Without it the
+/// next start folds more records.
+const LAST_SNAPSHOT: Duration = Duration::from_secs(1);
+
 /// What the writer tells. Called on the writer's thread; must not block.
 pub trait Notices: Send {
     /// Everything up to `sequence` is durable.
     fn durable(&self, sequence: u64);
+    /// Every reader of the journal finds what is up to `sequence`: the rest is in this machine's
+    /// reserve alone.
+    fn shared(&self, sequence: u64);
     /// How the journal stands. Told at each change, and again at each probe while it is not
     /// `Ready`, so that a listener that came late hears of it as well.
     fn health(&self, health: JournalHealth);
@@ -142,6 +149,7 @@ impl Writer {
             committer: Committer::new(journal, notices),
             work: work_queue,
             requests: request_queue,
+            storing: None,
             closing: None,
             health: JournalHealth::Ready,
             probe_interval,
@@ -178,8 +186,10 @@ struct Running {
     committer: Committer,
     work: Receiver<Work>,
     requests: Receiver<Request>,
+    /// A snapshot that is being stored on a thread, which says what became of it.
+    storing: Option<(u64, Receiver<Result<(), JournalError>>)>,
     /// What the thread says that stores old records as objects, while there is one.
-    closing: Option<Receiver<Result<Option<Closed>, JournalError>>>,
+    closing: Option<Receiver<Result<Moved, JournalError>>>,
     /// As last told.
     health: JournalHealth,
     probe_interval: Duration,
@@ -201,6 +211,7 @@ impl Running {
             let probed = self.probe_when_due();
             self.committer.write();
             self.tell_health(probed);
+            self.take_stored();
             self.take_closed();
             if self.answer_requests() == Then::Stop {
                 then = Then::Stop;
@@ -249,33 +260,59 @@ impl Running {
     fn take(&mut self, work: Work) {
         match work {
             Work::Unit(records) => self.committer.push(records),
-            Work::Snapshot { sequence, bytes } => {
-                if self.committer.snapshot(sequence, &bytes) {
-                    self.close_old();
-                }
-            }
+            Work::Snapshot { sequence, bytes } => self.snapshot(sequence, bytes),
             Work::Wake => {}
+        }
+    }
+
+    /// Has a snapshot stored. One at a time: while a server takes long for it the next is left out.
+    fn snapshot(&mut self, sequence: u64, bytes: Vec<u8>) {
+        if self.storing.is_some() {
+            tracing::debug!(
+                sequence,
+                "snapshot left out: the one before is being stored"
+            );
+            return;
+        }
+        match self.committer.snapshot(sequence, bytes) {
+            Snapshot::Kept => self.close_old(),
+            Snapshot::Begun(job) => {
+                let outcome = beside("journal-snapshot", job);
+                self.storing = outcome.map(|outcome| (sequence, outcome));
+            }
+            Snapshot::None => {}
+        }
+    }
+
+    /// Nobody wakes the writer for it: there is no hurry.
+    fn take_stored(&mut self) {
+        if let Some((sequence, outcome)) = &self.storing {
+            let stored = match outcome.try_recv() {
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => None,
+                Ok(stored) => Some(stored),
+            };
+            self.stored(*sequence, stored);
+        }
+    }
+
+    /// What became of the snapshot that was being stored; `None` where its thread has panicked.
+    fn stored(&mut self, sequence: u64, stored: Option<Result<(), JournalError>>) {
+        self.storing = None;
+        match stored {
+            Some(Ok(())) => self.close_old(),
+            Some(Err(error)) => self.committer.not_kept(sequence, &error),
+            None => tracing::warn!(sequence, "snapshot not written: its thread has panicked"),
         }
     }
 
     /// Has what the snapshots made needless stored elsewhere, beside everything else. What fails is
     /// tried again at the next snapshot; when the journal ends meanwhile, by the next start.
     fn close_old(&mut self) {
-        if self.closing.is_some() {
-            return;
-        }
-        let Some(job) = self.committer.closing() else {
-            return;
-        };
-        let (told, outcome) = sync_channel(1);
-        let started = std::thread::Builder::new()
-            .name("journal-closing".into())
-            .spawn(move || {
-                let _ = told.send(job());
-            });
-        match started {
-            Ok(_) => self.closing = Some(outcome),
-            Err(error) => tracing::warn!(%error, "old records of the journal stay, going on"),
+        if self.closing.is_none()
+            && let Some(closing) = self.committer.closing()
+        {
+            self.closing = beside("journal-closing", move || closing.run());
         }
     }
 
@@ -285,7 +322,7 @@ impl Running {
             return;
         };
         match outcome.try_recv() {
-            Ok(stored) => self.committer.cut(stored),
+            Ok(moved) => self.committer.cut(moved),
             Err(TryRecvError::Empty) => return,
             Err(TryRecvError::Disconnected) => {
                 tracing::warn!("old records of the journal stay: their thread has panicked");
@@ -345,8 +382,33 @@ impl Running {
             let empty = self.take_waiting();
             self.committer.write();
             if empty || self.committer.waiting() > 0 {
-                return;
+                break;
             }
+        }
+        // What it says does not matter any more, but that it is there at the next start.
+        if let Some((sequence, outcome)) = self.storing.take()
+            && let Ok(Err(error)) = outcome.recv_timeout(LAST_SNAPSHOT)
+        {
+            tracing::warn!(sequence, %error, "snapshot not written");
+        }
+    }
+}
+
+/// Does work on a thread of its own, which says what came of it; `None` where there is no thread.
+fn beside<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<Receiver<T>> {
+    let (told, outcome) = sync_channel(1);
+    let thread = std::thread::Builder::new().name(name.into());
+    let started = thread.spawn(move || {
+        let _ = told.send(work());
+    });
+    match started {
+        Ok(_) => Some(outcome),
+        Err(error) => {
+            tracing::warn!(thread = name, %error, "no thread for the journal, going on without");
+            None
         }
     }
 }

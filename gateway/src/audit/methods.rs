@@ -30,6 +30,8 @@ pub(crate) const SESSION: &str = "StrategyService/Connect";
 const OWN: &[&str] = &[
     "Node/AuditBegunAnew",
     "Node/TookOverWithoutReserve",
+    "Node/ReserveNotNoted",
+    "Node/AccountNotFound",
     "Node/KeyCreated",
     "Node/Started",
     "Node/Stopped",

@@ -6,9 +6,7 @@ use crate::StorageError;
 use crate::disk::{Disk, RealDisk, read_all, replace_file};
 use crate::error::{Damage, Position};
 use std::io;
-use std::path::Path;
-
-const NAME: &str = "folder.id";
+use std::path::{Path, PathBuf};
 
 /// 16 random bytes in hexadecimal digits, and the end of the line.
 const BYTES: usize = 33;
@@ -20,10 +18,10 @@ impl DataDir {
     /// # Errors
     /// `Damaged`: the file `folder.id` is not what was written. `Io`, `Full`.
     pub fn id(&self) -> Result<String, StorageError> {
-        if let Some(id) = read(&**self.disk(), self.root())? {
+        let path = path_in(self.root());
+        if let Some(id) = read(&**self.disk(), &path)? {
             return Ok(id);
         }
-        let path = self.root().join(NAME);
         let id = random().map_err(|e| StorageError::io("make", &path, e))?;
         replace_file(&**self.disk(), &path, format!("{id}\n").as_bytes())
             .map_err(|e| StorageError::io("write", &path, e))?;
@@ -31,20 +29,22 @@ impl DataDir {
     }
 }
 
-/// Returns the id of a data folder that may be in use; `None` where it has none yet, and no reserve
-/// either.
+/// Returns the id of a data folder that another process may use; `None` where none was made yet.
 ///
 /// Errors: `Damaged`, `Io`.
 pub(crate) fn folder_id_of(root: &Path) -> Result<Option<String>, StorageError> {
-    read(&RealDisk, root)
+    read(&RealDisk, &path_in(root))
 }
 
-fn read(disk: &dyn Disk, root: &Path) -> Result<Option<String>, StorageError> {
-    let path = root.join(NAME);
-    let found = match read_all(disk, &path, BYTES as u64 * 2) {
+fn path_in(root: &Path) -> PathBuf {
+    root.join("folder.id")
+}
+
+fn read(disk: &dyn Disk, path: &Path) -> Result<Option<String>, StorageError> {
+    let found = match read_all(disk, path, BYTES as u64 * 2) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(StorageError::io("read", &path, error)),
+        Err(error) => return Err(StorageError::io("read", path, error)),
     };
     let id = String::from_utf8(found).unwrap_or_default();
     let digits = id.trim_end();
@@ -53,7 +53,7 @@ fn read(disk: &dyn Disk, root: &Path) -> Result<Option<String>, StorageError> {
     }
     Err(StorageError::Damaged {
         position: Position {
-            segment: file_name(&path),
+            segment: file_name(path),
             offset: 0,
             sequence: 0,
         },
@@ -82,7 +82,10 @@ mod tests {
         let made = id(&first);
         assert_eq!(made.len(), 32);
         assert_eq!(id(&first), made);
+        assert_eq!(folder_id_of(second.path()).unwrap(), None);
+        assert!(!second.path().join("folder.id").exists());
         assert_ne!(id(&second), made);
+        assert_eq!(folder_id_of(first.path()).unwrap(), Some(made));
     }
 
     #[test]

@@ -166,6 +166,13 @@ impl Closed {
 /// what was stored by then is stored again, or found, by the next one.
 pub type ClosingJob = Box<dyn FnOnce() -> Result<Option<Closed>, JournalError> + Send>;
 
+/// The cut of what such work has stored, for any thread: as [`Journal::cut`], of the same journal.
+pub type CuttingJob = Box<dyn FnOnce(Closed) -> Result<(), JournalError> + Send>;
+
+/// The work of storing a snapshot, for any thread. Its errors are those of [`Journal::snapshot_write`];
+/// given up half-way it leaves the older snapshot.
+pub type SnapshotJob = Box<dyn FnOnce() -> Result<(), JournalError> + Send>;
+
 /// The journal of one account. Blocking: run it on a thread of its own.
 pub trait Journal: Send {
     /// Stages units behind those already staged, all of them or none. Nothing is durable yet.
@@ -197,6 +204,20 @@ pub trait Journal: Send {
     /// - `SnapshotAhead`: `sequence` is not durable yet.
     /// - `SnapshotFailed`, `Full`: the older snapshot stands; try later. Not fatal.
     fn snapshot_write(&mut self, sequence: u64, bytes: &[u8]) -> Result<(), JournalError>;
+
+    /// Begins to store a snapshot: returns the work where it may take longer than commits may wait for
+    /// it, and `None` where it is stored already. One at a time.
+    ///
+    /// # Errors
+    /// As [`Journal::snapshot_write`].
+    fn snapshot_job(
+        &mut self,
+        sequence: u64,
+        bytes: Vec<u8>,
+    ) -> Result<Option<SnapshotJob>, JournalError> {
+        self.snapshot_write(sequence, &bytes)?;
+        Ok(None)
+    }
 
     /// Returns the newest snapshot that is whole. A damaged one is passed over with a warning.
     ///
@@ -233,6 +254,12 @@ pub trait Journal: Send {
     fn cut(&mut self, closed: Closed) -> Result<(), JournalError> {
         let _ = closed;
         Ok(())
+    }
+
+    /// Returns the cut of what a closing job has stored, where it may take longer than commits may wait
+    /// for it; `None` where [`Journal::cut`] is to be called.
+    fn cutting(&self) -> Option<CuttingJob> {
+        None
     }
 
     /// Returns the durable end.

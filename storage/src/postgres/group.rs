@@ -8,6 +8,7 @@
 //! refuses stand alone: these are answered at once, and the others are stored.
 
 use super::server::{Failure, Parameters, PgServer};
+use crate::embedded::Header;
 use crate::port::journal::{ChainHash, Head};
 use crate::{Lasting, Outage, StorageError};
 use std::collections::BTreeSet;
@@ -54,6 +55,30 @@ pub(super) struct Row {
 impl Batch {
     fn bytes(&self) -> usize {
         self.rows.iter().map(|row| row.frame.len()).sum()
+    }
+
+    /// Goes on behind the head where that is the end of one of its rows but for the last. Returns false
+    /// where it is none.
+    fn go_on_behind(&mut self, head: Head) -> bool {
+        let ends_there = |row: &Row| row.last == head.sequence && row.chain() == Some(head.chain);
+        let place = self.rows.iter().position(ends_there);
+        let Some(next) = place.map(|place| place + 1) else {
+            return false;
+        };
+        if next == self.rows.len() {
+            return false;
+        }
+        self.rows.drain(..next);
+        self.before = head;
+        true
+    }
+}
+
+impl Row {
+    /// The link of the chain with it.
+    fn chain(&self) -> Option<ChainHash> {
+        let header = Header::parse(&self.frame).ok();
+        header.map(|header| header.chain)
     }
 }
 
@@ -237,24 +262,50 @@ impl Writer {
         group.sort_by(|one, other| {
             (&one.account_id, one.epoch).cmp(&(&other.account_id, other.epoch))
         });
-        let written = self.write(client, statement, group).await;
-        if let Err(Failure::Trouble(_)) = &written {
-            group.iter_mut().for_each(|batch| batch.in_doubt = true);
-        }
-        let moved = written?;
-        let mut place = 0;
-        group.retain(|batch| {
-            let is_moved = moved.contains(&place);
-            place += 1;
-            if is_moved {
-                answer(batch, Ok(()));
+        // Each time something is answered, or a batch has fewer rows left.
+        while !group.is_empty() {
+            let written = self.write(client, statement, group).await;
+            if let Err(Failure::Trouble(_)) = &written {
+                group.iter_mut().for_each(|batch| batch.in_doubt = true);
             }
-            !is_moved
-        });
-        while let Some(batch) = group.first() {
-            let outcome = self.look_up(client, batch).await?;
-            answer(batch, outcome);
-            group.remove(0);
+            let moved = written?;
+            let mut place = 0;
+            group.retain(|batch| {
+                let is_moved = moved.contains(&place);
+                place += 1;
+                if is_moved {
+                    answer(batch, Ok(()));
+                }
+                !is_moved
+            });
+            self.look_up(client, group).await?;
+        }
+        Ok(())
+    }
+
+    /// Finds out what became of batches that moved nothing, and answers them. One of which an attempt
+    /// before it has stored the first rows stays, with the rest: that attempt was of a shorter batch,
+    /// which was given up without an answer.
+    async fn look_up(&self, client: &Client, group: &mut Vec<Batch>) -> Result<(), StorageError> {
+        let mut place = 0;
+        while let Some(batch) = group.get_mut(place) {
+            let asked = "SELECT epoch, sequence, chain FROM journal_account WHERE account_id = $1";
+            let parameters: Parameters<'_> = &[&batch.account_id];
+            let row = self.server.query_opt(client, asked, parameters).await?;
+            let account = row.map(|row| (row.get(0), row.get(1), row.get::<_, Vec<u8>>(2)));
+            if let Some((epoch, sequence, chain)) = &account
+                && *epoch == batch.epoch
+                && let Some(chain) = chain_of(chain)
+                && batch.go_on_behind(Head {
+                    sequence: *sequence as u64,
+                    chain,
+                })
+            {
+                place += 1;
+                continue;
+            }
+            answer(batch, outcome(batch, account));
+            group.remove(place);
         }
         Ok(())
     }
@@ -301,43 +352,32 @@ impl Writer {
             .and_then(|row| row.get::<_, Option<Vec<i64>>>(0));
         Ok(moved.unwrap_or_default().into_iter().collect())
     }
+}
 
-    /// Finds out what became of a batch that moved nothing: an earlier attempt has stored it, or
-    /// the account has another owner.
-    async fn look_up(
-        &self,
-        client: &Client,
-        batch: &Batch,
-    ) -> Result<Result<(), StorageError>, StorageError> {
-        let asked = "SELECT epoch, sequence, chain FROM journal_account WHERE account_id = $1";
-        let row = self
-            .server
-            .query_opt(client, asked, &[&batch.account_id])
-            .await?;
-        let Some(row) = row else {
-            return Ok(Err(fenced(batch, 0)));
-        };
-        let (epoch, sequence, chain): (i64, i64, Vec<u8>) = (row.get(0), row.get(1), row.get(2));
-        let is_stored = sequence as u64 == batch.after.sequence && chain == batch.after.chain.0;
-        Ok(if epoch != batch.epoch {
-            // Even where it was stored: this owner may not act on it any more.
-            Err(fenced(batch, epoch))
-        } else if is_stored {
-            Ok(())
-        } else {
-            Err(StorageError::Damaged {
-                position: crate::error::Position {
-                    segment: format!("journal_account of {}", batch.account_id),
-                    offset: 0,
-                    sequence: batch.before.sequence,
-                },
-                reason: crate::error::Damage::Sequence {
-                    expected: batch.before.sequence,
-                    found: sequence as u64,
-                },
-            })
-        })
+/// Returns what became of a batch that moved nothing, by the epoch, sequence and chain of its account:
+/// an earlier attempt has stored it, or the account has another owner.
+fn outcome(batch: &Batch, account: Option<(i64, i64, Vec<u8>)>) -> Result<(), StorageError> {
+    let Some((epoch, sequence, chain)) = account else {
+        return Err(fenced(batch, 0));
+    };
+    if epoch != batch.epoch {
+        // Even where it was stored: this owner may not act on it any more.
+        return Err(fenced(batch, epoch));
     }
+    if sequence as u64 == batch.after.sequence && chain == batch.after.chain.0 {
+        return Ok(());
+    }
+    Err(StorageError::Damaged {
+        position: crate::error::Position {
+            segment: format!("journal_account of {}", batch.account_id),
+            offset: 0,
+            sequence: batch.before.sequence,
+        },
+        reason: crate::error::Damage::Sequence {
+            expected: batch.before.sequence,
+            found: sequence as u64,
+        },
+    })
 }
 
 /// One plan for groups of any size, which goes by each account's key: a plan of its own for each

@@ -12,7 +12,7 @@ use super::server::PgServer;
 use super::snapshots;
 use crate::StorageError;
 use crate::embedded::{ClosedSegments, FrameBuilder, check_journal_name};
-use crate::port::journal::{Closed, DurableSequence, Head};
+use crate::port::journal::{Closed, CuttingJob, DurableSequence, Head};
 use crate::port::objects::Objects;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -224,20 +224,8 @@ impl PgJournals {
         &self.server
     }
 
-    /// Removes the rows that a base has passed, beside everything else. Those that stay take space
-    /// and harm nobody: they go with the next cut or start.
     fn remove_rows(&self, account_id: &str, base: Head) {
-        let (on, id, one) = (
-            self.server.clone(),
-            account_id.to_owned(),
-            self.removing.clone(),
-        );
-        self.server.spawn(async move {
-            let _one = one.lock().await;
-            if let Err(error) = base::remove_rows(&on, &id, base).await {
-                tracing::warn!(account_id = id, %error, "moved batches stay for now");
-            }
-        });
+        remove_rows(&self.server, self.removing.clone(), account_id, base);
     }
 
     fn locked(&self, account_id: &str, holder: String) -> StorageError {
@@ -263,6 +251,18 @@ impl PgJournals {
         // up, or will.
         let _ = outcome.recv_timeout(UNLOCKING);
     }
+}
+
+/// Removes the rows that a base has passed, beside everything else. Those that stay take space and harm
+/// nobody: they go with the next cut or start.
+fn remove_rows(server: &PgServer, one: Arc<tokio::sync::Mutex<()>>, account_id: &str, base: Head) {
+    let (on, id) = (server.clone(), account_id.to_owned());
+    server.spawn(async move {
+        let _one = one.lock().await;
+        if let Err(error) = base::remove_rows(&on, &id, base).await {
+            tracing::warn!(account_id = id, %error, "moved batches stay for now");
+        }
+    });
 }
 
 fn lock(open: &Mutex<BTreeSet<String>>) -> MutexGuard<'_, BTreeSet<String>> {
@@ -367,39 +367,35 @@ impl PgJournal {
         self.staged_sequence = head.sequence;
     }
 
-    /// Stores a snapshot; false when another owner has the account.
+    /// Stores a snapshot, as long as it takes. Its errors are for [`snapshots::not_kept`].
     pub(super) fn storing_snapshot(
         &self,
         sequence: u64,
         bytes: &[u8],
-    ) -> impl Future<Output = Result<bool, StorageError>> + Send + 'static {
-        snapshots::store(
+    ) -> impl Future<Output = Result<(), StorageError>> + Send + 'static {
+        let (account_id, epoch) = (self.account_id.clone(), self.epoch);
+        let storing = snapshots::store(
             self.on.server.clone(),
-            self.account_id.clone(),
-            self.epoch,
+            account_id.clone(),
+            epoch,
             sequence,
             bytes.to_vec(),
-        )
+        );
+        async move {
+            if storing.await? {
+                return Ok(());
+            }
+            Err(StorageError::Fenced {
+                account_id,
+                epoch: epoch as u64,
+                found: 0,
+            })
+        }
     }
 
-    /// Returns what came of storing a snapshot.
-    pub(super) fn of_snapshot(
-        &self,
-        outcome: Result<bool, StorageError>,
-    ) -> Result<(), StorageError> {
-        match outcome {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(StorageError::Fenced {
-                account_id: self.account_id.clone(),
-                epoch: self.epoch as u64,
-                found: 0,
-            }),
-            // The one before stands; the next will do.
-            Err(error) => Err(StorageError::SnapshotFailed {
-                path: format!("{}/{}", self.on.server.name(), self.account_id).into(),
-                source: Arc::new(std::io::Error::other(error.to_string())),
-            }),
-        }
+    /// Returns where it is, for people.
+    pub(super) fn place(&self) -> String {
+        format!("{}/{}", self.on.server.name(), self.account_id)
     }
 
     /// Sets the base of the rows behind what was stored as objects.
@@ -414,6 +410,20 @@ impl PgJournal {
     /// Takes note that the base is set: what is in front of it goes, and nobody waits for that.
     pub(super) fn passed(&self, closed: Closed) {
         self.on.remove_rows(&self.account_id, closed.base);
+    }
+
+    /// As [`Journal::cut`], on any thread.
+    ///
+    /// [`Journal::cut`]: crate::Journal::cut
+    pub(super) fn cutting_job(&self) -> CuttingJob {
+        let (server, one) = (self.on.server.clone(), self.on.removing.clone());
+        let (account_id, epoch) = (self.account_id.clone(), self.epoch);
+        Box::new(move |closed| {
+            let (on, id) = (server.clone(), account_id.clone());
+            server.wait(async move { base::set(&on, &id, epoch, closed.base).await })?;
+            remove_rows(&server, one, &account_id, closed.base);
+            Ok(())
+        })
     }
 
     /// Returns true where no earlier owner's reserve was said to be in this one's folder.

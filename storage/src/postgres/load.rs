@@ -126,6 +126,11 @@ impl Load {
                  coalesce(max({column}), 1), max({column}) IS NOT NULL) FROM {table}"
             ))?;
         }
+        // Reserves come back with their data folder, so that no owner's is left out of sight.
+        self.run(
+            "INSERT INTO journal_reserve (account_id, folder_id, folder, epoch) \
+             SELECT account_id, '', '', epoch FROM journal_account",
+        )?;
         self.run("COMMIT")?;
         Ok((Loaded(self.server), self.series))
     }

@@ -12,34 +12,36 @@
 //! intent belongs on the server before it leaves. What was decided in the second before that was
 //! noticed stands in the middle of the chain and goes with it.
 //!
-//! The database says which data folders may hold a reserve (`owners.rs`), and a reserve says of which
-//! database it is (`reserved/place.rs`): neither is left out of sight when the other comes back.
+//! The database says which data folders may hold a reserve (`owners.rs`, `reserved/others.rs`), and a
+//! reserve says of which database it is (`reserved/place.rs`): neither is left out of sight when the
+//! other comes back.
 
 use super::journal::{PgJournal, PgJournals};
 use super::owners::{self, Keeper};
+use super::snapshots;
 use crate::StorageError;
-use crate::embedded::{FrameBuilder, Kept, MAX_FRAME_BYTES, ReserveFile, waiting_in_reserve};
-use crate::error::ReserveHolder;
+use crate::embedded::{FrameBuilder, Kept, MAX_FRAME_BYTES, ReserveFile};
 use crate::port::journal::{
-    Class, Closed, ClosingJob, DurableSequence, Head, Journal, JournalState, RecordIter, RecordRef,
-    Snapshot, SnapshotIter, Unit,
+    Class, Closed, ClosingJob, CuttingJob, DurableSequence, Head, Journal, JournalState,
+    RecordIter, RecordRef, Snapshot, SnapshotIter, SnapshotJob, Unit,
 };
 use crate::port::journals::{AUDIT_JOURNAL, Journals};
 use crate::verify::VerifyReport;
 use crate::{DataDir, Record};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 mod drain;
+mod others;
 mod place;
 #[cfg(test)]
 mod tests;
 
 use drain::{DRAINING, rows};
+pub use others::look_for_reserves;
 
 /// How long a commit waits for the server before it goes into the reserve. A commit takes
 /// milliseconds; one second is what a cancel may wait, and longer than a failover of a connection.
@@ -88,49 +90,6 @@ impl ReservedJournals {
         })
     }
 
-    /// Returns the other data folders that may hold a reserve, by account: an owner has used them
-    /// and has not come to an orderly end with everything on the server.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    pub fn elsewhere(&self) -> Result<Vec<ReserveHolder>, StorageError> {
-        let (on, id) = (
-            self.journals.server().clone(),
-            self.keeper.folder_id.clone(),
-        );
-        let asked = async move { owners::elsewhere(&on, &id).await };
-        self.journals.server().wait(asked)
-    }
-
-    /// Takes accounts over even where another folder may hold a reserve of them. Whoever does that
-    /// halts them first of all, and then calls [`ReservedJournals::forget_elsewhere`].
-    #[must_use]
-    pub fn without_others(mut self) -> ReservedJournals {
-        self.keeper.without_others = true;
-        self
-    }
-
-    /// Forgets the other folders of an account that was taken over without them: what it lacks is
-    /// accounted for, durably.
-    ///
-    /// # Errors
-    /// `Unavailable`; the next start on another folder then asks again.
-    pub fn forget_elsewhere(&self, account_id: &str) -> Result<(), StorageError> {
-        let (on, id) = (self.journals.server().clone(), account_id.to_owned());
-        let folder_id = self.keeper.folder_id.clone();
-        let forgetting = async move { owners::forget_others(&on, &id, &folder_id).await };
-        self.journals.server().wait(forgetting)
-    }
-
-    /// Returns the first and last record that wait in the reserve of each account in a data folder:
-    /// for the server, or for the next start. Takes no lock and changes nothing.
-    ///
-    /// # Errors
-    /// `Damaged`, `NewerVersion`: a reserve cannot be read; `Io`.
-    pub fn waiting(root: &Path) -> Result<BTreeMap<String, (u64, u64)>, StorageError> {
-        waiting_in_reserve(root)
-    }
-
     #[cfg(test)]
     pub(super) fn with_reserve_bytes(mut self, bytes: u64) -> ReservedJournals {
         self.reserve_bytes = bytes;
@@ -143,9 +102,12 @@ impl ReservedJournals {
     /// # Errors
     /// - as [`PgJournals::open`];
     /// - `ReserveElsewhere`: another folder may hold a reserve; nothing was changed;
-    /// - `ReserveConflict`: another owner has written since the reserve was left;
+    /// - `ReserveConflict`: another owner has written since the reserve was left, or the database ends
+    ///   before it;
     /// - `Full` without space for a reserve; `Damaged`, `NewerVersion` of the reserve.
     pub fn open(&self, account_id: &str) -> Result<ReservedJournal, StorageError> {
+        // Before it is said that something may be in it: one that is not there was moved away.
+        place::make(&self.dir, account_id)?;
         let server = self.journals.open_with(account_id, Some(&self.keeper))?;
         let (reserve, left) = ReserveFile::open(&self.dir, account_id, self.reserve_bytes)?;
         let head = server.head();
@@ -171,9 +133,14 @@ impl ReservedJournals {
         };
         if let Some(left) = left {
             let merged = journal.merge(left);
-            if let Err(StorageError::ReserveConflict { .. }) = &merged {
-                // Whoever accounted for this reserve has forgotten it, and stays right.
-                journal.keeps_mark = !journal.server.is_marked_anew();
+            if let Err(StorageError::ReserveConflict {
+                first, server_at, ..
+            }) = &merged
+            {
+                // Whoever accounted for this reserve has forgotten it, and stays right: unless the
+                // database was brought back to before that.
+                let is_older = server_at + 1 < *first;
+                journal.keeps_mark = is_older || !journal.server.is_marked_anew();
             }
             merged?;
             // It is of this database, as its chain shows, whether it said so or not.
@@ -344,6 +311,22 @@ impl ReservedJournal {
         Ok(false)
     }
 
+    /// Checks that a snapshot can be stored on the server.
+    fn check_snapshot(&self, sequence: u64) -> Result<(), StorageError> {
+        self.usable()?;
+        let durable = self.head.sequence;
+        if sequence > durable {
+            return Err(StorageError::SnapshotAhead {
+                snapshot: sequence,
+                durable,
+            });
+        }
+        match self.away_since {
+            Some(_) => Err(snapshots::not_kept(&self.server.place(), self.away())),
+            None => Ok(()),
+        }
+    }
+
     fn away(&self) -> StorageError {
         let server = self.server.server();
         server.unavailable("it is away, and the past is read from it: try again once it is back")
@@ -416,21 +399,30 @@ impl Journal for ReservedJournal {
         Ok(())
     }
 
+    fn cutting(&self) -> Option<CuttingJob> {
+        Some(self.server.cutting_job())
+    }
+
     fn snapshot_write(&mut self, sequence: u64, bytes: &[u8]) -> Result<(), StorageError> {
-        self.usable()?;
-        let durable = self.head.sequence;
-        if sequence > durable {
-            return Err(StorageError::SnapshotAhead {
-                snapshot: sequence,
-                durable,
-            });
-        }
-        if self.away_since.is_some() {
-            return self.server.of_snapshot(Err(self.away()));
-        }
+        self.check_snapshot(sequence)?;
         let storing = self.server.storing_snapshot(sequence, bytes);
-        let outcome = self.server.server().wait_for(PATIENCE, storing);
-        self.server.of_snapshot(outcome)
+        let stored = self.server.server().wait_for(PATIENCE, storing);
+        stored.map_err(|error| snapshots::not_kept(&self.server.place(), error))
+    }
+
+    fn snapshot_job(
+        &mut self,
+        sequence: u64,
+        bytes: Vec<u8>,
+    ) -> Result<Option<SnapshotJob>, StorageError> {
+        self.check_snapshot(sequence)?;
+        // A large state takes longer than a commit may wait behind it.
+        let storing = self.server.storing_snapshot(sequence, &bytes);
+        let (server, place) = (self.server.server().clone(), self.server.place());
+        Ok(Some(Box::new(move || {
+            let stored = server.wait(storing);
+            stored.map_err(|error| snapshots::not_kept(&place, error))
+        })))
     }
 
     fn snapshot_latest(&self) -> Result<Option<Snapshot>, StorageError> {

@@ -3,6 +3,8 @@
 use super::server::{Parameters, PgServer};
 use crate::StorageError;
 use crate::port::journal::{Snapshot, SnapshotIter};
+use std::io;
+use std::sync::Arc;
 use tokio_postgres::Client;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -43,6 +45,18 @@ pub(super) async fn store(
     let parameters: Parameters<'_> = &[&account_id, &sequence, &check_sum, &state, &epoch, &KEPT];
     let row = on.query_one(&client, store, parameters).await?;
     Ok(row.get::<_, i64>(0) == 1)
+}
+
+/// Returns why a snapshot is not kept, for whoever goes on all the same: the one before stands, and the
+/// next will do. Not so where another owner has the account.
+pub(super) fn not_kept(place: &str, error: StorageError) -> StorageError {
+    match error {
+        StorageError::Fenced { .. } => error,
+        error => StorageError::SnapshotFailed {
+            path: place.into(),
+            source: Arc::new(io::Error::other(error.to_string())),
+        },
+    }
 }
 
 /// Returns the newest whole snapshot at or below a sequence.

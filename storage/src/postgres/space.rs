@@ -23,7 +23,24 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct Claim {
     server: PgServer,
     /// Holds the lock; with it the lock goes.
-    _locks: Locks,
+    locks: Locks,
+}
+
+impl Claim {
+    /// Says that this process goes on with the database: a holder before it that has lost its lock
+    /// does not take it again. Until then that one still has it by right: a start that is refused
+    /// has taken nothing from it.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub fn confirm(&self) -> Result<(), StorageError> {
+        let (on, locks) = (self.server.clone(), self.locks.clone());
+        self.server.wait(async move {
+            let claims = count_claim(&on).await?;
+            locks.guard(WHOLE, Guard::Claims(claims)).await;
+            Ok(())
+        })
+    }
 }
 
 impl fmt::Debug for Claim {
@@ -35,7 +52,8 @@ impl fmt::Debug for Claim {
 }
 
 impl PgServer {
-    /// Takes the database, or its space, for this process.
+    /// Takes the database, or its space, for this process, which says by [`Claim::confirm`] that it
+    /// goes on with it.
     ///
     /// # Errors
     /// `Locked` while another process has it; `Setting`, `NewerVersion` of the schema;
@@ -49,8 +67,6 @@ impl PgServer {
             let begun = Instant::now();
             loop {
                 if locks.take(WHOLE).await? {
-                    let claims = count_claim(&on).await?;
-                    locks.guard(WHOLE, Guard::Claims(claims)).await;
                     return Ok(locks);
                 }
                 if begun.elapsed() > ENDING {
@@ -65,7 +81,7 @@ impl PgServer {
         })?;
         Ok(Claim {
             server: self.clone(),
-            _locks: locks,
+            locks,
         })
     }
 
@@ -123,7 +139,7 @@ pub(super) async fn make(server: &PgServer, client: &Client) -> Result<(), Stora
     Ok(())
 }
 
-/// Counts that this process has taken the database, and returns how many have by now.
+/// Counts that this process goes on with the database, and returns how many have by now.
 async fn count_claim(server: &PgServer) -> Result<i64, StorageError> {
     let client = server.shared().await?;
     let count = "UPDATE journal_database SET claims = claims + 1 RETURNING claims";

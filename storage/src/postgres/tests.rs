@@ -267,6 +267,7 @@ fn locks_that_a_lost_connection_took_with_it_are_taken_again() {
     let proxy = Proxy::start(postgres.port()).expect("a proxy starts");
     let server = connect(&through(&proxy, &postgres));
     let claim = server.claim().expect("nobody has it");
+    claim.confirm().expect("it answers");
     let journals = PgJournals::new(&server).expect("the tables are there");
     let first = journals.open("first").expect("it opens");
     let count = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted";
@@ -349,7 +350,8 @@ fn an_idle_owner_that_was_taken_over_does_not_take_its_locks_again() {
     };
     let proxy = Proxy::start(postgres.port()).expect("a proxy starts");
     let cut_off = connect(&through(&proxy, &postgres));
-    let _claim = cut_off.claim().expect("it is free");
+    let claim_of_it = cut_off.claim().expect("it is free");
+    claim_of_it.confirm().expect("it answers");
     let journals = PgJournals::new(&cut_off).expect("the tables are there");
     let _idle = journals.open("paper").expect("it opens");
     proxy.set_refusing(true);
@@ -358,6 +360,7 @@ fn an_idle_owner_that_was_taken_over_does_not_take_its_locks_again() {
     let claim = other
         .claim()
         .expect("it is free once the connection is lost");
+    claim.confirm().expect("it answers");
     let others = PgJournals::new(&other).expect("the tables are there");
     drop((open_once_free(&others), claim));
     // The first is back, and looks after its locks.
@@ -371,4 +374,30 @@ fn an_idle_owner_that_was_taken_over_does_not_take_its_locks_again() {
     }
     other.claim().expect("it is free");
     others.open("paper").expect("it is free");
+}
+
+#[test]
+fn an_owner_takes_its_lock_again_behind_a_start_that_was_refused() {
+    let Some(postgres) = here(Postgres::start()) else {
+        return;
+    };
+    let proxy = Proxy::start(postgres.port()).expect("a proxy starts");
+    let owner = connect(&through(&proxy, &postgres));
+    let claim = owner.claim().expect("it is free");
+    claim.confirm().expect("it answers");
+    proxy.set_refusing(true);
+    proxy.cut();
+    let other = connect(&postgres.url());
+    // Refused by what it finds behind that.
+    drop(other.claim().expect("it is free"));
+    proxy.set_refusing(false);
+    let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted";
+    let begun = Instant::now();
+    while postgres.query("apex", held).expect("it answers") != "1" {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it is not taken");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    let locked = other.claim().expect_err("it is in use");
+    assert!(matches!(locked, StorageError::Locked { .. }), "{locked}");
+    drop(claim);
 }

@@ -5,7 +5,11 @@ use crate::stores::{Purpose, ServerSettings};
 use crate::up::{Base, NodeOptions};
 use crate::verify::verify;
 use apex_domain::matching::SimInstrument;
-use apex_storage::{DataDir, EmbeddedJournals, EmbeddedRecords, Options};
+use apex_storage::verify::VerifyReport;
+use apex_storage::{
+    DataDir, DurableSequence, EmbeddedJournals, EmbeddedRecords, Head, JournalState, Options,
+    RecordIter, RecordRef, Snapshot, StorageError,
+};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -151,8 +155,8 @@ fn a_first_start_that_is_cut_off_anywhere_goes_on_to_the_same_account() {
     }
 }
 
-#[tokio::test]
-async fn a_run_that_stops_notes_how_far_its_journal_is_durable() {
+/// Starts an account, halts it and stops it again. Returns the sequence that it was opened with.
+async fn run_halted(base: &Base) -> u64 {
     struct NoVenue;
     impl VenueSession for NoVenue {
         fn send(
@@ -162,11 +166,6 @@ async fn a_run_that_stops_notes_how_far_its_journal_is_durable() {
             Ok(())
         }
     }
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
-    let clock = Clock::replay();
-    clock.advance(UnixNanos(2_000));
-    let base = Base::open(&NodeOptions::in_folder(root), Purpose::Live, clock).unwrap();
     let account = base.open_account(&opening()).unwrap();
     let opened = account.account.sequence();
     let running = base
@@ -189,13 +188,135 @@ async fn a_run_that_stops_notes_how_far_its_journal_is_durable() {
     };
     running.actor.cast(step).unwrap();
     running.stop().await;
-    let last = verify(root, &ServerSettings::default())
-        .unwrap()
-        .accounts
-        .remove(0)
-        .last_sequence;
+    opened
+}
+
+fn base(root: &Path) -> Base {
+    let clock = Clock::replay();
+    clock.advance(UnixNanos(2_000));
+    Base::open(&NodeOptions::in_folder(root), Purpose::Live, clock).unwrap()
+}
+
+fn last_sequence(root: &Path) -> u64 {
+    let found = verify(root, &ServerSettings::default()).unwrap();
+    found.accounts[0].last_sequence
+}
+
+#[tokio::test]
+async fn a_run_that_stops_notes_how_far_its_journal_is_durable() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let opened = run_halted(&base(root)).await;
+    let last = last_sequence(root);
     assert!(last > opened, "{last} after {opened}");
     assert_eq!(starts::durable_in(root, "paper").unwrap(), last);
+}
+
+/// Journals whose records are in this folder's reserve alone but for the first, as while their server
+/// is away.
+#[derive(Debug)]
+struct InReserve(Arc<dyn Journals>);
+
+struct OneInReserve(Box<dyn Journal>);
+
+impl Journals for InReserve {
+    fn open(&self, account_id: &str) -> Result<Box<dyn Journal>, StorageError> {
+        Ok(Box::new(OneInReserve(self.0.open(account_id)?)))
+    }
+
+    fn accounts(&self) -> Result<Vec<String>, StorageError> {
+        self.0.accounts()
+    }
+
+    fn verify(
+        &self,
+        account_id: &str,
+        each: &mut dyn FnMut(RecordRef<'_>),
+    ) -> Result<VerifyReport, StorageError> {
+        self.0.verify(account_id, each)
+    }
+}
+
+impl Journal for OneInReserve {
+    fn append(&mut self, units: &[Unit]) -> Result<(), JournalError> {
+        self.0.append(units)
+    }
+
+    fn commit(&mut self) -> Result<DurableSequence, JournalError> {
+        self.0.commit()
+    }
+
+    fn read_from(&self, sequence: u64) -> Result<RecordIter, JournalError> {
+        self.0.read_from(sequence)
+    }
+
+    fn snapshot_write(&mut self, sequence: u64, bytes: &[u8]) -> Result<(), JournalError> {
+        self.0.snapshot_write(sequence, bytes)
+    }
+
+    fn snapshot_latest(&self) -> Result<Option<Snapshot>, JournalError> {
+        self.0.snapshot_latest()
+    }
+
+    fn head(&self) -> Head {
+        self.0.head()
+    }
+
+    fn shared_sequence(&self) -> u64 {
+        1
+    }
+
+    fn state(&self) -> JournalState {
+        self.0.state()
+    }
+
+    fn probe(&mut self) -> Result<JournalState, JournalError> {
+        self.0.probe()
+    }
+}
+
+#[tokio::test]
+async fn what_is_in_one_folders_reserve_alone_is_not_noted_as_durable() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let mut base = base(root);
+    base.stores.journals = Arc::new(InReserve(base.stores.journals.clone()));
+    run_halted(&base).await;
+    drop(base);
+    assert!(last_sequence(root) > 1);
+    assert_eq!(starts::durable_in(root, "paper").unwrap(), 1);
+}
+
+#[test]
+fn a_forced_start_is_halted_where_its_journal_ends_before_what_was_durable() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let durable = start(root).unwrap();
+    let mut cut = std::fs::read(segment(root)).unwrap();
+    let last = frames(&cut).pop().unwrap();
+    cut[last..].fill(0);
+    std::fs::write(segment(root), cut).unwrap();
+    let ends_at = opened(root).sequence();
+    assert!(matches!(start(root), Err(NodeError::LostEnd { .. })));
+    let forced = start_lacking(root, "a reserve elsewhere");
+    assert_eq!(forced.trading_state(), TradingState::Halted);
+    // It is accounted for, so that the next start is an ordinary one.
+    start(root).unwrap();
+    assert_eq!(opened(root).trading_state(), TradingState::Halted);
+    let dir = DataDir::open(root).unwrap();
+    let account = recover_account(&journals(&dir), &opening().account_id).unwrap();
+    let mut reasons = Vec::new();
+    let mut each = |recorded: &Recorded| {
+        if let Event::TradingStateChanged { reason, .. } = &recorded.event {
+            reasons.push(reason.clone());
+        }
+    };
+    account.for_each_event(&mut each).unwrap();
+    let reason = format!(
+        "taken over without its reserve: a reserve elsewhere; its journal ends at sequence \
+         {ends_at}, but {durable} was durable"
+    );
+    assert_eq!(reasons, [reason]);
 }
 
 #[test]

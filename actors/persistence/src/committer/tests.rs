@@ -183,7 +183,7 @@ fn what_fits_into_the_reserve_is_durable_although_the_next_does_not() {
 fn a_snapshot_comes_after_what_was_decided_before_it() {
     let mut bench = Bench::new();
     bench.decide(3, 10);
-    bench.committer.snapshot(3, b"state");
+    bench.committer.snapshot(3, b"state".to_vec());
     assert_eq!(bench.durable(), [3]);
     drop(bench.committer);
     let latest = bench
@@ -201,7 +201,7 @@ fn a_snapshot_of_what_has_no_space_is_not_kept() {
     bench.store.set_full(true);
     bench.decide(1, 900 * KB);
     bench.decide(1, 900 * KB);
-    bench.committer.snapshot(2, b"state");
+    bench.committer.snapshot(2, b"state".to_vec());
     assert_eq!(bench.durable(), [1]);
     drop(bench.committer);
     let latest = bench

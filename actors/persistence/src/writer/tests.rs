@@ -265,3 +265,47 @@ fn old_segments_are_moved_behind_snapshots_and_stay_readable() {
     let objects = folder.path().join("objects/data/journals/paper");
     assert!(std::fs::read_dir(objects).unwrap().count() > 0);
 }
+
+#[test]
+fn a_snapshot_that_takes_long_holds_up_no_commit_and_counts_once_it_is_kept() {
+    let running = start(NEVER);
+    let (queue, watch) = (running.writer.queue(), running.watch.clone());
+    let stored = watch.slow_snapshots();
+    let mut last = 0;
+    let mut commit = || {
+        last += 1;
+        queue.append(records(last, 1, 10));
+        wait_for(&running.notices, &Notice::Durable(last));
+        last
+    };
+    let sequence = commit();
+    queue.snapshot(sequence, b"state".to_vec());
+    for _ in 0..3 {
+        let sequence = commit();
+        // One at a time: these are left out.
+        queue.snapshot(sequence, b"state".to_vec());
+    }
+    assert_eq!(watch.closings(), 0, "it is not kept yet");
+    stored.send(()).unwrap();
+    let begun = Instant::now();
+    while watch.closings() == 0 {
+        assert!(begun.elapsed() < PATIENCE, "it does not count as kept");
+        commit();
+    }
+    // One that fails is followed by the next.
+    let sequence = commit();
+    queue.snapshot(sequence, b"state".to_vec());
+    drop(stored);
+    let stored = watch.slow_snapshots();
+    while watch.closings() == 1 {
+        assert!(begun.elapsed() < PATIENCE, "none is stored any more");
+        let sequence = commit();
+        queue.snapshot(sequence, b"state".to_vec());
+        let _ = stored.send(());
+    }
+    // A stop waits for one that is being stored, and not for ever.
+    let sequence = commit();
+    queue.snapshot(sequence, b"state".to_vec());
+    running.writer.stop();
+    assert!(heard(&running.notices).is_empty());
+}

@@ -1,6 +1,7 @@
 //! `apextrade doctor`: what is configured, what answers, what is missing and how to get it.
 
 mod local;
+mod reserve;
 mod servers;
 
 use crate::cli::DoctorArgs;
@@ -8,7 +9,7 @@ use crate::config::Settings;
 use crate::output::table;
 use anyhow::Result;
 use apex_node::NodeError;
-use apex_node::stores::{self, ServerSettings};
+use apex_node::stores::ServerSettings;
 use apex_node::verify::{Verification, verify, verify_here};
 use apex_storage::{AUDIT_JOURNAL, StorageError};
 use serde::Serialize;
@@ -67,7 +68,7 @@ pub fn run(args: &DoctorArgs, settings: &Settings) -> Result<ExitCode> {
             false => journal(&found),
         },
         audit(&found, is_away),
-        reserve(data_dir),
+        reserve::check(data_dir, servers),
         local::token(data_dir),
         local::gateway(&settings.listen),
     ];
@@ -203,18 +204,3 @@ fn audit(found: &Found, is_away: bool) -> Check {
 /// The journals of the accounts are not at fault.
 const AUDIT_FIX: &str = "put the audit of a backup back; the journals of the accounts are not touched \
                          by it";
-
-fn reserve(data_dir: &Path) -> Check {
-    const NAME: &str = "reserve";
-    match stores::waiting(data_dir) {
-        Ok(None) => Check::good(NAME, "nothing waits for a database".to_owned()),
-        Ok(Some(waiting)) => Check::bad(
-            NAME,
-            format!("{waiting} are in the data folder alone and wait for the database"),
-            "start the database server, and `apextrade up` where it does not run: nothing else is \
-             to be done"
-                .to_owned(),
-        ),
-        Err(error) => Check::failed(NAME, &error),
-    }
-}

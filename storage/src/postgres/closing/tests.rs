@@ -541,7 +541,12 @@ fn a_cut_whose_answer_is_lost_is_sound_either_way() {
     whole(&journal);
     grow(&mut journal);
     let more = stored(&journal).expect("there is something");
-    journal.cut(more).expect("it is back");
+    // On another thread, as it is done.
+    let cut = journal.cutting().expect("it needs the server alone");
+    let cut = std::thread::spawn(move || cut(more));
+    cut.join().expect("no panic").expect("it is back");
+    assert_eq!(bench.base(), more.sequence().to_string());
+    bench.until_removed();
     whole(&journal);
 }
 

@@ -46,22 +46,32 @@ type Outcome = blocking::Receiver<Result<(), StorageError>>;
 
 /// The next record of a journal as a batch, and where its answer comes.
 fn batch(journal: &PgJournal, account_id: &str) -> (Batch, Outcome) {
+    batch_of(journal, account_id, 1)
+}
+
+/// As [`batch`], of so many records with a row each.
+fn batch_of(journal: &PgJournal, account_id: &str, records: u64) -> (Batch, Outcome) {
     let before = journal.head();
     let (done, outcome) = blocking::sync_channel(1);
-    let mut staged = FrameBuilder::new();
-    staged.push(&record(before.sequence + 1));
-    let (frame, sequence, chain) = staged.seal(&before.chain);
-    let row = Row {
-        first: before.sequence + 1,
-        last: sequence,
-        frame: frame.to_vec(),
-    };
+    let (mut after, mut rows) = (before, Vec::new());
+    for _ in 0..records {
+        let first = after.sequence + 1;
+        let mut staged = FrameBuilder::new();
+        staged.push(&record(first));
+        let (frame, last, chain) = staged.seal(&after.chain);
+        let frame = frame.to_vec();
+        rows.push(Row { first, last, frame });
+        after = Head {
+            sequence: last,
+            chain,
+        };
+    }
     let batch = Batch {
         account_id: account_id.to_owned(),
         epoch: journal.epoch() as i64,
         before,
-        after: Head { sequence, chain },
-        rows: vec![row],
+        after,
+        rows,
         in_doubt: false,
         done,
     };
@@ -150,6 +160,39 @@ fn a_batch_of_which_an_attempt_is_in_doubt_is_not_said_to_be_refused() {
             .to_string()
             .contains("an earlier attempt has no answer")
     );
+}
+
+#[test]
+fn a_batch_whose_first_rows_an_earlier_one_has_stored_goes_on_behind_them() {
+    let Some(postgres) = here(Postgres::start()) else {
+        return;
+    };
+    let server = connect(&postgres);
+    let journals = PgJournals::new(&server).expect("the tables are there");
+    let open = |id: &str| journals.open(id).expect("it opens");
+    let (first, second) = (open("first"), open("second"));
+    // Both were sent shorter, and given up without an answer.
+    for (journal, id, records) in [(&first, "first", 1), (&second, "second", 2)] {
+        let (stored, outcome) = batch_of(journal, id, records);
+        store(&server, vec![stored]);
+        outcome.recv().expect("an answer").expect("it is stored");
+    }
+    let (longer, of_first) = batch_of(&first, "first", 3);
+    let (same, of_second) = batch_of(&second, "second", 2);
+    store(&server, vec![longer, same]);
+    for outcome in [of_first, of_second] {
+        outcome.recv().expect("an answer").expect("it is stored");
+    }
+    let rows = "SELECT string_agg(account_id || last_sequence, ' ' ORDER BY account_id, last_sequence) \
+                FROM journal_frame";
+    let rows = postgres.query("apex", rows).expect("it answers");
+    assert_eq!(rows, "first1 first2 first3 second1 second2");
+    // Rows of another history are none of its own.
+    let (mut other, outcome) = batch_of(&second, "second", 3);
+    other.rows[1].frame = other.rows[0].frame.clone();
+    store(&server, vec![other]);
+    let damaged = outcome.recv().expect("an answer").expect_err("it differs");
+    assert!(matches!(damaged, StorageError::Damaged { .. }), "{damaged}");
 }
 
 fn unit(sequence: u64) -> [Unit; 1] {

@@ -76,7 +76,7 @@ impl Journal for PgJournal {
             });
         }
         let outcome = self.on.server.wait(self.storing_snapshot(sequence, bytes));
-        self.of_snapshot(outcome)
+        outcome.map_err(|error| snapshots::not_kept(&self.place(), error))
     }
 
     fn snapshot_latest(&self) -> Result<Option<Snapshot>, StorageError> {

@@ -35,7 +35,8 @@ impl ReservedJournal {
                 }
                 match sent.outcome.recv_timeout(wait) {
                     Ok(Ok(())) => self.taken(),
-                    // It is asked again at the next look: the head says what it has.
+                    // It is sent again at the next look, with what came since. Of that the server may
+                    // have the first frames, which are not stored again (`group.rs`).
                     Ok(Err(StorageError::Unavailable { .. }))
                     | Err(RecvTimeoutError::Disconnected) => {
                         self.sent = None;

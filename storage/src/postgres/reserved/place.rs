@@ -2,7 +2,7 @@
 
 use crate::StorageError;
 use crate::disk::{read_all, replace_file};
-use crate::embedded::{DataDir, waiting_in_reserve};
+use crate::embedded::{DataDir, check_journal_name, waiting_in_reserve};
 use crate::error::{Damage, Position};
 use std::io;
 use std::path::Path;
@@ -18,6 +18,21 @@ pub(super) fn folder_name(root: &Path) -> String {
         "" => root.display().to_string(),
         host => format!("{host}:{}", root.display()),
     }
+}
+
+/// Makes the folder of an account's reserve, durably.
+///
+/// Errors: `BadName`, `Full`, `Io`.
+pub(super) fn make(dir: &DataDir, account_id: &str) -> Result<(), StorageError> {
+    check_journal_name(account_id)?;
+    let folder = dir.root().join("reserve").join(account_id);
+    let made = dir.disk().create_folder(&folder);
+    made.map_err(|e| StorageError::io("create folder", &folder, e))
+}
+
+/// Returns whether an account's reserve is where it was made, empty or not.
+pub(super) fn has_reserve(root: &Path, account_id: &str) -> bool {
+    root.join("reserve").join(account_id).is_dir()
 }
 
 /// Notes in a data folder of which database its reserves are from now on. Where an older build has

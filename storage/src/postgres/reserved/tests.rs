@@ -1,8 +1,10 @@
 //! A server that goes away, in each way, and what must hold when it is back.
 
 use super::*;
+use crate::ReserveHolder;
 use crate::postgres::{PgServer, ServerOptions, migrate};
 use crate::testkit::{Postgres, Proxy, here};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -262,6 +264,37 @@ fn a_server_that_may_lose_commits_from_now_on_is_done_without() {
     );
 }
 
+/// An attempt that was carried out without an answer, one that was refused then, and a longer one.
+#[test]
+fn what_a_send_has_stored_that_was_given_up_is_not_sent_again() {
+    let Some(bench) = Bench::new() else {
+        return;
+    };
+    let mut journal = bench.open();
+    for sequence in 1..=3 {
+        commit(&mut journal, sequence);
+    }
+    bench.proxy.swallow_next_answer();
+    bench.proxy.set_refusing(true);
+    commit(&mut journal, 4);
+    assert_eq!((is_away(&journal), bench.proxy.swallowed()), (true, 1));
+    let refused = error_response("P0001", "not now");
+    bench.proxy.answer_instead(Some((&b"AXJF"[..], refused)));
+    bench.proxy.set_refusing(false);
+    let begun = Instant::now();
+    while journal.sent.is_some() {
+        assert!(begun.elapsed() < LIMIT, "{journal:?}");
+        journal.probe().expect("nothing is broken");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    bench.proxy.answer_instead(None);
+    commit(&mut journal, 5);
+    until_ready(&mut journal);
+    commit(&mut journal, 6);
+    drop(journal);
+    bench.holds(6);
+}
+
 /// The disk of a server is filled in a black-box test, where that is permitted; here the wire
 /// answers as such a server does.
 #[test]
@@ -279,10 +312,13 @@ fn a_server_without_disk_space_is_done_without() {
     );
 }
 
-/// ErrorResponse 53100, and ReadyForQuery.
 fn disk_full() -> Vec<u8> {
-    let text = "could not extend file: No space left on device";
-    let fields = format!("SERROR\0VERROR\0C53100\0M{text}\0\0");
+    error_response("53100", "could not extend file: No space left on device")
+}
+
+/// ErrorResponse, and ReadyForQuery.
+fn error_response(code: &str, text: &str) -> Vec<u8> {
+    let fields = format!("SERROR\0VERROR\0C{code}\0M{text}\0\0");
     let mut bytes = vec![b'E'];
     bytes.extend(((fields.len() + 4) as u32).to_be_bytes());
     bytes.extend(fields.as_bytes());
@@ -452,4 +488,5 @@ fn a_reserve_that_is_full_takes_nothing_until_the_server_is_back() {
 }
 
 mod elsewhere;
+mod moved;
 mod slow;

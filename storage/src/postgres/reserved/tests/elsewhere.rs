@@ -70,7 +70,7 @@ fn whoever_takes_over_without_the_reserve_is_the_only_owner_and_may_forget_it() 
     };
     left_away(&mut bench);
     let (_folder, other) = on_another_folder(&bench);
-    let other = other.without_others();
+    let other = other.without_others().expect("it answers");
     let mut journal = other.open("paper").expect("it is forced");
     let mut units = unit(Class::Essential, 2);
     units[0].records[0].payload = b"another decision".to_vec();
@@ -116,7 +116,7 @@ fn a_start_that_is_refused_for_its_reserve_leaves_the_other_folders_asked() {
         assert!(matches!(refused, StorageError::ReserveElsewhere { .. }));
     }
     // Once somebody has accounted for it, the folder does not bring it up again.
-    let other = other.without_others();
+    let other = other.without_others().expect("it answers");
     let journal = other.open("paper").expect("it is forced");
     other.forget_elsewhere("paper").expect("it answers");
     drop(journal);
@@ -133,7 +133,7 @@ fn an_owner_that_was_itself_passed_over_does_not_forget_the_one_behind_it() {
     let first = bench.open();
     let (_folder, second) = on_another_folder(&bench);
     // As one that has the account's lock, since the first has lost it.
-    let keeper = &second.clone().without_others().keeper;
+    let keeper = &second.clone().without_others().expect("it answers").keeper;
     let server = bench.connect(&bench.postgres.url());
     let on = server.clone();
     let (id, keeper) = ("paper".to_owned(), keeper.clone());
