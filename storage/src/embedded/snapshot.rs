@@ -109,7 +109,7 @@ pub(crate) fn newest_first(
     let names = names(&*disk, folder)?.into_iter().rev();
     let account_id = account_id.to_owned();
     Ok(Box::new(names.filter_map(move |name| {
-        read_or_warn(&*disk, name, &account_id)
+        read_or_warn(&*disk, name, &account_id).map(Ok)
     })))
 }
 

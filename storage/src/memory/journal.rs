@@ -228,7 +228,7 @@ impl Journal for MemoryJournal {
         let kept = |account: &mut Account| account.snapshots.clone();
         let kept = self.with(kept).unwrap_or_default().into_iter().rev();
         Ok(Box::new(
-            kept.map(|(sequence, bytes)| Snapshot { sequence, bytes }),
+            kept.map(|(sequence, bytes)| Ok(Snapshot { sequence, bytes })),
         ))
     }
 

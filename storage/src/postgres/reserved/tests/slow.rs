@@ -102,9 +102,12 @@ fn a_server_that_is_away_has_not_said_that_there_is_no_snapshot() {
         return;
     };
     let mut journal = bench.open();
-    commit(&mut journal, 1);
-    journal.snapshot_write(1, b"state").expect("it is kept");
-    assert_eq!(journal.snapshots().expect("it answers").count(), 1);
+    for sequence in [1, 2] {
+        commit(&mut journal, sequence);
+        let written = journal.snapshot_write(sequence, b"state");
+        written.expect("it is kept");
+    }
+    assert_eq!(journal.snapshots().expect("it answers").count(), 2);
     drop(journal);
     let options = ServerOptions {
         give_up: Duration::from_millis(200),
@@ -113,8 +116,17 @@ fn a_server_that_is_away_has_not_said_that_there_is_no_snapshot() {
     let server = PgServer::connect(options).expect("the server answers");
     let journals = PgJournals::new(&server).expect("the tables are there");
     let journal = journals.open("paper").expect("it opens");
+    let mut kept = journal.snapshots().expect("it answers");
+    let newest = kept.next().expect("there are two").expect("it is whole");
+    assert_eq!(newest.sequence, 2);
     bench.proxy.set_refusing(true);
     bench.proxy.cut();
+    let older = kept.next();
+    assert!(
+        matches!(older, Some(Err(StorageError::Unavailable { .. }))),
+        "nor that there is no other one: {older:?}"
+    );
+    assert!(kept.next().is_none(), "an error is the last one");
     let missing = journal.snapshots().map(Iterator::count);
     assert!(
         matches!(missing, Err(StorageError::Unavailable { .. })),
