@@ -354,22 +354,19 @@ impl Journal for EmbeddedJournal {
         let Some(closed) = &self.closed else {
             return Ok(None);
         };
-        let disk = self.dir.disk();
-        let folder = snapshot_folder(self.dir.root(), &self.account_id);
-        // Whether anything can go at all is cheap to say; the snapshots are read for the rest.
+        // Whether anything can go at all is cheap to say. For the rest snapshots are read, which
+        // commits must not wait for.
         let kept = self.options.kept_segments;
         if closing::leaving(&self.segments, u64::MAX, kept) == 0 {
             return Ok(None);
         }
-        let older = snapshot::oldest_of_two(&**disk, &folder, &self.account_id)?;
-        let leaving = older.map_or(0, |older| closing::leaving(&self.segments, older, kept));
-        if leaving == 0 {
-            return Ok(None);
-        }
         let leaving = Leaving {
-            disk: Arc::clone(disk),
+            disk: Arc::clone(self.dir.disk()),
+            account_id: self.account_id.clone(),
+            snapshots: snapshot_folder(self.dir.root(), &self.account_id),
             closed: closed.clone(),
-            segments: self.segments[..leaving].to_vec(),
+            segments: self.segments.clone(),
+            kept,
             base: self.base,
         };
         Ok(Some(leaving.job()))
