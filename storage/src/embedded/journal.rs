@@ -310,10 +310,7 @@ impl Journal for EmbeddedJournal {
             return Ok(());
         }
         self.check_space(added.bytes, added.class)?;
-        for record in units.iter().flat_map(|unit| &unit.records) {
-            self.staged.push(record);
-        }
-        self.staged_sequence = added.sequence;
+        self.staged_sequence = self.staged.stage(units, &added);
         Ok(())
     }
 
@@ -389,13 +386,7 @@ impl Journal for EmbeddedJournal {
 
     fn snapshot_write(&mut self, sequence: u64, bytes: &[u8]) -> Result<(), StorageError> {
         self.usable()?;
-        let durable = self.head.sequence;
-        if sequence > durable {
-            return Err(StorageError::SnapshotAhead {
-                snapshot: sequence,
-                durable,
-            });
-        }
+        self.head.check_snapshot(sequence)?;
         let folder = snapshot_folder(self.dir.root(), &self.account_id);
         snapshot::write(
             &**self.dir.disk(),

@@ -108,6 +108,21 @@ pub struct Head {
     pub chain: ChainHash,
 }
 
+impl Head {
+    /// Checks that a snapshot can be of a sequence: every backend refuses the same.
+    ///
+    /// Errors: `SnapshotAhead`.
+    pub(crate) fn check_snapshot(&self, sequence: u64) -> Result<(), JournalError> {
+        if sequence <= self.sequence {
+            return Ok(());
+        }
+        Err(JournalError::SnapshotAhead {
+            snapshot: sequence,
+            durable: self.sequence,
+        })
+    }
+}
+
 /// Whether there is space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JournalState {

@@ -361,10 +361,7 @@ impl Journal for ReservedJournal {
             return Ok(());
         }
         self.check_space(added.bytes, added.class)?;
-        for record in units.iter().flat_map(|unit| &unit.records) {
-            self.staged.push(record);
-        }
-        self.staged_sequence = added.sequence;
+        self.staged_sequence = self.staged.stage(units, &added);
         Ok(())
     }
 
@@ -419,13 +416,7 @@ impl Journal for ReservedJournal {
 
     fn snapshot_write(&mut self, sequence: u64, bytes: &[u8]) -> Result<(), StorageError> {
         self.usable()?;
-        let durable = self.head.sequence;
-        if sequence > durable {
-            return Err(StorageError::SnapshotAhead {
-                snapshot: sequence,
-                durable,
-            });
-        }
+        self.head.check_snapshot(sequence)?;
         if self.away_since.is_some() {
             return self.server.of_snapshot(Err(self.away()));
         }
