@@ -5,6 +5,7 @@ import csv
 import gzip
 import json
 import subprocess
+import sys
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -340,6 +341,62 @@ def test_a_longer_version_of_a_file_adds_its_new_rows(run, tmp_path):
     rows = exported(run, tmp_path / "out.csv", "--instrument", "DATA.SIM", "--from", "2", "--to",
                     "3")
     assert [row["price"] for row in rows] == ["3"]
+
+
+# Its own memory is small: what a process had before it became another one counts as that one's too.
+MEASURE = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_CPU, (240, 240))
+process = os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:])
+_, status, used = os.wait4(process, 0)
+print(used.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def peak_kilobytes(binary, data_dir, *arguments):
+    """Runs an import to its end, and returns the most memory that it had."""
+    words = [sys.executable, "-c", MEASURE, str(binary), "import", *map(str, arguments),
+             "--data-dir", str(data_dir)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=280,
+                          env=apexlib.environment())
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_memory_does_not_grow_with_a_file(binary, tmp_path, form):
+    peaks = []
+    for rows in (300_000, 900_000):
+        # The newest first and of two instruments in turn: no row stands where it belongs.
+        times = range(rows * 1_000_000, 0, -1_000_000)
+        frame = polars.DataFrame({"ts_ns": times, "price": [n % 977 + 0.25 for n in range(rows)],
+                                  "size": [n % 7 + 1 for n in range(rows)],
+                                  "symbol": ["AB"[n % 2] + ".X" for n in range(rows)]})
+        path = tmp_path / f"{rows}.{form}"
+        if form == "parquet":
+            frame.write_parquet(path, compression="snappy")
+        else:
+            frame.write_csv(path)
+        peaks.append(peak_kilobytes(binary, tmp_path / str(rows), path, "--strict"))
+    assert peaks[1] < 1.2 * peaks[0], peaks
+    query = f"select count(*), max(epoch_ns(ts_event)) from '{tmp_path}/{rows}/archive/data/**/*.parquet'"
+    assert in_duckdb(query) == (900_000, 900_000 * 1_000_000)
+
+
+def test_days_that_interleave_are_stored_as_if_they_were_in_order(run, tmp_path):
+    hour = 3_600_000_000_000
+    lines = [f"{'AB'[n % 2]}.X,{n * hour},{n}.5,1" for n in range(200)]
+    mixed = [lines[n * 77 % 200] for n in range(200)]
+    for name, of in (("ordered", lines), ("mixed", mixed)):
+        path = tmp_path / f"{name}.csv"
+        path.write_text("\n".join(["symbol,ts_ns,price,size", *of]))
+        assert imported(run, path, "--strict", data_dir=name)["stored"] == 200
+    for instrument in ("A.X", "B.X"):
+        ordered, found = (exported(run, tmp_path / "o.csv", "--instrument", instrument, data_dir=name)
+                          for name in ("ordered", "mixed"))
+        assert len(found) == 100 and found == ordered
+    assert imported(run, tmp_path / "mixed.csv", data_dir="ordered")["repeated"] == 200
 
 
 def test_parquet_of_an_export_and_of_others_imports(run, test_data, tmp_path):

@@ -118,6 +118,7 @@ fn snapshot(
         return Ok(None);
     };
     for snapshot in snapshots? {
+        let snapshot = snapshot?;
         if snapshot.sequence <= sequence {
             return Ok(None);
         }

@@ -6,7 +6,8 @@ use apex_domain::event::{DecodeError, Recorded};
 use apex_storage::{Journal, JournalError, Record, Snapshot};
 use thiserror::Error;
 
-/// Why an account could not be rebuilt. None of these is mended by trying again.
+/// Why an account could not be rebuilt. None of these is mended by trying again, but for
+/// `Unavailable` of the journal's server.
 #[derive(Debug, Error)]
 pub enum RecoverError {
     #[error(transparent)]
@@ -35,10 +36,18 @@ pub struct Recovered {
 /// snapshot is a short cut and never the truth, so one that cannot be used is passed over, and
 /// without any all is read.
 ///
-/// Errors: [`RecoverError`].
+/// Errors: [`RecoverError`]. A server that goes away between two snapshots has not said that there
+/// is no other one, and is not asked for all records.
 pub fn recover(journal: &dyn Journal) -> Result<Recovered, RecoverError> {
     // Old records are moved away behind two snapshots, so the records behind the one before are there.
-    let mut account = journal.snapshots()?.find_map(restored).unwrap_or_default();
+    let mut account = None;
+    for snapshot in journal.snapshots()? {
+        account = restored(snapshot?);
+        if account.is_some() {
+            break;
+        }
+    }
+    let mut account = account.unwrap_or_default();
     let mut records = 0;
     for record in journal.read_from(account.sequence() + 1)? {
         fold(&mut account, &record?)?;

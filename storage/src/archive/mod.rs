@@ -31,7 +31,9 @@
 //! them first, part by part; a crash in the middle leaves each part right and whole, and the next
 //! addition goes on.
 //!
-//! **Memory**: some row groups of [`ROW_GROUP_ROWS`], and the rows of one nanosecond.
+//! **Memory**: some row groups of [`ROW_GROUP_ROWS`]; where a nanosecond has rows here and gets others,
+//! what tells those here apart, of at most a million of them. Rows that are not in order of time are
+//! sorted before ([`Sorter`]).
 
 mod add;
 mod bars;
@@ -41,6 +43,7 @@ mod objects_file;
 mod read;
 mod rows;
 mod schema;
+mod sort;
 mod tabular;
 #[cfg(test)]
 mod tests;
@@ -51,7 +54,8 @@ pub use key::{Content, interval_text, parse_interval};
 pub use read::{ParquetRows, file_head};
 pub use rows::ArchiveRow;
 pub use schema::Head;
-pub use tabular::parquet_to_csv;
+pub use sort::{SeriesRow, Sorted, SortedRows, Sorter};
+pub use tabular::ParquetText;
 pub use write::ParquetWriter;
 
 use crate::StorageError;

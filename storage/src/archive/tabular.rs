@@ -8,8 +8,9 @@ use parquet::basic::{LogicalType, TimeUnit};
 use parquet::data_type::Decimal;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
+use parquet::record::reader::RowIter;
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 /// Columns that may tell the time of a row, the first of them first.
@@ -25,46 +26,82 @@ const TIMES: [&str; 9] = [
     "ts_init",
 ];
 
-/// The largest text that is made: as for CSV files.
-const MAX_BYTES: usize = 2 << 30;
+/// Text that is made at a time, some rows more or less.
+const TEXT_BYTES: usize = 64 * 1024;
 
-/// Returns the rows of a file as CSV with a header. The typed time of a row comes as `ts_ns`; lists
-/// and groups are left out. Row `n` is line `n + 1`.
-///
-/// # Errors
-/// `Io` when it cannot be opened; `Parquet` when it is none, or compressed otherwise than with
-/// Snappy; `TooLarge` beyond 2 GiB of text.
-pub fn parquet_to_csv(path: &Path) -> Result<Vec<u8>, StorageError> {
-    let name = path.display().to_string();
-    let file = File::open(path).map_err(|error| StorageError::io("open", path, error))?;
-    let reader = SerializedFileReader::new(file).map_err(|error| failed(&name, error))?;
-    let columns = columns(&reader);
-    let header: Vec<&str> = columns.iter().map(|column| column.title.as_str()).collect();
-    let mut text = header.join(",").into_bytes();
-    text.push(b'\n');
-    for row in reader
-        .get_row_iter(None)
-        .map_err(|error| failed(&name, error))?
-    {
-        let row = row.map_err(|error| failed(&name, advised(error)))?;
-        let fields: Vec<&Field> = row.get_column_iter().map(|(_, field)| field).collect();
-        for (at, column) in columns.iter().enumerate() {
-            if at > 0 {
-                text.push(b',');
-            }
-            if let Some(field) = fields.get(column.at) {
-                write_field(&mut text, field, column.time);
-            }
-        }
-        text.push(b'\n');
-        if text.len() > MAX_BYTES {
-            return Err(StorageError::TooLarge {
-                bytes: text.len(),
-                limit_bytes: MAX_BYTES,
-            });
-        }
+/// The rows of a file as CSV with a header, made as they are read: a page of each column is in memory.
+/// The typed time of a row comes as `ts_ns`; lists and groups are left out. Row `n` is line `n + 1`.
+pub struct ParquetText {
+    name: String,
+    rows: RowIter<'static>,
+    columns: Vec<Column>,
+    text: Vec<u8>,
+    given: usize,
+}
+
+impl std::fmt::Debug for ParquetText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ParquetText({:?})", self.name)
     }
-    Ok(text)
+}
+
+impl ParquetText {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// `Io` when it cannot be opened; `Parquet` when it is none. While reading also when it is
+    /// compressed otherwise than with Snappy.
+    pub fn open(path: &Path) -> Result<ParquetText, StorageError> {
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|error| StorageError::io("open", path, error))?;
+        let reader = SerializedFileReader::new(file).map_err(|error| failed(&name, error))?;
+        let columns = columns(&reader);
+        let header: Vec<&str> = columns.iter().map(|column| column.title.as_str()).collect();
+        let mut text = header.join(",").into_bytes();
+        text.push(b'\n');
+        let rows = reader.into_iter();
+        Ok(ParquetText {
+            name,
+            rows,
+            columns,
+            text,
+            given: 0,
+        })
+    }
+
+    /// Makes the text of the next rows; none at the end.
+    fn fill(&mut self) -> Result<(), StorageError> {
+        self.text.clear();
+        self.given = 0;
+        while self.text.len() < TEXT_BYTES {
+            let Some(row) = self.rows.next() else {
+                break;
+            };
+            let row = row.map_err(|error| failed(&self.name, advised(error)))?;
+            let fields: Vec<&Field> = row.get_column_iter().map(|(_, field)| field).collect();
+            for (at, column) in self.columns.iter().enumerate() {
+                if at > 0 {
+                    self.text.push(b',');
+                }
+                if let Some(field) = fields.get(column.at) {
+                    write_field(&mut self.text, field, column.time);
+                }
+            }
+            self.text.push(b'\n');
+        }
+        Ok(())
+    }
+}
+
+impl Read for ParquetText {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        if self.given == self.text.len() {
+            self.fill().map_err(io::Error::other)?;
+        }
+        let count = (&self.text[self.given..]).read(to)?;
+        self.given += count;
+        Ok(count)
+    }
 }
 
 /// A codec that is not in this build is the one thing that a person can mend.

@@ -182,9 +182,9 @@ impl<'d, 'b, 'a> Tables<'d, 'b, 'a> {
         own: Option<&str>,
     ) -> Result<Slice, StorageError> {
         self.blobs.begin(table.name);
-        // Hexadecimal digits.
+        // Hexadecimal digits. A row without a folder says that none is there; a restore makes its own.
         let select = format!(
-            "SELECT {} FROM {} WHERE folder_id <> '{}' ORDER BY account_id, folder_id",
+            "SELECT {} FROM {} WHERE folder_id NOT IN ('', '{}') ORDER BY account_id, folder_id",
             table.columns,
             table.name,
             own.unwrap_or_default()

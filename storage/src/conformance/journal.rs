@@ -308,7 +308,8 @@ fn snapshots(backend: &dyn JournalBackend) {
     );
     // A backend keeps as many as it likes, and gives them newest first.
     let kept = journal.snapshots().expect("snapshots can be listed");
-    let kept: Vec<_> = kept.collect();
+    let kept: Result<Vec<_>, _> = kept.collect();
+    let kept = kept.expect("they can be read");
     assert_eq!(kept.first(), Some(&newest));
     assert!(kept.is_sorted_by(|one, next| one.sequence > next.sequence));
     for one in kept {

@@ -51,6 +51,8 @@ struct State {
     operations_left: Option<u64>,
     syncs: u64,
     writes: u64,
+    /// Reads of files, and opens of those that were there.
+    reads: u64,
     longest_write: Option<usize>,
 }
 
@@ -103,6 +105,11 @@ impl SimDisk {
     pub fn writes_and_syncs(&self) -> (u64, u64) {
         let state = self.lock();
         (state.writes, state.syncs)
+    }
+
+    /// Returns how often a file was opened that was there, or read.
+    pub fn reads(&self) -> u64 {
+        self.lock().reads
     }
 
     /// Returns a disk with what a crash at this moment leaves, without faults or limit.
@@ -242,6 +249,7 @@ impl Disk for SimDisk {
         let mut state = self.lock();
         if how != Open::Create {
             let id = *state.names.get(path).ok_or(io::ErrorKind::NotFound)?;
+            state.reads += 1;
             return Ok(Box::new(SimFile {
                 disk: self.clone(),
                 path: path.to_owned(),
@@ -342,6 +350,7 @@ impl SimFile {
 
 impl DiskFile for SimFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.disk.lock().reads += 1;
         self.with(|node| {
             let start = (offset as usize).min(node.seen.len());
             let read = buffer.len().min(node.seen.len() - start);

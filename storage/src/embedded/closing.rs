@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::closed::ClosedSegments;
 use super::read::SegmentName;
 use super::scan::scan_closed;
+use super::snapshot;
 use crate::StorageError;
 use crate::disk::{Disk, DiskFile, Open};
 use crate::port::journal::{Closed, ClosingJob, Head};
@@ -19,25 +20,34 @@ use crate::port::journal::{Closed, ClosingJob, Head};
 /// What a journal hands over to be moved.
 pub(crate) struct Leaving {
     pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) account_id: String,
+    /// The folder of its snapshots.
+    pub(crate) snapshots: PathBuf,
     pub(crate) closed: ClosedSegments,
-    /// In order, each whole and followed by another one.
+    /// All of them in order, the one that is written last.
     pub(crate) segments: Vec<SegmentName>,
+    /// How many closed ones stay.
+    pub(crate) kept: usize,
     /// The head before the first of them.
     pub(crate) base: Head,
 }
 
 impl Leaving {
-    /// Returns the work of storing them, for any thread.
+    /// Returns the work of finding out what may go, and of storing it, for any thread.
     pub(crate) fn job(self) -> ClosingJob {
-        Box::new(move || {
-            let mut base = self.base;
-            for name in &self.segments {
-                let (head, used_bytes) = scan_closed(&*self.disk, name, base)?;
-                self.store(name, used_bytes)?;
-                base = head;
-            }
-            Ok(Some(Closed { base }))
-        })
+        Box::new(move || self.run())
+    }
+
+    fn run(&self) -> Result<Option<Closed>, StorageError> {
+        let older = snapshot::oldest_of_two(&*self.disk, &self.snapshots, &self.account_id)?;
+        let count = older.map_or(0, |older| leaving(&self.segments, older, self.kept));
+        let mut base = self.base;
+        for name in &self.segments[..count] {
+            let (head, used_bytes) = scan_closed(&*self.disk, name, base)?;
+            self.store(name, used_bytes)?;
+            base = head;
+        }
+        Ok((count > 0).then_some(Closed { base }))
     }
 
     fn store(&self, name: &SegmentName, used_bytes: u64) -> Result<(), StorageError> {

@@ -153,12 +153,30 @@ fn append(journal: &mut EmbeddedJournal, count: u64) -> Result<u64, JournalError
     journal.commit().map(|durable| durable.0)
 }
 
+/// Keeps a snapshot.
+fn keep(journal: &mut EmbeddedJournal, sequence: u64) {
+    let kept = journal.snapshot_write(sequence, b"state");
+    kept.expect("there is space");
+}
+
+/// Appends batches of two records, with a snapshot behind each so many of them.
+fn grow(journal: &mut EmbeddedJournal, batches: u64, every: u64) {
+    for batch in 1..=batches {
+        let last = append(journal, 2).expect("the disk works");
+        if batch % every == 0 {
+            keep(journal, last);
+        }
+    }
+}
+
 /// Stores old segments and leaves them there; returns whether there were any.
 fn close(journal: &mut EmbeddedJournal) -> Result<bool, JournalError> {
     let Some(job) = journal.closing()? else {
         return Ok(false);
     };
-    let closed = job()?.expect("what there is was looked up before");
+    let Some(closed) = job()? else {
+        return Ok(false);
+    };
     journal.cut(closed)?;
     Ok(true)
 }
@@ -177,14 +195,7 @@ fn all(journal: &EmbeddedJournal, from: u64) -> Vec<u64> {
 fn moved() -> (World, u64) {
     let world = World::new();
     let mut journal = world.open().expect("an empty disk");
-    for batch in 1..=30 {
-        let last = append(&mut journal, 2).expect("the disk works");
-        if batch % 5 == 0 {
-            journal
-                .snapshot_write(last, b"state")
-                .expect("there is space");
-        }
-    }
+    grow(&mut journal, 30, 5);
     assert!(close(&mut journal).expect("the store works"));
     let base = journal.base.sequence;
     assert!((20..=50).contains(&base), "{base}");
@@ -219,14 +230,7 @@ fn what_was_moved_is_read_verified_and_goes_on_as_if_it_had_stayed() {
 fn a_reader_that_began_before_the_move_ends_behind_it() {
     let world = World::new();
     let mut journal = world.open().expect("an empty disk");
-    for batch in 1..=20 {
-        let last = append(&mut journal, 2).expect("the disk works");
-        if batch % 5 == 0 {
-            journal
-                .snapshot_write(last, b"state")
-                .expect("there is space");
-        }
-    }
+    grow(&mut journal, 20, 5);
     let mut records = journal.read_from(1).expect("it can be read");
     let first = records.next().expect("there is one").expect("it is sound");
     let before = world.segments();
@@ -241,37 +245,41 @@ fn a_reader_that_began_before_the_move_ends_behind_it() {
 fn nothing_leaves_that_a_start_may_need() {
     let world = World::new();
     let mut journal = world.open().expect("an empty disk");
-    for _ in 0..20 {
-        append(&mut journal, 2).expect("the disk works");
-    }
+    grow(&mut journal, 20, 21);
     assert!(!close(&mut journal).expect("readable"), "no snapshot");
-    journal
-        .snapshot_write(40, b"state")
-        .expect("there is space");
+    keep(&mut journal, 40);
     assert!(!close(&mut journal).expect("readable"), "one snapshot");
-    for _ in 0..20 {
-        append(&mut journal, 2).expect("the disk works");
-    }
-    journal
-        .snapshot_write(80, b"state")
-        .expect("there is space");
+    grow(&mut journal, 20, 20);
     assert!(close(&mut journal).expect("the store works"));
     assert!(journal.base.sequence <= 40, "by the older of the two");
     assert!(!close(&mut journal).expect("readable"), "once");
 }
 
-#[test]
-fn a_damaged_snapshot_is_none_of_the_two() {
+/// A journal of 80 records with a snapshot at 40 and one at 80.
+fn twice_kept() -> (World, EmbeddedJournal) {
     let world = World::new();
     let mut journal = world.open().expect("an empty disk");
-    for end in [40, 80] {
-        for _ in 0..20 {
-            append(&mut journal, 2).expect("the disk works");
-        }
-        journal
-            .snapshot_write(end, b"state")
-            .expect("there is space");
-    }
+    grow(&mut journal, 40, 20);
+    (world, journal)
+}
+
+#[test]
+fn commits_wait_for_no_file_that_tells_what_may_go() {
+    let (world, mut journal) = twice_kept();
+    let before = world.disk.reads();
+    let job = journal.closing().expect("it can be asked");
+    assert_eq!(world.disk.reads(), before, "only the job reads");
+    let closed = job.expect("something may go")().expect("the store works");
+    assert!(world.disk.reads() > before);
+    journal
+        .cut(closed.expect("the older one covers some"))
+        .expect("it is cut");
+    assert!(journal.base.sequence > 0);
+}
+
+#[test]
+fn a_damaged_snapshot_is_none_of_the_two() {
+    let (world, mut journal) = twice_kept();
     let folder = snapshot_folder(Path::new(ROOT), ACCOUNT);
     for end in [40, 80] {
         let path = folder.join(format!("{end:020}.snap"));
@@ -305,14 +313,7 @@ fn without_the_store_a_journal_goes_on_and_says_what_it_lacks() {
 fn a_store_that_is_down_keeps_everything_here() {
     let world = World::new();
     let mut journal = world.open().expect("an empty disk");
-    for batch in 1..=20 {
-        let last = append(&mut journal, 2).expect("the disk works");
-        if batch % 5 == 0 {
-            journal
-                .snapshot_write(last, b"state")
-                .expect("there is space");
-        }
-    }
+    grow(&mut journal, 20, 5);
     *world.held.is_down.lock().unwrap() = true;
     let before = world.segments();
     close(&mut journal).expect_err("it is down");
@@ -467,14 +468,7 @@ fn a_cut_while_a_journal_is_walked_leaves_no_record_out() {
         let world = World::new();
         let mut journal = world.open().expect("an empty disk");
         for half in 0..2 {
-            for batch in 1..=30 {
-                let last = append(&mut journal, 2).expect("the disk works");
-                if batch % 5 == 0 {
-                    journal
-                        .snapshot_write(last, b"state")
-                        .expect("there is space");
-                }
-            }
+            grow(&mut journal, 30, 5);
             if half == 0 && moved_before {
                 assert!(close(&mut journal).expect("the store works"));
             }

@@ -357,9 +357,7 @@ fn a_damaged_snapshot_is_passed_over_for_the_one_before() {
         );
     }
     let empty = changed(&disk, &newest, Vec::clear);
-    let kept = open(&empty)
-        .and_then(|journal| journal.snapshots())
-        .map(Vec::from_iter);
+    let kept = open(&empty).and_then(|journal| journal.snapshots()?.collect::<Result<Vec<_>, _>>());
     let kept = kept.expect("a damaged snapshot is no error");
     assert_eq!(kept.len(), 1, "only the one that is whole");
     let older = folder.join(format!("{:020}.snap", 4));

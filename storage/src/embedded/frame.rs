@@ -126,6 +126,14 @@ impl FrameBuilder {
         })
     }
 
+    /// Adds the units that were measured, and returns the sequence of the last record.
+    pub(crate) fn stage(&mut self, units: &[Unit], measured: &Measure) -> u64 {
+        for record in units.iter().flat_map(|unit| &unit.records) {
+            self.push(record);
+        }
+        measured.sequence
+    }
+
     /// Adds a record. The caller has checked the sequence and the length.
     pub(crate) fn push(&mut self, record: &Record) {
         if self.records == 0 {

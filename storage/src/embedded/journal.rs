@@ -310,10 +310,7 @@ impl Journal for EmbeddedJournal {
             return Ok(());
         }
         self.check_space(added.bytes, added.class)?;
-        for record in units.iter().flat_map(|unit| &unit.records) {
-            self.staged.push(record);
-        }
-        self.staged_sequence = added.sequence;
+        self.staged_sequence = self.staged.stage(units, &added);
         Ok(())
     }
 
@@ -354,22 +351,19 @@ impl Journal for EmbeddedJournal {
         let Some(closed) = &self.closed else {
             return Ok(None);
         };
-        let disk = self.dir.disk();
-        let folder = snapshot_folder(self.dir.root(), &self.account_id);
-        // Whether anything can go at all is cheap to say; the snapshots are read for the rest.
+        // Whether anything can go at all is cheap to say. For the rest snapshots are read, which
+        // commits must not wait for.
         let kept = self.options.kept_segments;
         if closing::leaving(&self.segments, u64::MAX, kept) == 0 {
             return Ok(None);
         }
-        let older = snapshot::oldest_of_two(&**disk, &folder, &self.account_id)?;
-        let leaving = older.map_or(0, |older| closing::leaving(&self.segments, older, kept));
-        if leaving == 0 {
-            return Ok(None);
-        }
         let leaving = Leaving {
-            disk: Arc::clone(disk),
+            disk: Arc::clone(self.dir.disk()),
+            account_id: self.account_id.clone(),
+            snapshots: snapshot_folder(self.dir.root(), &self.account_id),
             closed: closed.clone(),
-            segments: self.segments[..leaving].to_vec(),
+            segments: self.segments.clone(),
+            kept,
             base: self.base,
         };
         Ok(Some(leaving.job()))
@@ -392,13 +386,7 @@ impl Journal for EmbeddedJournal {
 
     fn snapshot_write(&mut self, sequence: u64, bytes: &[u8]) -> Result<(), StorageError> {
         self.usable()?;
-        let durable = self.head.sequence;
-        if sequence > durable {
-            return Err(StorageError::SnapshotAhead {
-                snapshot: sequence,
-                durable,
-            });
-        }
+        self.head.check_snapshot(sequence)?;
         let folder = snapshot_folder(self.dir.root(), &self.account_id);
         snapshot::write(
             &**self.dir.disk(),

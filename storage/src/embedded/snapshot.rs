@@ -3,6 +3,7 @@
 //! `"AXSN" | version u16 | zero u16 | sequence u64 | length u64 | sha256 | bytes`. The hash covers
 //! account, sequence and bytes, so a snapshot copied to another account or name does not pass.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -109,7 +110,7 @@ pub(crate) fn newest_first(
     let names = names(&*disk, folder)?.into_iter().rev();
     let account_id = account_id.to_owned();
     Ok(Box::new(names.filter_map(move |name| {
-        read_or_warn(&*disk, name, &account_id)
+        read_or_warn(&*disk, name, &account_id).map(Ok)
     })))
 }
 
@@ -119,7 +120,9 @@ fn read_or_warn(
     account_id: &str,
 ) -> Option<Snapshot> {
     match read(disk, &path, account_id, sequence) {
-        Ok(bytes) => Some(Snapshot { sequence, bytes }),
+        Ok(Some(bytes)) => Some(Snapshot { sequence, bytes }),
+        // Newer ones were written since it was listed, and it was the oldest.
+        Ok(None) => None,
         Err(reason) => {
             tracing::warn!(snapshot = %path.display(), reason, "snapshot passed over");
             None
@@ -141,8 +144,18 @@ fn names(disk: &dyn Disk, folder: &Path) -> Result<Vec<(u64, PathBuf)>, StorageE
     Ok(names)
 }
 
-fn read(disk: &dyn Disk, path: &Path, account_id: &str, sequence: u64) -> Result<Vec<u8>, String> {
-    let mut content = read_all(disk, path, MAX_BYTES).map_err(|error| error.to_string())?;
+/// Returns the state of a snapshot; `None` when it is gone.
+fn read(
+    disk: &dyn Disk,
+    path: &Path,
+    account_id: &str,
+    sequence: u64,
+) -> Result<Option<Vec<u8>>, String> {
+    let mut content = match read_all(disk, path, MAX_BYTES) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
     if content.len() < HEADER_BYTES || content[..4] != MAGIC || content[6..8] != [0; 2] {
         return Err("not a snapshot".into());
     }
@@ -158,5 +171,34 @@ fn read(disk: &dyn Disk, path: &Path, account_id: &str, sequence: u64) -> Result
     if content[24..] != content_hash(account_id, sequence, &bytes) {
         return Err("content hash does not match".into());
     }
-    Ok(bytes)
+    Ok(Some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::SimDisk;
+
+    #[test]
+    fn one_that_is_pruned_between_listing_and_reading_is_no_damage() {
+        let (disk, folder) = (SimDisk::new(), Path::new("snapshots"));
+        for sequence in [4, 8] {
+            write(&disk, folder, "paper", sequence, b"state").expect("there is space");
+        }
+        let listed = names(&disk, folder).expect("it can be listed");
+        let kept = newest_first(Arc::new(disk.clone()), folder, "paper").expect("as well");
+        write(&disk, folder, "paper", 12, b"state").expect("there is space");
+        // What is damaged says why, and is warned of.
+        let (sequence, path) = &listed[0];
+        assert_eq!(read(&disk, path, "paper", *sequence), Ok(None));
+        let kept: Result<Vec<_>, _> = kept.collect();
+        let kept: Vec<u64> = kept
+            .expect("no error")
+            .iter()
+            .map(|one| one.sequence)
+            .collect();
+        assert_eq!(kept, [8]);
+        disk.set_content(path, b"x".to_vec());
+        assert!(read(&disk, path, "paper", *sequence).is_err());
+    }
 }

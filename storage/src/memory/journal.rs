@@ -153,10 +153,7 @@ impl Journal for MemoryJournal {
             .staged
             .measure(units, self.staged_sequence, MAX_FRAME_BYTES)?;
         self.check_space(added.bytes, added.class)?;
-        for record in units.iter().flat_map(|unit| &unit.records) {
-            self.staged.push(record);
-        }
-        self.staged_sequence = added.sequence;
+        self.staged_sequence = self.staged.stage(units, &added);
         Ok(())
     }
 
@@ -200,13 +197,7 @@ impl Journal for MemoryJournal {
 
     fn snapshot_write(&mut self, sequence: u64, bytes: &[u8]) -> Result<(), StorageError> {
         self.usable()?;
-        let durable = self.head.sequence;
-        if sequence > durable {
-            return Err(StorageError::SnapshotAhead {
-                snapshot: sequence,
-                durable,
-            });
-        }
+        self.head.check_snapshot(sequence)?;
         self.with(|account| account.snapshots.insert(sequence, bytes.to_vec()));
         Ok(())
     }
@@ -228,7 +219,7 @@ impl Journal for MemoryJournal {
         let kept = |account: &mut Account| account.snapshots.clone();
         let kept = self.with(kept).unwrap_or_default().into_iter().rev();
         Ok(Box::new(
-            kept.map(|(sequence, bytes)| Snapshot { sequence, bytes }),
+            kept.map(|(sequence, bytes)| Ok(Snapshot { sequence, bytes })),
         ))
     }
 

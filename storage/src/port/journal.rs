@@ -108,6 +108,21 @@ pub struct Head {
     pub chain: ChainHash,
 }
 
+impl Head {
+    /// Checks that a snapshot can be of a sequence: every backend refuses the same.
+    ///
+    /// Errors: `SnapshotAhead`.
+    pub(crate) fn check_snapshot(&self, sequence: u64) -> Result<(), JournalError> {
+        if sequence <= self.sequence {
+            return Ok(());
+        }
+        Err(JournalError::SnapshotAhead {
+            snapshot: sequence,
+            durable: self.sequence,
+        })
+    }
+}
+
 /// Whether there is space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JournalState {
@@ -144,8 +159,12 @@ pub struct Snapshot {
 pub type RecordIter = Box<dyn Iterator<Item = Result<Record, JournalError>> + Send>;
 
 /// The snapshots that are kept, newest first. Each is read when it is asked for, so that it can be
-/// done on another thread; one that is damaged or gone by then is passed over with a warning.
-pub type SnapshotIter = Box<dyn Iterator<Item = Snapshot> + Send>;
+/// done on another thread. One that is damaged is passed over with a warning, one that was pruned by
+/// then without.
+///
+/// An item that is an error is the last one: a server that went away has not said that there is no
+/// other snapshot.
+pub type SnapshotIter = Box<dyn Iterator<Item = Result<Snapshot, JournalError>> + Send>;
 
 /// Old parts of a journal that were stored as objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,9 +249,10 @@ pub trait Journal: Send {
     /// A backend that cannot put off the reading gives the newest one alone, read at once.
     ///
     /// # Errors
-    /// Only such as `must_abort`.
+    /// Here or as an item: `Unavailable`, when a server does not answer; try later. Else only such
+    /// as `must_abort`.
     fn snapshots(&self) -> Result<SnapshotIter, JournalError> {
-        Ok(Box::new(self.snapshot_latest()?.into_iter()))
+        Ok(Box::new(self.snapshot_latest()?.into_iter().map(Ok)))
     }
 
     /// Returns the work of moving what no start needs any more to the store of objects; `None`

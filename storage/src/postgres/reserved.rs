@@ -314,13 +314,7 @@ impl ReservedJournal {
     /// Checks that a snapshot can be stored on the server.
     fn check_snapshot(&self, sequence: u64) -> Result<(), StorageError> {
         self.usable()?;
-        let durable = self.head.sequence;
-        if sequence > durable {
-            return Err(StorageError::SnapshotAhead {
-                snapshot: sequence,
-                durable,
-            });
-        }
+        self.head.check_snapshot(sequence)?;
         match self.away_since {
             Some(_) => Err(snapshots::not_kept(&self.server.place(), self.away())),
             None => Ok(()),
@@ -343,10 +337,7 @@ impl Journal for ReservedJournal {
             return Ok(());
         }
         self.check_space(added.bytes, added.class)?;
-        for record in units.iter().flat_map(|unit| &unit.records) {
-            self.staged.push(record);
-        }
-        self.staged_sequence = added.sequence;
+        self.staged_sequence = self.staged.stage(units, &added);
         Ok(())
     }
 

@@ -104,26 +104,21 @@ pub(super) async fn newest_on(
 
 /// Returns the whole snapshots at or below a sequence, each but the newest read when it is asked for.
 ///
-/// Errors: `Unavailable`: a server that does not answer has not said that there are none.
+/// Errors, here or as an item: `Unavailable`: a server that does not answer has not said that there
+/// are none, or no others.
 pub(super) fn newest_first(
     server: PgServer,
     account_id: String,
     at_most: u64,
 ) -> Result<SnapshotIter, StorageError> {
+    let below = |found: &Option<Snapshot>| found.as_ref()?.sequence.checked_sub(1);
     let newest_of_all = newest(&server, &account_id, at_most)?;
-    let mut at_most = newest_of_all
-        .as_ref()
-        .and_then(|found| found.sequence.checked_sub(1));
+    let mut at_most = below(&newest_of_all);
     let others = std::iter::from_fn(move || {
-        let found = newest(&server, &account_id, at_most?).unwrap_or_else(|error| {
-            // A snapshot is a short cut and never the truth: without it all is read.
-            tracing::warn!(account_id, %error, "snapshots cannot be read");
-            None
-        });
-        at_most = found
-            .as_ref()
-            .and_then(|found| found.sequence.checked_sub(1));
-        found
+        let found = newest(&server, &account_id, at_most?);
+        // Nothing follows an error.
+        at_most = found.as_ref().ok().and_then(below);
+        found.transpose()
     });
-    Ok(Box::new(newest_of_all.into_iter().chain(others)))
+    Ok(Box::new(newest_of_all.into_iter().map(Ok).chain(others)))
 }

@@ -1,6 +1,9 @@
 use super::*;
 use crate::testing::{Scripted, append};
 use apex_domain::event::SCHEMA;
+use apex_storage::{
+    DurableSequence, Head, JournalState, MemoryJournal, RecordIter, SnapshotIter, Unit,
+};
 
 #[test]
 fn an_account_is_rebuilt_from_its_first_record() {
@@ -152,4 +155,72 @@ fn a_newest_snapshot_that_cannot_be_read_gives_way_to_the_one_before_it() {
         assert_eq!(recovered.account, scripted.account);
         assert_eq!(recovered.records, last - older, "no more than since then");
     }
+}
+
+/// A journal whose server goes away behind its newest snapshot.
+struct GoesAway(MemoryJournal);
+
+impl Journal for GoesAway {
+    fn append(&mut self, units: &[Unit]) -> Result<(), JournalError> {
+        self.0.append(units)
+    }
+
+    fn commit(&mut self) -> Result<DurableSequence, JournalError> {
+        self.0.commit()
+    }
+
+    fn read_from(&self, sequence: u64) -> Result<RecordIter, JournalError> {
+        self.0.read_from(sequence)
+    }
+
+    fn snapshot_write(&mut self, sequence: u64, bytes: &[u8]) -> Result<(), JournalError> {
+        self.0.snapshot_write(sequence, bytes)
+    }
+
+    fn snapshot_latest(&self) -> Result<Option<Snapshot>, JournalError> {
+        self.0.snapshot_latest()
+    }
+
+    fn snapshots(&self) -> Result<SnapshotIter, JournalError> {
+        let newest = self.0.snapshot_latest()?.into_iter().map(Ok);
+        let away = JournalError::Unavailable {
+            server: "a server".to_owned(),
+            detail: "it went away".to_owned(),
+            variable: "APEX_DATABASE_URL",
+        };
+        Ok(Box::new(newest.chain([Err(away)])))
+    }
+
+    fn head(&self) -> Head {
+        self.0.head()
+    }
+
+    fn state(&self) -> JournalState {
+        self.0.state()
+    }
+
+    fn probe(&mut self) -> Result<JournalState, JournalError> {
+        self.0.probe()
+    }
+}
+
+#[test]
+fn a_server_that_goes_away_between_snapshots_is_told_and_all_is_not_read() {
+    let scripted = Scripted::with_orders(5);
+    let last = scripted.events.len() as u64;
+    let mut journal = scripted.journal();
+    journal.snapshot_write(last, b"x").unwrap();
+    let refused = recover(&GoesAway(journal)).unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            RecoverError::Journal(JournalError::Unavailable { .. })
+        ),
+        "{refused}"
+    );
+    // The newest one is enough where it can be used.
+    let mut journal = scripted.journal();
+    let state = scripted.account.snapshot();
+    journal.snapshot_write(last, &state).unwrap();
+    assert_eq!(recover(&GoesAway(journal)).unwrap().records, 0);
 }

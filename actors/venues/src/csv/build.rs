@@ -2,16 +2,19 @@
 
 use super::header::{CsvKind, Layout};
 use super::infer::{self, Shape, Shapes};
+use super::lines::Fingerprint;
 use super::row::{Fields, Row, RowError};
-use super::{BadRows, DoubtfulRows, Loaded, doubt};
+use super::rows::Summary;
+use super::{BadRows, DoubtfulRows, doubt};
 use apex_domain::market::{Bar, BarSpec, Level, MarketEvent, Quote, Trade};
 use apex_domain::{InstrumentId, Price, Quantity, UnixNanos};
 
 /// Makes events of rows, with the shapes of the instruments known.
-pub struct Builder<'a> {
-    layout: &'a Layout,
+pub struct Builder {
+    layout: Layout,
     pub shapes: Shapes,
-    pub events: Vec<MarketEvent>,
+    /// How many were made.
+    pub events: u64,
     pub bad_rows: BadRows,
     doubtful: DoubtfulRows,
     oddities: Oddities,
@@ -28,11 +31,11 @@ struct Oddities {
     denoised: u64,
 }
 
-impl<'a> Builder<'a> {
-    pub fn new(layout: &'a Layout, shapes: Shapes) -> Builder<'a> {
+impl Builder {
+    pub fn new(layout: Layout, shapes: Shapes) -> Builder {
         Builder {
             layout,
-            events: Vec::with_capacity(shapes.rows()),
+            events: 0,
             shapes,
             bad_rows: BadRows::default(),
             doubtful: DoubtfulRows::default(),
@@ -40,21 +43,23 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Takes one line behind the header, by its number. A row of another instrument is passed over.
+    /// Makes the event of one line behind the header, by its number; `None` for a row of another
+    /// instrument.
     ///
     /// Errors: [`RowError`]; the row made no event.
-    pub fn take(&mut self, number: u64, line: &[u8]) -> Result<(), RowError> {
-        let fields = Fields::cut(line, self.layout)?;
-        let Some(shape) = self.shapes.of(self.layout, &fields)? else {
-            return Ok(());
+    pub fn take(&mut self, number: u64, line: &[u8]) -> Result<Option<MarketEvent>, RowError> {
+        let layout = &self.layout;
+        let fields = Fields::cut(line, layout)?;
+        let Some(shape) = self.shapes.of(layout, &fields)? else {
+            return Ok(None);
         };
-        let row = fields.row(self.layout)?;
-        let event = event(self.layout, &row, shape)?;
+        let row = fields.row(layout)?;
+        let event = event(layout, &row, shape)?;
         // They fit: the event has them too, or only counts on them.
         let prices = row
             .prices
             .map(|price| price.and_then(|price| price.at(shape.price_decimals).ok()));
-        if let Some(doubt) = doubt::of(self.layout, &row, &prices, shape) {
+        if let Some(doubt) = doubt::of(layout, &row, &prices, shape) {
             self.doubtful.add(number, doubt);
         }
         if row.ts < shape.last_ts {
@@ -75,28 +80,19 @@ impl<'a> Builder<'a> {
             }
             _ => {}
         }
-        self.events.push(event);
-        Ok(())
+        self.events += 1;
+        Ok(Some(event))
     }
 
-    pub fn finish(mut self) -> Loaded {
-        // Stable: rows of one time keep the order of the file.
-        if !self.events.is_sorted_by_key(MarketEvent::ts_init) {
-            self.events.sort_by_key(MarketEvent::ts_init);
-        }
-        let has_sizes = !self.layout.quantities.is_empty();
+    pub fn finish(self, fingerprint: Fingerprint) -> Summary {
         let warnings = self.warnings();
-        Loaded {
-            kind: self.layout.kind,
-            assumptions: infer::assumptions(self.layout, &self.shapes),
-            instruments: self.shapes.into_instruments(),
-            events: self.events,
+        Summary {
+            assumptions: infer::assumptions(&self.layout, &self.shapes),
             bad_rows: self.bad_rows,
             doubtful: self.doubtful,
-            has_sizes,
-            names_instruments: self.layout.symbol.is_some(),
-            inferred: true,
+            has_sizes: !self.layout.quantities.is_empty(),
             warnings,
+            fingerprint,
         }
     }
 

@@ -21,6 +21,10 @@ const MAX_QUANTITY: i64 = 100_000_000_000_000_000;
 /// above the noise. Without a cap one `0.00999999999999801` would set the increment for all.
 const NOISY_SIZE_DECIMALS: u8 = 8;
 
+/// The most instruments of one file, each of which stays in memory: some 20 MB of them, and several
+/// times the listed shares of the world's largest exchange. A column of garbage as symbols ends here.
+pub const MAX_INSTRUMENTS: usize = 65_536;
+
 /// What was learned about one instrument, and its running state while events are made.
 #[derive(Debug)]
 pub struct Shape {
@@ -29,7 +33,7 @@ pub struct Shape {
     pub quantity_decimals: u8,
     /// Some size carried the noise of binary floats, so no size is exact.
     pub noisy_sizes: bool,
-    pub rows: usize,
+    pub rows: u64,
     pub last_ts: UnixNanos,
     /// The newest bid and ask of a tick file.
     pub sides: [Option<Level>; 2],
@@ -40,7 +44,11 @@ pub struct Shape {
 pub struct Shapes {
     by_symbol: BTreeMap<Vec<u8>, Slot>,
     shapes: Vec<Shape>,
+    /// The place of each instrument among them: several symbols may mean the same one.
+    by_id: BTreeMap<InstrumentId, usize>,
     wanted: Option<InstrumentId>,
+    /// There are more instruments than may be.
+    is_full: bool,
     /// The symbol of the last row and its slot: rows of a symbol mostly follow each other.
     last: (Vec<u8>, Slot),
 }
@@ -75,7 +83,9 @@ impl Selection {
         let mut shapes = Shapes {
             by_symbol: BTreeMap::new(),
             shapes: Vec::new(),
+            by_id: BTreeMap::new(),
             wanted,
+            is_full: false,
             last: (Vec::new(), Slot::Invalid),
         };
         if layout.symbol.is_none() {
@@ -100,6 +110,11 @@ impl Selection {
         };
         let Ok(row) = fields.row(layout) else { return };
         shape.widen(&row);
+    }
+
+    /// Returns true when the file has more instruments than [`MAX_INSTRUMENTS`].
+    pub fn is_full(&self) -> bool {
+        self.shapes.is_full
     }
 
     pub fn into_shapes(mut self) -> Shapes {
@@ -184,7 +199,13 @@ impl Shapes {
         let slot = match id {
             None => Slot::Invalid,
             Some(id) if self.wanted.as_ref().is_some_and(|wanted| *wanted != id) => Slot::Other,
+            Some(id) if self.by_id.contains_key(&id) => Slot::Shape(self.by_id[&id]),
+            Some(_) if self.shapes.len() == MAX_INSTRUMENTS => {
+                self.is_full = true;
+                Slot::Invalid
+            }
             Some(instrument_id) => {
+                self.by_id.insert(instrument_id.clone(), self.shapes.len());
                 self.shapes.push(Shape {
                     instrument_id,
                     price_decimals: 0,
@@ -197,14 +218,15 @@ impl Shapes {
                 Slot::Shape(self.shapes.len() - 1)
             }
         };
-        // An unreadable symbol is not kept: garbage must not grow the table.
-        if slot != Slot::Invalid {
+        // An unreadable symbol is not kept: garbage must not grow the table. Nor may those that nobody
+        // wants, the first of which are for a message, or many symbols of one instrument.
+        if slot != Slot::Invalid && self.by_symbol.len() < 2 * MAX_INSTRUMENTS {
             self.by_symbol.insert(symbol.to_vec(), slot);
         }
         slot
     }
 
-    pub fn rows(&self) -> usize {
+    pub fn rows(&self) -> u64 {
         self.shapes.iter().map(|shape| shape.rows).sum()
     }
 
@@ -228,7 +250,7 @@ impl Shapes {
         symbols.join(" ")
     }
 
-    pub fn into_instruments(self) -> Vec<Instrument> {
+    pub fn instruments(&self) -> Vec<Instrument> {
         let mut instruments: Vec<_> = self
             .shapes
             .iter()

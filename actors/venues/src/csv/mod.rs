@@ -10,7 +10,8 @@
 //!   prices only count for the increment.
 //! - A quote without a size has the quantity zero, which means unknown; see [`Loaded::has_sizes`].
 //! - In a tick file a quote row with `0,0` for a side leaves that side as it was.
-//! - Events come in order of time; rows of the same time keep the order of the file.
+//! - Events come in order of time; rows of the same time keep the order of the file. [`CsvRows`]
+//!   gives them in the order of the file.
 //! - Rows that cannot be read are counted, the first of them kept with line and reason. Rows that
 //!   contradict themselves (high under low, bid above ask) are real: they load, with a warning, and
 //!   a caller who wants none of them finds them in [`Loaded::doubtful`].
@@ -24,19 +25,21 @@ mod doubt;
 mod happenings;
 mod header;
 mod infer;
+mod lines;
 mod row;
+mod rows;
 mod time;
 
 pub use doubt::RowDoubt;
 pub use happenings::{HappeningsError, read_corporate_actions, read_funding};
 pub use header::CsvKind;
+pub use lines::{Fingerprint, Opener};
 pub use row::RowError;
+pub use rows::{CsvFile, CsvRows, Summary};
 
 use crate::input;
 use apex_domain::market::MarketEvent;
 use apex_domain::{Instrument, InstrumentId};
-use build::Builder;
-use infer::Selection;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -44,8 +47,8 @@ use thiserror::Error;
 /// How many bad rows are kept with their reason. Enough to see a pattern; the rest is counted.
 pub const BAD_ROWS_KEPT: usize = 100;
 
-/// The largest file that is loaded, in bytes after inflating. All rows are held in memory, since
-/// the increments are only known after the last row; a longer history belongs in the store.
+/// The largest file that is loaded, in bytes after inflating: all of it is held in memory. A longer
+/// history is imported row by row.
 const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
 /// What a caller may choose.
@@ -85,6 +88,18 @@ pub enum CsvError {
         path: PathBuf,
         wanted: InstrumentId,
         known: String,
+    },
+    #[error(
+        "{path:?} changed while it was read, and nothing of it was used: try again once nobody writes it"
+    )]
+    Changed { path: PathBuf },
+    #[error(
+        "{path:?} names more than {limit} instruments up to line {line}: split it, or choose one of them"
+    )]
+    TooManyInstruments {
+        path: PathBuf,
+        line: u64,
+        limit: usize,
     },
     #[error("{path:?} has a header but no row")]
     NoRows { path: PathBuf },
@@ -144,7 +159,7 @@ impl DoubtfulRows {
 /// A loaded file.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// One for each instrument that has a row, by id.
+    /// One for each instrument that has a row that reads well, by id.
     pub instruments: Vec<Instrument>,
     pub kind: CsvKind,
     /// One for each good row, by time.
@@ -164,7 +179,7 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
-/// Loads CSV files.
+/// Loads CSV files into memory: for whoever needs all rows at once. [`CsvFile`] gives them one by one.
 #[derive(Debug)]
 pub struct CsvSource;
 
@@ -181,8 +196,7 @@ impl CsvSource {
         let reader = input::open(path).map_err(failed)?;
         let cut_off = match reader.take(MAX_BYTES + 1).read_to_end(&mut bytes) {
             Ok(_) => false,
-            // A gzip file that was cut still holds good rows before the cut.
-            Err(error) if is_damage(&error) && !bytes.is_empty() => true,
+            Err(error) if lines::is_damage(&error) && !bytes.is_empty() => true,
             Err(error) => return Err(failed(error)),
         };
         if bytes.len() as u64 > MAX_BYTES {
@@ -192,37 +206,15 @@ impl CsvSource {
         }
         parse(path, &bytes, cut_off, options)
     }
+}
 
-    /// Loads what is at hand as the text of a file, whose path is for messages.
-    ///
-    /// Errors: as [`CsvSource::open`].
-    pub fn from_text(path: &Path, text: &[u8], options: &CsvOptions) -> Result<Loaded, CsvError> {
-        parse(path, text, false, options)
+/// The end of a text that was cut off.
+struct CutOff;
+
+impl Read for CutOff {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::UnexpectedEof.into())
     }
-}
-
-fn is_damage(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
-    )
-}
-
-/// Walks over the lines with their numbers, counted from 1.
-fn lines(bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
-    let mut start = 0;
-    let mut number = 0;
-    std::iter::from_fn(move || {
-        if start >= bytes.len() {
-            return None;
-        }
-        let rest = &bytes[start..];
-        let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-        start += end + 1;
-        number += 1;
-        let line = &rest[..end];
-        Some((number, line.strip_suffix(b"\r").unwrap_or(line)))
-    })
 }
 
 fn parse(
@@ -231,57 +223,38 @@ fn parse(
     cut_off: bool,
     options: &CsvOptions,
 ) -> Result<Loaded, CsvError> {
-    let path_buf = || path.to_owned();
-    let (_, first) = lines(bytes)
-        .next()
-        .ok_or_else(|| CsvError::Empty { path: path_buf() })?;
-    let layout = header::recognise(first).ok_or_else(|| CsvError::Header {
-        path: path_buf(),
-        found: String::from_utf8_lossy(&first[..first.len().min(80)]).into_owned(),
-    })?;
-    // What follows the last whole line of a cut file may read as a row, but with half a number.
-    let bytes = if cut_off {
-        &bytes[..memchr::memrchr(b'\n', bytes).map_or(0, |at| at + 1)]
-    } else {
-        bytes
+    let open = || -> io::Result<Box<dyn Read + '_>> {
+        Ok(match cut_off {
+            true => Box::new(bytes.chain(CutOff)),
+            false => Box::new(bytes),
+        })
     };
-    let mut selection = Selection::new(&layout, options.instrument.as_deref())?;
-    let mut rows = 0;
-    for (_, line) in lines(bytes).skip(1).filter(|(_, line)| !line.is_empty()) {
-        rows += 1;
-        selection.learn(&layout, line);
+    let file = CsvFile::look(path, Box::new(open), options, &mut || ())?;
+    let (kind, names_instruments) = (file.kind(), file.names_instruments());
+    let instruments = file.instruments();
+    // Of a file in memory, so it fits.
+    let mut events = Vec::with_capacity(file.row_count() as usize);
+    let mut rows = file.read()?;
+    for event in &mut rows {
+        events.push(event?);
     }
-    let mut builder = Builder::new(&layout, selection.into_shapes());
-    let mut last_line = 1;
-    for (number, line) in lines(bytes).skip(1).filter(|(_, line)| !line.is_empty()) {
-        last_line = number;
-        if let Err(reason) = builder.take(number, line) {
-            builder.bad_rows.add(number, reason);
-        }
+    let summary = rows.finish()?;
+    // Stable: rows of one time keep the order of the file.
+    if !events.is_sorted_by_key(MarketEvent::ts_init) {
+        events.sort_by_key(MarketEvent::ts_init);
     }
-    if cut_off {
-        builder.bad_rows.add(last_line + 1, RowError::CutOff);
-    }
-    if rows == 0 {
-        return Err(CsvError::NoRows { path: path_buf() });
-    }
-    if builder.events.is_empty() {
-        if let Some(bad) = builder.bad_rows.first.first()
-            && !builder.shapes.misses_the_wanted()
-        {
-            return Err(CsvError::NoValidRow {
-                path: path_buf(),
-                line: bad.line,
-                reason: bad.reason.clone(),
-            });
-        }
-        return Err(CsvError::NotInFile {
-            path: path_buf(),
-            wanted: builder.shapes.wanted(),
-            known: builder.shapes.known(),
-        });
-    }
-    Ok(builder.finish())
+    Ok(Loaded {
+        instruments,
+        kind,
+        events,
+        bad_rows: summary.bad_rows,
+        doubtful: summary.doubtful,
+        has_sizes: summary.has_sizes,
+        names_instruments,
+        inferred: true,
+        assumptions: summary.assumptions,
+        warnings: summary.warnings,
+    })
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@ use apex_domain::market::Side;
 use apex_domain::number::{MAX_DECIMALS, NumberError};
 use thiserror::Error;
 
+/// The longest line that is read: far above a row of ours, and what is in memory of a text.
+pub const MAX_LINE_BYTES: usize = 1 << 20;
+
 /// Why a row was left out. The text names the column by its number, counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RowError {
@@ -29,6 +32,8 @@ pub enum RowError {
     TradeId { column: usize },
     #[error("the compressed file ends in the middle of this line")]
     CutOff,
+    #[error("has more than {MAX_LINE_BYTES} bytes")]
+    TooLong,
 }
 
 /// The values of a row, not yet at the decimals of an instrument.

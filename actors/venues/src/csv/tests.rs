@@ -262,6 +262,97 @@ fn a_compressed_file_that_is_cut_keeps_its_whole_rows() {
     );
 }
 
+/// Walks over a text that is another one each time.
+fn walked(texts: &[&str]) -> Result<(u64, Summary), CsvError> {
+    let times = std::cell::Cell::new(0);
+    let open = || -> io::Result<Box<dyn Read + '_>> {
+        let text = texts[times.replace(times.get() + 1)];
+        Ok(Box::new(text.as_bytes()))
+    };
+    let options = CsvOptions::default();
+    let path = Path::new("made-up.csv");
+    let file = CsvFile::look(path, Box::new(open), &options, &mut || ())?;
+    let mut rows = file.read()?;
+    let mut count = 0;
+    for row in &mut rows {
+        row?;
+        count += 1;
+    }
+    rows.finish().map(|summary| (count, summary))
+}
+
+#[test]
+fn a_file_that_changes_between_the_walks_is_refused() {
+    let text = "ts_ns,price,size\n1,1.5,1\n2,2.5,1\n";
+    let (count, summary) = walked(&[text, text]).unwrap();
+    assert_eq!(count, 2);
+    assert_eq!(summary.fingerprint.bytes, text.len() as u64);
+    let changes = [
+        "ts_ns,price,size\n1,1.5,1\n2,2.5,1\n3,1,1\n",
+        "ts_ns,price,size\n1,1.5,1\n2,3.5,1\n",
+        "ts_ns,price,size\n1,1.5,1\n",
+        "ts_ns,size,price\n1,1.5,1\n2,2.5,1\n",
+        "symbol,ts_ns,price,size\nA,1,1.5,1\n",
+    ];
+    for changed in changes {
+        let error = walked(&[text, changed]).unwrap_err();
+        assert!(matches!(error, CsvError::Changed { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_column_of_garbage_as_symbols_does_not_fill_the_memory() {
+    let mut text = String::from("symbol,ts_ns,price,size\n");
+    for at in 0..infer::MAX_INSTRUMENTS {
+        text.push_str(&format!("S{at},1,1,1\n"));
+    }
+    assert_eq!(
+        load(&text).unwrap().instruments.len(),
+        infer::MAX_INSTRUMENTS
+    );
+    text.push_str("S7,2,1,1\nONE-MORE,2,1,1\n");
+    let error = load(&text).unwrap_err();
+    let line = infer::MAX_INSTRUMENTS as u64 + 3;
+    assert!(
+        matches!(error, CsvError::TooManyInstruments { line: at, .. } if at == line),
+        "{error}"
+    );
+    let one = load_one(&text, Some("ONE-MORE")).unwrap();
+    assert_eq!((one.instruments.len(), one.events.len()), (1, 1));
+}
+
+#[test]
+fn two_symbols_of_one_instrument_are_one_instrument() {
+    let text = "symbol,ts_ns,price,size\nA,1,1.5,1\nA.SIM,2,1.25,1\nA,3,2,1\n";
+    let loaded = load(text).unwrap();
+    assert_eq!(loaded.instruments.len(), 1);
+    assert_eq!(loaded.instruments[0].price_decimals, 2);
+    let price = |event: &MarketEvent| match event {
+        MarketEvent::Trade(trade) => trade.price.0,
+        other => panic!("{other:?}"),
+    };
+    let prices: Vec<_> = loaded.events.iter().map(price).collect();
+    assert_eq!(prices, [150, 125, 200]);
+    // Those that nobody wants do not keep the wanted one out of the table.
+    let mut text = String::from("symbol,ts_ns,price,size\n");
+    for at in 0..2 * infer::MAX_INSTRUMENTS {
+        text.push_str(&format!("S{at},1,1,1\n"));
+    }
+    text.push_str("A,1,1,1\nB,1,1,1\nA,2,1,1\nB,1,1,1\nA,3,1,1\n");
+    let one = load_one(&text, Some("A")).unwrap();
+    assert_eq!((one.instruments.len(), one.events.len()), (1, 3));
+}
+
+#[test]
+fn a_line_without_end_is_a_bad_row() {
+    let long = "x".repeat(row::MAX_LINE_BYTES + 1);
+    let loaded = load(&format!("ts_ns,price,size\n1,1,1\n{long}\n2,1,1\n")).unwrap();
+    assert_eq!(loaded.events.len(), 2);
+    let bad = &loaded.bad_rows.first[0];
+    assert_eq!((bad.line, &bad.reason), (3, &RowError::TooLong));
+    assert!(matches!(load(&long), Err(CsvError::Header { .. })));
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(header in 0_usize..4, body in proptest::collection::vec(any::<u8>(), 0..300)) {

@@ -17,10 +17,7 @@ impl Journal for PgJournal {
         let added = self
             .staged
             .measure(units, self.staged_sequence, MAX_FRAME_BYTES)?;
-        for record in units.iter().flat_map(|unit| &unit.records) {
-            self.staged.push(record);
-        }
-        self.staged_sequence = added.sequence;
+        self.staged_sequence = self.staged.stage(units, &added);
         Ok(())
     }
 
@@ -68,13 +65,7 @@ impl Journal for PgJournal {
 
     fn snapshot_write(&mut self, sequence: u64, bytes: &[u8]) -> Result<(), StorageError> {
         self.usable()?;
-        let durable = self.head.sequence;
-        if sequence > durable {
-            return Err(StorageError::SnapshotAhead {
-                snapshot: sequence,
-                durable,
-            });
-        }
+        self.head.check_snapshot(sequence)?;
         let outcome = self.on.server.wait(self.storing_snapshot(sequence, bytes));
         outcome.map_err(|error| snapshots::not_kept(&self.place(), error))
     }

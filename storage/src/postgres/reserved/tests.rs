@@ -128,10 +128,18 @@ fn is_away(journal: &ReservedJournal) -> bool {
 
 /// Looks until the server has everything.
 fn until_ready(journal: &mut ReservedJournal) {
+    look_until_ready(Duration::from_millis(10), || journal.probe());
+}
+
+/// As [`until_ready`], by looks of the caller's, and with a pause between them.
+fn look_until_ready(pause: Duration, mut look: impl FnMut() -> Result<JournalState, StorageError>) {
     let begun = Instant::now();
-    while journal.probe().expect("nothing is broken") != JournalState::Ready {
-        assert!(begun.elapsed() < LIMIT, "{journal:?}");
-        std::thread::park_timeout(Duration::from_millis(10));
+    while look().expect("nothing is broken") != JournalState::Ready {
+        assert!(
+            begun.elapsed() < LIMIT,
+            "the server is not found to be back"
+        );
+        std::thread::park_timeout(pause);
     }
 }
 

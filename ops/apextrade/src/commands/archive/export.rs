@@ -1,6 +1,6 @@
 //! `apextrade export`.
 
-use super::progress::Progress;
+use super::progress::{Phase, Progress};
 use super::text::{TextRow, write_line};
 use crate::cli::{ArchiveFormat, ArchiveKind, ExportArgs};
 use crate::config::Settings;
@@ -219,7 +219,7 @@ impl Job<'_> {
 
     fn write_to<R: TextRow>(&self, part: &Path, rows: Rows<R>) -> Result<u64> {
         let mut file = BufWriter::with_capacity(256 * 1024, File::create(part)?);
-        let mut progress = Progress::new(&self.out.display().to_string(), 0);
+        let mut progress = Progress::new(&self.out.display().to_string(), Phase::Write, 0);
         let rows = rows.inspect(|_| progress.step());
         let (file, count) = match self.format {
             ArchiveFormat::Parquet => {

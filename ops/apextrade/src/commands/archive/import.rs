@@ -1,13 +1,17 @@
 //! `apextrade import`.
 
-use super::progress::Progress;
-use super::report::{ContentReport, End, FileReport, Report, first_rows};
-use super::source::{Batch, Choice, Source, load};
+use super::progress::{Phase, Progress};
+use super::report::{ContentReport, End, FileReport, Report};
+use super::source::{Choice, Mark, Purpose, Series, Source, Stored, load};
 use crate::cli::ImportArgs;
 use crate::config::Settings;
-use anyhow::{Result, bail};
-use apex_storage::archive::{Added, Archive, ArchiveRow, Content, Head, ParquetRows};
+use anyhow::{Result, anyhow, bail};
+use apex_storage::StorageError;
+use apex_storage::archive::{
+    Added, Archive, ArchiveRow, Content, ParquetRows, SeriesRow, SortedRows,
+};
 use apex_storage::port::series::{BarRow, QuoteRow, TradeRow};
+use std::iter::Peekable;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -19,8 +23,9 @@ pub fn run(args: &ImportArgs, settings: &Settings) -> Result<ExitCode> {
         interval_ns: args.interval,
     };
     let mut report = Report::default();
+    let mut marks = Vec::new();
     if args.preview || args.strict {
-        report = look(args, &choice)?;
+        (report, marks) = look(args, &choice);
         let flaw = flaw(&report, args.strict);
         if args.preview || flaw.is_some() {
             if !args.preview {
@@ -34,9 +39,13 @@ pub fn run(args: &ImportArgs, settings: &Settings) -> Result<ExitCode> {
     }
     let data_dir = args.data.data_dir.as_ref().unwrap_or(&settings.data_dir);
     let opened = super::open(data_dir)?;
-    for path in &args.files {
-        // One file in memory at a time.
-        let file = match load(path, &choice) {
+    for (at, path) in args.files.iter().enumerate() {
+        let file = match load(path, &choice, Purpose::Store(&opened.folder)) {
+            // Of what was not checked nothing is stored.
+            Ok(source) if marks.get(at).is_some_and(|mark| *mark != source.mark) => {
+                let error = anyhow!("it changed since it was checked: import it again");
+                FileReport::failed(path, &error)
+            }
             Ok(source) => import(&opened.archive, path, &source, &choice),
             Err(error) => FileReport::failed(path, &error),
         };
@@ -50,22 +59,27 @@ pub fn run(args: &ImportArgs, settings: &Settings) -> Result<ExitCode> {
     }
 }
 
-/// Looks through all files, and shows each in a preview.
-fn look(args: &ImportArgs, choice: &Choice<'_>) -> Result<Report> {
+/// Looks through all files, and shows each in a preview. Returns what those that can be imported are
+/// known by; all of them unless the report has a flaw.
+fn look(args: &ImportArgs, choice: &Choice<'_>) -> (Report, Vec<Mark>) {
     let mut report = Report {
         preview: args.preview,
         end: End::Preview,
         ..Report::default()
     };
+    let purpose = Purpose::Look {
+        is_shown: args.preview,
+        is_checked: args.strict,
+    };
+    let mut marks = Vec::new();
     for path in &args.files {
-        let file = match load(path, choice) {
+        let file = match load(path, choice, purpose) {
             Ok(source) => {
+                marks.push(source.mark);
                 let mut file = FileReport::of(path, &source);
-                for (head, batch) in &source.batches {
-                    let mut content = ContentReport::of(head, batch, Added::default());
-                    content.first_rows = first_rows(head, batch)?;
-                    file.contents.push(content);
-                }
+                let contents = source.series.iter();
+                file.contents
+                    .extend(contents.map(|series| ContentReport::of(series, Added::default())));
                 file
             }
             Err(error) => FileReport::failed(path, &error),
@@ -75,7 +89,7 @@ fn look(args: &ImportArgs, choice: &Choice<'_>) -> Result<Report> {
             report.print_last(args.json);
         }
     }
-    Ok(report)
+    (report, marks)
 }
 
 /// Returns why an import ends with exit status 1.
@@ -104,16 +118,12 @@ fn import(archive: &Archive, path: &Path, source: &Source, choice: &Choice<'_>) 
         Ok(before) => before,
         Err(error) => return FileReport::failed(path, &error),
     };
-    let mut progress = Progress::new(&path.display().to_string(), source.rows());
-    for (head, batch) in &source.batches {
-        match add(archive, head, batch, &mut progress) {
-            Ok(added) => report.contents.push(ContentReport::of(head, batch, added)),
-            Err(error) => {
-                report.error = Some(crate::output::one_line(&error));
-                break;
-            }
-        }
-    }
+    let name = path.display().to_string();
+    let mut progress = Progress::new(&name, Phase::Write, source.rows());
+    let added = add(archive, source, &mut progress, &mut |series, added| {
+        report.contents.push(ContentReport::of(series, added));
+    });
+    report.error = added.err().map(|error| crate::output::one_line(&error));
     report.imported = report.error.is_none();
     let stored = report.contents.iter().any(|content| content.stored > 0);
     report.notes.extend(before.filter(|_| stored));
@@ -122,10 +132,10 @@ fn import(archive: &Archive, path: &Path, source: &Source, choice: &Choice<'_>) 
 
 /// Returns what to say where rows without a name come to others without one.
 fn mixed(archive: &Archive, source: &Source, choice: &Choice<'_>) -> Result<Option<String>> {
-    let Some((head, _)) = source.batches.first() else {
+    let Some(first) = source.series.first() else {
         return Ok(None);
     };
-    let id = &head.instrument_id;
+    let id = &first.head.instrument_id;
     if !source.is_unnamed || choice.instrument.is_some() || archive.contents(id)?.is_empty() {
         return Ok(None);
     }
@@ -135,37 +145,64 @@ fn mixed(archive: &Archive, source: &Source, choice: &Choice<'_>) -> Result<Opti
     )))
 }
 
-fn add(archive: &Archive, head: &Head, batch: &Batch, progress: &mut Progress) -> Result<Added> {
-    let added = match batch {
-        Batch::Trades(rows) => add_rows(archive, head, rows, progress),
-        Batch::Quotes(rows) => add_rows(archive, head, rows, progress),
-        Batch::Bars(rows) => add_rows(archive, head, rows, progress),
-        Batch::File(path, _) => match head.content {
-            Content::Trades => add_file::<TradeRow>(archive, path, progress),
-            Content::Quotes => add_file::<QuoteRow>(archive, path, progress),
-            Content::Bars { .. } => add_file::<BarRow>(archive, path, progress),
-        },
-    };
-    Ok(added?)
+/// Adds the rows of a file, and tells `each` of every instrument and kind that is done.
+fn add(
+    archive: &Archive,
+    source: &Source,
+    progress: &mut Progress,
+    each: &mut dyn FnMut(&Series, Added),
+) -> Result<()> {
+    match &source.stored {
+        Stored::Nowhere => {}
+        Stored::Sorted(sorted) => {
+            let mut rows = sorted.rows()?.peekable();
+            for series in &source.series {
+                let added = match series.head.content {
+                    Content::Trades => add_rows::<TradeRow>(archive, series, &mut rows, progress),
+                    Content::Quotes => add_rows::<QuoteRow>(archive, series, &mut rows, progress),
+                    Content::Bars { .. } => {
+                        add_rows::<BarRow>(archive, series, &mut rows, progress)
+                    }
+                };
+                each(series, added?);
+            }
+        }
+        Stored::File(path) => {
+            for series in &source.series {
+                let added = match series.head.content {
+                    Content::Trades => add_file::<TradeRow>(archive, path, progress),
+                    Content::Quotes => add_file::<QuoteRow>(archive, path, progress),
+                    Content::Bars { .. } => add_file::<BarRow>(archive, path, progress),
+                };
+                each(series, added?);
+            }
+        }
+    }
+    Ok(())
 }
 
-fn add_rows<R: ArchiveRow>(
+/// Adds the rows of a series, which are next.
+fn add_rows<R: ArchiveRow + TryFrom<SeriesRow>>(
     archive: &Archive,
-    head: &Head,
-    rows: &[R],
+    series: &Series,
+    rows: &mut Peekable<SortedRows<'_>>,
     progress: &mut Progress,
-) -> Result<Added, apex_storage::StorageError> {
-    archive.add(
-        head,
-        rows.iter().copied().map(Ok).inspect(|_| progress.step()),
-    )
+) -> Result<Added, StorageError> {
+    let is_ours = |item: &Result<(u32, SeriesRow), StorageError>| match item {
+        Ok((number, _)) => *number == series.number,
+        Err(_) => true,
+    };
+    let ours = std::iter::from_fn(|| rows.next_if(is_ours));
+    // Every row of its number is of its kind.
+    let ours = ours.filter_map(|item| item.map(|(_, row)| R::try_from(row).ok()).transpose());
+    archive.add(&series.head, ours.inspect(|_| progress.step()))
 }
 
 fn add_file<R: ArchiveRow>(
     archive: &Archive,
     path: &Path,
     progress: &mut Progress,
-) -> Result<Added, apex_storage::StorageError> {
+) -> Result<Added, StorageError> {
     let rows = ParquetRows::<R>::open(path)?;
     let head = rows.head().clone();
     archive.add(&head, rows.inspect(|_| progress.step()))

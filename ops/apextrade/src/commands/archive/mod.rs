@@ -5,12 +5,13 @@ pub mod import;
 mod progress;
 mod report;
 mod source;
+mod tally;
 mod text;
 
 use anyhow::{Context, Result};
 use apex_storage::archive::Archive;
 use apex_storage::{DataDir, FolderObjects};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The folder of the archive below the data folder. A folder and a lock of its own: a platform that
@@ -20,6 +21,7 @@ const FOLDER: &str = "archive";
 /// An archive that is this process's alone.
 struct Opened {
     archive: Archive,
+    folder: PathBuf,
     _lock: Arc<DataDir>,
 }
 
@@ -31,6 +33,7 @@ fn open(data_dir: &Path) -> Result<Opened> {
         let objects = FolderObjects::open(&folder)?;
         anyhow::Ok(Opened {
             archive: Archive::new(Arc::new(objects)),
+            folder: folder.clone(),
             _lock: lock,
         })
     };

@@ -1,15 +1,12 @@
 //! What an import says: for people, or as one JSON object.
 
-use super::source::{Bad, Batch, Source};
+use super::source::{Bad, Series, Source};
 use super::text::{TextRow, write_line};
 use anyhow::Result;
-use apex_storage::archive::{Added, ArchiveRow, Content, Head, ParquetRows, interval_text};
+use apex_storage::archive::{Added, Content, SeriesRow, interval_text};
 use apex_storage::port::series::{BarRow, QuoteRow, TradeRow};
 use serde::Serialize;
 use std::path::Path;
-
-/// Rows that a preview shows of each instrument and kind.
-const FIRST_ROWS: usize = 5;
 
 /// Bad rows that are shown to people; `--json` has more.
 const BAD_SHOWN: usize = 10;
@@ -189,7 +186,8 @@ pub enum End {
 }
 
 impl ContentReport {
-    pub fn of(head: &Head, batch: &Batch, added: Added) -> ContentReport {
+    pub fn of(series: &Series, added: Added) -> ContentReport {
+        let head = &series.head;
         let interval = match head.content {
             Content::Bars { interval_ns } => Some(interval_text(interval_ns)),
             _ => None,
@@ -198,10 +196,10 @@ impl ContentReport {
             instrument_id: head.instrument_id.to_string(),
             kind: head.content.name(),
             interval,
-            rows: batch.len(),
+            rows: series.rows,
             stored: added.stored,
             repeated: added.repeated,
-            first_rows: Vec::new(),
+            first_rows: first_rows(series),
         }
     }
 
@@ -268,30 +266,23 @@ impl Report {
     }
 }
 
-/// Returns the header and the first rows.
-pub fn first_rows(head: &Head, batch: &Batch) -> Result<Vec<String>> {
-    Ok(match batch {
-        Batch::Trades(rows) => lines(head, rows),
-        Batch::Quotes(rows) => lines(head, rows),
-        Batch::Bars(rows) => lines(head, rows),
-        Batch::File(path, _) => match head.content {
-            Content::Trades => lines(head, &first::<TradeRow>(path)?),
-            Content::Quotes => lines(head, &first::<QuoteRow>(path)?),
-            Content::Bars { .. } => lines(head, &first::<BarRow>(path)?),
-        },
-    })
-}
-
-fn first<R: ArchiveRow>(path: &Path) -> Result<Vec<R>> {
-    let rows = ParquetRows::open(path)?.take(FIRST_ROWS);
-    Ok(rows.collect::<Result<Vec<R>, _>>()?)
-}
-
-fn lines<R: TextRow>(head: &Head, rows: &[R]) -> Vec<String> {
-    let mut lines = vec![R::HEADER.to_owned()];
-    for row in rows.iter().take(FIRST_ROWS) {
+/// Returns the header and the first rows; nothing where none are to be shown.
+fn first_rows(series: &Series) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(first) = series.first.first() {
+        lines.push(match first {
+            SeriesRow::Trade(_) => TradeRow::HEADER.to_owned(),
+            SeriesRow::Quote(_) => QuoteRow::HEADER.to_owned(),
+            SeriesRow::Bar(_) => BarRow::HEADER.to_owned(),
+        });
+    }
+    for row in &series.first {
         let mut line = String::new();
-        write_line(&mut line, head, row);
+        match row {
+            SeriesRow::Trade(row) => write_line(&mut line, &series.head, row),
+            SeriesRow::Quote(row) => write_line(&mut line, &series.head, row),
+            SeriesRow::Bar(row) => write_line(&mut line, &series.head, row),
+        }
         lines.push(line);
     }
     lines

@@ -17,14 +17,16 @@ fn a_slow_server_that_takes_commits_ends_being_away() {
     // Longer than a look may take, and no longer than a commit may.
     bench.proxy.delay_answers(Duration::from_millis(300));
     bench.proxy.set_refusing(false);
-    let (mut sequence, begun) = (2, Instant::now());
-    // Something comes between any two looks.
-    while journal.probe().expect("nothing is broken") != JournalState::Ready {
-        assert!(begun.elapsed() < LIMIT, "{journal:?}");
-        sequence += 1;
-        commit(&mut journal, sequence);
-        std::thread::park_timeout(Duration::from_millis(500));
-    }
+    let mut sequence = 2;
+    look_until_ready(Duration::from_millis(500), || {
+        let state = journal.probe()?;
+        // Something comes between any two looks.
+        if state != JournalState::Ready {
+            sequence += 1;
+            commit(&mut journal, sequence);
+        }
+        Ok(state)
+    });
     drop(journal);
     bench.holds(sequence);
 }
@@ -82,22 +84,15 @@ fn a_checkpoint_of_the_audit_vouches_for_nothing_that_is_in_the_reserve_alone() 
     let mut log = crate::audit::AuditLog::open(&bench.journals()).expect("it opens");
     log.append(b"begin").expect("it is taken");
     assert_eq!(log.commit().expect("it is durable"), 1);
-    let until_ready = |log: &mut crate::audit::AuditLog| {
-        let begun = Instant::now();
-        while log.probe().expect("nothing is broken") != JournalState::Ready {
-            assert!(begun.elapsed() < LIMIT);
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
-    };
-    // A busy machine may take longer for it than the audit waits.
-    until_ready(&mut log);
+    // A busy machine may have taken longer than a commit of the audit waits.
+    look_until_ready(Duration::from_millis(10), || log.probe());
     assert_eq!(log.checkpoint().map(|it| it.sequence), Some(1));
     bench.postgres.pause().expect("it stops");
     log.append(b"meanwhile").expect("it is taken");
     assert_eq!(log.commit().expect("it is durable"), 2);
     assert_eq!(log.checkpoint(), None);
     bench.postgres.resume();
-    until_ready(&mut log);
+    look_until_ready(Duration::from_millis(10), || log.probe());
     assert_eq!(log.checkpoint().map(|it| it.sequence), Some(2));
 }
 
@@ -107,9 +102,12 @@ fn a_server_that_is_away_has_not_said_that_there_is_no_snapshot() {
         return;
     };
     let mut journal = bench.open();
-    commit(&mut journal, 1);
-    journal.snapshot_write(1, b"state").expect("it is kept");
-    assert_eq!(journal.snapshots().expect("it answers").count(), 1);
+    for sequence in [1, 2] {
+        commit(&mut journal, sequence);
+        let written = journal.snapshot_write(sequence, b"state");
+        written.expect("it is kept");
+    }
+    assert_eq!(journal.snapshots().expect("it answers").count(), 2);
     drop(journal);
     let options = ServerOptions {
         give_up: Duration::from_millis(200),
@@ -118,8 +116,17 @@ fn a_server_that_is_away_has_not_said_that_there_is_no_snapshot() {
     let server = PgServer::connect(options).expect("the server answers");
     let journals = PgJournals::new(&server).expect("the tables are there");
     let journal = journals.open("paper").expect("it opens");
+    let mut kept = journal.snapshots().expect("it answers");
+    let newest = kept.next().expect("there are two").expect("it is whole");
+    assert_eq!(newest.sequence, 2);
     bench.proxy.set_refusing(true);
     bench.proxy.cut();
+    let older = kept.next();
+    assert!(
+        matches!(older, Some(Err(StorageError::Unavailable { .. }))),
+        "nor that there is no other one: {older:?}"
+    );
+    assert!(kept.next().is_none(), "an error is the last one");
     let missing = journal.snapshots().map(Iterator::count);
     assert!(
         matches!(missing, Err(StorageError::Unavailable { .. })),
@@ -138,17 +145,13 @@ fn a_look_of_the_audit_at_a_slow_server_waits_no_longer_than_its_commits_do() {
     commit(&mut journal, 2);
     commit(&mut journal, 3);
     assert!(is_away(&journal));
-    let (mut longest, begun) = (Duration::ZERO, Instant::now());
-    loop {
+    let mut longest = Duration::ZERO;
+    look_until_ready(Duration::from_millis(10), || {
         let look = Instant::now();
-        let state = journal.probe().expect("nothing is broken");
+        let state = journal.probe();
         longest = longest.max(look.elapsed());
-        if state == JournalState::Ready {
-            break;
-        }
-        assert!(begun.elapsed() < LIMIT, "{journal:?}");
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
+        state
+    });
     assert!(longest < AT_ONCE, "{longest:?}");
 }
 

@@ -10,6 +10,22 @@ fn a_stop() -> World {
     world
 }
 
+/// An entry that the venue has accepted, and its leg, which waits for it.
+fn accepted_with(world: &mut World, leg: SubmitOrder) {
+    let list = SubmitList {
+        list_id: crate::id::OrderListId::new("l").unwrap(),
+        contingency: Contingency::Oto,
+        release: ReleaseRule::Full,
+        cascade: true,
+        orders: vec![limit("entry", PERP, Side::Buy, 10, 10_000), leg],
+    };
+    world.apply(AccountInput::SubmitList {
+        list: Box::new(list),
+        markets: [(id(PERP), market(9_999, 10_001, world.now))].into(),
+    });
+    world.accept("entry");
+}
+
 #[test]
 fn a_stop_waits_for_the_server_and_looks_at_the_market_of_then() {
     let mut world = a_stop();
@@ -55,21 +71,7 @@ fn one_that_left_in_vain_is_sent_again_once_the_server_is_back() {
 #[test]
 fn a_leg_that_waits_for_its_entry_leaves_with_the_first_tick_behind_it() {
     let mut world = World::small();
-    let list = SubmitList {
-        list_id: crate::id::OrderListId::new("l").unwrap(),
-        contingency: Contingency::Oto,
-        release: ReleaseRule::Full,
-        cascade: true,
-        orders: vec![
-            limit("entry", PERP, Side::Buy, 10, 10_000),
-            limit("leg", PERP, Side::Sell, 10, 11_000),
-        ],
-    };
-    world.apply(AccountInput::SubmitList {
-        list: Box::new(list),
-        markets: Default::default(),
-    });
-    world.accept("entry");
+    accepted_with(&mut world, limit("leg", PERP, Side::Sell, 10, 11_000));
     world.account.set_away(true);
     world.fill("entry", "x", 10, 10_000);
     assert_eq!(world.left_as(), None);
@@ -87,21 +89,7 @@ fn a_leg_that_waits_for_its_entry_leaves_with_the_first_tick_behind_it() {
 fn a_market_leg_in_vain() -> World {
     let mut world = World::small();
     world.last(10_000);
-    let list = SubmitList {
-        list_id: crate::id::OrderListId::new("l").unwrap(),
-        contingency: Contingency::Oto,
-        release: ReleaseRule::Full,
-        cascade: true,
-        orders: vec![
-            limit("entry", PERP, Side::Buy, 10, 10_000),
-            market_order("leg", PERP, Side::Sell, 10),
-        ],
-    };
-    world.apply(AccountInput::SubmitList {
-        list: Box::new(list),
-        markets: [(id(PERP), market(9_999, 10_001, world.now))].into(),
-    });
-    world.accept("entry");
+    accepted_with(&mut world, market_order("leg", PERP, Side::Sell, 10));
     world.fill("entry", "x", 10, 10_000);
     assert_eq!(world.left_as(), Some(OrderType::Market));
     world.account.set_away(true);
