@@ -89,6 +89,8 @@ def test_another_folder_is_refused_and_forced_it_starts_halted(start, postgres, 
     # Moved away, what was accounted for is asked for no more.
     for name in ("paper", "=audit"):
         shutil.move(first.data_dir / "reserve" / name, first.data_dir / f"{name} moved away")
+    # The others have made their tokens since.
+    (first.data_dir / "admin.token").unlink()
     first.start()
     with first.grpc() as client:
         assert trading.account(client)["trading_state"] == "TRADING_STATE_HALTED"
