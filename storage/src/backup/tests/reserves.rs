@@ -59,6 +59,8 @@ fn a_reserve_in_another_folder_is_asked_for_on_what_is_restored() {
         "{refused}"
     );
     assert_eq!(anew.elsewhere().unwrap().len(), 1);
+    // The last owner before the backup noted where its reserve is.
+    assert_eq!(anew.unnoted().unwrap(), []);
 
     // A backup of the folder that has it says nothing of it: it is in it, with the folder.
     let gone = world.path("gone");

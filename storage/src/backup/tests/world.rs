@@ -1,7 +1,7 @@
 //! A server with databases that are backed up.
 
 use super::*;
-use crate::backup::databases::IDENTITY;
+use crate::backup::databases::{IDENTITY, RESERVES};
 use crate::port::journals::AUDIT_JOURNAL;
 use crate::port::series::{BarRow, DAY_NS, Decimals, QuoteRow, Series, TradeRow};
 use crate::postgres::{PgJournals, PgRecords, PgSeries, PgServer, ServerOptions, migrate};
@@ -111,7 +111,12 @@ impl World {
 
     /// All rows of a table, as one text.
     pub fn rows(&self, database: &str, table: &str) -> String {
-        let sql = format!("SELECT t::text FROM {table} AS t ORDER BY 1");
+        // A note of an end in order is no reserve: a restore makes its own, of each account's last owner.
+        let of = match table {
+            RESERVES => "WHERE folder_id <> ''",
+            _ => "",
+        };
+        let sql = format!("SELECT t::text FROM {table} AS t {of} ORDER BY 1");
         self.postgres.query(database, &sql).unwrap()
     }
 
