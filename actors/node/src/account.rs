@@ -15,7 +15,7 @@ use apex_domain::account::{Account, AccountInput, Effects, Reply};
 use apex_domain::event::{AccountMode, Event, Recorded};
 use apex_domain::risk::TradingState;
 use apex_domain::risk::platform::{ShareChange, ShareOffer, ShareTerm};
-use apex_domain::{AccountId, Instrument, Money, UnixNanos};
+use apex_domain::{AccountId, Instrument, Money, RequestId, UnixNanos};
 use apex_persistence::recover::decode;
 use apex_persistence::starts;
 use apex_persistence::{JournalQueue, Notices, Writer, recover, to_record};
@@ -176,7 +176,8 @@ impl OpenAccount {
             && self.account.is_open()
         {
             tracing::error!(account_id = %opening.account_id, lacks, "starts halted: taken over without its reserve");
-            self.decide_durably(opening.now, [halted(&lacks)])?;
+            let halted = halted(&lacks, self.account.sequence());
+            self.decide_durably(opening.now, [halted])?;
         }
         for instrument in &opening.instruments {
             let instrument = AccountInput::DefineInstrument(Box::new(instrument.clone()));
@@ -323,9 +324,10 @@ impl OpenAccount {
 }
 
 /// The input that halts an account of which something may be missing.
-fn halted(lacks: &str) -> AccountInput {
+/// Of one that is halted already it is recorded all the same: whoever resumes it has to know.
+fn halted(lacks: &str, sequence: u64) -> AccountInput {
     AccountInput::SetTradingState {
-        request_id: None,
+        request_id: RequestId::new(&format!("take-over-{sequence}")).ok(),
         state: TradingState::Halted,
         by: "system".to_owned(),
         reason: format!("taken over without its reserve: {lacks}"),

@@ -44,8 +44,12 @@ fn query(postgres: &Postgres, sql: &str) -> String {
 
 /// How many batches of the audit have these words.
 fn audited(postgres: &Postgres, words: &str) -> String {
+    recorded(postgres, "=audit", words)
+}
+
+fn recorded(postgres: &Postgres, account_id: &str, words: &str) -> String {
     let frames = format!(
-        "SELECT count(*) FROM journal_frame WHERE account_id = '=audit' \
+        "SELECT count(*) FROM journal_frame WHERE account_id = '{account_id}' \
          AND position('{words}'::bytea in frame) > 0"
     );
     query(postgres, &frames)
@@ -100,6 +104,12 @@ async fn a_folder_that_may_lack_something_is_refused_until_it_is_forced_and_then
     assert_eq!(halted, TradingState::Halted);
     assert_eq!(audited(&postgres, "Node/TookOverWithoutReserve"), "1");
     assert_eq!(audited(&postgres, "account half-made is not run"), "1");
+    // It is halted, and has to be told of the next one too: whoever resumes it looks at that.
+    query(&postgres, killed);
+    let halted = run(&on(2, true)).await.expect("it is forced");
+    assert_eq!(halted, TradingState::Halted);
+    let taken_over = "taken over without its reserve";
+    assert_eq!(recorded(&postgres, "paper", taken_over), "2");
     let options = on(2, false);
     assert!(
         verify(&options.data_dir, &options.servers)

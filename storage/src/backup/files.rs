@@ -105,14 +105,18 @@ impl Files<'_, '_> {
         for account_id in accounts {
             let found = self.journal(&account_id)?;
             let writing = self.blobs.writing.clone();
+            // A long one takes long. A store that is away is asked once.
+            let mut lives = Ok(());
             let mut show = |account_id: &str, record: RecordRef<'_>| {
-                // A long one takes long. That nobody may go on is told at the end too.
-                let _ = writing.go_on();
-                each(account_id, record);
+                if lives.is_ok() {
+                    lives = writing.go_on();
+                    each(account_id, record);
+                }
             };
             // Again from the beginning, now that it is known how far it goes.
             let last = found.head.sequence;
             replay(self.disk, self.root, &account_id, last, &mut show)?;
+            lives?;
             journals.push(JournalEnd {
                 sequence: found.head.sequence,
                 chain: found.head.chain.to_string(),
@@ -246,7 +250,12 @@ impl Files<'_, '_> {
     fn journal_as_it_is(&mut self, account_id: &str) -> Result<Scan, StorageError> {
         let folder = journal_folder(self.root, account_id);
         let writing = self.blobs.writing.clone();
-        let mut walked = |_: RecordRef<'_>| drop(writing.go_on());
+        let mut lives = Ok(());
+        let mut walked = |_: RecordRef<'_>| {
+            if lives.is_ok() {
+                lives = writing.go_on();
+            }
+        };
         let mut found = scan(self.disk, &folder, account_id, &mut walked)?;
         let bad_at = |scan: &Scan| match &scan.finding {
             Some(Finding::Bad(position, _)) => Some(position.clone()),
@@ -262,6 +271,7 @@ impl Files<'_, '_> {
                 break;
             }
         }
+        lives?;
         if let Some(refusal) = found.refusal() {
             let base = base_of(self.disk, &folder, account_id)?;
             let has_moved = base.map_or(0, |base| base.sequence) != found.base.sequence;

@@ -386,6 +386,27 @@ mod tests {
     }
 
     #[test]
+    fn of_two_at_once_the_one_that_began_later_is_newer_whichever_ends_first() {
+        let world = World::new();
+        world.take(1, ["a", "x"]);
+        let data = world.folder.path().join("data");
+        let begin = |ns, one: &str| {
+            fs::write(data.join("one"), one).unwrap();
+            copy(&Source::folder(&data), &world.objects, ns, &mut |_, _| {}).unwrap()
+        };
+        let (slow, quick) = (begin(2, "b"), begin(3, "c"));
+        let quick = quick.finish("").unwrap();
+        let slow = slow.finish("").unwrap();
+        assert!(quick.id > slow.id, "{quick:?} {slow:?}");
+        assert_eq!(world.restored("newest"), ["c", "x"]);
+        assert_eq!(world.prune(1).unwrap().kept, [quick.id]);
+        // Nobody's list is written over, also where two began in the same nanosecond.
+        let (one, other) = (begin(9, "d"), begin(9, "e"));
+        let ids = [one.finish("").unwrap().id, other.finish("").unwrap().id];
+        assert!(ids[0] < ids[1], "{ids:?}");
+    }
+
+    #[test]
     fn one_that_was_just_taken_stays_whatever_has_come_behind() {
         let world = World::new();
         world.take(1, ["a", "x"]);

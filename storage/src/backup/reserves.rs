@@ -1,5 +1,6 @@
 //! The reserves of a data folder: what accounts have decided while their database was away.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::PART_BYTES;
@@ -10,6 +11,7 @@ use crate::disk::{Disk, RealDisk};
 use crate::embedded::{Waiting, check_journal_name, look_into_reserve};
 use crate::error::StorageError;
 use crate::port::journal::Head;
+use crate::postgres::has_reserve;
 
 /// A reserve that was copied, and the journal's end with it.
 pub(super) struct ReserveCopy {
@@ -35,6 +37,20 @@ pub(super) fn copy(root: &Path, blobs: &mut Blobs<'_>) -> Result<Vec<ReserveCopy
         }
     }
     Ok(copies)
+}
+
+/// Returns the accounts whose reserves of a database are in a data folder, in use or not.
+///
+/// Errors: `Io`.
+pub(super) fn here(root: &Path, database_id: &str) -> Result<BTreeSet<String>, StorageError> {
+    let folder = root.join("reserve");
+    let folders = RealDisk.folders(&folder);
+    let folders = folders.map_err(|e| StorageError::io("list", &folder, e))?;
+    let names = folders.iter().filter_map(|folder| folder.file_name());
+    let names = names.map(|name| name.to_string_lossy().into_owned());
+    let is_here =
+        |name: &String| check_journal_name(name).is_ok() && has_reserve(root, name, database_id);
+    Ok(names.filter(is_here).collect())
 }
 
 /// Looks again at one that is written to or emptied meanwhile.

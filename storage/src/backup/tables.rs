@@ -38,6 +38,8 @@ pub(super) struct JournalSource<'s> {
     pub(super) watched: &'s BTreeMap<String, Head>,
     /// The data folder whose own reserves are copied with it; `None` of one that never had any.
     pub(super) folder_id: Option<&'s str>,
+    /// The accounts whose reserves are in it.
+    pub(super) reserves: &'s BTreeSet<String>,
 }
 
 /// The journals of a database, and what goes with them.
@@ -78,7 +80,7 @@ impl<'d, 'b, 'a> Tables<'d, 'b, 'a> {
         for table in TABLES.iter().filter(|it| it.holds == Holds::Journals) {
             let slices = match table.by {
                 By::Frames => self.frames(from, each, &mut journals)?,
-                By::OtherFolders => vec![self.reserves_elsewhere(table, from.folder_id)?],
+                By::OtherFolders => vec![self.reserves_elsewhere(table, from)?],
                 _ => self.slices(table)?,
             };
             journals.database.tables.push(copied(table, slices));
@@ -174,20 +176,28 @@ impl<'d, 'b, 'a> Tables<'d, 'b, 'a> {
         }
     }
 
-    /// Copies which other data folders may hold a reserve: what was acknowledged there is in no backup of
-    /// this one, and a start on what is restored has to ask for it too.
+    /// Copies where else a reserve may be, in other data folders or moved out of this one: what was
+    /// acknowledged there is in no backup of this one, and a start on what is restored has to ask for it
+    /// too.
     fn reserves_elsewhere(
         &mut self,
         table: &Table,
-        own: Option<&str>,
+        from: &JournalSource<'_>,
     ) -> Result<Slice, StorageError> {
         self.blobs.begin(table.name);
-        // Hexadecimal digits. A row without a folder says that none is there; a restore makes its own.
+        let here = from.reserves.iter();
+        let here: Vec<String> = here
+            .map(|id| format!(",'{}'", id.replace('\'', "''")))
+            .collect();
+        // Ids of folders are hexadecimal digits. A row without a folder says that none is there; a restore
+        // makes its own.
         let select = format!(
-            "SELECT {} FROM {} WHERE folder_id NOT IN ('', '{}') ORDER BY account_id, folder_id",
+            "SELECT {} FROM {} WHERE folder_id <> '' AND NOT (folder_id = '{}' AND account_id IN (''{})) \
+             ORDER BY account_id, folder_id",
             table.columns,
             table.name,
-            own.unwrap_or_default()
+            from.folder_id.unwrap_or_default(),
+            here.concat()
         );
         self.slice(&select, SliceOf::Whole)
     }

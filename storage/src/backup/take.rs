@@ -64,6 +64,8 @@ impl<'a> Source<'a> {
 pub struct Copied<'a> {
     blobs: Blobs<'a>,
     manifest: Manifest,
+    /// The newest backup that was there when this one began.
+    before: Option<ObjectKey>,
 }
 
 impl std::fmt::Debug for Copied<'_> {
@@ -115,6 +117,7 @@ pub fn copy<'a>(
         blobs: Blobs::open(objects, source.progress)?,
         files: Vec::new(),
     };
+    let before = newest(objects)?;
     // Before the journals, see the module.
     files.folder(source.data_dir)?;
     let mut manifest = Manifest {
@@ -139,6 +142,7 @@ pub fn copy<'a>(
     Ok(Copied {
         blobs: files.blobs,
         manifest,
+        before,
     })
 }
 
@@ -159,6 +163,8 @@ fn databases<'a>(
         // First: what goes to the server meanwhile is then in both and not in neither.
         let reserves = reserves::copy(source.data_dir, &mut files.blobs)?;
         let dump = Dump::begin(server)?.while_waiting(&waiting);
+        // Behind it: an owner makes its reserve before the server notes it.
+        let here = reserves::here(source.data_dir, &dump.database_id()?)?;
         let mut tables = Tables::new(&dump, &mut files.blobs, earlier.database(Holds::Journals));
         let ends = reserves.iter().map(|it| (it.account_id.clone(), it.end));
         let own = folder_id_of(source.data_dir)?;
@@ -166,6 +172,7 @@ fn databases<'a>(
             moved: source.moved,
             watched: &ends.collect(),
             folder_id: own.as_deref(),
+            reserves: &here,
         };
         let copied = tables.journals(&from, each)?;
         manifest.journals = copied.ends;
@@ -198,8 +205,8 @@ impl Copied<'_> {
         self.manifest.journals.len()
     }
 
-    /// Stores the manifest: from now on the backup is there. It is the newest one, also behind those
-    /// of a clock that was ahead.
+    /// Stores the manifest: from now on the backup is there. It is behind those that were there when it
+    /// began, also where their clock was ahead. One that began later is newer, whichever ends first.
     ///
     /// # Errors
     /// - `StalledWriter` when parts of it may have been removed meanwhile; the copied parts serve the next
@@ -212,7 +219,7 @@ impl Copied<'_> {
         let (objects, writing) = (self.blobs.objects, &self.blobs.writing);
         let text = self.manifest.write();
         writing.renew()?;
-        let id = next_id(objects, self.manifest.begun_ns)?;
+        let id = next_id(objects, self.before.as_ref(), self.manifest.begun_ns)?;
         let key = ObjectKey::new(&format!("{MANIFESTS}{id}"))?;
         objects.put(&key, &mut text.as_bytes())?;
         // Again: the request may have taken longer than a mark lives. A removal that took this writer
@@ -233,24 +240,37 @@ impl Copied<'_> {
     }
 }
 
-/// Returns the id of a backup that was begun then: its time, or behind the newest one's where that is
-/// later, as one of a clock that was ahead. What is kept and what is restored go by the order of ids.
+/// Returns the id of a backup that was begun then, behind the one that was the newest: its time, or
+/// behind the other's id where that is of a clock that was ahead. What is kept and what is restored go by
+/// the order of ids.
 ///
 /// Errors: `DamagedBackup` where nothing comes behind the newest; of the store.
-fn next_id(objects: &dyn Objects, begun_ns: u64) -> Result<String, StorageError> {
-    /// Two that end at once behind the same one must not get the same id: of their begins, which
-    /// differ, this much is added.
+fn next_id(
+    objects: &dyn Objects,
+    before: Option<&ObjectKey>,
+    begun_ns: u64,
+) -> Result<String, StorageError> {
+    /// Two that began behind the same one shall not get the same id: of their begins, which differ, this
+    /// much is added.
     const APART_NS: u64 = 1_000_000_000;
-    let Some(newest) = newest(objects)? else {
-        return Ok(format!("{begun_ns:020}"));
-    };
-    let last = id_of(&newest);
-    let number = last.parse::<u64>().ok().filter(|_| last.len() == 20);
-    let behind = number.and_then(|number| number.checked_add(1 + begun_ns % APART_NS));
-    let reason = "has no time for a name, and nothing comes behind it: remove this object";
-    let behind = behind.ok_or_else(|| damaged(&last, newest.as_str(), reason))?;
-    Ok(match format!("{begun_ns:020}") {
-        id if id > last => id,
-        _ => format!("{behind:020}"),
-    })
+    let mut number = begun_ns;
+    if let Some(newest) = before {
+        let last = id_of(newest);
+        let known = last.parse::<u64>().ok().filter(|_| last.len() == 20);
+        let behind = known.and_then(|known| known.checked_add(1 + begun_ns % APART_NS));
+        let reason = "has no time for a name, and nothing comes behind it: remove this object";
+        let behind = behind.ok_or_else(|| damaged(&last, newest.as_str(), reason))?;
+        if format!("{begun_ns:020}") <= last {
+            number = behind;
+        }
+    }
+    loop {
+        let id = format!("{number:020}");
+        let key = ObjectKey::new(&format!("{MANIFESTS}{id}"))?;
+        // Another one's list is never written over.
+        if objects.hash(&key)?.is_none() {
+            return Ok(id);
+        }
+        number = number.saturating_add(1);
+    }
 }

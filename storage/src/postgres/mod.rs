@@ -49,6 +49,7 @@ pub use journal::{PgJournal, PgJournals};
 pub(crate) use load::{Load, Loaded};
 pub use owners::UnnotedOwner;
 pub use records::PgRecords;
+pub(crate) use reserved::has_reserve;
 pub use reserved::{ReservedJournal, ReservedJournals, look_for_reserves};
 pub(crate) use schema::{check_empty, newest as newest_schema};
 pub use schema::{migrate, migrate_empty, schema_version};

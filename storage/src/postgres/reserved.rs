@@ -42,6 +42,7 @@ mod tests;
 
 use drain::{DRAINING, rows};
 pub use others::look_for_reserves;
+pub(crate) use place::has_reserve;
 
 /// How long a commit waits for the server before it goes into the reserve. A commit takes
 /// milliseconds; one second is what a cancel may wait, and longer than a failover of a connection.
@@ -107,7 +108,7 @@ impl ReservedJournals {
     /// - `Full` without space for a reserve; `Damaged`, `NewerVersion` of the reserve.
     pub fn open(&self, account_id: &str) -> Result<ReservedJournal, StorageError> {
         // Before it is said that something may be in it: one that is not there was moved away.
-        place::make(&self.dir, account_id)?;
+        place::make(&self.dir, account_id, &self.database_id)?;
         let server = self.journals.open_with(account_id, Some(&self.keeper))?;
         let (reserve, left) = ReserveFile::open(&self.dir, account_id, self.reserve_bytes)?;
         let head = server.head();

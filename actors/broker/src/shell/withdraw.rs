@@ -53,16 +53,16 @@ impl Shell {
             answers.extend(back.correct(held));
         }
         let (orders, amends) = (back.orders.len(), back.amended.len());
-        if orders + amends + back.new.len() == 0 {
-            return;
+        if orders + amends + back.new.len() > 0 {
+            tracing::warn!(
+                account_id = %self.account_id, orders, amends,
+                "new orders and amends were taken back: the journal's server is away"
+            );
+            self.end_all(now, &back);
         }
-        tracing::warn!(
-            account_id = %self.account_id, orders, amends,
-            "new orders and amends were taken back: the journal's server is away"
-        );
-        self.end_all(now, &back);
-        // Behind the events that end them: told before, a crash in between would send again what
-        // the caller was told was never sent.
+        // Those of a withdrawal before, which wait still, are among them. They wait for the events that
+        // end their orders: told before, a crash in between would send again what the caller was told
+        // was never sent.
         for mut answer in answers {
             self.show_as_it_is(&mut answer, &back);
             self.hold_answer(answer);

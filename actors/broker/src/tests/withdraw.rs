@@ -2,7 +2,7 @@
 
 use super::support::*;
 use super::watch::{define_bare, stop, view};
-use apex_bus::message::JournalHealth::{Away, Ready};
+use apex_bus::message::JournalHealth::{Away, Full, Ready};
 use apex_bus::message::{
     AccountAnswer, AccountCommand, AccountMessage, AccountQuery, CommandError,
 };
@@ -157,6 +157,20 @@ fn nobody_is_told_that_nothing_was_sent_before_the_end_is_durable() {
     assert!(!new.is_there());
     desk.durable_all();
     assert_eq!(new.take(), Err(CommandError::NotSent));
+}
+
+#[test]
+fn a_server_that_is_away_again_at_once_leaves_no_caller_without_an_answer() {
+    let mut desk = Desk::connected();
+    desk.working("w");
+    let (new, amend) = (desk.submit("a"), desk.command(amend_command("w", "r1", 2)));
+    for health in [Away, Ready, Away, Full, Away] {
+        desk.health(health);
+    }
+    desk.durable_all();
+    for answer in [new, amend] {
+        assert_eq!(answer.take(), Err(CommandError::NotSent));
+    }
 }
 
 #[test]

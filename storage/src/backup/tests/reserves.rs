@@ -73,6 +73,34 @@ fn a_reserve_in_another_folder_is_asked_for_on_what_is_restored() {
     drop((journal, second, dir));
 }
 
+/// A reserve that a person has moved out of the folder that is backed up: what is restored asks for it.
+#[test]
+fn a_reserve_that_was_moved_out_of_the_folder_is_asked_for_on_what_is_restored() {
+    let Some(world) = World::new() else {
+        return;
+    };
+    let dir = DataDir::open(&world.path("data")).unwrap();
+    let journals = PgJournals::new(&world.server).unwrap();
+    let own = ReservedJournals::new(journals, &dir).unwrap();
+    let mut open = ["paper", "desk"].map(|id| own.open(id).unwrap());
+    open.iter_mut().for_each(|journal| write(journal, 1));
+    let reserves = world.path("data").join("reserve");
+    std::fs::rename(reserves.join("paper"), world.path("moved")).unwrap();
+    let (taken, _) = world.take(1).unwrap();
+    assert_eq!(taken.manifest.reserves_elsewhere(), 1);
+    let to = world.another("restored");
+    world.bring_back(&to, "restored").unwrap();
+    let anew = DataDir::open(&world.path("restored")).unwrap();
+    let anew = ReservedJournals::new(PgJournals::new(&to).unwrap(), &anew).unwrap();
+    anew.open("desk").unwrap();
+    let refused = anew.open("paper").map(drop).unwrap_err();
+    assert!(
+        matches!(refused, StorageError::ReserveElsewhere { .. }),
+        "{refused}"
+    );
+    drop(open);
+}
+
 #[test]
 fn a_reserve_is_in_it_as_long_as_the_database_lacks_it() {
     let Some(world) = World::new() else {

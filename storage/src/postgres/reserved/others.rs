@@ -21,7 +21,8 @@ impl ReservedJournals {
     /// `Unavailable`.
     pub fn elsewhere(&self) -> Result<Vec<ReserveHolder>, StorageError> {
         let server = self.journals.server();
-        elsewhere(server, &self.keeper.folder_id, self.dir.root())
+        let (folder_id, database_id) = (&self.keeper.folder_id, &self.database_id);
+        elsewhere(server, folder_id, self.dir.root(), database_id)
     }
 
     /// Returns the accounts whose last owner was of an older build, which did not note its data folder.
@@ -43,7 +44,8 @@ impl ReservedJournals {
         let on = server.clone();
         let noted = server.wait(async move { owners::noted(&on).await })?;
         for (folder_id, holder) in noted {
-            if folder_id != *id || has_reserve(self.dir.root(), &holder.account_id) {
+            let is_there = || has_reserve(self.dir.root(), &holder.account_id, &self.database_id);
+            if folder_id != *id || is_there() {
                 continue;
             }
             // From now on the database says it: the account's next reserve is made here at once, and
@@ -92,7 +94,12 @@ pub fn look_for_reserves(
     }
     // One without an id was never used with a database.
     let folder_id = folder_id_of(root)?.unwrap_or_default();
-    let holders = elsewhere(server, &folder_id, root)?;
+    let on = server.clone();
+    let database_id = server.wait(async move {
+        let client = on.shared().await?;
+        owners::database_id(&on, &client).await
+    })?;
+    let holders = elsewhere(server, &folder_id, root, &database_id)?;
     Ok((holders, server.wait(owners::unnoted(server.clone()))?))
 }
 
@@ -100,6 +107,7 @@ fn elsewhere(
     server: &PgServer,
     folder_id: &str,
     root: &Path,
+    database_id: &str,
 ) -> Result<Vec<ReserveHolder>, StorageError> {
     let on = server.clone();
     let noted = server.wait(async move { owners::noted(&on).await })?;
@@ -107,7 +115,7 @@ fn elsewhere(
         if id != folder_id {
             return Some(holder);
         }
-        (!has_reserve(root, &holder.account_id)).then(|| moved_away(holder))
+        (!has_reserve(root, &holder.account_id, database_id)).then(|| moved_away(holder))
     });
     Ok(lacking.collect())
 }

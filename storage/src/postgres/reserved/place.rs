@@ -20,19 +20,41 @@ pub(super) fn folder_name(root: &Path) -> String {
     }
 }
 
-/// Makes the folder of an account's reserve, durably.
+/// Makes the folder of an account's reserve for a database, durably.
 ///
 /// Errors: `BadName`, `Full`, `Io`.
-pub(super) fn make(dir: &DataDir, account_id: &str) -> Result<(), StorageError> {
+pub(super) fn make(dir: &DataDir, account_id: &str, database_id: &str) -> Result<(), StorageError> {
     check_journal_name(account_id)?;
-    let folder = dir.root().join("reserve").join(account_id);
-    let made = dir.disk().create_folder(&folder);
-    made.map_err(|e| StorageError::io("create folder", &folder, e))
+    let (folder, disk) = (dir.root().join("reserve").join(account_id), &**dir.disk());
+    let made = disk.create_folder(&folder);
+    made.map_err(|e| StorageError::io("create folder", &folder, e))?;
+    let mark = folder.join(mark(database_id));
+    if mark.exists() {
+        return Ok(());
+    }
+    replace_file(disk, &mark, b"").map_err(|e| StorageError::io("write", &mark, e))
 }
 
-/// Returns whether an account's reserve is where it was made, empty or not.
-pub(super) fn has_reserve(root: &Path, account_id: &str) -> bool {
-    root.join("reserve").join(account_id).is_dir()
+/// What is in the folder of a reserve for each database that it was made for. One that was made anew for
+/// another database does not pass for the one that was moved away.
+fn mark(database_id: &str) -> String {
+    format!("{MARK}{database_id}")
+}
+
+const MARK: &str = "of.";
+
+/// Returns whether an account's reserve of a database is where it was made, empty or not.
+pub(crate) fn has_reserve(root: &Path, account_id: &str, database_id: &str) -> bool {
+    let folder = root.join("reserve").join(account_id);
+    if folder.join(mark(database_id)).exists() {
+        return true;
+    }
+    let Ok(files) = std::fs::read_dir(&folder) else {
+        return false;
+    };
+    // One of a build that left no mark is of the only database that the folder was used with.
+    let mut names = files.flatten().map(|file| file.file_name());
+    !names.any(|name| name.to_string_lossy().starts_with(MARK))
 }
 
 /// Notes in a data folder of which database its reserves are from now on. Where an older build has
@@ -88,4 +110,30 @@ pub(super) fn note(dir: &DataDir, id: &str, name: &str) -> Result<(), StorageErr
         .map_err(|e| StorageError::io("create folder", &folder, e))?;
     replace_file(disk, &path, format!("{id} {name}\n").as_bytes())
         .map_err(|e| StorageError::io("write", &path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reserve_that_was_moved_away_is_missed_whatever_was_made_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(folder.path()).unwrap();
+        let is_there = |id: &str| has_reserve(folder.path(), "paper", id);
+        assert!(!is_there("one"));
+        make(&dir, "paper", "one").unwrap();
+        make(&dir, "paper", "two").unwrap();
+        make(&dir, "paper", "one").unwrap();
+        assert!(is_there("one") && is_there("two") && !is_there("three"));
+        let reserve = folder.path().join("reserve/paper");
+        std::fs::rename(&reserve, folder.path().join("moved")).unwrap();
+        assert!(!is_there("one"));
+        make(&dir, "paper", "two").unwrap();
+        assert!(is_there("two") && !is_there("one"));
+        // As a build without marks has left it.
+        std::fs::remove_file(reserve.join("of.two")).unwrap();
+        std::fs::write(reserve.join("next.spare"), b"").unwrap();
+        assert!(is_there("one"));
+    }
 }

@@ -233,13 +233,26 @@ impl PgSeries {
     }
 
     async fn drop_chunks(&self, kind: Kind, table: &str, cut: i64) -> Result<usize, StorageError> {
-        let client = self.on.shared().await?;
+        // Of its own: who waits for a reader on the shared one keeps everybody else waiting.
+        let client = self.take().await?;
         let until = cut.saturating_mul(DAY_NS);
+        let begin = format!("BEGIN; SET LOCAL lock_timeout = '{DROP_WAIT}'");
+        self.batch(&client, &begin).await?;
         let drop = format!("SELECT drop_chunks('{table}', older_than => '{until}'::int8)");
-        let chunks = self.on.query(&client, &drop, &[]).await?;
+        let chunks = match client.query(&drop, &[]).await {
+            Ok(chunks) => chunks.len(),
+            // With the connection all of it is taken back.
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                tracing::info!(table, "an old day is in use: it is dropped the next time");
+                return Ok(0);
+            }
+            Err(error) => return Err(self.failed(&error)),
+        };
+        self.batch(&client, "COMMIT").await?;
         if kind == Kind::Trades {
             self.refresh(&client, i64::MIN, until).await?;
         }
-        Ok(chunks.len())
+        self.keep(client);
+        Ok(chunks)
     }
 }

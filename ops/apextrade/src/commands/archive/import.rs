@@ -2,10 +2,10 @@
 
 use super::progress::{Phase, Progress};
 use super::report::{ContentReport, End, FileReport, Report};
-use super::source::{Choice, Mark, Purpose, Series, Source, Stored, load};
+use super::source::{Choice, Mark, Purpose, Series, Source, Stored, file_mark, load};
 use crate::cli::ImportArgs;
 use crate::config::Settings;
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail, ensure};
 use apex_storage::StorageError;
 use apex_storage::archive::{
     Added, Archive, ArchiveRow, Content, ParquetRows, SeriesRow, SortedRows,
@@ -170,9 +170,11 @@ fn add(
         Stored::File(path) => {
             for series in &source.series {
                 let added = match series.head.content {
-                    Content::Trades => add_file::<TradeRow>(archive, path, progress),
-                    Content::Quotes => add_file::<QuoteRow>(archive, path, progress),
-                    Content::Bars { .. } => add_file::<BarRow>(archive, path, progress),
+                    Content::Trades => add_file::<TradeRow>(archive, path, source.mark, progress),
+                    Content::Quotes => add_file::<QuoteRow>(archive, path, source.mark, progress),
+                    Content::Bars { .. } => {
+                        add_file::<BarRow>(archive, path, source.mark, progress)
+                    }
                 };
                 each(series, added?);
             }
@@ -198,12 +200,25 @@ fn add_rows<R: ArchiveRow + TryFrom<SeriesRow>>(
     archive.add(&series.head, ours.inspect(|_| progress.step()))
 }
 
+/// Adds the rows of a file that was looked at as `mark` says.
 fn add_file<R: ArchiveRow>(
     archive: &Archive,
     path: &Path,
+    mark: Mark,
     progress: &mut Progress,
-) -> Result<Added, StorageError> {
+) -> Result<Added> {
     let rows = ParquetRows::<R>::open(path)?;
     let head = rows.head().clone();
-    archive.add(&head, rows.inspect(|_| progress.step()))
+    // Behind the opening: another file of that name is not what was opened, or is seen here.
+    ensure!(
+        file_mark(path)? == mark,
+        "it changed since it was looked at, nothing of it was stored: import it again"
+    );
+    let added = archive.add(&head, rows.inspect(|_| progress.step()))?;
+    ensure!(
+        file_mark(path)? == mark,
+        "it changed while it was stored, and {} rows of it were: import it again once it is whole",
+        added.stored
+    );
+    Ok(added)
 }

@@ -235,7 +235,7 @@ fn ours(path: &Path, head: Head, choice: &Choice<'_>, purpose: Purpose<'_>) -> R
 }
 
 /// The text of such a file is not read for it.
-fn file_mark(path: &Path) -> io::Result<Mark> {
+pub fn file_mark(path: &Path) -> io::Result<Mark> {
     let found = std::fs::metadata(path)?;
     let changed = found.modified()?.duration_since(UNIX_EPOCH);
     Ok(Mark {

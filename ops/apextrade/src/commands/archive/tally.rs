@@ -125,11 +125,13 @@ impl<'a> Tally<'a> {
     pub fn finish(mut self) -> Result<(Vec<Series>, Sorted)> {
         let sorted = self.sorter.finish()?;
         if self.choice.interval_ns.is_none() {
-            let is_mixed = |(number, state): (&u32, &State)| {
-                (number % KINDS == BARS && !state.is_in_order).then_some(*number)
+            // Of one in order too, where its own were left out for want of room.
+            let is_full = self.distances.is_full;
+            let is_wrong = |(number, state): (&u32, &State)| {
+                (number % KINDS == BARS && (is_full || !state.is_in_order)).then_some(*number)
             };
-            let mixed = self.series.iter().filter_map(is_mixed).collect();
-            self.distances.count_again(&mixed, &sorted)?;
+            let wrong = self.series.iter().filter_map(is_wrong).collect();
+            self.distances.count_again(&wrong, &sorted)?;
         }
         let mut series = Vec::new();
         for (number, state) in self.series {
@@ -261,6 +263,9 @@ impl Distances {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use apex_domain::market::{Bar, BarSpec};
+    use apex_domain::matching::SimInstrument;
+    use apex_domain::{Price, UnixNanos};
 
     #[test]
     fn distances_without_end_do_not_fill_the_memory_and_tell_nothing() {
@@ -274,5 +279,49 @@ mod tests {
         distances.add(2, 7);
         let refused = distances.usual(2, &id).unwrap_err().to_string();
         assert!(refused.contains("--interval"), "{refused}");
+    }
+
+    #[test]
+    fn bars_in_order_are_counted_behind_others_that_filled_the_memory() {
+        let choice = Choice {
+            instrument: None,
+            interval_ns: None,
+        };
+        let minute = 60_000_000_000;
+        let instruments = ["A.SIM", "B.SIM"].map(|id| {
+            let mut found = SimInstrument::defaults().remove(0).instrument;
+            found.instrument_id = InstrumentId::new(id).unwrap();
+            found
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let mut tally = Tally::new(&choice, instruments.into(), folder.path(), true, 0);
+        tally.distances = Distances::new(2);
+        let mut bar = |id: &str, ts: i64| {
+            let price = Price(100);
+            let bar = Bar {
+                instrument_id: InstrumentId::new(id).unwrap(),
+                spec: BarSpec::External,
+                open: price,
+                high: price,
+                low: price,
+                close: price,
+                volume: 1,
+                trade_count: 1,
+                ts_open: UnixNanos(ts),
+                ts_init: UnixNanos(ts),
+            };
+            tally.take(&MarketEvent::Bar(bar)).unwrap();
+        };
+        for at in [0, 5, 1, 3, 2, 4] {
+            bar("B.SIM", at * minute);
+        }
+        for at in 0..9 {
+            bar("A.SIM", at * minute);
+        }
+        let (series, _) = tally.finish().unwrap();
+        for found in series {
+            let is_minute = matches!(found.head.content, Content::Bars { interval_ns } if interval_ns == minute);
+            assert!(is_minute, "{found:?}");
+        }
     }
 }
