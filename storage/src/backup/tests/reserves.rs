@@ -85,7 +85,7 @@ fn a_reserve_that_was_moved_out_of_the_folder_is_asked_for_on_what_is_restored()
     let mut open = ["paper", "desk"].map(|id| own.open(id).unwrap());
     open.iter_mut().for_each(|journal| write(journal, 1));
     let reserves = world.path("data").join("reserve");
-    std::fs::rename(reserves.join("paper"), world.path("moved")).unwrap();
+    std::fs::rename(reserves.join("paper"), world.path("aside")).unwrap();
     let (taken, _) = world.take(1).unwrap();
     assert_eq!(taken.manifest.reserves_elsewhere(), 1);
     let to = world.another("restored");
