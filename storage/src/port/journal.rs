@@ -256,8 +256,8 @@ pub trait Journal: Send {
     }
 
     /// Returns the work of moving what no start needs any more to the store of objects; `None`
-    /// without such a store, or when it is known that there is nothing to move. Records stay where they are until
-    /// [`Journal::cut`], and readable behind it.
+    /// without such a store, or when it is known that there is nothing to move. Records stay where they
+    /// are until [`Journal::cut`], and readable behind it.
     ///
     /// # Errors
     /// Only such as `must_abort`.
