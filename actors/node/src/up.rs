@@ -198,7 +198,13 @@ impl Base {
             // What is done to a recording is over with it.
             Purpose::Replay => None,
         };
-        let keys = credentials::open(&*stores.records, &token_file(&options.data_dir))?;
+        // By the clock on the wall, also where a recording has its own.
+        let credentials_clock = Clock::Wall;
+        let keys = credentials::open(
+            &stores.records,
+            &token_file(&options.data_dir),
+            &credentials_clock,
+        )?;
         let base = Base {
             data_dir: dir,
             stores,
@@ -340,7 +346,8 @@ impl Node {
         };
         let watch = hot.as_ref().map(HotWriter::watch);
         let metrics = NodeMetrics::new(platform.clone(), watch.clone());
-        let mut gateway = GatewayOptions::new(options.listen, base.keys.keys.clone());
+        let mut gateway = GatewayOptions::new(options.listen, base.keys.access());
+        base.keys.follow();
         gateway.metrics = Some(metrics.text());
         gateway.strategies = strategies;
         let mut readiness: Vec<Arc<dyn Readiness>> = Vec::new();

@@ -3,10 +3,12 @@
 
 mod account;
 mod audit;
+mod battery;
 mod desk;
 mod edge;
 mod harness;
 mod lists;
+mod login;
 mod market;
 mod names;
 mod order_book;
