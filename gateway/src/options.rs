@@ -34,7 +34,7 @@ pub struct Limits {
     /// `request`, so that its own word arrives, and below the 10 s in which a process that is told
     /// to stop ends, since it waits for the thread that folds.
     pub past: Duration,
-    /// Calls a second of one key, with a burst of one second's worth. Above what one account
+    /// Calls a second of one user, with a burst of one second's worth. Above what one account
     /// takes (5,000 orders/s by default), below what would starve other users.
     pub calls_per_second: u32,
     /// Bytes of one message of a client. The largest command is under 2 KiB; a list of instrument

@@ -4,7 +4,7 @@ use super::keys::PREFIX;
 use super::passwords::Passwords;
 use super::secret::{Token, equal, hash};
 use super::tokens::Tokens;
-use super::{Caller, Rate};
+use super::{Caller, Grants, Rate};
 use apex_bus::access::AccessStore;
 use apex_domain::access::{ApiKey, Session, User};
 use std::collections::BTreeSet;
@@ -87,11 +87,11 @@ impl Access {
             return None;
         }
         let grants = user.grants.within(&key.grants);
-        let is_restricted = !key.scopes.is_empty()
-            || !key.networks.is_empty()
+        // Also where it has what its user has today: tomorrow the user may have more.
+        let is_held = !key.networks.is_empty()
             || key.expires_ns.is_some()
             || key.role != user.role
-            || grants != user.grants;
+            || key.grants != Grants::All;
         Some(Caller {
             user_id: key.user_id.clone(),
             role: user.role.within(key.role),
@@ -99,7 +99,7 @@ impl Access {
             scopes: key.scopes.clone(),
             key_id: key.key_id.clone(),
             is_session: false,
-            is_restricted,
+            is_held,
             must_change: false,
             from,
         })
@@ -126,7 +126,7 @@ impl Access {
             scopes: BTreeSet::new(),
             key_id: session.session_id.clone(),
             is_session: true,
-            is_restricted: false,
+            is_held: false,
             must_change: user.must_change,
             from,
         })
@@ -154,7 +154,7 @@ impl Access {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Grants, NewKey, Role, new_key, new_signing_key};
+    use super::super::{NewKey, Role, new_key, new_signing_key};
     use super::*;
     use apex_bus::access::{AccessChange, AccessWrite, MemoryAccess, Swap};
     use apex_bus::clock::Clock;
@@ -197,6 +197,7 @@ mod tests {
         Session {
             session_id: "5e55".to_owned(),
             user_id: "ann".to_owned(),
+            epoch: 0,
             created_ns: now,
             renewed_ns: now,
             key_hash: [0; 32],
@@ -215,7 +216,7 @@ mod tests {
         let of = ann().await;
         let caller = of.access.verify(&of.key.token, None).unwrap();
         assert_eq!(caller.user_id, "ann");
-        assert!(!caller.is_restricted);
+        assert!(!caller.is_restricted());
         let mut wrong_secret = of.key.token.clone();
         wrong_secret.pop();
         wrong_secret.push('x');

@@ -45,6 +45,15 @@ impl Proxies {
     }
 }
 
+/// Returns the part of a network that counts as one client: a provider gives a person a /64 of IPv6.
+pub(crate) fn network(address: Option<IpAddr>) -> String {
+    match address {
+        None => String::new(),
+        Some(IpAddr::V4(address)) => address.to_string(),
+        Some(IpAddr::V6(address)) => super::hex(&address.octets()[..8]),
+    }
+}
+
 /// Returns the address that was found for a request.
 pub(super) fn of(request: &Request) -> Option<IpAddr> {
     request.extensions().get::<ClientAddress>()?.0
@@ -63,6 +72,14 @@ mod tests {
         let proxies = Proxies::new(&networks);
         let found = proxies.client(Some(peer.parse().unwrap()), &headers);
         found.unwrap().to_string()
+    }
+
+    #[test]
+    fn addresses_of_one_network_are_one_client() {
+        let of = |text: &str| network(Some(text.parse().unwrap()));
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The check before every gRPC call.
 
-use super::address::{self, ClientAddress, Proxies};
+use super::address::{self, ClientAddress, Proxies, network};
 use super::{Access, Caller, Policy, Rate, Unverified, policy};
 use crate::audit::{Auditor, Peer};
 use crate::status;
@@ -34,7 +34,16 @@ pub async fn check(State(gate): State<Gate>, mut request: Request, next: Next) -
     request.extensions_mut().insert(ClientAddress(from));
     let policy = policy(request.uri().path());
     if policy == Policy::Open {
-        return next.run(request).await;
+        // Before anything of the call is read: whoever has no credentials must not fill memory.
+        let path = request.uri().path();
+        let taken = match SIGNING_IN.contains(&path) {
+            true => gate.access.logins.take(&network(from), Instant::now()),
+            false => Ok(()),
+        };
+        return match taken {
+            Ok(()) => next.run(request).await,
+            Err(wait) => gate.refuse(request, None, status::login_rate(wait)),
+        };
     }
     let caller = match authenticate(&gate.access, request.headers(), address::of(&request)).await {
         Ok(caller) => caller,
@@ -43,16 +52,25 @@ pub async fn check(State(gate): State<Gate>, mut request: Request, next: Next) -
     if let Err(status) = may(policy, &caller, request.uri().path()) {
         return gate.refuse(request, Some(&caller), status);
     }
-    if let Err(wait) = gate.rate.take(&caller.key_id, Instant::now()) {
+    if let Err(wait) = gate.rate.take(&caller.user_id, Instant::now()) {
         return gate.refuse(request, Some(&caller), status::too_fast(wait));
     }
     request.extensions_mut().insert(caller);
     next.run(request).await
 }
 
-/// The one method besides those about itself that a caller with a chosen password may call: its page
-/// has to know what it is to do.
-const WHO_AM_I: &str = "/apextrade.v1.AuthService/WhoAmI";
+/// Methods without a caller that cost something.
+const SIGNING_IN: [&str; 2] = [
+    "/apextrade.v1.AuthService/Login",
+    "/apextrade.v1.AuthService/Refresh",
+];
+
+/// What a caller may do whose password somebody else chose. Nothing that outlives its change: no keys.
+const CHANGING: [&str; 3] = [
+    "/apextrade.v1.AuthService/WhoAmI",
+    "/apextrade.v1.AuthService/ChangePassword",
+    "/apextrade.v1.AuthService/Logout",
+];
 
 fn may(policy: Policy, caller: &Caller, path: &str) -> Result<(), Status> {
     if !policy.allows(caller.role) {
@@ -61,7 +79,7 @@ fn may(policy: Policy, caller: &Caller, path: &str) -> Result<(), Status> {
     if !policy.allows_scopes(&caller.scopes) {
         return Err(status::scope_not_allowed());
     }
-    if caller.must_change && !policy.is_about_itself() && path != WHO_AM_I {
+    if caller.must_change && !CHANGING.contains(&path) {
         return Err(status::must_change_password());
     }
     Ok(())

@@ -22,13 +22,14 @@ mod tokens;
 mod totp;
 
 pub use access::{Access, Unverified};
+pub(crate) use address::network;
 pub use address::{ClientAddress, Proxies};
 pub use apex_domain::access::{Grants, Role, Scope};
 pub(crate) use cookie::{clear_cookie, cookie_of, set_cookie};
 pub(crate) use keys::LINK_PREFIX;
 pub use keys::{NewKey, NewLink, RANDOM_BYTES, new_key, new_link};
 pub use layer::{Gate, check};
-pub use passwords::{PasswordError, Passwords};
+pub use passwords::{PasswordError, Passwords, password_hash};
 pub use policy::{Policy, policy};
 pub use rate::Rate;
 pub(crate) use secret::{Token, hash, hex, random};
@@ -51,8 +52,9 @@ pub struct Caller {
     pub key_id: String,
     /// It is a session, of a person who logged in.
     pub is_session: bool,
-    /// Its key is held to less than its user may: it makes no other credentials.
-    pub is_restricted: bool,
+    /// Its key is held to a role, accounts, networks or an end: it makes no credentials and changes no
+    /// users, which would not be held to them.
+    pub is_held: bool,
     /// Somebody else chose the password: nothing is allowed but to change it.
     pub must_change: bool,
     /// Where it calls from.
@@ -63,6 +65,11 @@ impl Caller {
     /// Returns true when the account is granted.
     pub fn may(&self, account_id: &AccountId) -> bool {
         self.has_all() || self.grants.contains(account_id)
+    }
+
+    /// Returns true when it is held to less than its user may, scopes included.
+    pub fn is_restricted(&self) -> bool {
+        self.is_held || !self.scopes.is_empty()
     }
 
     /// Returns true when all accounts are granted. A key of an admin that is held to accounts is held

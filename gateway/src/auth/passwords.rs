@@ -134,6 +134,15 @@ fn hash_with(salt: &[u8], password: &str) -> Option<String> {
     hashed.ok().map(|hash| hash.to_string())
 }
 
+/// Returns the hash of a password as it is kept. It takes its time: for a start, and for no call.
+///
+/// # Errors
+/// What the system said when it has no randomness.
+pub fn password_hash(password: &str) -> Result<String, String> {
+    let salt = super::random::<16>()?;
+    hash_with(&salt, password).ok_or_else(|| "the password cannot be hashed".to_owned())
+}
+
 fn is_it(password: &str, kept: &str) -> bool {
     // The parameters are those of the hash, so that older ones go on being right.
     let parsed = PasswordHash::new(kept);

@@ -3,6 +3,7 @@
 //! A change is decided on what is in memory, and stored only while that is still so; of two at once one
 //! decides again. Secrets come in and go out here and are kept nowhere: only their hashes are.
 
+mod guess;
 mod keys;
 mod login;
 mod password;

@@ -176,7 +176,7 @@ impl Wire {
     /// does not read cannot hold back what it says.
     async fn carry(
         self,
-        mut caller: crate::auth::Caller,
+        caller: crate::auth::Caller,
         requests: mpsc::Sender<v1::StrategyRequest>,
         mut responses: mpsc::Receiver<v1::StrategyResponse>,
     ) {
@@ -200,8 +200,22 @@ impl Wire {
             drop(requests);
             std::future::pending::<()>().await;
         };
+        // Apart from what is sent: a client that does not read must not go on commanding.
+        let watched = {
+            let (shared, begun, sender) = (&shared, caller.clone(), &sender);
+            async move {
+                let mut looks = tokio::time::interval(std::time::Duration::from_secs(1));
+                loop {
+                    looks.tick().await;
+                    match shared.renew(&begun) {
+                        Ok(now) if now == begun => {}
+                        Ok(_) => return sender.end(status::rights_changed()),
+                        Err(status) => return sender.end(status),
+                    }
+                }
+            }
+        };
         let outwards = async {
-            let mut beat = tokio::time::interval(shared.limits.heartbeat);
             let mut stopping = shared.stopping.clone();
             loop {
                 tokio::select! {
@@ -211,13 +225,6 @@ impl Wire {
                         sender.end(status::shutting_down());
                         return;
                     }
-                    _ = beat.tick() => match shared.renew(&caller) {
-                        Ok(renewed) => caller = renewed,
-                        Err(status) => {
-                            sender.end(status);
-                            return;
-                        }
-                    },
                     message = responses.recv() => {
                         let Some(message) = message else { return };
                         if let Err(status) = records.durable().await {
@@ -231,7 +238,8 @@ impl Wire {
                 }
             }
         };
-        tokio::pin!(inwards, outwards);
-        futures::future::select(inwards, outwards).await;
+        tokio::pin!(inwards, outwards, watched);
+        let both = futures::future::select(inwards, outwards);
+        futures::future::select(both, watched).await;
     }
 }

@@ -149,6 +149,12 @@ pub fn too_many(what: &str, limit: usize) -> Status {
     with_reason(Code::FailedPrecondition, "TOO_MANY", message, &[])
 }
 
+/// Single accounts are taken away from who has all.
+pub fn has_all_accounts() -> Status {
+    let message = "this user has all accounts: revoke all_accounts, then grant those that stay";
+    with_reason(Code::FailedPrecondition, "HAS_ALL_ACCOUNTS", message, &[])
+}
+
 /// The platform would be left without anybody who can set it up.
 pub fn last_admin() -> Status {
     let message = "this is the last admin: give another user the role first";

@@ -609,3 +609,106 @@ async fn the_last_admin_stays_one() {
     let refused = admin.set_user_role(demote("r-4")).await.unwrap_err();
     assert_eq!(reason(&refused), is(Code::PermissionDenied, "ROLE"));
 }
+
+/// A key that somebody made with a password that somebody else chose would outlive its change.
+#[tokio::test]
+async fn a_chosen_password_makes_no_keys_and_no_second_factor() {
+    let harness = Harness::start().await;
+    put_user(&harness.keys, "ann", Role::Trader, Grants::All);
+    let mut admin = Client::new(harness.admin().await);
+    let reset = v1::ResetPasswordRequest {
+        user_id: "ann".to_owned(),
+        password: "given by an admin".to_owned(),
+        request_id: "r".to_owned(),
+    };
+    admin.reset_password(reset).await.unwrap();
+    let first = login(&harness, "ann", "given by an admin", "")
+        .await
+        .unwrap();
+    let mut client = of(&harness, &first).await;
+    let key = v1::CreateApiKeyRequest {
+        request_id: "k".to_owned(),
+        ..Default::default()
+    };
+    let refused = client.create_api_key(key).await.unwrap_err();
+    let why = is(Code::FailedPrecondition, "PASSWORD_CHANGE_REQUIRED");
+    assert_eq!(reason(&refused), why);
+    let totp = v1::EnableTotpRequest {
+        password: "given by an admin".to_owned(),
+        code: String::new(),
+    };
+    let refused = client.enable_totp(totp).await.unwrap_err();
+    assert_eq!(reason(&refused), why);
+}
+
+/// What a key is held to, it must not shake off by making a user that is not.
+#[tokio::test]
+async fn a_key_of_an_admin_that_is_held_to_something_changes_no_users() {
+    let harness = Harness::start().await;
+    put_user(&harness.keys, "ann", Role::Trader, Grants::All);
+    let mut admin = Client::new(harness.admin().await);
+    let held = v1::CreateApiKeyRequest {
+        request_id: "k".to_owned(),
+        networks: vec!["127.0.0.0/8".to_owned()],
+        ..Default::default()
+    };
+    let held = admin.create_api_key(held).await.unwrap().into_inner();
+    let mut client = Client::new(harness.as_token(&held.token).await);
+    let create = v1::CreateUserRequest {
+        request_id: "u".to_owned(),
+        user_id: "mallory".to_owned(),
+        role: v1::Role::Admin.into(),
+        ..Default::default()
+    };
+    let reset = v1::ResetPasswordRequest {
+        user_id: "ann".to_owned(),
+        password: "chosen by mallory".to_owned(),
+        request_id: "r".to_owned(),
+    };
+    let role = v1::SetUserRoleRequest {
+        user_id: "ann".to_owned(),
+        role: v1::Role::Admin.into(),
+        request_id: "s".to_owned(),
+        expected_version: 0,
+    };
+    let refused = [
+        client.create_user(create).await.unwrap_err(),
+        client.reset_password(reset).await.unwrap_err(),
+        client.set_user_role(role).await.unwrap_err(),
+    ];
+    for status in refused {
+        assert_eq!(reason(&status), is(Code::PermissionDenied, "NOT_YOURS"));
+    }
+}
+
+/// However many guesses come at once, each counts.
+#[tokio::test]
+async fn guesses_at_once_are_all_counted() {
+    let harness = Harness::start().await;
+    with_ann(&harness, Role::Trader).await;
+    let guesses = (0..12).map(|_| login(&harness, "ann", "wrong password", ""));
+    let outcomes = futures::future::join_all(guesses).await;
+    let failed = outcomes
+        .iter()
+        .filter(|it| matches!(it, Err(status) if reason(status).1 == "LOGIN_FAILED"));
+    assert!(failed.count() <= 6, "{outcomes:?}");
+    let right = login(&harness, "ann", PASSWORD, "").await.unwrap_err();
+    assert_eq!(reason(&right), is(Code::ResourceExhausted, "LOGIN_LOCKED"));
+}
+
+#[tokio::test]
+async fn one_account_of_all_is_not_taken_away_in_silence() {
+    let harness = Harness::start().await;
+    put_user(&harness.keys, "ann", Role::Trader, Grants::All);
+    let mut admin = Client::new(harness.admin().await);
+    let revoke = v1::GrantAccountRequest {
+        user_id: "ann".to_owned(),
+        account_ids: vec!["paper".to_owned()],
+        revoke: true,
+        request_id: "r".to_owned(),
+        ..Default::default()
+    };
+    let refused = admin.grant_account(revoke).await.unwrap_err();
+    let why = is(Code::FailedPrecondition, "HAS_ALL_ACCOUNTS");
+    assert_eq!(reason(&refused), why);
+}

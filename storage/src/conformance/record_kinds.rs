@@ -402,7 +402,7 @@ fn newer(backend: &dyn RecordsBackend) {
     let stored = concat!(
         r#"{"version":1,"value":{"user_id":"ann","role":"trader","grants":"all","disabled":false,"#,
         r#""password":null,"must_change":false,"totp":null,"totp_begun":null,"#,
-        r#""sessions_after_ns":0,"created_ns":5,"version":7}}"#
+        r#""epoch":0,"created_ns":5,"version":7}}"#
     );
     assert_eq!(text, stored);
     for (changed, is_newer) in [

@@ -196,6 +196,12 @@ pub fn removing<T: Kept>(known: &Found<T>) -> Change {
     Change::remove(T::TABLE, &key, known.bytes.clone())
 }
 
+/// Returns the change that does nothing, where a record is as it was found: others depend on it.
+pub fn keeping<T: Kept>(known: &Found<T>) -> Change {
+    let key = key_of::<T>(&known.value.key());
+    Change::unchanged(T::TABLE, &key, known.bytes.clone())
+}
+
 /// Returns the change that stores a record whatever is there, to be made together with others.
 ///
 /// # Errors

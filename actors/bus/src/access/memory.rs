@@ -56,9 +56,17 @@ impl State {
             AccessChange::Key(it) => swap(&mut self.keys, |it| &it.key_id, it),
             AccessChange::Link(it) => swap(&mut self.links, |it| &it.link_id, it),
             AccessChange::Signing(it) => swap(&mut self.signing, |it| &it.kid, it),
-            AccessChange::Tries { bucket, tries } => {
-                self.tries.insert(bucket.clone(), *tries);
+            AccessChange::Tries { bucket, old, new } => {
+                if self.tries.get(bucket).copied().unwrap_or_default() != *old {
+                    return Err(AccessError::Conflict);
+                }
+                self.tries.insert(bucket.clone(), *new);
                 Ok(())
+            }
+            AccessChange::Same(user) => {
+                let known = self.users.get(&user.user_id);
+                let is_same = known.is_some_and(|known| **known == *user);
+                is_same.then_some(()).ok_or(AccessError::Conflict)
             }
         }
     }
@@ -78,7 +86,7 @@ impl State {
             AccessChange::Key(it) => set(&mut self.keys, |it| &it.key_id, it),
             AccessChange::Signing(it) => set(&mut self.signing, |it| &it.kid, it),
             // These are asked for where they are.
-            AccessChange::Link(_) | AccessChange::Tries { .. } => {}
+            AccessChange::Link(_) | AccessChange::Tries { .. } | AccessChange::Same(_) => {}
         }
     }
 
@@ -86,7 +94,10 @@ impl State {
     pub fn is_general(change: &AccessChange) -> bool {
         !matches!(
             change,
-            AccessChange::Session(_) | AccessChange::Tries { .. } | AccessChange::Link(_)
+            AccessChange::Session(_)
+                | AccessChange::Tries { .. }
+                | AccessChange::Link(_)
+                | AccessChange::Same(_)
         )
     }
 

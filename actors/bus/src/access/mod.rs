@@ -69,11 +69,14 @@ pub enum AccessChange {
     Key(Swap<ApiKey>),
     Link(Swap<LoginLink>),
     Signing(Swap<SigningKey>),
-    /// Counts that are best kept and no reason to refuse: whatever there is.
+    /// Failed logins; a count that is not there is the default one.
     Tries {
         bucket: String,
-        tries: Tries,
+        old: Tries,
+        new: Tries,
     },
+    /// Nothing: the others depend on this user being as it was read.
+    Same(User),
 }
 
 /// A request that names itself.

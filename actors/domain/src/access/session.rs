@@ -10,11 +10,12 @@ const IDLE_NS: i64 = 7 * 86_400 * SECOND;
 const AGE_NS: i64 = 30 * 86_400 * SECOND;
 
 /// How long the token before the newest still renews. Its answer may have been lost on the way, or two
-/// tabs of a browser renewed at once; whoever stole it has as long.
-const GRACE_NS: i64 = 10 * SECOND;
+/// tabs of a browser renewed at once; whoever stole it has as long. Well above the time limit of a call,
+/// behind which a client whose answer was lost asks again.
+const GRACE_NS: i64 = 60 * SECOND;
 
 /// Tokens that one generation can have: tabs that renew at once.
-const SIBLINGS: usize = 4;
+const SIBLINGS: usize = 8;
 
 /// A login. Each renewal replaces the token; one that was replaced before and comes back was stolen from
 /// the client or from us, and the session ends.
@@ -23,6 +24,8 @@ const SIBLINGS: usize = 4;
 pub struct Session {
     pub session_id: String,
     pub user_id: String,
+    /// That of its user when it began.
+    pub epoch: u64,
     pub created_ns: i64,
     /// When it was last renewed.
     pub renewed_ns: i64,
@@ -66,6 +69,8 @@ pub enum Refreshed {
     Renewed(Session),
     /// A token that was replaced came back: the session has ended now.
     Reused(Session),
+    /// More renew at once than one session has: ask again when the others are done.
+    Busy,
     /// It is no token of this session, or the session is over.
     Refused,
 }
@@ -75,7 +80,7 @@ impl Session {
     pub fn is_live(&self, user: &User, now_ns: i64) -> bool {
         self.ended.is_none()
             && !user.disabled
-            && self.created_ns >= user.sessions_after_ns
+            && self.epoch == user.epoch
             && now_ns < self.expires_ns()
     }
 
@@ -114,8 +119,10 @@ impl Session {
             });
         }
         let in_grace = now_ns.saturating_sub(self.rotated_ns) <= GRACE_NS
-            && self.previous.contains(&presented.secret)
-            && self.current.len() < SIBLINGS;
+            && self.previous.contains(&presented.secret);
+        if in_grace && self.current.len() >= SIBLINGS {
+            return Refreshed::Busy;
+        }
         if in_grace {
             let mut renewed = self.clone();
             renewed.current.push(next);
@@ -150,6 +157,7 @@ mod tests {
         Session {
             session_id: "s".to_owned(),
             user_id: "ann".to_owned(),
+            epoch: 0,
             created_ns: 0,
             renewed_ns: 0,
             key_hash: KEY,
@@ -186,7 +194,7 @@ mod tests {
     fn each_renewal_replaces_the_token_and_an_old_one_ends_the_session() {
         let second = renewed(&session(), 1, 2, SECOND);
         let third = renewed(&second, 2, 3, 2 * SECOND);
-        for (token, now) in [(1, 3 * SECOND), (2, 2 * SECOND + GRACE_NS + 1)] {
+        for (token, now) in [(1, 3 * SECOND + GRACE_NS), (2, 2 * SECOND + GRACE_NS + 1)] {
             let Refreshed::Reused(ended) = refresh(&third, token, 9, now) else {
                 panic!("token {token} was taken");
             };
@@ -219,8 +227,9 @@ mod tests {
         for next in 3..3 + SIBLINGS as u8 - 1 {
             many = renewed(&many, 1, next, SECOND);
         }
+        assert_eq!(refresh(&many, 1, 99, SECOND), Refreshed::Busy);
         assert!(matches!(
-            refresh(&many, 1, 99, SECOND),
+            refresh(&many, 1, 99, SECOND + GRACE_NS + 1),
             Refreshed::Reused(_)
         ));
     }
@@ -234,7 +243,7 @@ mod tests {
         assert!(kept.is_live(&ann(), AGE_NS - 1) && !kept.is_live(&ann(), AGE_NS));
         let disabled = ann().changed(|user| user.disabled = true);
         assert!(!fresh.is_live(&disabled, 1));
-        let elsewhere = ann().changed(|user| user.sessions_after_ns = 1);
+        let elsewhere = ann().changed(User::end_sessions);
         assert!(!fresh.is_live(&elsewhere, 1));
         let ended = fresh.end("logged out", 5);
         assert!(!ended.is_live(&ann(), 6) && !ended.is_over(6));

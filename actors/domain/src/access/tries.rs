@@ -69,6 +69,16 @@ impl Tries {
         }
     }
 
+    /// Returns the tries without the last one, which was counted before it was known to be right.
+    #[must_use]
+    pub fn undone(&self) -> Tries {
+        Tries {
+            failures: self.failures.saturating_sub(1),
+            until_ns: 0,
+            ..*self
+        }
+    }
+
     /// Returns true when nothing of it counts any more.
     pub fn is_over(&self, now_ns: i64) -> bool {
         now_ns.saturating_sub(self.last_ns) >= MEMORY_NS

@@ -21,8 +21,8 @@ pub struct User {
     pub totp: Option<Totp>,
     /// One that was begun and not confirmed.
     pub totp_begun: Option<Vec<u8>>,
-    /// Sessions that began before have ended. Nanoseconds since 1970.
-    pub sessions_after_ns: i64,
+    /// Sessions of an earlier epoch have ended, by whatever clock they began.
+    pub epoch: u64,
     pub created_ns: i64,
     /// Grows by one with each change by a person.
     pub version: u64,
@@ -68,7 +68,7 @@ impl User {
             must_change: false,
             totp: None,
             totp_begun: None,
-            sessions_after_ns: 0,
+            epoch: 0,
             created_ns: now_ns,
             version: 1,
         }
@@ -81,6 +81,11 @@ impl User {
         change(&mut user);
         user.version = self.version.saturating_add(1);
         user
+    }
+
+    /// Ends every session that there is, also those that another process begins now.
+    pub fn end_sessions(&mut self) {
+        self.epoch = self.epoch.saturating_add(1);
     }
 
     /// Returns true when it can set the platform up: of those the last one stays.

@@ -5,7 +5,7 @@ use super::{ADMIN, SharedAccess, random, write};
 use crate::NodeError;
 use apex_bus::access::{AccessChange, AccessError, AccessStore, Swap};
 use apex_domain::access::{ApiKey, Grants, Role, User};
-use apex_gateway::auth::{RANDOM_BYTES, new_key, new_signing_key};
+use apex_gateway::auth::{RANDOM_BYTES, new_key, new_signing_key, password_hash};
 use apex_storage::records::{self, ACCESS_TABLE};
 use apex_storage::{Change, Records, StorageError};
 use serde::Deserialize;
@@ -18,6 +18,10 @@ use std::sync::Arc;
 
 /// Where builds before users kept API keys.
 pub(crate) const OLD_TABLE: &str = "api_keys";
+
+/// The name of the key in the token file, and that of keys that an older build made for it.
+const TOKEN_NAME: &str = "admin.token";
+const OLD_NAME: &str = "of an earlier version";
 
 /// A key as those builds kept it.
 #[derive(Debug, Deserialize)]
@@ -47,7 +51,7 @@ pub(super) fn move_old(records: &dyn Records) -> Result<(), NodeError> {
             key_id: old.key_id,
             secret_hash: old.secret_sha256,
             user_id: old.user_id,
-            name: "of an earlier version".to_owned(),
+            name: OLD_NAME.to_owned(),
             role: old.role,
             grants: old.grants,
             scopes: BTreeSet::new(),
@@ -83,7 +87,11 @@ pub(super) fn first(
     let known = SharedAccess(store.clone());
     let now = known.now_ns();
     if known.user(ADMIN).is_none() {
-        let admin = User::new(ADMIN, Role::Admin, Grants::All, now);
+        let mut admin = User::new(ADMIN, Role::Admin, Grants::All, now);
+        let password = password()?;
+        admin.password = Some(password_hash(&password).map_err(NodeError::Credentials)?);
+        let path = token_file.with_extension("password");
+        write_private(&path, &password).map_err(|source| NodeError::Token { path, source })?;
         made(store, AccessChange::User(Swap::insert(admin)))?;
     }
     if known.signing_keys().is_empty() {
@@ -94,15 +102,28 @@ pub(super) fn first(
     if token_file.exists() {
         return Ok(None);
     }
+    if let Some(admin) = known.user(ADMIN).filter(|admin| !admin.is_admin()) {
+        // Whoever has the folder has the platform: there is always a way back in.
+        let after = admin.changed(|user| {
+            user.role = Role::Admin;
+            user.disabled = false;
+            user.grants = Grants::All;
+        });
+        made(
+            store,
+            AccessChange::User(Swap::replace((*admin).clone(), after)),
+        )?;
+    }
     for key in known.keys() {
-        if key.user_id == ADMIN && key.revoked_ns.is_none() {
+        let is_of_file = [TOKEN_NAME, OLD_NAME].contains(&key.name.as_str());
+        if key.user_id == ADMIN && is_of_file && key.revoked_ns.is_none() {
             let after = ApiKey {
                 revoked_ns: Some(now),
                 ..(*key).clone()
             };
             // Only of the key as it was read: what another process changed meanwhile stays.
             let swap = Swap::replace((*key).clone(), after);
-            store.write(&write(vec![AccessChange::Key(swap)]))?;
+            made(store, AccessChange::Key(swap))?;
         }
     }
     let new = new_key(
@@ -113,7 +134,7 @@ pub(super) fn first(
         now,
     );
     let record = ApiKey {
-        name: "admin.token".to_owned(),
+        name: TOKEN_NAME.to_owned(),
         ..new.record
     };
     let key_id = record.key_id.clone();
@@ -124,6 +145,12 @@ pub(super) fn first(
         source,
     })?;
     Ok(Some(key_id))
+}
+
+/// Returns a password that nobody guesses: 160 random bits.
+fn password() -> Result<String, NodeError> {
+    let bytes = random::<20>()?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Makes a record, which another process may have made at the same moment.
@@ -137,7 +164,7 @@ fn made(store: &StoredAccess, change: AccessChange) -> Result<(), NodeError> {
 
 /// Writes a file that only its owner can read, whole or not at all.
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    let temporary = path.with_extension("token.new");
+    let temporary = path.with_extension("new");
     // A left-over of a start that was cut off.
     let _ = std::fs::remove_file(&temporary);
     let mut file = OpenOptions::new()

@@ -21,7 +21,10 @@ const SIGNS_NS: i64 = 30 * 86_400 * 1_000_000_000;
 /// One that was replaced is known for another hour: its tokens last five minutes.
 const KNOWN_NS: i64 = 3_600 * 1_000_000_000;
 
-/// Sessions that are taken away in one change; the store takes 64.
+/// A key that was revoked or has expired is listed for another thirty days.
+const LISTED_NS: i64 = 30 * 86_400 * 1_000_000_000;
+
+/// Sessions or keys that are taken away in one change; the store takes 64.
 const AT_ONCE: usize = 32;
 
 /// Follows until the credentials are gone.
@@ -65,6 +68,15 @@ pub(super) fn clear(store: &Arc<StoredAccess>) -> Result<(), AccessError> {
         let changes = several
             .iter()
             .map(|it| AccessChange::Session(Swap::remove((**it).clone())));
+        told(store.write(&write(changes.collect())))?;
+    }
+    for several in store
+        .old_keys(now.saturating_sub(LISTED_NS))
+        .chunks(AT_ONCE)
+    {
+        let changes = several
+            .iter()
+            .map(|it| AccessChange::Key(Swap::remove((**it).clone())));
         told(store.write(&write(changes.collect())))?;
     }
     for change in signing(&known.signing_keys(), now)? {

@@ -40,7 +40,8 @@ impl From<AccessError> for NodeError {
 
 /// Reads the credentials, and makes what a first start needs: the user `admin`, a key that signs access
 /// tokens, and an API key in `token_file` when that is missing. A deleted file is how a lost token is
-/// replaced: the keys that `admin` had before are revoked then, so that who found it does not get in.
+/// replaced: the keys that were made for it before are revoked then, so that who found it does not get in, and
+/// `admin` is let in again where it was not.
 ///
 /// # Errors
 /// [`NodeError`] when records or token file cannot be read or written.

@@ -12,6 +12,8 @@ use apex_storage::{Change, Records, StorageError};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// Names the state of users, keys and signing keys: whoever changes one changes it.
 const GENERAL: &str = "generation/users";
@@ -31,6 +33,7 @@ pub struct StoredAccess {
     /// One change or reading at a time, so that what is read does not take the place of what was
     /// changed meanwhile.
     turn: Mutex<Seen>,
+    waits: Arc<Semaphore>,
 }
 
 /// The states that memory has.
@@ -74,12 +77,32 @@ fn swap<T: Changing + PartialEq>(
     }
 }
 
-fn tried(bucket: &str, tries: Tries) -> Result<Change, AccessError> {
+fn tried(
+    records: &dyn Records,
+    bucket: &str,
+    old: &Tries,
+    new: &Tries,
+) -> Result<Change, AccessError> {
+    let found = records::find::<TriesOf>(records, bucket).map_err(error)?;
+    let known = found.as_ref().map(|it| it.value.tries).unwrap_or_default();
+    if known != *old {
+        return Err(AccessError::Conflict);
+    }
     let value = TriesOf {
         bucket: bucket.to_owned(),
-        tries,
+        tries: *new,
     };
-    records::putting(&value).map_err(error)
+    match found {
+        Some(found) => records::replacing(&found, &value).map_err(error),
+        None => records::inserting(&value).map_err(error),
+    }
+}
+
+/// Returns the change that holds the others to a user as it was read.
+fn same(records: &dyn Records, user: &User) -> Result<Change, AccessError> {
+    let found = records::find::<User>(records, &user.user_id).map_err(error)?;
+    let found = found.filter(|found| found.value == *user);
+    Ok(records::keeping(&found.ok_or(AccessError::Conflict)?))
 }
 
 fn table<T: Kept>(records: &dyn Records) -> Result<BTreeMap<String, Arc<T>>, AccessError> {
@@ -108,6 +131,7 @@ impl StoredAccess {
             memory: MemoryAccess::new(clock),
             own: Mutex::default(),
             turn: Mutex::default(),
+            waits: Arc::new(Semaphore::new(WAITS)),
         };
         access.follow()?;
         Ok(access)
@@ -170,7 +194,8 @@ impl StoredAccess {
                 AccessChange::Key(it) => swap(records, it)?,
                 AccessChange::Link(it) => swap(records, it)?,
                 AccessChange::Signing(it) => swap(records, it)?,
-                AccessChange::Tries { bucket, tries } => Some(tried(bucket, *tries)?),
+                AccessChange::Tries { bucket, old, new } => Some(tried(records, bucket, old, new)?),
+                AccessChange::Same(user) => Some(same(records, user)?),
             });
         }
         if let Some((request, answer)) = &write.answer {
@@ -213,6 +238,17 @@ impl StoredAccess {
             seen.general = None;
         }
         Ok(())
+    }
+
+    /// Returns the keys that were over long ago.
+    pub fn old_keys(&self, before_ns: i64) -> Vec<Arc<ApiKey>> {
+        let state = self.memory.read();
+        let end = |key: &ApiKey| key.revoked_ns.into_iter().chain(key.expires_ns).min();
+        let old = state
+            .keys
+            .values()
+            .filter(|key| end(key).is_some_and(|end| end < before_ns));
+        old.cloned().collect()
     }
 
     /// Returns the sessions that nothing is asked of any more.
@@ -263,11 +299,30 @@ fn random() -> Result<Vec<u8>, AccessError> {
     Ok(format!("{:016x}", u64::from_be_bytes(bytes)).into_bytes())
 }
 
+/// Waits for the store at a time: the threads on which they wait are shared with what trades. Full: who
+/// asks waits as long as [`PATIENCE`].
+const WAITS: usize = 8;
+
+/// How long one waits for its turn at the store.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Runs what waits for a disk or a server where that holds nobody up.
 async fn blocking<T: Send + 'static>(
+    waits: &Arc<Semaphore>,
     work: impl FnOnce() -> Result<T, AccessError> + Send + 'static,
 ) -> Result<T, AccessError> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let turn = tokio::time::timeout(PATIENCE, waits.clone().acquire_owned()).await;
+    let Ok(Ok(turn)) = turn else {
+        let busy = "too many calls wait for the store".to_owned();
+        return Err(AccessError::Unavailable(busy));
+    };
+    let done = tokio::task::spawn_blocking(move || {
+        let outcome = work();
+        // Given back only now: who gave up waiting left a thread that still does.
+        drop(turn);
+        outcome
+    });
+    let done = done.await;
     done.unwrap_or_else(|panic| Err(AccessError::Unknown(panic.to_string())))
 }
 
@@ -316,12 +371,12 @@ impl AccessStore for SharedAccess {
 
     fn refresh(&self) -> AccessAnswer<'_, ()> {
         let access = self.0.clone();
-        Box::pin(blocking(move || access.follow()))
+        Box::pin(blocking(&self.0.waits, move || access.follow()))
     }
 
     fn tries(&self, bucket: String) -> AccessAnswer<'_, Tries> {
         let access = self.0.clone();
-        Box::pin(blocking(move || {
+        Box::pin(blocking(&self.0.waits, move || {
             let found = records::find::<TriesOf>(&*access.records, &bucket).map_err(error)?;
             Ok(found.map_or_else(Tries::default, |it| it.value.tries))
         }))
@@ -329,7 +384,7 @@ impl AccessStore for SharedAccess {
 
     fn link(&self, link_id: String) -> AccessAnswer<'_, Option<LoginLink>> {
         let access = self.0.clone();
-        Box::pin(blocking(move || {
+        Box::pin(blocking(&self.0.waits, move || {
             // What cannot be the key of one is none.
             let is_id = link_id.len() <= 64 && link_id.bytes().all(|it| it.is_ascii_alphanumeric());
             if !is_id || link_id.is_empty() {
@@ -342,7 +397,7 @@ impl AccessStore for SharedAccess {
 
     fn answered(&self, request: AccessRequest) -> AccessAnswer<'_, Answered> {
         let access = self.0.clone();
-        Box::pin(blocking(move || {
+        Box::pin(blocking(&self.0.waits, move || {
             let now = access.memory.now_ns();
             let known = requests::look(&*access.records, &asked(&request), now);
             Ok(match known.map_err(error)? {
@@ -355,6 +410,6 @@ impl AccessStore for SharedAccess {
 
     fn change(&self, write: AccessWrite) -> AccessAnswer<'_, ()> {
         let access = self.0.clone();
-        Box::pin(blocking(move || access.write(&write)))
+        Box::pin(blocking(&self.0.waits, move || access.write(&write)))
     }
 }

@@ -175,6 +175,7 @@ async fn a_link_is_used_once_and_what_is_over_is_taken_away() {
     let ended = Session {
         session_id: "5e55".to_owned(),
         user_id: ADMIN.to_owned(),
+        epoch: 0,
         created_ns: 0,
         renewed_ns: 0,
         key_hash: [0; 32],

@@ -13,13 +13,16 @@ use apex_proto::{Fields, v1};
 use std::sync::Arc;
 use tonic::{Response, Status};
 
-/// Keys that are kept in memory, revoked ones too: some 500 bytes each.
+/// Keys that open, of all users: some 500 bytes each in memory.
 const KEYS: usize = 10_000;
+
+/// Keys of one user that are kept, those too that were revoked within thirty days.
+const KEYS_OF_USER: usize = 256;
 
 /// Refuses what would give more than the caller has: a key that is held to something could else make
 /// one that is not.
 fn check_right(caller: &Caller, of: &User, asked: &CreateKey) -> Result<(), Status> {
-    if caller.is_restricted {
+    if caller.is_restricted() {
         return Err(status::not_yours(
             "this key is held to less than its user may: log in, or use a key without limits",
         ));
@@ -64,7 +67,15 @@ pub(super) async fn create(
             _ => status::not_yours("only an admin makes keys of other users"),
         })?;
         check_right(caller, &user, &wanted)?;
-        if access.store.keys().len() >= KEYS {
+        let keys = access.store.keys();
+        let own = keys.iter().filter(|key| key.user_id == user.user_id);
+        if own.count() >= KEYS_OF_USER {
+            return Err(status::too_many(
+                "keys of this user, revoked ones too",
+                KEYS_OF_USER,
+            ));
+        }
+        if keys.iter().filter(|key| !is_over(key, now)).count() >= KEYS {
             return Err(status::too_many("keys", KEYS));
         }
         let role = wanted.role.unwrap_or(user.role);

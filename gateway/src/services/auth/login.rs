@@ -1,95 +1,37 @@
 //! Sessions: how they begin, go on and end.
 
 use super::Answer;
-use super::write::{Decision, change};
+use super::guess::Guess;
+use super::write::{Decision, change, user_of};
 use crate::auth::{
     Access, Caller, ClientAddress, LINK_PREFIX, Token, check_totp, clear_cookie, cookie_of, hash,
     hex, random, set_cookie,
 };
 use crate::status;
-use apex_bus::access::{AccessChange, AccessWrite, Swap};
-use apex_domain::access::{Allowed, Refreshed, Session, TokenHashes, Tries, User};
+use apex_bus::access::{AccessChange, AccessError, AccessWrite, Swap};
+use apex_domain::access::{Refreshed, Session, TokenHashes, User};
 use apex_proto::convert::access::{given, write_role};
 use apex_proto::{Fields, v1};
 use http::HeaderMap;
 use http::header::USER_AGENT;
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 /// How a refresh token begins: `apexr_<session>_<key>.<secret>`.
 const PREFIX: &str = "apexr";
 
-/// Open sessions of one user. Another login ends the one that was renewed longest ago.
+/// Sessions of one user, those that are over for less than a day too. Another login takes one away.
 const SESSIONS: usize = 32;
 
-/// Buckets in which failed logins are counted. A name that nobody has falls into one as every other does,
-/// so counting tells nothing, and the store holds so many records at the most.
-const BUCKETS: u16 = 4_096;
+/// Sessions that one change takes away: the store takes 64 changes.
+const AT_ONCE: usize = 40;
 
 /// Characters of a client's name for itself that are kept.
 const AGENT: usize = 200;
 
 fn now(access: &Access) -> i64 {
     access.store.now_ns()
-}
-
-/// The parts of a network that count as one: a provider gives a person that many addresses.
-fn network(address: Option<IpAddr>) -> String {
-    match address {
-        None => String::new(),
-        Some(IpAddr::V4(address)) => format!("{address}"),
-        Some(IpAddr::V6(address)) => hex(&address.octets()[..8]),
-    }
-}
-
-fn bucket(kind: &str, text: &str) -> String {
-    let hash = hash(text);
-    let number = u16::from_be_bytes([hash[0], hash[1]]) % BUCKETS;
-    format!("{kind}-{number}")
-}
-
-/// The two counts that a login falls under.
-fn buckets(user_id: &str, from: Option<IpAddr>) -> [(String, Allowed); 2] {
-    let here = format!("{user_id}\n{}", network(from));
-    [
-        (bucket("here", &here), Allowed::HERE),
-        (bucket("all", user_id), Allowed::EVERYWHERE),
-    ]
-}
-
-/// Refuses a try while too many failed. Returns the counts as they are.
-async fn tries(access: &Access, buckets: &[(String, Allowed); 2]) -> Result<[Tries; 2], Status> {
-    let mut found = [Tries::default(); 2];
-    for (place, (bucket, _)) in buckets.iter().enumerate() {
-        let known = access.store.tries(bucket.clone()).await;
-        found[place] = known.map_err(|error| status::access(&error))?;
-        if let Some(wait) = found[place].wait_ns(now(access)) {
-            let wait = Duration::from_nanos(wait.unsigned_abs());
-            return Err(status::login_locked(wait));
-        }
-    }
-    Ok(found)
-}
-
-/// Counts a failure, and refuses.
-async fn failed(access: &Access, buckets: &[(String, Allowed); 2], tries: &[Tries; 2]) -> Status {
-    let now = now(access);
-    let changes = buckets.iter().zip(tries);
-    let changes = changes.map(|((bucket, allowed), tries)| AccessChange::Tries {
-        bucket: bucket.clone(),
-        tries: tries.failed(*allowed, now),
-    });
-    let write = AccessWrite {
-        changes: changes.collect(),
-        ..AccessWrite::default()
-    };
-    match access.store.change(write).await {
-        Ok(()) => status::login_failed(),
-        // A failure that cannot be counted is no free try.
-        Err(error) => status::access(&error),
-    }
 }
 
 struct Client {
@@ -107,17 +49,11 @@ fn client<T>(request: &Request<T>) -> Client {
     }
 }
 
-fn take_rate(access: &Access, client: &Client) -> Result<(), Status> {
-    let taken = access.logins.take(&network(client.from), Instant::now());
-    taken.map_err(status::login_rate)
-}
-
 pub(super) async fn login(
     access: &Access,
     request: Request<v1::LoginRequest>,
 ) -> Answer<v1::LoginResponse> {
     let client = client(&request);
-    take_rate(access, &client)?;
     let asked = request.into_inner();
     if !asked.link.is_empty() {
         return by_link(access, &client, &asked).await;
@@ -131,60 +67,48 @@ pub(super) async fn login(
     let (user_id, password) = fields
         .finish(user_id.zip(password))
         .map_err(|errors| status::invalid(&errors))?;
-    let buckets = buckets(&user_id, client.from);
-    let tries = tries(access, &buckets).await?;
+    let guess = Guess::of_login(&user_id, client.from);
+    guess.begin(access).await?;
     let user = access.store.user(&user_id).filter(|user| !user.disabled);
     let kept = user.as_ref().and_then(|user| user.password.clone());
     let is_right = access.passwords.verify(password, kept).await;
     let is_right = is_right.map_err(status::password)?;
-    let Some(user) = user.filter(|_| is_right) else {
-        return Err(failed(access, &buckets, &tries).await);
-    };
-    let checked = user.password.clone();
+    let user = user.filter(|_| is_right);
+    let user = user.ok_or_else(status::login_failed)?;
     if user.totp.is_some() && asked.totp_code.is_empty() {
+        guess.was_right(access).await;
         return Err(status::totp_required());
     }
     let new = NewSession::new(&client, asked.browser)?;
-    let begun = change(access, || {
-        let user = access
-            .store
-            .user(&user_id)
-            .ok_or_else(status::login_failed)?;
+    let checked = user.password.clone();
+    let user = change(access, || {
+        let user = access.store.user(&user_id);
+        let user = user.ok_or_else(status::login_failed)?;
         // Both may have been changed while the password was checked.
-        let is_same = user.password == checked;
-        let used = user
-            .totp
-            .as_ref()
-            .map(|totp| check_totp(totp, &asked.totp_code, now(access)));
-        if user.disabled || !is_same || matches!(used, Some(None)) {
+        if user.disabled || user.password != checked {
             return Err(status::login_failed());
         }
+        let mut after = (*user).clone();
+        if let Some(totp) = &user.totp {
+            let used = check_totp(totp, &asked.totp_code, now(access));
+            after.totp = Some(used.ok_or_else(status::login_failed)?);
+        }
+        // Either way the user is as it was read: a password that is reset meanwhile lets nobody in.
         let mut changes = begin(access, &user, &new);
-        if let Some(Some(totp)) = used {
-            let mut after = (*user).clone();
-            after.totp = Some(totp);
-            changes.push(AccessChange::User(Swap::replace((*user).clone(), after)));
-        }
-        for ((bucket, _), tries) in buckets.iter().zip(&tries) {
-            if tries.failures > 0 {
-                let (bucket, tries) = (bucket.clone(), Tries::default());
-                changes.push(AccessChange::Tries { bucket, tries });
-            }
-        }
+        changes.push(if after == *user {
+            AccessChange::Same(after)
+        } else {
+            AccessChange::User(Swap::replace((*user).clone(), after))
+        });
         Ok(Decision {
             changes,
             answer: user,
             is_general: false,
         })
     })
-    .await;
-    match begun {
-        Ok(user) => answer(access, &user, &new, asked.browser),
-        Err(status) if status.code() == tonic::Code::Unauthenticated => {
-            Err(failed(access, &buckets, &tries).await)
-        }
-        Err(status) => Err(status),
-    }
+    .await?;
+    guess.was_right(access).await;
+    answer(access, &user, &new, asked.browser)
 }
 
 async fn by_link(
@@ -205,13 +129,14 @@ async fn by_link(
     let mut changes = begin(access, &user, &new);
     // Whoever takes the link away has used it: there is one.
     changes.push(AccessChange::Link(Swap::remove(link)));
+    changes.push(AccessChange::Same((*user).clone()));
     let write = AccessWrite {
         changes,
         ..AccessWrite::default()
     };
     match access.store.change(write).await {
         Ok(()) => answer(access, &user, &new, asked.browser),
-        Err(apex_bus::access::AccessError::Conflict) => Err(status::login_failed()),
+        Err(AccessError::Conflict) => Err(status::login_failed()),
         Err(error) => Err(status::access(&error)),
     }
 }
@@ -243,6 +168,7 @@ impl NewSession {
         Session {
             session_id: self.session_id.clone(),
             user_id: user.user_id.clone(),
+            epoch: user.epoch,
             created_ns: now_ns,
             renewed_ns: now_ns,
             key_hash: hash(&self.key),
@@ -257,21 +183,17 @@ impl NewSession {
     }
 }
 
-/// Returns the changes that begin a session, and end what is too many.
+/// Returns the changes that begin a session, and take away what is too many: those that are over first,
+/// then those that were renewed longest ago.
 fn begin(access: &Access, user: &User, new: &NewSession) -> Vec<AccessChange> {
     let now = now(access);
-    let mut open = access.store.sessions(&user.user_id);
-    open.retain(|session| session.is_live(user, now));
-    open.sort_by_key(|session| session.renewed_ns);
-    let beyond = (open.len() + 1).saturating_sub(SESSIONS);
-    let ended = open.iter().take(beyond).map(|session| {
-        let ended = session.end("the user logged in too often elsewhere", now);
-        AccessChange::Session(Swap::replace((**session).clone(), ended))
-    });
-    // One that begins at the very time from which sessions count is one that counts.
-    let at = now.max(user.sessions_after_ns);
-    let begun = AccessChange::Session(Swap::insert(new.record(user, at)));
-    ended.chain([begun]).collect()
+    let mut known = access.store.sessions(&user.user_id);
+    known.sort_by_key(|session| (session.is_live(user, now), session.renewed_ns));
+    let beyond = (known.len() + 1).saturating_sub(SESSIONS).min(AT_ONCE);
+    let leaving = known.iter().take(beyond);
+    let leaving = leaving.map(|session| AccessChange::Session(Swap::remove((**session).clone())));
+    let begun = AccessChange::Session(Swap::insert(new.record(user, now)));
+    leaving.chain([begun]).collect()
 }
 
 fn answer(
@@ -320,8 +242,6 @@ pub(super) async fn refresh(
     access: &Access,
     request: Request<v1::RefreshRequest>,
 ) -> Answer<v1::LoginResponse> {
-    let client = client(&request);
-    take_rate(access, &client)?;
     let headers: HeaderMap = request.metadata().clone().into_headers();
     let asked = request.into_inner().refresh_token;
     let is_browser = asked.is_empty();
@@ -333,7 +253,8 @@ pub(super) async fn refresh(
     let outcome = renew(access, &token).await;
     match outcome {
         Ok((user, session, next)) => granted(access, &user, &session, next, is_browser),
-        Err(mut status) if is_browser => {
+        // What may pass leaves the browser its session.
+        Err(mut status) if is_browser && status.code() == tonic::Code::Unauthenticated => {
             let mut metadata = MetadataMap::new();
             clear_cookie(&mut metadata);
             *status.metadata_mut() = metadata;
@@ -373,6 +294,7 @@ async fn renew(
         let (after, is_reused) = match session.refresh(&user, &presented, hash(&next), now(access))
         {
             Refreshed::Refused => return Err(status::login_failed()),
+            Refreshed::Busy => return Err(status::access(&AccessError::Conflict)),
             Refreshed::Renewed(after) => (after, false),
             Refreshed::Reused(after) => (after, true),
         };
@@ -405,18 +327,25 @@ pub(super) async fn logout(
         return Err(status::no_session());
     }
     let ended = change(access, || {
-        let mut sessions = access.store.sessions(&caller.user_id);
-        sessions.retain(|it| {
-            it.ended.is_none() && (asked.all_sessions || it.session_id == caller.key_id)
-        });
+        let user = user_of(access, caller)?;
         let now = now(access);
-        let changes = sessions.iter().map(|session| {
-            let ended = session.end("logged out", now);
-            AccessChange::Session(Swap::replace((**session).clone(), ended))
-        });
+        let mut live = access.store.sessions(&caller.user_id);
+        live.retain(|session| session.is_live(&user, now));
+        let changes = if asked.all_sessions {
+            // Also those that begin at another gateway now.
+            let after = user.changed(User::end_sessions);
+            vec![AccessChange::User(Swap::replace((*user).clone(), after))]
+        } else {
+            live.retain(|session| session.session_id == caller.key_id);
+            let ends = live.iter().map(|session| {
+                let ended = session.end("logged out", now);
+                AccessChange::Session(Swap::replace((**session).clone(), ended))
+            });
+            ends.collect()
+        };
         Ok(Decision {
-            changes: changes.take(SESSIONS).collect(),
-            answer: sessions.len().min(SESSIONS),
+            changes,
+            answer: live.len(),
             is_general: false,
         })
     });
@@ -424,28 +353,4 @@ pub(super) async fn logout(
     let mut response = Response::new(v1::LogoutResponse { ended });
     clear_cookie(response.metadata_mut());
     Ok(response)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_fall_into_so_many_buckets_whoever_has_them() {
-        let mut seen = std::collections::BTreeSet::new();
-        for number in 0..20_000 {
-            let [(here, _), (all, _)] = buckets(&format!("user{number}"), None);
-            assert!(here.starts_with("here-") && all.starts_with("all-"));
-            seen.insert(all);
-        }
-        assert!(seen.len() <= usize::from(BUCKETS) && seen.len() > 4_000);
-    }
-
-    #[test]
-    fn addresses_of_one_network_are_one_client() {
-        let of = |text: &str| network(Some(text.parse().unwrap()));
-        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
-        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
-    }
 }

@@ -1,7 +1,8 @@
 //! Passwords: a user's own, and those that an admin gives.
 
 use super::Answer;
-use super::write::{self, Decision, once, request, user_of};
+use super::guess::Guess;
+use super::write::{self, Decision, check_free, once, request, user_of};
 use crate::auth::{Access, Caller};
 use crate::status;
 use apex_bus::access::{AccessChange, Swap};
@@ -11,8 +12,8 @@ use apex_proto::{Fields, v1};
 use std::sync::Arc;
 use tonic::{Response, Status};
 
-/// Says whether a password is the caller's, and counts nothing: whoever asks is logged in, and its calls
-/// have a rate.
+/// Says whether a password is the caller's. Wrong ones are counted: a session that was stolen must not
+/// become the account by guessing.
 ///
 /// Errors: `FAILED_PRECONDITION` when it is not.
 pub(super) async fn check_own(
@@ -24,6 +25,8 @@ pub(super) async fn check_own(
     if user.password.is_none() {
         return Err(status::not_set("password"));
     }
+    let guess = Guess::of_own(&caller.user_id);
+    guess.begin(access).await?;
     let is_right = access
         .passwords
         .verify(password, user.password.clone())
@@ -31,6 +34,7 @@ pub(super) async fn check_own(
     if !is_right.map_err(status::password)? {
         return Err(status::wrong_password());
     }
+    guess.was_right(access).await;
     Ok(user)
 }
 
@@ -52,16 +56,18 @@ async fn change_own(
         let after = user.changed(|user| {
             user.password = Some(hashed.clone());
             user.must_change = false;
+            user.end_sessions();
+        });
+        let own = access.store.session(&caller.key_id);
+        let own = own.filter(|session| session.is_live(&user, now));
+        // The session of this call goes on, and no other.
+        let kept = own.map(|session| {
+            let mut kept = (*session).clone();
+            kept.epoch = after.epoch;
+            AccessChange::Session(Swap::replace((*session).clone(), kept))
         });
         let mut changes = vec![AccessChange::User(Swap::replace((*user).clone(), after))];
-        let sessions = access.store.sessions(&user.user_id);
-        let others = sessions
-            .iter()
-            .filter(|it| it.ended.is_none() && it.session_id != caller.key_id);
-        changes.extend(others.map(|session| {
-            let ended = session.end("the password was changed", now);
-            AccessChange::Session(Swap::replace((**session).clone(), ended))
-        }));
+        changes.extend(kept);
         Ok(Decision {
             changes,
             answer: (),
@@ -94,13 +100,13 @@ pub(super) async fn reset(
     caller: &Caller,
     asked: &v1::ResetPasswordRequest,
 ) -> Answer<v1::User> {
+    check_free(caller)?;
     let (of, password) = read_reset(asked).map_err(|errors| status::invalid(&errors))?;
     let hashed = access
         .passwords
         .hash(password)
         .await
         .map_err(status::password)?;
-    let now = access.store.now_ns();
     let content = v1::ResetPasswordRequest {
         password: String::new(),
         ..asked.clone()
@@ -119,7 +125,7 @@ pub(super) async fn reset(
         let after = user.changed(|user| {
             user.password = Some(hashed.clone());
             user.must_change = true;
-            user.sessions_after_ns = now.saturating_add(1);
+            user.end_sessions();
         });
         Ok(Decision {
             answer: write_user(&after, 0),

@@ -2,7 +2,7 @@
 
 use super::Answer;
 use super::password::check_own;
-use super::write::{Decision, change, user_of};
+use super::write::{Decision, change, check_free, user_of};
 use crate::auth::{
     Access, Caller, Role, begin_totp, check_totp, recovery_codes, step_of, totp_secret,
 };
@@ -99,7 +99,8 @@ pub(super) async fn disable(
         check_own(access, caller, password).await?;
         caller.user_id.clone()
     } else {
-        if caller.role != Role::Admin || caller.is_restricted {
+        check_free(caller)?;
+        if caller.role != Role::Admin || caller.is_restricted() {
             return Err(status::not_yours(
                 "only an admin takes another user's factor off",
             ));

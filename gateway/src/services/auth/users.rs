@@ -1,7 +1,7 @@
 //! Users: made, listed, changed.
 
 use super::Answer;
-use super::write::{Decision, once, request};
+use super::write::{Decision, check_free, once, request};
 use crate::auth::{Access, Caller, Grants};
 use crate::page;
 use crate::status;
@@ -30,6 +30,7 @@ pub(super) async fn create(
     caller: &Caller,
     asked: &v1::CreateUserRequest,
 ) -> Answer<v1::User> {
+    check_free(caller)?;
     let wanted = read_create_user(asked).map_err(|errors| status::invalid(&errors))?;
     let password = match wanted.password {
         Some(password) => {
@@ -90,8 +91,10 @@ async fn change(
     of: &OfUser,
     method: &'static str,
     content: &impl Message,
+    check: impl Fn(&User) -> Result<(), Status>,
     change: impl Fn(&mut User),
 ) -> Answer<v1::User> {
+    check_free(caller)?;
     let request = request(caller, &of.request_id, method, content);
     let (user, _) = once(access, request, || {
         let user = access
@@ -101,6 +104,7 @@ async fn change(
         if let Some(expected) = of.expected.filter(|it| *it != user.version) {
             return Err(status::stale_version(expected, user.version));
         }
+        check(&user)?;
         let after = user.changed(&change);
         keep_an_admin(access, &user, &after)?;
         Ok(Decision {
@@ -133,7 +137,16 @@ pub(super) async fn set_role(
 ) -> Answer<v1::User> {
     let (of, role) = read_set_role(asked).map_err(|errors| status::invalid(&errors))?;
     let method = "AuthService/SetUserRole";
-    change(access, caller, &of, method, asked, |user| user.role = role).await
+    change(
+        access,
+        caller,
+        &of,
+        method,
+        asked,
+        |_| Ok(()),
+        |user| user.role = role,
+    )
+    .await
 }
 
 pub(super) async fn grant(
@@ -143,11 +156,16 @@ pub(super) async fn grant(
 ) -> Answer<v1::User> {
     let (of, granting) = read_grant(asked).map_err(|errors| status::invalid(&errors))?;
     let method = "AuthService/GrantAccount";
-    change(access, caller, &of, method, asked, |user| {
+    // One of all cannot be taken away without naming the rest.
+    let fits = |user: &User| match (&granting, &user.grants) {
+        (Granting::Remove(_), Grants::All) => Err(status::has_all_accounts()),
+        _ => Ok(()),
+    };
+    change(access, caller, &of, method, asked, fits, |user| {
         let of = match (&granting, &user.grants) {
             (Granting::All, _) => Grants::All,
             (Granting::None, _) => Grants::Only([].into()),
-            // Who has all of them has these; one of all cannot be taken away without naming the rest.
+            // Who has all of them has these.
             (Granting::Add(_) | Granting::Remove(_), Grants::All) => Grants::All,
             (Granting::Add(more), Grants::Only(known)) => {
                 Grants::Only(known.union(more).cloned().collect())
@@ -168,8 +186,18 @@ pub(super) async fn disable(
 ) -> Answer<v1::User> {
     let of = read_disable(asked).map_err(|errors| status::invalid(&errors))?;
     let method = "AuthService/DisableUser";
-    change(access, caller, &of, method, asked, |user| {
-        user.disabled = !asked.enable;
-    })
+    change(
+        access,
+        caller,
+        &of,
+        method,
+        asked,
+        |_| Ok(()),
+        |user| {
+            user.disabled = !asked.enable;
+            // Let in again, it logs in again.
+            user.end_sessions();
+        },
+    )
     .await
 }

@@ -99,6 +99,19 @@ pub(super) fn request(
     }
 }
 
+/// Refuses what would outlive the limits of the caller's key.
+///
+/// Errors: `PERMISSION_DENIED`.
+pub(super) fn check_free(caller: &Caller) -> Result<(), Status> {
+    if caller.is_held {
+        return Err(status::not_yours(
+            "this key is held to a role, accounts, networks or an end, which what it makes would not \
+             be: log in, or use a key without limits",
+        ));
+    }
+    Ok(())
+}
+
 /// Returns the record of the caller itself.
 ///
 /// Errors: `UNAUTHENTICATED` when it is gone.

@@ -204,9 +204,16 @@ fn list(args: &ListTokensArgs, settings: &Settings) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Returns the public part of a token, or what is one already.
+fn public_part(text: &str) -> &str {
+    let rest = text.strip_prefix("apex_").unwrap_or(text);
+    rest.split('_').next().unwrap_or(rest)
+}
+
 fn revoke(args: RevokeTokenArgs, settings: &Settings) -> Result<ExitCode> {
     let request = v1::RevokeApiKeyRequest {
-        key_id: args.key_id,
+        // Of a whole token, which is what one that leaked is found as, only the public part leaves here.
+        key_id: public_part(&args.key_id).to_owned(),
         request_id: request_id(args.request)?,
     };
     let key = block_on(async {
@@ -219,4 +226,15 @@ fn revoke(args: RevokeTokenArgs, settings: &Settings) -> Result<ExitCode> {
         print(&[key]);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_token_is_cut_down_to_its_public_part() {
+        assert_eq!(public_part("apex_01ab_secret"), "01ab");
+        assert_eq!(public_part("01ab"), "01ab");
+    }
 }
