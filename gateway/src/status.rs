@@ -17,12 +17,14 @@ mod desk;
 mod market_history;
 mod not_found;
 mod order_feed;
+mod strategies;
 
 pub use audit::*;
 pub use desk::*;
 pub use market_history::*;
 pub use not_found::*;
 pub use order_feed::*;
+pub use strategies::*;
 
 use apex_bus::handle::{HistoryError, PastError};
 use apex_bus::message::{CommandError, ExposureError};
@@ -449,9 +451,12 @@ pub fn session(refusal: &crate::SessionRefusal) -> Status {
         Refusal::AlreadyConnected => {
             with_reason(Code::AlreadyExists, "SESSION_EXISTS", message, &[])
         }
-        Refusal::Quarantined { .. } => {
-            with_reason(Code::FailedPrecondition, "QUARANTINED", message, &[])
-        }
+        Refusal::Barred { .. } => with_reason(
+            Code::FailedPrecondition,
+            "STRATEGY_NOT_STARTED",
+            message,
+            &[],
+        ),
         Refusal::Unavailable { .. } => {
             with_retry(Code::Unavailable, "STRATEGIES", message, RETRY_DEPENDENCY)
         }

@@ -15,6 +15,7 @@ use apex_bus::exposure::ExposureHandle;
 use apex_bus::handle::{Platform, RunMode};
 use apex_bus::market::MarketHub;
 use apex_bus::message::AccountEvent;
+use apex_bus::strategies::StrategyDesk;
 use apex_bus::supervision::{AbortHook, abort_process};
 use apex_bus::topic::{Capacity, Topic, TopicStats};
 use apex_bus::venue::VenueSession;
@@ -82,6 +83,19 @@ impl std::fmt::Debug for Base {
         f.debug_struct("Base")
             .field("data_dir", &self.data_dir)
             .finish_non_exhaustive()
+    }
+}
+
+/// What a gateway needs to serve strategies.
+#[derive(Clone)]
+pub struct StrategyFront {
+    pub sessions: Arc<dyn StrategySessions>,
+    pub desk: Option<Arc<dyn StrategyDesk>>,
+}
+
+impl std::fmt::Debug for StrategyFront {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StrategyFront").finish_non_exhaustive()
     }
 }
 
@@ -331,7 +345,7 @@ impl Node {
         options: &NodeOptions,
         roster: Roster,
         platform: Platform,
-        strategies: Option<Arc<dyn StrategySessions>>,
+        strategies: Option<StrategyFront>,
         recorder: Option<RecorderWatch>,
     ) -> Result<Node, NodeError> {
         let hot = match &base.stores.hot {
@@ -342,7 +356,10 @@ impl Node {
         let metrics = NodeMetrics::new(platform.clone(), watch.clone());
         let mut gateway = GatewayOptions::new(options.listen, base.keys.keys.clone());
         gateway.metrics = Some(metrics.text());
-        gateway.strategies = strategies;
+        if let Some(front) = strategies {
+            gateway.strategies = Some(front.sessions);
+            gateway.strategy_desk = front.desk;
+        }
         let mut readiness: Vec<Arc<dyn Readiness>> = Vec::new();
         if let Some(watch) = watch {
             readiness.push(Arc::new(watch));

@@ -8,8 +8,9 @@ use crate::StorageError;
 use crate::port::records::{Change, Entries, Records};
 use crate::records::{
     self, Assigned, AssignmentError, Firing, Hold, Job, JobState, Outcome, Schedule, Strategy,
-    StrategyVersion, User, UserRole,
+    StrategyContent, StrategyVersion, User, UserRole,
 };
+use apex_domain::deployment::{Desired, RestartPolicy};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -450,18 +451,35 @@ fn newer(backend: &dyn RecordsBackend) {
 fn versions(backend: &dyn RecordsBackend) {
     let records = open(backend);
     let strategy = Strategy {
+        account_id: "paper".to_owned(),
         strategy_id: "ema".to_owned(),
+        strategy_type: "ema-cross".to_owned(),
         version: 0,
-        disabled: false,
-    };
-    let first = records::insert(&*records, &strategy).expect("it is new");
-    let version = |version, digit: &str| StrategyVersion {
-        strategy_id: "ema".to_owned(),
-        version,
-        content_hash: digit.repeat(64),
-        object_key: format!("strategies/{digit}"),
+        desired: Desired::Deployed,
+        restart: RestartPolicy::Always,
+        reason: String::new(),
         by: "ann".to_owned(),
         created_ns: 5,
+        changed_ns: 5,
+        winding: None,
+    };
+    let first = records::insert(&*records, &strategy).expect("it is new");
+    let version = |version, fast: &str| {
+        let content = StrategyContent {
+            strategy_type: "ema-cross".to_owned(),
+            code_version: "1.2.3".to_owned(),
+            instruments: vec!["BTCUSDT.SIM".to_owned()],
+            parameters: [("fast".to_owned(), fast.to_owned())].into(),
+        };
+        StrategyVersion {
+            account_id: "paper".to_owned(),
+            strategy_id: "ema".to_owned(),
+            version,
+            content_hash: content.hash(),
+            content,
+            by: "ann".to_owned(),
+            created_ns: 5,
+        }
     };
     let second = records::add_version(&*records, &first, &version(1, "a")).expect("the next");
     assert_eq!(second.value.version, 1);
@@ -470,12 +488,15 @@ fn versions(backend: &dyn RecordsBackend) {
         matches!(stale, Err(StorageError::Conflict { .. })),
         "{stale:?}"
     );
-    for wrong in [
-        version(1, "b"),
-        version(3, "b"),
-        version(2, "B"),
-        version(2, ""),
-    ] {
+    let other_hash = StrategyVersion {
+        content_hash: "a".repeat(64),
+        ..version(2, "b")
+    };
+    let other_account = StrategyVersion {
+        account_id: "other".to_owned(),
+        ..version(2, "b")
+    };
+    for wrong in [version(1, "b"), version(3, "b"), other_hash, other_account] {
         let outcome = records::add_version(&*records, &second, &wrong);
         assert!(
             matches!(outcome, Err(StorageError::BadName { .. })),
@@ -483,9 +504,13 @@ fn versions(backend: &dyn RecordsBackend) {
         );
     }
     records::add_version(&*records, &second, &version(2, "c")).expect("the next");
-    let listed = records::page::<StrategyVersion>(&*records, None, 9).expect("it can be read");
-    let kept: Vec<StrategyVersion> = listed.into_iter().map(|found| found.value).collect();
-    assert_eq!(kept, [version(1, "a"), version(2, "c")]);
+    let list = |account, after, limit| {
+        records::versions(&*records, (account, "ema"), after, limit).expect("it can be read")
+    };
+    assert_eq!(list("paper", 0, 9), [version(1, "a"), version(2, "c")]);
+    assert_eq!(list("paper", 1, 9), [version(2, "c")]);
+    assert_eq!(list("paper", 0, 1), [version(1, "a")]);
+    assert_eq!(list("pape", 0, 9), []);
     let again = records::insert(&*records, &version(1, "d"));
     assert!(
         matches!(again, Err(StorageError::Conflict { .. })),

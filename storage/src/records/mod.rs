@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`User`] | `users` | user id |
 //! | [`AccountSettings`], [`AccountLimits`] | `accounts` | `settings/<account>`, `limits/<account>` |
-//! | [`Strategy`], [`StrategyVersion`] | `strategies` | `strategy/<id>`, `version/<id>/<number>` |
+//! | [`Strategy`], [`StrategyVersion`] | `strategies` | `strategy/<account>/<id>`, `version/<account>/<id>/<number>` |
 //! | a strategy's state: bytes of its own | `strategy_state` | `<account>/<strategy>` |
 //! | [`Assignment`] | `assignments` | `<kind>/<id>` |
 //! | [`Job`] | `work` | `job/<id>`, `key/<unique key>`, `due/<class>/<time>/<id>` |
@@ -45,7 +45,10 @@ pub use lease::{Lease, Refusal};
 pub use moment::Moment;
 pub use prune::{Pruned, prune, prune_answers};
 pub use schedule::{Firing, Ledger, Outcome, Schedule, fire, firings, ledger};
-pub use strategy::{STATE_TABLE, Strategy, StrategyVersion, add_version, state_key};
+pub use strategy::{
+    STATE_TABLE, Strategy, StrategyContent, StrategyVersion, Winding, add_version, adding_version,
+    state_key, versions,
+};
 pub use user::{User, UserRole};
 
 use crate::StorageError;
