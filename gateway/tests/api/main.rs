@@ -3,6 +3,7 @@
 
 mod account;
 mod audit;
+mod deployed;
 mod desk;
 mod edge;
 mod harness;

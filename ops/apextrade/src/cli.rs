@@ -9,6 +9,7 @@ mod indicators;
 mod models;
 mod orders;
 mod risk;
+mod strategies;
 
 pub use archive::*;
 pub use audit::*;
@@ -19,6 +20,7 @@ pub use indicators::*;
 pub use models::*;
 pub use orders::*;
 pub use risk::*;
+pub use strategies::*;
 
 use apex_domain::{Currency, Money, Rate};
 use clap::builder::PossibleValuesParser;
@@ -82,6 +84,8 @@ pub enum Command {
     Bars(BarsArgs),
     /// Read or change limits and trading state.
     Risk(RiskArgs),
+    /// Deploy, start, pause, stop, change, list and watch strategies.
+    Strategies(StrategiesArgs),
     /// List who did what, or check that nobody changed the record of it.
     Audit(AuditArgs),
     /// List the sessions of a trading calendar, or say what it is at an instant.

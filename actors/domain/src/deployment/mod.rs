@@ -333,6 +333,7 @@ impl Deployment {
 
     fn stop(&mut self, effects: &mut Vec<Effect>) {
         self.desired = Desired::Stopped;
+        self.reason.clear();
         self.relaunch = false;
         self.end_process(effects);
     }

@@ -316,8 +316,11 @@ impl Change {
         }
         let entry = self.entry(&key)?;
         // Behind what the actor was told before: how it stands then is what counts.
-        self.tell(&entry, Input::Session(false)).await?;
-        let desired = entry.seen.borrow().desired;
+        let looked = entry.actor.call(DeployedMessage::Look, None).await;
+        let Ok(ractor::rpc::CallResult::Success(seen)) = looked else {
+            return Err(StrategyDeskError::Stopping);
+        };
+        let desired = seen.desired;
         let (account_id, strategy_id) = &key;
         match desired {
             Desired::Running => Ok(()),

@@ -115,6 +115,8 @@ pub enum DeployedMessage {
     /// What a person decided, and who; answered once it was carried out.
     Person(Input, String, RpcReplyPort<Seen>),
     Configure(Content),
+    /// Answered with how it stands once all before was carried out.
+    Look(RpcReplyPort<Seen>),
     Exited(Exit),
 }
 
@@ -178,6 +180,7 @@ impl Actor for DeployedActor {
                 sessions.parameters(&state.args.key, content.parameters.clone());
                 state.args.content = content;
             }
+            DeployedMessage::Look(reply) => drop(reply.send(Seen::of(&state.args.life))),
             DeployedMessage::Exited(exit) => {
                 let reason = exit.reason();
                 state.apply(&myself, Input::Exited { reason }, "");

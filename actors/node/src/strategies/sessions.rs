@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::WeakSender;
@@ -55,6 +56,8 @@ struct Entry {
 }
 
 struct Connected {
+    /// Tells the sessions of one strategy apart.
+    number: u64,
     actor: ActorRef<SessionMessage>,
     /// Weak, so that the stream ends with the session.
     responses: WeakSender<StrategyResponse>,
@@ -78,6 +81,7 @@ struct Inner {
     budget: SessionBudget,
     store: Arc<dyn StateStore>,
     board: Mutex<BTreeMap<Key, Entry>>,
+    begun: AtomicU64,
 }
 
 /// The sessions of one node. Cheap to clone.
@@ -123,6 +127,7 @@ impl Sessions {
             budget,
             store: Arc::new(RecordsStore(records)),
             board: Mutex::default(),
+            begun: AtomicU64::new(0),
         }))
     }
 
@@ -270,6 +275,17 @@ impl Sessions {
         }
     }
 
+    /// Tells of the end of a session, unless another one has taken its place: that one counts.
+    fn ended(&self, key: &Key, number: u64, ended: &SessionEnded) {
+        let is_replaced = self.board().get(key).is_some_and(|entry| {
+            let session = entry.session.as_ref();
+            session.is_some_and(|session| session.number != number)
+        });
+        if !is_replaced {
+            self.news(key, SessionNews::Ended(ended));
+        }
+    }
+
     fn news(&self, key: &Key, news: SessionNews<'_>) {
         let hook = self.board().get(key).and_then(|entry| entry.host.clone());
         if let Some(hook) = hook {
@@ -346,6 +362,7 @@ impl Sessions {
         let key = (owner.account_id.clone(), owner.strategy_id.clone());
         let told = self.make_room(&key)?;
         let responses = session.responses.downgrade();
+        let number = self.0.begun.fetch_add(1, Ordering::Relaxed);
         let (board, ended_key) = (self.clone(), key.clone());
         let (log_board, log_key) = (self.clone(), key.clone());
         let actor = remote::begin(SessionArgs {
@@ -362,11 +379,16 @@ impl Sessions {
             on_log: Arc::new(move |level, text| {
                 log_board.news(&log_key, SessionNews::Says(level, text));
             }),
-            on_end: Box::new(move |ended| board.news(&ended_key, SessionNews::Ended(&ended))),
+            on_end: Box::new(move |ended| board.ended(&ended_key, number, &ended)),
         })
         .await
         .map_err(refusal)?;
-        self.take(key, Connected { actor, responses }, &told);
+        let connected = Connected {
+            number,
+            actor,
+            responses,
+        };
+        self.take(key, connected, &told);
         Ok(())
     }
 }

@@ -95,7 +95,14 @@ impl Change {
             entry.keeper.keep_as_seen(entry.seen.clone());
             return Err(error);
         }
-        let canceled = wound?;
+        let canceled = match wound {
+            Ok(canceled) => canceled,
+            Err(error) => {
+                // It was kept that this is to be done: the caller hears that it is not done yet.
+                self.desk.finish_winding(entry.clone());
+                return Err(error.into());
+            }
+        };
         self.desk.wound(&entry).await;
         Ok(WoundDown {
             strategy: answered.strategy(),
