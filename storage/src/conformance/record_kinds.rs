@@ -7,10 +7,8 @@ use super::records::{Case, get, open, put};
 use crate::StorageError;
 use crate::port::records::{Change, Entries, Records};
 use crate::records::{
-    self, Assigned, AssignmentError, Firing, Hold, Job, JobState, Outcome, Schedule, Strategy,
-    StrategyContent, StrategyVersion, User, UserRole,
+    self, Assigned, AssignmentError, Firing, Hold, Job, JobState, Outcome, Schedule, User, UserRole,
 };
-use apex_domain::deployment::{Desired, RestartPolicy};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -38,7 +36,10 @@ pub(super) const CASES: &[Case] = &[
         "TC-R24 a record of a newer build is refused and not written over",
         newer,
     ),
-    ("TC-R25 versions of a strategy never change", versions),
+    (
+        "TC-R25 versions of a strategy never change",
+        super::record_strategies::versions,
+    ),
 ];
 
 const TABLES: [&str; 6] = [
@@ -446,74 +447,4 @@ fn newer(backend: &dyn RecordsBackend) {
         let kept = get(&*records, "users", "ann");
         assert_eq!(kept.as_deref(), Some(changed.as_bytes()));
     }
-}
-
-fn versions(backend: &dyn RecordsBackend) {
-    let records = open(backend);
-    let strategy = Strategy {
-        account_id: "paper".to_owned(),
-        strategy_id: "ema".to_owned(),
-        strategy_type: "ema-cross".to_owned(),
-        version: 0,
-        desired: Desired::Deployed,
-        restart: RestartPolicy::Always,
-        reason: String::new(),
-        by: "ann".to_owned(),
-        created_ns: 5,
-        changed_ns: 5,
-        winding: None,
-    };
-    let first = records::insert(&*records, &strategy).expect("it is new");
-    let version = |version, fast: &str| {
-        let content = StrategyContent {
-            strategy_type: "ema-cross".to_owned(),
-            code_version: "1.2.3".to_owned(),
-            instruments: vec!["BTCUSDT.SIM".to_owned()],
-            parameters: [("fast".to_owned(), fast.to_owned())].into(),
-        };
-        StrategyVersion {
-            account_id: "paper".to_owned(),
-            strategy_id: "ema".to_owned(),
-            version,
-            content_hash: content.hash(),
-            content,
-            by: "ann".to_owned(),
-            created_ns: 5,
-        }
-    };
-    let second = records::add_version(&*records, &first, &version(1, "a")).expect("the next");
-    assert_eq!(second.value.version, 1);
-    let stale = records::add_version(&*records, &first, &version(1, "b"));
-    assert!(
-        matches!(stale, Err(StorageError::Conflict { .. })),
-        "{stale:?}"
-    );
-    let other_hash = StrategyVersion {
-        content_hash: "a".repeat(64),
-        ..version(2, "b")
-    };
-    let other_account = StrategyVersion {
-        account_id: "other".to_owned(),
-        ..version(2, "b")
-    };
-    for wrong in [version(1, "b"), version(3, "b"), other_hash, other_account] {
-        let outcome = records::add_version(&*records, &second, &wrong);
-        assert!(
-            matches!(outcome, Err(StorageError::BadName { .. })),
-            "{outcome:?}"
-        );
-    }
-    records::add_version(&*records, &second, &version(2, "c")).expect("the next");
-    let list = |account, after, limit| {
-        records::versions(&*records, (account, "ema"), after, limit).expect("it can be read")
-    };
-    assert_eq!(list("paper", 0, 9), [version(1, "a"), version(2, "c")]);
-    assert_eq!(list("paper", 1, 9), [version(2, "c")]);
-    assert_eq!(list("paper", 0, 1), [version(1, "a")]);
-    assert_eq!(list("pape", 0, 9), []);
-    let again = records::insert(&*records, &version(1, "d"));
-    assert!(
-        matches!(again, Err(StorageError::Conflict { .. })),
-        "{again:?}"
-    );
 }

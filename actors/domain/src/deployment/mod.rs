@@ -149,6 +149,7 @@ enum Process {
     Down,
     /// It is being started, or has no session yet.
     Starting,
+    /// It has had its session.
     Connected,
     /// It failed; the next one starts after this pause.
     Waiting {
@@ -168,6 +169,7 @@ pub struct Deployment {
     limits: RestartLimits,
     process: Process,
     pid: Option<u32>,
+    has_session: bool,
     /// Another process follows the one that ends.
     relaunch: bool,
     shutting_down: bool,
@@ -195,6 +197,7 @@ impl Deployment {
             limits,
             process: Process::Down,
             pid: None,
+            has_session: false,
             relaunch: false,
             shutting_down: false,
             failures: VecDeque::new(),
@@ -226,7 +229,7 @@ impl Deployment {
 
     /// Returns true while it has a session, and so is shown data.
     pub fn is_connected(&self) -> bool {
-        self.process == Process::Connected
+        self.has_session
     }
 
     /// Returns true when no process of it runs or is to run again by itself.
@@ -361,11 +364,11 @@ impl Deployment {
     }
 
     fn session(&mut self, begun: bool) {
-        self.process = match (self.process, begun) {
-            (Process::Starting, true) => Process::Connected,
-            (Process::Connected, false) => Process::Starting,
-            (other, _) => other,
-        };
+        if begun && self.process == Process::Starting {
+            self.process = Process::Connected;
+        }
+        // One that is lost is no new start: the process ends with it, or has another in a moment.
+        self.has_session = begun;
     }
 
     fn launch(&mut self, effects: &mut Vec<Effect>) {
@@ -385,6 +388,7 @@ impl Deployment {
 
     fn exited(&mut self, now: UnixNanos, reason: String, effects: &mut Vec<Effect>) {
         self.pid = None;
+        self.has_session = false;
         match self.process {
             Process::Down | Process::Waiting { .. } => {}
             Process::Ending { .. } => {

@@ -272,3 +272,16 @@ fn a_relaunch_waits_for_the_end_of_what_runs() {
     // Nothing runs: nothing to do.
     assert!(Run::new().apply(Input::Relaunch).is_empty());
 }
+
+#[test]
+fn a_session_that_is_lost_is_told_and_is_no_new_start() {
+    let mut run = Run::new().running();
+    assert!(run.strategy.is_connected());
+    run.apply(Input::Session(false));
+    assert!(!run.strategy.is_connected());
+    assert_eq!(run.strategy.state(), DeploymentState::Running);
+    run.apply(Input::Session(true));
+    assert!(run.strategy.is_connected());
+    run.apply(exit("x"));
+    assert!(!run.strategy.is_connected(), "its process took it along");
+}

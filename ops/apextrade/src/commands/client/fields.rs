@@ -1,10 +1,7 @@
 //! Messages as JSON: every field under its name in the .proto, decimals as strings, enums by
 //! name, counts and times as numbers. Words and times for tables.
 
-mod strategies;
 mod worth;
-
-pub use strategies::*;
 
 use apex_proto::v1;
 use serde_json::{Value, json};

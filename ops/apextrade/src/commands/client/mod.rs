@@ -21,6 +21,7 @@ mod platform_limits;
 mod reconcile;
 mod refusal;
 mod split;
+mod strategy_fields;
 mod strategy_tables;
 mod strategy_watch;
 mod watch;

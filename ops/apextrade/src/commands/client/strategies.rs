@@ -1,6 +1,9 @@
 //! `apextrade strategies`: what is deployed, and what is done to it.
 
-use super::{Gateway, fields, new_id, print_json, request_id, strategy_tables, strategy_watch};
+use super::{
+    Gateway, fields, new_id, print_json, request_id, strategy_fields, strategy_tables,
+    strategy_watch,
+};
 use crate::cli::{
     DeployArgs, NamedStrategyArgs, PauseArgs, RestartArg, SetParametersArgs, StopArgs,
     StrategiesAction, StrategiesArgs, StrategyModeArg, StrategyNameArgs, WorkingOrdersArgs,
@@ -116,8 +119,8 @@ fn pause(args: PauseArgs, settings: &Settings) -> Result<()> {
     let strategy = paused.strategy.unwrap_or_default();
     if client.json {
         print_json(&json!({
-            "strategy": fields::strategy(&strategy),
-            "canceled_orders": fields::canceled_orders(&paused.canceled_orders),
+            "strategy": strategy_fields::strategy(&strategy),
+            "canceled_orders": strategy_fields::canceled_orders(&paused.canceled_orders),
         }));
     } else {
         strategy_tables::one(&strategy, false);
@@ -143,8 +146,8 @@ fn stop(args: StopArgs, settings: &Settings) -> Result<()> {
     let strategy = stopped.strategy.unwrap_or_default();
     if client.json {
         print_json(&json!({
-            "strategy": fields::strategy(&strategy),
-            "canceled_orders": fields::canceled_orders(&stopped.canceled_orders),
+            "strategy": strategy_fields::strategy(&strategy),
+            "canceled_orders": strategy_fields::canceled_orders(&stopped.canceled_orders),
             "closing": stopped.closing,
             "request_id": request_id,
         }));
@@ -203,9 +206,11 @@ fn set(args: SetParametersArgs, settings: &Settings) -> Result<()> {
         gateway.answer(strategies.update_parameters(request)).await
     })?;
     let strategy = updated.strategy.unwrap_or_default();
-    let applied = fields::parameters_applied(updated.applied);
+    let applied = strategy_fields::parameters_applied(updated.applied);
     if client.json {
-        print_json(&json!({ "strategy": fields::strategy(&strategy), "applied": applied }));
+        print_json(
+            &json!({ "strategy": strategy_fields::strategy(&strategy), "applied": applied }),
+        );
         return Ok(());
     }
     strategy_tables::one(&strategy, false);

@@ -1,6 +1,6 @@
 //! Deployed strategies as tables.
 
-use super::{Gateway, fields, pages, print_json, say_cut};
+use super::{Gateway, fields, pages, print_json, say_cut, strategy_fields};
 use crate::cli::{ClientArgs, ListStrategiesArgs, ShowStrategyArgs, StrategyStateArg};
 use crate::commands::block_on;
 use crate::config::Settings;
@@ -33,7 +33,7 @@ pub fn types(client: &ClientArgs, settings: &Settings) -> Result<()> {
         .await
     })?;
     if client.json {
-        let found: Vec<_> = found.iter().map(fields::strategy_type).collect();
+        let found: Vec<_> = found.iter().map(strategy_fields::strategy_type).collect();
         print_json(&json!({ "strategy_types": found }));
         return Ok(());
     }
@@ -54,7 +54,7 @@ fn parameter_row(parameter: &v1::StrategyParameter) -> Vec<String> {
         ("", "") => String::new(),
         (min, max) => format!("{min}..{max}"),
     };
-    let kind = fields::parameter_kind(parameter.kind);
+    let kind = strategy_fields::parameter_kind(parameter.kind);
     let kind = fields::word(&kind, "PARAMETER_KIND_");
     vec![
         parameter.name.clone(),
@@ -93,7 +93,7 @@ pub fn list(args: ListStrategiesArgs, settings: &Settings) -> Result<()> {
         .await
     })?;
     if args.client.json {
-        let found: Vec<_> = found.iter().map(fields::strategy).collect();
+        let found: Vec<_> = found.iter().map(strategy_fields::strategy).collect();
         print_json(&json!({ "strategies": found }));
     } else {
         print(&found);
@@ -118,7 +118,7 @@ fn state(state: StrategyStateArg) -> v1::StrategyState {
 /// Prints one strategy.
 pub fn one(strategy: &v1::Strategy, json: bool) {
     if json {
-        print_json(&fields::strategy(strategy));
+        print_json(&strategy_fields::strategy(strategy));
     } else {
         print(std::slice::from_ref(strategy));
     }
@@ -127,7 +127,7 @@ pub fn one(strategy: &v1::Strategy, json: bool) {
 fn print(strategies: &[v1::Strategy]) {
     let row = |strategy: &v1::Strategy| {
         let version = strategy.version.clone().unwrap_or_default();
-        let state = fields::strategy_state(strategy.state);
+        let state = strategy_fields::strategy_state(strategy.state);
         vec![
             strategy.account_id.clone(),
             strategy.strategy_id.clone(),
@@ -194,7 +194,7 @@ pub fn show(args: ShowStrategyArgs, settings: &Settings) -> Result<()> {
         Ok((details, versions))
     })?;
     if client.json {
-        print_json(&fields::strategy_details(&details, &versions));
+        print_json(&strategy_fields::strategy_details(&details, &versions));
         return Ok(());
     }
     print(&details.strategy.clone().into_iter().collect::<Vec<_>>());

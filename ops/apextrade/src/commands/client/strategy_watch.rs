@@ -1,7 +1,7 @@
 //! `apextrade strategies watch`.
 
 use super::watch::{End, SILENCE_LIMIT, ended, reopen, write_line};
-use super::{Gateway, fields};
+use super::{Gateway, fields, strategy_fields};
 use crate::cli::WatchStrategiesArgs;
 use crate::commands::block_on;
 use crate::config::Settings;
@@ -86,13 +86,13 @@ fn line(json: bool, item: &Item) -> Option<String> {
             "-- {} events are missing: {}",
             gap.events, gap.reason
         )),
-        Item::Event(event) if json => Some(fields::deployment_event(event).to_string()),
+        Item::Event(event) if json => Some(strategy_fields::deployment_event(event).to_string()),
         Item::Event(event) => Some(words(event)),
     }
 }
 
 fn words(event: &v1::DeploymentEvent) -> String {
-    let kind = fields::deployment_event_kind(event.kind);
+    let kind = strategy_fields::deployment_event_kind(event.kind);
     let mut words = vec![
         fields::time(event.ts_ns),
         event.account_id.clone(),
@@ -101,11 +101,11 @@ fn words(event: &v1::DeploymentEvent) -> String {
     ];
     match event.kind() {
         v1::DeploymentEventKind::StateChanged => {
-            let state = fields::strategy_state(event.state);
+            let state = strategy_fields::strategy_state(event.state);
             words.push(fields::word(&state, "STRATEGY_STATE_"));
         }
         v1::DeploymentEventKind::Log => {
-            let level = fields::log_level(event.level);
+            let level = strategy_fields::log_level(event.level);
             words.push(fields::word(&level, "LOG_LEVEL_"));
         }
         v1::DeploymentEventKind::Deployed | v1::DeploymentEventKind::ParametersChanged => {

@@ -1,6 +1,6 @@
 //! Deployed strategies as JSON.
 
-use super::trading_state;
+use super::fields::trading_state;
 use apex_proto::v1;
 use serde_json::{Value, json};
 
