@@ -12,6 +12,7 @@
 //!
 //! `UNKNOWN` and `INTERNAL` are made nowhere: whatever a caller can cause has a name.
 
+mod access;
 mod audit;
 mod desk;
 mod market_history;
@@ -19,6 +20,7 @@ mod not_found;
 mod order_feed;
 mod strategies;
 
+pub use access::*;
 pub use audit::*;
 pub use desk::*;
 pub use market_history::*;

@@ -92,7 +92,7 @@ pub async fn serve(options: GatewayOptions, platform: Platform) -> Result<Runnin
         sessions: KnownStrategies(options.strategies.clone()),
         fanout: Fanout::begin(events),
         auditor: options.audit.clone().map(Auditor::new),
-        keys: options.keys.clone(),
+        access: options.access.clone(),
         limits: options.limits.clone(),
         stopping: stopping.clone(),
         platform,
@@ -144,7 +144,8 @@ fn router(
         routes = routes.add_service(v1).add_service(v1alpha);
     }
     let gate = auth::Gate {
-        keys: options.keys.clone(),
+        access: options.access.clone(),
+        proxies: auth::Proxies::new(&options.proxies),
         rate: auth::Rate::new(options.limits.calls_per_second),
         auditor: shared.auditor.clone(),
     };

@@ -60,7 +60,7 @@ pub(super) fn begin(
     let wanted = read(request, &market)?;
     // Listen before looking at the board: nothing falls between the two.
     let topics = Topics::new(&market, &wanted).map_err(|error| status::subscribe(&error))?;
-    let (sender, receiver) = shared.open(&shared.streams.market_data)?;
+    let (sender, receiver) = shared.open(&caller, &shared.streams.market_data)?;
     let stream = MarketStream {
         shared: shared.clone(),
         caller,

@@ -3,11 +3,13 @@
 
 mod account;
 mod audit;
+mod battery;
 mod deployed;
 mod desk;
 mod edge;
 mod harness;
 mod lists;
+mod login;
 mod market;
 mod names;
 mod order_book;

@@ -1,5 +1,6 @@
 //! The command line. Names and flags are fixed by the platform's contract.
 
+mod access;
 mod archive;
 mod audit;
 mod backup;
@@ -11,6 +12,7 @@ mod orders;
 mod risk;
 mod strategies;
 
+pub use access::*;
 pub use archive::*;
 pub use audit::*;
 pub use backup::*;
@@ -86,6 +88,10 @@ pub enum Command {
     Risk(RiskArgs),
     /// Deploy, start, pause, stop, change, list and watch strategies.
     Strategies(StrategiesArgs),
+    /// List, add and change users.
+    User(UserArgs),
+    /// Make, list and revoke API keys.
+    Token(TokenArgs),
     /// List who did what, or check that nobody changed the record of it.
     Audit(AuditArgs),
     /// List the sessions of a trading calendar, or say what it is at an instant.

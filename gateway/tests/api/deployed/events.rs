@@ -6,7 +6,7 @@ use crate::harness::soon;
 use crate::orders::fields;
 use apex_bus::strategies::{LogLine, StrategyEventKind};
 use apex_domain::deployment::DeploymentState;
-use apex_gateway::auth::{KeyRecord, Role};
+use apex_gateway::auth::Role;
 use apex_proto::v1;
 use apex_proto::v1::stream_strategy_events_response::Item;
 use tonic::Code;
@@ -121,10 +121,7 @@ async fn a_revoked_key_ends_its_stream() {
         .await
         .unwrap()
         .into_inner();
-    harness.keys.put(KeyRecord {
-        revoked: true,
-        ..key
-    });
+    harness.revoke(key);
     let end = soon(async {
         loop {
             if let Err(status) = stream.message().await {
