@@ -20,7 +20,7 @@ pub fn strategy_desk(error: &StrategyDeskError, known: &[StrategyId]) -> Status 
             // Without a value it always is an error.
             fields
                 .finish(None::<Status>)
-                .map_or_else(|errors| invalid(&errors), |it| it)
+                .unwrap_or_else(|errors| invalid(&errors))
         }
         StrategyDeskError::NotFound { strategy_id, .. } => deployed_not_found(strategy_id, known),
         StrategyDeskError::Exists { strategy_id, .. } => {
