@@ -10,8 +10,10 @@ use crate::recorder::Recorder;
 use crate::restore;
 use crate::roster::{self, Charters, Recovered, Roster};
 use crate::stores::Purpose;
-use crate::strategies::{MakeToken, SessionBudget, Sessions, Strategies, StrategiesError};
-use crate::up::{Base, Node, NodeOptions, StrategyFront};
+use crate::strategies::{
+    MakeToken, SessionBudget, Sessions, Strategies, StrategiesError, StrategyFront,
+};
+use crate::up::{Base, Node, NodeOptions};
 use apex_bus::clock::Clock;
 use apex_bus::exposure::ExposureHandle;
 use apex_bus::handle::{Platform, RunMode};

@@ -10,19 +10,19 @@ use crate::metrics::NodeMetrics;
 use crate::recorder::RecorderWatch;
 use crate::roster::Roster;
 use crate::stores::{self, Purpose, ServerSettings, Stores};
+use crate::strategies::StrategyFront;
 use apex_bus::audit::Audit;
 use apex_bus::clock::Clock;
 use apex_bus::exposure::ExposureHandle;
 use apex_bus::handle::{Platform, RunMode};
 use apex_bus::market::MarketHub;
 use apex_bus::message::AccountEvent;
-use apex_bus::strategies::StrategyDesk;
 use apex_bus::supervision::{AbortHook, abort_process};
 use apex_bus::topic::{Capacity, Topic, TopicStats};
 use apex_bus::venue::VenueSession;
 use apex_domain::account::Account;
 use apex_domain::{AccountId, Instrument, UnixNanos};
-use apex_gateway::{GatewayError, GatewayOptions, Readiness, Running, StrategySessions};
+use apex_gateway::{GatewayError, GatewayOptions, Readiness, Running};
 use apex_persistence::audit::AuditWriter;
 use apex_persistence::recorder::Retention;
 use apex_persistence::starts;
@@ -86,19 +86,6 @@ impl std::fmt::Debug for Base {
         f.debug_struct("Base")
             .field("data_dir", &self.data_dir)
             .finish_non_exhaustive()
-    }
-}
-
-/// What a gateway needs to serve strategies.
-#[derive(Clone)]
-pub struct StrategyFront {
-    pub sessions: Arc<dyn StrategySessions>,
-    pub desk: Option<Arc<dyn StrategyDesk>>,
-}
-
-impl std::fmt::Debug for StrategyFront {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StrategyFront").finish_non_exhaustive()
     }
 }
 

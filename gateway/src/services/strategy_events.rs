@@ -48,7 +48,7 @@ impl Deployed<'_> {
         }
         let events = self.desk.events();
         let (place, gap) = place(&events, token);
-        let (sender, receiver) = self.shared.open(&self.shared.streams.strategies)?;
+        let (sender, receiver) = self.shared.open(&caller, &self.shared.streams.strategies)?;
         let stream = EventStream {
             shared: self.shared.clone(),
             caller,
