@@ -4,6 +4,7 @@ use crate::auth::Access;
 use crate::readiness::Readiness;
 use crate::strategy_sessions::StrategySessions;
 use apex_bus::audit::Audit;
+use apex_bus::strategies::StrategyDesk;
 use ipnet::IpNet;
 use std::fmt;
 use std::net::SocketAddr;
@@ -111,6 +112,8 @@ pub struct GatewayOptions {
     pub metrics: Option<MetricsText>,
     /// Takes the sessions of `StrategyService.Connect`; without it the method is unimplemented.
     pub strategies: Option<Arc<dyn StrategySessions>>,
+    /// The strategies that were deployed; without it a run has none.
+    pub strategy_desk: Option<Arc<dyn StrategyDesk>>,
     /// Where what is changed is recorded; a replay keeps no audit.
     pub audit: Option<Arc<dyn Audit>>,
     pub limits: Limits,
@@ -129,6 +132,7 @@ impl GatewayOptions {
             readiness: Vec::new(),
             metrics: None,
             strategies: None,
+            strategy_desk: None,
             audit: None,
             limits: Limits::default(),
         }

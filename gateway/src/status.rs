@@ -18,6 +18,7 @@ mod desk;
 mod market_history;
 mod not_found;
 mod order_feed;
+mod strategies;
 
 pub use access::*;
 pub use audit::*;
@@ -25,6 +26,7 @@ pub use desk::*;
 pub use market_history::*;
 pub use not_found::*;
 pub use order_feed::*;
+pub use strategies::*;
 
 use apex_bus::handle::{HistoryError, PastError};
 use apex_bus::message::{CommandError, ExposureError};
@@ -451,9 +453,12 @@ pub fn session(refusal: &crate::SessionRefusal) -> Status {
         Refusal::AlreadyConnected => {
             with_reason(Code::AlreadyExists, "SESSION_EXISTS", message, &[])
         }
-        Refusal::Quarantined { .. } => {
-            with_reason(Code::FailedPrecondition, "QUARANTINED", message, &[])
-        }
+        Refusal::Barred { .. } => with_reason(
+            Code::FailedPrecondition,
+            "STRATEGY_NOT_STARTED",
+            message,
+            &[],
+        ),
         Refusal::Unavailable { .. } => {
             with_retry(Code::Unavailable, "STRATEGIES", message, RETRY_DEPENDENCY)
         }

@@ -35,8 +35,8 @@ pub enum SessionRefusal {
     NotGranted,
     #[error("the strategy has a session already: end that one, or take another strategy_id")]
     AlreadyConnected,
-    #[error("the strategy is quarantined: {reason}; mend it, then restart the node")]
-    Quarantined { reason: String },
+    #[error("the strategy takes no session, {reason}: start it by `apextrade strategies start`")]
+    Barred { reason: String },
     #[error("strategies cannot be run now: {reason}; try again")]
     Unavailable { reason: String },
 }

@@ -20,6 +20,7 @@ pub mod market;
 pub mod market_history;
 pub mod message;
 pub mod order_feed;
+pub mod strategies;
 pub mod supervision;
 pub mod topic;
 pub mod venue;

@@ -17,6 +17,7 @@ pub mod audit;
 pub mod bar;
 pub mod book;
 pub mod calendar;
+pub mod deployment;
 pub mod event;
 pub mod funding;
 pub mod happening;

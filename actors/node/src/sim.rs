@@ -10,14 +10,18 @@ use crate::recorder::Recorder;
 use crate::restore;
 use crate::roster::{self, Charters, Recovered, Roster};
 use crate::stores::Purpose;
-use crate::strategies::{SessionBudget, Sessions, Strategies, StrategySpec};
+use crate::strategies::{
+    MakeToken, SessionBudget, Sessions, Strategies, StrategiesError, StrategyFront,
+};
 use crate::up::{Base, Node, NodeOptions};
 use apex_bus::clock::Clock;
 use apex_bus::exposure::ExposureHandle;
 use apex_bus::handle::{Platform, RunMode};
+use apex_bus::strategies::NewStrategy;
 use apex_bus::supervision::abort_process;
 use apex_domain::AccountId;
 use apex_domain::Instrument;
+use apex_domain::deployment::RestartPolicy;
 use apex_domain::event::AccountMode;
 use apex_domain::matching::{Latencies, SimExchange, SimInstrument, SimOptions};
 use apex_gateway::StrategySessions;
@@ -39,7 +43,8 @@ pub struct Live {
 }
 
 impl Live {
-    /// Starts a strategy in a process of its own, in one of the accounts.
+    /// Runs a strategy in a process of its own, in one of the accounts, as the command line names it:
+    /// deployed where it is not, and started unless a person paused it or it is quarantined.
     ///
     /// Errors: [`NodeError`].
     pub async fn run_strategy(
@@ -47,17 +52,15 @@ impl Live {
         choice: &StrategyChoice,
         account_id: AccountId,
     ) -> Result<(), NodeError> {
-        let spec = StrategySpec {
-            strategy: choice.name.clone(),
-            strategy_id: choice.strategy_id()?,
-            params: choice.params.clone(),
-            account_id,
+        let new = NewStrategy {
+            key: (account_id, choice.strategy_id()?),
+            strategy_type: choice.name.clone(),
+            instruments: Vec::new(),
+            parameters: choice.params.iter().cloned().collect(),
+            restart: RestartPolicy::OnFailure,
         };
-        let token = self.base.keys.for_process("strategies")?;
-        let detail = format!("a key of this process for strategy {}", choice.name);
-        self.base.note("Node/KeyCreated", detail);
-        let gateway = format!("http://{}", self.node.address());
-        Ok(self.strategies.start(spec, &gateway, &token).await?)
+        let run = self.strategies.run_named(new).await;
+        Ok(run.map_err(StrategiesError::from)?)
     }
 
     /// Ends strategies, gateway, account and feed, in the order in which nothing is asked of who
@@ -231,8 +234,15 @@ async fn serve(
     let sessions = Sessions::new(platform.clone(), clock, records, SessionBudget::default());
     let door: Arc<dyn StrategySessions> = Arc::new(sessions.clone());
     let watch = recorder.as_ref().map(Recorder::watch);
-    let node = Node::serve(&base, options, roster, platform, Some(door), watch).await?;
-    let strategies = Strategies::new(sessions.clone())?;
+    let (clock, records) = (base.clock.clone(), base.stores.records.clone());
+    let strategies = Strategies::open(sessions.clone(), records, clock).await?;
+    let front = StrategyFront {
+        sessions: door,
+        desk: Some(Arc::new(strategies.clone())),
+    };
+    let node = Node::serve(&base, options, roster, platform, Some(front), watch).await?;
+    let gateway = format!("http://{}", node.address());
+    strategies.begin(gateway, process_key(&base));
     Ok(Live {
         node,
         base,
@@ -240,6 +250,19 @@ async fn serve(
         strategies,
         market,
         recorder,
+    })
+}
+
+/// Returns what makes the key of this node's strategies, when the first one runs.
+fn process_key(base: &Arc<Base>) -> MakeToken {
+    let base = Arc::downgrade(base);
+    Box::new(move || {
+        let base = base.upgrade().ok_or("the node is stopping")?;
+        let token = base.keys.for_process("strategies");
+        let token = token.map_err(|error| error.to_string())?;
+        let detail = "a key of this process for its strategies".to_owned();
+        base.note("Node/KeyCreated", detail);
+        Ok(token)
     })
 }
 

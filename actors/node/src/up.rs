@@ -10,6 +10,7 @@ use crate::metrics::NodeMetrics;
 use crate::recorder::RecorderWatch;
 use crate::roster::Roster;
 use crate::stores::{self, Purpose, ServerSettings, Stores};
+use crate::strategies::StrategyFront;
 use apex_bus::audit::Audit;
 use apex_bus::clock::Clock;
 use apex_bus::exposure::ExposureHandle;
@@ -21,7 +22,7 @@ use apex_bus::topic::{Capacity, Topic, TopicStats};
 use apex_bus::venue::VenueSession;
 use apex_domain::account::Account;
 use apex_domain::{AccountId, Instrument, UnixNanos};
-use apex_gateway::{GatewayError, GatewayOptions, Readiness, Running, StrategySessions};
+use apex_gateway::{GatewayError, GatewayOptions, Readiness, Running};
 use apex_persistence::audit::AuditWriter;
 use apex_persistence::recorder::Retention;
 use apex_persistence::starts;
@@ -340,7 +341,7 @@ impl Node {
         options: &NodeOptions,
         roster: Roster,
         platform: Platform,
-        strategies: Option<Arc<dyn StrategySessions>>,
+        strategies: Option<StrategyFront>,
         recorder: Option<RecorderWatch>,
     ) -> Result<Node, NodeError> {
         let hot = match &base.stores.hot {
@@ -353,7 +354,10 @@ impl Node {
         base.keys.follow();
         options.edge.clone().apply(&mut gateway);
         gateway.metrics = Some(metrics.text());
-        gateway.strategies = strategies;
+        if let Some(front) = strategies {
+            gateway.strategies = Some(front.sessions);
+            gateway.strategy_desk = front.desk;
+        }
         let mut readiness: Vec<Arc<dyn Readiness>> = Vec::new();
         if let Some(watch) = watch {
             readiness.push(Arc::new(watch));

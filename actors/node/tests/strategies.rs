@@ -52,6 +52,7 @@ impl Rig {
             strategy_id: strategy_id.into(),
             strategy: "ema-cross".into(),
             params: params.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+            instruments: Vec::new(),
             cancel_on_disconnect: false,
         }
     }

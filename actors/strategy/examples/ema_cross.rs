@@ -30,6 +30,8 @@ impl ParameterSet for Parameters {
             default: Some("3"),
             min: Some("1"),
             max: Some("1000"),
+            unit: None,
+            live: false,
             help: "Period of the fast average.",
         },
         ParameterSchema {
@@ -38,6 +40,8 @@ impl ParameterSet for Parameters {
             default: Some("8"),
             min: Some("1"),
             max: Some("1000"),
+            unit: None,
+            live: false,
             help: "Period of the slow average.",
         },
     ];

@@ -62,6 +62,8 @@ const fn integer(
         default,
         min: Some(min),
         max: Some(max),
+        unit: None,
+        live: false,
         help,
     }
 }
@@ -78,6 +80,9 @@ const fn choice(
         default: Some(default),
         min: None,
         max: None,
+        unit: None,
+        // What to be and when to act is asked anew with each value.
+        live: true,
         help,
     }
 }
@@ -104,6 +109,8 @@ impl ParameterSet for EmaCrossParameters {
             default: None,
             min: Some("0"),
             max: None,
+            unit: Some("units of the instrument"),
+            live: true,
             help: "Target position; by default the smallest that can be ordered at the price.",
         },
         integer(
@@ -125,13 +132,16 @@ impl ParameterSet for EmaCrossParameters {
             "cross",
             "Act on each crossing, or hold what the averages say from the warm-up on.",
         ),
-        integer(
-            "bar_interval_ms",
-            Some("1000"),
-            "1",
-            "86400000",
-            "Length of the bars that it trades on a feed; a backtest takes the rows of its file.",
-        ),
+        ParameterSchema {
+            unit: Some("ms"),
+            ..integer(
+                "bar_interval_ms",
+                Some("1000"),
+                "1",
+                "86400000",
+                "Length of the bars that it trades on a feed; a backtest takes the rows of its file.",
+            )
+        },
     ];
 
     fn from_values(values: &ParameterValues) -> Result<EmaCrossParameters, ParameterError> {
@@ -349,6 +359,34 @@ impl Strategy for EmaCross {
                 ..none
             },
         }
+    }
+
+    /// A new quantity is taken with the next signal: what is held stays until then.
+    fn on_parameters(
+        &mut self,
+        _ctx: &mut Context<'_>,
+        parameters: &[(String, String)],
+    ) -> Result<(), ParameterError> {
+        let after = EmaCrossParameters::parse(parameters)?;
+        let before = &self.parameters;
+        let fixed = [
+            ("fast", before.fast == after.fast),
+            ("slow", before.slow == after.slow),
+            ("warmup", before.warmup == after.warmup),
+            (
+                "bar_interval_ms",
+                before.bar_interval_ms == after.bar_interval_ms,
+            ),
+        ];
+        if let Some((name, _)) = fixed.into_iter().find(|(_, is_same)| !is_same) {
+            let name = name.to_owned();
+            return Err(ParameterError::Fixed { name });
+        }
+        for track in self.tracks.values_mut() {
+            track.size = None;
+        }
+        self.parameters = after;
+        Ok(())
     }
 
     fn on_bar(&mut self, ctx: &mut Context<'_>, bar: &Bar) {

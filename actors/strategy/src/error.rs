@@ -35,6 +35,9 @@ pub enum ParameterError {
         nearest: Option<&'static str>,
         known: Vec<&'static str>,
     },
+    /// Restart the strategy with the new value.
+    #[error("parameter \"{name}\" does not change while the strategy runs, only with a restart")]
+    Fixed { name: String },
     #[error("parameter \"{name}\" is given twice")]
     Repeated { name: &'static str },
     #[error("parameter \"{name}\" is \"{value}\", expected {expected}")]

@@ -32,6 +32,11 @@ pub struct ParameterSchema {
     pub min: Option<&'static str>,
     /// The largest value, inclusive, as text.
     pub max: Option<&'static str>,
+    /// What a number counts, such as `ms`; `None` for a bare one.
+    pub unit: Option<&'static str>,
+    /// The strategy takes another value while it runs
+    /// ([`Strategy::on_parameters`](crate::Strategy::on_parameters)); the others need a restart.
+    pub live: bool,
     /// One sentence for a person.
     pub help: &'static str,
 }
@@ -99,6 +104,30 @@ impl ParameterValues {
             }
         }
         Ok(ParameterValues(values))
+    }
+
+    /// Checks each pair by itself and returns everything that is wrong, by name.
+    pub fn check(
+        schema: &'static [ParameterSchema],
+        pairs: &[(String, String)],
+    ) -> Vec<(String, ParameterError)> {
+        let one = |pair: &(String, String)| {
+            let checked = ParameterValues::parse(schema, std::slice::from_ref(pair));
+            checked.err().map(|error| (pair.0.clone(), error))
+        };
+        pairs.iter().filter_map(one).collect()
+    }
+
+    /// Returns the parameters of a schema whose values differ from those of another set.
+    pub fn changed<'a>(
+        &'a self,
+        other: &'a ParameterValues,
+        schema: &'static [ParameterSchema],
+    ) -> impl Iterator<Item = &'static ParameterSchema> + 'a {
+        let differs = |parameter: &&ParameterSchema| {
+            self.0.get(parameter.name) != other.0.get(parameter.name)
+        };
+        schema.iter().filter(differs)
     }
 
     /// Returns a whole number, or `None` where it is absent or of another kind.
@@ -236,6 +265,8 @@ mod tests {
             default: Some("10"),
             min: Some("1"),
             max: Some("1000"),
+            unit: None,
+            live: false,
             help: "",
         },
         ParameterSchema {
@@ -244,6 +275,8 @@ mod tests {
             default: None,
             min: Some("0"),
             max: None,
+            unit: None,
+            live: false,
             help: "",
         },
         ParameterSchema {
@@ -252,6 +285,8 @@ mod tests {
             default: Some("long_only"),
             min: None,
             max: None,
+            unit: None,
+            live: false,
             help: "",
         },
     ];
@@ -310,6 +345,26 @@ mod tests {
         }
         let twice = parse(&["fast=1", "fast=2"]).unwrap_err();
         assert_eq!(twice, "parameter \"fast\" is given twice");
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        let pairs = ["fast=0", "quantity=1", "mode=up", "speed=1"];
+        let pairs: Vec<_> = pairs.map(|pair| split_pair(pair).unwrap()).into();
+        let wrong = ParameterValues::check(SCHEMA, &pairs);
+        let names: Vec<&str> = wrong.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["fast", "mode", "speed"]);
+    }
+
+    #[test]
+    fn what_changed_is_told_by_value_and_not_by_text() {
+        let one = parse(&["fast=10", "quantity=1.50"]).unwrap();
+        let other = parse(&["quantity=1.5", "mode=long_short"]).unwrap();
+        let changed: Vec<&str> = one.changed(&other, SCHEMA).map(|it| it.name).collect();
+        assert_eq!(changed, ["mode"]);
+        let less = parse(&[]).unwrap();
+        let changed: Vec<&str> = one.changed(&less, SCHEMA).map(|it| it.name).collect();
+        assert_eq!(changed, ["quantity"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::ema_cross::EmaCross;
 use crate::error::StrategyError;
-use crate::parameter::{ParameterSchema, nearest};
+use crate::parameter::{ParameterSchema, ParameterValues, nearest};
 use crate::strategy::Strategy;
 
 /// Where the data of a strategy comes from; it decides what a strategy subscribes to by default.
@@ -59,6 +59,40 @@ impl StrategyType {
     ) -> Result<Box<dyn Strategy>, StrategyError> {
         (self.build)(source, parameters)
     }
+
+    /// Returns everything that is wrong with parameters of a feed's strategy, by name; the name is
+    /// empty where only several of them together are.
+    pub fn check(&self, parameters: &[(String, String)]) -> Vec<(String, String)> {
+        let wrong = ParameterValues::check(self.schema, parameters);
+        if !wrong.is_empty() {
+            let told = wrong.into_iter();
+            return told
+                .map(|(name, error)| (name, error.to_string()))
+                .collect();
+        }
+        let built = self.build(DataSource::Feed, parameters);
+        built
+            .err()
+            .map(|error| (String::new(), error.to_string()))
+            .into_iter()
+            .collect()
+    }
+
+    /// Returns the names of what changes between two sets of checked parameters and cannot change
+    /// while the strategy runs.
+    ///
+    /// Errors: `Parameter` for a set that does not fit the schema.
+    pub fn needs_restart(
+        &self,
+        before: &[(String, String)],
+        after: &[(String, String)],
+    ) -> Result<Vec<&'static str>, StrategyError> {
+        let before = ParameterValues::parse(self.schema, before)?;
+        let after = ParameterValues::parse(self.schema, after)?;
+        let changed = after.changed(&before, self.schema);
+        let fixed = changed.filter(|parameter| !parameter.live);
+        Ok(fixed.map(|parameter| parameter.name).collect())
+    }
 }
 
 #[cfg(test)]
@@ -75,6 +109,22 @@ mod tests {
         let error = find("zzz").unwrap_err().to_string();
         assert!(error.contains("there are: ema-cross"), "{error}");
         assert!(find("ema-cross").is_ok());
+    }
+
+    #[test]
+    fn only_what_is_not_live_needs_a_restart() {
+        let ema = find("ema-cross").unwrap();
+        let pairs = |texts: &[(&str, &str)]| -> Vec<(String, String)> {
+            let own = |(k, v): &(&str, &str)| ((*k).to_owned(), (*v).to_owned());
+            texts.iter().map(own).collect()
+        };
+        let before = pairs(&[("fast", "10"), ("quantity", "1")]);
+        let needs = |after: &[(&str, &str)]| ema.needs_restart(&before, &pairs(after)).unwrap();
+        assert!(needs(&[("quantity", "2"), ("act_on", "state")]).is_empty());
+        assert_eq!(needs(&[("fast", "5"), ("slow", "9")]), ["fast", "slow"]);
+        let wrong = ema.check(&pairs(&[("fast", "0"), ("act_on", "x"), ("slow", "3")]));
+        let names: Vec<&str> = wrong.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["fast", "act_on"]);
     }
 
     #[test]

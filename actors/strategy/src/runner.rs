@@ -207,6 +207,20 @@ impl Runner {
         }
     }
 
+    /// Hands over parameters that were changed while it runs.
+    pub fn parameters(&mut self, now: UnixNanos, parameters: &[(String, String)]) {
+        if self.status != RunnerStatus::Running {
+            return;
+        }
+        let mut refused = None;
+        self.call(now, |strategy, ctx| {
+            refused = strategy.on_parameters(ctx, parameters).err();
+        });
+        if let Some(error) = refused {
+            self.quarantine(format!("new parameters cannot be taken: {error}"));
+        }
+    }
+
     /// Stops the strategy for good.
     pub fn quarantine(&mut self, reason: String) {
         self.status = RunnerStatus::Quarantined { reason };

@@ -1,6 +1,7 @@
 //! The trait of all strategies.
 
 use crate::context::Context;
+use crate::error::ParameterError;
 use crate::subscription::Subscriptions;
 use apex_domain::ClientOrderId;
 use apex_domain::account::Refusal;
@@ -56,6 +57,22 @@ pub trait Strategy: Send {
     fn on_timer(&mut self, _ctx: &mut Context<'_>, _tag: &str) {}
 
     fn on_feed_state(&mut self, _ctx: &mut Context<'_>, _state: &FeedState) {}
+
+    /// Called when the parameters were changed while the strategy runs, with all that are given now;
+    /// what is not among them has its default. Only those that the schema calls `live` differ from
+    /// before.
+    ///
+    /// Errors: why they cannot be taken; the strategy is then quarantined, since nobody would know by
+    /// which ones it trades.
+    fn on_parameters(
+        &mut self,
+        _ctx: &mut Context<'_>,
+        parameters: &[(String, String)],
+    ) -> Result<(), ParameterError> {
+        let name = parameters.first().map(|(name, _)| name.clone());
+        let name = name.unwrap_or_default();
+        Err(ParameterError::Fixed { name })
+    }
 
     /// Called once at the end. Orders may still be canceled here; a position is left as it is
     /// unless the strategy closes it.

@@ -122,6 +122,7 @@ fn router(
     let strategies = StrategyServer {
         shared: shared.clone(),
         sessions: options.strategies.clone(),
+        desk: options.strategy_desk.clone(),
     };
     let rest = rest::router(options, &system);
     let mut routes = services::routes(Parts {

@@ -21,7 +21,11 @@ pub mod risk;
 mod risk_changes;
 pub(crate) mod risk_platform;
 pub mod strategy;
+mod strategy_changes;
+mod strategy_events;
+mod strategy_lists;
 mod strategy_names;
+mod strategy_wire;
 pub mod system;
 
 use crate::shared::Shared;

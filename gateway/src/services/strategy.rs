@@ -1,11 +1,14 @@
-//! `StrategyService.Connect`: carries messages between the wire and the node's sessions.
+//! `StrategyService`: `Connect`, which carries messages between the wire and the node's sessions, and
+//! the calls about deployed strategies, each in its own file.
 
 use crate::audit::{self, Auditor};
 use crate::shared::{Shared, caller, stopped};
 use crate::status;
 use crate::strategy_sessions::{SESSION_QUEUE, StrategySession, StrategySessions};
 use crate::stream::{Over, Receiver, Sender};
+use apex_bus::accounts::DeskError;
 use apex_bus::audit::Ticket;
+use apex_bus::strategies::StrategyDesk;
 use apex_domain::audit::AuditOrigin;
 use apex_proto::v1;
 use apex_proto::v1::strategy_service_server::StrategyService;
@@ -24,7 +27,31 @@ const HELLO: Duration = Duration::from_secs(10);
 pub struct StrategyServer {
     pub(crate) shared: Shared,
     pub(crate) sessions: Option<Arc<dyn StrategySessions>>,
+    pub(crate) desk: Option<Arc<dyn StrategyDesk>>,
 }
+
+impl StrategyServer {
+    /// Errors: `FAILED_PRECONDITION` in a run that has no strategies of its own.
+    fn desk(&self) -> Result<Deployed<'_>, Status> {
+        let desk = self.desk.as_deref().ok_or_else(|| status::desk(&NO_DESK))?;
+        Ok(Deployed {
+            shared: &self.shared,
+            desk,
+        })
+    }
+}
+
+/// What the calls about deployed strategies work with.
+#[derive(Clone, Copy)]
+pub(super) struct Deployed<'a> {
+    pub shared: &'a Shared,
+    pub desk: &'a dyn StrategyDesk,
+}
+
+const NO_DESK: DeskError = DeskError::NotHere(
+    "this run has no deployed strategies, since it is a replay: start `apextrade up` without \
+     --replay",
+);
 
 impl fmt::Debug for StrategyServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,6 +83,96 @@ impl StrategyService for StrategyServer {
         };
         tokio::spawn(session.run(caller, sessions));
         Ok(Response::new(receiver))
+    }
+
+    async fn list_strategy_types(
+        &self,
+        request: Request<v1::ListStrategyTypesRequest>,
+    ) -> Result<Response<v1::ListStrategyTypesResponse>, Status> {
+        self.desk()?.types(request.get_ref()).map(Response::new)
+    }
+
+    async fn deploy(
+        &self,
+        request: Request<v1::DeployRequest>,
+    ) -> Result<Response<v1::Strategy>, Status> {
+        let caller = caller(&request)?;
+        let answer = self.desk()?.deploy(&caller, request.get_ref()).await;
+        answer.map(Response::new)
+    }
+
+    async fn start(
+        &self,
+        request: Request<v1::StartRequest>,
+    ) -> Result<Response<v1::Strategy>, Status> {
+        let caller = caller(&request)?;
+        let answer = self.desk()?.start(&caller, request.get_ref()).await;
+        answer.map(Response::new)
+    }
+
+    async fn pause(
+        &self,
+        request: Request<v1::PauseRequest>,
+    ) -> Result<Response<v1::PauseResponse>, Status> {
+        let caller = caller(&request)?;
+        let answer = self.desk()?.pause(&caller, request.get_ref()).await;
+        answer.map(Response::new)
+    }
+
+    async fn stop(
+        &self,
+        request: Request<v1::StopRequest>,
+    ) -> Result<Response<v1::StopResponse>, Status> {
+        let caller = caller(&request)?;
+        let answer = self.desk()?.stop(&caller, request.get_ref()).await;
+        answer.map(Response::new)
+    }
+
+    async fn update_parameters(
+        &self,
+        request: Request<v1::UpdateParametersRequest>,
+    ) -> Result<Response<v1::UpdateParametersResponse>, Status> {
+        let caller = caller(&request)?;
+        let answer = self.desk()?.update(&caller, request.get_ref()).await;
+        answer.map(Response::new)
+    }
+
+    async fn list_strategies(
+        &self,
+        request: Request<v1::ListStrategiesRequest>,
+    ) -> Result<Response<v1::ListStrategiesResponse>, Status> {
+        let caller = caller(&request)?;
+        let answer = self.desk()?.list(&caller, request.get_ref());
+        answer.map(Response::new)
+    }
+
+    async fn get_strategy(
+        &self,
+        request: Request<v1::GetStrategyRequest>,
+    ) -> Result<Response<v1::StrategyDetails>, Status> {
+        let caller = caller(&request)?;
+        let answer = self.desk()?.get(&caller, request.get_ref()).await;
+        answer.map(Response::new)
+    }
+
+    async fn list_strategy_versions(
+        &self,
+        request: Request<v1::ListStrategyVersionsRequest>,
+    ) -> Result<Response<v1::ListStrategyVersionsResponse>, Status> {
+        let caller = caller(&request)?;
+        let answer = self.desk()?.versions(&caller, request.get_ref()).await;
+        answer.map(Response::new)
+    }
+
+    type StreamStrategyEventsStream = Receiver<v1::StreamStrategyEventsResponse>;
+
+    async fn stream_strategy_events(
+        &self,
+        request: Request<v1::StreamStrategyEventsRequest>,
+    ) -> Result<Response<Self::StreamStrategyEventsStream>, Status> {
+        let caller = caller(&request)?;
+        let stream = self.desk()?.stream(caller, request.get_ref());
+        stream.map(Response::new)
     }
 }
 

@@ -22,7 +22,7 @@ pub fn closing_not_found(request_id: &RequestId) -> Status {
 }
 
 /// A name that is not known, with the field that has it and the nearest that are.
-fn name_not_found<'a>(
+pub(super) fn name_not_found<'a>(
     reason: &str,
     field: &str,
     (what, name): (&str, &str),

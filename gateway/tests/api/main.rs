@@ -4,6 +4,7 @@
 mod account;
 mod audit;
 mod battery;
+mod deployed;
 mod desk;
 mod edge;
 mod harness;

@@ -10,6 +10,8 @@ mod indicators;
 mod models;
 mod orders;
 mod risk;
+mod strategies;
+mod values;
 
 pub use access::*;
 pub use archive::*;
@@ -21,7 +23,9 @@ pub use indicators::*;
 pub use models::*;
 pub use orders::*;
 pub use risk::*;
+pub use strategies::*;
 
+use self::values::{balance, money, share};
 use apex_domain::{Currency, Money, Rate};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -84,6 +88,8 @@ pub enum Command {
     Bars(BarsArgs),
     /// Read or change limits and trading state.
     Risk(RiskArgs),
+    /// Deploy, start, pause, stop, change, list and watch strategies.
+    Strategies(StrategiesArgs),
     /// List, add and change users.
     User(UserArgs),
     /// Make, list and revoke API keys.
@@ -97,27 +103,6 @@ pub enum Command {
     /// The child process of a live strategy; started by the worker.
     #[command(hide = true)]
     StrategyHost,
-}
-
-fn money(text: &str) -> Result<Money, String> {
-    Money::parse(text).map_err(|error| error.to_string())
-}
-
-fn balance(text: &str) -> Result<(Currency, Money), String> {
-    let (currency, amount) = text
-        .split_once('=')
-        .ok_or("must be CURRENCY=AMOUNT, such as USDT=1000")?;
-    let currency = Currency::new(currency).map_err(|error| error.to_string())?;
-    Ok((currency, money(amount)?))
-}
-
-/// A share from 0 to 1.
-fn share(text: &str) -> Result<Rate, String> {
-    match Rate::parse(text) {
-        Ok(rate) if rate >= Rate::ZERO && rate.0 <= 1.into() => Ok(rate),
-        Ok(_) => Err("must be from 0 to 1".to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -18,6 +18,7 @@ mod record_changes;
 mod record_ends;
 mod record_kinds;
 mod record_requests;
+mod record_strategies;
 mod records;
 mod series;
 mod series_bars;

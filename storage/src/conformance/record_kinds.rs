@@ -8,7 +8,7 @@ use crate::StorageError;
 use crate::port::records::{Change, Entries, Records};
 use crate::records::{
     self, ACCESS_TABLE, Assigned, AssignmentError, Firing, Hold, Job, JobState, Outcome, Schedule,
-    Strategy, StrategyVersion, User,
+    User,
 };
 use apex_domain::access::{Grants, Role};
 use std::collections::BTreeSet;
@@ -38,7 +38,10 @@ pub(super) const CASES: &[Case] = &[
         "TC-R24 a record of a newer build is refused and not written over",
         newer,
     ),
-    ("TC-R25 versions of a strategy never change", versions),
+    (
+        "TC-R25 versions of a strategy never change",
+        super::record_strategies::versions,
+    ),
 ];
 
 const TABLES: [&str; 6] = [
@@ -448,50 +451,4 @@ fn newer(backend: &dyn RecordsBackend) {
         let kept = get(&*records, ACCESS_TABLE, "user/ann");
         assert_eq!(kept.as_deref(), Some(changed.as_bytes()));
     }
-}
-
-fn versions(backend: &dyn RecordsBackend) {
-    let records = open(backend);
-    let strategy = Strategy {
-        strategy_id: "ema".to_owned(),
-        version: 0,
-        disabled: false,
-    };
-    let first = records::insert(&*records, &strategy).expect("it is new");
-    let version = |version, digit: &str| StrategyVersion {
-        strategy_id: "ema".to_owned(),
-        version,
-        content_hash: digit.repeat(64),
-        object_key: format!("strategies/{digit}"),
-        by: "ann".to_owned(),
-        created_ns: 5,
-    };
-    let second = records::add_version(&*records, &first, &version(1, "a")).expect("the next");
-    assert_eq!(second.value.version, 1);
-    let stale = records::add_version(&*records, &first, &version(1, "b"));
-    assert!(
-        matches!(stale, Err(StorageError::Conflict { .. })),
-        "{stale:?}"
-    );
-    for wrong in [
-        version(1, "b"),
-        version(3, "b"),
-        version(2, "B"),
-        version(2, ""),
-    ] {
-        let outcome = records::add_version(&*records, &second, &wrong);
-        assert!(
-            matches!(outcome, Err(StorageError::BadName { .. })),
-            "{outcome:?}"
-        );
-    }
-    records::add_version(&*records, &second, &version(2, "c")).expect("the next");
-    let listed = records::page::<StrategyVersion>(&*records, None, 9).expect("it can be read");
-    let kept: Vec<StrategyVersion> = listed.into_iter().map(|found| found.value).collect();
-    assert_eq!(kept, [version(1, "a"), version(2, "c")]);
-    let again = records::insert(&*records, &version(1, "d"));
-    assert!(
-        matches!(again, Err(StorageError::Conflict { .. })),
-        "{again:?}"
-    );
 }

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`User`], [`Session`], [`ApiKey`], [`SigningKey`], [`LoginLink`], [`TriesOf`] | `credentials` | `user/<id>`, `session/<id>`, `key/<id>`, `signing/<kid>`, `link/<id>`, `tries/<bucket>` |
 //! | [`AccountSettings`], [`AccountLimits`] | `accounts` | `settings/<account>`, `limits/<account>` |
-//! | [`Strategy`], [`StrategyVersion`] | `strategies` | `strategy/<id>`, `version/<id>/<number>` |
+//! | [`Strategy`], [`StrategyVersion`] | `strategies` | `strategy/<account>/<id>`, `version/<account>/<id>/<number>` |
 //! | a strategy's state: bytes of its own | `strategy_state` | `<account>/<strategy>` |
 //! | [`Assignment`] | `assignments` | `<kind>/<id>` |
 //! | [`Job`] | `work` | `job/<id>`, `key/<unique key>`, `due/<class>/<time>/<id>` |
@@ -46,7 +46,10 @@ pub use lease::{Lease, Refusal};
 pub use moment::Moment;
 pub use prune::{Pruned, prune, prune_access, prune_answers};
 pub use schedule::{Firing, Ledger, Outcome, Schedule, fire, firings, ledger};
-pub use strategy::{STATE_TABLE, Strategy, StrategyVersion, add_version, state_key};
+pub use strategy::{
+    STATE_TABLE, Strategy, StrategyContent, StrategyVersion, Winding, add_version, adding_version,
+    state_key, versions,
+};
 
 use crate::StorageError;
 use crate::error::{Damage, Position};

@@ -2,11 +2,14 @@
 
 use apex_bus::clock::Clock;
 use apex_bus::handle::Platform;
+use apex_bus::message::{AccountCommand, CommandError};
+use apex_bus::strategies::StrategyKey;
+use apex_domain::account::Reply;
 use apex_domain::{AccountId, StrategyId};
 use apex_gateway::{SessionRefusal, StrategySession, StrategySessions};
 use apex_remote::strategy_session::{
-    self as remote, BeginError, Hello, Owner, SessionArgs, SessionBudget, SessionEndKind,
-    SessionEnded, SessionMessage, StateStore, StrategyResponse,
+    self as remote, BeginError, Hello, LogLevel, Owner, SessionArgs, SessionBudget, SessionEndKind,
+    SessionEnded, SessionMessage, SessionUsage, StateStore, StrategyResponse, Told,
 };
 use apex_storage::Records;
 use apex_storage::records::{STATE_TABLE, state_key};
@@ -15,14 +18,32 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc::WeakSender;
+use tokio::sync::oneshot;
+
+/// How long the account may take for what a session had asked for before: the time that it has for
+/// any answer, and a little.
+const BEHIND: Duration = Duration::from_secs(11);
+
+/// A session answers between two batches, in microseconds; one that does not has no figures to show.
+const USAGE: Duration = Duration::from_millis(500);
 
 /// A strategy within an account.
-pub type Key = (AccountId, StrategyId);
+pub type Key = StrategyKey;
 
-/// Told when a session of its strategy ends. Must not block.
-pub type HostHook = Arc<dyn Fn(&SessionEnded) + Send + Sync>;
+/// What is told of the sessions of a strategy.
+#[derive(Clone, Copy, Debug)]
+pub enum SessionNews<'a> {
+    Begun,
+    Ended(&'a SessionEnded),
+    Says(LogLevel, &'a str),
+}
+
+/// Told of the sessions of its strategy. Must not block.
+pub type HostHook = Arc<dyn Fn(SessionNews<'_>) + Send + Sync>;
 
 #[derive(Default)]
 struct Entry {
@@ -30,9 +51,13 @@ struct Entry {
     /// Why no session is let in.
     barred: Option<String>,
     host: Option<HostHook>,
+    /// What a session begins with, and the one that there is was told.
+    told: Told,
 }
 
 struct Connected {
+    /// Tells the sessions of one strategy apart.
+    number: u64,
     actor: ActorRef<SessionMessage>,
     /// Weak, so that the stream ends with the session.
     responses: WeakSender<StrategyResponse>,
@@ -56,6 +81,7 @@ struct Inner {
     budget: SessionBudget,
     store: Arc<dyn StateStore>,
     board: Mutex<BTreeMap<Key, Entry>>,
+    begun: AtomicU64,
 }
 
 /// The sessions of one node. Cheap to clone.
@@ -101,6 +127,7 @@ impl Sessions {
             budget,
             store: Arc::new(RecordsStore(records)),
             board: Mutex::default(),
+            begun: AtomicU64::new(0),
         }))
     }
 
@@ -113,12 +140,30 @@ impl Sessions {
         self.0.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes `hook` hear of the ends of the strategy's sessions, and lets sessions in.
+    /// Makes `hook` hear of the strategy's sessions.
     pub(super) fn host(&self, key: &Key, hook: HostHook) {
+        self.board().entry(key.clone()).or_default().host = Some(hook);
+    }
+
+    /// Lets sessions of the strategy in, with its new orders refused or not; the one that there is
+    /// is told.
+    pub(super) fn admit(&self, key: &Key, paused: bool) {
         let mut board = self.board();
         let entry = board.entry(key.clone()).or_default();
-        entry.host = Some(hook);
         entry.barred = None;
+        if entry.told.paused == paused {
+            return;
+        }
+        entry.told.paused = paused;
+        entry.tell(pausing(paused));
+    }
+
+    /// Has the strategy go on with other parameters, now or as soon as it has a session.
+    pub(super) fn parameters(&self, key: &Key, parameters: BTreeMap<String, String>) {
+        let mut board = self.board();
+        let entry = board.entry(key.clone()).or_default();
+        entry.told.parameters = Some(parameters.clone());
+        entry.tell(SessionMessage::Parameters(parameters));
     }
 
     /// Lets no session of the strategy in, and ends the one that there is.
@@ -126,11 +171,31 @@ impl Sessions {
         let mut board = self.board();
         let entry = board.entry(key.clone()).or_default();
         entry.barred = Some(reason.to_owned());
-        if let Some(session) = &entry.session {
-            let kind = SessionEndKind::Stopped;
-            let reason = reason.to_owned();
-            let _ = session.actor.cast(SessionMessage::End { kind, reason });
+        entry.end(SessionEndKind::Stopped, reason);
+    }
+
+    /// Hands a command of the platform to the account, behind all that the strategy's session has
+    /// asked for, and returns its answer behind the answers to those. `None` without a session that
+    /// takes it.
+    pub(super) async fn behind(
+        &self,
+        key: &Key,
+        command: Option<AccountCommand>,
+    ) -> Option<Result<Option<Reply>, CommandError>> {
+        let (reply, answer) = oneshot::channel();
+        if !self.tell(key, SessionMessage::Behind(command, reply)) {
+            return None;
         }
+        tokio::time::timeout(BEHIND, answer).await.ok()?.ok()
+    }
+
+    /// Returns what the strategy uses of its budget; `None` without a session.
+    pub(super) async fn usage(&self, key: &Key) -> Option<SessionUsage> {
+        let (reply, answer) = oneshot::channel();
+        if !self.tell(key, SessionMessage::Usage(reply)) {
+            return None;
+        }
+        tokio::time::timeout(USAGE, answer).await.ok()?.ok()
     }
 
     /// Returns true while the strategy is connected.
@@ -138,17 +203,6 @@ impl Sessions {
         let board = self.board();
         let session = board.get(key).and_then(|entry| entry.session.as_ref());
         session.is_some_and(Connected::is_alive)
-    }
-
-    /// Refuses new orders of the strategy from now on. Returns false when it is not connected.
-    pub fn pause(&self, key: &Key, reason: &str) -> bool {
-        let reason = reason.to_owned();
-        self.tell(key, SessionMessage::Pause { reason })
-    }
-
-    /// Takes new orders again. Returns false when it is not connected.
-    pub fn resume(&self, key: &Key) -> bool {
-        self.tell(key, SessionMessage::Resume)
     }
 
     /// Asks the strategy to finish. Returns false when it is not connected.
@@ -165,17 +219,18 @@ impl Sessions {
             .is_some_and(|session| session.actor.cast(message).is_ok())
     }
 
-    /// Makes room for a new session of the strategy.
-    fn admit(&self, key: &Key) -> Result<(), SessionRefusal> {
+    /// Makes room for a new session of the strategy, and returns what it begins with.
+    fn make_room(&self, key: &Key) -> Result<Told, SessionRefusal> {
         let mut board = self.board();
         let Some(entry) = board.get_mut(key) else {
-            return Ok(());
+            return Ok(Told::default());
         };
         if let Some(reason) = &entry.barred {
-            return Err(SessionRefusal::Quarantined {
+            return Err(SessionRefusal::Barred {
                 reason: reason.clone(),
             });
         }
+        let told = entry.told.clone();
         match entry.session.take() {
             Some(session) if session.is_alive() => {
                 entry.session = Some(session);
@@ -185,17 +240,80 @@ impl Sessions {
                 // Its client is gone, and it has not heard of it yet.
                 let (kind, reason) = (SessionEndKind::Replaced, "a new session".to_owned());
                 let _ = session.actor.cast(SessionMessage::End { kind, reason });
-                Ok(())
+                Ok(told)
             }
-            None => Ok(()),
+            None => Ok(told),
         }
     }
 
-    fn ended(&self, key: &Key, ended: &SessionEnded) {
+    /// Takes a session that has begun, with what it was told when it did.
+    fn take(&self, key: Key, connected: Connected, told: &Told) {
+        let hook = {
+            let mut board = self.board();
+            let entry = board.entry(key).or_default();
+            if let Some(other) = entry.session.replace(connected) {
+                // Two came at the same time; the later one stays.
+                let (kind, reason) = (SessionEndKind::Replaced, "a new session".to_owned());
+                let _ = other.actor.cast(SessionMessage::End { kind, reason });
+            }
+            // What was said while it began.
+            if let Some(reason) = entry.barred.clone() {
+                entry.end(SessionEndKind::Stopped, &reason);
+            }
+            if entry.told.paused != told.paused {
+                entry.tell(pausing(entry.told.paused));
+            }
+            if let Some(parameters) = &entry.told.parameters
+                && told.parameters.as_ref() != Some(parameters)
+            {
+                entry.tell(SessionMessage::Parameters(parameters.clone()));
+            }
+            entry.host.clone()
+        };
+        if let Some(hook) = hook {
+            hook(SessionNews::Begun);
+        }
+    }
+
+    /// Tells of the end of a session, unless another one has taken its place: that one counts.
+    fn ended(&self, key: &Key, number: u64, ended: &SessionEnded) {
+        let is_replaced = self.board().get(key).is_some_and(|entry| {
+            let session = entry.session.as_ref();
+            session.is_some_and(|session| session.number != number)
+        });
+        if !is_replaced {
+            self.news(key, SessionNews::Ended(ended));
+        }
+    }
+
+    fn news(&self, key: &Key, news: SessionNews<'_>) {
         let hook = self.board().get(key).and_then(|entry| entry.host.clone());
         if let Some(hook) = hook {
-            hook(ended);
+            hook(news);
         }
+    }
+}
+
+impl Entry {
+    fn tell(&self, message: SessionMessage) {
+        if let Some(session) = &self.session {
+            // One that has ended needs to hear nothing.
+            let _ = session.actor.cast(message);
+        }
+    }
+
+    fn end(&self, kind: SessionEndKind, reason: &str) {
+        let reason = reason.to_owned();
+        self.tell(SessionMessage::End { kind, reason });
+    }
+}
+
+fn pausing(paused: bool) -> SessionMessage {
+    if paused {
+        let reason = "it is paused".to_owned();
+        SessionMessage::Pause { reason }
+    } else {
+        SessionMessage::Resume
     }
 }
 
@@ -242,9 +360,11 @@ impl Sessions {
             _ => return Err(SessionRefusal::NotGranted),
         };
         let key = (owner.account_id.clone(), owner.strategy_id.clone());
-        self.admit(&key)?;
+        let told = self.make_room(&key)?;
         let responses = session.responses.downgrade();
+        let number = self.0.begun.fetch_add(1, Ordering::Relaxed);
         let (board, ended_key) = (self.clone(), key.clone());
+        let (log_board, log_key) = (self.clone(), key.clone());
         let actor = remote::begin(SessionArgs {
             hello,
             owner,
@@ -255,18 +375,20 @@ impl Sessions {
             store: self.0.store.clone(),
             requests: session.requests,
             responses: session.responses,
-            on_end: Box::new(move |ended| board.ended(&ended_key, &ended)),
+            told: told.clone(),
+            on_log: Arc::new(move |level, text| {
+                log_board.news(&log_key, SessionNews::Says(level, text));
+            }),
+            on_end: Box::new(move |ended| board.ended(&ended_key, number, &ended)),
         })
         .await
         .map_err(refusal)?;
-        let connected = Connected { actor, responses };
-        let mut board = self.board();
-        let entry = board.entry(key).or_default();
-        if let Some(other) = entry.session.replace(connected) {
-            // Two came at the same time; the later one stays.
-            let (kind, reason) = (SessionEndKind::Replaced, "a new session".to_owned());
-            let _ = other.actor.cast(SessionMessage::End { kind, reason });
-        }
+        let connected = Connected {
+            number,
+            actor,
+            responses,
+        };
+        self.take(key, connected, &told);
         Ok(())
     }
 }

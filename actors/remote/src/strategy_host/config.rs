@@ -1,8 +1,9 @@
 //! What a strategy host is started with.
 
 use super::error::HostError;
+use apex_domain::InstrumentId;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The one JSON object that a parent writes to the host's standard input, on one line.
@@ -21,6 +22,9 @@ pub struct HostConfig {
     pub strategy: String,
     #[serde(default)]
     pub params: BTreeMap<String, String>,
+    /// The instruments that it is shown; empty is all that it wants.
+    #[serde(default)]
+    pub instruments: Vec<String>,
     /// Its working orders are canceled when the session ends in whatever way.
     #[serde(default)]
     pub cancel_on_disconnect: bool,
@@ -35,6 +39,7 @@ impl fmt::Debug for HostConfig {
             .field("strategy_id", &self.strategy_id)
             .field("strategy", &self.strategy)
             .field("params", &self.params)
+            .field("instruments", &self.instruments)
             .finish_non_exhaustive()
     }
 }
@@ -67,6 +72,15 @@ impl HostConfig {
         line
     }
 
+    /// Returns the instruments that it is shown.
+    ///
+    /// Errors: `Config` for one that is none.
+    pub(super) fn instruments(&self) -> Result<BTreeSet<InstrumentId>, HostError> {
+        let ids = self.instruments.iter();
+        let ids = ids.map(|id| InstrumentId::new(id).map_err(|e| HostError::Config(e.to_string())));
+        ids.collect()
+    }
+
     pub(super) fn parameters(&self) -> Vec<(String, String)> {
         let pairs = self.params.iter();
         pairs
@@ -87,6 +101,7 @@ mod tests {
             strategy_id: "ema-1".into(),
             strategy: "ema-cross".into(),
             params: BTreeMap::from([("fast".into(), "2".into())]),
+            instruments: vec!["BTCUSDT.SIM".into()],
             cancel_on_disconnect: false,
         }
     }

@@ -157,9 +157,13 @@ impl Driver {
                 self.runner.ledger_mut().set_account(view);
                 return Ok(());
             }
-            // The counts of what was missed are the server's to report, and a strategy's
-            // parameters are fixed while it runs.
-            Event::Gap(_) | Event::Parameters(_) => return Ok(()),
+            Event::Parameters(changed) => {
+                let pairs = changed.parameters.clone().into_iter().collect::<Vec<_>>();
+                self.runner.parameters(self.now, &pairs);
+                return Ok(());
+            }
+            // The counts of what was missed are the server's to report.
+            Event::Gap(_) => return Ok(()),
         };
         self.runner.market(self.now, &market)?;
         Ok(())

@@ -8,7 +8,7 @@ use apex_proto::v1::strategy_request::Message as Request;
 use apex_proto::v1::strategy_response::Message as Response;
 use apex_proto::v1::strategy_service_client::StrategyServiceClient;
 use apex_proto::v1::{self, SessionEndKind as End};
-use apex_strategy::{DataSource, Strategy, registry};
+use apex_strategy::{DataSource, Strategy, narrowed, registry};
 use std::future::Future;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -52,6 +52,7 @@ pub struct Ended {
 pub async fn run(config: &HostConfig) -> Result<Ended, HostError> {
     let strategy =
         registry::find(&config.strategy)?.build(DataSource::Feed, &config.parameters())?;
+    let strategy = narrowed(strategy, config.instruments()?);
     let hello = hello(config, strategy.as_ref());
     let (outgoing, responses) = connect(config, hello).await?;
     Session {

@@ -1,14 +1,15 @@
 //! The shell of a session.
 
-use super::budget::SessionBudget;
+use super::args::{EndHook, LogHook, SessionArgs, SessionEnded, StateStore};
+use super::budget::SessionUsage;
 use super::commands::Owner;
 use super::events::Happening;
 use super::feeds::{Account, Feeds, PER_TOPIC};
-use super::links;
+use super::links::{self, BehindReply, Queued};
 use super::machine::{Effect, Input, Loaded, Session, Setup};
 use super::wants::Wants;
 use apex_bus::clock::Clock;
-use apex_bus::handle::{AccountHandle, EventHistory, Platform, RunMode};
+use apex_bus::handle::{AccountHandle, EventHistory, RunMode};
 use apex_bus::message::{AccountCommand, AccountEvent, AccountSummary, CommandError};
 use apex_domain::account::Reply;
 use apex_domain::order::Order;
@@ -16,10 +17,11 @@ use apex_domain::{ClientOrderId, UnixNanos};
 use apex_proto::FieldErrors;
 use apex_proto::v1::{self, SessionEndKind};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 /// Messages to the client that may wait: the outcomes of two full batches, and the batches. A
 /// client that lets more wait does not read, and its session ends.
@@ -27,52 +29,6 @@ const OUTGOING: usize = 4_096;
 
 /// Commands that may wait for the account: as many as one window of batches can hold.
 const COMMANDS: usize = 4_096;
-
-/// Where saved states are kept. Blocking; called off the runtime's workers.
-pub trait StateStore: Send + Sync {
-    /// Returns what was saved last, empty when nothing was.
-    ///
-    /// Errors: why it cannot be read, for a person.
-    fn load(&self, owner: &Owner) -> Result<Vec<u8>, String>;
-    /// Keeps a state in place of the last one.
-    ///
-    /// Errors: why it cannot be kept, for a person.
-    fn save(&self, owner: &Owner, state: &[u8]) -> Result<(), String>;
-}
-
-/// How a session ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionEnded {
-    pub kind: SessionEndKind,
-    pub reason: String,
-    /// The strategy itself said that it failed.
-    pub failed: bool,
-}
-
-/// Called once when a session ends. Must not block.
-pub type EndHook = Box<dyn FnOnce(SessionEnded) + Send>;
-
-/// What a session is started with.
-pub struct SessionArgs {
-    pub hello: v1::Hello,
-    pub owner: Owner,
-    pub account: AccountHandle,
-    pub platform: Platform,
-    pub clock: Clock,
-    pub budget: SessionBudget,
-    pub store: Arc<dyn StateStore>,
-    pub requests: mpsc::Receiver<v1::StrategyRequest>,
-    pub responses: mpsc::Sender<v1::StrategyResponse>,
-    pub on_end: EndHook,
-}
-
-impl fmt::Debug for SessionArgs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionArgs")
-            .field("owner", &self.owner)
-            .finish_non_exhaustive()
-    }
-}
 
 /// What a session begins with, before it has caught up.
 #[derive(Debug)]
@@ -108,6 +64,11 @@ pub enum SessionMessage {
         reason: String,
     },
     Resume,
+    Parameters(BTreeMap<String, String>),
+    /// Carries a command of the platform out behind all that the strategy asked for before, and
+    /// answers behind the answers to those.
+    Behind(Option<AccountCommand>, BehindReply),
+    Usage(oneshot::Sender<SessionUsage>),
     Stop {
         reason: String,
     },
@@ -164,7 +125,8 @@ pub struct State {
     store: Arc<dyn StateStore>,
     clock: Clock,
     outgoing: Option<mpsc::Sender<v1::StrategyResponse>>,
-    commands: Option<mpsc::Sender<(u64, AccountCommand)>>,
+    commands: Option<mpsc::Sender<Queued>>,
+    on_log: LogHook,
     on_end: Option<EndHook>,
     read_back: ReadBack,
     saving: bool,
@@ -218,6 +180,7 @@ impl Actor for SessionActor {
             cancel_on_disconnect: args.hello.cancel_on_disconnect,
             account: args.hello.account,
             parameters: args.hello.parameters,
+            told: args.told,
         };
         Ok(State {
             session: Session::new(now, setup, args.platform.market.clone()),
@@ -229,6 +192,7 @@ impl Actor for SessionActor {
             clock: args.clock,
             outgoing: Some(outgoing),
             commands: Some(commands),
+            on_log: args.on_log,
             on_end: Some(args.on_end),
             read_back: ReadBack::No,
             saving: false,
@@ -301,6 +265,18 @@ impl State {
             }
             SessionMessage::Pause { reason } => Input::Pause { reason },
             SessionMessage::Resume => Input::Resume,
+            SessionMessage::Parameters(parameters) => Input::Parameters(parameters),
+            SessionMessage::Behind(command, reply) => {
+                if let Some(commands) = &self.commands {
+                    // Where it is full, its caller hears of it by the end of the reply.
+                    let _ = commands.try_send(Queued::Platform { command, reply });
+                }
+                return;
+            }
+            SessionMessage::Usage(reply) => {
+                let _ = reply.send(self.session.usage(self.clock.now()));
+                return;
+            }
             SessionMessage::Stop { reason } => Input::Stop { reason },
             SessionMessage::End { kind, reason } => Input::End { kind, reason },
         };
@@ -412,15 +388,22 @@ impl State {
                 command,
             } => {
                 if let Some(commands) = &self.commands {
+                    let own = Queued::Own {
+                        command_id,
+                        command,
+                    };
                     commands
-                        .try_send((command_id, command))
+                        .try_send(own)
                         .map_err(|_| "too many commands wait for the account".to_owned())?;
                 }
             }
             Effect::Save(bytes) if self.saving => self.to_save = Some(bytes),
             Effect::Save(bytes) => self.save(myself, bytes),
             Effect::AskAccount => links::ask_account(myself.clone(), self.account.clone()),
-            Effect::Log { level, text } => log(&self.owner, level, &text),
+            Effect::Log { level, text } => {
+                links::log(&self.owner, level, &text);
+                (self.on_log)(level, &text);
+            }
             Effect::End {
                 kind,
                 reason,
@@ -473,17 +456,5 @@ fn stopped(reason: String) -> Input {
     Input::End {
         kind: SessionEndKind::Stopped,
         reason,
-    }
-}
-
-fn log(owner: &Owner, level: v1::LogLevel, text: &str) {
-    let strategy_id = &owner.strategy_id;
-    match level {
-        v1::LogLevel::Error => tracing::error!(%strategy_id, text, "strategy says"),
-        v1::LogLevel::Warn => tracing::warn!(%strategy_id, text, "strategy says"),
-        v1::LogLevel::Debug => tracing::debug!(%strategy_id, text, "strategy says"),
-        v1::LogLevel::Info | v1::LogLevel::Unspecified => {
-            tracing::info!(%strategy_id, text, "strategy says");
-        }
     }
 }

@@ -37,6 +37,17 @@ impl Default for SessionBudget {
     }
 }
 
+/// What a session uses of its budget at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionUsage {
+    pub orders_in_last_second: usize,
+    pub messages_in_last_second: usize,
+    pub unanswered_batches: usize,
+    /// For how long the oldest of them is not answered; zero where there is none.
+    pub oldest_unanswered_ns: i64,
+    pub budget: SessionBudget,
+}
+
 /// Counts what happened within the last second, at most `limit` of it.
 #[derive(Debug)]
 pub struct PerSecond {
@@ -50,6 +61,12 @@ impl PerSecond {
             limit,
             times: VecDeque::new(),
         }
+    }
+
+    /// Returns what happened within the last second.
+    pub fn count(&self, now: UnixNanos) -> usize {
+        let is_old = |past: &&UnixNanos| now.since(**past) >= NANOS_PER_SECOND;
+        self.times.len() - self.times.iter().take_while(is_old).count()
     }
 
     /// Counts one more; false when it is one too many.
@@ -83,5 +100,8 @@ mod tests {
         assert!(rate.take(at(1_000)), "the first is a second old");
         assert!(!rate.take(at(1_001)));
         assert!(rate.take(at(2_500)));
+        assert_eq!(rate.count(at(2_500)), 1);
+        assert_eq!(rate.count(at(3_499)), 1);
+        assert_eq!(rate.count(at(3_500)), 0);
     }
 }

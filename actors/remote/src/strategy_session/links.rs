@@ -1,6 +1,7 @@
 //! The tasks beside a session: what it would otherwise have to wait for.
 
-use super::actor::{SessionMessage, Start, StateStore};
+use super::actor::{SessionMessage, Start};
+use super::args::StateStore;
 use super::commands::Owner;
 use apex_bus::handle::{AccountHandle, EventHistory};
 use apex_bus::message::{AccountCommand, CommandError, OrderFilter, Page, Urgency};
@@ -10,9 +11,10 @@ use apex_proto::v1;
 use apex_strategy::ledger::order_prefix;
 use futures::StreamExt;
 use ractor::{ActorRef, ActorStatus};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// Requests of the client that the session has not taken yet; the reader then waits, and with it
 /// the client.
@@ -68,13 +70,32 @@ pub fn write_responses(
     });
 }
 
+/// One thing in the queue to the account.
+#[derive(Debug)]
+pub enum Queued {
+    /// A command of the strategy; the session hears the answer.
+    Own {
+        command_id: u64,
+        command: AccountCommand,
+    },
+    /// One of the platform, behind all that the strategy asked for before. Without a command it only
+    /// tells when those are answered.
+    Platform {
+        command: Option<AccountCommand>,
+        reply: BehindReply,
+    },
+}
+
+/// Where the answer to a command of the platform goes.
+pub type BehindReply = oneshot::Sender<Result<Option<Reply>, CommandError>>;
+
 /// Hands commands to the account in their order and brings its answers back. Of what still waits
 /// when the session has ended only cancels and the like are carried out: the strategy's next
 /// session may have begun, and an order of the one before would come behind what that one decides.
 pub fn carry_commands(
     session: ActorRef<SessionMessage>,
     account: AccountHandle,
-    commands: mpsc::Receiver<(u64, AccountCommand)>,
+    commands: mpsc::Receiver<Queued>,
 ) {
     let commands = futures::stream::unfold(commands, |mut commands| async move {
         commands.recv().await.map(|command| (command, commands))
@@ -82,25 +103,55 @@ pub fn carry_commands(
     tokio::spawn(async move {
         // Each is first polled, and so sent, in the order in which it came.
         let answers = commands
-            .map(|(command_id, command)| {
-                let account = account.clone();
-                let is_late = has_ended(&session) && command.urgency() == Urgency::Ordinary;
-                async move {
-                    if is_late {
-                        let account_id = account.account_id();
-                        tracing::warn!(%account_id, command_id, "dropped: its session has ended");
-                        return (command_id, Err(CommandError::Stopped));
-                    }
-                    (command_id, carry(&account, command).await)
-                }
-            })
+            .map(|queued| carry_one(&session, account.clone(), queued))
             .buffered(AT_THE_ACCOUNT);
         let mut answers = std::pin::pin!(answers);
-        while let Some((command_id, answer)) = answers.next().await {
-            // A session that has ended wants no answers.
-            let _ = session.cast(SessionMessage::Answered { command_id, answer });
+        while let Some(answered) = answers.next().await {
+            match answered {
+                // A session that has ended wants no answers.
+                Answered::Own(command_id, answer) => {
+                    let _ = session.cast(SessionMessage::Answered { command_id, answer });
+                }
+                // Nor does a caller that went away.
+                Answered::Platform(answer, reply) => drop(reply.send(answer)),
+            }
         }
     });
+}
+
+enum Answered {
+    Own(u64, Result<Reply, CommandError>),
+    Platform(Result<Option<Reply>, CommandError>, BehindReply),
+}
+
+fn carry_one(
+    session: &ActorRef<SessionMessage>,
+    account: AccountHandle,
+    queued: Queued,
+) -> impl Future<Output = Answered> + Send + use<> {
+    let has_ended = has_ended(session);
+    async move {
+        match queued {
+            Queued::Own {
+                command_id,
+                command,
+            } => {
+                if has_ended && command.urgency() == Urgency::Ordinary {
+                    let account_id = account.account_id();
+                    tracing::warn!(%account_id, command_id, "dropped: its session has ended");
+                    return Answered::Own(command_id, Err(CommandError::Stopped));
+                }
+                Answered::Own(command_id, carry(&account, command).await)
+            }
+            Queued::Platform { command, reply } => {
+                let answer = match command {
+                    Some(command) => account.command(command).await.map(Some),
+                    None => Ok(None),
+                };
+                Answered::Platform(answer, reply)
+            }
+        }
+    }
 }
 
 fn has_ended(session: &ActorRef<SessionMessage>) -> bool {
@@ -220,6 +271,19 @@ pub fn read_history(
     });
 }
 
+/// Logs what a strategy says.
+pub fn log(owner: &Owner, level: v1::LogLevel, text: &str) {
+    let strategy_id = &owner.strategy_id;
+    match level {
+        v1::LogLevel::Error => tracing::error!(%strategy_id, text, "strategy says"),
+        v1::LogLevel::Warn => tracing::warn!(%strategy_id, text, "strategy says"),
+        v1::LogLevel::Debug => tracing::debug!(%strategy_id, text, "strategy says"),
+        v1::LogLevel::Info | v1::LogLevel::Unspecified => {
+            tracing::info!(%strategy_id, text, "strategy says");
+        }
+    }
+}
+
 /// Keeps a state.
 pub fn save(
     session: ActorRef<SessionMessage>,
@@ -313,7 +377,12 @@ mod tests {
         }
         carry_commands(session, handle, receiver);
         for (number, command) in commands().into_iter().enumerate() {
-            sender.send((number as u64, command)).await.unwrap();
+            let command_id = number as u64;
+            let own = Queued::Own {
+                command_id,
+                command,
+            };
+            sender.send(own).await.unwrap();
         }
         drop(sender);
         let mut urgencies = Vec::new();

@@ -21,6 +21,9 @@ use apex_proto::v1::{self, SessionEndKind as EndKind};
 use std::collections::{BTreeMap, VecDeque};
 
 mod orders;
+mod platform;
+
+pub use platform::Told;
 
 /// Something that happens to a session.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ pub enum Input {
         reason: String,
     },
     Resume,
+    /// The strategy is to go on with other parameters.
+    Parameters(BTreeMap<String, String>),
     /// Asks the strategy to finish.
     Stop {
         reason: String,
@@ -106,6 +111,8 @@ pub struct Setup {
     /// The whole account is told too.
     pub account: bool,
     pub parameters: BTreeMap<String, String>,
+    /// What the platform has said of it before.
+    pub told: Told,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +141,10 @@ pub struct Session {
     /// The strategy's clock.
     ts: UnixNanos,
     paused: bool,
+    /// The parameters that it is to trade by.
+    wanted: BTreeMap<String, String>,
+    /// It has not been told them yet.
+    parameters_due: bool,
     last_heard: UnixNanos,
     orders: PerSecond,
     messages: PerSecond,
@@ -142,7 +153,12 @@ pub struct Session {
 }
 
 impl Session {
-    pub fn new(now: UnixNanos, setup: Setup, hub: MarketHub) -> Session {
+    pub fn new(now: UnixNanos, mut setup: Setup, hub: MarketHub) -> Session {
+        let wanted = setup.told.parameters.take();
+        let wanted = wanted.filter(|wanted| *wanted != setup.parameters);
+        let parameters_due = wanted.is_some();
+        // The strategy is built with those of its hello; the others come with its first batch.
+        let wanted = wanted.unwrap_or_else(|| setup.parameters.clone());
         Session {
             orders: PerSecond::new(setup.budget.orders_per_second),
             messages: PerSecond::new(setup.budget.messages_per_second),
@@ -156,7 +172,9 @@ impl Session {
             last_batch: 0,
             last_command: 0,
             ts: UnixNanos::MIN,
-            paused: false,
+            paused: setup.told.paused,
+            parameters_due,
+            wanted,
             last_heard: now,
             asked: BTreeMap::new(),
             setup,
@@ -228,6 +246,10 @@ impl Session {
                 self.paused = false;
                 control(v1::ControlKind::Resume, String::new(), effects);
             }
+            Input::Parameters(wanted) => {
+                self.parameters_due |= wanted != self.wanted;
+                self.wanted = wanted;
+            }
             Input::Stop { reason } => self.stop(now, reason, effects),
             Input::End { kind, reason } => self.end(kind, &reason, false, effects),
             Input::Wake => self.wake(now, effects),
@@ -270,6 +292,9 @@ impl Session {
             account: self.account.begin(now, &loaded.summary),
         };
         effects.push(Effect::Send(Response::Welcome(welcome)));
+        if self.paused {
+            control(v1::ControlKind::Pause, "it is paused".to_owned(), effects);
+        }
     }
 
     fn positions(&self, summary: &AccountSummary) -> Vec<v1::StrategyPosition> {
@@ -319,6 +344,16 @@ impl Session {
         let ts = self.ts;
         happenings.sort_by_key(|happening| happening.ts().unwrap_or(ts));
         let mut batch = Vec::new();
+        if std::mem::take(&mut self.parameters_due) {
+            // Before anything that it decides on with them.
+            let parameters = self.wanted.clone();
+            let changed = v1::ParametersChanged { parameters };
+            batch.push(v1::StrategyEvent {
+                ts_ns: self.ts.0,
+                event: Some(v1::strategy_event::Event::Parameters(changed)),
+                warmup: false,
+            });
+        }
         let mut events = Vec::new();
         for happening in &happenings {
             self.ts = self.ts.max(happening.ts().unwrap_or(ts));

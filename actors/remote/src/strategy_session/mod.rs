@@ -7,6 +7,7 @@
 
 mod account;
 pub mod actor;
+mod args;
 mod budget;
 mod commands;
 mod events;
@@ -21,10 +22,10 @@ mod wants;
 mod tests;
 
 pub use account::view as account_view;
-pub use actor::{
-    BeginError, EndHook, SessionArgs, SessionEnded, SessionMessage, StateStore, begin,
-};
+pub use actor::{BeginError, SessionMessage, begin};
 pub use apex_proto::FieldErrors;
-pub use apex_proto::v1::{Hello, SessionEndKind, StrategyRequest, StrategyResponse};
-pub use budget::SessionBudget;
+pub use apex_proto::v1::{Hello, LogLevel, SessionEndKind, StrategyRequest, StrategyResponse};
+pub use args::{EndHook, LogHook, SessionArgs, SessionEnded, StateStore};
+pub use budget::{SessionBudget, SessionUsage};
 pub use commands::Owner;
+pub use machine::Told;

@@ -3,6 +3,7 @@
 mod account;
 mod holdings;
 mod lists;
+mod platform;
 mod support;
 
 use self::support::*;

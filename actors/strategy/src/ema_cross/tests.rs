@@ -1,7 +1,7 @@
 use super::*;
 use crate::command::StrategyCommand;
 use crate::parameter::split_pair;
-use crate::runner::Runner;
+use crate::runner::{Runner, RunnerStatus};
 use crate::testing::{account_id, bar, instrument, instrument_id, quote, strategy_id, trade};
 use apex_domain::market::MarketEvent;
 use apex_domain::{Money, UnixNanos};
@@ -201,4 +201,30 @@ fn averages_are_shown() {
         strategy.on_bar(&mut ctx, &bar);
     }
     assert_eq!(strategy.averages(&instrument_id()), Some((111.75, 111.75)));
+}
+
+#[test]
+fn a_live_parameter_counts_from_the_next_value_and_another_one_is_quarantine() {
+    let pairs = |texts: &[&str]| -> Vec<(String, String)> {
+        texts.iter().map(|text| split_pair(text).unwrap()).collect()
+    };
+    let mut runner = runner(DataSource::Rows, &with(&["act_on=state"]), instrument());
+    assert_eq!(orders(&mut runner, &bars(&[10, 11])), ["1 Buy 5"]);
+    let after = with(&["act_on=state", "quantity=7"]);
+    runner.parameters(UnixNanos(2), &pairs(&after));
+    assert!(
+        !runner.has_commands(),
+        "nothing happens before the next value"
+    );
+    let next = bar(3, 12);
+    // Two more: the five are on their way.
+    assert_eq!(orders(&mut runner, &[next]), ["0 Buy 2"]);
+    runner.parameters(UnixNanos(4), &pairs(&with(&["act_on=state", "fast=3"])));
+    let RunnerStatus::Quarantined { reason } = runner.status() else {
+        panic!("it goes on with parameters that nobody knows");
+    };
+    assert!(
+        reason.contains("\"fast\" does not change while"),
+        "{reason}"
+    );
 }

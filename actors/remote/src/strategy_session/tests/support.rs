@@ -3,7 +3,7 @@
 use crate::strategy_session::budget::SessionBudget;
 use crate::strategy_session::commands::Owner;
 use crate::strategy_session::events::Happening;
-use crate::strategy_session::machine::{Effect, Input, Loaded, Session, Setup};
+use crate::strategy_session::machine::{Effect, Input, Loaded, Session, Setup, Told};
 use crate::strategy_session::wants::Wants;
 use apex_bus::market::MarketHub;
 use apex_bus::message::{
@@ -116,17 +116,29 @@ pub struct Run {
 
 impl Run {
     pub fn new(quantity: i64, orders: Vec<Order>, cancel_on_disconnect: bool) -> Run {
-        Run::begin(quantity, (orders, Vec::new()), cancel_on_disconnect, false)
+        let known = (orders, Vec::new());
+        Run::begin(
+            quantity,
+            known,
+            cancel_on_disconnect,
+            false,
+            Told::default(),
+        )
     }
 
     /// One that asked for the whole account, and holds nothing.
     pub fn seeing_the_account() -> Run {
-        Run::begin(0, (Vec::new(), Vec::new()), false, true)
+        Run::begin(0, (Vec::new(), Vec::new()), false, true, Told::default())
     }
 
     /// One whose venue has orders with these ids, of which the account knows nothing.
     pub fn behind(strangers: Vec<ClientOrderId>) -> Run {
-        Run::begin(0, (Vec::new(), strangers), false, false)
+        Run::begin(0, (Vec::new(), strangers), false, false, Told::default())
+    }
+
+    /// One of which the platform has said something before.
+    pub fn told(told: Told) -> Run {
+        Run::begin(0, (Vec::new(), Vec::new()), false, false, told)
     }
 
     fn begin(
@@ -134,6 +146,7 @@ impl Run {
         (orders, strangers): (Vec<Order>, Vec<ClientOrderId>),
         cancel_on_disconnect: bool,
         account: bool,
+        told: Told,
     ) -> Run {
         let hub = MarketHub::new();
         hub.define(instrument()).unwrap();
@@ -157,6 +170,7 @@ impl Run {
             cancel_on_disconnect,
             account,
             parameters: BTreeMap::new(),
+            told,
         };
         let now = UnixNanos(1_000 * SECOND);
         let mut run = Run {
@@ -172,7 +186,7 @@ impl Run {
             since: Vec::new(),
             state: b"kept".to_vec(),
         })));
-        let [Effect::Send(Response::Welcome(welcome))] = effects.as_slice() else {
+        let [Effect::Send(Response::Welcome(welcome)), ..] = effects.as_slice() else {
             panic!("{effects:?}");
         };
         assert_eq!(welcome.state, b"kept");

@@ -8,6 +8,7 @@ pub mod close;
 pub mod lists;
 pub mod orders;
 pub mod risk;
+pub mod strategies;
 pub mod tokens;
 pub mod users;
 
@@ -22,6 +23,9 @@ mod platform_limits;
 mod reconcile;
 mod refusal;
 mod split;
+mod strategy_fields;
+mod strategy_tables;
+mod strategy_watch;
 mod watch;
 
 use crate::cli::{ClientArgs, RequestArgs};
@@ -34,6 +38,7 @@ use apex_proto::v1::instrument_service_client::InstrumentServiceClient;
 use apex_proto::v1::market_data_service_client::MarketDataServiceClient;
 use apex_proto::v1::order_service_client::OrderServiceClient;
 use apex_proto::v1::risk_service_client::RiskServiceClient;
+use apex_proto::v1::strategy_service_client::StrategyServiceClient;
 use serde_json::Value;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -128,6 +133,10 @@ impl Gateway {
 
     fn audit(&self) -> AuditServiceClient<Link> {
         AuditServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
+    }
+
+    fn strategies(&self) -> StrategyServiceClient<Link> {
+        StrategyServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
     }
 
     fn auth(&self) -> AuthServiceClient<Link> {

@@ -1,7 +1,7 @@
 //! `apextrade orders watch`.
 
 use super::{Gateway, fields};
-use crate::cli::WatchArgs;
+use crate::cli::{ClientArgs, WatchArgs};
 use crate::commands::block_on;
 use crate::config::Settings;
 use anyhow::{Context, Result, anyhow};
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tonic::Code;
 
 /// A stream says something at least every 15 s; three missed signs of life are a dead link.
-const SILENCE_LIMIT: Duration = Duration::from_secs(45);
+pub(super) const SILENCE_LIMIT: Duration = Duration::from_secs(45);
 
 /// How long a lost stream is tried again: a restart of the gateway with its recovery.
 const RECONNECT_LIMIT: Duration = Duration::from_secs(60);
@@ -37,7 +37,7 @@ pub fn run(args: &WatchArgs, settings: &Settings) -> Result<ExitCode> {
 }
 
 /// Why a stream ended.
-enum End {
+pub(super) enum End {
     /// Whoever read the output is gone.
     NoReader,
     /// The link or the gateway went away; it may come back.
@@ -57,15 +57,15 @@ async fn watch(args: &WatchArgs, settings: &Settings) -> Result<()> {
             return Err(lost);
         }
         crate::tell!("the stream was lost ({lost:#}), connecting again");
-        gateway = reopen(args, settings).await.context(lost)?;
+        gateway = reopen(&args.client, settings).await.context(lost)?;
     }
 }
 
-async fn reopen(args: &WatchArgs, settings: &Settings) -> Result<Gateway> {
+pub(super) async fn reopen(client: &ClientArgs, settings: &Settings) -> Result<Gateway> {
     let end = Instant::now() + RECONNECT_LIMIT;
     loop {
         sleep(RECONNECT_PAUSE).await;
-        match Gateway::open(&args.client, settings).await {
+        match Gateway::open(client, settings).await {
             Err(_) if Instant::now() < end => {}
             opened => return opened,
         }
@@ -105,7 +105,7 @@ async fn follow(args: &WatchArgs, gateway: &Gateway, resume_token: &mut String) 
     }
 }
 
-fn ended(gateway: &Gateway, status: &tonic::Status) -> Result<End> {
+pub(super) fn ended(gateway: &Gateway, status: &tonic::Status) -> Result<End> {
     let error = gateway.refusal(status);
     match status.code() {
         // A connection that breaks is told as UNKNOWN or CANCELLED by the transport.
@@ -169,7 +169,7 @@ fn line(json: bool, event: &v1::OrderEvent) -> String {
 }
 
 /// Writes a line at once. Returns whether anybody still reads.
-fn write_line(line: &str) -> Result<bool> {
+pub(super) fn write_line(line: &str) -> Result<bool> {
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{line}").and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
