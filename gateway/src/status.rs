@@ -17,12 +17,14 @@ mod desk;
 mod market_history;
 mod not_found;
 mod order_feed;
+mod session;
 
 pub use audit::*;
 pub use desk::*;
 pub use market_history::*;
 pub use not_found::*;
 pub use order_feed::*;
+pub use session::*;
 
 use apex_bus::handle::{HistoryError, PastError};
 use apex_bus::message::{CommandError, ExposureError};
@@ -213,6 +215,13 @@ fn refused(refusal: &Refusal) -> Status {
         Refusal::TooManyClosings(_) => {
             with_reason(Code::ResourceExhausted, "TOO_MANY_CLOSINGS", message, &[])
         }
+        Refusal::SessionOver => with_reason(Code::FailedPrecondition, "SESSION_OVER", message, &[]),
+        Refusal::TooManySessions(_) => with_retry(
+            Code::ResourceExhausted,
+            "TOO_MANY_SESSIONS",
+            message,
+            RETRY_DEPENDENCY,
+        ),
         Refusal::NotIdle { .. } => {
             with_reason(Code::FailedPrecondition, "ACCOUNT_NOT_IDLE", message, &[])
         }
