@@ -47,7 +47,10 @@ pub struct Limits {
     /// within `keepalive_timeout`.
     pub keepalive_interval: Duration,
     pub keepalive_timeout: Duration,
-    /// Server streams at a time, per kind (orders, market data, accounts, strategies). A market
+    /// Commands that an order session may have unanswered. At the 10,000 a second of a fast client a
+    /// group commit and its way there and back take some hundred. Full: the stream is not read.
+    pub session_window: u32,
+    /// Server streams at a time, per kind (orders, market data, accounts, strategies, sessions). A market
     /// topic seats 256 readers, and strategies and recorders need some. Full:
     /// `RESOURCE_EXHAUSTED`.
     pub streams_per_kind: usize,
@@ -76,6 +79,7 @@ impl Default for Limits {
             header_bytes: 16 * 1_024,
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(20),
+            session_window: 1_024,
             streams_per_kind: 192,
             stalled_client: Duration::from_secs(30),
             heartbeat: Duration::from_secs(15),

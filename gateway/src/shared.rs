@@ -1,7 +1,7 @@
 //! What all services of one gateway share.
 
 use crate::audit::Auditor;
-use crate::auth::{Access, Caller};
+use crate::auth::{Access, Caller, Rate};
 use crate::fanout::Fanout;
 use crate::near;
 use crate::options::Limits;
@@ -24,6 +24,8 @@ use tonic::{Request, Status};
 pub struct Shared {
     pub platform: Platform,
     pub access: Access,
+    /// How fast a user may call; commands of a session count as calls.
+    pub rate: Rate,
     pub limits: Limits,
     pub fanout: Fanout,
     /// Records what is changed; `None` where a run keeps no audit, as a replay.
@@ -42,6 +44,7 @@ pub struct Streams {
     pub market_data: Arc<Semaphore>,
     pub accounts: Arc<Semaphore>,
     pub strategies: Arc<Semaphore>,
+    pub sessions: Arc<Semaphore>,
     /// Turns to read a journal.
     pub history: Arc<Semaphore>,
     /// Turns to fold an account as it was.
@@ -63,6 +66,7 @@ impl Streams {
             market_data: places(),
             accounts: places(),
             strategies: places(),
+            sessions: places(),
             history: Arc::new(Semaphore::new(HISTORY_READERS)),
             past: Arc::new(Semaphore::new(PAST_READERS)),
         }

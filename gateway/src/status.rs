@@ -18,6 +18,7 @@ mod desk;
 mod market_history;
 mod not_found;
 mod order_feed;
+mod session;
 mod strategies;
 
 pub use access::*;
@@ -26,6 +27,7 @@ pub use desk::*;
 pub use market_history::*;
 pub use not_found::*;
 pub use order_feed::*;
+pub use session::*;
 pub use strategies::*;
 
 use apex_bus::handle::{HistoryError, PastError};
@@ -217,6 +219,13 @@ fn refused(refusal: &Refusal) -> Status {
         Refusal::TooManyClosings(_) => {
             with_reason(Code::ResourceExhausted, "TOO_MANY_CLOSINGS", message, &[])
         }
+        Refusal::SessionOver => with_reason(Code::FailedPrecondition, "SESSION_OVER", message, &[]),
+        Refusal::TooManySessions(_) => with_retry(
+            Code::ResourceExhausted,
+            "TOO_MANY_SESSIONS",
+            message,
+            RETRY_DEPENDENCY,
+        ),
         Refusal::NotIdle { .. } => {
             with_reason(Code::FailedPrecondition, "ACCOUNT_NOT_IDLE", message, &[])
         }

@@ -3,7 +3,8 @@
 use apex_bus::market::MarketHub;
 use apex_bus::message::{AccountCommand, Urgency};
 use apex_domain::RequestId;
-use apex_domain::account::{Account, AccountInput};
+use apex_domain::account::{Account, AccountInput, SessionRef};
+use apex_domain::event::GuardOutcome;
 use apex_domain::order::{AmendOrder, SubmitList};
 use apex_domain::risk::MarketRef;
 
@@ -110,7 +111,14 @@ pub fn input_of(account: &Account, hub: &MarketHub, command: AccountCommand) -> 
         AccountCommand::ResetPaper(reset) => AccountInput::ResetPaper(reset),
         AccountCommand::Split(split) => AccountInput::Split(split),
         AccountCommand::ResolveOrder(resolve) => AccountInput::ResolveOrder(resolve),
+        AccountCommand::GuardSession(wish) => AccountInput::GuardSession(wish),
+        AccountCommand::KeepSession(session) => AccountInput::KeepSession(session),
+        AccountCommand::EndSession { session, outcome } => end_session(session, outcome),
     }
+}
+
+fn end_session(session: SessionRef, outcome: GuardOutcome) -> AccountInput {
+    AccountInput::EndSession { session, outcome }
 }
 
 /// A list with the market of each of its instruments.
@@ -171,6 +179,9 @@ pub fn request_id(command: &AccountCommand) -> Option<&RequestId> {
         AccountCommand::ResolveOrder(resolve) => resolve.request_id.as_ref(),
         AccountCommand::Submit(_)
         | AccountCommand::SubmitList(_)
-        | AccountCommand::DefineInstrument(_) => None,
+        | AccountCommand::DefineInstrument(_)
+        | AccountCommand::GuardSession(_)
+        | AccountCommand::KeepSession(_)
+        | AccountCommand::EndSession { .. } => None,
     }
 }

@@ -1,18 +1,16 @@
 //! What an account's shell does with each message, without an actor round it.
 
 use crate::actor::AccountArgs;
-use crate::input;
 use crate::outbox::Outbox;
 use crate::query::{self, Links};
 use crate::reconcile;
 use crate::time::AccountClock;
 use crate::watch::Watched;
 use apex_bus::message::{
-    AccountAnswer, AccountCommand, AccountEvent, AccountMessage, AccountQuery, CommandError,
-    JournalHealth, KillSwitchTimes, Urgency, VenueLink,
+    AccountAnswer, AccountEvent, AccountMessage, AccountQuery, CommandError, JournalHealth,
+    KillSwitchTimes, Urgency, VenueLink,
 };
 use apex_domain::account::{AccountInput, Effects, Reply};
-use apex_domain::order::OrderKey;
 use apex_domain::risk::platform::ShareReport;
 use apex_domain::risk::{MarketView, ReasonCode};
 use apex_domain::venue::VenueCommand;
@@ -22,12 +20,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+mod commands;
 mod release;
 mod sending;
 mod shares;
 mod snapshots;
 mod withdraw;
 
+use commands::Asked;
 pub use snapshots::SNAPSHOT_EVENTS;
 
 /// Decisions and answers that may wait for the disk before new commands are refused. The handles
@@ -128,7 +128,11 @@ impl Shell {
         let now = self.time.now();
         match message {
             AccountMessage::Command(command, asked_at, reply) => {
-                self.command(now, command, asked_at, reply);
+                self.command(now, Asked::by_itself(command), asked_at, reply);
+            }
+            AccountMessage::SessionCommand(session, command, asked_at, reply) => {
+                let session = Some(session);
+                self.command(now, Asked { command, session }, asked_at, reply);
             }
             AccountMessage::Query(query, reply) => self.query(now, &query, reply),
             AccountMessage::Step { now, input, reply } => self.step(now, *input, reply),
@@ -206,111 +210,6 @@ impl Shell {
             }
         }
         self.react(now, AccountInput::Tick);
-    }
-
-    /// Refuses what must not even be decided now.
-    fn admit(&self, command: &AccountCommand) -> Result<(), CommandError> {
-        let limit = held(command.urgency());
-        if self.outbox.len() >= limit {
-            return Err(CommandError::Overloaded { limit });
-        }
-        // It was decided before and decides nothing new: the answer is in the account.
-        let account = &self.args.account;
-        if account.has_carried_out(input::request_id(command)) || self.has_list(command) {
-            return Ok(());
-        }
-        match self.journal_health {
-            JournalHealth::Reserve if !input::is_essential(command) => {
-                return Err(CommandError::JournalFull);
-            }
-            JournalHealth::Away if !input::is_essential(command) => {
-                return Err(CommandError::JournalAway);
-            }
-            JournalHealth::Full => return Err(CommandError::JournalFull),
-            JournalHealth::Ready | JournalHealth::Reserve | JournalHealth::Away => {}
-        }
-        if input::adds_exposure(command) && !self.venue_connected {
-            return Err(CommandError::VenueDown);
-        }
-        Ok(())
-    }
-
-    fn command(
-        &mut self,
-        now: UnixNanos,
-        command: AccountCommand,
-        asked_at: Instant,
-        reply: RpcReplyPort<Result<Reply, CommandError>>,
-    ) {
-        self.end_waits_before(now, &command);
-        if self.must_wait(now, &command) {
-            return self.keep_waiting(now, command, reply);
-        }
-        let halts = input::halts(&command);
-        let kills = input::cancels_all(&command).then_some(asked_at);
-        self.carry_out(now, command, kills, reply);
-        if halts {
-            // What waited is new, and behind the halt.
-            self.end_waits(now, |_| true);
-        }
-    }
-
-    fn carry_out(
-        &mut self,
-        now: UnixNanos,
-        command: AccountCommand,
-        kills: Option<Instant>,
-        reply: RpcReplyPort<Result<Reply, CommandError>>,
-    ) {
-        if let Some(known) = self.known(&command) {
-            return self.hold_answer(Answer::Command(reply, Ok(known)));
-        }
-        if let Err(error) = self.admit(&command) {
-            let _ = reply.send(Err(error));
-            return;
-        }
-        let adds = input::adds_exposure(&command);
-        let (account, hub) = (&self.args.account, &self.args.market);
-        let (mut effects, events) = self.decide(now, input::input_of(account, hub, command));
-        let answer = match effects.reply.take() {
-            Some(Reply::Refused(refusal)) => Err(CommandError::Refused(refusal)),
-            Some(reply) => Ok(reply),
-            // Every command has an answer by the account's contract; an account that gives none
-            // is broken, and the caller must not read that as a success.
-            None => Err(CommandError::Stopped),
-        };
-        let touched = conditional(&events);
-        self.hold(Held {
-            answer: Some(Answer::Command(reply, answer)),
-            commands: effects.commands,
-            // The same request again decides nothing.
-            kills: kills.filter(|_| !events.is_empty()),
-            adds: adds && !events.is_empty(),
-            events,
-            ..Held::default()
-        });
-        self.note_watched(now, touched);
-    }
-
-    /// The same list again decides nothing; a batch without a contingency is no list.
-    fn has_list(&self, command: &AccountCommand) -> bool {
-        match command {
-            AccountCommand::SubmitList(list) => self.args.account.list(&list.list_id).is_some(),
-            _ => false,
-        }
-    }
-
-    /// An order that is here already is answered even when no new one could be taken.
-    fn known(&self, command: &AccountCommand) -> Option<Reply> {
-        let AccountCommand::Submit(request) = command else {
-            return None;
-        };
-        if self.outbox.len() >= HELD {
-            return None;
-        }
-        let key = OrderKey::ClientOrderId(request.client_order_id.clone());
-        let order = self.args.account.order(&key)?;
-        (order.request == **request).then(|| Reply::Order(Box::new(order.clone())))
     }
 
     fn query(&mut self, now: UnixNanos, query: &AccountQuery, reply: RpcReplyPort<AccountAnswer>) {

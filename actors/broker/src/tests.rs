@@ -6,6 +6,7 @@ mod feeder;
 mod handle;
 mod health;
 mod kill_switch;
+mod sessions;
 mod shares;
 pub(crate) mod support;
 mod venue;

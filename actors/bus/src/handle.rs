@@ -10,7 +10,7 @@ use crate::message::{
 };
 use crate::order_feed::OrderFeed;
 use crate::topic::Topic;
-use apex_domain::account::{Account, ExecutionRecord, Preview, Reply};
+use apex_domain::account::{Account, ExecutionRecord, Preview, Reply, SessionRef};
 use apex_domain::event::Recorded;
 use apex_domain::order::{Order, OrderKey, SubmitOrder};
 use apex_domain::risk::platform::ShareOffer;
@@ -21,7 +21,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long a caller waits for an answer. A group commit takes milliseconds; a disk that stalls
 /// for longer than this is a fault that the caller has to hear of.
@@ -33,7 +33,7 @@ pub struct AccountHandle {
     account_id: AccountId,
     actor: ActorRef<AccountMessage>,
     /// Places for commands under way, one count a class of [`Urgency`].
-    under_way: Arc<[Semaphore; 3]>,
+    under_way: [Arc<Semaphore>; 3],
 }
 
 impl fmt::Debug for AccountHandle {
@@ -46,11 +46,11 @@ impl fmt::Debug for AccountHandle {
 
 impl AccountHandle {
     pub fn new(account_id: AccountId, actor: ActorRef<AccountMessage>) -> AccountHandle {
-        let under_way = Urgency::ALL.map(|urgency| Semaphore::new(urgency.under_way()));
+        let places = |urgency: Urgency| Arc::new(Semaphore::new(urgency.under_way()));
         AccountHandle {
             account_id,
             actor,
-            under_way: Arc::new(under_way),
+            under_way: Urgency::ALL.map(places),
         }
     }
 
@@ -65,13 +65,38 @@ impl AccountHandle {
     /// Errors: [`CommandError`], of which `Overloaded` when the places of the command's class are
     /// taken; after `Timeout` the outcome is open and must be asked for.
     pub async fn command(&self, command: AccountCommand) -> Result<Reply, CommandError> {
+        self.begin(command, None)?.answer().await
+    }
+
+    /// Hands a command to the account at once, behind all that was handed over before it, and
+    /// leaves the answer for later. With a session its orders are that session's.
+    ///
+    /// Errors: `Overloaded`, `Stopped`; the command was not handed over.
+    pub fn begin(
+        &self,
+        command: AccountCommand,
+        session: Option<SessionRef>,
+    ) -> Result<UnderWay, CommandError> {
         let urgency = command.urgency();
-        let places = &self.under_way[urgency as usize];
-        let _permit = places.try_acquire().map_err(|_| CommandError::Overloaded {
-            limit: urgency.under_way(),
-        })?;
-        self.call(|reply| AccountMessage::Command(command, Instant::now(), reply))
-            .await?
+        let places = self.under_way[urgency as usize].clone();
+        let place = places
+            .try_acquire_owned()
+            .map_err(|_| CommandError::Overloaded {
+                limit: urgency.under_way(),
+            })?;
+        let (reply, answer) = ractor::concurrency::oneshot();
+        let (reply, now) = (RpcReplyPort::from(reply), Instant::now());
+        let message = match session {
+            None => AccountMessage::Command(command, now, reply),
+            Some(session) => AccountMessage::SessionCommand(session, command, now, reply),
+        };
+        self.actor
+            .send_message(message)
+            .map_err(|_| CommandError::Stopped)?;
+        Ok(UnderWay {
+            answer,
+            _place: place,
+        })
     }
 
     /// Returns the order, if the account has it.
@@ -186,6 +211,29 @@ impl AccountHandle {
                 timeout_ms: ANSWER_TIMEOUT.as_millis() as u64,
             }),
             Ok(CallResult::SenderError) | Err(_) => Err(CommandError::Stopped),
+        }
+    }
+}
+
+/// A command that was handed over. Dropped, it is carried out all the same, and nobody hears how.
+#[derive(Debug)]
+pub struct UnderWay {
+    answer: ractor::concurrency::OneshotReceiver<Result<Reply, CommandError>>,
+    /// Held until the answer is there, or nobody waits for it.
+    _place: OwnedSemaphorePermit,
+}
+
+impl UnderWay {
+    /// Returns the answer once it is durable.
+    ///
+    /// Errors: as [`AccountHandle::command`].
+    pub async fn answer(self) -> Result<Reply, CommandError> {
+        match tokio::time::timeout(ANSWER_TIMEOUT, self.answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(CommandError::Stopped),
+            Err(_) => Err(CommandError::Timeout {
+                timeout_ms: ANSWER_TIMEOUT.as_millis() as u64,
+            }),
         }
     }
 }

@@ -142,6 +142,10 @@ text_id!(
     OrderListId, "order_list_id", 36, "letters, digits, '.', '_', ':' and '-'", is_client_id
 );
 text_id!(
+    /// The platform's id of an order session, by which a client takes it up again.
+    OrderSessionId, "session_id", 64, "letters, digits, '.', '_' and '-'", is_name
+);
+text_id!(
     /// A currency or asset code, such as `USD` or `BTC`.
     Currency, "currency", 16, "letters, digits, '.', '_' and '-'", is_name
 );

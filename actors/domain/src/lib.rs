@@ -40,8 +40,8 @@ pub mod venue;
 pub use account::Account;
 pub use hash::state_hash;
 pub use id::{
-    AccountId, ClientOrderId, Currency, ExecId, InstrumentId, OrderId, OrderListId, RequestId,
-    StrategyId, VenueOrderId,
+    AccountId, ClientOrderId, Currency, ExecId, InstrumentId, OrderId, OrderListId, OrderSessionId,
+    RequestId, StrategyId, VenueOrderId,
 };
 pub use instrument::Instrument;
 pub use money::{Money, Rate};

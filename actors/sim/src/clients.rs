@@ -16,6 +16,7 @@ mod changes;
 mod flaws;
 mod operators;
 mod orders;
+mod sessions;
 
 /// The orders that an answer is awaited for, by number.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,7 @@ pub struct Clients {
     limits: Vec<(RequestId, Limits)>,
     /// The price that the market stands at, a mantissa.
     price: Option<i64>,
+    sessions: sessions::Sessions,
 }
 
 impl Clients {
@@ -56,11 +58,25 @@ impl Clients {
             requests: 0,
             limits: Vec::new(),
             price: None,
+            sessions: sessions::Sessions::default(),
         }
     }
 
     /// Returns the next thing that a client does, with the orders that it waits for.
     pub fn next(
+        &mut self,
+        now: UnixNanos,
+        account: &Account,
+        rng: &mut ChaCha8Rng,
+    ) -> (AccountInput, Option<Question>) {
+        if let Some(word) = self.of_sessions(now, account, rng) {
+            return (word, None);
+        }
+        let (input, question) = self.next_command(now, account, rng);
+        (self.within(input, rng), question)
+    }
+
+    fn next_command(
         &mut self,
         now: UnixNanos,
         account: &Account,
@@ -123,6 +139,7 @@ impl Clients {
         match reply {
             // Until the account agrees with a venue that gives snapshots.
             Reply::Refused(Refusal::NotOpen) if self.setting.snapshots.is_some() => Ok(()),
+            Reply::Refused(Refusal::SessionOver) if self.setting.guarded => Ok(()),
             Reply::Refused(_) if numbers.iter().any(|number| self.flawed.contains(number)) => {
                 Ok(())
             }

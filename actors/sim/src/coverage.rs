@@ -29,7 +29,7 @@ macro_rules! variants {
 variants!(input, INPUTS, AccountInput: Open AdjustCash SetLimits DefineInstrument SetTradingState
     Submit Amend Cancel CancelAll CancelOrders SubmitList Close Halt Market Report SessionLost
     SessionReady Tick Funding Split Reconcile RequireReconciliation OfferShare CancelForeign
-    ResetPaper SetPositionMode ResolveOrder);
+    ResetPaper SetPositionMode ResolveOrder GuardSession KeepSession EndSession OfSession);
 
 variants!(event, EVENTS, Event: AccountOpened CashAdjusted LimitsSet InstrumentDefined
     TradingStateChanged OrderInitialized OrderDenied OrderSubmitted OrderAccepted OrderRejected
@@ -38,7 +38,8 @@ variants!(event, EVENTS, Event: AccountOpened CashAdjusted LimitsSet InstrumentD
     ReportQuarantined ExternalFilled ListInitialized OrderHeld OrderTrailed ExecutionBusted
     FundingPaid InstrumentSplit PositionReconciled BalanceReconciled CommandTaken CloseEnded
     EquityMarked PlatformShareSet LossesUnmeasured LossesMeasured ForeignCancelEnded
-    OrderSliced OrderHeldUntil PositionSettled PositionModeSet SideReconciled);
+    OrderSliced OrderHeldUntil PositionSettled PositionModeSet SideReconciled
+    SessionGuarded OrderGuarded GuardEnded);
 
 variants!(reason, REASONS, ReasonCode: PriceIncrement QuantityIncrement MinQuantity MaxQuantity
     MinNotional MaxNotional PriceCollar NoReferencePrice InsufficientBuyingPower PositionLimit
@@ -46,7 +47,8 @@ variants!(reason, REASONS, ReasonCode: PriceIncrement QuantityIncrement MinQuant
     NumericRange VenueRejected PostOnlyWouldTrade NoLiquidity CanceledByUser CanceledByRisk
     NotAtVenue NoAnswer Restarted Reconciled VenueCanceled TimeOver Contingency ListDenied
     ExecutionBusted Unsupported NoConversionRate Concentration LossLimit DrawdownLimit
-    MarketClosed Liquidation PositionTooSmall PositionSideInNetting PositionSideRequired Resolved);
+    MarketClosed Liquidation PositionTooSmall PositionSideInNetting PositionSideRequired Resolved
+    CanceledOnDisconnect);
 
 variants!(report, REPORTS, VenueReport: Accepted Rejected Filled Ended Amended AmendRejected
     CancelRejected Status Triggered Busted NotFound Funding);
@@ -57,7 +59,7 @@ variants!(quarantine, QUARANTINES, QuarantineReason: Overfill ConflictingExecuti
 variants!(refusal, REFUSALS, Refusal: AlreadyExists ListExists OrderNotFound UnknownInstrument
     StaleSequence OrderClosed ChangePending Rule NotOpen Invalid TooManyClosings RequestExists
     ForeignOrderNotFound InvalidOrder NotIdle PositionModeInUse OrderNotUnknown
-    UsedAtVenue);
+    UsedAtVenue SessionOver TooManySessions);
 
 variants!(command, COMMANDS, Command: Cancel CancelOrders Close Halt CancelForeign Resolve);
 variants!(outcome, OUTCOMES, CloseOutcome: Flat Dust GaveUp Resumed);
@@ -118,6 +120,7 @@ impl Coverage {
         self.note("input", input(given));
         match given {
             AccountInput::Report { report: told, .. } => self.note("report", report(told)),
+            AccountInput::OfSession { input, .. } => self.take_input(input),
             AccountInput::SubmitList { list, .. } => {
                 self.note("contingency", contingency(&list.contingency));
             }

@@ -59,6 +59,8 @@ pub struct Setting {
     pub loss_limits: bool,
     /// An instrument trades by a calendar, and opens or closes during the run.
     pub sessions: bool,
+    /// Clients have sessions that are guarded. Not drawn, as sessions of an instrument are not.
+    pub guarded: bool,
     /// See [`crate::instruments::instruments`]. Not drawn, as sessions are not.
     pub poor: bool,
     /// When the run begins, virtual time.
@@ -101,6 +103,7 @@ impl Setting {
             foreign,
             loss_limits: rng.random_bool(0.15),
             sessions,
+            guarded: seed % 8 == 6,
             poor: seed % 3 == 2,
             start: if sessions { near_an_edge(rng) } else { START },
         }

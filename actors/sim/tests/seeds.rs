@@ -13,7 +13,7 @@ const REMEMBERED: [u64; 15] = [
 ];
 
 /// What cannot occur in the simulator, and why.
-const IMPOSSIBLE: [(&str, &str); 9] = [
+const IMPOSSIBLE: [(&str, &str); 10] = [
     ("input OfferShare", ACCOUNTS_TOGETHER),
     ("event PlatformShareSet", ACCOUNTS_TOGETHER),
     (
@@ -27,6 +27,10 @@ const IMPOSSIBLE: [(&str, &str); 9] = [
     (
         "refusal UsedAtVenue",
         "strangers here have ids of their own; account/tests/strangers has it",
+    ),
+    (
+        "refusal TooManySessions",
+        "nobody here has 64 sessions at once; account/tests/guards has it",
     ),
     ("input ResolveOrder", NOBODY_LOOKS),
     ("command Resolve", NOBODY_LOOKS),

@@ -11,9 +11,11 @@ mod origin;
 mod refusals;
 pub(crate) mod render;
 mod secrets;
+mod session;
 mod wire;
 
 pub(crate) use origin::Peer;
+pub(crate) use session::{Message, SHORT_WAIT};
 
 use crate::auth::Caller;
 use crate::shared::{Shared, wall_clock};
@@ -34,7 +36,7 @@ use tonic::Status;
 
 /// What a call that needs its record waits for it: well below the time limit of a call, and far
 /// above a sync of a disk that works.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What one that must not be held up waits for it, where the audit says that it works. More than twice
 /// as long as the audit waits for a server that is away before it goes on in its reserve, which is

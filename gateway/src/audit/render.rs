@@ -33,7 +33,8 @@ pub(crate) fn request(action: &str, bytes: &[u8]) -> Rendered {
         let value = message.get_field_by_name(name)?;
         value.as_str().map(str::to_owned)
     };
-    let named = text("account_id").filter(|it| !it.is_empty());
+    // A message of a session names its account in each of its commands, and it is the same one.
+    let named = account_in(&message);
     // An order id is the account's id and a number.
     let of_order = || {
         let order_id = text("order_id")?;
@@ -47,6 +48,20 @@ pub(crate) fn request(action: &str, bytes: &[u8]) -> Rendered {
             .or_else(|| text("client_order_id"))
             .unwrap_or_default(),
     }
+}
+
+/// Returns the first account that a message names, itself or in what it holds.
+fn account_in(message: &DynamicMessage) -> Option<String> {
+    let own = message.get_field_by_name("account_id");
+    let own = own.and_then(|it| it.as_str().map(str::to_owned));
+    if let Some(own) = own.filter(|it| !it.is_empty()) {
+        return Some(own);
+    }
+    message.fields().find_map(|(_, value)| match value {
+        Value::Message(inner) => account_in(inner),
+        Value::List(list) => list.iter().find_map(|it| account_in(it.as_message()?)),
+        _ => None,
+    })
 }
 
 /// Returns an answer of an action, or what it would have been before.
@@ -150,6 +165,27 @@ mod tests {
             shown,
             r#"{"loss_action":"LOSS_ACTION_REDUCE","strategy_exposure":{"a":"1","b":"1"}}"#
         );
+    }
+
+    #[test]
+    fn a_message_of_a_session_is_of_the_account_of_its_commands() {
+        let submit = v1::SubmitOrderRequest {
+            account_id: "paper".to_owned(),
+            ..Default::default()
+        };
+        let command = v1::OrderSessionCommand {
+            command_id: 1,
+            command: Some(v1::order_session_command::Command::Submit(submit)),
+        };
+        let commands = v1::OrderSessionCommands {
+            commands: vec![command],
+        };
+        let message = v1::OrderSessionRequest {
+            message: Some(v1::order_session_request::Message::Commands(commands)),
+        };
+        let shown = request("OrderService/OrderSession", &message.encode_to_vec());
+        assert_eq!(shown.account_id, "paper");
+        assert!(shown.json.contains("\"command_id\":1"), "{}", shown.json);
     }
 
     #[test]

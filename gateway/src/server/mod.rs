@@ -93,6 +93,7 @@ pub async fn serve(options: GatewayOptions, platform: Platform) -> Result<Runnin
         fanout: Fanout::begin(events),
         auditor: options.audit.clone().map(Auditor::new),
         access: options.access.clone(),
+        rate: auth::Rate::new(options.limits.calls_per_second),
         limits: options.limits.clone(),
         stopping: stopping.clone(),
         platform,
@@ -146,7 +147,7 @@ fn router(
     let gate = auth::Gate {
         access: options.access.clone(),
         proxies: auth::Proxies::new(&options.proxies),
-        rate: auth::Rate::new(options.limits.calls_per_second),
+        rate: shared.rate.clone(),
         auditor: shared.auditor.clone(),
     };
     // From the outside in: web translation, time limit, token, audit.

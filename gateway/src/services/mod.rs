@@ -14,6 +14,8 @@ mod market_stream;
 pub mod order;
 mod order_batch;
 mod order_book;
+mod order_command;
+mod order_session;
 pub mod order_stream;
 mod past;
 mod reconcile;

@@ -1,7 +1,7 @@
 //! `OrderService`.
 
 use super::past::Past;
-use super::{closing, order_stream, strategy_names};
+use super::{closing, order_command, order_session, order_stream, strategy_names};
 use crate::auth::Caller;
 use crate::page::{self, Place};
 use crate::shared::{Shared, caller};
@@ -9,14 +9,13 @@ use crate::{status, stream};
 use apex_bus::handle::AccountHandle;
 use apex_bus::message::{AccountCommand, CommandError, OrderFilter, Page};
 use apex_domain::account::{Refusal, Reply};
-use apex_domain::order::{Order, OrderKey, OrderStatus};
-use apex_domain::risk::ReasonCode;
+use apex_domain::order::{Order, OrderKey};
 use apex_domain::{AccountId, InstrumentId, StrategyId};
-use apex_proto::convert::order::{self as wire, AmendError, OrderRef};
+use apex_proto::convert::order::{self as wire, OrderRef};
 use apex_proto::field::Fields;
 use apex_proto::v1::order_service_server::OrderService;
 use apex_proto::{convert::text, v1};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 /// Orders of the accounts of this node.
 #[derive(Clone, Debug)]
@@ -58,7 +57,7 @@ impl OrderServer {
     }
 
     /// Returns the account that has the order, and the order.
-    async fn find(
+    pub(super) async fn find(
         &self,
         caller: &Caller,
         order: &OrderRef,
@@ -125,23 +124,11 @@ impl OrderService for OrderServer {
         request: Request<v1::SubmitOrderRequest>,
     ) -> Result<Response<v1::Order>, Status> {
         let caller = caller(&request)?;
-        let (account_id, order) = self
-            .shared
-            .read(|find| wire::read_submit(request.get_ref(), find))?;
-        let account = self.shared.account(&caller, &account_id)?;
+        let (account, order) = self.read_submit(&caller, request.get_ref())?;
         let instrument_id = order.instrument_id.clone();
-        let command = AccountCommand::Submit(Box::new(order));
-        match self
-            .knowing(&account, &instrument_id, command)
-            .await
-            .map_err(|e| status::command(&e))?
-        {
-            Reply::Order(order) if order.status == OrderStatus::Denied => {
-                Err(status::denied(&order))
-            }
-            Reply::Order(order) => self.write(&order),
-            other => Err(unexpected(&other)),
-        }
+        let command = AccountCommand::Submit(order);
+        let answer = self.knowing(&account, &instrument_id, command).await;
+        order_command::submitted(&mut self.shared.definitions(), answer).map(Response::new)
     }
 
     async fn amend_order(
@@ -149,20 +136,13 @@ impl OrderService for OrderServer {
         request: Request<v1::AmendOrderRequest>,
     ) -> Result<Response<v1::Order>, Status> {
         let caller = caller(&request)?;
-        let draft =
-            wire::read_amend(request.get_ref()).map_err(|errors| status::invalid(&errors))?;
+        let draft = order_command::read_amend(request.get_ref())?;
         let (account, order) = self.find(&caller, &draft.order).await?;
         let mut definitions = self.shared.definitions();
         let instrument = definitions.get(&order.request.instrument_id)?;
-        let amend = draft.at(instrument).map_err(|error| match error {
-            AmendError::Fields(errors) => status::invalid(&errors),
-            AmendError::Misfit(misfit) => status::misfit(&misfit),
-        })?;
-        match account.command(AccountCommand::Amend(amend)).await {
-            Ok(Reply::Order(order)) => self.write(&order),
-            Ok(other) => Err(unexpected(&other)),
-            Err(error) => Err(status::command(&error)),
-        }
+        let amend = order_command::amend_at(&draft, instrument)?;
+        let answer = account.command(AccountCommand::Amend(amend)).await;
+        order_command::changed(&mut definitions, answer).map(Response::new)
     }
 
     async fn cancel_order(
@@ -172,17 +152,14 @@ impl OrderService for OrderServer {
         let caller = caller(&request)?;
         let (order, request_id) =
             wire::read_cancel(request.get_ref()).map_err(|errors| status::invalid(&errors))?;
-        let (account, _) = self.find(&caller, &order).await?;
-        let command = AccountCommand::Cancel {
-            key: order.key,
-            request_id,
-            reason_code: ReasonCode::CanceledByUser,
+        let account = match &order.account_id {
+            // Whether it has the order is its own word.
+            Some(account_id) => self.shared.account(&caller, account_id)?,
+            None => self.find(&caller, &order).await?.0,
         };
-        match account.command(command).await {
-            Ok(Reply::Order(order)) => self.write(&order),
-            Ok(other) => Err(unexpected(&other)),
-            Err(error) => Err(status::command(&error)),
-        }
+        let command = order_command::cancel(order.key, request_id);
+        let answer = account.command(command).await;
+        order_command::changed(&mut self.shared.definitions(), answer).map(Response::new)
     }
 
     async fn resolve_order(
@@ -395,6 +372,15 @@ impl OrderService for OrderServer {
             executions: found,
             next_page_token: next.map(|place| place.write()).unwrap_or_default(),
         }))
+    }
+
+    type OrderSessionStream = stream::Receiver<v1::OrderSessionResponse>;
+
+    async fn order_session(
+        &self,
+        request: Request<Streaming<v1::OrderSessionRequest>>,
+    ) -> Result<Response<Self::OrderSessionStream>, Status> {
+        order_session::begin(self, request).map(Response::new)
     }
 
     type StreamOrdersStream = stream::Receiver<v1::StreamOrdersResponse>;

@@ -9,7 +9,7 @@ use apex_bus::message::{
     ClosingAnswer, CommandError, Page, ReconcileState, VenueLink,
 };
 use apex_bus::topic::Topic;
-use apex_domain::account::{Account, AccountInput, Effects, Reply};
+use apex_domain::account::{Account, AccountInput, Effects, Reply, SessionRef};
 use apex_domain::event::AccountMode;
 use apex_domain::order::{OrderType, SubmitList};
 use apex_domain::risk::{MarketRef, ReasonCode};
@@ -17,7 +17,7 @@ use apex_domain::venue::{EndReason, Execution, VenueCommand, VenueEnd, VenueRepo
 use apex_domain::{
     AccountId, ClientOrderId, Currency, ExecId, InstrumentId, Money, Price, Quantity, VenueOrderId,
 };
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -35,6 +35,7 @@ pub async fn start_account(
         records: records.clone(),
         venue_connected: true,
         reports: 0,
+        unheard: Vec::new(),
     };
     let usdt = Currency::new("USDT").unwrap();
     let base_currency = usdt.clone();
@@ -70,6 +71,15 @@ struct TestState {
     records: Arc<MemoryJournals>,
     venue_connected: bool,
     reports: u64,
+    /// Answers that are kept back until the account is told that all is durable.
+    unheard: Vec<(Answerer, Result<Reply, CommandError>)>,
+}
+
+type Answerer = RpcReplyPort<Result<Reply, CommandError>>;
+
+fn is_unheard(answer: &Option<Reply>) -> bool {
+    matches!(answer, Some(Reply::Order(order))
+        if order.request.client_order_id.as_str().starts_with("unheard"))
 }
 
 impl Actor for TestAccount {
@@ -92,24 +102,12 @@ impl Actor for TestAccount {
         state: &mut TestState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            AccountMessage::Command(command, _, reply) => {
-                let adds = matches!(
-                    &command,
-                    AccountCommand::Submit(_)
-                        | AccountCommand::SubmitList(_)
-                        | AccountCommand::Amend(_)
-                );
-                if adds && !state.venue_connected {
-                    let _ = reply.send(Err(CommandError::VenueDown));
-                    return Ok(());
-                }
-                let input = state.input_of(command);
-                let (answer, commands) = state.decide(input);
-                let _ = reply.send(match answer {
-                    Some(Reply::Refused(refusal)) => Err(CommandError::Refused(refusal)),
-                    Some(answer) => Ok(answer),
-                    None => Err(CommandError::Stopped),
-                });
+            AccountMessage::Command(command, _, reply) => state.command(None, command, reply),
+            AccountMessage::SessionCommand(session, command, _, reply) => {
+                state.command(Some(session), command, reply);
+            }
+            AccountMessage::Tick => {
+                let (_, commands) = state.decide(AccountInput::Tick);
                 for command in commands {
                     state.at_the_venue(command);
                 }
@@ -117,6 +115,11 @@ impl Actor for TestAccount {
             AccountMessage::Query(query, reply) => drop(reply.send(state.answer(&query))),
             AccountMessage::Barrier(reply) => drop(reply.send(())),
             AccountMessage::Room => {}
+            AccountMessage::Durable { .. } => {
+                for (reply, answer) in state.unheard.drain(..) {
+                    let _ = reply.send(answer);
+                }
+            }
             AccountMessage::Link(VenueLink::Snapshot(snapshot)) => {
                 state.decide(AccountInput::Reconcile { snapshot });
             }
@@ -129,11 +132,9 @@ impl Actor for TestAccount {
             }
             AccountMessage::Step { .. }
             | AccountMessage::Report { .. }
-            | AccountMessage::Durable { .. }
             | AccountMessage::Journal(_)
             | AccountMessage::Share(_)
-            | AccountMessage::Market { .. }
-            | AccountMessage::Tick => {}
+            | AccountMessage::Market { .. } => {}
         }
         Ok(())
     }
@@ -200,11 +201,54 @@ fn operator_input(command: AccountCommand) -> AccountInput {
         AccountCommand::ResetPaper(reset) => AccountInput::ResetPaper(reset),
         AccountCommand::Split(split) => AccountInput::Split(split),
         AccountCommand::ResolveOrder(resolve) => AccountInput::ResolveOrder(resolve),
+        AccountCommand::GuardSession(wish) => AccountInput::GuardSession(wish),
+        AccountCommand::KeepSession(session) => AccountInput::KeepSession(session),
+        AccountCommand::EndSession { session, outcome } => {
+            AccountInput::EndSession { session, outcome }
+        }
         other => panic!("{other:?} is an order"),
     }
 }
 
 impl TestState {
+    fn command(
+        &mut self,
+        session: Option<SessionRef>,
+        command: AccountCommand,
+        reply: RpcReplyPort<Result<Reply, CommandError>>,
+    ) {
+        let adds = matches!(
+            &command,
+            AccountCommand::Submit(_) | AccountCommand::SubmitList(_) | AccountCommand::Amend(_)
+        );
+        if adds && !self.venue_connected {
+            let _ = reply.send(Err(CommandError::VenueDown));
+            return;
+        }
+        let input = self.input_of(command);
+        let (answer, commands) = self.decide(match session {
+            Some(session) => AccountInput::OfSession {
+                session,
+                input: Box::new(input),
+            },
+            None => input,
+        });
+        let is_unheard = is_unheard(&answer);
+        let answer = match answer {
+            Some(Reply::Refused(refusal)) => Err(CommandError::Refused(refusal)),
+            Some(answer) => Ok(answer),
+            None => Err(CommandError::Stopped),
+        };
+        if is_unheard {
+            self.unheard.push((reply, answer));
+        } else {
+            let _ = reply.send(answer);
+        }
+        for command in commands {
+            self.at_the_venue(command);
+        }
+    }
+
     fn decide(&mut self, input: AccountInput) -> (Option<Reply>, Vec<VenueCommand>) {
         let mut effects = Effects::with_orders();
         self.account.apply(Clock::Wall.now(), input, &mut effects);

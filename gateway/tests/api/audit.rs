@@ -3,7 +3,7 @@
 use crate::harness::{Harness, resting};
 use crate::orders::reason;
 use apex_bus::audit::{Audit, AuditCheck, AuditError, AuditFigures, AuditRecords, Durable, Ticket};
-use apex_domain::audit::AuditRecord;
+use apex_domain::audit::{AuditAnswer, AuditRecord, AuditRequest};
 use apex_gateway::auth::Role;
 use apex_proto::v1;
 use apex_proto::v1::audit_service_client::AuditServiceClient;
@@ -13,7 +13,7 @@ use tonic::Code;
 
 /// An audit in memory that can be made to fail.
 #[derive(Debug, Default)]
-struct Kept {
+pub struct Kept {
     records: Mutex<Vec<AuditRecord>>,
     /// Of records that are not to be durable before they are given up.
     held: Mutex<Vec<Durable>>,
@@ -22,6 +22,34 @@ struct Kept {
     early: Mutex<u64>,
     /// It works and is slow: records are durable when the test says so.
     slow: Mutex<bool>,
+}
+
+impl Kept {
+    /// Nothing becomes durable from here on.
+    pub fn fail(&self) {
+        *self.trouble.lock().unwrap() = Some(AuditError::Down("no disk".to_owned()));
+    }
+
+    pub fn all(&self) -> Vec<AuditRecord> {
+        self.records.lock().unwrap().clone()
+    }
+
+    /// Returns the requests of an action, each with its answer.
+    pub fn of(&self, action: &str) -> Vec<(AuditRequest, Option<AuditAnswer>)> {
+        let all = self.all();
+        let answer = |call| {
+            let mut answers = all.iter().filter_map(|record| match record {
+                AuditRecord::Answered(answer) => Some(answer),
+                _ => None,
+            });
+            answers.find(|answer| answer.call == call).cloned()
+        };
+        let requests = all.iter().filter_map(|record| match record {
+            AuditRecord::Requested(request) if request.action == action => Some(request.clone()),
+            _ => None,
+        });
+        requests.map(|it| (it.clone(), answer(it.call))).collect()
+    }
 }
 
 impl Audit for Kept {
@@ -73,7 +101,7 @@ impl Audit for Kept {
     }
 }
 
-async fn audited(trouble: Option<AuditError>) -> (Harness, Arc<Kept>) {
+pub async fn audited(trouble: Option<AuditError>) -> (Harness, Arc<Kept>) {
     let kept = Arc::new(Kept::default());
     *kept.trouble.lock().unwrap() = trouble;
     let audit = kept.clone();

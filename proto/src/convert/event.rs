@@ -385,6 +385,9 @@ fn kind(event: &Event) -> Option<v1::OrderEventKind> {
         | Event::OrderSliced { .. }
         | Event::ForeignCancelEnded { .. }
         | Event::PositionModeSet { .. }
-        | Event::SideReconciled { .. } => return None,
+        | Event::SideReconciled { .. }
+        | Event::SessionGuarded { .. }
+        | Event::OrderGuarded { .. }
+        | Event::GuardEnded { .. } => return None,
     })
 }

@@ -1,7 +1,7 @@
 //! What the shell does about the account's share of the platform's exposure limit: commands that
 //! need a larger share wait while one is asked for, so that none is denied for want of asking.
 
-use super::{Held, Shell};
+use super::{Asked, Held, Shell};
 use crate::input;
 use apex_bus::message::{AccountCommand, CommandError};
 use apex_domain::account::{AccountInput, Reply};
@@ -23,7 +23,7 @@ const PATIENCE_NS: i64 = 2 * NANOS_PER_SECOND;
 
 /// A command that waits, with who wants its answer.
 struct Parked {
-    command: AccountCommand,
+    asked_for: Asked,
     reply: RpcReplyPort<Result<Reply, CommandError>>,
     since: UnixNanos,
     /// What it adds at most, as it was when it came.
@@ -55,7 +55,7 @@ impl Waiting {
     /// Returns whether an order of this id waits to be taken.
     fn has(&self, client_order_id: &ClientOrderId) -> bool {
         let mut parked = self.parked.iter();
-        parked.any(|parked| brings(&parked.command, client_order_id))
+        parked.any(|parked| brings(&parked.asked_for.command, client_order_id))
     }
 }
 
@@ -133,16 +133,16 @@ impl Shell {
     pub(super) fn keep_waiting(
         &mut self,
         now: UnixNanos,
-        command: AccountCommand,
+        asked_for: Asked,
         reply: RpcReplyPort<Result<Reply, CommandError>>,
     ) {
         if self.shares.parked.len() >= WAITING {
             let _ = reply.send(Err(CommandError::Overloaded { limit: WAITING }));
             return;
         }
-        let growth = self.growth(now, &command);
+        let growth = self.growth(now, &asked_for.command);
         self.shares.parked.push_back(Parked {
-            command,
+            asked_for,
             reply,
             since: now,
             added: growth.map(|growth| growth.added).unwrap_or_default(),
@@ -181,10 +181,10 @@ impl Shell {
     /// Decides on what waited and has to wait no more.
     fn retry(&mut self, now: UnixNanos, is_over: impl Fn(&Parked) -> bool) {
         for parked in std::mem::take(&mut self.shares.parked) {
-            if !is_over(&parked) && self.must_wait(now, &parked.command) {
+            if !is_over(&parked) && self.must_wait(now, &parked.asked_for.command) {
                 self.shares.parked.push_back(parked);
             } else {
-                self.carry_out(now, parked.command, None, parked.reply);
+                self.carry_out(now, parked.asked_for, None, parked.reply);
             }
         }
         let children = self.args.account.share_lacking(now);
@@ -200,7 +200,7 @@ impl Shell {
         is_chosen: impl Fn(&AccountCommand) -> bool,
     ) {
         if !self.shares.parked.is_empty() {
-            self.retry(now, |parked| is_chosen(&parked.command));
+            self.retry(now, |parked| is_chosen(&parked.asked_for.command));
         }
     }
 

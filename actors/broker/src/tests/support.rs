@@ -132,7 +132,7 @@ pub struct Waiting<R> {
 }
 
 impl<R: Send + 'static> Waiting<R> {
-    fn new() -> (RpcReplyPort<R>, Waiting<R>) {
+    pub fn new() -> (RpcReplyPort<R>, Waiting<R>) {
         let (sender, receiver) = oneshot();
         let waiting = Waiting {
             receiver,

@@ -2,9 +2,9 @@
 
 use apex_domain::account::{
     Account, CancelFilter, ClosingState, Effects, Equity, ExecutionRecord, ForeignCancel,
-    InstrumentSplit, PaperReset, Preview, Refusal, Reply, ResolveOrder,
+    GuardSession, InstrumentSplit, PaperReset, Preview, Refusal, Reply, ResolveOrder, SessionRef,
 };
-use apex_domain::event::{AccountMode, CloseScope, PositionMode, Recorded};
+use apex_domain::event::{AccountMode, CloseScope, GuardOutcome, PositionMode, Recorded};
 use apex_domain::order::{AmendOrder, Order, OrderKey, SubmitList, SubmitOrder};
 use apex_domain::portfolio::{Attribution, Margin, Position};
 use apex_domain::reconcile::{ReconcileReport, VenueOpenOrder, VenueSnapshot};
@@ -89,6 +89,14 @@ pub enum AccountCommand {
     ResetPaper(PaperReset),
     /// An order of unknown outcome is not at the venue.
     ResolveOrder(ResolveOrder),
+    /// Cancels a session's orders from here on once nothing is heard of it.
+    GuardSession(GuardSession),
+    /// The session was heard of.
+    KeepSession(SessionRef),
+    EndSession {
+        session: SessionRef,
+        outcome: GuardOutcome,
+    },
 }
 
 /// Why a command has no answer from the account. Nothing was decided, unless the variant says
@@ -415,6 +423,13 @@ pub struct AccountEvent {
 pub enum AccountMessage {
     /// With when it was asked for: it may have waited behind others.
     Command(
+        AccountCommand,
+        Instant,
+        RpcReplyPort<Result<Reply, CommandError>>,
+    ),
+    /// A command of a guarded session: its orders are the session's.
+    SessionCommand(
+        SessionRef,
         AccountCommand,
         Instant,
         RpcReplyPort<Result<Reply, CommandError>>,

@@ -43,7 +43,9 @@ impl AccountCommand {
             | AccountCommand::CancelOrders { .. }
             | AccountCommand::Close { .. }
             | AccountCommand::CancelForeign(_)
-            | AccountCommand::ResolveOrder(_) => Urgency::Protective,
+            | AccountCommand::ResolveOrder(_)
+            | AccountCommand::KeepSession(_)
+            | AccountCommand::EndSession { .. } => Urgency::Protective,
             AccountCommand::Submit(_)
             | AccountCommand::Amend(_)
             | AccountCommand::SubmitList(_)
@@ -52,7 +54,8 @@ impl AccountCommand {
             | AccountCommand::AdjustCash { .. }
             | AccountCommand::DefineInstrument(_)
             | AccountCommand::Split(_)
-            | AccountCommand::ResetPaper(_) => Urgency::Ordinary,
+            | AccountCommand::ResetPaper(_)
+            | AccountCommand::GuardSession(_) => Urgency::Ordinary,
         }
     }
 }

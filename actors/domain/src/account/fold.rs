@@ -70,6 +70,9 @@ impl Account {
             | Event::SideReconciled { .. }
             | Event::FundingPaid { .. }
             | Event::InstrumentSplit { .. } => self.take_payment(recorded)?,
+            Event::SessionGuarded { .. }
+            | Event::OrderGuarded { .. }
+            | Event::GuardEnded { .. } => self.take_guard(recorded)?,
             Event::ReportQuarantined { .. } => {}
             Event::ListInitialized { list } => self.lists.insert((**list).clone()),
             Event::EquityMarked {
@@ -210,6 +213,7 @@ impl Account {
                 EntryError::Number(source) => FoldError::Number { sequence, source },
             })?;
         self.take_member_event(&recorded.event, index);
+        self.guards.follow(index, &self.orders);
         if counts_for_rate {
             self.count_for_rate(ts);
         }

@@ -3,6 +3,7 @@
 use super::averages::Averages;
 use super::closing::{Closing, EndedClosing};
 use super::foreign::UnderWay;
+use super::guards::Guards;
 use super::losses::{Baseline, Unmeasured};
 use super::marks::Marks;
 use super::requests::Requests;
@@ -87,6 +88,8 @@ pub struct Account {
     pub(super) share: Option<PlatformShare>,
     /// Since when loss limits see nothing, while they do.
     pub(super) unmeasured: Option<Unmeasured>,
+    /// Sessions whose orders are canceled once they are not heard of. Boxed as the limits are.
+    pub(super) guards: Box<Guards>,
     /// Boxed, since an account lives inside futures.
     #[serde(skip)]
     pub(super) reconciler: Box<Reconciler>,
@@ -119,6 +122,8 @@ pub(super) struct Asked {
     pub kept_back: BTreeSet<OrderIndex>,
     /// It is back since the last tick: what waited for it is looked at.
     pub look_again: bool,
+    /// When each guarded session was last heard of.
+    pub heard: BTreeMap<u64, UnixNanos>,
     /// When the session was last lost: an earlier one may have repeated something up to then.
     pub lost: UnixNanos,
 }
@@ -232,7 +237,7 @@ impl Account {
         }
     }
 
-    fn dispatch(&mut self, step: &mut Step<'_>, input: AccountInput) {
+    pub(super) fn dispatch(&mut self, step: &mut Step<'_>, input: AccountInput) {
         if let AccountInput::Open {
             account_id,
             base_currency,
@@ -324,6 +329,12 @@ impl Account {
             AccountInput::RequireReconciliation { settings } => self.reconciler.require(*settings),
             AccountInput::OfferShare(offer) => self.offer_share(step, offer),
             AccountInput::ResetPaper(reset) => self.reset_paper(step, reset),
+            AccountInput::GuardSession(wish) => self.guard_session(step, wish),
+            AccountInput::KeepSession(session) => self.keep_session(step, session),
+            AccountInput::EndSession { session, outcome } => {
+                self.end_session(step, session, outcome);
+            }
+            AccountInput::OfSession { session, input } => self.of_session(step, session, *input),
         }
     }
 

@@ -13,6 +13,7 @@ mod closing_size;
 mod commands;
 mod fold;
 mod foreign;
+mod guards;
 mod home;
 mod last_prices;
 mod lists;
@@ -44,6 +45,7 @@ pub use crate::portfolio::Equity;
 pub use as_of::{AccountAsOf, AsOf, AsOfError, as_of, as_of_tail};
 pub use auctions::{CLOSE_LEAD_NS, OPEN_WINDOW_NS};
 pub use closing::ClosingState;
+pub use guards::{LONGEST_SILENCE_NS, MAX_GUARDS, SHORTEST_SILENCE_NS};
 pub use machine::Account;
 pub use orders::Preview;
 pub use recovery::{FoldError, RestoreError};
@@ -51,7 +53,7 @@ pub use reset::PaperReset;
 pub(crate) use session::NO_ANSWER_NS;
 pub use types::{
     AccountInput, CancelFilter, Effects, ExecutionRecord, ForeignCancel, FundingPayment,
-    InstrumentSplit, Outcome, Refusal, Reply, ResolveOrder,
+    GuardSession, InstrumentSplit, Outcome, Refusal, Reply, ResolveOrder, SessionRef,
 };
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 /// Version of the snapshot encoding that this build writes and the only one it reads: a snapshot
 /// can always be made again from the journal.
-pub const SNAPSHOT_VERSION: u16 = 9;
+pub const SNAPSHOT_VERSION: u16 = 10;
 
 /// Why recorded events are no account. Each is damage or a mix-up; the account must not trade.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -31,6 +31,8 @@ impl Account {
             away: self.asked.away,
             look_again: self.asked.look_again,
             kept_back: std::mem::take(&mut self.asked.kept_back),
+            // Of clients, not of the venue.
+            heard: std::mem::take(&mut self.asked.heard),
             ..Asked::default()
         };
     }
@@ -71,6 +73,7 @@ impl Account {
         self.expire(step);
         self.settle_contracts(step);
         self.repeat_refused_cancels(step);
+        self.check_guards(step);
         self.repeat_foreign_cancels(step);
         self.check_losses(step);
         // Behind the limits: what they stop must not leave first.

@@ -1,9 +1,10 @@
 //! What goes into an account and what comes out.
 
 use super::reset::PaperReset;
-use crate::event::{AccountMode, CloseScope, ForeignOrder, PositionMode, Recorded};
+use crate::event::{AccountMode, CloseScope, ForeignOrder, GuardOutcome, PositionMode, Recorded};
 use crate::id::{
-    AccountId, Currency, InstrumentId, OrderListId, RequestId, StrategyId, VenueOrderId,
+    AccountId, Currency, InstrumentId, OrderListId, OrderSessionId, RequestId, StrategyId,
+    VenueOrderId,
 };
 use crate::instrument::Instrument;
 use crate::market::Side;
@@ -133,6 +134,43 @@ pub enum AccountInput {
     OfferShare(ShareOffer),
     /// Pays a paper account in or out until it has what it was opened with.
     ResetPaper(PaperReset),
+    /// Cancels the orders of a client's session from here on once it is not heard of any more.
+    GuardSession(GuardSession),
+    /// The session was heard of. Leaves no event.
+    KeepSession(SessionRef),
+    /// The session is over.
+    EndSession {
+        session: SessionRef,
+        outcome: GuardOutcome,
+    },
+    /// A submit or amend of a guarded session. It is refused once that is over, and its orders
+    /// are the session's.
+    OfSession {
+        session: SessionRef,
+        input: Box<AccountInput>,
+    },
+}
+
+/// A wish to have a session guarded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuardSession {
+    pub session_id: OrderSessionId,
+    /// It is guarded already, and this stream takes it over.
+    pub resumes: bool,
+    pub by: String,
+    /// How long the session may be silent, see [`SHORTEST_SILENCE_NS`].
+    ///
+    /// [`SHORTEST_SILENCE_NS`]: super::SHORTEST_SILENCE_NS
+    pub timeout_ns: i64,
+}
+
+/// A guarded session as the account knows it, and which of its streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionRef {
+    /// Sequence of its first `SessionGuarded`.
+    pub guard: u64,
+    /// Sequence of its newest: a stream whose session was taken over is no longer listened to.
+    pub epoch: u64,
 }
 
 /// Each unit of the instrument becomes `numerator / denominator` units at the same cost.
@@ -187,6 +225,8 @@ pub enum Reply {
     Done {
         sequence: u64,
     },
+    /// The session is guarded.
+    Guarded(SessionRef),
     Refused(Refusal),
 }
 
@@ -262,6 +302,14 @@ pub enum Refusal {
         positions: usize,
         working_orders: usize,
     },
+    #[error(
+        "the session is over or another stream has taken it up: its orders were canceled if it \
+         ended without a goodbye; look at your orders, then begin a new session"
+    )]
+    SessionOver,
+    /// As many sessions are guarded as an account may have; they end by themselves.
+    #[error("{0} sessions of the account are guarded, end one of them")]
+    TooManySessions(usize),
     #[error("{field} {detail}")]
     Invalid { field: &'static str, detail: String },
     /// A field of one order of a list, by its place from 0.

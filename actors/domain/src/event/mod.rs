@@ -7,8 +7,8 @@
 
 use crate::account::CancelFilter;
 use crate::id::{
-    AccountId, ClientOrderId, Currency, ExecId, InstrumentId, OrderId, RequestId, StrategyId,
-    VenueOrderId,
+    AccountId, ClientOrderId, Currency, ExecId, InstrumentId, OrderId, OrderSessionId, RequestId,
+    StrategyId, VenueOrderId,
 };
 use crate::instrument::Instrument;
 use crate::money::Money;
@@ -19,15 +19,13 @@ use crate::risk::{Limits, MarketRef, ReasonCode, TradingState};
 use crate::time::UnixNanos;
 use crate::venue::{Execution, VenueEnd};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
+mod encoding;
+mod guard;
 mod v1;
 
-/// Version of the encoding that this build writes.
-pub const SCHEMA: u16 = 2;
-
-/// What most encoded events stay below, so that encoding one allocates once.
-const TYPICAL_BYTES: usize = 256;
+pub use encoding::{DecodeError, SCHEMA};
+pub use guard::GuardOutcome;
 
 /// An event in its place. One journal record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -285,6 +283,19 @@ pub enum Event {
         position_side: PositionSide,
         execution: Box<Execution>,
     },
+    /// From here on the account cancels the orders of this session once it has not been heard of
+    /// for `timeout_ns`. The same session again: another stream has taken it over.
+    SessionGuarded {
+        session_id: OrderSessionId,
+        by: String,
+        timeout_ns: i64,
+    },
+    /// The order is from here on one of the session whose first `SessionGuarded` has the sequence
+    /// `guard`.
+    OrderGuarded { order_id: OrderId, guard: u64 },
+    /// The guard is over. Unless it was let go, its working orders are canceled: the cancels follow,
+    /// and what they did not come to is canceled later.
+    GuardEnded { guard: u64, outcome: GuardOutcome },
 }
 
 /// A command over several orders or positions.
@@ -415,36 +426,6 @@ pub enum QuarantineReason {
     Unbookable,
 }
 
-/// Why bytes are no event. `NewerSchema` asks for a newer build; the others are damage.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum DecodeError {
-    #[error("event has schema {found}, this build reads up to {SCHEMA}")]
-    NewerSchema { found: u16 },
-    #[error("event bytes do not decode: {0}")]
-    Bytes(postcard::Error),
-}
-
-impl Recorded {
-    /// Returns the canonical bytes: what the journal keeps and the state hash rolls over.
-    pub fn encode(&self) -> Vec<u8> {
-        // Serialising into a growing vector fails only for types that refuse to be serialised,
-        // and none of ours does.
-        postcard::to_extend(self, Vec::with_capacity(TYPICAL_BYTES)).expect("events serialise")
-    }
-
-    /// Reads what [`Recorded::encode`] wrote under `schema`.
-    ///
-    /// Errors: [`DecodeError`].
-    pub fn decode(schema: u16, bytes: &[u8]) -> Result<Recorded, DecodeError> {
-        match schema {
-            // Schema 0 was never written.
-            0 | 1 => v1::decode(bytes).map_err(DecodeError::Bytes),
-            SCHEMA => postcard::from_bytes(bytes).map_err(DecodeError::Bytes),
-            found => Err(DecodeError::NewerSchema { found }),
-        }
-    }
-}
-
 impl Event {
     /// Returns the order that the event is about, if it is about one.
     pub fn order_id(&self) -> Option<&OrderId> {
@@ -469,6 +450,8 @@ impl Event {
             | Event::OrderTrailed { order_id, .. }
             | Event::OrderSliced { order_id, .. }
             | Event::OrderHeldUntil { order_id, .. } => Some(order_id),
+            // Of the session, and no change of the order.
+            Event::OrderGuarded { .. } => None,
             Event::ExecutionBusted { order_id, .. } => order_id.as_ref(),
             Event::AccountOpened { .. }
             | Event::CashAdjusted { .. }
@@ -491,7 +474,9 @@ impl Event {
             | Event::LossesMeasured
             | Event::ForeignCancelEnded { .. }
             | Event::PositionModeSet { .. }
-            | Event::SideReconciled { .. } => None,
+            | Event::SideReconciled { .. }
+            | Event::SessionGuarded { .. }
+            | Event::GuardEnded { .. } => None,
         }
     }
 }

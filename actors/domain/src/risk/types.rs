@@ -78,6 +78,8 @@ pub enum ReasonCode {
     PositionSideRequired,
     /// A person said that the order, of which the venue told nothing, is not there.
     Resolved,
+    /// The client's order session ended without a goodbye, or was silent for too long.
+    CanceledOnDisconnect,
 }
 
 impl ReasonCode {
@@ -127,6 +129,7 @@ impl ReasonCode {
             ReasonCode::PositionSideRequired => "POSITION_SIDE_REQUIRED",
             ReasonCode::PositionTooSmall => "POSITION_TOO_SMALL",
             ReasonCode::Resolved => "RESOLVED",
+            ReasonCode::CanceledOnDisconnect => "CANCELED_ON_DISCONNECT",
         }
     }
 }

@@ -274,7 +274,11 @@ pub fn outcome(command_id: u64, answer: Result<Reply, CommandError>) -> v1::Comm
             };
         }
         Ok(
-            Reply::Orders(_) | Reply::Outcomes(_) | Reply::ForeignOrders(_) | Reply::Done { .. },
+            Reply::Orders(_)
+            | Reply::Outcomes(_)
+            | Reply::ForeignOrders(_)
+            | Reply::Guarded(_)
+            | Reply::Done { .. },
         ) => {
             return v1::CommandOutcome {
                 command_id,
@@ -347,6 +351,8 @@ fn refused(refusal: &Refusal) -> NotTaken {
         Refusal::NotIdle { .. } => "ACCOUNT_NOT_IDLE",
         Refusal::OrderNotUnknown(_) => "ORDER_NOT_UNKNOWN",
         Refusal::NotOpen => "NOT_OPEN",
+        Refusal::SessionOver => "SESSION_OVER",
+        Refusal::TooManySessions(_) => "TOO_MANY_SESSIONS",
         Refusal::Invalid { field, detail } => return invalid(field, detail),
         Refusal::InvalidOrder {
             place,

@@ -39,6 +39,7 @@ impl Before {
             AccountInput::Submit { request, .. } => vec![asked(request)],
             AccountInput::SubmitList { list, .. } => list.orders.iter().map(asked).collect(),
             AccountInput::Amend { .. } => Vec::new(),
+            AccountInput::OfSession { input, .. } => return Before::of(account, input),
             _ => return None,
         };
         Some(Before {

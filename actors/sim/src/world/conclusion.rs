@@ -63,6 +63,9 @@ impl World {
         check::none_waits_too_long(account, self.now)?;
         check::nothing_is_made_up(disk, &self.setting)?;
         check::closed_positions_are_flat(own, &self.setting)?;
+        if account.doomed_orders() > 0 {
+            return Err("orders of a session that was cut still work".to_owned());
+        }
         self.split(member)?;
         let own = &self.members[member];
         let (account, disk) = (&own.node.account, &own.node.disk);

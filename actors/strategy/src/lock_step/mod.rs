@@ -387,7 +387,11 @@ impl LockStep {
                     }
                 }
             }
-            Reply::Order(_) | Reply::Orders(_) | Reply::ForeignOrders(_) | Reply::Done { .. } => {}
+            Reply::Order(_)
+            | Reply::Orders(_)
+            | Reply::ForeignOrders(_)
+            | Reply::Guarded(_)
+            | Reply::Done { .. } => {}
         }
     }
 

@@ -1,9 +1,8 @@
 //! The golden journals: bytes that each schema wrote must load for ever, to the same state.
 
 use super::support::*;
-use crate::account::{Account, AccountInput, FundingPayment, InstrumentSplit};
-use crate::event::CloseScope;
-use crate::event::Recorded;
+use crate::account::{Account, AccountInput, FundingPayment, GuardSession, InstrumentSplit, Reply};
+use crate::event::{CloseScope, DecodeError, GuardOutcome, Recorded, SCHEMA};
 use crate::market::Side;
 use crate::money::Rate;
 use crate::number::Price;
@@ -216,6 +215,52 @@ fn close_and_halt(world: &mut World) {
     });
 }
 
+/// Every kind of event that schema 3 added.
+const GOLDEN_3: &[u8] = include_bytes!("../../../testdata/golden-journal-v3.bin");
+const GOLDEN_3_EVENTS: u64 = 29;
+const GOLDEN_3_HASH: u64 = 0xd10b_5486_f214_0a9b;
+
+/// Sessions that are guarded, taken up again, let go, and end with their orders.
+fn third_script() -> World {
+    let mut world = World::small();
+    let guard = |world: &mut World, session_id: &str, resumes| {
+        let wish = GuardSession {
+            session_id: crate::OrderSessionId::new(session_id).unwrap(),
+            resumes,
+            by: "ann".to_owned(),
+            timeout_ns: 5 * crate::time::NANOS_PER_SECOND,
+        };
+        match world.apply(AccountInput::GuardSession(wish)).reply {
+            Some(Reply::Guarded(session)) => session,
+            _ => panic!("{:?}", world.effects.reply),
+        }
+    };
+    let submit = |world: &mut World, session, client: &str| {
+        let request = Box::new(limit(client, PERP, Side::Buy, 100, 9_000));
+        let market = market(9_999, 10_001, world.now);
+        let input = Box::new(AccountInput::Submit { request, market });
+        world.apply(AccountInput::OfSession { session, input });
+        world.accept(client);
+    };
+    guard(&mut world, "cut", false);
+    let cut = guard(&mut world, "cut", true);
+    let kept = guard(&mut world, "kept", false);
+    let silent = guard(&mut world, "silent", false);
+    submit(&mut world, cut, "cut");
+    submit(&mut world, kept, "kept");
+    submit(&mut world, silent, "silent");
+    for (session, outcome) in [
+        (cut, GuardOutcome::Disconnected),
+        (kept, GuardOutcome::LetGo),
+    ] {
+        world.apply(AccountInput::EndSession { session, outcome });
+    }
+    world.ended("cut", 0);
+    world.now = world.now.plus(6 * crate::time::NANOS_PER_SECOND);
+    world.apply(AccountInput::Tick);
+    world
+}
+
 fn pack(journal: &[Recorded]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for recorded in journal {
@@ -278,6 +323,45 @@ fn the_second_golden_journal_loads_to_the_same_state_and_is_still_decided() {
     assert!(
         pack(&second_script().journal) == GOLDEN_2,
         "the script decides or writes other events now"
+    );
+}
+
+#[test]
+fn the_third_golden_journal_loads_to_the_same_state_and_is_still_decided() {
+    let journal = unpack(3, GOLDEN_3);
+    let mut account = Account::new();
+    for recorded in &journal {
+        account.fold(recorded).unwrap();
+    }
+    assert_eq!(account.sequence(), GOLDEN_3_EVENTS);
+    let hash = account.state_hash();
+    assert_eq!(hash, GOLDEN_3_HASH, "{hash:#018x}");
+    assert!(account == Account::restore(&account.snapshot()).unwrap());
+    let status = |client| account.order(&key(client)).unwrap().status;
+    for (client, expected) in [
+        ("cut", OrderStatus::Canceled),
+        ("kept", OrderStatus::Accepted),
+        ("silent", OrderStatus::PendingCancel),
+    ] {
+        assert_eq!(status(client), expected, "{client}");
+    }
+    assert!(
+        pack(&third_script().journal) == GOLDEN_3,
+        "the script decides or writes other events now"
+    );
+}
+
+/// A build of schema 2 must not take what it cannot read for damage.
+#[test]
+fn events_are_written_under_the_schema_that_has_them_all() {
+    let refused = Recorded::decode(SCHEMA + 1, &[]);
+    assert_eq!(refused, Err(DecodeError::NewerSchema { found: SCHEMA + 1 }));
+    for recorded in third_script().journal {
+        assert_eq!(Recorded::decode(SCHEMA, &recorded.encode()), Ok(recorded));
+    }
+    assert_eq!(
+        SCHEMA, 3,
+        "a golden journal of its own belongs to each schema"
     );
 }
 

@@ -8,6 +8,7 @@ mod expiry;
 mod facts;
 mod foreign;
 mod golden;
+mod guards;
 mod home;
 mod icebergs;
 mod leaks;
