@@ -12,6 +12,7 @@
 //! then [`order`] for the life of an order and [`market`] for what comes in.
 
 pub mod account;
+pub mod alert;
 pub mod audit;
 pub mod bar;
 pub mod book;
