@@ -8,6 +8,7 @@
 //! | a strategy's state: bytes of its own | `strategy_state` | `<account>/<strategy>` |
 //! | [`Assignment`] | `assignments` | `<kind>/<id>` |
 //! | [`Job`] | `work` | `job/<id>`, `key/<unique key>`, `due/<class>/<time>/<id>` |
+//! | [`requests::Answer`] | `requests` | `answer/<user>/<request>` |
 //! | [`Schedule`], [`Firing`] | `work` | `schedule/<id>`, `firing/<schedule>/<time>` |
 //!
 //! Jobs, schedules and firings share a table: what changes together is one write there.
@@ -30,6 +31,7 @@ mod job;
 mod lease;
 mod moment;
 mod prune;
+pub mod requests;
 mod schedule;
 mod strategy;
 #[cfg(test)]
@@ -41,7 +43,7 @@ pub use assignment::{Assigned, Assignment, AssignmentError, Hold, claim, look};
 pub use job::{Job, JobState, add_job, claim_job, due_jobs, update_job};
 pub use lease::{Lease, Refusal};
 pub use moment::Moment;
-pub use prune::{Pruned, prune};
+pub use prune::{Pruned, prune, prune_answers};
 pub use schedule::{Firing, Ledger, Outcome, Schedule, fire, firings, ledger};
 pub use strategy::{STATE_TABLE, Strategy, StrategyVersion, add_version, state_key};
 pub use user::{User, UserRole};
