@@ -44,24 +44,16 @@ enum Phase {
     Open { number: u64, version: u64 },
 }
 
-/// What the machine decided. The shell makes it durable, or gives it back by [`AlertMachine::undo`].
+/// What the machine decided. It holds from then on; the shell makes it durable before it is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    Fired {
-        alert: Box<Alert>,
-        before: Before,
-    },
+    Fired(Box<Alert>),
     /// The alert of this number is over.
     Resolved {
         number: u64,
         why: String,
-        before: Before,
     },
 }
-
-/// Where a rule stood with its subject before an effect.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Before(Key, Box<Track>);
 
 /// Rules, and where each stands with each of its subjects.
 #[derive(Clone, Debug, Default)]
@@ -178,7 +170,16 @@ impl AlertMachine {
             return;
         }
         let track = self.tracks.entry(key.clone()).or_default();
-        let before = track.clone();
+        let was_open = match track.phase {
+            // Of a rule as it was before: a tick ends it.
+            Phase::Open { version, .. }
+                if version != self.rules.get(&key.0).map_or(0, |it| it.version) =>
+            {
+                return;
+            }
+            Phase::Open { .. } => true,
+            _ => false,
+        };
         let level = match measured.meaning {
             Meaning::Is(level) => level,
             Meaning::Side { above, far } => track.side(above, far),
@@ -191,18 +192,14 @@ impl AlertMachine {
             }
             Meaning::Mark { mark, after_ns } => track.silence(now, mark, after_ns),
         };
-        if matches!(before.phase, Phase::Open { version, .. } if self.is_stale(&key.0, version)) {
-            // Of a rule as it was before: a tick ends it.
-            return;
-        }
         let side = match measured.meaning {
             Meaning::Side { above, .. } => above,
             _ => None,
         };
-        self.settle(now, key.clone(), level, Some(measured), before, effects);
+        self.settle(now, key.clone(), level, Some(measured), effects);
         if let Some(track) = self.tracks.get_mut(&key) {
             // Whatever it fired for, the next crossing counts from the side that it is on.
-            if track.above.is_none() || matches!(track.phase, Phase::Open { .. }) {
+            if track.above.is_none() || was_open || matches!(track.phase, Phase::Open { .. }) {
                 track.above = side.or(track.above);
             }
         }
@@ -219,7 +216,6 @@ impl AlertMachine {
         key: Key,
         level: Level,
         measured: Option<Measured>,
-        before: Track,
         effects: &mut Vec<Effect>,
     ) {
         let Some(track) = self.tracks.get_mut(&key) else {
@@ -243,27 +239,17 @@ impl AlertMachine {
                 track.phase = Phase::Quiet;
                 self.open = self.open.saturating_sub(1);
                 let why = measured.map_or_else(|| "it is over".to_owned(), |it| it.value);
-                effects.push(Effect::Resolved {
-                    number,
-                    why,
-                    before: Before(key.clone(), Box::new(before)),
-                });
+                effects.push(Effect::Resolved { number, why });
                 return;
             }
             (Phase::Open { .. }, _) | (Phase::Quiet, _) => return,
         }
-        self.fire_when_due(now, key, before, effects);
+        self.fire_when_due(now, &key, effects);
     }
 
     /// Fires what has held long enough.
-    fn fire_when_due(
-        &mut self,
-        now: UnixNanos,
-        key: Key,
-        before: Track,
-        effects: &mut Vec<Effect>,
-    ) {
-        let (Some(rule), Some(track)) = (self.rules.get(&key.0), self.tracks.get_mut(&key)) else {
+    fn fire_when_due(&mut self, now: UnixNanos, key: &Key, effects: &mut Vec<Effect>) {
+        let (Some(rule), Some(track)) = (self.rules.get(&key.0), self.tracks.get_mut(key)) else {
             return;
         };
         let Phase::Holding { since, last } = &track.phase else {
@@ -307,10 +293,7 @@ impl AlertMachine {
         };
         track.last_fired = Some(now);
         self.open += 1;
-        effects.push(Effect::Fired {
-            alert: Box::new(alert),
-            before: Before(key, Box::new(before)),
-        });
+        effects.push(Effect::Fired(Box::new(alert)));
     }
 
     /// Lets time go on: what has held long enough fires, windows move, and what a rule of before left
@@ -331,10 +314,10 @@ impl AlertMachine {
     }
 
     fn look(&mut self, now: UnixNanos, key: Key, effects: &mut Vec<Effect>) {
-        let Some(before) = self.tracks.get(&key).cloned() else {
+        let Some(track) = self.tracks.get(&key) else {
             return;
         };
-        if let Phase::Open { number, version } = before.phase
+        if let Phase::Open { number, version } = track.phase
             && self.is_stale(&key.0, version)
         {
             let why = match self.rules.get(&key.0) {
@@ -342,26 +325,25 @@ impl AlertMachine {
                 Some(rule) if !rule.enabled => "its rule was disabled",
                 Some(_) => "its rule was changed",
             };
-            return self.end(key, number, why, before, effects);
+            return self.end(&key, number, why, effects);
         }
         match self.rules.get(&key.0).map(|rule| &rule.watch) {
             Some(Watch::Rejects {
                 count, window_ns, ..
             }) => {
-                let level = before.counted(now, *count, *window_ns);
-                self.settle(now, key, level, None, before, effects);
+                let level = track.counted(now, *count, *window_ns);
+                self.settle(now, key, level, None, effects);
             }
-            _ => self.fire_when_due(now, key, before, effects),
+            _ => self.fire_when_due(now, &key, effects),
         }
     }
 
-    fn end(&mut self, key: Key, number: u64, why: &str, before: Track, effects: &mut Vec<Effect>) {
-        self.tracks.remove(&key);
+    fn end(&mut self, key: &Key, number: u64, why: &str, effects: &mut Vec<Effect>) {
+        self.tracks.remove(key);
         self.open = self.open.saturating_sub(1);
         effects.push(Effect::Resolved {
             number,
             why: why.to_owned(),
-            before: Before(key, Box::new(before)),
         });
     }
 
@@ -384,34 +366,14 @@ impl AlertMachine {
             .cloned()
             .collect();
         for key in gone {
-            let Some(before) = self.tracks.get(&key).cloned() else {
-                continue;
-            };
-            match before.phase {
-                Phase::Open { number, .. } => {
-                    self.end(key, number, "it is not there any more", before, effects);
+            match self.tracks.get(&key).map(|track| &track.phase) {
+                Some(Phase::Open { number, .. }) => {
+                    let number = *number;
+                    self.end(&key, number, "it is not there any more", effects);
                 }
                 _ => drop(self.tracks.remove(&key)),
             }
         }
-    }
-
-    /// Takes an effect back that could not be made durable: it is decided again with the next reading.
-    /// Of several the last comes first.
-    pub fn undo(&mut self, effect: Effect) {
-        let before = match effect {
-            Effect::Fired { alert, before } => {
-                self.open = self.open.saturating_sub(1);
-                self.last_number = self.last_number.min(alert.number - 1);
-                before
-            }
-            Effect::Resolved { before, .. } => {
-                self.open += 1;
-                before
-            }
-        };
-        let Before(key, track) = before;
-        self.tracks.insert(key, *track);
     }
 }
 
@@ -425,14 +387,14 @@ impl Track {
         if crossed { Level::Holds } else { Level::Clear }
     }
 
-    /// Returns whether as many as count are within the window, its ends included.
+    /// Returns whether as many as count are within the window, its ends included. It is over once there
+    /// is none: at a rate just at the level it would end and fire with each one.
     fn counted(&self, now: UnixNanos, count: u32, window_ns: i64) -> Level {
         let within = |at: &&UnixNanos| now.since(**at) <= window_ns;
-        let found = self.window.iter().filter(within).count();
-        if found >= count as usize {
-            Level::Holds
-        } else {
-            Level::Clear
+        match self.window.iter().filter(within).count() {
+            0 => Level::Clear,
+            found if found >= count as usize => Level::Holds,
+            _ => Level::Between,
         }
     }
 
