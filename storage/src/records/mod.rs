@@ -8,6 +8,8 @@
 //! | a strategy's state: bytes of its own | `strategy_state` | `<account>/<strategy>` |
 //! | [`Assignment`] | `assignments` | `<kind>/<id>` |
 //! | [`Job`] | `work` | `job/<id>`, `key/<unique key>`, `due/<class>/<time>/<id>` |
+//! | [`AlertHead`], `Rule`, `Alert`, [`AlertMute`], [`AlertBaseline`] | `alerts` | `head/only`, `rule/<id>`, `alert/<number>`, `mute/all`, `mute/rule/<id>`, `baseline/<account>` |
+//! | [`Preference`] | `preferences` | `<user>/<name>` |
 //! | [`requests::Answer`] | `requests` | `answer/<user>/<request>` |
 //! | [`Schedule`], [`Firing`] | `work` | `schedule/<id>`, `firing/<schedule>/<time>` |
 //!
@@ -26,10 +28,12 @@
 //! that take a decision about one record exactly one gets it, and the others hear `Conflict`.
 
 mod account;
+mod alert;
 mod assignment;
 mod job;
 mod lease;
 mod moment;
+mod preference;
 mod prune;
 pub mod requests;
 mod schedule;
@@ -39,10 +43,15 @@ mod tests;
 mod user;
 
 pub use account::{AccountLimits, AccountSettings};
+pub use alert::{
+    AlertBaseline, AlertHead, AlertMute, change_alerts, dropping, every, forgetting_alert, putting,
+    storing,
+};
 pub use assignment::{Assigned, Assignment, AssignmentError, Hold, claim, look};
 pub use job::{Job, JobState, add_job, claim_job, due_jobs, update_job};
 pub use lease::{Lease, Refusal};
 pub use moment::Moment;
+pub use preference::{Preference, preference_key, preferences};
 pub use prune::{Pruned, prune, prune_answers};
 pub use schedule::{Firing, Ledger, Outcome, Schedule, fire, firings, ledger};
 pub use strategy::{STATE_TABLE, Strategy, StrategyVersion, add_version, state_key};
@@ -197,6 +206,12 @@ pub fn replace<T: Changing + Clone>(
 pub fn remove<T: Kept>(records: &dyn Records, known: &Found<T>) -> Result<(), StorageError> {
     let key = key_of::<T>(&known.value.key());
     records.change(&[Change::remove(T::TABLE, &key, known.bytes.clone())])
+}
+
+/// As [`remove`], to be made together with other changes.
+pub fn dropping_found<T: Kept>(known: &Found<T>) -> Change {
+    let key = key_of::<T>(&known.value.key());
+    Change::remove(T::TABLE, &key, known.bytes.clone())
 }
 
 /// As [`insert`], to be made together with other changes.
