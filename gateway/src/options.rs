@@ -3,7 +3,9 @@
 use crate::auth::ApiKeys;
 use crate::readiness::Readiness;
 use crate::strategy_sessions::StrategySessions;
+use apex_bus::alerts::AlertDesk;
 use apex_bus::audit::Audit;
+use apex_bus::preferences::Preferences;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -45,7 +47,7 @@ pub struct Limits {
     /// within `keepalive_timeout`.
     pub keepalive_interval: Duration,
     pub keepalive_timeout: Duration,
-    /// Server streams at a time, per kind (orders, market data, accounts, strategies). A market
+    /// Server streams at a time, per kind (orders, market data, accounts, strategies, alerts). A market
     /// topic seats 256 readers, and strategies and recorders need some. Full:
     /// `RESOURCE_EXHAUSTED`.
     pub streams_per_kind: usize,
@@ -110,6 +112,10 @@ pub struct GatewayOptions {
     pub strategies: Option<Arc<dyn StrategySessions>>,
     /// Where what is changed is recorded; a replay keeps no audit.
     pub audit: Option<Arc<dyn Audit>>,
+    /// What raises alerts; a replay raises none.
+    pub alerts: Option<Arc<dyn AlertDesk>>,
+    /// What users' programs keep; a replay keeps none.
+    pub preferences: Option<Arc<dyn Preferences>>,
     pub limits: Limits,
 }
 
@@ -126,6 +132,8 @@ impl GatewayOptions {
             metrics: None,
             strategies: None,
             audit: None,
+            alerts: None,
+            preferences: None,
             limits: Limits::default(),
         }
     }

@@ -11,6 +11,7 @@
 //! Start reading at [`topic::Topic`], then [`topic::Subscription::drain`], then [`supervision`].
 
 pub mod accounts;
+pub mod alerts;
 pub mod audit;
 pub mod clock;
 pub mod exposure;
@@ -19,6 +20,7 @@ pub mod market;
 pub mod market_history;
 pub mod message;
 pub mod order_feed;
+pub mod preferences;
 pub mod supervision;
 pub mod topic;
 pub mod venue;

@@ -42,6 +42,8 @@ const fn roles(access: Access) -> Policy {
         Access::Risk => &[Role::Risk],
         Access::Ops => &[Role::Ops],
         // The build lets no method through that says nothing.
+        Access::Acknowledge => &[Role::Trader, Role::Risk, Role::Ops],
+        Access::Alerts => &[Role::Risk, Role::Ops],
         Access::Admin | Access::Unspecified => &[],
     })
 }

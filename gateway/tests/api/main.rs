@@ -2,6 +2,8 @@
 //! answers at once.
 
 mod account;
+mod alert_rules;
+mod alerts;
 mod audit;
 mod desk;
 mod edge;
@@ -13,6 +15,7 @@ mod order_book;
 mod orders;
 mod past;
 mod position_mode;
+mod preferences;
 mod reconcile;
 mod risk;
 mod splits;

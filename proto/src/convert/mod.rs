@@ -4,6 +4,7 @@
 //! [`FieldErrors`](crate::FieldErrors). Functions that write an answer cannot fail.
 
 pub mod account;
+pub mod alert;
 pub mod enums;
 pub mod event;
 pub mod instrument;
