@@ -2,10 +2,12 @@
 
 use crate::NodeError;
 use crate::account::{self, AccountRuntime, OpenAccount, Opening, Surroundings};
+use crate::alerts::{self, AlertSettings, Alerts};
 use crate::audit::{self, AuditReadiness};
 use crate::credentials::{self, Keys};
 use crate::hot::HotWriter;
 use crate::metrics::NodeMetrics;
+use crate::preferences::KeptPreferences;
 use crate::recorder::RecorderWatch;
 use crate::roster::Roster;
 use crate::stores::{self, Purpose, ServerSettings, Stores};
@@ -48,6 +50,8 @@ pub struct NodeOptions {
     pub record: Retention,
     /// Begins an audit anew where the one that was kept is not there, and records that.
     pub new_audit: bool,
+    /// How alerts are told.
+    pub alerts: AlertSettings,
 }
 
 impl NodeOptions {
@@ -60,6 +64,7 @@ impl NodeOptions {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             record: Retention::default(),
             new_audit: false,
+            alerts: AlertSettings::default(),
         }
     }
 }
@@ -91,6 +96,7 @@ pub struct Node {
     pub platform: Platform,
     pub metrics: NodeMetrics,
     hot: Option<HotWriter>,
+    alerts: Option<Alerts>,
     gateway: Running,
 }
 
@@ -355,6 +361,13 @@ impl Node {
             metrics.watch_audit(audit.clone());
             readiness.push(Arc::new(AuditReadiness(audit.clone())));
             gateway.audit = Some(Arc::new(audit.clone()));
+            let records = base.stores.records.clone();
+            gateway.preferences = Some(Arc::new(KeptPreferences::new(records)));
+        }
+        let alerts = alerts::begin(base, options, &platform, &readiness).await?;
+        if let Some(alerts) = &alerts {
+            alerts.show(&metrics, &mut gateway);
+            readiness.push(alerts.readiness());
         }
         gateway.readiness = readiness;
         let gateway = apex_gateway::serve(gateway, platform.clone()).await?;
@@ -363,6 +376,7 @@ impl Node {
             platform,
             metrics,
             hot,
+            alerts,
             gateway,
         })
     }
@@ -385,6 +399,9 @@ impl Node {
     pub async fn stop_serving(self) -> QuietNode {
         let topics = self.metrics.topics();
         self.gateway.stop().await;
+        if let Some(alerts) = self.alerts {
+            alerts.stop().await;
+        }
         if let Some(hot) = self.hot {
             hot.stop().await;
         }

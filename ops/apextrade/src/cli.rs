@@ -1,5 +1,6 @@
 //! The command line. Names and flags are fixed by the platform's contract.
 
+mod alerts;
 mod archive;
 mod audit;
 mod backup;
@@ -10,6 +11,7 @@ mod models;
 mod orders;
 mod risk;
 
+pub use alerts::*;
 pub use archive::*;
 pub use audit::*;
 pub use backup::*;
@@ -84,6 +86,8 @@ pub enum Command {
     Risk(RiskArgs),
     /// List who did what, or check that nobody changed the record of it.
     Audit(AuditArgs),
+    /// List, acknowledge and mute alerts, set their rules, and test their channels.
+    Alerts(AlertsArgs),
     /// List the sessions of a trading calendar, or say what it is at an instant.
     Calendar(CalendarArgs),
     /// Print the shell completions.

@@ -64,6 +64,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Instruments(args) => client::lists::instruments(args, &settings),
         Command::Risk(args) => client::risk::run(args, &settings),
         Command::Audit(args) => client::audit::run(args, &settings),
+        Command::Alerts(args) => client::alerts::run(args, &settings),
         Command::Calendar(args) => calendar::run(&args),
         Command::StrategyHost => Ok(apex_remote::strategy_host::main_from_stdin()),
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),

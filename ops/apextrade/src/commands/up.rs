@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use apex_domain::AccountId;
 use apex_domain::matching::{ModelChoices, SimInstrument};
 use apex_node::StrategyChoice;
+use apex_node::alerts::AlertSettings;
 use apex_node::replay::pace::{Pause, Speed};
 use apex_node::replay::summary::Summary;
 use apex_node::replay::{self, Controls, ReplayRun};
@@ -51,6 +52,7 @@ pub fn run(args: UpArgs, settings: &Settings) -> Result<ExitCode> {
             listen,
             record: settings.record,
             new_audit: args.new_audit,
+            alerts: settings.alerts.clone(),
         };
         return block_on(live(args, options, models, strategy));
     }
@@ -72,6 +74,7 @@ pub fn run(args: UpArgs, settings: &Settings) -> Result<ExitCode> {
         listen,
         record: settings.record,
         new_audit: false,
+        alerts: AlertSettings::default(),
     };
     block_on(recorded(options, run, args.json))
 }
@@ -92,6 +95,7 @@ pub fn replay(args: ReplayArgs, settings: &Settings) -> Result<ExitCode> {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         record: settings.record,
         new_audit: false,
+        alerts: AlertSettings::default(),
     };
     let run = ReplayRun {
         files: args.files,
