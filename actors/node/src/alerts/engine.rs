@@ -55,6 +55,8 @@ pub struct Engine {
     head: Found<AlertHead>,
     machine: AlertMachine,
     book: BTreeMap<u64, Arc<Alert>>,
+    /// The book as it is stored: what is shown.
+    durable: BTreeMap<u64, Arc<Alert>>,
     mutes: BTreeMap<Option<String>, Mute>,
     baselines: BTreeMap<AccountId, (Baseline, bool)>,
     outgoing: Outgoing,
@@ -96,6 +98,7 @@ impl Engine {
             head,
             machine: AlertMachine::default(),
             book: BTreeMap::new(),
+            durable: BTreeMap::new(),
             mutes: BTreeMap::new(),
             baselines: BTreeMap::new(),
             outgoing: Outgoing::new(kinds, limits),
@@ -137,6 +140,7 @@ impl Engine {
         self.book = alerts
             .map(|it| (it.value.number, Arc::new(it.value)))
             .collect();
+        self.durable = self.book.clone();
         let rules = every(records)?.into_iter().map(|it| it.value);
         let last = self.head.value.last_number;
         let alerts = self.book.values().map(|alert| &**alert);
@@ -307,7 +311,9 @@ impl Engine {
             }
             written = true;
         }
-        if written || self.failing.take().is_some() || self.outgoing.take_changed() {
+        let mended = self.failing.take().is_some();
+        let changed = self.outgoing.take_changed();
+        if written || mended || changed {
             self.show();
         }
         true
@@ -333,13 +339,16 @@ impl Engine {
         }
         self.head = change_alerts(&*self.records, &self.head, &next, changes)?;
         for alert in alerts {
-            self.book.insert(alert.number, Arc::new(alert));
+            let alert = Arc::new(alert);
+            self.book.insert(alert.number, alert.clone());
+            self.durable.insert(alert.number, alert);
         }
         for number in &numbers {
             self.dirty.remove(number);
         }
         for number in gone {
             self.book.remove(&number);
+            self.durable.remove(&number);
             self.gone.retain(|it| *it != number);
         }
         let (durable, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.offers)
@@ -375,12 +384,7 @@ impl Engine {
         self.shown.send_replace(Arc::new(AlertsView {
             origin: self.head.value.origin.clone(),
             sequence: self.head.value.sequence,
-            alerts: self
-                .book
-                .iter()
-                .filter(|(number, _)| !self.dirty.contains(number))
-                .map(|(number, alert)| (*number, alert.clone()))
-                .collect(),
+            alerts: self.durable.clone(),
             rules: rules
                 .map(|(id, rule)| (id.clone(), Arc::new(rule.clone())))
                 .collect(),

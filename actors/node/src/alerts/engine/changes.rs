@@ -116,7 +116,9 @@ impl Engine {
     fn carry_out(&mut self, now: UnixNanos, then: Then) {
         match then {
             Then::Acknowledged(alert) => {
-                self.book.insert(alert.number, Arc::new(alert));
+                let alert = Arc::new(alert);
+                self.book.insert(alert.number, alert.clone());
+                self.durable.insert(alert.number, alert);
             }
             Then::Set(rule) => self.machine.set_rule(rule),
             Then::Removed(rule) => self.machine.remove_rule(&rule.rule_id),
