@@ -1,7 +1,6 @@
 //! Compiles the .proto files without protoc, and writes the descriptor set and the table of policies
 //! beside the code.
 
-use prost::Message;
 use protox::prost_reflect::{
     DescriptorPool, EnumDescriptor, MethodDescriptor, ReflectMessage, Value,
 };
@@ -25,7 +24,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_imports(true).open_files(&files)?;
     let descriptors = compiler.file_descriptor_set();
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(out.join("apextrade.bin"), descriptors.encode_to_vec())?;
+    // Not the parsed set: that has lost our own options, such as which fields are secret.
+    fs::write(
+        out.join("apextrade.bin"),
+        compiler.encode_file_descriptor_set(),
+    )?;
     let policies = policies(&compiler.descriptor_pool())?;
     fs::write(out.join("policies.rs"), policies)?;
     tonic_prost_build::configure()

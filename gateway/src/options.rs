@@ -3,7 +3,9 @@
 use crate::auth::Access;
 use crate::readiness::Readiness;
 use crate::strategy_sessions::StrategySessions;
+use apex_bus::alerts::AlertDesk;
 use apex_bus::audit::Audit;
+use apex_bus::preferences::Preferences;
 use apex_bus::strategies::StrategyDesk;
 use ipnet::IpNet;
 use std::fmt;
@@ -50,7 +52,7 @@ pub struct Limits {
     /// Commands that an order session may have unanswered. At the 10,000 a second of a fast client a
     /// group commit and its way there and back take some hundred. Full: the stream is not read.
     pub session_window: u32,
-    /// Server streams at a time, per kind (orders, market data, accounts, strategies, sessions). A market
+    /// Server streams at a time, per kind (orders, market data, accounts, strategies, sessions, alerts). A market
     /// topic seats 256 readers, and strategies and recorders need some. Full:
     /// `RESOURCE_EXHAUSTED`.
     pub streams_per_kind: usize,
@@ -120,6 +122,10 @@ pub struct GatewayOptions {
     pub strategy_desk: Option<Arc<dyn StrategyDesk>>,
     /// Where what is changed is recorded; a replay keeps no audit.
     pub audit: Option<Arc<dyn Audit>>,
+    /// What raises alerts; a replay raises none.
+    pub alerts: Option<Arc<dyn AlertDesk>>,
+    /// What users' programs keep; a replay keeps none.
+    pub preferences: Option<Arc<dyn Preferences>>,
     pub limits: Limits,
 }
 
@@ -138,6 +144,8 @@ impl GatewayOptions {
             strategies: None,
             strategy_desk: None,
             audit: None,
+            alerts: None,
+            preferences: None,
             limits: Limits::default(),
         }
     }

@@ -8,19 +8,22 @@ use crate::options::Limits;
 use crate::status;
 use crate::strategy_sessions::KnownStrategies;
 use crate::stream;
+use apex_bus::alerts::AlertDesk;
 use apex_bus::handle::{AccountHandle, Platform};
 use apex_bus::market::MarketHub;
+use apex_bus::preferences::Preferences;
 use apex_domain::{AccountId, Instrument, InstrumentId, UnixNanos};
 use apex_proto::FieldErrors;
 use apex_proto::convert::order::unknown_instrument;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use tonic::{Request, Status};
 
 /// What all services of one gateway share. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Shared {
     pub platform: Platform,
     pub access: Access,
@@ -31,10 +34,21 @@ pub struct Shared {
     /// Records what is changed; `None` where a run keeps no audit, as a replay.
     pub auditor: Option<Auditor>,
     pub streams: Streams,
+    /// What raises alerts; `None` where a run raises none, as a replay.
+    pub alerts: Option<Arc<dyn AlertDesk>>,
+    pub preferences: Option<Arc<dyn Preferences>>,
     /// Strategies that may be named before they have traded.
     pub sessions: KnownStrategies,
     /// True once the gateway stops: streams end with a reason.
     pub stopping: watch::Receiver<bool>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("platform", &self.platform)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Free places for server streams, by kind.
@@ -45,6 +59,7 @@ pub struct Streams {
     pub accounts: Arc<Semaphore>,
     pub strategies: Arc<Semaphore>,
     pub sessions: Arc<Semaphore>,
+    pub alerts: Arc<Semaphore>,
     /// Turns to read a journal.
     pub history: Arc<Semaphore>,
     /// Turns to fold an account as it was.
@@ -67,6 +82,7 @@ impl Streams {
             accounts: places(),
             strategies: places(),
             sessions: places(),
+            alerts: places(),
             history: Arc::new(Semaphore::new(HISTORY_READERS)),
             past: Arc::new(Semaphore::new(PAST_READERS)),
         }

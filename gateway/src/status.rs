@@ -13,6 +13,7 @@
 //! `UNKNOWN` and `INTERNAL` are made nowhere: whatever a caller can cause has a name.
 
 mod access;
+mod alerts;
 mod audit;
 mod desk;
 mod market_history;
@@ -22,6 +23,7 @@ mod session;
 mod strategies;
 
 pub use access::*;
+pub use alerts::*;
 pub use audit::*;
 pub use desk::*;
 pub use market_history::*;

@@ -31,6 +31,7 @@ pub struct Metrics {
     pub recorder: RecorderMetrics,
     pub hot: HotMetrics,
     pub audit: AuditMetrics,
+    pub alerts: AlertMetrics,
     /// From the command of a halt that cancels to its last cancel handed to the venue's session,
     /// by account.
     pub kill_switch: HistogramVec,
@@ -93,6 +94,65 @@ impl AuditMetrics {
                 registry,
                 "apex_audit_checkpoint_failing",
                 "1 while no checkpoint of the audit can be stored",
+                &[],
+            ),
+        }
+    }
+}
+
+/// What is alarming, and whether people hear of it.
+#[derive(Clone, Debug)]
+pub struct AlertMetrics {
+    /// By severity.
+    pub open: IntGaugeVec,
+    /// By channel and outcome: sent, failed, dropped, summarized.
+    pub notices: IntCounterVec,
+    /// By channel.
+    pub waiting: IntGaugeVec,
+    /// By channel: attempts in a row that failed.
+    pub failures: IntGaugeVec,
+    /// 1 while alerts cannot be stored.
+    pub failing: IntGaugeVec,
+    pub left_out: IntCounterVec,
+}
+
+impl AlertMetrics {
+    fn new(registry: &Registry) -> AlertMetrics {
+        AlertMetrics {
+            open: gauge(
+                registry,
+                "apex_alerts_open",
+                "alerts that are firing or acknowledged",
+                &["severity"],
+            ),
+            notices: counter(
+                registry,
+                "apex_alerts_notices_total",
+                "notices of alerts, by what became of them",
+                &["channel", "outcome"],
+            ),
+            waiting: gauge(
+                registry,
+                "apex_alerts_waiting_notices",
+                "notices that wait to be sent, those held back included",
+                &["channel"],
+            ),
+            failures: gauge(
+                registry,
+                "apex_alerts_channel_failures",
+                "attempts in a row that a channel did not take",
+                &["channel"],
+            ),
+            failing: gauge(
+                registry,
+                "apex_alerts_failing",
+                "1 while alerts cannot be stored",
+                &[],
+            ),
+            left_out: counter(
+                registry,
+                "apex_alerts_left_out_total",
+                "alerts and subjects that found no room",
                 &[],
             ),
         }
@@ -218,6 +278,7 @@ impl Metrics {
             recorder: RecorderMetrics::new(&registry),
             hot: HotMetrics::new(&registry),
             audit: AuditMetrics::new(&registry),
+            alerts: AlertMetrics::new(&registry),
             losses_unmeasured: gauge(
                 &registry,
                 "apex_account_losses_unmeasured",

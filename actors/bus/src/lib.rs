@@ -12,6 +12,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod alerts;
 pub mod audit;
 pub mod clock;
 pub mod exposure;
@@ -20,6 +21,7 @@ pub mod market;
 pub mod market_history;
 pub mod message;
 pub mod order_feed;
+pub mod preferences;
 pub mod strategies;
 pub mod supervision;
 pub mod topic;

@@ -13,6 +13,7 @@
 
 pub mod access;
 pub mod account;
+pub mod alert;
 pub mod audit;
 pub mod bar;
 pub mod book;

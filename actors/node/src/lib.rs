@@ -7,6 +7,7 @@
 //! of market.
 
 pub mod account;
+pub mod alerts;
 pub mod audit;
 pub mod backup;
 pub mod bars;
@@ -22,6 +23,7 @@ mod market;
 pub mod marks;
 pub mod metrics;
 pub mod origin;
+mod preferences;
 pub mod recorder;
 pub mod replay;
 mod restore;

@@ -2,15 +2,18 @@
 
 use crate::hot::HotWatch;
 use crate::recorder::RecorderWatch;
+use apex_bus::alerts::AlertsView;
 use apex_bus::audit::Audit;
 use apex_bus::handle::Platform;
 use apex_bus::message::JournalHealth;
 use apex_bus::topic::TopicStats;
+use apex_domain::alert::Severity;
 use apex_ops::metrics::Metrics;
 use apex_persistence::audit::AuditWriter;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How often accounts are asked for their figures: several times in a usual scrape interval.
 const REFRESH: Duration = Duration::from_secs(5);
@@ -23,6 +26,7 @@ pub struct NodeMetrics {
     recorder: Arc<OnceLock<RecorderWatch>>,
     hot: Option<HotWatch>,
     audit: Arc<OnceLock<AuditWriter>>,
+    alerts: Arc<OnceLock<watch::Receiver<Arc<AlertsView>>>>,
 }
 
 impl NodeMetrics {
@@ -34,6 +38,7 @@ impl NodeMetrics {
             recorder: Arc::default(),
             hot,
             audit: Arc::default(),
+            alerts: Arc::default(),
         };
         let own = metrics.clone();
         tokio::spawn(async move {
@@ -54,6 +59,7 @@ impl NodeMetrics {
             own.refresh_recorder();
             own.refresh_hot();
             own.refresh_audit();
+            own.refresh_alerts();
             own.metrics.render()
         })
     }
@@ -81,6 +87,44 @@ impl NodeMetrics {
     pub fn watch_audit(&self, audit: AuditWriter) {
         // A node has one.
         let _ = self.audit.set(audit);
+    }
+
+    /// Tells how alerts stand, too, from now on.
+    pub fn watch_alerts(&self, view: watch::Receiver<Arc<AlertsView>>) {
+        // A node has one engine.
+        let _ = self.alerts.set(view);
+    }
+
+    fn refresh_alerts(&self) {
+        let Some(view) = self.alerts.get() else {
+            return;
+        };
+        let (view, metrics) = (view.borrow().clone(), &self.metrics.alerts);
+        let open = || view.alerts.values().filter(|alert| alert.is_open());
+        for severity in [Severity::Info, Severity::Warning, Severity::Critical] {
+            let count = open().filter(|alert| alert.severity == severity).count();
+            let gauge = metrics.open.with_label_values(&[severity.as_str()]);
+            gauge.set(count as i64);
+        }
+        for channel in &view.channels {
+            let name = channel.name.as_str();
+            for (outcome, count) in [
+                ("sent", channel.sent),
+                ("failed", channel.failed),
+                ("dropped", channel.dropped),
+                ("summarized", channel.summarized),
+            ] {
+                set(&metrics.notices.with_label_values(&[name, outcome]), count);
+            }
+            let waiting = (channel.waiting + channel.held_back) as i64;
+            metrics.waiting.with_label_values(&[name]).set(waiting);
+            let failures = i64::from(channel.failures);
+            metrics.failures.with_label_values(&[name]).set(failures);
+        }
+        let none: [&str; 0] = [];
+        let failing = i64::from(view.failing.is_some());
+        metrics.failing.with_label_values(&none).set(failing);
+        set(&metrics.left_out.with_label_values(&none), view.left_out);
     }
 
     fn refresh_audit(&self) {

@@ -2,11 +2,13 @@
 
 use crate::NodeError;
 use crate::account::{self, AccountRuntime, OpenAccount, Opening, Surroundings};
+use crate::alerts::{self, AlertSettings, Alerts};
 use crate::audit::{self, AuditReadiness};
 use crate::credentials::{self, Keys};
 use crate::edge::Edge;
 use crate::hot::HotWriter;
 use crate::metrics::NodeMetrics;
+use crate::preferences::KeptPreferences;
 use crate::recorder::RecorderWatch;
 use crate::roster::Roster;
 use crate::stores::{self, Purpose, ServerSettings, Stores};
@@ -51,6 +53,8 @@ pub struct NodeOptions {
     /// Begins an audit anew where the one that was kept is not there, and records that.
     pub new_audit: bool,
     pub edge: Edge,
+    /// How alerts are told.
+    pub alerts: AlertSettings,
 }
 
 impl NodeOptions {
@@ -64,6 +68,7 @@ impl NodeOptions {
             record: Retention::default(),
             new_audit: false,
             edge: Edge::default(),
+            alerts: AlertSettings::default(),
         }
     }
 }
@@ -95,6 +100,7 @@ pub struct Node {
     pub platform: Platform,
     pub metrics: NodeMetrics,
     hot: Option<HotWriter>,
+    alerts: Option<Alerts>,
     gateway: Running,
 }
 
@@ -370,6 +376,13 @@ impl Node {
             metrics.watch_audit(audit.clone());
             readiness.push(Arc::new(AuditReadiness(audit.clone())));
             gateway.audit = Some(Arc::new(audit.clone()));
+            let records = base.stores.records.clone();
+            gateway.preferences = Some(Arc::new(KeptPreferences::new(records)));
+        }
+        let alerts = alerts::begin(base, options, &platform, &readiness).await?;
+        if let Some(alerts) = &alerts {
+            alerts.show(&metrics, &mut gateway);
+            readiness.push(alerts.readiness());
         }
         gateway.readiness = readiness;
         let gateway = apex_gateway::serve(gateway, platform.clone()).await?;
@@ -378,6 +391,7 @@ impl Node {
             platform,
             metrics,
             hot,
+            alerts,
             gateway,
         })
     }
@@ -400,6 +414,9 @@ impl Node {
     pub async fn stop_serving(self) -> QuietNode {
         let topics = self.metrics.topics();
         self.gateway.stop().await;
+        if let Some(alerts) = self.alerts {
+            alerts.stop().await;
+        }
         if let Some(hot) = self.hot {
             hot.stop().await;
         }

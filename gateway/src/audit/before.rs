@@ -1,7 +1,7 @@
 //! A setting as it was, in the form in which the answer tells what it is then.
 
 use crate::auth::Caller;
-use crate::services::{account, risk, risk_platform};
+use crate::services::{account, alerts, risk, risk_platform};
 use crate::shared::Shared;
 use apex_domain::AccountId;
 use apex_proto::v1;
@@ -81,6 +81,13 @@ async fn find(shared: &Shared, caller: &Caller, action: &str, message: &[u8]) ->
             let handle = named(shared, caller, message)?;
             let account = account::now(&handle).await.ok()?;
             Some(account.encode_to_vec())
+        }
+        "SystemService/SetAlertRule" => {
+            let request = v1::SetAlertRuleRequest::decode(message).ok()?;
+            let view = alerts::view(shared).ok()?;
+            let rule = view.rules.get(&request.rule?.rule_id)?;
+            let rule = Some(apex_proto::convert::alert::rule(rule));
+            Some(v1::SetAlertRuleResponse { rule }.encode_to_vec())
         }
         _ => None,
     }

@@ -91,6 +91,8 @@ pub async fn serve(options: GatewayOptions, platform: Platform) -> Result<Runnin
         streams: Streams::new(options.limits.streams_per_kind),
         sessions: KnownStrategies(options.strategies.clone()),
         fanout: Fanout::begin(events),
+        alerts: options.alerts.clone(),
+        preferences: options.preferences.clone(),
         auditor: options.audit.clone().map(Auditor::new),
         access: options.access.clone(),
         rate: auth::Rate::new(options.limits.calls_per_second),

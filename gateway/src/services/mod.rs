@@ -4,6 +4,8 @@
 pub mod account;
 mod account_desk;
 pub mod account_stream;
+mod alert_stream;
+pub(crate) mod alerts;
 pub mod audit;
 pub mod auth;
 mod closing;
@@ -18,6 +20,7 @@ mod order_command;
 mod order_session;
 pub mod order_stream;
 mod past;
+pub mod preferences;
 mod reconcile;
 pub mod risk;
 mod risk_changes;
@@ -49,6 +52,7 @@ pub(crate) fn routes(parts: Parts) -> Routes {
     use v1::instrument_service_server::InstrumentServiceServer;
     use v1::market_data_service_server::MarketDataServiceServer;
     use v1::order_service_server::OrderServiceServer;
+    use v1::preferences_service_server::PreferencesServiceServer;
     use v1::risk_service_server::RiskServiceServer;
     use v1::strategy_service_server::StrategyServiceServer;
     use v1::system_service_server::SystemServiceServer;
@@ -83,6 +87,10 @@ pub(crate) fn routes(parts: Parts) -> Routes {
     .add_service(server!(
         AuditServiceServer,
         audit::AuditServer::new(shared.clone())
+    ))
+    .add_service(server!(
+        PreferencesServiceServer,
+        preferences::PreferencesServer::new(shared.clone())
     ))
     .add_service(server!(
         RiskServiceServer,

@@ -1,7 +1,9 @@
 //! `SystemService`.
 
+use super::{alert_stream, alerts};
 use crate::readiness::{self, Dependency, Readiness};
-use crate::shared::{Shared, wall_clock};
+use crate::shared::{Shared, caller, wall_clock};
+use crate::stream::Receiver;
 use apex_bus::handle::RunMode;
 use apex_bus::market::MarketView;
 use apex_bus::topic::{StatsSource, TopicStats};
@@ -71,6 +73,8 @@ fn topic(stats: &TopicStats) -> v1::TopicStatus {
 
 #[tonic::async_trait]
 impl SystemService for SystemServer {
+    type StreamAlertsStream = Receiver<v1::StreamAlertsResponse>;
+
     async fn get_system_status(
         &self,
         _: Request<v1::GetSystemStatusRequest>,
@@ -101,5 +105,66 @@ impl SystemService for SystemServer {
             components,
             topics: topics.iter().map(|source| topic(&source.stats())).collect(),
         }))
+    }
+
+    async fn stream_alerts(
+        &self,
+        request: Request<v1::StreamAlertsRequest>,
+    ) -> Result<Response<Self::StreamAlertsStream>, Status> {
+        let caller = caller(&request)?;
+        let stream = alert_stream::begin(&self.shared, caller, request.get_ref())?;
+        Ok(Response::new(stream))
+    }
+
+    async fn list_alerts(
+        &self,
+        request: Request<v1::ListAlertsRequest>,
+    ) -> Result<Response<v1::ListAlertsResponse>, Status> {
+        let caller = caller(&request)?;
+        alerts::list(&self.shared, &caller, request.get_ref()).map(Response::new)
+    }
+
+    async fn ack_alert(
+        &self,
+        request: Request<v1::AckAlertRequest>,
+    ) -> Result<Response<v1::Alert>, Status> {
+        let caller = caller(&request)?;
+        let alert = alerts::acknowledge(&self.shared, &caller, request.into_inner()).await?;
+        Ok(Response::new(alert))
+    }
+
+    async fn list_alert_rules(
+        &self,
+        request: Request<v1::ListAlertRulesRequest>,
+    ) -> Result<Response<v1::ListAlertRulesResponse>, Status> {
+        let caller = caller(&request)?;
+        alerts::rules(&self.shared, &caller, request.get_ref()).map(Response::new)
+    }
+
+    async fn set_alert_rule(
+        &self,
+        request: Request<v1::SetAlertRuleRequest>,
+    ) -> Result<Response<v1::SetAlertRuleResponse>, Status> {
+        let caller = caller(&request)?;
+        let set = alerts::set_rule(&self.shared, &caller, request.into_inner()).await?;
+        Ok(Response::new(set))
+    }
+
+    async fn mute_alerts(
+        &self,
+        request: Request<v1::MuteAlertsRequest>,
+    ) -> Result<Response<v1::AlertMute>, Status> {
+        let caller = caller(&request)?;
+        let mute = alerts::mute_alerts(&self.shared, &caller, request.into_inner()).await?;
+        Ok(Response::new(mute))
+    }
+
+    async fn test_alert_channel(
+        &self,
+        request: Request<v1::TestAlertChannelRequest>,
+    ) -> Result<Response<v1::TestAlertChannelResponse>, Status> {
+        let caller = caller(&request)?;
+        let tested = alerts::test_channel(&self.shared, &caller, request.get_ref()).await?;
+        Ok(Response::new(tested))
     }
 }

@@ -2,6 +2,8 @@
 //! answers at once.
 
 mod account;
+mod alert_rules;
+mod alerts;
 mod audit;
 mod battery;
 mod deployed;
@@ -18,6 +20,7 @@ mod order_session_ends;
 mod orders;
 mod past;
 mod position_mode;
+mod preferences;
 mod reconcile;
 mod risk;
 mod session_client;

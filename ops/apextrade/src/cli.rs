@@ -1,6 +1,7 @@
 //! The command line. Names and flags are fixed by the platform's contract.
 
 mod access;
+mod alerts;
 mod archive;
 mod audit;
 mod backup;
@@ -14,6 +15,7 @@ mod strategies;
 mod values;
 
 pub use access::*;
+pub use alerts::*;
 pub use archive::*;
 pub use audit::*;
 pub use backup::*;
@@ -96,6 +98,8 @@ pub enum Command {
     Token(TokenArgs),
     /// List who did what, or check that nobody changed the record of it.
     Audit(AuditArgs),
+    /// List, acknowledge and mute alerts, set their rules, and test their channels.
+    Alerts(AlertsArgs),
     /// List the sessions of a trading calendar, or say what it is at an instant.
     Calendar(CalendarArgs),
     /// Print the shell completions.

@@ -1,9 +1,11 @@
 //! Settings: defaults, then the settings file, then the environment, then flags.
 
+mod alerts;
 mod edge;
 
 use anyhow::{Context, Result, anyhow, bail};
 use apex_domain::matching::Model;
+use apex_node::alerts::AlertSettings;
 use apex_node::backup::S3Options;
 use apex_node::edge::Edge;
 use apex_node::recorder::Retention;
@@ -79,6 +81,8 @@ pub struct Settings {
     pub s3: Option<S3Options>,
     /// For how long market data of a live run is kept.
     pub record: Retention,
+    /// How alerts are told.
+    pub alerts: AlertSettings,
     /// What stands in front of the gateway.
     pub edge: Edge,
     pub log: String,
@@ -142,6 +146,7 @@ fn settings(values: &BTreeMap<String, String>) -> Result<Settings> {
         },
         s3,
         record: recording(values)?,
+        alerts: alerts::read(values)?,
         edge: edge::read(values)?,
         log: get("log", "info"),
         log_format: values.get("log_format").cloned(),
@@ -255,10 +260,11 @@ fn flat(table: BTreeMap<String, Value>) -> Result<BTreeMap<String, String>> {
     let mut values = BTreeMap::new();
     for (key, value) in table {
         match value {
-            Value::Table(models) if key == SIMULATION => {
-                for (name, value) in models {
-                    let key = format!("{SIMULATION}_{name}");
-                    known(&key).with_context(|| format!("[{SIMULATION}] {name}"))?;
+            Value::Table(inner) if [SIMULATION, alerts::TABLE].contains(&key.as_str()) => {
+                let table = key;
+                for (name, value) in inner {
+                    let key = format!("{table}_{name}");
+                    known(&key).with_context(|| format!("[{table}] {name}"))?;
                     values.insert(key, text(&name, value)?);
                 }
             }
@@ -312,6 +318,7 @@ fn known(key: &str) -> Result<()> {
     let models = Model::ALL.map(model_key);
     let keys = || {
         KEYS.iter()
+            .chain(alerts::KEYS)
             .copied()
             .chain(models.iter().map(String::as_str))
     };

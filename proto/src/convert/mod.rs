@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod account;
+pub mod alert;
 pub mod enums;
 pub mod event;
 pub mod instrument;

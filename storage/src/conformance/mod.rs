@@ -14,6 +14,7 @@ mod hot;
 mod journal;
 mod journals;
 mod objects;
+mod record_alerts;
 mod record_changes;
 mod record_ends;
 mod record_kinds;

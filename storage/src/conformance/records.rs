@@ -38,8 +38,9 @@ pub fn records_suite<B: RecordsBackend>(make: impl Fn() -> B) {
     let kinds = super::record_kinds::CASES.iter();
     let ends = super::record_ends::CASES.iter();
     let requests = super::record_requests::CASES.iter();
+    let alerts = super::record_alerts::CASES.iter();
     let cases = CASES.iter().chain(more).chain(kinds).chain(ends);
-    for (name, case) in cases.chain(requests) {
+    for (name, case) in cases.chain(requests).chain(alerts) {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| case(&make())));
         assert!(outcome.is_ok(), "{name}");
     }

@@ -8,6 +8,8 @@
 //! | a strategy's state: bytes of its own | `strategy_state` | `<account>/<strategy>` |
 //! | [`Assignment`] | `assignments` | `<kind>/<id>` |
 //! | [`Job`] | `work` | `job/<id>`, `key/<unique key>`, `due/<class>/<time>/<id>` |
+//! | [`AlertHead`], `Rule`, `Alert`, [`AlertMute`], [`AlertBaseline`] | `alerts` | `head/only`, `rule/<id>`, `alert/<number>`, `mute/all`, `mute/rule/<id>`, `baseline/<account>` |
+//! | [`Preference`] | `preferences` | `<user>/<name>` |
 //! | [`requests::Answer`] | `requests` | `answer/<user>/<request>` |
 //! | [`Schedule`], [`Firing`] | `work` | `schedule/<id>`, `firing/<schedule>/<time>` |
 //!
@@ -26,10 +28,12 @@
 
 mod access;
 mod account;
+mod alert;
 mod assignment;
 mod job;
 mod lease;
 mod moment;
+mod preference;
 mod prune;
 pub mod requests;
 mod schedule;
@@ -40,10 +44,15 @@ mod tests;
 pub use access::{ACCESS_TABLE, TriesOf};
 pub use account::{AccountLimits, AccountSettings};
 pub use apex_domain::access::{ApiKey, LoginLink, Session, SigningKey, User};
+pub use alert::{
+    AlertBaseline, AlertHead, AlertMute, change_alerts, dropping, every, forgetting_alert, putting,
+    storing,
+};
 pub use assignment::{Assigned, Assignment, AssignmentError, Hold, claim, look};
 pub use job::{Job, JobState, add_job, claim_job, due_jobs, update_job};
 pub use lease::{Lease, Refusal};
 pub use moment::Moment;
+pub use preference::{Preference, preference_key, preferences};
 pub use prune::{Pruned, prune, prune_access, prune_answers};
 pub use schedule::{Firing, Ledger, Outcome, Schedule, fire, firings, ledger};
 pub use strategy::{
@@ -205,21 +214,18 @@ pub fn keeping<T: Kept>(known: &Found<T>) -> Change {
     Change::unchanged(T::TABLE, &key, known.bytes.clone())
 }
 
-/// Returns the change that stores a record whatever is there, to be made together with others.
-///
-/// # Errors
-/// `BadName`.
-pub fn putting<T: Changing>(value: &T) -> Result<Change, StorageError> {
-    let key = key_of::<T>(&value.key());
-    Ok(Change::put(T::TABLE, &key, encode(value)?))
-}
-
 /// Removes a record that was found.
 ///
 /// # Errors
 /// `Conflict` when it was changed meanwhile; those of [`Records::change`].
 pub fn remove<T: Kept>(records: &dyn Records, known: &Found<T>) -> Result<(), StorageError> {
     records.change(&[removing(known)])
+}
+
+/// As [`remove`], to be made together with other changes.
+pub fn dropping_found<T: Kept>(known: &Found<T>) -> Change {
+    let key = key_of::<T>(&known.value.key());
+    Change::remove(T::TABLE, &key, known.bytes.clone())
 }
 
 /// As [`insert`], to be made together with other changes.

@@ -211,8 +211,8 @@ impl Reader<'_> {
         if command.command_id == 0 {
             return Err(status::invalid_field("command_id", "must be above zero"));
         }
-        let key_id = &self.session.wire.caller.key_id;
-        if let Err(wait) = shared.rate.take(key_id, Instant::now()) {
+        let user_id = &self.session.wire.caller.user_id;
+        if let Err(wait) = shared.rate.take(user_id, Instant::now()) {
             return Err(status::too_fast(wait));
         }
         let Some(mut command) = command.command else {

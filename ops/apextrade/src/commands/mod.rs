@@ -67,6 +67,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::User(args) => client::users::run(args, &settings),
         Command::Token(args) => client::tokens::run(args, &settings),
         Command::Audit(args) => client::audit::run(args, &settings),
+        Command::Alerts(args) => client::alerts::run(args, &settings),
         Command::Calendar(args) => calendar::run(&args),
         Command::StrategyHost => Ok(apex_remote::strategy_host::main_from_stdin()),
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use apex_domain::AccountId;
 use apex_domain::matching::{ModelChoices, SimInstrument};
 use apex_node::StrategyChoice;
+use apex_node::alerts::AlertSettings;
 use apex_node::replay::pace::{Pause, Speed};
 use apex_node::replay::summary::Summary;
 use apex_node::replay::{self, Controls, ReplayRun};
@@ -52,6 +53,7 @@ pub fn run(args: UpArgs, settings: &Settings) -> Result<ExitCode> {
             record: settings.record,
             new_audit: args.new_audit,
             edge: settings.edge.clone(),
+            alerts: settings.alerts.clone(),
         };
         return block_on(live(args, options, models, strategy));
     }
@@ -74,6 +76,7 @@ pub fn run(args: UpArgs, settings: &Settings) -> Result<ExitCode> {
         record: settings.record,
         new_audit: false,
         edge: settings.edge.clone(),
+        alerts: AlertSettings::default(),
     };
     block_on(recorded(options, run, args.json))
 }
@@ -95,6 +98,7 @@ pub fn replay(args: ReplayArgs, settings: &Settings) -> Result<ExitCode> {
         record: settings.record,
         new_audit: false,
         edge: settings.edge.clone(),
+        alerts: AlertSettings::default(),
     };
     let run = ReplayRun {
         files: args.files,

@@ -1,6 +1,7 @@
 //! Commands that speak to a running gateway, over the same gRPC API as every other client.
 
 mod account_desk;
+pub mod alerts;
 pub mod audit;
 pub mod bars;
 pub mod book;
@@ -39,6 +40,7 @@ use apex_proto::v1::market_data_service_client::MarketDataServiceClient;
 use apex_proto::v1::order_service_client::OrderServiceClient;
 use apex_proto::v1::risk_service_client::RiskServiceClient;
 use apex_proto::v1::strategy_service_client::StrategyServiceClient;
+use apex_proto::v1::system_service_client::SystemServiceClient;
 use serde_json::Value;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -141,6 +143,10 @@ impl Gateway {
 
     fn auth(&self) -> AuthServiceClient<Link> {
         AuthServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
+    }
+
+    fn system(&self) -> SystemServiceClient<Link> {
+        SystemServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
     }
 
     fn risk(&self) -> RiskServiceClient<Link> {
