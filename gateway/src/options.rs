@@ -36,8 +36,8 @@ pub struct Limits {
     /// Calls a second of one key, with a burst of one second's worth. Above what one account
     /// takes (5,000 orders/s by default), below what would starve other users.
     pub calls_per_second: u32,
-    /// Bytes of one message of a client. The largest command is under 2 KiB; a list of instrument
-    /// ids is the largest request.
+    /// Bytes of one message of a client, whatever the method. The policy of a method says less
+    /// (`message_bytes`), and how often it may be called (`calls_per_second`).
     pub message_bytes: usize,
     /// Bytes of the header of one request.
     pub header_bytes: u32,
@@ -45,15 +45,16 @@ pub struct Limits {
     /// within `keepalive_timeout`.
     pub keepalive_interval: Duration,
     pub keepalive_timeout: Duration,
-    /// Server streams at a time, per kind (orders, market data, accounts, strategies). A market
-    /// topic seats 256 readers, and strategies and recorders need some. Full:
-    /// `RESOURCE_EXHAUSTED`.
+    /// Server streams at a time, per kind (orders, market data, accounts; fewer of strategies). An idle
+    /// one costs some kilobytes. Full: `RESOURCE_EXHAUSTED`.
     pub streams_per_kind: usize,
     /// How long a stream waits for a client that does not read before it is cut.
     pub stalled_client: Duration,
     /// Silence after which a stream says that it is alive.
     pub heartbeat: Duration,
-    /// Time in which market data is collected into one batch.
+    /// Time in which market data is collected into one batch, where the client asks for no longer one.
+    /// Short enough for a person and for most strategies; below it messages get so small that their
+    /// own cost counts, and HTTP/2 libraries take many small ones for an attack.
     pub coalesce: Duration,
     /// Time that calls under way get when the gateway stops.
     pub shutdown: Duration,
@@ -74,10 +75,10 @@ impl Default for Limits {
             header_bytes: 16 * 1_024,
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(20),
-            streams_per_kind: 192,
+            streams_per_kind: 2_048,
             stalled_client: Duration::from_secs(30),
             heartbeat: Duration::from_secs(15),
-            coalesce: Duration::from_millis(5),
+            coalesce: Duration::from_millis(1),
             shutdown: Duration::from_secs(5),
         }
     }

@@ -1,6 +1,6 @@
 //! The check before every gRPC call.
 
-use super::{ApiKeys, Caller, Policy, Rate, policy};
+use super::{ApiKeys, Caller, Policy, Rate, method, policy};
 use crate::audit::Auditor;
 use crate::status;
 use axum::extract::{Request, State};
@@ -35,7 +35,8 @@ pub async fn check(State(gate): State<Gate>, mut request: Request, next: Next) -
         let status = status::role_not_allowed(caller.role.as_str());
         return gate.refuse(request, Some(&caller), status);
     }
-    if let Err(wait) = gate.rate.take(&caller.key_id, Instant::now()) {
+    let own = method(request.uri().path()).filter(|method| method.calls_per_second > 0);
+    if let Err(wait) = gate.rate.take(&caller.key_id, own, Instant::now()) {
         return gate.refuse(request, Some(&caller), status::too_fast(wait));
     }
     request.extensions_mut().insert(caller);

@@ -12,6 +12,7 @@ pub use keys::{
     ApiKeys, Credentials, CredentialsError, KeyRecord, MemoryCredentials, NewKey, RANDOM_BYTES,
 };
 pub use layer::{Gate, check};
+pub(crate) use policy::method;
 pub use policy::{Policy, policy};
 pub use rate::Rate;
 

@@ -2,8 +2,8 @@
 //! (`option (policy)`), and the build fails for a method without it.
 
 use super::Role;
-use apex_proto::POLICIES;
 use apex_proto::v1::Access;
+use apex_proto::{MethodPolicy, POLICIES};
 
 /// What a method needs of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,12 @@ const fn roles(access: Access) -> Policy {
         // The build lets no method through that says nothing.
         Access::Admin | Access::Unspecified => &[],
     })
+}
+
+/// Returns the policy of the method at `path`; `None` for one that has no .proto file of ours.
+pub(crate) fn method(path: &str) -> Option<&'static MethodPolicy> {
+    let found = POLICIES.binary_search_by_key(&path, |method| method.path);
+    Some(&POLICIES[found.ok()?])
 }
 
 /// Returns what the method at `path` (`/package.Service/Method`) needs. A method that there is not

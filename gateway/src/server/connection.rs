@@ -1,5 +1,6 @@
 //! Connections: how many, how long, and what each may do.
 
+use super::guard::Late;
 use crate::audit::Peer;
 use crate::options::Limits;
 use crate::shared::stopped;
@@ -22,6 +23,11 @@ use tower::ServiceExt;
 /// Pause after the system could not give a connection (no more file descriptors): trying again at
 /// once would only burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Bytes that wait for one stream's turn on its connection. One message of a busy market fits, which
+/// is enough for full speed, since the next one is made when there is room; with more, a client that
+/// opens a thousand streams and reads none would make us hold that much for each.
+const SEND_BUFFER: usize = 16 * 1_024;
 
 /// Open connections by address. Only counted, never iterated.
 #[derive(Clone, Default)]
@@ -67,7 +73,8 @@ impl Drop for Place {
     }
 }
 
-/// Accepts connections until it is told to stop, then waits for those that are open.
+/// Accepts connections until it is told to stop and those that were open then have ended. Meanwhile
+/// whoever asks over a new one is told that the gateway is not ready.
 pub(super) async fn accept(
     listener: TcpListener,
     router: Router,
@@ -77,16 +84,23 @@ pub(super) async fn accept(
     let builder = builder(&limits);
     let counts = Counts::default();
     let mut connections = JoinSet::new();
+    // Those that come while the gateway stops. Nobody waits for them.
+    let mut late = JoinSet::new();
     let told = stopping.clone();
+    let mut is_stopping = false;
     loop {
+        if is_stopping && connections.is_empty() {
+            return;
+        }
         tokio::select! {
             biased;
-            () = stopped(&mut stopping) => break,
+            () = stopped(&mut stopping), if !is_stopping => is_stopping = true,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            Some(_) = late.join_next(), if !late.is_empty() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     // A closed socket says it fastest; there is no protocol yet to say it in.
-                    if connections.len() >= limits.connections {
+                    if connections.len() + late.len() >= limits.connections {
                         tracing::warn!(%peer, "connection refused: too many are open");
                         continue;
                     }
@@ -100,9 +114,11 @@ pub(super) async fn accept(
                         first_request: limits.first_request,
                         age: limits.connection_age,
                         stopping: told.clone(),
+                        is_late: is_stopping,
                     };
                     let builder = builder.clone();
-                    connections.spawn(async move {
+                    let of = if is_stopping { &mut late } else { &mut connections };
+                    of.spawn(async move {
                         connection.serve(builder, stream).await;
                         drop(place);
                     });
@@ -114,8 +130,6 @@ pub(super) async fn accept(
             },
         }
     }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
 }
 
 fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
@@ -131,6 +145,7 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams_per_connection)
         .max_header_list_size(limits.header_bytes)
+        .max_send_buf_size(SEND_BUFFER)
         .keep_alive_interval(limits.keepalive_interval)
         .keep_alive_timeout(limits.keepalive_timeout);
     builder
@@ -142,6 +157,7 @@ struct Connection {
     first_request: Duration,
     age: Duration,
     stopping: watch::Receiver<bool>,
+    is_late: bool,
 }
 
 impl Connection {
@@ -151,10 +167,13 @@ impl Connection {
         let has_request = Arc::new(AtomicBool::new(false));
         let seen = has_request.clone();
         let router = self.router.clone();
-        let peer = Peer(self.peer);
+        let (peer, is_late) = (Peer(self.peer), self.is_late);
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             seen.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(peer);
+            if is_late {
+                request.extensions_mut().insert(Late);
+            }
             router.clone().oneshot(request)
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service);
@@ -163,7 +182,8 @@ impl Connection {
         let silent = sleep_until(begun + self.first_request);
         let old = sleep_until(begun + self.age);
         tokio::pin!(silent, old);
-        let (mut is_checked, mut is_leaving) = (false, false);
+        // One that came late has been told: it is closed with its answer.
+        let (mut is_checked, mut is_leaving) = (false, is_late);
         loop {
             tokio::select! {
                 // A client that breaks off or talks nonsense is its own affair.

@@ -100,6 +100,26 @@ fn authority(request: &Request) -> Option<Authority> {
     }
 }
 
+/// A connection that was opened while the gateway stops. Only its state is told there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Late;
+
+/// Refuses calls that come over a connection that was opened too late; nothing of them is done.
+pub(super) async fn not_late(request: Request, next: Next) -> Response {
+    let is_late = request.extensions().get::<Late>().is_some();
+    if is_late && is_grpc(request.headers()) {
+        return status::shutting_down().into_http();
+    }
+    let mut response = next.run(request).await;
+    if is_late {
+        let close = http::HeaderValue::from_static("close");
+        response
+            .headers_mut()
+            .insert(http::header::CONNECTION, close);
+    }
+    response
+}
+
 fn is_grpc(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)

@@ -2,11 +2,13 @@
 
 mod connection;
 mod guard;
+mod message;
 mod rest;
 
 use crate::audit::{self, Auditor, Recording};
 use crate::auth;
 use crate::fanout::Fanout;
+use crate::market::{self, Market};
 use crate::options::GatewayOptions;
 use crate::services::{self, Parts, strategy::StrategyServer, system::SystemServer};
 use crate::shared::{Shared, Streams, wall_clock};
@@ -55,8 +57,9 @@ impl Running {
         self.address
     }
 
-    /// Takes no new connection, tells streams to end, and returns when all calls have ended or
-    /// the time for that is over.
+    /// Asks connections to go away, tells streams to end and where to go on, and returns when all
+    /// calls have ended or the time for that is over. Until then a new connection is told that this
+    /// gateway is not ready, and nothing else.
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);
         if tokio::time::timeout(self.patience, &mut self.accepting)
@@ -91,6 +94,7 @@ pub async fn serve(options: GatewayOptions, platform: Platform) -> Result<Runnin
         streams: Streams::new(options.limits.streams_per_kind),
         sessions: KnownStrategies(options.strategies.clone()),
         fanout: Fanout::begin(events),
+        market: Market::new(platform.market.clone(), options.limits.clone()),
         auditor: options.audit.clone().map(Auditor::new),
         keys: options.keys.clone(),
         limits: options.limits.clone(),
@@ -147,9 +151,8 @@ fn router(
         rate: auth::Rate::new(options.limits.calls_per_second),
         auditor: shared.auditor.clone(),
     };
-    // From the outside in: web translation, time limit, token, audit.
-    let mut grpc = routes
-        .into_axum_router()
+    // From the outside in: web translation, time limit, token and rate, size, audit.
+    let mut grpc = market::subscribe_route(routes.into_axum_router(), shared.clone())
         .layer(axum::middleware::from_fn(guard::undecodable));
     if let Some(auditor) = shared.auditor.clone() {
         let recording = Recording { auditor, shared };
@@ -159,6 +162,7 @@ fn router(
         ));
     }
     let grpc = grpc
+        .layer(axum::middleware::from_fn(message::size))
         .layer(axum::middleware::from_fn_with_state(gate, auth::check))
         .layer(axum::middleware::from_fn_with_state(
             options.limits.request,
@@ -171,6 +175,7 @@ fn router(
     let names = guard::Names::new(options, address);
     Ok(rest
         .fallback_service(grpc)
+        .layer(axum::middleware::from_fn(guard::not_late))
         .layer(axum::middleware::from_fn_with_state(
             names,
             guard::host_and_origin,

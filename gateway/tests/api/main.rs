@@ -3,11 +3,15 @@
 
 mod account;
 mod audit;
+mod cuts;
 mod desk;
+mod drain;
 mod edge;
 mod harness;
+mod limits;
 mod lists;
 mod market;
+mod market_resume;
 mod names;
 mod order_book;
 mod orders;
