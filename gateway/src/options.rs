@@ -19,6 +19,9 @@ pub struct Limits {
     /// Connections at a time from one address. A browser holds six, a client library one; the
     /// rest is room for many processes behind one address.
     pub connections_per_address: usize,
+    /// Calls of one address that wait for their answer at a time, over all of its connections. Each
+    /// costs some kilobytes, also one that never sends its message. Full: `RESOURCE_EXHAUSTED`.
+    pub calls_per_address: usize,
     /// Open streams of one connection. A client that wants more waits for one to end.
     pub streams_per_connection: u32,
     /// Time from connecting to the first request; a silent socket is closed after it.
@@ -65,6 +68,7 @@ impl Default for Limits {
         Limits {
             connections: 1_024,
             connections_per_address: 128,
+            calls_per_address: 1_024,
             streams_per_connection: 256,
             first_request: Duration::from_secs(10),
             connection_age: Duration::from_secs(24 * 3_600),

@@ -335,6 +335,13 @@ pub fn too_fast(wait: Duration) -> Status {
     )
 }
 
+/// An address that waits for too many answers at once.
+pub fn too_many_calls(limit: usize) -> Status {
+    let message =
+        format!("{limit} calls of this address wait for their answer: wait for some first");
+    with_retry(Code::ResourceExhausted, "CALLS", message, RETRY_DEPENDENCY)
+}
+
 /// A message that is larger than its method takes.
 pub fn message_too_large(limit: u32) -> Status {
     let message = format!("the message is larger than the {limit} bytes that this method takes");

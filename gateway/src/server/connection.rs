@@ -1,9 +1,11 @@
 //! Connections: how many, how long, and what each may do.
 
+use super::flood::{COOL_OFF, Counted, Frames};
 use super::guard::Late;
 use crate::audit::Peer;
 use crate::options::Limits;
 use crate::shared::stopped;
+use crate::status;
 use axum::Router;
 use axum::extract::Request;
 use hyper::body::Incoming;
@@ -12,7 +14,7 @@ use hyper_util::server::conn::auto;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -29,11 +31,40 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// opens a thousand streams and reads none would make us hold that much for each.
 const SEND_BUFFER: usize = 16 * 1_024;
 
-/// Open connections by address. Only counted, never iterated.
+/// Addresses that may not connect for a moment, since they sent a flood, at a time. More are only
+/// possible with that many addresses; all are then let in again.
+const COOLING: usize = 4_096;
+
+/// Addresses that sent a flood, and when.
+#[derive(Clone, Default)]
+struct Cooling(Arc<Mutex<HashMap<IpAddr, Instant>>>);
+
+impl Cooling {
+    fn begin(&self, address: IpAddr, now: Instant) {
+        // Each change is one insertion.
+        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if since.len() >= COOLING {
+            since.clear();
+        }
+        since.insert(address, now);
+    }
+
+    fn holds(&self, address: IpAddr, now: Instant) -> bool {
+        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let holds = |since: &Instant| now.duration_since(*since) < COOL_OFF;
+        let is_held = since.get(&address).is_some_and(holds);
+        if !is_held {
+            since.remove(&address);
+        }
+        is_held
+    }
+}
+
+/// Open connections, or calls that wait, by address. Only counted, never iterated.
 #[derive(Clone, Default)]
 struct Counts(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
-/// One connection's place; given back when it is dropped.
+/// One connection's place, or one call's; given back when it is dropped.
 struct Place {
     counts: Counts,
     address: IpAddr,
@@ -82,7 +113,7 @@ pub(super) async fn accept(
     mut stopping: watch::Receiver<bool>,
 ) {
     let builder = builder(&limits);
-    let counts = Counts::default();
+    let (counts, calls, cooling) = (Counts::default(), Counts::default(), Cooling::default());
     let mut connections = JoinSet::new();
     // Those that come while the gateway stops. Nobody waits for them.
     let mut late = JoinSet::new();
@@ -104,6 +135,9 @@ pub(super) async fn accept(
                         tracing::warn!(%peer, "connection refused: too many are open");
                         continue;
                     }
+                    if cooling.holds(peer.ip(), Instant::now()) {
+                        continue;
+                    }
                     let Some(place) = counts.take(peer.ip(), limits.connections_per_address) else {
                         tracing::warn!(%peer, "connection refused: too many of this address");
                         continue;
@@ -115,6 +149,9 @@ pub(super) async fn accept(
                         age: limits.connection_age,
                         stopping: told.clone(),
                         is_late: is_stopping,
+                        calls: calls.clone(),
+                        calls_per_address: limits.calls_per_address,
+                        cooling: cooling.clone(),
                     };
                     let builder = builder.clone();
                     let of = if is_stopping { &mut late } else { &mut connections };
@@ -158,6 +195,9 @@ struct Connection {
     age: Duration,
     stopping: watch::Receiver<bool>,
     is_late: bool,
+    calls: Counts,
+    calls_per_address: usize,
+    cooling: Cooling,
 }
 
 impl Connection {
@@ -168,13 +208,30 @@ impl Connection {
         let seen = has_request.clone();
         let router = self.router.clone();
         let (peer, is_late) = (Peer(self.peer), self.is_late);
+        let (calls, limit) = (self.calls.clone(), self.calls_per_address);
+        let (cooling, address) = (self.cooling.clone(), self.peer.ip());
+        let stream = Counted {
+            socket: stream,
+            frames: Frames::new(std::time::Instant::now()),
+            on_flood: Some(Box::new(move || {
+                tracing::warn!(%address, "connection closed: a flood of frames that carry nothing");
+                cooling.begin(address, Instant::now());
+            })),
+        };
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             seen.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(peer);
             if is_late {
                 request.extensions_mut().insert(Late);
             }
-            router.clone().oneshot(request)
+            let turn = calls.take(peer.0.ip(), limit);
+            let router = router.clone();
+            async move {
+                let Some(_turn) = turn else {
+                    return Ok(status::too_many_calls(limit).into_http());
+                };
+                router.oneshot(request).await
+            }
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);

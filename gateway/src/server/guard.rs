@@ -269,4 +269,25 @@ mod tests {
             assert_eq!(read(text), None, "{text}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_timeout_is_read_or_left(text in "\\PC{0,12}", digits in "[0-9]{0,10}[HMSmunx]?") {
+            for text in [text, digits] {
+                if let Ok(value) = http::HeaderValue::from_str(&text) {
+                    let headers = HeaderMap::from_iter([(
+                        http::HeaderName::from_static("grpc-timeout"),
+                        value,
+                    )]);
+                    let limit = client_limit(&headers);
+                    let is_good = text.is_ascii()
+                        && text.len() > 1
+                        && text.len() < 10
+                        && text[..text.len() - 1].bytes().all(|it| it.is_ascii_digit())
+                        && text.ends_with(['H', 'M', 'S', 'm', 'u', 'n']);
+                    assert_eq!(limit.is_some(), is_good, "{text:?}");
+                }
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! One port for everything: gRPC, gRPC-web and REST.
 
 mod connection;
+mod flood;
 mod guard;
 mod message;
 mod rest;

@@ -7,6 +7,7 @@ mod cuts;
 mod desk;
 mod drain;
 mod edge;
+mod fuzz;
 mod harness;
 mod limits;
 mod lists;
