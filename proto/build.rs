@@ -94,6 +94,8 @@ fn policy(
     }
     // Whom reading is for reads; everybody else changes something.
     let reads = access == "Read" || access == "Audit";
+    // `self` is a word of Rust's own.
+    let access = if access == "Self" { "Self_" } else { &access }.to_owned();
     match (reads, recording == "Unspecified") {
         (true, false) => Err("it only reads, so nothing of it is recorded"),
         (false, true) => Err("it changes something, so its policy needs a recording"),

@@ -1,9 +1,10 @@
 //! What a gateway is started with.
 
-use crate::auth::ApiKeys;
+use crate::auth::Access;
 use crate::readiness::Readiness;
 use crate::strategy_sessions::StrategySessions;
 use apex_bus::audit::Audit;
+use ipnet::IpNet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -97,7 +98,9 @@ pub struct GatewayOptions {
     /// Port 0 takes a free one; [`crate::Running::address`] tells which.
     pub listen: SocketAddr,
     /// Who may call.
-    pub keys: ApiKeys,
+    pub access: Access,
+    /// Proxies in front of this gateway, whose word about a client's address is taken.
+    pub proxies: Vec<IpNet>,
     /// Of this build, for `GetSystemStatus` and `/health`.
     pub version: String,
     /// Names under which this gateway is reached, besides loopback's. Empty beyond loopback takes
@@ -119,10 +122,11 @@ pub struct GatewayOptions {
 }
 
 impl GatewayOptions {
-    pub fn new(listen: SocketAddr, keys: ApiKeys) -> GatewayOptions {
+    pub fn new(listen: SocketAddr, access: Access) -> GatewayOptions {
         GatewayOptions {
             listen,
-            keys,
+            access,
+            proxies: Vec::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             hosts: Vec::new(),
             origins: Vec::new(),

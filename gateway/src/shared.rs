@@ -1,7 +1,7 @@
 //! What all services of one gateway share.
 
 use crate::audit::Auditor;
-use crate::auth::{ApiKeys, Caller};
+use crate::auth::{Access, Caller};
 use crate::fanout::Fanout;
 use crate::market::Market;
 use crate::near;
@@ -24,7 +24,7 @@ use tonic::{Request, Status};
 #[derive(Clone, Debug)]
 pub struct Shared {
     pub platform: Platform,
-    pub keys: ApiKeys,
+    pub access: Access,
     pub limits: Limits,
     pub fanout: Fanout,
     pub(crate) market: Market,
@@ -177,15 +177,17 @@ impl Shared {
         self.account(caller, &id).map(|handle| vec![handle])
     }
 
-    /// Opens a stream, if there is a place for one.
+    /// Opens a stream, if there is a place for one. It is cut when its caller is no longer let in.
     ///
     /// Errors: `RESOURCE_EXHAUSTED`.
     pub fn open<T>(
         &self,
+        caller: &Caller,
         places: &Arc<Semaphore>,
     ) -> Result<(stream::Sender<T>, stream::Receiver<T>), Status> {
         let permit = self.place(places)?;
-        Ok(stream::channel(self.limits.stalled_client, permit))
+        let guard = stream::Guard::new(&self.access, caller);
+        Ok(stream::channel(self.limits.stalled_client, permit, guard))
     }
 
     /// Takes a place for a stream.
@@ -196,16 +198,13 @@ impl Shared {
         permit.map_err(|_| status::too_many_streams(self.limits.streams_per_kind))
     }
 
-    /// Returns the caller as its key stands now, for streams that run on.
+    /// Returns the caller as its credential and user stand now, for streams that run on.
     ///
-    /// Errors: `UNAUTHENTICATED` once the key was revoked.
+    /// Errors: `UNAUTHENTICATED` once it is no longer let in.
     pub fn renew(&self, caller: &Caller) -> Result<Caller, Status> {
-        match self.keys.renew(&caller.key_id) {
-            Ok(Some(caller)) => Ok(caller),
-            Ok(None) => Err(status::unauthenticated()),
-            // Cannot be asked now: what held when the stream began holds until it can be.
-            Err(_) => Ok(caller.clone()),
-        }
+        self.access
+            .renew(caller)
+            .ok_or_else(status::unauthenticated)
     }
 
     pub fn definitions(&self) -> Definitions {

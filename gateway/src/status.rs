@@ -12,12 +12,14 @@
 //!
 //! `UNKNOWN` and `INTERNAL` are made nowhere: whatever a caller can cause has a name.
 
+mod access;
 mod audit;
 mod desk;
 mod market_history;
 mod not_found;
 mod order_feed;
 
+pub use access::*;
 pub use audit::*;
 pub use desk::*;
 pub use market_history::*;

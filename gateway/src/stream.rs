@@ -1,5 +1,6 @@
 //! A bounded server stream that ends with a reason.
 
+use crate::auth::{Access, Caller};
 use crate::status;
 use futures::Stream;
 use std::pin::Pin;
@@ -7,12 +8,49 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 use tonic::Status;
 
 /// Messages between a stream's task and its connection. The connection has its own window of
 /// flow control; this only has to cover the time between two wake-ups. Full: the task waits, up
 /// to its patience.
 const QUEUE: usize = 16;
+
+/// How often a stream asks whether its caller is still let in: a look into memory, which itself is a
+/// second behind the store at the most. So what is revoked is cut well within five seconds.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Cuts a stream whose caller is no longer let in, or may something else by now.
+#[derive(Debug)]
+pub struct Guard {
+    access: Access,
+    caller: Caller,
+    looks: Interval,
+}
+
+impl Guard {
+    pub fn new(access: &Access, caller: &Caller) -> Guard {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Guard {
+            access: access.clone(),
+            caller: caller.clone(),
+            looks,
+        }
+    }
+
+    /// Returns why the stream is cut, once it is to be.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Option<Status> {
+        while self.looks.poll_tick(context).is_ready() {
+            match self.access.renew(&self.caller) {
+                None => return Some(status::unauthenticated()),
+                Some(now) if now != self.caller => return Some(status::rights_changed()),
+                Some(_) => {}
+            }
+        }
+        None
+    }
+}
 
 type End = Arc<Mutex<Option<Status>>>;
 
@@ -29,6 +67,8 @@ pub struct Sender<T> {
 pub struct Receiver<T> {
     queue: mpsc::Receiver<T>,
     end: End,
+    /// `None` once it has cut the stream.
+    guard: Option<Guard>,
     /// Held as long as the client has the stream.
     _permit: OwnedSemaphorePermit,
 }
@@ -38,7 +78,11 @@ pub struct Receiver<T> {
 pub struct Over;
 
 /// Makes a stream whose client is cut when it does not read for `patience`.
-pub fn channel<T>(patience: Duration, permit: OwnedSemaphorePermit) -> (Sender<T>, Receiver<T>) {
+pub fn channel<T>(
+    patience: Duration,
+    permit: OwnedSemaphorePermit,
+    guard: Guard,
+) -> (Sender<T>, Receiver<T>) {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let end = End::default();
     (
@@ -50,6 +94,7 @@ pub fn channel<T>(patience: Duration, permit: OwnedSemaphorePermit) -> (Sender<T
         Receiver {
             queue: receiver,
             end,
+            guard: Some(guard),
             _permit: permit,
         },
     )
@@ -87,6 +132,15 @@ impl<T> Stream for Receiver<T> {
     type Item = Result<T, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(guard) = &mut self.guard else {
+            return Poll::Ready(None);
+        };
+        if let Some(reason) = guard.poll(context) {
+            self.guard = None;
+            // What waits there is for somebody who is not let in; its task sees that it is over.
+            self.queue.close();
+            return Poll::Ready(Some(Err(reason)));
+        }
         match self.queue.poll_recv(context) {
             Poll::Ready(Some(message)) => Poll::Ready(Some(Ok(message))),
             Poll::Ready(None) => {
@@ -104,13 +158,58 @@ impl<T> Stream for Receiver<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::{Grants, Role, new_key};
+    use apex_bus::access::{AccessChange, MemoryAccess, Swap};
+    use apex_bus::clock::Clock;
+    use apex_domain::access::User;
     use futures::StreamExt;
     use tokio::sync::Semaphore;
     use tonic::Code;
 
+    /// A user who may call, and how to change that.
+    fn ann() -> (Arc<MemoryAccess>, Guard) {
+        let store = Arc::new(MemoryAccess::new(Clock::Wall));
+        let key = new_key(&[7; 40], "ann", Role::Trader, Grants::All, 0);
+        {
+            let mut state = store.state_mut();
+            let user = User::new("ann", Role::Trader, Grants::All, 0);
+            state.put(&AccessChange::User(Swap::insert(user)));
+            state.put(&AccessChange::Key(Swap::insert(key.record)));
+        }
+        let access = Access::new(store.clone());
+        let caller = access.verify(&key.token, None).unwrap();
+        (store, Guard::new(&access, &caller))
+    }
+
     fn pair(streams: &Arc<Semaphore>) -> (Sender<u32>, Receiver<u32>) {
         let permit = streams.clone().try_acquire_owned().unwrap();
-        channel(Duration::from_secs(30), permit)
+        channel(Duration::from_secs(30), permit, ann().1)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_that_is_no_longer_let_in_is_cut_within_two_seconds() {
+        let change_of = |change: fn(&mut User)| async move {
+            let streams = Arc::new(Semaphore::new(1));
+            let permit = streams.clone().try_acquire_owned().unwrap();
+            let (store, guard) = ann();
+            let (sender, mut receiver) = channel(Duration::from_secs(30), permit, guard);
+            sender.send(1).await.unwrap();
+            assert_eq!(receiver.next().await.unwrap().unwrap(), 1);
+            let before = (*store.state_mut().users["ann"]).clone();
+            let after = before.changed(change);
+            let change = AccessChange::User(Swap::replace(before, after));
+            store.state_mut().put(&change);
+            let begun = tokio::time::Instant::now();
+            let end = receiver.next().await.unwrap().unwrap_err();
+            assert!(begun.elapsed() <= Duration::from_secs(2));
+            assert!(receiver.next().await.is_none());
+            assert_eq!(sender.send(2).await, Err(Over), "its task hears of it");
+            end.code()
+        };
+        let disabled = change_of(|user| user.disabled = true).await;
+        assert_eq!(disabled, Code::Unauthenticated);
+        let demoted = change_of(|user| user.role = Role::Viewer).await;
+        assert_eq!(demoted, Code::Aborted);
     }
 
     #[tokio::test(start_paused = true)]

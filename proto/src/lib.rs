@@ -10,7 +10,7 @@
 pub mod convert;
 pub mod field;
 
-pub use field::{FieldError, FieldErrors};
+pub use field::{FieldError, FieldErrors, Fields};
 
 /// The package `apextrade.v1`: messages, clients and servers.
 #[allow(clippy::all, missing_debug_implementations)] // Generated code is not ours to style.

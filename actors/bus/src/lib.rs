@@ -10,6 +10,7 @@
 //!
 //! Start reading at [`topic::Topic`], then [`topic::Subscription::drain`], then [`supervision`].
 
+pub mod access;
 pub mod accounts;
 pub mod audit;
 pub mod clock;

@@ -11,6 +11,7 @@
 //! Start reading at [`account`], the machine that owns risk, orders and portfolio of one account;
 //! then [`order`] for the life of an order and [`market`] for what comes in.
 
+pub mod access;
 pub mod account;
 pub mod audit;
 pub mod bar;

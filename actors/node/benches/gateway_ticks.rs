@@ -6,17 +6,20 @@
 //! servers send the same prints, and go on when every receiver has them: nothing is dropped, which is
 //! checked. A receiver decodes each message, or only walks over its fields and counts.
 
+use apex_bus::access::{AccessChange, MemoryAccess, Swap};
 use apex_bus::accounts::Accounts;
+use apex_bus::clock::Clock;
 use apex_bus::handle::{EventHistory, HistoryError, PastError, Platform, RunMode};
 use apex_bus::market::MarketHub;
 use apex_bus::message::AccountEvent;
 use apex_bus::topic::{Capacity, Topic};
+use apex_domain::access::User;
 use apex_domain::account::Account;
 use apex_domain::event::Recorded;
 use apex_domain::market::{Side, Trade};
 use apex_domain::matching::SimInstrument;
 use apex_domain::{AccountId, UnixNanos};
-use apex_gateway::auth::{ApiKeys, Grants, MemoryCredentials, Role};
+use apex_gateway::auth::{Access, Grants, Role, new_key};
 use apex_gateway::{GatewayOptions, Running, serve};
 use apex_proto::v1::market_data_service_server::{MarketDataService, MarketDataServiceServer};
 use apex_proto::{convert, v1};
@@ -63,9 +66,16 @@ impl EventHistory for NoHistory {
 
 /// A gateway without accounts, and its token.
 async fn gateway(market: &MarketHub) -> (Running, String) {
-    let admin = ApiKeys::create(&[1; 40], "admin", Role::Admin, Grants::All);
-    let keys = ApiKeys::new(Arc::new(MemoryCredentials::new([admin.record])));
-    let options = GatewayOptions::new("127.0.0.1:0".parse().expect("an address"), keys);
+    let admin = new_key(&[1; 40], "admin", Role::Admin, Grants::All, 0);
+    let store = Arc::new(MemoryAccess::new(Clock::Wall));
+    {
+        let mut state = store.state_mut();
+        let user = User::new("admin", Role::Admin, Grants::All, 0);
+        state.put(&AccessChange::User(Swap::insert(user)));
+        state.put(&AccessChange::Key(Swap::insert(admin.record)));
+    }
+    let address = "127.0.0.1:0".parse().expect("an address");
+    let options = GatewayOptions::new(address, Access::new(store));
     let platform = Platform {
         mode: RunMode::Simulated,
         accounts: Accounts::default(),

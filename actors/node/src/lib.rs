@@ -14,6 +14,7 @@ pub mod charter;
 pub mod choice;
 pub mod credentials;
 mod desk;
+pub mod edge;
 pub mod error;
 mod exposure;
 pub mod hot;

@@ -416,14 +416,23 @@ pub fn recorded(root: &Path, servers: &ServerSettings) -> Result<Arc<dyn Series>
 /// Renames the space of a finished replay and makes an empty one, with the same callers: the
 /// tokens of a data folder outlive its replays.
 fn put_aside(server: &PgServer, records: &dyn Records) -> Result<(), NodeError> {
-    let callers = records.list(crate::credentials::TABLE)?;
+    let tables = [
+        apex_storage::records::ACCESS_TABLE,
+        crate::credentials::OLD_TABLE,
+    ];
+    let mut callers = Vec::new();
+    for table in tables {
+        callers.push((table, records.list(table)?));
+    }
     if let Some(to) = server.move_space_aside()? {
         tracing::info!(to, "the finished replay was moved aside");
     }
     migrate_empty(server)?;
     let anew = PgRecords::new(server)?;
-    for (key_id, key) in callers {
-        anew.put(crate::credentials::TABLE, &key_id, &key)?;
+    for (table, entries) in callers {
+        for (key, value) in entries {
+            anew.put(table, &key, &value)?;
+        }
     }
     Ok(())
 }

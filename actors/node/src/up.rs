@@ -4,6 +4,7 @@ use crate::NodeError;
 use crate::account::{self, AccountRuntime, OpenAccount, Opening, Surroundings};
 use crate::audit::{self, AuditReadiness};
 use crate::credentials::{self, Keys};
+use crate::edge::Edge;
 use crate::hot::HotWriter;
 use crate::metrics::NodeMetrics;
 use crate::recorder::RecorderWatch;
@@ -48,6 +49,7 @@ pub struct NodeOptions {
     pub record: Retention,
     /// Begins an audit anew where the one that was kept is not there, and records that.
     pub new_audit: bool,
+    pub edge: Edge,
 }
 
 impl NodeOptions {
@@ -60,6 +62,7 @@ impl NodeOptions {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             record: Retention::default(),
             new_audit: false,
+            edge: Edge::default(),
         }
     }
 }
@@ -198,7 +201,13 @@ impl Base {
             // What is done to a recording is over with it.
             Purpose::Replay => None,
         };
-        let keys = credentials::open(&*stores.records, &token_file(&options.data_dir))?;
+        // By the clock on the wall, also where a recording has its own.
+        let credentials_clock = Clock::Wall;
+        let keys = credentials::open(
+            &stores.records,
+            &token_file(&options.data_dir),
+            &credentials_clock,
+        )?;
         let base = Base {
             data_dir: dir,
             stores,
@@ -340,7 +349,9 @@ impl Node {
         };
         let watch = hot.as_ref().map(HotWriter::watch);
         let metrics = NodeMetrics::new(platform.clone(), watch.clone());
-        let mut gateway = GatewayOptions::new(options.listen, base.keys.keys.clone());
+        let mut gateway = GatewayOptions::new(options.listen, base.keys.access());
+        base.keys.follow();
+        options.edge.clone().apply(&mut gateway);
         gateway.metrics = Some(metrics.text());
         gateway.strategies = strategies;
         let mut readiness: Vec<Arc<dyn Readiness>> = Vec::new();

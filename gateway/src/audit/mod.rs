@@ -10,6 +10,7 @@ pub(crate) mod methods;
 mod origin;
 mod refusals;
 pub(crate) mod render;
+mod secrets;
 mod wire;
 
 pub(crate) use origin::Peer;
@@ -25,6 +26,7 @@ use axum::response::Response;
 use http::request::Parts;
 use methods::Kind;
 use refusals::Refusals;
+use secrets::Part;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -62,7 +64,7 @@ impl Auditor {
     }
 
     fn request(&self, action: &str, origin: AuditOrigin, message: &[u8]) -> AuditRequest {
-        let (request, is_cut) = kept(message);
+        let (request, is_cut) = kept(&secrets::without(action, Part::Request, message));
         AuditRequest {
             call: self.calls.fetch_add(1, Ordering::Relaxed),
             ts: wall_clock(),
@@ -78,12 +80,17 @@ impl Auditor {
         let Some((action, _)) = methods::find(parts.uri.path()) else {
             return;
         };
+        let request = self.request(action, origin::of(parts, caller), &[]);
+        self.turned_away(request, wire::Outcome::of_status(status));
+    }
+
+    /// Records a request that came to nothing, unless there are too many of them.
+    fn turned_away(&self, request: AuditRequest, outcome: wire::Outcome) {
         // Whoever has no key must not be able to fill the disk.
         let Some(unrecorded) = self.refusals.take(std::time::Instant::now()) else {
             return;
         };
-        let request = self.request(action, origin::of(parts, caller), &[]);
-        let answer = answer(request.call, wire::Outcome::of_status(status), Vec::new());
+        let answer = answer(request.call, outcome, Vec::new());
         let record = AuditRecord::Refused {
             request,
             answer,
@@ -171,6 +178,7 @@ pub(crate) async fn record(
         Kind::Setting => call.setting(request, next).await,
         Kind::Essential => Ok(call.essential(request, next).await),
         Kind::Session => call.session(request, next).await,
+        Kind::Sign => Ok(call.sign(request, next).await),
     };
     outcome.unwrap_or_else(Status::into_http)
 }
@@ -230,11 +238,43 @@ impl Call<'_> {
         Ok((Open { auditor, call }, ticket))
     }
 
+    /// Reads what came of a call, without secrets.
+    async fn outcome(&self, response: Response) -> (Response, wire::Outcome) {
+        let (response, mut outcome) = wire::outcome(response).await;
+        outcome.message = secrets::without(self.action, Part::Answer, &outcome.message);
+        (response, outcome)
+    }
+
+    /// Carries out a login, which waits for its record as what is essential does. One that was refused
+    /// is recorded as every refused call is: whoever has no password must not fill the disk.
+    async fn sign(&self, request: Request, next: Next) -> Response {
+        let (request, record) = self.read(request).await;
+        let (response, outcome) = self.outcome(next.run(request).await).await;
+        let audit = &self.auditor.audit;
+        if outcome.code != tonic::Code::Ok {
+            self.auditor.turned_away(record, outcome);
+            return response;
+        }
+        let answer = AuditRecord::Answered(answer(record.call, outcome, Vec::new()));
+        let told = audit
+            .append(AuditRecord::Requested(record))
+            .and_then(|_| audit.append(answer));
+        match told {
+            Ok(ticket) => {
+                if audit.ready().is_ok() && !is_durable(ticket, SHORT_PATIENCE).await {
+                    audit.early();
+                }
+            }
+            Err(_) => audit.lost(),
+        }
+        response
+    }
+
     async fn order(&self, request: Request, next: Next) -> Result<Response, Status> {
         let (request, record) = self.read(request).await;
         let (open, ticket) = self.open(record)?;
         // While the account's journal is synced, this one is too.
-        let (response, outcome) = wire::outcome(next.run(request).await).await;
+        let (response, outcome) = self.outcome(next.run(request).await).await;
         if open.close(outcome, Vec::new()).is_err() {
             // The request is there, and what came of it stands in the account's journal.
             self.auditor.audit.lost();
@@ -254,7 +294,7 @@ impl Call<'_> {
                 "it does not answer in time".to_owned(),
             )));
         }
-        let (response, outcome) = wire::outcome(next.run(request).await).await;
+        let (response, outcome) = self.outcome(next.run(request).await).await;
         let ticket = open.close(outcome, before);
         durable(ticket.map_err(|_| status::audit_unknown())?).await?;
         Ok(response)
@@ -272,7 +312,7 @@ impl Call<'_> {
             auditor: self.auditor.clone(),
             call: asked.is_ok().then_some(call),
         };
-        let (response, outcome) = wire::outcome(next.run(request).await).await;
+        let (response, outcome) = self.outcome(next.run(request).await).await;
         let told = open.close(outcome, before);
         let (Ok(_), Ok(ticket)) = (asked, told) else {
             audit.lost();

@@ -1,21 +1,27 @@
 //! The check before every gRPC call.
 
-use super::{ApiKeys, Caller, Policy, Rate, method, policy};
-use crate::audit::Auditor;
+use super::address::{self, ClientAddress, Proxies};
+use super::{Access, Caller, Policy, Rate, Unverified, method, policy};
+use crate::audit::{Auditor, Peer};
 use crate::status;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use std::time::Instant;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
 use tonic::Status;
+
+/// How long a call of a session that is not in memory waits for the store: a read takes milliseconds.
+const STORE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What every call is held against.
 #[derive(Clone, Debug)]
 pub struct Gate {
-    pub keys: ApiKeys,
+    pub access: Access,
     pub rate: Rate,
+    pub proxies: Proxies,
     /// Records whom it turns away.
     pub(crate) auditor: Option<Auditor>,
 }
@@ -23,16 +29,18 @@ pub struct Gate {
 /// Lets a call through when its method is open, or when its token is valid and its role may call
 /// the method; the [`super::Caller`] then travels with the request.
 pub async fn check(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+    let from = gate.proxies.client(peer, request.headers());
+    request.extensions_mut().insert(ClientAddress(from));
     let policy = policy(request.uri().path());
     if policy == Policy::Open {
         return next.run(request).await;
     }
-    let caller = match authenticate(&gate.keys, request.headers()) {
+    let caller = match authenticate(&gate.access, request.headers(), address::of(&request)).await {
         Ok(caller) => caller,
         Err(status) => return gate.refuse(request, None, status),
     };
-    if !policy.allows(caller.role) {
-        let status = status::role_not_allowed(caller.role.as_str());
+    if let Err(status) = may(policy, &caller, request.uri().path()) {
         return gate.refuse(request, Some(&caller), status);
     }
     let own = method(request.uri().path()).filter(|method| method.calls_per_second > 0);
@@ -41,6 +49,23 @@ pub async fn check(State(gate): State<Gate>, mut request: Request, next: Next) -
     }
     request.extensions_mut().insert(caller);
     next.run(request).await
+}
+
+/// The one method besides those about itself that a caller with a chosen password may call: its page
+/// has to know what it is to do.
+const WHO_AM_I: &str = "/apextrade.v1.AuthService/WhoAmI";
+
+fn may(policy: Policy, caller: &Caller, path: &str) -> Result<(), Status> {
+    if !policy.allows(caller.role) {
+        return Err(status::role_not_allowed(caller.role.as_str()));
+    }
+    if !policy.allows_scopes(&caller.scopes) {
+        return Err(status::scope_not_allowed());
+    }
+    if caller.must_change && !policy.is_about_itself() && path != WHO_AM_I {
+        return Err(status::must_change_password());
+    }
+    Ok(())
 }
 
 impl Gate {
@@ -52,7 +77,11 @@ impl Gate {
     }
 }
 
-fn authenticate(keys: &ApiKeys, headers: &HeaderMap) -> Result<Caller, Status> {
+async fn authenticate(
+    access: &Access,
+    headers: &HeaderMap,
+    from: Option<IpAddr>,
+) -> Result<Caller, Status> {
     // Two authorization headers are nobody's: which one counts would be a guess.
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -65,10 +94,17 @@ fn authenticate(keys: &ApiKeys, headers: &HeaderMap) -> Result<Caller, Status> {
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim())
         .ok_or_else(status::unauthenticated)?;
-    keys.verify(token)
-        .map_err(|error| {
-            tracing::warn!(%error, "a call could not be authenticated");
-            status::credentials_unavailable()
-        })?
-        .ok_or_else(status::unauthenticated)
+    match access.verify(token, from) {
+        Ok(caller) => return Ok(caller),
+        Err(Unverified::Bad) => return Err(status::unauthenticated()),
+        Err(Unverified::NotSeen) => {}
+    }
+    let refreshed = tokio::time::timeout(STORE_PATIENCE, access.store.refresh()).await;
+    if !matches!(refreshed, Ok(Ok(()))) {
+        tracing::warn!(?refreshed, "a session could not be looked up");
+        return Err(status::credentials_unavailable());
+    }
+    access
+        .verify(token, from)
+        .map_err(|_| status::unauthenticated())
 }

@@ -1,80 +1,74 @@
 //! Who calls, and whether it may.
 //!
-//! Every method but health and reflection needs `authorization: Bearer <token>`. What a method
-//! needs stands in one table, [`policy`]; which accounts a caller may touch is in its [`Grants`].
+//! Every method but health, reflection and logging in needs `authorization: Bearer <token>`: an access
+//! token of a login, or an API key. What a method needs stands next to it in its .proto file
+//! ([`policy`]); what a caller may is looked up at each call in the user's record, so that a change of
+//! it holds from the next call on, and streams ask again while they run ([`Access::renew`]).
+//!
+//! Start reading at [`Access::verify`]. What is decided about sessions, keys and tries is in
+//! `apex_domain::access`; where they are kept is the port `apex_bus::access`.
 
+mod access;
+mod address;
+mod cookie;
 mod keys;
 mod layer;
+mod passwords;
 mod policy;
 mod rate;
+mod secret;
+mod signing;
+mod tokens;
+mod totp;
 
-pub use keys::{
-    ApiKeys, Credentials, CredentialsError, KeyRecord, MemoryCredentials, NewKey, RANDOM_BYTES,
-};
+pub use access::{Access, Unverified};
+pub use address::{ClientAddress, Proxies};
+pub use apex_domain::access::{Grants, Role, Scope};
+pub(crate) use cookie::{clear_cookie, cookie_of, set_cookie};
+pub(crate) use keys::LINK_PREFIX;
+pub use keys::{NewKey, NewLink, RANDOM_BYTES, new_key, new_link};
 pub use layer::{Gate, check};
+pub use passwords::{PasswordError, Passwords};
 pub(crate) use policy::method;
 pub use policy::{Policy, policy};
 pub use rate::Rate;
+pub(crate) use secret::{Token, hash, hex, random};
+pub use signing::new_signing_key;
+pub(crate) use totp::{begin_totp, check_totp, recovery_codes, step_of, totp_secret};
 
 use apex_domain::AccountId;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-
-/// What a user may do. The rights stand in [`policy`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    Viewer,
-    Trader,
-    Risk,
-    Ops,
-    Admin,
-}
-
-impl Role {
-    pub const ALL: [Role; 5] = [
-        Role::Viewer,
-        Role::Trader,
-        Role::Risk,
-        Role::Ops,
-        Role::Admin,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Role::Viewer => "viewer",
-            Role::Trader => "trader",
-            Role::Risk => "risk",
-            Role::Ops => "ops",
-            Role::Admin => "admin",
-        }
-    }
-}
-
-/// The accounts that a user may see and, with the role for it, touch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Grants {
-    All,
-    Only(BTreeSet<AccountId>),
-}
 
 /// Who a call is from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     pub user_id: String,
+    /// What it may do by now, with this credential.
     pub role: Role,
     pub grants: Grants,
-    /// The key that the call came with, so that a stream can ask whether it still holds.
+    /// Kinds of methods that its key is held to; empty for all of the role.
+    pub scopes: BTreeSet<Scope>,
+    /// The key or session that the call came with.
     pub key_id: String,
+    /// It is a session, of a person who logged in.
+    pub is_session: bool,
+    /// Its key is held to less than its user may: it makes no other credentials.
+    pub is_restricted: bool,
+    /// Somebody else chose the password: nothing is allowed but to change it.
+    pub must_change: bool,
+    /// Where it calls from.
+    pub from: Option<std::net::IpAddr>,
 }
 
 impl Caller {
     /// Returns true when the account is granted.
     pub fn may(&self, account_id: &AccountId) -> bool {
-        match &self.grants {
-            Grants::All => true,
-            Grants::Only(accounts) => self.role == Role::Admin || accounts.contains(account_id),
-        }
+        self.has_all() || self.grants.contains(account_id)
+    }
+
+    /// Returns true when all accounts are granted. A key of an admin that is held to accounts is held
+    /// to them.
+    pub fn has_all(&self) -> bool {
+        self.grants == Grants::All
     }
 }

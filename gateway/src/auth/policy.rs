@@ -1,9 +1,10 @@
 //! What each method needs of its caller's role. It stands next to the method in its .proto file
 //! (`option (policy)`), and the build fails for a method without it.
 
-use super::Role;
+use super::{Role, Scope};
 use apex_proto::v1::Access;
 use apex_proto::{MethodPolicy, POLICIES};
+use std::collections::BTreeSet;
 
 /// What a method needs of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,15 +12,33 @@ pub enum Policy {
     /// No token.
     Open,
     /// A token of one of these roles. Admin is allowed everywhere.
-    Roles(&'static [Role]),
+    Roles(&'static [Role], Option<Scope>),
+    /// A token of anybody, for what is about itself alone.
+    Itself,
 }
 
 impl Policy {
     pub fn allows(self, role: Role) -> bool {
         match self {
-            Policy::Open => true,
-            Policy::Roles(roles) => role == Role::Admin || roles.contains(&role),
+            Policy::Open | Policy::Itself => true,
+            Policy::Roles(roles, _) => role == Role::Admin || roles.contains(&role),
         }
+    }
+
+    /// Returns true when a key that is held to these scopes may call the method; none are all. What is
+    /// about the user itself is for keys without scopes: one that is held to trading must not make
+    /// another that is not.
+    pub fn allows_scopes(self, scopes: &BTreeSet<Scope>) -> bool {
+        scopes.is_empty()
+            || match self {
+                Policy::Open => true,
+                Policy::Roles(_, scope) => scope.is_some_and(|scope| scopes.contains(&scope)),
+                Policy::Itself => false,
+            }
+    }
+
+    pub fn is_about_itself(self) -> bool {
+        self == Policy::Itself
     }
 }
 
@@ -32,18 +51,24 @@ const OPEN: &[&str] = &[
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// Returns the roles, besides admin, that an access is for.
-const fn roles(access: Access) -> Policy {
-    Policy::Roles(match access {
-        Access::Read => &[Role::Viewer, Role::Trader, Role::Risk, Role::Ops],
-        Access::Trade => &[Role::Trader],
-        Access::Cancel => &[Role::Trader, Role::Risk],
-        Access::Resolve | Access::Audit => &[Role::Risk, Role::Ops],
-        Access::Risk => &[Role::Risk],
-        Access::Ops => &[Role::Ops],
+/// Returns what an access is for.
+const fn of(access: Access) -> Policy {
+    use Scope as S;
+    const READERS: &[Role] = &[Role::Viewer, Role::Trader, Role::Risk, Role::Ops];
+    match access {
+        Access::Open => Policy::Open,
+        Access::Self_ => Policy::Itself,
+        Access::Read => Policy::Roles(READERS, Some(S::Read)),
+        Access::Trade => Policy::Roles(&[Role::Trader], Some(S::Trade)),
+        Access::Cancel => Policy::Roles(&[Role::Trader, Role::Risk], Some(S::Cancel)),
+        Access::Resolve => Policy::Roles(&[Role::Risk, Role::Ops], Some(S::Resolve)),
+        Access::Audit => Policy::Roles(&[Role::Risk, Role::Ops], Some(S::Audit)),
+        Access::Risk => Policy::Roles(&[Role::Risk], Some(S::Risk)),
+        Access::Ops => Policy::Roles(&[Role::Ops], Some(S::Ops)),
+        Access::Admin => Policy::Roles(&[], Some(S::Admin)),
         // The build lets no method through that says nothing.
-        Access::Admin | Access::Unspecified => &[],
-    })
+        Access::Unspecified => Policy::Roles(&[], None),
+    }
 }
 
 /// Returns the policy of the method at `path`; `None` for one that has no .proto file of ours.
@@ -59,7 +84,7 @@ pub fn policy(path: &str) -> Policy {
         return Policy::Open;
     }
     let found = POLICIES.binary_search_by_key(&path, |method| method.path);
-    roles(found.map_or(Access::Read, |index| POLICIES[index].access))
+    of(found.map_or(Access::Read, |index| POLICIES[index].access))
 }
 
 #[cfg(test)]
@@ -77,10 +102,14 @@ mod tests {
     }
 
     #[test]
-    fn only_health_and_reflection_are_open() {
-        for method in POLICIES {
-            assert_ne!(policy(method.path), Policy::Open, "{}", method.path);
-        }
+    fn only_health_reflection_and_logging_in_are_open() {
+        let open = POLICIES.iter().filter(|it| policy(it.path) == Policy::Open);
+        let open: Vec<&str> = open.map(|it| it.path).collect();
+        let service = "/apextrade.v1.AuthService";
+        assert_eq!(
+            open,
+            [format!("{service}/Login"), format!("{service}/Refresh")]
+        );
         for path in OPEN {
             assert!(path.starts_with("/grpc."), "{path}");
             assert_eq!(policy(path), Policy::Open);
@@ -128,5 +157,24 @@ mod tests {
         assert!(may(Role::Risk, "AuditService/ListAuditRecords"));
         assert!(!may(Role::Trader, "AuditService/ListAuditRecords"));
         assert!(!policy("/apextrade.v1.OrderService/NoSuchMethod").eq(&Policy::Open));
+    }
+
+    #[test]
+    fn a_key_with_scopes_does_those_alone() {
+        let of = |method: &str| policy(&format!("/apextrade.v1.{method}"));
+        let trade = BTreeSet::from([Scope::Trade, Scope::Read]);
+        assert!(of("OrderService/SubmitOrder").allows_scopes(&trade));
+        assert!(of("OrderService/ListOrders").allows_scopes(&trade));
+        assert!(!of("OrderService/CancelAllOrders").allows_scopes(&trade));
+        assert!(!of("RiskService/SetLimits").allows_scopes(&trade));
+        // Else it would make a key without scopes.
+        assert!(!of("AuthService/CreateApiKey").allows_scopes(&trade));
+        assert!(!of("AuthService/ChangePassword").allows_scopes(&Scope::ALL.into()));
+        for method in POLICIES {
+            let policy = policy(method.path);
+            assert!(policy.allows_scopes(&BTreeSet::new()), "{}", method.path);
+            let all = policy.allows_scopes(&Scope::ALL.into());
+            assert_eq!(all, !policy.is_about_itself(), "{}", method.path);
+        }
     }
 }

@@ -11,6 +11,7 @@ use super::{Followed, Market};
 use crate::auth::Caller;
 use crate::shared::{Shared, stopped, wall_clock};
 use crate::status;
+use crate::stream::Guard;
 use apex_bus::market::MarketView;
 use apex_domain::market::FeedState;
 use apex_proto::convert::market as wire;
@@ -107,6 +108,8 @@ impl Watched {
 pub(crate) struct MemberStream {
     messages: Pin<Box<dyn Stream<Item = Result<Numbered, Status>> + Send>>,
     watched: Arc<Watched>,
+    /// `None` once it has cut the stream.
+    guard: Option<Guard>,
 }
 
 impl std::fmt::Debug for MemberStream {
@@ -119,6 +122,13 @@ impl Stream for MemberStream {
     type Item = Result<Numbered, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(guard) = &mut self.guard else {
+            return Poll::Ready(None);
+        };
+        if let Some(reason) = guard.poll(context) {
+            self.guard = None;
+            return Poll::Ready(Some(Err(reason)));
+        }
         let next = self.messages.as_mut().poll_next(context);
         self.watched.note(next.is_ready());
         next
@@ -148,6 +158,7 @@ pub(crate) fn begin(
         let log = followed.log();
         begin_reader(&log, &views, &group.selection, resume)?
     };
+    let guard = Guard::new(&shared.access, &caller);
     let member = Member {
         stopping: shared.stopping.clone(),
         beat: Box::pin(sleep_until(Instant::now() + shared.limits.heartbeat)),
@@ -169,6 +180,7 @@ pub(crate) fn begin(
     Ok(MemberStream {
         messages: Box::pin(futures::stream::unfold(Box::new(member), pull)),
         watched,
+        guard: Some(guard),
     })
 }
 

@@ -193,11 +193,13 @@ fn client_limit(headers: &HeaderMap) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::{ApiKeys, MemoryCredentials};
+    use crate::auth::Access;
+    use apex_bus::access::MemoryAccess;
+    use apex_bus::clock::Clock;
 
     fn names(listen: &str, hosts: &[&str], origins: &[&str]) -> Names {
         let address: SocketAddr = listen.parse().unwrap();
-        let keys = ApiKeys::new(Arc::new(MemoryCredentials::default()));
+        let keys = Access::new(Arc::new(MemoryAccess::new(Clock::Wall)));
         let mut options = GatewayOptions::new(address, keys);
         options.hosts = hosts.iter().map(ToString::to_string).collect();
         options.origins = origins.iter().map(ToString::to_string).collect();

@@ -97,7 +97,7 @@ pub async fn serve(options: GatewayOptions, platform: Platform) -> Result<Runnin
         fanout: Fanout::begin(events),
         market: Market::new(platform.market.clone(), options.limits.clone()),
         auditor: options.audit.clone().map(Auditor::new),
-        keys: options.keys.clone(),
+        access: options.access.clone(),
         limits: options.limits.clone(),
         stopping: stopping.clone(),
         platform,
@@ -148,7 +148,8 @@ fn router(
         routes = routes.add_service(v1).add_service(v1alpha);
     }
     let gate = auth::Gate {
-        keys: options.keys.clone(),
+        access: options.access.clone(),
+        proxies: auth::Proxies::new(&options.proxies),
         rate: auth::Rate::new(options.limits.calls_per_second),
         auditor: shared.auditor.clone(),
     };

@@ -36,7 +36,7 @@ pub(super) fn begin(
         .fanout
         .subscribe()
         .ok_or_else(status::shutting_down)?;
-    let (sender, receiver) = shared.open(&shared.streams.accounts)?;
+    let (sender, receiver) = shared.open(&caller, &shared.streams.accounts)?;
     let stream = AccountStream {
         shared: shared.clone(),
         caller,

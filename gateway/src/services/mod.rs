@@ -77,8 +77,11 @@ pub(crate) fn routes(parts: Parts) -> Routes {
         AuditServiceServer,
         audit::AuditServer::new(shared.clone())
     ))
-    .add_service(server!(RiskServiceServer, risk::RiskServer::new(shared)))
+    .add_service(server!(
+        RiskServiceServer,
+        risk::RiskServer::new(shared.clone())
+    ))
     .add_service(server!(SystemServiceServer, system))
-    .add_service(server!(AuthServiceServer, auth::AuthServer))
+    .add_service(server!(AuthServiceServer, auth::AuthServer::new(shared)))
     .add_service(server!(StrategyServiceServer, strategies))
 }

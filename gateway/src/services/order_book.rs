@@ -58,7 +58,7 @@ pub(super) async fn begin(
     id: InstrumentId,
 ) -> Result<Receiver<v1::OrderBookBatch>, Status> {
     let (feed, instrument) = feed(shared, &id)?;
-    let (sender, receiver) = shared.open(&shared.streams.market_data)?;
+    let (sender, receiver) = shared.open(&caller, &shared.streams.market_data)?;
     let (snapshot, updates) = follow(&feed, &id).await?;
     let stream = OrderStream {
         shared: shared.clone(),

@@ -54,7 +54,7 @@ pub(super) async fn begin(
     let known = shared.platform.accounts.all();
     let left_out = known.keys().filter(|id| !seen.contains_key(*id)).cloned();
     let left_out = request.account_id.is_empty().then(|| left_out.collect());
-    let (sender, receiver) = shared.open(&shared.streams.orders)?;
+    let (sender, receiver) = shared.open(&caller, &shared.streams.orders)?;
     let stream = OrderStream {
         shared: shared.clone(),
         definitions: shared.definitions(),

@@ -45,7 +45,7 @@ impl StrategyService for StrategyServer {
         let sessions = self.sessions.clone().ok_or_else(|| {
             status::not_here("strategies of its own (a replay runs the ones that are built in)")
         })?;
-        let (sender, receiver) = self.shared.open(&self.shared.streams.strategies)?;
+        let (sender, receiver) = self.shared.open(&caller, &self.shared.streams.strategies)?;
         // The answer's header must not wait for the client's first message, so the session begins
         // in its own task.
         let session = Wire {

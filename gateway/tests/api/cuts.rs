@@ -4,7 +4,7 @@
 //! `APEX_CUTS` is how often (1,000), `APEX_SEED` where.
 
 use crate::harness::{Bearer, Harness, resting, soon};
-use apex_gateway::auth::{ApiKeys, Role};
+use apex_gateway::auth::{Access, Role};
 use apex_gateway::{GatewayOptions, serve};
 use apex_proto::v1;
 use apex_proto::v1::order_service_client::OrderServiceClient;
@@ -76,7 +76,7 @@ async fn a_stream_that_is_cut_a_thousand_times_tells_every_event_once() {
     println!("APEX_SEED={seed} APEX_CUTS={cuts}");
     let mut random = Random(seed.max(1));
     let harness = Harness::start().await;
-    let keys = ApiKeys::new(harness.keys.clone());
+    let keys = Access::new(harness.keys.clone());
     let options = GatewayOptions::new("127.0.0.1:0".parse().unwrap(), keys);
     let replica = serve(options, harness.platform.clone()).await.unwrap();
     let urls = [harness.running.address(), replica.address()].map(|it| format!("http://{it}"));

@@ -1,6 +1,7 @@
 //! A gateway on a free port, with what it needs.
 
 use crate::account::start_account;
+use apex_bus::access::{AccessChange, AccessStore, MemoryAccess, Swap};
 use apex_bus::accounts::{AccountDesk, Accounts};
 use apex_bus::clock::Clock;
 use apex_bus::handle::{AccountHandle, EventHistory, HistoryError, PastError, Platform, RunMode};
@@ -8,6 +9,7 @@ use apex_bus::market::MarketHub;
 use apex_bus::message::{AccountEvent, AccountMessage};
 use apex_bus::order_feed::OrderFeed;
 use apex_bus::topic::{Capacity, Topic};
+use apex_domain::access::{ApiKey, User};
 use apex_domain::account::Account;
 use apex_domain::event::Recorded;
 use apex_domain::instrument::{FeeSchedule, InstrumentKind, InstrumentRules};
@@ -16,7 +18,7 @@ use apex_domain::order::OrderKey;
 use apex_domain::{
     AccountId, Currency, Instrument, InstrumentId, Money, Price, Quantity, Rate, UnixNanos,
 };
-use apex_gateway::auth::{ApiKeys, Grants, KeyRecord, MemoryCredentials, NewKey, Role};
+use apex_gateway::auth::{Access, Grants, NewKey, Role, new_key, new_signing_key};
 use apex_gateway::{GatewayOptions, Running, serve};
 use apex_proto::v1;
 use ractor::ActorRef;
@@ -58,7 +60,7 @@ impl tonic::service::Interceptor for Bearer {
 pub struct Harness {
     pub running: Running,
     pub market: MarketHub,
-    pub keys: Arc<MemoryCredentials>,
+    pub keys: Arc<MemoryAccess>,
     pub admin: NewKey,
     pub actors: BTreeMap<AccountId, ActorRef<AccountMessage>>,
     pub records: Arc<MemoryJournals>,
@@ -71,6 +73,14 @@ pub const EVENTS: u32 = 64;
 impl Harness {
     pub async fn start() -> Harness {
         Harness::with(|_| {}).await
+    }
+
+    /// With a bound on how often one address logs in.
+    pub async fn start_with_logins(per_second: u32) -> Harness {
+        Harness::with(|options| {
+            options.access = options.access.clone().with_logins(per_second);
+        })
+        .await
     }
 
     pub async fn with(adjust: impl FnOnce(&mut GatewayOptions)) -> Harness {
@@ -125,10 +135,15 @@ impl Harness {
             history: records.clone(),
             exposure: None,
         };
-        let admin = ApiKeys::create(&[1; 40], "admin", Role::Admin, Grants::All);
-        let keys = Arc::new(MemoryCredentials::new([admin.record.clone()]));
+        let keys = Arc::new(MemoryAccess::new(Clock::Wall));
+        let admin = new_key(&[1; 40], "admin", Role::Admin, Grants::All, 0);
+        put_user(&keys, "admin", Role::Admin, Grants::All);
+        put_key(&keys, &admin.record);
+        let signing = new_signing_key(keys.now_ns()).unwrap();
+        put(&keys, AccessChange::Signing(Swap::insert(signing)));
         let address = "127.0.0.1:0".parse().unwrap();
-        let mut options = GatewayOptions::new(address, ApiKeys::new(keys.clone()));
+        let mut options =
+            GatewayOptions::new(address, Access::new(keys.clone()).with_logins(1_000));
         adjust(&mut options);
         let running = serve(options, platform.clone()).await.unwrap();
         Harness {
@@ -182,20 +197,44 @@ impl Harness {
         InterceptedService::new(self.channel().await, Bearer(None))
     }
 
-    /// Adds a user and returns its token and key.
-    pub fn user(&self, seed: u8, role: Role, accounts: &[&str]) -> (String, KeyRecord) {
+    /// Adds a user of the name `user-<seed>` and returns a token of it and the key.
+    pub fn user(&self, seed: u8, role: Role, accounts: &[&str]) -> (String, ApiKey) {
         let accounts = accounts
             .iter()
             .map(|id| AccountId::new(id).unwrap())
             .collect();
-        let new = ApiKeys::create(&[seed; 40], "user", role, Grants::Only(accounts));
-        self.keys.put(new.record.clone());
+        let (name, grants) = (format!("user-{seed}"), Grants::Only(accounts));
+        put_user(&self.keys, &name, role, grants.clone());
+        let new = new_key(&[seed; 40], &name, role, grants, 0);
+        put_key(&self.keys, &new.record);
         (new.token, new.record)
+    }
+
+    /// Revokes a key, as another gateway would.
+    pub fn revoke(&self, key: ApiKey) {
+        let revoked = ApiKey {
+            revoked_ns: Some(1),
+            ..key.clone()
+        };
+        put(&self.keys, AccessChange::Key(Swap::replace(key, revoked)));
     }
 
     pub async fn orders(&self) -> v1::order_service_client::OrderServiceClient<Authorized> {
         v1::order_service_client::OrderServiceClient::new(self.admin().await)
     }
+}
+
+pub fn put(keys: &MemoryAccess, change: AccessChange) {
+    keys.state_mut().put(&change);
+}
+
+pub fn put_user(keys: &MemoryAccess, name: &str, role: Role, grants: Grants) {
+    let user = User::new(name, role, grants, 0);
+    put(keys, AccessChange::User(Swap::insert(user)));
+}
+
+fn put_key(keys: &MemoryAccess, key: &ApiKey) {
+    put(keys, AccessChange::Key(Swap::insert(key.clone())));
 }
 
 pub fn btc() -> Instrument {

@@ -3,6 +3,7 @@
 
 mod account;
 mod audit;
+mod battery;
 mod cuts;
 mod desk;
 mod drain;
@@ -11,6 +12,7 @@ mod fuzz;
 mod harness;
 mod limits;
 mod lists;
+mod login;
 mod market;
 mod market_resume;
 mod names;

@@ -1,7 +1,7 @@
 //! Order streams: every event once, whatever happens in between.
 
 use crate::harness::{Authorized, EVENTS, Harness, resting, soon};
-use apex_gateway::auth::{KeyRecord, Role};
+use apex_gateway::auth::Role;
 use apex_proto::v1;
 use apex_proto::v1::order_service_client::OrderServiceClient;
 use apex_proto::v1::stream_orders_response::Item;
@@ -210,10 +210,7 @@ async fn a_stream_ends_when_its_key_is_revoked() {
     let mut orders = OrderServiceClient::new(harness.as_token(&token).await);
     let mut events = stream(&mut orders, from(0)).await;
     soon(events.message()).await.unwrap().unwrap();
-    harness.keys.put(KeyRecord {
-        revoked: true,
-        ..key
-    });
+    harness.revoke(key);
     let end = loop {
         match soon(events.message()).await {
             Ok(Some(_)) => {}

@@ -1,7 +1,7 @@
 //! Who may do what.
 
 use crate::harness::{Authorized, Harness, resting};
-use apex_gateway::auth::{KeyRecord, Role};
+use apex_gateway::auth::Role;
 use apex_proto::v1;
 use apex_proto::v1::auth_service_client::AuthServiceClient;
 use apex_proto::v1::order_service_client::OrderServiceClient;
@@ -47,10 +47,7 @@ async fn a_revoked_key_stops_at_the_next_call() {
     let (token, key) = harness.user(7, Role::Viewer, &["paper"]);
     let channel = harness.as_token(&token).await;
     assert_eq!(who(channel.clone()).await.unwrap().account_ids, ["paper"]);
-    harness.keys.put(KeyRecord {
-        revoked: true,
-        ..key
-    });
+    harness.revoke(key);
     assert_eq!(who(channel).await, Err(Code::Unauthenticated));
 }
 

@@ -1,5 +1,6 @@
 //! The command line. Names and flags are fixed by the platform's contract.
 
+mod access;
 mod archive;
 mod audit;
 mod backup;
@@ -10,6 +11,7 @@ mod models;
 mod orders;
 mod risk;
 
+pub use access::*;
 pub use archive::*;
 pub use audit::*;
 pub use backup::*;
@@ -82,6 +84,10 @@ pub enum Command {
     Bars(BarsArgs),
     /// Read or change limits and trading state.
     Risk(RiskArgs),
+    /// List, add and change users.
+    User(UserArgs),
+    /// Make, list and revoke API keys.
+    Token(TokenArgs),
     /// List who did what, or check that nobody changed the record of it.
     Audit(AuditArgs),
     /// List the sessions of a trading calendar, or say what it is at an instant.

@@ -1,8 +1,11 @@
 //! Settings: defaults, then the settings file, then the environment, then flags.
 
+mod edge;
+
 use anyhow::{Context, Result, anyhow, bail};
 use apex_domain::matching::Model;
 use apex_node::backup::S3Options;
+use apex_node::edge::Edge;
 use apex_node::recorder::Retention;
 use apex_node::stores::{JournalSettings, ServerSettings};
 use serde::Deserialize;
@@ -31,6 +34,10 @@ const KEYS: &[&str] = &[
     "journal_segment_bytes",
     "journal_keep_bytes",
     "journal_snapshot_events",
+    "hosts",
+    "origins",
+    "trusted_proxies",
+    "reflection",
 ];
 
 /// The bucket for backups: all of these, or none.
@@ -72,6 +79,8 @@ pub struct Settings {
     pub s3: Option<S3Options>,
     /// For how long market data of a live run is kept.
     pub record: Retention,
+    /// What stands in front of the gateway.
+    pub edge: Edge,
     pub log: String,
     pub log_format: Option<String>,
     /// Models of the simulated venue, in words that were not looked at yet.
@@ -133,6 +142,7 @@ fn settings(values: &BTreeMap<String, String>) -> Result<Settings> {
         },
         s3,
         record: recording(values)?,
+        edge: edge::read(values)?,
         log: get("log", "info"),
         log_format: values.get("log_format").cloned(),
         simulation: Model::ALL

@@ -3,6 +3,7 @@
 //! Functions that read a request collect every violation into
 //! [`FieldErrors`](crate::FieldErrors). Functions that write an answer cannot fail.
 
+pub mod access;
 pub mod account;
 pub mod enums;
 pub mod event;

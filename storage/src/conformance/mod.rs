@@ -17,6 +17,7 @@ mod objects;
 mod record_changes;
 mod record_ends;
 mod record_kinds;
+mod record_requests;
 mod records;
 mod series;
 mod series_bars;

@@ -7,9 +7,10 @@ use super::records::{Case, get, open, put};
 use crate::StorageError;
 use crate::port::records::{Change, Entries, Records};
 use crate::records::{
-    self, Assigned, AssignmentError, Firing, Hold, Job, JobState, Outcome, Schedule, Strategy,
-    StrategyVersion, User, UserRole,
+    self, ACCESS_TABLE, Assigned, AssignmentError, Firing, Hold, Job, JobState, Outcome, Schedule,
+    Strategy, StrategyVersion, User,
 };
+use apex_domain::access::{Grants, Role};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -392,23 +393,25 @@ fn lost_run(backend: &dyn RecordsBackend) {
 fn newer(backend: &dyn RecordsBackend) {
     let records = open(backend);
     let user = User {
-        user_id: "ann".to_owned(),
-        role: UserRole::Trader,
-        disabled: false,
-        created_ns: 5,
+        version: 7,
+        ..User::new("ann", Role::Trader, Grants::All, 5)
     };
     let found = records::insert(&*records, &user).expect("it is new");
-    let bytes = get(&*records, "users", "ann").expect("it is there");
+    let bytes = get(&*records, ACCESS_TABLE, "user/ann").expect("it is there");
     let text = String::from_utf8(bytes).expect("it is text");
-    let stored = r#"{"version":1,"value":{"user_id":"ann","role":"trader","disabled":false,"created_ns":5}}"#;
+    let stored = concat!(
+        r#"{"version":1,"value":{"user_id":"ann","role":"trader","grants":"all","disabled":false,"#,
+        r#""password":null,"must_change":false,"totp":null,"totp_begun":null,"#,
+        r#""sessions_after_ns":0,"created_ns":5,"version":7}}"#
+    );
     assert_eq!(text, stored);
     for (changed, is_newer) in [
         (
-            stored.replace("\"version\":1", "\"version\":2,\"more\":[]"),
+            stored.replace("\"version\":1,", "\"version\":2,\"more\":[],"),
             true,
         ),
         (
-            stored.replace("\"version\":1", "\"version\":1,\"more\":[]"),
+            stored.replace("\"version\":1,", "\"version\":1,\"more\":[],"),
             false,
         ),
         (
@@ -419,7 +422,7 @@ fn newer(backend: &dyn RecordsBackend) {
         (stored.replace("\"version\":1,", ""), false),
         (String::new(), false),
     ] {
-        put(&*records, "users", "ann", changed.as_bytes());
+        put(&*records, ACCESS_TABLE, "user/ann", changed.as_bytes());
         let refused = records::find::<User>(&*records, "ann").expect_err("it is not known");
         match refused {
             StorageError::NewerVersion {
@@ -428,7 +431,7 @@ fn newer(backend: &dyn RecordsBackend) {
                 file,
             } => {
                 assert!(is_newer && (found, supported) == (2, 1), "{changed}");
-                assert_eq!(file, "record users/ann");
+                assert_eq!(file, "record credentials/user/ann");
             }
             StorageError::Damaged { .. } => assert!(!is_newer, "{changed}"),
             other => panic!("{changed}: {other}"),
@@ -442,7 +445,7 @@ fn newer(backend: &dyn RecordsBackend) {
             matches!(outcome, Err(StorageError::Conflict { .. })),
             "{outcome:?}"
         );
-        let kept = get(&*records, "users", "ann");
+        let kept = get(&*records, ACCESS_TABLE, "user/ann");
         assert_eq!(kept.as_deref(), Some(changed.as_bytes()));
     }
 }

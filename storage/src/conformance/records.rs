@@ -37,7 +37,9 @@ pub fn records_suite<B: RecordsBackend>(make: impl Fn() -> B) {
     let more = super::record_changes::CASES.iter();
     let kinds = super::record_kinds::CASES.iter();
     let ends = super::record_ends::CASES.iter();
-    for (name, case) in CASES.iter().chain(more).chain(kinds).chain(ends) {
+    let requests = super::record_requests::CASES.iter();
+    let cases = CASES.iter().chain(more).chain(kinds).chain(ends);
+    for (name, case) in cases.chain(requests) {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| case(&make())));
         assert!(outcome.is_ok(), "{name}");
     }

@@ -2,12 +2,13 @@
 //!
 //! | kind | table | key |
 //! |---|---|---|
-//! | [`User`] | `users` | user id |
+//! | [`User`], [`Session`], [`ApiKey`], [`SigningKey`], [`LoginLink`], [`TriesOf`] | `credentials` | `user/<id>`, `session/<id>`, `key/<id>`, `signing/<kid>`, `link/<id>`, `tries/<bucket>` |
 //! | [`AccountSettings`], [`AccountLimits`] | `accounts` | `settings/<account>`, `limits/<account>` |
 //! | [`Strategy`], [`StrategyVersion`] | `strategies` | `strategy/<id>`, `version/<id>/<number>` |
 //! | a strategy's state: bytes of its own | `strategy_state` | `<account>/<strategy>` |
 //! | [`Assignment`] | `assignments` | `<kind>/<id>` |
 //! | [`Job`] | `work` | `job/<id>`, `key/<unique key>`, `due/<class>/<time>/<id>` |
+//! | [`requests::Answer`] | `requests` | `answer/<user>/<request>` |
 //! | [`Schedule`], [`Firing`] | `work` | `schedule/<id>`, `firing/<schedule>/<time>` |
 //!
 //! Jobs, schedules and firings share a table: what changes together is one write there.
@@ -16,35 +17,36 @@
 //! field that this version does not have: nobody writes over what it cannot read. A change of the
 //! fields is therefore a new version, which reads those before it.
 //!
-//! Not here: API keys, whose secrets the gateway alone knows how to check, with their table in
-//! `apex-node`; the limits in force of an account, which are events of its journal; and the audit,
-//! which is a journal with a chain of hashes of its own ([`crate::audit`]).
+//! Not here: the limits in force of an account, which are events of its journal; and the audit, which is
+//! a journal with a chain of hashes of its own ([`crate::audit`]).
 //!
 //! Times are in nanoseconds since 1970. Leases are given and run out by the clock of the store, which
 //! a database's nodes share ([`Records::now_ns`]); every other time is an argument. Of several callers
 //! that take a decision about one record exactly one gets it, and the others hear `Conflict`.
 
+mod access;
 mod account;
 mod assignment;
 mod job;
 mod lease;
 mod moment;
 mod prune;
+pub mod requests;
 mod schedule;
 mod strategy;
 #[cfg(test)]
 mod tests;
-mod user;
 
+pub use access::{ACCESS_TABLE, TriesOf};
 pub use account::{AccountLimits, AccountSettings};
+pub use apex_domain::access::{ApiKey, LoginLink, Session, SigningKey, User};
 pub use assignment::{Assigned, Assignment, AssignmentError, Hold, claim, look};
 pub use job::{Job, JobState, add_job, claim_job, due_jobs, update_job};
 pub use lease::{Lease, Refusal};
 pub use moment::Moment;
-pub use prune::{Pruned, prune};
+pub use prune::{Pruned, prune, prune_access, prune_answers};
 pub use schedule::{Firing, Ledger, Outcome, Schedule, fire, firings, ledger};
 pub use strategy::{STATE_TABLE, Strategy, StrategyVersion, add_version, state_key};
-pub use user::{User, UserRole};
 
 use crate::StorageError;
 use crate::error::{Damage, Position};
@@ -188,13 +190,27 @@ pub fn replace<T: Changing + Clone>(
     found(value)
 }
 
+/// Returns the change that removes a record that was found, to be made together with others.
+pub fn removing<T: Kept>(known: &Found<T>) -> Change {
+    let key = key_of::<T>(&known.value.key());
+    Change::remove(T::TABLE, &key, known.bytes.clone())
+}
+
+/// Returns the change that stores a record whatever is there, to be made together with others.
+///
+/// # Errors
+/// `BadName`.
+pub fn putting<T: Changing>(value: &T) -> Result<Change, StorageError> {
+    let key = key_of::<T>(&value.key());
+    Ok(Change::put(T::TABLE, &key, encode(value)?))
+}
+
 /// Removes a record that was found.
 ///
 /// # Errors
 /// `Conflict` when it was changed meanwhile; those of [`Records::change`].
 pub fn remove<T: Kept>(records: &dyn Records, known: &Found<T>) -> Result<(), StorageError> {
-    let key = key_of::<T>(&known.value.key());
-    records.change(&[Change::remove(T::TABLE, &key, known.bytes.clone())])
+    records.change(&[removing(known)])
 }
 
 /// As [`insert`], to be made together with other changes.

@@ -1,6 +1,6 @@
 //! What is over is removed: jobs that have ended, and firings, behind a time of retention.
 
-use super::{Firing, Job, Kept, decode, key_of};
+use super::{Firing, Job, Kept, LoginLink, TriesOf, decode, key_of, requests};
 use crate::StorageError;
 use crate::port::records::{Change, MAX_CHANGES, MAX_PAGE, Page, Records};
 
@@ -11,6 +11,24 @@ pub struct Pruned {
     pub jobs: usize,
     /// Firings.
     pub firings: usize,
+}
+
+/// Removes login links and counts of failed logins that are over at `now_ns`. As [`prune`] otherwise.
+///
+/// # Errors
+/// As [`prune`].
+pub fn prune_access(records: &dyn Records, now_ns: i64) -> Result<(), StorageError> {
+    each::<LoginLink>(records, |link| (link.expires_ns <= now_ns).then_some(None))?;
+    each::<TriesOf>(records, |of| of.tries.is_over(now_ns).then_some(None))?;
+    Ok(())
+}
+
+/// Removes answers to requests that are older than they have to be at `now_ns`. As [`prune`] otherwise.
+///
+/// # Errors
+/// As [`prune`].
+pub fn prune_answers(records: &dyn Records, now_ns: i64) -> Result<usize, StorageError> {
+    each::<requests::Answer>(records, |answer| answer.is_over(now_ns).then_some(None))
 }
 
 /// Removes jobs that ended (done, failed for good, canceled) before `before_ns`, in nanoseconds since

@@ -63,6 +63,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         },
         Command::Instruments(args) => client::lists::instruments(args, &settings),
         Command::Risk(args) => client::risk::run(args, &settings),
+        Command::User(args) => client::users::run(args, &settings),
+        Command::Token(args) => client::tokens::run(args, &settings),
         Command::Audit(args) => client::audit::run(args, &settings),
         Command::Calendar(args) => calendar::run(&args),
         Command::StrategyHost => Ok(apex_remote::strategy_host::main_from_stdin()),

@@ -51,6 +51,7 @@ pub fn run(args: UpArgs, settings: &Settings) -> Result<ExitCode> {
             listen,
             record: settings.record,
             new_audit: args.new_audit,
+            edge: settings.edge.clone(),
         };
         return block_on(live(args, options, models, strategy));
     }
@@ -72,6 +73,7 @@ pub fn run(args: UpArgs, settings: &Settings) -> Result<ExitCode> {
         listen,
         record: settings.record,
         new_audit: false,
+        edge: settings.edge.clone(),
     };
     block_on(recorded(options, run, args.json))
 }
@@ -92,6 +94,7 @@ pub fn replay(args: ReplayArgs, settings: &Settings) -> Result<ExitCode> {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         record: settings.record,
         new_audit: false,
+        edge: settings.edge.clone(),
     };
     let run = ReplayRun {
         files: args.files,

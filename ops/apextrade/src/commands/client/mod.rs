@@ -8,6 +8,8 @@ pub mod close;
 pub mod lists;
 pub mod orders;
 pub mod risk;
+pub mod tokens;
+pub mod users;
 
 mod executions;
 pub(super) mod fields;
@@ -27,6 +29,7 @@ use crate::config::Settings;
 use anyhow::{Context, Result, anyhow, bail};
 use apex_proto::v1::account_service_client::AccountServiceClient;
 use apex_proto::v1::audit_service_client::AuditServiceClient;
+use apex_proto::v1::auth_service_client::AuthServiceClient;
 use apex_proto::v1::instrument_service_client::InstrumentServiceClient;
 use apex_proto::v1::market_data_service_client::MarketDataServiceClient;
 use apex_proto::v1::order_service_client::OrderServiceClient;
@@ -127,6 +130,10 @@ impl Gateway {
 
     fn audit(&self) -> AuditServiceClient<Link> {
         AuditServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
+    }
+
+    fn auth(&self) -> AuthServiceClient<Link> {
+        AuthServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
     }
 
     fn risk(&self) -> RiskServiceClient<Link> {
