@@ -53,15 +53,16 @@ fn policies(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
             let path = format!("/{}/{}", service.full_name(), method.name());
             let (access, recording) = policy(pool, &method)
                 .map_err(|missing| format!("{path}: {missing}, see apextrade/v1/access.proto"))?;
-            lines.push((path, access, recording));
+            let limits = limits(pool, &method);
+            lines.push((path, access, recording, limits));
         }
     }
     lines.sort();
     let mut table = "&[\n".to_owned();
-    for (path, access, recording) in lines {
+    for (path, access, recording, limits) in lines {
         writeln!(
             table,
-            "    MethodPolicy {{ path: {path:?}, access: v1::Access::{access}, recording: v1::Recording::{recording} }},"
+            "    MethodPolicy {{ path: {path:?}, access: v1::Access::{access}, recording: v1::Recording::{recording}, {limits} }},"
         )?;
     }
     table.push_str("]\n");
@@ -103,6 +104,24 @@ fn policy(
         (false, true) => Err("it changes something, so its policy needs a recording"),
         _ => Ok((access, recording)),
     }
+}
+
+/// Bytes of a message where the policy says nothing.
+const MESSAGE_BYTES: u32 = 64 * 1_024;
+
+/// Returns a method's limits as fields in Rust.
+fn limits(pool: &DescriptorPool, method: &MethodDescriptor) -> String {
+    let number = |field: &str| {
+        let extension = pool.get_extension_by_name("apextrade.v1.policy")?;
+        let options = method.options();
+        let policy = options.get_extension(&extension);
+        let value = policy.as_message()?.get_field_by_name(field)?.as_u32();
+        value.filter(|value| *value > 0)
+    };
+    let calls = number("calls_per_second").unwrap_or(0);
+    let bytes = number("message_bytes").unwrap_or(MESSAGE_BYTES);
+    let takes_stream = method.is_client_streaming();
+    format!("calls_per_second: {calls}, message_bytes: {bytes}, takes_stream: {takes_stream}")
 }
 
 /// `ACCESS_READ` of `Access` is `Read`.

@@ -21,6 +21,7 @@ pub mod status;
 pub mod strategy_sessions;
 
 mod fanout;
+mod market;
 mod near;
 mod page;
 mod shared;

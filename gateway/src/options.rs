@@ -23,6 +23,9 @@ pub struct Limits {
     /// Connections at a time from one address. A browser holds six, a client library one; the
     /// rest is room for many processes behind one address.
     pub connections_per_address: usize,
+    /// Calls of one address that wait for their answer at a time, over all of its connections. Each
+    /// costs some kilobytes, also one that never sends its message. Full: `RESOURCE_EXHAUSTED`.
+    pub calls_per_address: usize,
     /// Open streams of one connection. A client that wants more waits for one to end.
     pub streams_per_connection: u32,
     /// Time from connecting to the first request; a silent socket is closed after it.
@@ -40,8 +43,8 @@ pub struct Limits {
     /// Calls a second of one user, with a burst of one second's worth. Above what one account
     /// takes (5,000 orders/s by default), below what would starve other users.
     pub calls_per_second: u32,
-    /// Bytes of one message of a client. The largest command is under 2 KiB; a list of instrument
-    /// ids is the largest request.
+    /// Bytes of one message of a client, whatever the method. The policy of a method says less
+    /// (`message_bytes`), and how often it may be called (`calls_per_second`).
     pub message_bytes: usize,
     /// Bytes of the header of one request.
     pub header_bytes: u32,
@@ -52,15 +55,16 @@ pub struct Limits {
     /// Commands that an order session may have unanswered. At the 10,000 a second of a fast client a
     /// group commit and its way there and back take some hundred. Full: the stream is not read.
     pub session_window: u32,
-    /// Server streams at a time, per kind (orders, market data, accounts, strategies, sessions, alerts). A market
-    /// topic seats 256 readers, and strategies and recorders need some. Full:
-    /// `RESOURCE_EXHAUSTED`.
+    /// Server streams at a time, per kind (orders, market data, accounts, alerts; fewer of strategies and
+    /// order sessions). An idle one costs some kilobytes. Full: `RESOURCE_EXHAUSTED`.
     pub streams_per_kind: usize,
     /// How long a stream waits for a client that does not read before it is cut.
     pub stalled_client: Duration,
     /// Silence after which a stream says that it is alive.
     pub heartbeat: Duration,
-    /// Time in which market data is collected into one batch.
+    /// Time in which market data is collected into one batch, where the client asks for no longer one.
+    /// Short enough for a person and for most strategies; below it messages get so small that their
+    /// own cost counts, and HTTP/2 libraries take many small ones for an attack.
     pub coalesce: Duration,
     /// Time that calls under way get when the gateway stops.
     pub shutdown: Duration,
@@ -71,6 +75,7 @@ impl Default for Limits {
         Limits {
             connections: 1_024,
             connections_per_address: 128,
+            calls_per_address: 1_024,
             streams_per_connection: 256,
             first_request: Duration::from_secs(10),
             connection_age: Duration::from_secs(24 * 3_600),
@@ -82,10 +87,10 @@ impl Default for Limits {
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(20),
             session_window: 1_024,
-            streams_per_kind: 192,
+            streams_per_kind: 2_048,
             stalled_client: Duration::from_secs(30),
             heartbeat: Duration::from_secs(15),
-            coalesce: Duration::from_millis(5),
+            coalesce: Duration::from_millis(1),
             shutdown: Duration::from_secs(5),
         }
     }

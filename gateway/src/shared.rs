@@ -3,6 +3,7 @@
 use crate::audit::Auditor;
 use crate::auth::{Access, Caller, Rate};
 use crate::fanout::Fanout;
+use crate::market::Market;
 use crate::near;
 use crate::options::Limits;
 use crate::status;
@@ -19,7 +20,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tonic::{Request, Status};
 
 /// What all services of one gateway share. Cheap to clone.
@@ -31,6 +32,7 @@ pub struct Shared {
     pub rate: Rate,
     pub limits: Limits,
     pub fanout: Fanout,
+    pub(crate) market: Market,
     /// Records what is changed; `None` where a run keeps no audit, as a replay.
     pub auditor: Option<Auditor>,
     pub streams: Streams,
@@ -73,6 +75,10 @@ const HISTORY_READERS: usize = 2;
 /// long as it lasts, and the memory of one account; more would slow each other and trading.
 const PAST_READERS: usize = 1;
 
+/// Sessions of strategies at a time. Each has seats of its own at the market's topics, which seat 256
+/// readers, and strategies of this process and recorders need some.
+const STRATEGIES: usize = 192;
+
 impl Streams {
     pub fn new(per_kind: usize) -> Streams {
         let places = || Arc::new(Semaphore::new(per_kind));
@@ -80,8 +86,8 @@ impl Streams {
             orders: places(),
             market_data: places(),
             accounts: places(),
-            strategies: places(),
-            sessions: places(),
+            strategies: Arc::new(Semaphore::new(per_kind.min(STRATEGIES))),
+            sessions: Arc::new(Semaphore::new(per_kind.min(STRATEGIES))),
             alerts: places(),
             history: Arc::new(Semaphore::new(HISTORY_READERS)),
             past: Arc::new(Semaphore::new(PAST_READERS)),
@@ -199,12 +205,17 @@ impl Shared {
         caller: &Caller,
         places: &Arc<Semaphore>,
     ) -> Result<(stream::Sender<T>, stream::Receiver<T>), Status> {
-        let permit = places
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| status::too_many_streams(self.limits.streams_per_kind))?;
+        let permit = self.place(places)?;
         let guard = stream::Guard::new(&self.access, caller);
         Ok(stream::channel(self.limits.stalled_client, permit, guard))
+    }
+
+    /// Takes a place for a stream.
+    ///
+    /// Errors: `RESOURCE_EXHAUSTED`.
+    pub(crate) fn place(&self, places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Status> {
+        let permit = places.clone().try_acquire_owned();
+        permit.map_err(|_| status::too_many_streams(self.limits.streams_per_kind))
     }
 
     /// Returns the caller as its credential and user stand now, for streams that run on.

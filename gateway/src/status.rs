@@ -77,15 +77,28 @@ fn with_retry(code: Code, reason: &str, message: impl Into<String>, after: Durat
     Status::with_error_details(code, message, details)
 }
 
-/// Fields that cannot be taken.
+/// Bytes of violations that one status tells. It travels in header fields, twice, of which clients and
+/// proxies take 8 to 16 KiB; a client that gets more breaks its connection off.
+const VIOLATIONS: usize = 1_536;
+
+/// Fields that cannot be taken. Of very many the first are told, and how many there are.
 pub fn invalid(errors: &FieldErrors) -> Status {
-    let violations: Vec<FieldViolation> = errors
-        .errors()
-        .iter()
-        .map(|error| FieldViolation::new(error.field.clone(), error.description.clone()))
-        .collect();
+    let all = errors.errors();
+    let (mut violations, mut texts, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for error in all {
+        // What a client wrote may stand in it, at any length.
+        let end = error.description.floor_char_boundary(VIOLATIONS / 2);
+        let description = &error.description[..end];
+        bytes += error.field.len() + description.len();
+        if bytes > VIOLATIONS && !violations.is_empty() {
+            texts.push(format!("and {} more", all.len() - violations.len()));
+            break;
+        }
+        texts.push(FieldErrors::one(error.field.clone(), description).to_string());
+        violations.push(FieldViolation::new(error.field.clone(), description));
+    }
     let details = ErrorDetails::with_bad_request(violations);
-    Status::with_error_details(Code::InvalidArgument, errors.to_string(), details)
+    Status::with_error_details(Code::InvalidArgument, texts.join("; "), details)
 }
 
 /// One field that cannot be taken.
@@ -337,6 +350,21 @@ pub fn too_fast(wait: Duration) -> Status {
     )
 }
 
+/// An address that waits for too many answers at once.
+pub fn too_many_calls(limit: usize) -> Status {
+    let message =
+        format!("{limit} calls of this address wait for their answer: wait for some first");
+    with_retry(Code::ResourceExhausted, "CALLS", message, RETRY_DEPENDENCY)
+}
+
+/// A message that is larger than its method takes.
+pub fn message_too_large(limit: u32) -> Status {
+    let message = format!("the message is larger than the {limit} bytes that this method takes");
+    let limit = limit.to_string();
+    let metadata = [("message_bytes", limit.as_str())];
+    with_reason(Code::OutOfRange, "MESSAGE_TOO_LARGE", message, &metadata)
+}
+
 /// A stream that has reached a bound of its kind.
 pub fn too_many_streams(limit: usize) -> Status {
     let message = format!("{limit} streams of this kind are open, try again later");
@@ -370,14 +398,23 @@ pub fn subscribe(error: &SubscribeError) -> Status {
     }
 }
 
+/// The gateway stops. Each client is told another time to come again, so that they do not come all
+/// at once.
 pub fn shutting_down() -> Status {
     let message = "the gateway is shutting down: resume at another one or later";
-    with_retry(
-        Code::Unavailable,
-        "SHUTTING_DOWN",
-        message,
-        RETRY_DEPENDENCY,
-    )
+    with_retry(Code::Unavailable, "SHUTTING_DOWN", message, jitter())
+}
+
+/// The time over which clients come again when a gateway stops: a thousand of them are then one each
+/// two milliseconds.
+const RETRY_ELSEWHERE: std::ops::Range<u64> = 100..2_100;
+
+fn jitter() -> Duration {
+    use std::hash::{BuildHasher, RandomState};
+    // Two hashers of one process have different keys.
+    let random = RandomState::new().hash_one(());
+    let width = RETRY_ELSEWHERE.end - RETRY_ELSEWHERE.start;
+    Duration::from_millis(RETRY_ELSEWHERE.start + random % width)
 }
 
 /// The journal of an account cannot be read.

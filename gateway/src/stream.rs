@@ -40,7 +40,7 @@ impl Guard {
     }
 
     /// Returns why the stream is cut, once it is to be.
-    fn poll(&mut self, context: &mut Context<'_>) -> Option<Status> {
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Option<Status> {
         while self.looks.poll_tick(context).is_ready() {
             match self.access.renew(&self.caller) {
                 None => return Some(status::unauthenticated()),

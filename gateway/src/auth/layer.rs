@@ -1,7 +1,7 @@
 //! The check before every gRPC call.
 
 use super::address::{self, ClientAddress, Proxies, network};
-use super::{Access, Caller, Policy, Rate, Unverified, policy};
+use super::{Access, Caller, Policy, Rate, Unverified, method, policy};
 use crate::audit::{Auditor, Peer};
 use crate::status;
 use axum::extract::{Request, State};
@@ -37,7 +37,7 @@ pub async fn check(State(gate): State<Gate>, mut request: Request, next: Next) -
         // Before anything of the call is read: whoever has no credentials must not fill memory.
         let path = request.uri().path();
         let taken = match SIGNING_IN.contains(&path) {
-            true => gate.access.logins.take(&network(from), Instant::now()),
+            true => gate.access.logins.take(&network(from), None, Instant::now()),
             false => Ok(()),
         };
         return match taken {
@@ -52,7 +52,8 @@ pub async fn check(State(gate): State<Gate>, mut request: Request, next: Next) -
     if let Err(status) = may(policy, &caller, request.uri().path()) {
         return gate.refuse(request, Some(&caller), status);
     }
-    if let Err(wait) = gate.rate.take(&caller.user_id, Instant::now()) {
+    let own = method(request.uri().path()).filter(|method| method.calls_per_second > 0);
+    if let Err(wait) = gate.rate.take(&caller.user_id, own, Instant::now()) {
         return gate.refuse(request, Some(&caller), status::too_fast(wait));
     }
     request.extensions_mut().insert(caller);

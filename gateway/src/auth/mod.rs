@@ -30,6 +30,7 @@ pub(crate) use keys::LINK_PREFIX;
 pub use keys::{NewKey, NewLink, RANDOM_BYTES, new_key, new_link};
 pub use layer::{Gate, check};
 pub use passwords::{PasswordError, Passwords, password_hash};
+pub(crate) use policy::method;
 pub use policy::{Policy, policy};
 pub use rate::Rate;
 pub(crate) use secret::{Token, hash, hex, random};

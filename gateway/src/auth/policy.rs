@@ -2,8 +2,8 @@
 //! (`option (policy)`), and the build fails for a method without it.
 
 use super::{Role, Scope};
-use apex_proto::POLICIES;
 use apex_proto::v1::Access;
+use apex_proto::{MethodPolicy, POLICIES};
 use std::collections::BTreeSet;
 
 /// What a method needs of its caller.
@@ -73,6 +73,12 @@ const fn of(access: Access) -> Policy {
         Access::Alerts => Policy::Roles(&[Role::Risk, Role::Ops], Some(S::Ops)),
         Access::Unspecified => Policy::Roles(&[], None),
     }
+}
+
+/// Returns the policy of the method at `path`; `None` for one that has no .proto file of ours.
+pub(crate) fn method(path: &str) -> Option<&'static MethodPolicy> {
+    let found = POLICIES.binary_search_by_key(&path, |method| method.path);
+    Some(&POLICIES[found.ok()?])
 }
 
 /// Returns what the method at `path` (`/package.Service/Method`) needs. A method that there is not

@@ -1,8 +1,11 @@
 //! Connections: how many, how long, and what each may do.
 
+use super::flood::{COOL_OFF, Counted, Frames};
+use super::guard::Late;
 use crate::audit::Peer;
 use crate::options::Limits;
 use crate::shared::stopped;
+use crate::status;
 use axum::Router;
 use axum::extract::Request;
 use hyper::body::Incoming;
@@ -11,7 +14,7 @@ use hyper_util::server::conn::auto;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -23,11 +26,45 @@ use tower::ServiceExt;
 /// once would only burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Open connections by address. Only counted, never iterated.
+/// Bytes that wait for one stream's turn on its connection. One message of a busy market fits, which
+/// is enough for full speed, since the next one is made when there is room; with more, a client that
+/// opens a thousand streams and reads none would make us hold that much for each.
+const SEND_BUFFER: usize = 16 * 1_024;
+
+/// Addresses that may not connect for a moment, since they sent a flood, at a time. More are only
+/// possible with that many addresses; all are then let in again.
+const COOLING: usize = 4_096;
+
+/// Addresses that sent a flood, and when.
+#[derive(Clone, Default)]
+struct Cooling(Arc<Mutex<HashMap<IpAddr, Instant>>>);
+
+impl Cooling {
+    fn begin(&self, address: IpAddr, now: Instant) {
+        // Each change is one insertion.
+        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if since.len() >= COOLING {
+            since.clear();
+        }
+        since.insert(address, now);
+    }
+
+    fn holds(&self, address: IpAddr, now: Instant) -> bool {
+        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let holds = |since: &Instant| now.duration_since(*since) < COOL_OFF;
+        let is_held = since.get(&address).is_some_and(holds);
+        if !is_held {
+            since.remove(&address);
+        }
+        is_held
+    }
+}
+
+/// Open connections, or calls that wait, by address. Only counted, never iterated.
 #[derive(Clone, Default)]
 struct Counts(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
-/// One connection's place; given back when it is dropped.
+/// One connection's place, or one call's; given back when it is dropped.
 struct Place {
     counts: Counts,
     address: IpAddr,
@@ -67,7 +104,8 @@ impl Drop for Place {
     }
 }
 
-/// Accepts connections until it is told to stop, then waits for those that are open.
+/// Accepts connections until it is told to stop and those that were open then have ended. Meanwhile
+/// whoever asks over a new one is told that the gateway is not ready.
 pub(super) async fn accept(
     listener: TcpListener,
     router: Router,
@@ -75,19 +113,29 @@ pub(super) async fn accept(
     mut stopping: watch::Receiver<bool>,
 ) {
     let builder = builder(&limits);
-    let counts = Counts::default();
+    let (counts, calls, cooling) = (Counts::default(), Counts::default(), Cooling::default());
     let mut connections = JoinSet::new();
+    // Those that come while the gateway stops. Nobody waits for them.
+    let mut late = JoinSet::new();
     let told = stopping.clone();
+    let mut is_stopping = false;
     loop {
+        if is_stopping && connections.is_empty() {
+            return;
+        }
         tokio::select! {
             biased;
-            () = stopped(&mut stopping) => break,
+            () = stopped(&mut stopping), if !is_stopping => is_stopping = true,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            Some(_) = late.join_next(), if !late.is_empty() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     // A closed socket says it fastest; there is no protocol yet to say it in.
-                    if connections.len() >= limits.connections {
+                    if connections.len() + late.len() >= limits.connections {
                         tracing::warn!(%peer, "connection refused: too many are open");
+                        continue;
+                    }
+                    if cooling.holds(peer.ip(), Instant::now()) {
                         continue;
                     }
                     let Some(place) = counts.take(peer.ip(), limits.connections_per_address) else {
@@ -100,9 +148,14 @@ pub(super) async fn accept(
                         first_request: limits.first_request,
                         age: limits.connection_age,
                         stopping: told.clone(),
+                        is_late: is_stopping,
+                        calls: calls.clone(),
+                        calls_per_address: limits.calls_per_address,
+                        cooling: cooling.clone(),
                     };
                     let builder = builder.clone();
-                    connections.spawn(async move {
+                    let of = if is_stopping { &mut late } else { &mut connections };
+                    of.spawn(async move {
                         connection.serve(builder, stream).await;
                         drop(place);
                     });
@@ -114,8 +167,6 @@ pub(super) async fn accept(
             },
         }
     }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
 }
 
 fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
@@ -131,6 +182,7 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams_per_connection)
         .max_header_list_size(limits.header_bytes)
+        .max_send_buf_size(SEND_BUFFER)
         .keep_alive_interval(limits.keepalive_interval)
         .keep_alive_timeout(limits.keepalive_timeout);
     builder
@@ -142,6 +194,10 @@ struct Connection {
     first_request: Duration,
     age: Duration,
     stopping: watch::Receiver<bool>,
+    is_late: bool,
+    calls: Counts,
+    calls_per_address: usize,
+    cooling: Cooling,
 }
 
 impl Connection {
@@ -151,11 +207,31 @@ impl Connection {
         let has_request = Arc::new(AtomicBool::new(false));
         let seen = has_request.clone();
         let router = self.router.clone();
-        let peer = Peer(self.peer);
+        let (peer, is_late) = (Peer(self.peer), self.is_late);
+        let (calls, limit) = (self.calls.clone(), self.calls_per_address);
+        let (cooling, address) = (self.cooling.clone(), self.peer.ip());
+        let stream = Counted {
+            socket: stream,
+            frames: Frames::new(std::time::Instant::now()),
+            on_flood: Some(Box::new(move || {
+                tracing::warn!(%address, "connection closed: a flood of frames that carry nothing");
+                cooling.begin(address, Instant::now());
+            })),
+        };
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             seen.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(peer);
-            router.clone().oneshot(request)
+            if is_late {
+                request.extensions_mut().insert(Late);
+            }
+            let turn = calls.take(peer.0.ip(), limit);
+            let router = router.clone();
+            async move {
+                let Some(_turn) = turn else {
+                    return Ok(status::too_many_calls(limit).into_http());
+                };
+                router.oneshot(request).await
+            }
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
@@ -163,7 +239,8 @@ impl Connection {
         let silent = sleep_until(begun + self.first_request);
         let old = sleep_until(begun + self.age);
         tokio::pin!(silent, old);
-        let (mut is_checked, mut is_leaving) = (false, false);
+        // One that came late has been told: it is closed with its answer.
+        let (mut is_checked, mut is_leaving) = (false, is_late);
         loop {
             tokio::select! {
                 // A client that breaks off or talks nonsense is its own affair.

@@ -100,6 +100,26 @@ fn authority(request: &Request) -> Option<Authority> {
     }
 }
 
+/// A connection that was opened while the gateway stops. Only its state is told there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Late;
+
+/// Refuses calls that come over a connection that was opened too late; nothing of them is done.
+pub(super) async fn not_late(request: Request, next: Next) -> Response {
+    let is_late = request.extensions().get::<Late>().is_some();
+    if is_late && is_grpc(request.headers()) {
+        return status::shutting_down().into_http();
+    }
+    let mut response = next.run(request).await;
+    if is_late {
+        let close = http::HeaderValue::from_static("close");
+        response
+            .headers_mut()
+            .insert(http::header::CONNECTION, close);
+    }
+    response
+}
+
 fn is_grpc(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)
@@ -249,6 +269,27 @@ mod tests {
         assert_eq!(read("100m"), Some(Duration::from_millis(100)));
         for text in ["", "S", "15", "123456789S", "-1S", "1x"] {
             assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_timeout_is_read_or_left(text in "\\PC{0,12}", digits in "[0-9]{0,10}[HMSmunx]?") {
+            for text in [text, digits] {
+                if let Ok(value) = http::HeaderValue::from_str(&text) {
+                    let headers = HeaderMap::from_iter([(
+                        http::HeaderName::from_static("grpc-timeout"),
+                        value,
+                    )]);
+                    let limit = client_limit(&headers);
+                    let is_good = text.is_ascii()
+                        && text.len() > 1
+                        && text.len() < 10
+                        && text[..text.len() - 1].bytes().all(|it| it.is_ascii_digit())
+                        && text.ends_with(['H', 'M', 'S', 'm', 'u', 'n']);
+                    assert_eq!(limit.is_some(), is_good, "{text:?}");
+                }
+            }
         }
     }
 }

@@ -1,12 +1,15 @@
 //! One port for everything: gRPC, gRPC-web and REST.
 
 mod connection;
+mod flood;
 mod guard;
+mod message;
 mod rest;
 
 use crate::audit::{self, Auditor, Recording};
 use crate::auth;
 use crate::fanout::Fanout;
+use crate::market::{self, Market};
 use crate::options::GatewayOptions;
 use crate::services::{self, Parts, strategy::StrategyServer, system::SystemServer};
 use crate::shared::{Shared, Streams, wall_clock};
@@ -55,8 +58,9 @@ impl Running {
         self.address
     }
 
-    /// Takes no new connection, tells streams to end, and returns when all calls have ended or
-    /// the time for that is over.
+    /// Asks connections to go away, tells streams to end and where to go on, and returns when all
+    /// calls have ended or the time for that is over. Until then a new connection is told that this
+    /// gateway is not ready, and nothing else.
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);
         if tokio::time::timeout(self.patience, &mut self.accepting)
@@ -93,6 +97,7 @@ pub async fn serve(options: GatewayOptions, platform: Platform) -> Result<Runnin
         fanout: Fanout::begin(events),
         alerts: options.alerts.clone(),
         preferences: options.preferences.clone(),
+        market: Market::new(platform.market.clone(), options.limits.clone()),
         auditor: options.audit.clone().map(Auditor::new),
         access: options.access.clone(),
         rate: auth::Rate::new(options.limits.calls_per_second),
@@ -152,9 +157,8 @@ fn router(
         rate: shared.rate.clone(),
         auditor: shared.auditor.clone(),
     };
-    // From the outside in: web translation, time limit, token, audit.
-    let mut grpc = routes
-        .into_axum_router()
+    // From the outside in: web translation, time limit, token and rate, size, audit.
+    let mut grpc = market::subscribe_route(routes.into_axum_router(), shared.clone())
         .layer(axum::middleware::from_fn(guard::undecodable));
     if let Some(auditor) = shared.auditor.clone() {
         let recording = Recording { auditor, shared };
@@ -164,6 +168,7 @@ fn router(
         ));
     }
     let grpc = grpc
+        .layer(axum::middleware::from_fn(message::size))
         .layer(axum::middleware::from_fn_with_state(gate, auth::check))
         .layer(axum::middleware::from_fn_with_state(
             options.limits.request,
@@ -176,6 +181,7 @@ fn router(
     let names = guard::Names::new(options, address);
     Ok(rest
         .fallback_service(grpc)
+        .layer(axum::middleware::from_fn(guard::not_late))
         .layer(axum::middleware::from_fn_with_state(
             names,
             guard::host_and_origin,

@@ -13,6 +13,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde_json::json;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 #[derive(Clone)]
 struct Rest {
@@ -20,6 +21,7 @@ struct Rest {
     version: String,
     readiness: Vec<Arc<dyn Readiness>>,
     metrics: Option<MetricsText>,
+    stopping: watch::Receiver<bool>,
 }
 
 pub(super) fn router(options: &GatewayOptions, system: &SystemServer) -> Router {
@@ -28,6 +30,7 @@ pub(super) fn router(options: &GatewayOptions, system: &SystemServer) -> Router 
         version: options.version.clone(),
         readiness: options.readiness.clone(),
         metrics: options.metrics.clone(),
+        stopping: system.shared.stopping.clone(),
     };
     Router::new()
         .route("/health", get(health))
@@ -41,6 +44,11 @@ async fn health(State(rest): State<Rest>) -> Response {
 }
 
 async fn ready(State(rest): State<Rest>) -> Response {
+    if *rest.stopping.borrow() {
+        let failing = [json!({ "name": "gateway", "ok": false, "detail": "is shutting down" })];
+        let body = json!({ "status": "draining", "failing": failing });
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
+    }
     let dependencies = readiness::dependencies(&rest.platform, &rest.readiness).await;
     let missing: Vec<_> = dependencies
         .iter()

@@ -1,7 +1,7 @@
 //! `MarketDataService`.
 
 use super::instrument::read_id;
-use super::{market_history, market_stream, order_book};
+use super::{market_history, order_book};
 use crate::shared::{Shared, caller};
 use crate::{status, stream};
 use apex_bus::market::BOOK_DEPTH;
@@ -24,15 +24,16 @@ impl MarketDataServer {
 
 #[tonic::async_trait]
 impl MarketDataService for MarketDataServer {
-    type SubscribeStream = stream::Receiver<v1::MarketDataBatch>;
+    type SubscribeStream = futures::stream::Empty<Result<v1::MarketDataBatch, Status>>;
     type StreamOrderBookStream = stream::Receiver<v1::OrderBookBatch>;
 
+    /// Never called: the route of this method is served by `crate::market`, with messages that are
+    /// encoded once for all streams.
     async fn subscribe(
         &self,
-        request: Request<v1::SubscribeRequest>,
+        _: Request<v1::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let caller = caller(&request)?;
-        market_stream::begin(&self.shared, caller, request.get_ref()).map(Response::new)
+        Err(status::not_here("other way to Subscribe"))
     }
 
     async fn get_book(

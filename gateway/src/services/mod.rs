@@ -12,7 +12,6 @@ mod closing;
 pub mod instrument;
 pub mod market_data;
 pub mod market_history;
-mod market_stream;
 pub mod order;
 mod order_batch;
 mod order_book;

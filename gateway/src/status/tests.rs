@@ -108,3 +108,25 @@ fn what_may_be_tried_again_says_when() {
     assert_eq!(timeout.code(), Code::DeadlineExceeded);
     assert!(timeout.get_error_details().retry_info().is_none());
 }
+
+#[test]
+fn very_many_wrong_fields_fit_into_the_headers_that_clients_take() {
+    let mut fields = apex_proto::field::Fields::new();
+    for number in 0..20_000 {
+        fields.refuse(&format!("orders[{number}].side"), "is no known value");
+    }
+    fields.refuse("text", "é".repeat(70_000));
+    let errors = fields.finish::<()>(None).unwrap_err();
+    let headers = |status: Status| {
+        let response = status.into_http::<()>();
+        let lengths = response.headers().iter().map(|(_, value)| value.len());
+        lengths.sum::<usize>()
+    };
+    assert!(headers(invalid(&errors)) < 8_192);
+    let told = invalid(&errors);
+    assert!(told.message().ends_with("more"), "{}", told.message());
+    let one = FieldErrors::one("text", "é".repeat(70_000));
+    assert!(headers(invalid(&one)) < 8_192);
+    let few = FieldErrors::one("side", "is no known value");
+    assert_eq!(invalid(&few).message(), few.to_string());
+}

@@ -40,6 +40,12 @@ pub type Authorized = InterceptedService<Channel, Bearer>;
 #[derive(Clone)]
 pub struct Bearer(Option<AsciiMetadataValue>);
 
+impl Bearer {
+    pub fn token(token: &str) -> Bearer {
+        Bearer(Some(format!("Bearer {token}").parse().unwrap()))
+    }
+}
+
 impl tonic::service::Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(value) = &self.0 {
@@ -164,6 +170,17 @@ impl Harness {
     pub async fn channel(&self) -> Channel {
         let url = format!("http://{}", self.running.address());
         Endpoint::from_shared(url).unwrap().connect().await.unwrap()
+    }
+
+    /// Returns a channel with the admin's token that takes little before it is read.
+    pub async fn narrow(&self) -> Authorized {
+        let url = format!("http://{}", self.running.address());
+        let endpoint = Endpoint::from_shared(url).unwrap();
+        let endpoint = endpoint
+            .initial_stream_window_size(65_535)
+            .initial_connection_window_size(65_535);
+        let value = format!("Bearer {}", self.admin.token).parse().unwrap();
+        InterceptedService::new(endpoint.connect().await.unwrap(), Bearer(Some(value)))
     }
 
     /// Returns a channel with the admin's token.

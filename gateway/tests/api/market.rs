@@ -32,7 +32,7 @@ async fn a_subscription_begins_with_the_board_and_goes_on_with_changes() {
     let mut market = MarketDataServiceClient::new(harness.admin().await);
     let subscribe = v1::SubscribeRequest {
         instrument_ids: vec!["BTCUSDT".into()],
-        kinds: vec![],
+        ..Default::default()
     };
     let mut stream = soon(market.subscribe(subscribe))
         .await
@@ -86,8 +86,8 @@ async fn ticks_that_come_too_fast_are_counted() {
         v1::MarketDataKind::Quotes.into(),
     ];
     let subscribe = v1::SubscribeRequest {
-        instrument_ids: vec![],
         kinds,
+        ..Default::default()
     };
     let mut stream = soon(market.subscribe(subscribe))
         .await
@@ -125,10 +125,13 @@ async fn a_subscription_to_what_is_not_there_is_refused() {
     let request = v1::SubscribeRequest {
         instrument_ids: vec!["NO.SIM".into()],
         kinds: vec![77],
+        interval_ms: 60_001,
+        ..Default::default()
     };
     let status = market.subscribe(request).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
     assert!(status.message().contains("NO.SIM") && status.message().contains("kinds"));
+    assert!(status.message().contains("interval_ms"));
 }
 
 #[tokio::test]

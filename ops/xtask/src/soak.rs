@@ -8,7 +8,7 @@ use crate::Done;
 use crate::run;
 use crate::suites::{self, Long, Runner};
 
-const LONG: [Long; 5] = [
+const LONG: [Long; 6] = [
     Long {
         name: "kill",
         runner: Runner::BlackBox("kill"),
@@ -37,6 +37,12 @@ const LONG: [Long; 5] = [
         name: "sim",
         runner: Runner::Package("apex-sim"),
         counts: &[("APEX_SIM_SEEDS", "200000")],
+        limit: Duration::from_secs(2 * 3600),
+    },
+    Long {
+        name: "gateway",
+        runner: Runner::Package("apex-gateway"),
+        counts: &[("APEX_FUZZ_CASES", "2000"), ("APEX_CUTS", "50000")],
         limit: Duration::from_secs(2 * 3600),
     },
 ];

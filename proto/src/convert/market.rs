@@ -1,4 +1,5 @@
-//! Market data: mantissas with the exponent stated once per instrument in a stream.
+//! Market data: mantissas with the exponent stated once per instrument in a stream. Who numbers
+//! ticks sets their `sequence`.
 
 use super::enums;
 use crate::v1;
@@ -39,6 +40,7 @@ pub fn quote(index: u32, quote: &Quote, overwritten: u64) -> v1::QuoteTick {
         ts_event_ns: quote.ts_event.0,
         ts_init_ns: quote.ts_init.0,
         overwritten,
+        sequence: 0,
     }
 }
 
@@ -64,6 +66,7 @@ pub fn trade(index: u32, trade: &Trade) -> v1::TradeTick {
         trade_id: trade.trade_id,
         ts_event_ns: trade.ts_event.0,
         ts_init_ns: trade.ts_init.0,
+        sequence: 0,
     }
 }
 
@@ -93,6 +96,7 @@ pub fn book(index: u32, book: &BookSnapshot, overwritten: u64) -> v1::BookTop {
         ts_event_ns: book.ts_event.0,
         ts_init_ns: book.ts_init.0,
         overwritten,
+        sequence: 0,
     }
 }
 
@@ -125,6 +129,7 @@ pub fn bar(index: u32, bar: &Bar) -> v1::BarTick {
         ts_open_ns: bar.ts_open.0,
         ts_init_ns: bar.ts_init.0,
         spec: bar_spec(bar.spec),
+        sequence: 0,
     }
 }
 
@@ -188,6 +193,7 @@ pub fn feed_state(index: u32, state: &FeedState, overwritten: u64) -> v1::FeedSt
         status: enums::feed_status(state.status).into(),
         ts_init_ns: state.ts_init.0,
         overwritten,
+        sequence: 0,
     }
 }
 

@@ -90,6 +90,8 @@ async fn connect(
     let endpoint = Endpoint::from_shared(config.gateway.clone())
         .map_err(|_| HostError::Config("gateway is no URL".into()))?
         .connect_timeout(CONNECT)
+        .initial_stream_window_size(apex_proto::CLIENT_WINDOW)
+        .initial_connection_window_size(apex_proto::CLIENT_WINDOW)
         .tcp_nodelay(true);
     let channel: Channel = within(CONNECT, endpoint.connect())
         .await?

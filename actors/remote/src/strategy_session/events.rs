@@ -112,6 +112,7 @@ pub fn write(
         Happening::Missed { kind, missed } => events.push(Event::Gap(v1::MarketDataGap {
             kind: (*kind).into(),
             missed: *missed,
+            ..Default::default()
         })),
         Happening::Account(account_event) => write_account(account_event, names, hub, events),
         Happening::Timer { name, due } => events.push(Event::Timer(v1::TimerFired {

@@ -212,7 +212,7 @@ impl Reader<'_> {
             return Err(status::invalid_field("command_id", "must be above zero"));
         }
         let user_id = &self.session.wire.caller.user_id;
-        if let Err(wait) = shared.rate.take(user_id, Instant::now()) {
+        if let Err(wait) = shared.rate.take(user_id, None, Instant::now()) {
             return Err(status::too_fast(wait));
         }
         let Some(mut command) = command.command else {

@@ -99,6 +99,8 @@ impl Gateway {
             .with_context(|| format!("gateway \"{url}\" is no address"))?
             .connect_timeout(CONNECT_LIMIT)
             .timeout(CALL_LIMIT)
+            .initial_stream_window_size(apex_proto::CLIENT_WINDOW)
+            .initial_connection_window_size(apex_proto::CLIENT_WINDOW)
             // A link that died without a word is found within 30 s, also while a stream is silent.
             .http2_keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10));
