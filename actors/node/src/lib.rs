@@ -22,6 +22,7 @@ pub mod hot;
 mod market;
 pub mod marks;
 pub mod metrics;
+pub mod options;
 pub mod origin;
 mod preferences;
 pub mod recorder;

@@ -2,16 +2,16 @@
 
 use crate::NodeError;
 use crate::account::{self, AccountRuntime, OpenAccount, Opening, Surroundings};
-use crate::alerts::{self, AlertSettings, Alerts};
+use crate::alerts::{self, Alerts};
 use crate::audit::{self, AuditReadiness};
 use crate::credentials::{self, Keys};
-use crate::edge::Edge;
 use crate::hot::HotWriter;
 use crate::metrics::NodeMetrics;
+pub use crate::options::NodeOptions;
 use crate::preferences::KeptPreferences;
 use crate::recorder::RecorderWatch;
 use crate::roster::Roster;
-use crate::stores::{self, Purpose, ServerSettings, Stores};
+use crate::stores::{self, Purpose, Stores};
 use crate::strategies::StrategyFront;
 use apex_bus::audit::Audit;
 use apex_bus::clock::Clock;
@@ -26,7 +26,6 @@ use apex_domain::account::Account;
 use apex_domain::{AccountId, Instrument, UnixNanos};
 use apex_gateway::{GatewayError, GatewayOptions, Readiness, Running};
 use apex_persistence::audit::AuditWriter;
-use apex_persistence::recorder::Retention;
 use apex_persistence::starts;
 use apex_storage::{DataDir, Records};
 use std::collections::BTreeSet;
@@ -40,38 +39,6 @@ const ACCOUNT_EVENTS: Capacity = Capacity::new(1 << 16);
 
 /// The paper account that every data folder has.
 pub const PAPER_ACCOUNT: &str = "paper";
-
-/// What is the same for every kind of run.
-#[derive(Clone, Debug)]
-pub struct NodeOptions {
-    pub data_dir: PathBuf,
-    pub servers: ServerSettings,
-    /// Port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// Market data of a live run is kept so long.
-    pub record: Retention,
-    /// Begins an audit anew where the one that was kept is not there, and records that.
-    pub new_audit: bool,
-    pub edge: Edge,
-    /// How alerts are told.
-    pub alerts: AlertSettings,
-}
-
-impl NodeOptions {
-    /// Returns the options of a node that keeps everything in a folder and serves on a free port
-    /// of loopback.
-    pub fn in_folder(data_dir: &Path) -> NodeOptions {
-        NodeOptions {
-            data_dir: data_dir.to_owned(),
-            servers: ServerSettings::default(),
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            record: Retention::default(),
-            new_audit: false,
-            edge: Edge::default(),
-            alerts: AlertSettings::default(),
-        }
-    }
-}
 
 /// The parts of a node that stand before its market does.
 pub struct Base {
@@ -464,6 +431,7 @@ fn noting_abort(records: Arc<dyn Records>, account_id: Option<AccountId>) -> Abo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stores::ServerSettings;
 
     #[test]
     fn a_start_that_cannot_succeed_leaves_no_folder() {

@@ -37,7 +37,10 @@ pub async fn check(State(gate): State<Gate>, mut request: Request, next: Next) -
         // Before anything of the call is read: whoever has no credentials must not fill memory.
         let path = request.uri().path();
         let taken = match SIGNING_IN.contains(&path) {
-            true => gate.access.logins.take(&network(from), None, Instant::now()),
+            true => gate
+                .access
+                .logins
+                .take(&network(from), None, Instant::now()),
             false => Ok(()),
         };
         return match taken {

@@ -67,9 +67,7 @@ const fn of(access: Access) -> Policy {
         Access::Ops => Policy::Roles(&[Role::Ops], Some(S::Ops)),
         Access::Admin => Policy::Roles(&[], Some(S::Admin)),
         // The build lets no method through that says nothing.
-        Access::Acknowledge => {
-            Policy::Roles(&[Role::Trader, Role::Risk, Role::Ops], Some(S::Ops))
-        }
+        Access::Acknowledge => Policy::Roles(&[Role::Trader, Role::Risk, Role::Ops], Some(S::Ops)),
         Access::Alerts => Policy::Roles(&[Role::Risk, Role::Ops], Some(S::Ops)),
         Access::Unspecified => Policy::Roles(&[], None),
     }

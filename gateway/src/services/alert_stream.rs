@@ -30,7 +30,7 @@ pub(super) fn begin(
 ) -> Result<Receiver<v1::StreamAlertsResponse>, Status> {
     let view = desk(shared)?.view();
     let resumed = read_token(&view.borrow().origin, &request.resume_token)?;
-    let (sender, receiver) = shared.open(&shared.streams.alerts)?;
+    let (sender, receiver) = shared.open(&caller, &shared.streams.alerts)?;
     let stream = AlertStream {
         shared: shared.clone(),
         caller,

@@ -6,9 +6,10 @@ use apex_bus::alerts::{
     AlertAnswer, AlertCommand, AlertDesk, AlertError, AlertReply, AlertRequest, AlertsView,
     ChannelState, ChannelTest,
 };
+use apex_domain::access::ApiKey;
 use apex_domain::alert::{Alert, AlertState, Rule, Severity, Watch};
 use apex_domain::{AccountId, UnixNanos};
-use apex_gateway::auth::{KeyRecord, Role};
+use apex_gateway::auth::Role;
 use apex_proto::v1;
 use apex_proto::v1::stream_alerts_response::Item;
 use apex_proto::v1::system_service_client::SystemServiceClient;
@@ -146,7 +147,7 @@ pub async fn system(
     seed: u8,
     role: Role,
     accounts: &[&str],
-) -> (System, KeyRecord) {
+) -> (System, ApiKey) {
     let (token, key) = harness.user(seed, role, accounts);
     (System::new(harness.as_token(&token).await), key)
 }
@@ -226,10 +227,7 @@ async fn a_stream_of_a_revoked_key_is_cut_with_its_reason() {
     let mut cut = stream(&mut client, "").await;
     let message = soon(cut.message()).await.unwrap().unwrap();
     assert!(matches!(message.item, Some(Item::Heartbeat(_))));
-    harness.keys.put(KeyRecord {
-        revoked: true,
-        ..key
-    });
+    harness.revoke(key);
     let end = soon(async {
         loop {
             if let Err(end) = cut.message().await {

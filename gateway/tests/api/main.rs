@@ -32,4 +32,5 @@ mod session_client;
 mod splits;
 mod strategies;
 mod streams;
+mod users;
 mod who;

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod edge;
+mod recording;
 
 use anyhow::{Context, Result, anyhow, bail};
 use apex_domain::matching::Model;
@@ -145,7 +146,7 @@ fn settings(values: &BTreeMap<String, String>) -> Result<Settings> {
             journal: journal(values)?,
         },
         s3,
-        record: recording(values)?,
+        record: recording::read(values)?,
         alerts: alerts::read(values)?,
         edge: edge::read(values)?,
         log: get("log", "info"),
@@ -179,24 +180,6 @@ fn s3(values: &BTreeMap<String, String>) -> Result<Option<S3Options>> {
             )
         }
     }
-}
-
-fn recording(values: &BTreeMap<String, String>) -> Result<Retention> {
-    let days = |key: &str, default: u16| match values.get(key) {
-        None => Ok(default),
-        Some(text) => text.parse().map_err(|_| {
-            let name = environment_name(key);
-            anyhow!(
-                "{name} is \"{text}\": it must be a number of days from 0 (not recorded) to 65535"
-            )
-        }),
-    };
-    let usual = Retention::default();
-    Ok(Retention {
-        trades: days("record_trades_days", usual.trades)?,
-        quotes: days("record_quotes_days", usual.quotes)?,
-        bars: days("record_bars_days", usual.bars)?,
-    })
 }
 
 /// Errors: a size that is no number, or out of range.

@@ -43,11 +43,11 @@ mod tests;
 
 pub use access::{ACCESS_TABLE, TriesOf};
 pub use account::{AccountLimits, AccountSettings};
-pub use apex_domain::access::{ApiKey, LoginLink, Session, SigningKey, User};
 pub use alert::{
     AlertBaseline, AlertHead, AlertMute, change_alerts, dropping, every, forgetting_alert, putting,
     storing,
 };
+pub use apex_domain::access::{ApiKey, LoginLink, Session, SigningKey, User};
 pub use assignment::{Assigned, Assignment, AssignmentError, Hold, claim, look};
 pub use job::{Job, JobState, add_job, claim_job, due_jobs, update_job};
 pub use lease::{Lease, Refusal};

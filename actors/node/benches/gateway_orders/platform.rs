@@ -2,6 +2,7 @@
 //! once, so that the number of working orders stays what it is.
 
 use apex_broker::{AccountActor, AccountArgs, Journal, SNAPSHOT_EVENTS};
+use apex_bus::access::{AccessChange, MemoryAccess, Swap};
 use apex_bus::accounts::Accounts;
 use apex_bus::audit::{Audit, AuditCheck, AuditError, AuditFigures, AuditRecords, Ticket};
 use apex_bus::clock::Clock;
@@ -11,6 +12,7 @@ use apex_bus::message::{AccountEvent, AccountMessage, VenueLink};
 use apex_bus::supervision::abort_process;
 use apex_bus::topic::{Capacity, Topic};
 use apex_bus::venue::{NotSent, VenueSession};
+use apex_domain::access::User;
 use apex_domain::account::{Account, AccountInput, Effects};
 use apex_domain::audit::AuditRecord;
 use apex_domain::event::{AccountMode, Recorded};
@@ -20,7 +22,7 @@ use apex_domain::venue::{EndReason, VenueCommand, VenueEnd, VenueReport};
 use apex_domain::{
     AccountId, Currency, Instrument, InstrumentId, Money, Price, Quantity, Rate, UnixNanos,
 };
-use apex_gateway::auth::{ApiKeys, Grants, MemoryCredentials, Role};
+use apex_gateway::auth::{Access, Grants, Role, new_key};
 use apex_gateway::{GatewayOptions, Running, serve};
 use ractor::{Actor, ActorRef};
 use std::net::SocketAddr;
@@ -229,10 +231,16 @@ impl Node {
             market_history: None,
             exposure: None,
         };
-        let admin = ApiKeys::create(&[1; 40], "admin", Role::Admin, Grants::All);
-        let keys = Arc::new(MemoryCredentials::new([admin.record.clone()]));
+        let admin = new_key(&[1; 40], "admin", Role::Admin, Grants::All, 0);
+        let keys = Arc::new(MemoryAccess::new(Clock::Wall));
+        {
+            let mut state = keys.state_mut();
+            let user = User::new("admin", Role::Admin, Grants::All, 0);
+            state.put(&AccessChange::User(Swap::insert(user)));
+            state.put(&AccessChange::Key(Swap::insert(admin.record.clone())));
+        }
         let address = "127.0.0.1:0".parse().expect("an address");
-        let mut options = GatewayOptions::new(address, ApiKeys::new(keys));
+        let mut options = GatewayOptions::new(address, Access::new(keys));
         options.audit = Some(Arc::new(MemoryAudit));
         // What is measured is the way, and not the bound on one key.
         options.limits.calls_per_second = 100_000_000;
