@@ -197,6 +197,21 @@ impl Shared {
         self.account(caller, &id).map(|handle| vec![handle])
     }
 
+    /// Opens the stream of a session, if there is a place for one. The session looks itself whether its
+    /// caller is still let in, since what is commanded in it ends with that too.
+    ///
+    /// Errors: `RESOURCE_EXHAUSTED`.
+    pub fn open_session<T>(
+        &self,
+        places: &Arc<Semaphore>,
+    ) -> Result<(stream::Sender<T>, stream::Receiver<T>), Status> {
+        let permit = places
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| status::too_many_streams(self.limits.streams_per_kind))?;
+        Ok(stream::channel(self.limits.stalled_client, permit, None))
+    }
+
     /// Opens a stream, if there is a place for one. It is cut when its caller is no longer let in.
     ///
     /// Errors: `RESOURCE_EXHAUSTED`.
@@ -207,7 +222,11 @@ impl Shared {
     ) -> Result<(stream::Sender<T>, stream::Receiver<T>), Status> {
         let permit = self.place(places)?;
         let guard = stream::Guard::new(&self.access, caller);
-        Ok(stream::channel(self.limits.stalled_client, permit, guard))
+        Ok(stream::channel(
+            self.limits.stalled_client,
+            permit,
+            Some(guard),
+        ))
     }
 
     /// Takes a place for a stream.

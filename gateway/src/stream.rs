@@ -67,8 +67,9 @@ pub struct Sender<T> {
 pub struct Receiver<T> {
     queue: mpsc::Receiver<T>,
     end: End,
-    /// `None` once it has cut the stream.
+    /// `None` where whoever feeds the stream looks itself.
     guard: Option<Guard>,
+    is_cut: bool,
     /// Held as long as the client has the stream.
     _permit: OwnedSemaphorePermit,
 }
@@ -81,7 +82,7 @@ pub struct Over;
 pub fn channel<T>(
     patience: Duration,
     permit: OwnedSemaphorePermit,
-    guard: Guard,
+    guard: Option<Guard>,
 ) -> (Sender<T>, Receiver<T>) {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let end = End::default();
@@ -94,7 +95,8 @@ pub fn channel<T>(
         Receiver {
             queue: receiver,
             end,
-            guard: Some(guard),
+            guard,
+            is_cut: false,
             _permit: permit,
         },
     )
@@ -132,11 +134,12 @@ impl<T> Stream for Receiver<T> {
     type Item = Result<T, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(guard) = &mut self.guard else {
+        if self.is_cut {
             return Poll::Ready(None);
-        };
-        if let Some(reason) = guard.poll(context) {
-            self.guard = None;
+        }
+        let reason = self.guard.as_mut().and_then(|guard| guard.poll(context));
+        if let Some(reason) = reason {
+            self.is_cut = true;
             // What waits there is for somebody who is not let in; its task sees that it is over.
             self.queue.close();
             return Poll::Ready(Some(Err(reason)));
@@ -183,7 +186,7 @@ mod tests {
 
     fn pair(streams: &Arc<Semaphore>) -> (Sender<u32>, Receiver<u32>) {
         let permit = streams.clone().try_acquire_owned().unwrap();
-        channel(Duration::from_secs(30), permit, ann().1)
+        channel(Duration::from_secs(30), permit, Some(ann().1))
     }
 
     #[tokio::test(start_paused = true)]
@@ -192,7 +195,7 @@ mod tests {
             let streams = Arc::new(Semaphore::new(1));
             let permit = streams.clone().try_acquire_owned().unwrap();
             let (store, guard) = ann();
-            let (sender, mut receiver) = channel(Duration::from_secs(30), permit, guard);
+            let (sender, mut receiver) = channel(Duration::from_secs(30), permit, Some(guard));
             sender.send(1).await.unwrap();
             assert_eq!(receiver.next().await.unwrap().unwrap(), 1);
             let before = (*store.state_mut().users["ann"]).clone();

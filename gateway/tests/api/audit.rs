@@ -206,7 +206,7 @@ async fn calls_are_listed_with_what_came_of_them() {
     assert_eq!(
         shown,
         [
-            ("RiskService/Halt", "user", "PERMISSION_DENIED"),
+            ("RiskService/Halt", "user-9", "PERMISSION_DENIED"),
             ("RiskService/SetLimits", "admin", "OK"),
             ("OrderService/SubmitOrder", "admin", "OK"),
         ]

@@ -55,7 +55,7 @@ pub(super) fn begin(
     let caller = caller(&request)?;
     let origin = request.extensions().get::<AuditOrigin>().cloned();
     let shared = &server.shared;
-    let (sender, receiver) = shared.open(&caller, &shared.streams.sessions)?;
+    let (sender, receiver) = shared.open_session(&shared.streams.sessions)?;
     let wire = Wire {
         server: server.clone(),
         caller,
