@@ -336,7 +336,7 @@ def test_an_action_that_no_record_has_is_an_error_that_names_those_that_have(ser
             listed(client, action="Hlat")
         assert refusal.value.code() == grpc.StatusCode.INVALID_ARGUMENT
         violation, = apexlib.error_details(refusal.value)["BadRequest"]["field_violations"]
-        assert violation["field"] == "action" and "RiskService/Halt" in violation["description"]
+        assert violation["field"] == "action" and 'did you mean "Halt"' in violation["description"]
         for known in ("Halt", "RiskService/Halt", "Started", "StrategyService/Connect"):
             listed(client, action=known)
 

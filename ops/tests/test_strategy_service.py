@@ -201,8 +201,11 @@ def test_a_strategy_is_deployed_started_paused_changed_and_stopped(make_server):
         closing = client.call("OrderService", "GetClosing",
                               {"account_id": ACCOUNT, "request_id": "stop-1"})
         assert closing["state"] == "CLOSING_STATE_FLAT"
-        denied = [one for one in desk.own().values() if one["status"] == "ORDER_STATUS_DENIED"]
-        assert not denied, denied
+        # A spot account sells nothing that it does not hold, which is what long_short asks for where the
+        # market falls first.
+        denied = [one["reason_code"] for one in desk.own().values()
+                  if one["status"] == "ORDER_STATUS_DENIED"]
+        assert set(denied) <= {"INSUFFICIENT_BUYING_POWER"}, denied
 
 
 def test_what_is_wanted_outlives_kills_of_the_platform(make_server):

@@ -258,7 +258,7 @@ impl Log {
     pub(super) fn bar(&mut self, ordinal: u32, bar: &Bar) {
         let mut tick = wire::bar(ordinal, bar);
         tick.sequence = self.number(ordinal, BAR, 1);
-        self.named[ordinal as usize].last_bar = Some(tick.clone());
+        self.named[ordinal as usize].last_bar = Some(tick);
         if let Some(out) = self.bars.push(tick) {
             self.named[out.instrument as usize].gone[BAR] = out.sequence;
         }

@@ -272,7 +272,7 @@ fn add_view(
         batch.books.extend(numbered.or_else(seen));
     }
     if kind(BAR) {
-        let numbered = log.named[ordinal as usize].last_bar.clone();
+        let numbered = log.named[ordinal as usize].last_bar;
         let seen = || Some(wire::bar(ordinal, view.last_bar.as_ref()?));
         batch.bars.extend(numbered.or_else(seen));
     }

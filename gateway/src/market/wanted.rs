@@ -79,10 +79,10 @@ pub(super) fn read(
         kinds,
         interval_ms: request.interval_ms,
     };
-    let resume = match &request.resume {
-        Some(resume) => Some(read_resume(resume, &wanted, &mut fields)),
-        None => None,
-    };
+    let resume = request
+        .resume
+        .as_ref()
+        .map(|resume| read_resume(resume, &wanted, &mut fields));
     fields
         .finish(Some((wanted, resume)))
         .map_err(|errors| status::invalid(&errors))

@@ -90,7 +90,7 @@ fn accounts(fields: &mut Fields, ids: &[String]) -> BTreeSet<AccountId> {
     let mut found = BTreeSet::new();
     for (place, id) in ids.iter().enumerate() {
         let field = format!("account_ids[{place}]");
-        found.extend(text::required(fields, &field, id, |id| AccountId::new(id)));
+        found.extend(text::required(fields, &field, id, AccountId::new));
     }
     found
 }

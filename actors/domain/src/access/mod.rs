@@ -148,9 +148,8 @@ mod tests {
             assert_eq!(role.within(Role::Viewer), Role::Viewer);
         }
         assert_eq!(Role::Trader.within(Role::Risk), Role::Viewer);
-        let only = |ids: &[&str]| {
-            Grants::Only(ids.iter().map(|id| AccountId::new(*id).unwrap()).collect())
-        };
+        let only =
+            |ids: &[&str]| Grants::Only(ids.iter().map(|id| AccountId::new(id).unwrap()).collect());
         let (one, other) = (only(&["a", "b"]), only(&["b", "c"]));
         assert_eq!(one.within(&other), only(&["b"]));
         assert_eq!(one.within(&Grants::All), one);

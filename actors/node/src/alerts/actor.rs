@@ -52,7 +52,7 @@ enum AlertMessage {
         Box<AlertRequest>,
         RpcReplyPort<Result<AlertReply, AlertError>>,
     ),
-    Sent(Errand, Result<(), NotTaken>),
+    Sent(Box<Errand>, Result<(), NotTaken>),
     /// Answered once no message is on its way; none is sent behind it.
     Drain(RpcReplyPort<()>),
 }
@@ -204,7 +204,7 @@ impl State {
             tokio::spawn(async move {
                 let result = deliver(&channels, &errand.channel, &errand.message, &clock).await;
                 // An actor that has stopped leaves it to the next run, which sends it again.
-                let _ = myself.cast(AlertMessage::Sent(errand, result));
+                let _ = myself.cast(AlertMessage::Sent(Box::new(errand), result));
             });
         }
     }

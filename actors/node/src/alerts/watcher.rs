@@ -343,7 +343,7 @@ async fn ask(platform: Platform, readiness: Vec<Arc<dyn Readiness>>, slow: Arc<M
             .iter()
             .map(|handle| timeout(PATIENCE, handle.summary()));
         let summaries = join_all(summaries).await.into_iter();
-        let known = summaries.filter_map(|summary| Some(summary.ok()?.ok()?));
+        let known = summaries.filter_map(|summary| summary.ok()?.ok());
         let known: BTreeMap<_, _> = known.map(|it| (it.account_id.clone(), it)).collect();
         let parts = readiness::dependencies(&platform, &readiness).await;
         let mut slow = slow.lock().unwrap_or_else(PoisonError::into_inner);

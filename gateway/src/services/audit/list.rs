@@ -5,7 +5,7 @@
 
 use crate::audit::methods::actions;
 use crate::audit::render;
-use crate::{page, status};
+use crate::{near, page, status};
 use apex_bus::audit::{Audit, AuditError, AuditRecords};
 use apex_domain::audit::{AuditAnswer, AuditRecord, AuditRequest};
 use apex_proto::v1;
@@ -89,11 +89,13 @@ fn check_action(action: &str) -> Result<(), Status> {
     if action.is_empty() || actions().any(is_it) {
         return Ok(());
     }
-    let known: Vec<&str> = actions().collect();
-    let description = format!(
-        "is no recorded action: give one of {}, or its part behind the /",
-        known.join(", ")
-    );
+    // As it was meant: with its service, or without.
+    let advice = if action.contains('/') {
+        near::advice(action, actions())
+    } else {
+        near::advice(action, actions().map(method))
+    };
+    let description = format!("is no recorded action: {advice}");
     Err(status::invalid_field("action", &description))
 }
 

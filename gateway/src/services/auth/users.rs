@@ -91,8 +91,7 @@ async fn change(
     of: &OfUser,
     method: &'static str,
     content: &impl Message,
-    check: impl Fn(&User) -> Result<(), Status>,
-    change: impl Fn(&mut User),
+    change: impl Fn(&mut User) -> Result<(), Status>,
 ) -> Answer<v1::User> {
     check_free(caller)?;
     let request = request(caller, &of.request_id, method, content);
@@ -104,8 +103,9 @@ async fn change(
         if let Some(expected) = of.expected.filter(|it| *it != user.version) {
             return Err(status::stale_version(expected, user.version));
         }
-        check(&user)?;
-        let after = user.changed(&change);
+        let mut outcome = Ok(());
+        let after = user.changed(|user| outcome = change(user));
+        outcome?;
         keep_an_admin(access, &user, &after)?;
         Ok(Decision {
             answer: shown(access, &after),
@@ -137,15 +137,10 @@ pub(super) async fn set_role(
 ) -> Answer<v1::User> {
     let (of, role) = read_set_role(asked).map_err(|errors| status::invalid(&errors))?;
     let method = "AuthService/SetUserRole";
-    change(
-        access,
-        caller,
-        &of,
-        method,
-        asked,
-        |_| Ok(()),
-        |user| user.role = role,
-    )
+    change(access, caller, &of, method, asked, |user| {
+        user.role = role;
+        Ok(())
+    })
     .await
 }
 
@@ -156,17 +151,14 @@ pub(super) async fn grant(
 ) -> Answer<v1::User> {
     let (of, granting) = read_grant(asked).map_err(|errors| status::invalid(&errors))?;
     let method = "AuthService/GrantAccount";
-    // One of all cannot be taken away without naming the rest.
-    let fits = |user: &User| match (&granting, &user.grants) {
-        (Granting::Remove(_), Grants::All) => Err(status::has_all_accounts()),
-        _ => Ok(()),
-    };
-    change(access, caller, &of, method, asked, fits, |user| {
+    change(access, caller, &of, method, asked, |user| {
         let of = match (&granting, &user.grants) {
             (Granting::All, _) => Grants::All,
             (Granting::None, _) => Grants::Only([].into()),
             // Who has all of them has these.
-            (Granting::Add(_) | Granting::Remove(_), Grants::All) => Grants::All,
+            (Granting::Add(_), Grants::All) => Grants::All,
+            // One of all cannot be taken away without naming the rest.
+            (Granting::Remove(_), Grants::All) => return Err(status::has_all_accounts()),
             (Granting::Add(more), Grants::Only(known)) => {
                 Grants::Only(known.union(more).cloned().collect())
             }
@@ -175,6 +167,7 @@ pub(super) async fn grant(
             }
         };
         user.grants = of;
+        Ok(())
     })
     .await
 }
@@ -186,18 +179,11 @@ pub(super) async fn disable(
 ) -> Answer<v1::User> {
     let of = read_disable(asked).map_err(|errors| status::invalid(&errors))?;
     let method = "AuthService/DisableUser";
-    change(
-        access,
-        caller,
-        &of,
-        method,
-        asked,
-        |_| Ok(()),
-        |user| {
-            user.disabled = !asked.enable;
-            // Let in again, it logs in again.
-            user.end_sessions();
-        },
-    )
+    change(access, caller, &of, method, asked, |user| {
+        user.disabled = !asked.enable;
+        // Let in again, it logs in again.
+        user.end_sessions();
+        Ok(())
+    })
     .await
 }
