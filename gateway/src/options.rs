@@ -75,7 +75,7 @@ impl Default for Limits {
         Limits {
             connections: 1_024,
             connections_per_address: 128,
-            calls_per_address: 1_024,
+            calls_per_address: 512,
             streams_per_connection: 256,
             first_request: Duration::from_secs(10),
             connection_age: Duration::from_secs(24 * 3_600),

@@ -333,10 +333,10 @@ def test_damage_of_the_audit_is_told_as_what_it_is(stopped, make_server):
 def test_an_action_that_no_record_has_is_an_error_that_names_those_that_have(server):
     with server.grpc() as client:
         with pytest.raises(grpc.RpcError) as refusal:
-            listed(client, action="Hlat")
+            listed(client, action="RiskService/Hlat")
         assert refusal.value.code() == grpc.StatusCode.INVALID_ARGUMENT
         violation, = apexlib.error_details(refusal.value)["BadRequest"]["field_violations"]
-        assert violation["field"] == "action" and 'did you mean "Halt"' in violation["description"]
+        assert violation["field"] == "action" and 'did you mean "RiskService/Halt"' in violation["description"]
         for known in ("Halt", "RiskService/Halt", "Started", "StrategyService/Connect"):
             listed(client, action=known)
 
