@@ -76,7 +76,7 @@ impl Default for Limits {
             connections: 1_024,
             connections_per_address: 128,
             calls_per_address: 512,
-            streams_per_connection: 256,
+            streams_per_connection: 100,
             first_request: Duration::from_secs(10),
             connection_age: Duration::from_secs(24 * 3_600),
             request: Duration::from_secs(15),
