@@ -306,17 +306,6 @@ pub fn unauthenticated() -> Status {
     with_reason(Code::Unauthenticated, "UNAUTHENTICATED", message, &[])
 }
 
-/// The credentials cannot be checked now.
-pub fn credentials_unavailable() -> Status {
-    let message = "credentials cannot be checked now: ask again, and look at the gateway's log";
-    with_retry(
-        Code::Unavailable,
-        "CREDENTIALS_UNAVAILABLE",
-        message,
-        RETRY_DEPENDENCY,
-    )
-}
-
 /// The caller's role does not allow the method.
 pub fn role_not_allowed(role: &str) -> Status {
     let message = format!("role {role} may not call this method: use a token of a role that may");

@@ -122,8 +122,8 @@ async fn authenticate(
     }
     let refreshed = tokio::time::timeout(STORE_PATIENCE, access.store.refresh()).await;
     if !matches!(refreshed, Ok(Ok(()))) {
-        tracing::warn!(?refreshed, "a session could not be looked up");
-        return Err(status::credentials_unavailable());
+        let detail = format!("a session could not be looked up: {refreshed:?}");
+        return Err(status::credentials_away(&detail));
     }
     access
         .verify(token, from)
